@@ -1,0 +1,1 @@
+"""The verbs: what happens in which order. They never import an edge; they are handed functions."""

@@ -1,0 +1,350 @@
+"""The nouns of the house: rows, answers, verdicts, records, credentials and the errors that end a job.
+
+Everything here is a plain value. This module imports nothing of the project, so every room may import it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+Json = Any
+"""A decoded JSON value. The service's JSON is hostile until a rule has looked at it."""
+
+
+class Row(NamedTuple):
+    """One entry of the manifest that can be started.
+
+    `number` counts the manifest's rows from 1 (a header is no row) and `line` is the line it begins on. `inputs` is
+    the canonical JSON object of the row's inputs and the job's static inputs together, empty when there are none.
+    `key` is the row's identity: 16 bytes that depend on bucket, object and inputs alone.
+    """
+
+    number: int
+    line: int
+    bucket: str
+    object: str
+    inputs: bytes
+    key: bytes
+
+
+class BadRow(NamedTuple):
+    """One entry of the manifest that cannot be started, and why.
+
+    `bucket` and `object` are what could be read of it (empty where nothing could). `key` identifies the entry's
+    text, so that the same bad entry is recorded once however often the command runs.
+    """
+
+    number: int
+    line: int
+    bucket: str
+    object: str
+    reason: str
+    key: bytes
+
+
+class Execution(NamedTuple):
+    """One run of the workflow, as the service names it. `started_at` is the service's own text (UTC, ISO 8601)."""
+
+    name: str
+    urn: str = ""
+    started_at: str = ""
+
+
+class Parameter(NamedTuple):
+    """One declared parameter of a workflow. `type` is folded to lower case: string, integer, float, boolean ..."""
+
+    name: str
+    type: str
+    has_value: bool
+    """Whether a caller may leave it out: the workflow holds a value or a default for it."""
+    constraints: Mapping[str, Json]
+
+
+class Workflow(NamedTuple):
+    """A workflow as the service describes it: its declared parameters by name."""
+
+    name: str
+    parameters: Mapping[str, Parameter]
+    triggers: tuple[str, ...] = ()
+    """The buckets whose events start it too."""
+
+
+class ListedExecution(NamedTuple):
+    """One execution as the list shows it: without bucket, object or inputs. Times are the service's own texts."""
+
+    name: str
+    urn: str
+    type: str
+    state: str
+    started_at: str
+    stopped_at: str
+
+
+class Page(NamedTuple):
+    """One page of the execution list; `next_marker` leads to the next page and is empty on the last."""
+
+    executions: tuple[ListedExecution, ...]
+    next_marker: str
+
+
+class ExecutionDetail(NamedTuple):
+    """One execution as the service describes it. `input` is the text that it was started with."""
+
+    name: str
+    urn: str
+    type: str
+    state: str
+    started_at: str
+    input: str
+
+
+class Fault(enum.Enum):
+    """How a request ended without a whole answer; what matters is whether a byte may have left."""
+
+    UNREACHED = "unreached"
+    """Nothing was sent: no address, refused, no connection in time, the TLS handshake failed."""
+    UNTRUSTED = "untrusted"
+    """Nothing was sent: the server's TLS certificate is not one that we trust."""
+    LOST = "lost"
+    """Something may have been sent, and no whole answer came back."""
+
+
+class Reply(NamedTuple):
+    """One HTTP answer as it came over the wire: the status, the headers (looked up without case) and the body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Lost(NamedTuple):
+    """No HTTP answer: what went wrong on the way, and a sentence for people."""
+
+    fault: Fault
+    detail: str
+
+
+class Answer(NamedTuple):
+    """What one request brought back, read: either an HTTP answer (`status` > 0) or a `fault`.
+
+    `code` and `message` are the service's own words about an error, `message` says what happened where there is a
+    fault. `body` is the JSON object of a successful answer, None where it could not be read. `retry_after` and `date`
+    are the headers' texts, empty when absent.
+    """
+
+    status: int = 0
+    code: str = ""
+    message: str = ""
+    request_id: str = ""
+    retry_after: str = ""
+    date: str = ""
+    body: Mapping[str, Json] | None = None
+    fault: Fault | None = None
+
+
+class Verdict(enum.Enum):
+    """What an attempt's answer proves about the row."""
+
+    STARTED = "started"
+    REJECTED = "rejected"
+    """The service will never start this row as it stands."""
+    REFUSED = "refused"
+    """Not started, and safe to send again later: the service is busy."""
+    UNSENT = "unsent"
+    """Not started, and safe to send again: nothing left this machine."""
+    IN_DOUBT = "in_doubt"
+    """May have been started. Never sent again on a guess."""
+    FATAL = "fatal"
+    """The service refuses the whole job. The row is untouched."""
+
+
+class State(enum.IntEnum):
+    """What the checkpoint knows of a row. The numbers are part of the checkpoint's format."""
+
+    PENDING = 0
+    """Known, and surely not started: it may be sent."""
+    INTENT = 1
+    """May be on its way. Found so after a crash, the row is in doubt."""
+    STARTED = 2
+    REJECTED = 3
+    INVALID = 4
+    DUPLICATE = 5
+    IN_DOUBT = 6
+
+
+class Found(NamedTuple):
+    """A row of the manifest as the checkpoint sees it.
+
+    `id` is the row's place in the checkpoint; `state` is None for content never met before. `copy` counts the rows
+    of the same content in this reading of the manifest, from 1.
+    """
+
+    id: int
+    row: Row | BadRow
+    state: State | None
+    copy: int
+
+
+class Admitted(NamedTuple):
+    """A row that the checkpoint has taken in, durably, in `state`: with an intent if it is to be sent.
+
+    An invalid row and a duplicate are admitted too: they only wait for their record.
+    """
+
+    id: int
+    row: Row | BadRow
+    state: State
+    copy: int = 1
+    new: bool = True
+
+
+class Unsettled(NamedTuple):
+    """A row without a settled end, as the checkpoint keeps it: what it takes to name it, match it and send it."""
+
+    id: int
+    state: State
+    number: int
+    bucket: str
+    object: str
+    inputs: bytes
+    reason: str
+    intent_at: float
+    """POSIX time in seconds, by this machine's clock."""
+
+
+class Settlement(NamedTuple):
+    """How a row stands now: `execution` is the name of its execution where it is started."""
+
+    id: int
+    state: State
+    execution: str = ""
+
+
+class Status(enum.StrEnum):
+    """What a record says of its row."""
+
+    STARTED = "started"
+    REJECTED = "rejected"
+    INVALID = "invalid"
+    DUPLICATE = "duplicate"
+    IN_DOUBT = "in_doubt"
+
+
+class Record(NamedTuple):
+    """One line of the output file, in the order of its columns. Empty texts and None are written as null."""
+
+    row: int
+    bucket: str
+    object: str
+    status: Status
+    execution_name: str | None = None
+    execution_urn: str | None = None
+    started_at: str | None = None
+    request_id: str | None = None
+    attempts: int = 0
+    http_status: int | None = None
+    error: Mapping[str, str] | None = None
+    """`{"code": ..., "message": ...}`, or None when there is nothing to say."""
+    latency_ms: float | None = None
+    recorded_at: str = ""
+
+
+class Outcome(NamedTuple):
+    """How an admitted row ends in this run: the state it is left in, and the status of its record.
+
+    `status` is None for a row that is given back untouched and needs no record. `latency` is the last attempt's, in
+    seconds; `execution` is there when the row is started.
+    """
+
+    admitted: Admitted
+    state: State
+    status: Status | None
+    answer: Answer = Answer()
+    execution: Execution | None = None
+    attempts: int = 0
+    latency: float | None = None
+
+
+class ExitCode(enum.IntEnum):
+    """How a command ends. The numbers from 64 on follow sysexits.h, those from 128 on are 128 + the signal."""
+
+    OK = 0
+    ROWS_REJECTED = 1
+    USAGE = 2
+    ROWS_IN_DOUBT = 3
+    MANIFEST = 65
+    SERVICE = 69
+    DISK = 74
+    BUSY = 75
+    CREDENTIALS = 77
+    OTHER_JOB = 78
+    SIGINT = 130
+    SIGTERM = 143
+
+
+class JobError(Exception):
+    """The job cannot go on. `str(error)` says what and where; `advice` says what to do next.
+
+    Each kind of it ends the command with the kind's own exit code.
+    """
+
+    exit_code = ExitCode.SERVICE
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.advice = advice
+
+
+class UsageError(JobError):
+    """The command line asks for something that cannot be."""
+
+    exit_code = ExitCode.USAGE
+
+
+class ManifestError(JobError):
+    """The manifest as a whole is unusable."""
+
+    exit_code = ExitCode.MANIFEST
+
+
+class ServiceError(JobError):
+    """The service cannot be reached, or refuses the whole job."""
+
+    exit_code = ExitCode.SERVICE
+
+
+class DiskError(JobError):
+    """A file of the job cannot be read or written."""
+
+    exit_code = ExitCode.DISK
+
+
+class BusyError(JobError):
+    """Another run holds the job's files."""
+
+    exit_code = ExitCode.BUSY
+
+
+class CredentialsError(JobError):
+    """There are no credentials, or the service refuses them."""
+
+    exit_code = ExitCode.CREDENTIALS
+
+
+class OtherJobError(JobError):
+    """The checkpoint or the output belongs to another job, or to another version of this program."""
+
+    exit_code = ExitCode.OTHER_JOB
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The key that signs requests. `source` says where it was found; no secret is ever part of its `repr`."""
+
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    security_token: str = field(default="", repr=False)
+    source: str = ""
