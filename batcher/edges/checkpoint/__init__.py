@@ -1,0 +1,10 @@
+"""The checkpoint: the SQLite file that remembers intents and verdicts, so that the same command can carry on.
+
+Its protocol, in the order of a row's life: `sift` (is it known?), `admit` (its intent is durable before a byte
+leaves), `settle` (its verdict is durable after its record). See DESIGN.md for the promises and the tests of them.
+"""
+
+from batcher.edges.checkpoint.store import Header, Store
+from batcher.edges.checkpoint.writer import Checkpoint, open_checkpoint
+
+__all__ = ["Checkpoint", "Header", "Store", "open_checkpoint"]

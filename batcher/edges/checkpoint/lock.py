@@ -1,0 +1,44 @@
+"""One run at a time: an operating system lock beside the checkpoint, gone the moment its process is.
+
+The lock is the flock(2) on the file, never the file's existence; a clean end removes the file to leave no clutter.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from batcher.model import BusyError
+
+
+class Lock:
+    """An exclusive hold on `path`, taken on construction; BusyError where another process holds it."""
+
+    def __init__(self, path: Path, what: Path) -> None:
+        self._path = path
+        while True:
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(self._fd)
+                raise BusyError(
+                    f"{what}: another run is working with this checkpoint",
+                    "Wait for it to end, or end it; its lock goes with its process.",
+                ) from None
+            if self._is_current():
+                return
+            os.close(self._fd)
+
+    def _is_current(self) -> bool:
+        # The former holder may have removed the file between our open and our lock.
+        try:
+            return os.path.samestat(os.fstat(self._fd), self._path.stat())
+        except FileNotFoundError:
+            return False
+
+    def release(self) -> None:
+        """Remove the file and let go, in this order, so that no newcomer can lock a file that is about to vanish."""
+        self._path.unlink(missing_ok=True)
+        os.close(self._fd)

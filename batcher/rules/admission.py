@@ -1,0 +1,40 @@
+"""What becomes of a row that the manifest shows: sent, noted or left alone. Pure.
+
+Rule: a row is sent only if it is surely not started. Everything else about a second look at the manifest follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
+
+from batcher.model import Admitted, BadRow, Found, State
+
+
+class Policy(NamedTuple):
+    """What the user allows: send earlier rejections again, start rows of the same content more than once."""
+
+    retry_rejected: bool = False
+    allow_duplicates: bool = False
+
+
+def left_alone(policy: Policy) -> AbstractSet[State]:
+    """Give the states in which a known row needs nothing more."""
+    states = {State.INTENT, State.STARTED, State.INVALID, State.IN_DOUBT}
+    if not policy.retry_rejected:
+        states.add(State.REJECTED)
+    if not policy.allow_duplicates:
+        states.add(State.DUPLICATE)
+    return states
+
+
+def admission(found: Found, policy: Policy) -> Admitted | None:
+    """Decide on a row as found: with an intent, as invalid, as a duplicate, or not at all (None)."""
+    if found.state is not None and found.state in left_alone(policy):
+        return None
+    state = State.INTENT
+    if isinstance(found.row, BadRow):
+        state = State.INVALID
+    elif found.copy > 1 and not policy.allow_duplicates:
+        state = State.DUPLICATE
+    return Admitted(found.id, found.row, state, found.copy, new=found.state is None)

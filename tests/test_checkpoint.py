@@ -1,0 +1,311 @@
+"""The checkpoint on real files: what is durable when, what is known again, and what is refused."""
+
+import asyncio
+import multiprocessing
+import os
+import random
+import sqlite3
+import stat
+
+import pytest
+
+from batcher.edges.checkpoint import Header, open_checkpoint
+from batcher.edges.checkpoint.index import Hit, ScratchIndex
+from batcher.edges.checkpoint.store import unpacked
+from batcher.model import Admitted, BadRow, BusyError, DiskError, OtherJobError, Row, Settlement, State
+from batcher.rules.admission import Policy, admission, left_alone
+
+HEADER = Header("https://obs.example.com", "transcode", "{}")
+POLICY = Policy()
+
+
+def row(number, name=None):
+    name = name or f"object-{number}"
+    return Row(number, number + 1, "bucket", name, b"", name.encode().ljust(16, b".")[:16])
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "list.csv.checkpoint"
+
+
+async def take_in(checkpoint, rows, policy=POLICY):
+    """Sift and admit rows as the producer does; give what was admitted."""
+    sifted = await checkpoint.sift(rows, left_alone(policy))
+    admitted = [a for a in (admission(found, policy) for found in sifted.found) if a is not None]
+    await checkpoint.admit(admitted, 100.0)
+    return admitted
+
+
+async def start_all(checkpoint, rows):
+    admitted = await take_in(checkpoint, rows)
+    await checkpoint.settle([Settlement(a.id, State.STARTED, f"{a.id:032x}") for a in admitted], {})
+    return admitted
+
+
+def numbers(admitted):
+    return [(a.row.number, a.state.name) for a in admitted]
+
+
+async def test_rows_left_between_intent_and_verdict_are_found_again(path):
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        admitted = await take_in(checkpoint, [row(1), row(2), row(3)])
+        await checkpoint.settle([Settlement(admitted[1].id, State.STARTED, "ab")], {"length": 12})
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        left = await checkpoint.unsettled({State.INTENT})
+        assert [(u.number, u.bucket, u.object, u.intent_at) for u in left] == [
+            (1, "bucket", "object-1", 100.0),
+            (3, "bucket", "object-3", 100.0),
+        ]
+        assert await checkpoint.recall("length") == 12
+
+
+async def test_an_intent_is_on_the_disk_before_admit_returns(path):
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        await take_in(checkpoint, [row(1)])
+        # another connection sees only what is committed
+        other = sqlite3.connect(path)
+        assert other.execute("SELECT state FROM rows").fetchall() == [(State.INTENT,)]
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        other.close()
+
+
+async def test_an_unchanged_manifest_needs_nothing_and_an_appended_one_only_its_new_rows(path):
+    rows = [row(n) for n in range(1, 101)]
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        await start_all(checkpoint, rows)
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        sifted = await checkpoint.sift(rows, left_alone(POLICY))
+        assert (sifted.found, sifted.passed) == ([], {State.STARTED: 100})
+        assert numbers(await take_in(checkpoint, [row(101), row(102)])) == [(101, "INTENT"), (102, "INTENT")]
+
+
+@pytest.mark.parametrize("seed", range(50))
+async def test_after_any_edit_of_the_manifest_just_the_new_content_is_taken_in(path, seed):
+    dice = random.Random(seed)
+    names = [f"object-{dice.randrange(60)}" for _ in range(40)]
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        first = await start_all(checkpoint, [row(n, name) for n, name in enumerate(names, 1)])
+    assert sum(a.state is State.INTENT for a in first) == len(set(names))
+    edited = list(names)
+    for _ in range(dice.randrange(1, 8)):
+        at = dice.randrange(len(edited))
+        edit = dice.choice(["insert", "delete", "swap", "replace", "append", "shuffle"])
+        if edit == "insert":
+            edited.insert(at, f"object-{dice.randrange(90)}")
+        elif edit == "delete":
+            del edited[at]
+        elif edit == "swap":
+            other = dice.randrange(len(edited))
+            edited[at], edited[other] = edited[other], edited[at]
+        elif edit == "replace":
+            edited[at] = f"object-{dice.randrange(90)}"
+        elif edit == "append":
+            edited.append(f"object-{dice.randrange(90)}")
+        else:
+            dice.shuffle(edited)
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        second = await take_in(checkpoint, [row(n, name) for n, name in enumerate(edited, 1)])
+    sent = [a.row.object for a in second if a.state is State.INTENT]
+    assert sorted(sent) == sorted(set(edited) - set(names))
+
+
+async def test_a_repeated_row_is_a_duplicate_once_and_known_afterwards(path):
+    rows = [row(1, "a"), row(2, "b"), row(3, "a"), row(4, "a")]
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        admitted = await start_all(checkpoint, rows[:2])
+        assert numbers(admitted) == [(1, "INTENT"), (2, "INTENT")]
+        duplicates = await take_in(checkpoint, rows[2:])
+        assert numbers(duplicates) == [(3, "DUPLICATE"), (4, "DUPLICATE")]
+        await checkpoint.settle([Settlement(a.id, State.DUPLICATE) for a in duplicates], {})
+    for again in (rows, rows[::-1], [rows[1], rows[0], rows[3], rows[2]]):
+        async with open_checkpoint(path, HEADER) as checkpoint:
+            assert await take_in(checkpoint, again) == []
+
+
+async def test_duplicates_are_started_when_they_are_allowed_later(path):
+    rows = [row(1, "a"), row(2, "a"), row(3, "a")]
+    allow = Policy(allow_duplicates=True)
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        first = await take_in(checkpoint, rows)
+        await checkpoint.settle([Settlement(first[0].id, State.STARTED, "e")], {})
+        await checkpoint.settle([Settlement(a.id, State.DUPLICATE) for a in first[1:]], {})
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        again = await take_in(checkpoint, rows, allow)
+        assert numbers(again) == [(2, "INTENT"), (3, "INTENT")]
+
+
+async def test_a_row_given_back_is_sent_by_the_next_run(path):
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        (admitted,) = await take_in(checkpoint, [row(1)])
+        await checkpoint.settle([Settlement(admitted.id, State.PENDING)], {})
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        (again,) = await take_in(checkpoint, [row(1)])
+        assert (again.id, again.state, again.new) == (admitted.id, State.INTENT, False)
+
+
+async def test_a_row_in_doubt_is_held_with_all_that_names_it(path):
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        (admitted,) = await take_in(checkpoint, [row(1)])
+        await checkpoint.settle([Settlement(admitted.id, State.IN_DOUBT)], {})
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        assert await take_in(checkpoint, [row(1)]) == []
+        (held,) = await checkpoint.unsettled({State.IN_DOUBT})
+        assert (held.number, held.object) == (1, "object-1")
+        assert await checkpoint.count_unsettled() == {State.IN_DOUBT: 1}
+
+
+async def test_an_invalid_row_keeps_its_reason_until_its_record_is_written(path):
+    bad = BadRow(5, 6, "b", "", "the key is empty", b"bad".ljust(16, b"."))
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        assert numbers(await take_in(checkpoint, [bad])) == [(5, "INVALID")]
+        (left,) = await checkpoint.unsettled({State.INVALID})
+        assert (left.number, left.reason) == (5, "the key is empty")
+        await checkpoint.settle([Settlement(left.id, State.INVALID)], {})
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        assert await take_in(checkpoint, [bad]) == []
+
+
+async def test_two_contents_that_share_eight_bytes_of_their_keys_are_told_apart(path):
+    near = [Row(n, n, "b", f"o{n}", b"", b"same8888" + bytes([n]) * 8) for n in range(1, 6)]
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        assert len(await start_all(checkpoint, near[:4])) == 4
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        # from the back, so that the index and not the order has to find them
+        assert numbers(await take_in(checkpoint, [*near[3::-1], near[4], near[4]])) == [(5, "INTENT"), (5, "DUPLICATE")]
+
+
+def test_the_scratch_index_loads_crowded_keys():
+    index = ScratchIndex()
+    entries = [(b"same8888" + bytes([n]) * 8, Hit(n, 0)) for n in range(3)] + [(b"other888" * 2, Hit(9, 1))]
+    index.load(lambda: entries, len(entries))
+    assert [index.find(key) for key, _ in entries] == [hit for _, hit in entries]
+    index.close()
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        (HEADER._replace(endpoint="https://obs.other.com"), "endpoint"),
+        (HEADER._replace(workflow="remux"), "workflow"),
+        (HEADER._replace(static_inputs='{"a":1}'), "static inputs"),
+    ],
+)
+async def test_another_jobs_checkpoint_is_refused_by_name(path, other, named):
+    async with open_checkpoint(path, HEADER):
+        pass
+    with pytest.raises(OtherJobError, match=named) as caught:
+        async with open_checkpoint(path, other):
+            pass
+    assert caught.value.exit_code == 78
+
+
+async def test_a_checkpoint_of_another_version_is_refused(path):
+    async with open_checkpoint(path, HEADER):
+        pass
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+    with pytest.raises(OtherJobError, match="format 99"):
+        async with open_checkpoint(path, HEADER):
+            pass
+
+
+async def test_a_foreign_database_is_refused_and_left_as_it_is(path):
+    db = sqlite3.connect(path)
+    db.execute("CREATE TABLE theirs (x)")
+    db.close()
+    before = path.read_bytes()
+    with pytest.raises(OtherJobError, match="no checkpoint of batcher"):
+        async with open_checkpoint(path, HEADER):
+            pass
+    assert path.read_bytes() == before
+
+
+async def test_a_file_that_is_no_database_is_a_disk_error(path):
+    path.write_bytes(b"not a database at all, but long enough to look at" * 100)
+    with pytest.raises(DiskError, match="damaged") as caught:
+        async with open_checkpoint(path, HEADER):
+            pass
+    assert caught.value.exit_code == 74
+
+
+async def test_a_file_left_by_a_run_that_ended_before_its_first_commit_is_as_good_as_new(path):
+    for start in (b"", None):
+        path.unlink(missing_ok=True)
+        if start is None:
+            sqlite3.connect(path).execute("PRAGMA journal_mode=WAL").connection.close()
+            assert path.stat().st_size > 0
+        else:
+            path.write_bytes(start)
+        async with open_checkpoint(path, HEADER) as checkpoint:
+            assert len(await start_all(checkpoint, [row(1)])) == 1
+
+
+async def test_a_folder_that_does_not_exist_is_named(tmp_path):
+    missing = tmp_path / "nowhere" / "x.checkpoint"
+    with pytest.raises(DiskError, match="nowhere"):
+        async with open_checkpoint(missing, HEADER):
+            pass
+
+
+async def test_the_checkpoint_is_readable_by_its_owner_only(path):
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        await take_in(checkpoint, [row(1)])
+        files = sorted(path.parent.iterdir())
+        assert [file.name for file in files] == [path.name + end for end in ("", "-shm", "-wal", ".lock")]
+        assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    assert list(path.parent.iterdir()) == [path]
+
+
+def _hold(path, held, done):
+    async def hold():
+        async with open_checkpoint(path, HEADER):
+            held.set()
+            done.wait(60)
+
+    asyncio.run(hold())
+
+
+async def test_a_second_run_is_refused_until_the_first_is_gone_even_by_a_kill(path):
+    spawn = multiprocessing.get_context("spawn")
+    held, done = spawn.Event(), spawn.Event()
+    first = spawn.Process(target=_hold, args=(path, held, done))
+    first.start()
+    await asyncio.to_thread(held.wait, 60)
+    with pytest.raises(BusyError) as caught:
+        async with open_checkpoint(path, HEADER):
+            pass
+    assert caught.value.exit_code == 75
+    os.kill(first.pid, 9)
+    first.join()
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        assert len(await take_in(checkpoint, [row(1)])) == 1
+
+
+async def test_when_a_commit_fails_everybody_who_waited_for_it_gets_the_error_and_so_do_all_later(path):
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        await take_in(checkpoint, [row(1)])
+        blocker = sqlite3.connect(path)
+        page_limit = blocker.execute("PRAGMA page_count").fetchone()[0]
+        blocker.close()
+        await checkpoint._do(lambda store: store._db.execute(f"PRAGMA max_page_count = {page_limit}").close())
+        big = [
+            [Admitted(n * 100 + k, row(n * 100 + k, "x" * 900), State.INTENT) for k in range(99)] for n in range(1, 4)
+        ]
+        results = await asyncio.gather(*(checkpoint.admit(rows, 1.0) for rows in big), return_exceptions=True)
+        assert [type(result) for result in results] == [DiskError] * 3
+        with pytest.raises(DiskError, match="full"):
+            await checkpoint.settle([], {})
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        assert [u.number for u in await checkpoint.unsettled({State.INTENT})] == [1]
+
+
+@pytest.mark.parametrize("name", ["84a3dd2bd67f43aa9b98cdd74604ca68", "ABCDEF", "e-1", "0", "ab cd", "\u7247"])
+async def test_an_execution_name_comes_back_as_it_was(path, name):
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        (admitted,) = await take_in(checkpoint, [row(1)])
+        await checkpoint.settle([Settlement(admitted.id, State.STARTED, name)], {})
+    db = sqlite3.connect(path)
+    assert unpacked(db.execute("SELECT execution FROM rows").fetchone()[0]) == name
+    db.close()
