@@ -1,0 +1,151 @@
+"""The output file: records appended in blocks, each block on the disk before anybody relies on it.
+
+Its length goes into the checkpoint with the verdicts. On the next run whole lines beyond that length are read back
+and a torn last line is cut off.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aiofiles
+import aiofiles.os
+
+from batcher.model import BusyError, DiskError, OtherJobError, Record, UsageError
+from batcher.rules.records import ENCODERS, READERS, Written, csv_header
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from aiofiles.threadpool.binary import AsyncFileIO
+
+# Where fdatasync is missing (macOS), fsync does the same and more.
+_sync = aiofiles.os.wrap(getattr(os, "fdatasync", os.fsync))
+
+
+def format_of(path: Path) -> str:
+    """Give the format that the output's name asks for: `csv` by its suffix, else `jsonl`."""
+    return "csv" if path.suffix.lower() == ".csv" else "jsonl"
+
+
+@asynccontextmanager
+async def open_output(path: Path, known_length: int | None) -> AsyncIterator[Output]:
+    """Open the output for appending, readable by its owner only, and hold it for one run.
+
+    `known_length` is how many bytes of it the checkpoint knows of, None where it knows nothing of this file. Raises
+    UsageError for what is no regular file, OtherJobError for a file with content that this job did not write or with
+    less than it wrote, BusyError where another run writes it, DiskError where it cannot be written.
+    """
+    with _translated(path):
+        file = await aiofiles.open(path, "ab", buffering=0, opener=_private)
+    try:
+        with _translated(path):
+            output = _resumed(file, path, known_length)
+        yield output
+    finally:
+        await file.close()
+
+
+def _resumed(file: AsyncFileIO, path: Path, known_length: int | None) -> Output:
+    _hold(file.fileno(), path)
+    found = os.fstat(file.fileno())
+    if not stat.S_ISREG(found.st_mode):
+        raise UsageError(
+            f"{path}: the output is not a regular file",
+            "A resume reads the output back: give a file with --output.",
+        )
+    size = found.st_size
+    if size == 0:
+        # A new file's name must survive a power cut as surely as its content; a missing one has been moved away.
+        _sync_folder(path.parent)
+        known_length = 0
+    _check(path, size, known_length)
+    output = Output(file, path, known_length or 0)
+    output.recover()
+    return output
+
+
+class Output:
+    """An open output file. `recovered` holds the records beyond the known length, `length` all that is whole."""
+
+    def __init__(self, file: AsyncFileIO, path: Path, known_length: int) -> None:
+        self.recovered: list[Written] = []
+        self.length = known_length
+        self._file = file
+        self._path = path
+        self._format = format_of(path)
+
+    def recover(self) -> None:
+        """Read what stands beyond the known length, and cut off what is torn."""
+        with self._path.open("rb") as file:
+            file.seek(self.length)
+            tail = READERS[self._format](file.read())
+        self.recovered = tail.records
+        self.length += tail.length
+        os.truncate(self._file.fileno(), self.length)
+        os.fsync(self._file.fileno())
+
+    async def append(self, records: Sequence[Record]) -> int:
+        """Write records and wait until the disk has them. Give the file's length in bytes."""
+        if not records:
+            return self.length
+        block = ENCODERS[self._format](records)
+        if self._format == "csv" and self.length == 0:
+            block = csv_header() + block
+        rest = memoryview(block)
+        with _translated(self._path):
+            while rest:
+                rest = rest[await self._file.write(rest) :]
+            await _sync(self._file.fileno())
+        self.length += len(block)
+        return self.length
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def _hold(descriptor: int, path: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BusyError(
+            f"{path}: another run is writing this output", "Wait for it to end, or give another file with --output."
+        ) from None
+
+
+def _check(path: Path, size: int, known_length: int | None) -> None:
+    if known_length is None:
+        raise OtherJobError(
+            f"{path}: the output holds {size:,} bytes that this job's checkpoint knows nothing of",
+            "Without the checkpoint that wrote them, its rows would be started again. Give that checkpoint with"
+            " --checkpoint, or a new file with --output.",
+        )
+    if size < known_length:
+        raise OtherJobError(
+            f"{path}: the output has {size:,} bytes, and this job has written {known_length:,}",
+            "Put the whole file back, or move it away to go on in a new one.",
+        )
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DiskError(
+            f"{path}: the output cannot be written: {error.strerror or error}",
+            "Free the disk or mend its permissions, then run the same command again.",
+        ) from error

@@ -1,0 +1,164 @@
+"""The record: what one line of the output says, how it is written, and how a file that was cut short is read again.
+
+Pure. A torn last line is normal after a crash and is cut off; every whole line before it is believed.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import orjson
+
+from batcher.model import Answer, BadRow, Json, Outcome, Record, Status, Unsettled
+
+COLUMNS = (*(name for name in Record._fields if name != "error"), "error_code", "error_message")
+"""The columns of a CSV output; `error` becomes two of them."""
+
+CRASHED = "Interrupted"
+"""The error code of a row whose run ended between its intent and its verdict."""
+
+
+class Written(NamedTuple):
+    """What a record that was found in the output says: enough to settle its row."""
+
+    row: int
+    status: Status
+    execution_name: str
+
+
+class Tail(NamedTuple):
+    """The readable part of the output beyond a known length: its records, and how many bytes they take."""
+
+    records: list[Written]
+    length: int
+
+
+def timestamp(now: float) -> str:
+    """Give a POSIX time in seconds as ISO 8601 UTC with milliseconds."""
+    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def record_of(outcome: Outcome, status: Status, now: float) -> Record:
+    """Write down how a row ended."""
+    row, answer, execution = outcome.admitted.row, outcome.answer, outcome.execution
+    return Record(
+        row=row.number,
+        bucket=row.bucket,
+        object=row.object,
+        status=status,
+        execution_name=execution.name if execution else None,
+        execution_urn=execution.urn or None if execution else None,
+        started_at=execution.started_at or None if execution else None,
+        request_id=answer.request_id or None,
+        attempts=outcome.attempts,
+        http_status=answer.status or None,
+        error=_error(row.reason if isinstance(row, BadRow) else None, status, answer),
+        latency_ms=None if outcome.latency is None else round(outcome.latency * 1000, 1),
+        recorded_at=timestamp(now),
+    )
+
+
+def record_of_unsettled(row: Unsettled, status: Status, now: float) -> Record:
+    """Write down a row that an earlier run left without a record."""
+    error = None
+    if status is Status.INVALID:
+        error = {"code": "InvalidRow", "message": row.reason}
+    elif status is Status.IN_DOUBT:
+        error = {"code": CRASHED, "message": "the run ended after this row may have been sent and before its answer"}
+    return Record(row.number, row.bucket, row.object, status, error=error, recorded_at=timestamp(now))
+
+
+def _error(reason: str | None, status: Status, answer: Answer) -> dict[str, str] | None:
+    if reason is not None:
+        return {"code": "InvalidRow", "message": reason}
+    if status in {Status.STARTED, Status.DUPLICATE}:
+        return None
+    code = answer.code or (answer.fault.value if answer.fault else f"HTTP {answer.status}")
+    return {"code": code, "message": answer.message}
+
+
+def to_jsonl(records: Iterable[Record]) -> bytes:
+    """Write records as JSON Lines."""
+    return b"".join(orjson.dumps(record._asdict(), option=orjson.OPT_APPEND_NEWLINE) for record in records)
+
+
+def to_csv(records: Iterable[Record]) -> bytes:
+    """Write records as CSV lines without a header, as RFC 4180 has them (CRLF)."""
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(_cells(record) for record in records)
+    return text.getvalue().encode()
+
+
+def csv_header() -> bytes:
+    """Give the header line of a CSV output."""
+    return (",".join(COLUMNS) + "\r\n").encode()
+
+
+def _cells(record: Record) -> list[Json]:
+    values = record._asdict()
+    error = values.pop("error") or {}
+    return [*values.values(), error.get("code"), error.get("message")]
+
+
+def read_jsonl(tail: bytes) -> Tail:
+    """Read the whole lines of a JSON Lines output from a point where a line begins."""
+    return _read(_lines(tail), _from_json)
+
+
+def read_csv(tail: bytes) -> Tail:
+    """Read the whole lines of a CSV output from a point where a line begins; keys may hold quoted line breaks."""
+    return _read(_csv_lines(tail), _from_csv)
+
+
+def _read(lines: Iterable[bytes], parse: Callable[[bytes], Written | None]) -> Tail:
+    records: list[Written] = []
+    length = 0
+    for line in lines:
+        if not line.endswith(b"\n"):
+            break
+        try:
+            written = parse(line)
+        except (ValueError, KeyError, TypeError, IndexError, csv.Error):
+            break
+        length += len(line)
+        if written is not None:
+            records.append(written)
+    return Tail(records, length)
+
+
+def _lines(data: bytes) -> Iterator[bytes]:
+    return iter(io.BytesIO(data))
+
+
+def _csv_lines(data: bytes) -> Iterator[bytes]:
+    line = b""
+    for piece in _lines(data):
+        line += piece
+        if line.count(b'"') % 2 == 0:
+            yield line
+            line = b""
+    yield line
+
+
+def _from_json(line: bytes) -> Written:
+    values = orjson.loads(line)
+    return Written(int(values["row"]), Status(values["status"]), values["execution_name"] or "")
+
+
+def _from_csv(line: bytes) -> Written | None:
+    if line == csv_header():
+        return None
+    (cells,) = csv.reader([line.decode()], strict=True)
+    if len(cells) != len(COLUMNS):
+        raise ValueError("not all columns are there")
+    values: dict[str, str] = dict(zip(COLUMNS, cells, strict=True))
+    return Written(int(values["row"]), Status(values["status"]), values["execution_name"])
+
+
+ENCODERS: dict[str, Callable[[Sequence[Record]], bytes]] = {"jsonl": to_jsonl, "csv": to_csv}
+READERS: dict[str, Callable[[bytes], Tail]] = {"jsonl": read_jsonl, "csv": read_csv}
+"""Both by the output's format."""

@@ -1,0 +1,129 @@
+"""The output file on a real disk: appended, synced, held by one run, and repaired after a crash."""
+
+import json
+import resource
+import stat
+from pathlib import Path
+
+import pytest
+
+from batcher.edges.records import format_of, open_output
+from batcher.model import BusyError, DiskError, OtherJobError, Record, Status, UsageError
+from batcher.rules.records import Written, read_csv, read_jsonl
+
+
+def record(number):
+    return Record(number, "b", f"o{number}", Status.STARTED, f"e{number}")
+
+
+def written(number):
+    return Written(number, Status.STARTED, f"e{number}")
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"), [("a.jsonl", "jsonl"), ("a.csv", "csv"), ("a.CSV", "csv"), ("a", "jsonl"), ("a.txt", "jsonl")]
+)
+def test_the_suffix_names_the_format(name, expected):
+    assert format_of(Path(name)) == expected
+
+
+async def test_records_are_appended_over_several_runs(tmp_path):
+    path = tmp_path / "out.jsonl"
+    async with open_output(path, None) as output:
+        length = await output.append([record(1), record(2)])
+    async with open_output(path, length) as output:
+        assert (output.recovered, output.length) == ([], length)
+        assert await output.append([]) == length
+        await output.append([record(3)])
+    assert [json.loads(line)["row"] for line in path.read_bytes().splitlines()] == [1, 2, 3]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+async def test_a_csv_output_has_one_header_over_several_runs(tmp_path):
+    path = tmp_path / "out.csv"
+    async with open_output(path, None) as output:
+        length = await output.append([record(1)])
+    async with open_output(path, length) as output:
+        await output.append([record(2)])
+    assert path.read_text().count("execution_name") == 1
+    assert read_csv(path.read_bytes()).records == [written(1), written(2)]
+
+
+@pytest.mark.parametrize(("suffix", "read"), [("jsonl", read_jsonl), ("csv", read_csv)])
+async def test_whole_records_beyond_the_known_length_are_believed_at_every_cut(tmp_path, suffix, read):
+    path = tmp_path / f"out.{suffix}"
+    async with open_output(path, None) as output:
+        known = await output.append([record(1)])
+        await output.append([record(2), record(3)])
+    whole = path.read_bytes()
+    for cut in range(known, len(whole) + 1):
+        path.write_bytes(whole[:cut])
+        async with open_output(path, known) as output:
+            believed = list(output.recovered)
+            await output.append([record(4)])
+        assert believed == [written(2), written(3)][: len(believed)]
+        assert len(believed) == whole[known:cut].count(b"\n")
+        after = read(path.read_bytes())
+        assert after == ([written(1), *believed, written(4)], path.stat().st_size), cut
+
+
+async def test_content_that_the_checkpoint_knows_nothing_of_is_refused_and_kept(tmp_path):
+    path = tmp_path / "out.jsonl"
+    path.write_text("precious\n")
+    with pytest.raises(OtherJobError, match="knows nothing of"):
+        async with open_output(path, None):
+            pass
+    assert path.read_text() == "precious\n"
+
+
+async def test_an_output_that_has_lost_content_is_refused_and_one_moved_away_is_begun_anew(tmp_path):
+    path = tmp_path / "out.jsonl"
+    async with open_output(path, None) as output:
+        length = await output.append([record(1), record(2)])
+    path.write_bytes(path.read_bytes()[: length - 5])
+    with pytest.raises(OtherJobError, match="bytes, and this job has written"):
+        async with open_output(path, length):
+            pass
+    path.rename(tmp_path / "moved.jsonl")
+    async with open_output(path, length) as output:
+        assert output.length == 0
+        await output.append([record(3)])
+    assert read_jsonl(path.read_bytes()).records == [written(3)]
+
+
+async def test_one_run_at_a_time_writes_an_output(tmp_path):
+    path = tmp_path / "out.jsonl"
+    async with open_output(path, None):
+        with pytest.raises(BusyError):
+            async with open_output(path, 0):
+                pass
+
+
+@pytest.mark.parametrize("where", ["nowhere/out.jsonl", "."])
+async def test_an_output_that_cannot_be_written_is_named(tmp_path, where):
+    with pytest.raises(DiskError, match=str(tmp_path)) as caught:
+        async with open_output(tmp_path / where, None):
+            pass
+    assert caught.value.exit_code == 74
+
+
+async def test_a_device_is_refused_since_it_cannot_be_read_back():
+    with pytest.raises(UsageError, match="not a regular file"):
+        async with open_output(Path("/dev/null"), None):
+            pass
+
+
+async def test_a_full_disk_is_a_disk_error_and_what_is_whole_stays_readable(tmp_path):
+    path = tmp_path / "out.jsonl"
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with open_output(path, None) as output:
+        length = await output.append([record(1)])
+        resource.setrlimit(resource.RLIMIT_FSIZE, (length + 20, limits[1]))
+        try:
+            with pytest.raises(DiskError, match="File too large"):
+                await output.append([record(2)])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.stat().st_size == length + 20
+    async with open_output(path, length) as output:
+        assert (output.recovered, output.length) == ([], length)

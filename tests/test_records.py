@@ -1,0 +1,135 @@
+"""What a record says, and how an output that was cut short is read again."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from batcher.model import Admitted, Answer, BadRow, Execution, Fault, Outcome, Record, Row, State, Status, Unsettled
+from batcher.rules.records import (
+    COLUMNS,
+    Written,
+    csv_header,
+    read_csv,
+    read_jsonl,
+    record_of,
+    record_of_unsettled,
+    timestamp,
+    to_csv,
+    to_jsonl,
+)
+
+ROW = Row(17, 18, "videos", 'a "b",\nc \u7247\U0001f600.mp4', b"", b"k" * 16)
+NOW = 1795509000.25  # 2026-11-24T08:30:00.250Z
+
+
+def _outcome(row=ROW, **fields):
+    return Outcome(Admitted(3, row, State.INTENT), State.STARTED, Status.STARTED, **fields)
+
+
+def test_a_started_row_has_its_execution_and_no_error():
+    outcome = _outcome(
+        answer=Answer(status=200, request_id="R1"),
+        execution=Execution("e1", "urn:e1", "2026-11-24T08:30:00.123Z"),
+        attempts=2,
+        latency=0.01234,
+    )
+    assert record_of(outcome, Status.STARTED, NOW) == Record(
+        row=17,
+        bucket="videos",
+        object=ROW.object,
+        status=Status.STARTED,
+        execution_name="e1",
+        execution_urn="urn:e1",
+        started_at="2026-11-24T08:30:00.123Z",
+        request_id="R1",
+        attempts=2,
+        http_status=200,
+        error=None,
+        latency_ms=12.3,
+        recorded_at="2026-11-24T08:30:00.250Z",
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (Answer(status=404, code="SYS.0015", message="no object"), {"code": "SYS.0015", "message": "no object"}),
+        (Answer(status=502, message=""), {"code": "HTTP 502", "message": ""}),
+        (Answer(fault=Fault.LOST, message="reset"), {"code": "lost", "message": "reset"}),
+    ],
+)
+def test_a_row_that_is_not_started_says_why(answer, error):
+    assert record_of(_outcome(answer=answer), Status.REJECTED, NOW).error == error
+
+
+def test_an_invalid_row_says_its_reason():
+    bad = BadRow(4, 5, "", "", "the key is empty", b"x" * 16)
+    record = record_of(_outcome(row=bad), Status.INVALID, NOW)
+    assert (record.row, record.error) == (4, {"code": "InvalidRow", "message": "the key is empty"})
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (Status.IN_DOUBT, "Interrupted"),
+        (Status.INVALID, "InvalidRow"),
+        (Status.DUPLICATE, None),
+    ],
+)
+def test_a_row_that_an_interruption_left_open_is_written_down(status, error):
+    row = Unsettled(1, State.INTENT, 9, "b", "o", b"", "a reason", NOW)
+    record = record_of_unsettled(row, status, NOW)
+    assert (record.row, record.status, record.error and record.error["code"]) == (9, status, error)
+
+
+RECORDS = [
+    Record(1, "b", "plain", Status.STARTED, "e1", recorded_at=timestamp(NOW)),
+    Record(2, "b", ROW.object, Status.REJECTED, error={"code": "C", "message": 'a "quote"\r\nand more'}),
+    Record(3, "b", "in\rner", Status.IN_DOUBT),
+]
+WRITTEN = [
+    Written(1, Status.STARTED, "e1"),
+    Written(2, Status.REJECTED, ""),
+    Written(3, Status.IN_DOUBT, ""),
+]
+
+
+def test_jsonl_lines_parse_and_keep_every_field():
+    lines = to_jsonl(RECORDS).splitlines()
+    assert [json.loads(line)["object"] for line in lines] == [record.object for record in RECORDS]
+    assert list(json.loads(lines[0])) == list(Record._fields)
+
+
+def test_csv_lines_parse_and_keep_every_field():
+    text = (csv_header() + to_csv(RECORDS)).decode()
+    rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+    assert [row["object"] for row in rows] == [record.object for record in RECORDS]
+    assert list(rows[0]) == list(COLUMNS)
+    assert (rows[1]["error_code"], rows[1]["error_message"]) == ("C", 'a "quote"\r\nand more')
+
+
+@pytest.mark.parametrize(
+    ("blocks", "read"),
+    [
+        ([to_jsonl([record]) for record in RECORDS], read_jsonl),
+        ([csv_header(), *(to_csv([record]) for record in RECORDS)], read_csv),
+    ],
+    ids=["jsonl", "csv"],
+)
+def test_an_output_cut_at_any_byte_gives_its_whole_records_and_their_length(blocks, read):
+    data = b"".join(blocks)
+    ends = [sum(map(len, blocks[: n + 1])) for n in range(len(blocks))]
+    header = len(blocks) - len(RECORDS)
+    for cut in range(len(data) + 1):
+        whole = sum(end <= cut for end in ends)
+        tail = read(data[:cut])
+        assert tail.length == ([0, *ends][whole]), cut
+        assert tail.records == WRITTEN[: max(0, whole - header)], cut
+
+
+@pytest.mark.parametrize("rubbish", [b"\x00" * 40 + b"\n", b"[1]\n", b"{}\n", b'{"row": 1}\n', b"\xff\n"])
+def test_what_follows_a_damaged_line_is_not_believed(rubbish):
+    good = to_jsonl(RECORDS[:1])
+    assert read_jsonl(good + rubbish + good) == ([WRITTEN[0]], len(good))

@@ -1,0 +1,39 @@
+"""What an interruption leaves between an intent and a verdict, and how it is settled."""
+
+from batcher.flow.resume import repair_of
+from batcher.model import Settlement, State, Status, Unsettled
+from batcher.rules.records import Written
+
+
+def _left(id_, state, number):
+    return Unsettled(id_, state, number, "b", f"o{number}", b"", "", 100.0)
+
+
+def test_a_record_that_reached_the_output_is_believed_and_not_written_again():
+    repair = repair_of([_left(1, State.INTENT, 10)], [Written(10, Status.STARTED, "e10")], 200.0)
+    assert (repair.records, repair.settlements) == ([], [Settlement(1, State.STARTED, "e10")])
+
+
+def test_a_row_that_may_have_been_sent_and_has_no_record_is_in_doubt():
+    repair = repair_of([_left(1, State.INTENT, 10)], [Written(11, Status.STARTED, "e11")], 200.0)
+    assert [(record.row, record.status) for record in repair.records] == [(10, Status.IN_DOUBT)]
+    assert repair.settlements == [Settlement(1, State.IN_DOUBT)]
+
+
+def test_invalid_rows_and_duplicates_get_the_record_that_they_miss():
+    left = [_left(1, State.INVALID, 10), _left(2, State.DUPLICATE, 11), _left(3, State.DUPLICATE, 12)]
+    repair = repair_of(left, [Written(12, Status.DUPLICATE, "")], 200.0)
+    assert [(record.row, record.status) for record in repair.records] == [
+        (10, Status.INVALID),
+        (11, Status.DUPLICATE),
+    ]
+    assert {(s.id, s.state) for s in repair.settlements} == {
+        (1, State.INVALID),
+        (2, State.DUPLICATE),
+        (3, State.DUPLICATE),
+    }
+
+
+def test_a_rejection_on_record_leaves_the_row_free_to_be_sent():
+    repair = repair_of([_left(1, State.INTENT, 10)], [Written(10, Status.REJECTED, "")], 200.0)
+    assert (repair.records, repair.settlements) == ([], [Settlement(1, State.PENDING)])
