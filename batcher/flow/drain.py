@@ -1,0 +1,60 @@
+"""The drain: the one way in which a job stops early. Nothing new is sent, what is on the wire is settled.
+
+Owns the reason why. A signal, a fatal answer and an unreachable service all come here; the first reason stays.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import suppress
+from typing import TypeVar
+
+from batcher.model import ExitCode, JobError
+
+T = TypeVar("T")
+
+
+class Drain:
+    """Begun at most once, by a signal's exit code or by the error that ends the job."""
+
+    def __init__(self) -> None:
+        self.reason: ExitCode | JobError | None = None
+        self._begun = asyncio.Event()
+
+    @property
+    def begun(self) -> bool:
+        """Whether nothing new may be sent."""
+        return self._begun.is_set()
+
+    def begin(self, reason: ExitCode | JobError) -> None:
+        """Stop sending. Only the first reason counts."""
+        if not self.begun:
+            self.reason = reason
+            self._begun.set()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for `seconds`, or until the drain begins."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._begun.wait(), seconds)
+
+    async def until(self, blocks: AsyncIterator[T]) -> AsyncIterator[T]:
+        """Pass blocks on until the drain begins, even while the next one is still being waited for."""
+        begun = asyncio.ensure_future(self._begun.wait())
+        try:
+            while not self.begun:
+                following = asyncio.ensure_future(_next(blocks))
+                await asyncio.wait((following, begun), return_when=asyncio.FIRST_COMPLETED)
+                if not following.done():
+                    following.cancel()
+                    return
+                block = following.result()
+                if block is None:
+                    return
+                yield block
+        finally:
+            begun.cancel()
+
+
+def _next(blocks: AsyncIterator[T]) -> Awaitable[T | None]:
+    return anext(blocks, None)

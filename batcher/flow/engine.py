@@ -1,0 +1,141 @@
+"""The job: an async producer reads the manifest, a bounded pool of workers fires, a sink streams the records.
+
+Holds no detail of any of them: it is handed functions, and can be run on plain ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from batcher.flow.drain import Drain
+from batcher.flow.slots import Slots
+from batcher.model import Admitted, BadRow, Found, JobError, Outcome, Record, Row, Settlement, State, Status
+from batcher.rules.records import record_of
+from batcher.rules.tally import Tally
+
+Block = Sequence[Row | BadRow]
+
+NOTED = {State.INVALID: Status.INVALID, State.DUPLICATE: Status.DUPLICATE}
+"""The rows that are admitted only to be written down, and the status of their record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the engine is made of. Times are POSIX seconds."""
+
+    blocks: AsyncIterator[Block]
+    """The manifest, in blocks."""
+    sift: Callable[[Block], Awaitable[tuple[Sequence[Found], Counter[State]]]]
+    """Which of these rows need a decision, and how many others stand in which state."""
+    decide: Callable[[Found], Admitted | None]
+    admit: Callable[[Sequence[Admitted]], Awaitable[None]]
+    """Make intents durable."""
+    fire: Callable[[Admitted], Awaitable[Outcome]]
+    """Send a row until something is proved about it, or give it back."""
+    write: Callable[[Sequence[Record]], Awaitable[None]]
+    """Make records durable."""
+    settle: Callable[[Sequence[Settlement]], Awaitable[None]]
+    """Make verdicts durable."""
+    now: Callable[[], float]
+    concurrency: int
+
+
+async def run(job: Job, tally: Tally, drain: Drain) -> None:
+    """Start an execution for each row of the manifest, and write down how each row ended.
+
+    At most `concurrency` requests are on the wire, and at most twice as many rows stand between their intent and
+    their verdict. Returns when every row taken in is settled, early if the drain begins. Raises JobError where a file
+    fails: then nothing more is sent, and the checkpoint holds what is in doubt.
+    """
+    engine = _Engine(job, tally, drain)
+    try:
+        async with asyncio.TaskGroup() as house:
+            house.create_task(engine.stream(), name="sink")
+            async with asyncio.TaskGroup() as pool:
+                pool.create_task(engine.produce(), name="producer")
+                for number in range(job.concurrency):
+                    pool.create_task(engine.work(), name=f"worker {number}")
+            await engine.ended.put(None)
+    except BaseExceptionGroup as failures:
+        raise _first(failures) from failures
+
+
+class _Engine:
+    """The three parts of a run and the two bounded queues between them."""
+
+    def __init__(self, job: Job, tally: Tally, drain: Drain) -> None:
+        self.job = job
+        self.tally = tally
+        self.drain = drain
+        self.slots = Slots(2 * job.concurrency)
+        self.ready: asyncio.Queue[Admitted | None] = asyncio.Queue(maxsize=2 * job.concurrency)
+        self.ended: asyncio.Queue[Outcome | None] = asyncio.Queue(maxsize=2 * job.concurrency)
+
+    async def produce(self) -> None:
+        """Read the manifest and admit what is to be sent; a row leaves here only when its intent is durable."""
+        async for block in self.drain.until(self.job.blocks):
+            found, known = await self.job.sift(block)
+            self.tally.rows += len(block)
+            self.tally.known += known
+            wanted = [admitted for admitted in map(self.job.decide, found) if admitted is not None]
+            while wanted and not self.drain.begun:
+                room = await self.slots.take(len(wanted))
+                await self.job.admit(wanted[:room])
+                for admitted in wanted[:room]:
+                    await self._pass_on(admitted)
+                del wanted[:room]
+        self.tally.read_whole = not self.drain.begun
+        for _ in range(self.job.concurrency):
+            await self.ready.put(None)
+
+    async def _pass_on(self, admitted: Admitted) -> None:
+        if admitted.state is State.INTENT:
+            await self.ready.put(admitted)
+        else:
+            await self.ended.put(Outcome(admitted, admitted.state, NOTED[admitted.state]))
+
+    async def work(self) -> None:
+        """Fire one row after another."""
+        while (admitted := await self.ready.get()) is not None:
+            self.tally.in_flight += 1
+            outcome = await self.job.fire(admitted)
+            self.tally.in_flight -= 1
+            await self.ended.put(outcome)
+
+    async def stream(self) -> None:
+        """Write the records of ended rows, then settle them, in blocks of whatever has ended meanwhile."""
+        while outcomes := await _take_all(self.ended):
+            now = self.job.now()
+            records = [record_of(outcome, outcome.status, now) for outcome in outcomes if outcome.status is not None]
+            await self.job.write(records)
+            await self.job.settle([_settlement(outcome) for outcome in outcomes])
+            self.tally.written.update(record.status for record in records)
+            self.tally.given_back += len(outcomes) - len(records)
+            self.slots.give(len(outcomes))
+
+
+async def _take_all(ended: asyncio.Queue[Outcome | None]) -> list[Outcome]:
+    """Wait for an outcome and take along all others that are there; empty when there will be no more."""
+    taken = [await ended.get()]
+    while not ended.empty():
+        taken.append(ended.get_nowait())
+    outcomes = [outcome for outcome in taken if outcome is not None]
+    if outcomes and taken[-1] is None:
+        ended.put_nowait(None)
+    return outcomes
+
+
+def _settlement(outcome: Outcome) -> Settlement:
+    return Settlement(outcome.admitted.id, outcome.state, outcome.execution.name if outcome.execution else "")
+
+
+def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Give the cause that ends the job: a JobError if there is one among the failures."""
+    job_errors = failures.subgroup(JobError)
+    first: BaseException = job_errors or failures
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first

@@ -1,0 +1,47 @@
+"""The tally: what a run has done so far, counted as it happens. The engine writes it, progress and summary read it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from batcher.model import State, Status
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of one run."""
+
+    rows: int = 0
+    """Rows of the manifest read so far."""
+    written: Counter[Status] = field(default_factory=Counter)
+    """Rows that this run wrote a record of, by status."""
+    known: Counter[State] = field(default_factory=Counter)
+    """Rows that earlier runs have dealt with, by state."""
+    given_back: int = 0
+    """Rows taken in and given back untouched, because the job stopped first."""
+    requests: int = 0
+    retries: int = 0
+    in_flight: int = 0
+    read_whole: bool = False
+    """Whether the manifest was read to its end."""
+
+    @property
+    def started(self) -> int:
+        """Rows started, by this run and earlier ones."""
+        return self.written[Status.STARTED] + self.known[State.STARTED]
+
+    @property
+    def rejected(self) -> int:
+        """Rows rejected, by this run and earlier ones."""
+        return self.written[Status.REJECTED] + self.known[State.REJECTED]
+
+    @property
+    def invalid(self) -> int:
+        """Rows that cannot be sent, found by this run and earlier ones."""
+        return self.written[Status.INVALID] + self.known[State.INVALID]
+
+    @property
+    def duplicates(self) -> int:
+        """Rows of the same content as an earlier row."""
+        return self.written[Status.DUPLICATE] + self.known[State.DUPLICATE]

@@ -1,0 +1,79 @@
+"""The layers hold: who may import whom is read off the code's own imports."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import batcher
+
+ROOT = Path(batcher.__file__).parent
+MODULES = sorted(ROOT.rglob("*.py"))
+
+ALLOWED = {
+    "model": set(),
+    "rules": {"model", "rules"},
+    "edges": {"model", "rules"},
+    "flow": {"model", "rules", "flow"},
+    "emulator": {"model", "rules.signing", "emulator"},
+    "cli": {"model", "rules", "edges", "flow", "emulator", "cli"},
+}
+IMPURE = {"asyncio", "os", "pathlib", "random", "socket", "sqlite3", "subprocess", "threading", "time", "aiohttp"}
+
+
+def _imports(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def _room(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def _edge(module: str) -> str:
+    return ".".join(module.split(".")[:3])
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_imports_only_from_the_layers_below_it(path):
+    room = _room(path)
+    if room in {"__init__", "__main__"}:
+        return
+    allowed = {f"batcher.{name}" for name in ALLOWED[room]} | {"batcher.__version__", "batcher"}
+    if room == "edges":
+        # An edge of several files may import its own files, and no other edge.
+        allowed.add("batcher.edges." + path.relative_to(ROOT).parts[1].removesuffix(".py"))
+    ours = {name for name in _imports(path) if name.split(".")[0] == "batcher"}
+    # `from batcher.rules import x` names both the package and the module; the finer name decides.
+    wrong = {name for name in ours if not any(name == good or name.startswith(good + ".") for good in allowed)}
+    wrong -= {name for name in wrong if any(good.startswith(name + ".") for good in allowed)}
+    assert wrong == set()
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "rules").glob("*.py")), ids=lambda path: path.name)
+def test_a_rule_touches_no_clock_chance_environment_or_disk(path):
+    assert {name.split(".")[0] for name in _imports(path)} & IMPURE == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_says_what_it_owns_and_stays_under_400_lines(path):
+    text = path.read_text()
+    assert ast.get_docstring(ast.parse(text))
+    assert len(text.splitlines()) < 400
+
+
+def test_only_one_module_knows_tenacity_and_one_knows_the_http_client():
+    tenacity = {path.relative_to(ROOT).as_posix() for path in MODULES if "tenacity" in _imports(path)}
+    client = {
+        path.relative_to(ROOT).as_posix()
+        for path in MODULES
+        if any(name.split(".")[0] == "aiohttp" for name in _imports(path)) and _room(path) != "emulator"
+    }
+    assert tenacity == {"flow/attempts.py"}
+    assert client == {"edges/transport.py"}
