@@ -1,0 +1,53 @@
+"""The credentials: found in the environment, one family of names at a time and never mixed.
+
+The families are those of the OBS SDKs, the v3 SDKs and Terraform, looked for in this order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from batcher.model import Credentials, CredentialsError
+
+
+class Family(NamedTuple):
+    """The names under which one kind of tool keeps its keys."""
+
+    access_key: str
+    secret_key: str
+    security_token: str
+
+
+FAMILIES = (
+    Family("OBS_ACCESS_KEY_ID", "OBS_SECRET_ACCESS_KEY", "OBS_SECURITY_TOKEN"),
+    Family("HUAWEICLOUD_SDK_AK", "HUAWEICLOUD_SDK_SK", "HUAWEICLOUD_SDK_SECURITY_TOKEN"),
+    Family("HW_ACCESS_KEY", "HW_SECRET_KEY", "HW_SECURITY_TOKEN"),
+)
+
+
+def find_credentials(environment: Mapping[str, str]) -> Credentials:
+    """Give the first family's keys. Raises CredentialsError where there are none, or half a pair."""
+    for family in FAMILIES:
+        access_key, secret_key, token = (environment.get(name, "") for name in family)
+        if not access_key and not secret_key:
+            continue
+        for name, value in zip(family, (access_key, secret_key), strict=False):
+            if not value:
+                raise CredentialsError(
+                    f"{name} is not set, and its partner is",
+                    f"Set both {family.access_key} and {family.secret_key}; keys of different families are not mixed.",
+                )
+        for name, value in zip(family, (access_key, secret_key, token), strict=True):
+            # The value itself is never shown.
+            if not value.isprintable() or " " in value or not value.isascii():
+                raise CredentialsError(
+                    f"{name} holds a character that no key has (a space, a line break or the like)",
+                    f"Set {name} again, without quotes or line breaks.",
+                )
+        return Credentials(access_key, secret_key, token, source=f"environment ({family.access_key})")
+    raise CredentialsError(
+        "there are no credentials in the environment",
+        f"Set {FAMILIES[0].access_key} and {FAMILIES[0].secret_key}, and {FAMILIES[0].security_token} with temporary"
+        " keys.",
+    )

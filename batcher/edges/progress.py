@@ -1,0 +1,124 @@
+"""The progress on stderr: a bar on a terminal, a line now and then elsewhere, JSON lines for programs, or nothing.
+
+It only looks at the run: it asks for a view a few times a second and never slows a row down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from enum import StrEnum
+from typing import NamedTuple, TextIO
+
+_LINE_SECONDS = 10.0
+_BAR_SECONDS = 0.2
+
+
+class Mode(StrEnum):
+    """How progress is shown."""
+
+    AUTO = "auto"
+    BAR = "bar"
+    LINE = "line"
+    JSON = "json"
+    NONE = "none"
+
+
+class View(NamedTuple):
+    """What a run looks like at a moment. `fraction` of the manifest is read (None: unknown), `seconds` have passed."""
+
+    rows: int
+    started: int
+    rejected: int
+    invalid: int
+    in_doubt: int
+    retries: int
+    in_flight: int
+    started_now: int
+    fraction: float | None
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Starts a second of this run, on average."""
+        return self.started_now / self.seconds if self.seconds > 0 else 0.0
+
+
+@asynccontextmanager
+async def showing(mode: Mode, look: Callable[[], View], stream: TextIO = sys.stderr) -> AsyncIterator[None]:
+    """Show the progress of what happens within the block."""
+    if mode is Mode.AUTO:
+        is_terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
+        mode = Mode.BAR if is_terminal else Mode.LINE
+    with _painter(mode, stream) as paint:
+        task = asyncio.create_task(_repeat(paint, look, _BAR_SECONDS if mode is Mode.BAR else _LINE_SECONDS))
+        try:
+            yield
+        finally:
+            task.cancel()
+            paint(look())
+
+
+async def _repeat(paint: Callable[[View], None], look: Callable[[], View], seconds: float) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        paint(look())
+
+
+@contextmanager
+def _painter(mode: Mode, stream: TextIO) -> Iterator[Callable[[View], None]]:
+    if mode is Mode.BAR:
+        with _bar(stream) as paint:
+            yield paint
+    elif mode is Mode.LINE:
+        yield lambda view: print(line(view), file=stream, flush=True)
+    elif mode is Mode.JSON:
+        yield lambda view: print(json.dumps({**view._asdict(), "rate": view.rate}), file=stream, flush=True)
+    else:
+        yield lambda _: None
+
+
+def line(view: View) -> str:
+    """Say in one line how far the run is."""
+    read = "" if view.fraction is None else f"{view.fraction:.0%} read, "
+    parts = [
+        f"{read}{view.rows:,} rows",
+        f"{view.started:,} started",
+        f"{view.rate:,.0f}/s",
+        f"{view.in_flight} in flight",
+    ]
+    optional = (
+        (view.rejected, "rejected"),
+        (view.invalid, "invalid"),
+        (view.in_doubt, "in doubt"),
+        (view.retries, "retries"),
+    )
+    parts += [f"{count:,} {name}" for count, name in optional if count]
+    return ", ".join(parts)
+
+
+@contextmanager
+def _bar(stream: TextIO) -> Iterator[Callable[[View], None]]:
+    # Imported late: only a terminal needs it, and it takes longer to import than a short run takes.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(file=stream), auto_refresh=False) as progress:
+        task = progress.add_task("reading the manifest", total=None)
+
+        def paint(view: View) -> None:
+            total = None if view.fraction is None else 1.0
+            progress.update(
+                task,
+                total=total,
+                completed=view.fraction or 0.0,
+                description=line(view).replace("[", r"\["),
+                refresh=True,
+            )
+
+        yield paint

@@ -1,0 +1,95 @@
+"""The ending: which exit code tells the truth about a run, and what to say with it. Pure.
+
+Every exit code has its sentence here, with what to do next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from batcher.model import ExitCode, JobError, Status, Unsettled
+from batcher.rules.tally import Tally
+
+SHOWN = 10
+"""So many rows in doubt are named on the screen; all of them are in the records."""
+
+NEXT: dict[ExitCode, str] = {
+    ExitCode.OK: "Every row is started. Nothing is left to do.",
+    ExitCode.ROWS_REJECTED: "Some rows were rejected or are invalid: their records say why. Mend the manifest and run"
+    " the same command again, with --retry-rejected to send rejected rows once more.",
+    ExitCode.ROWS_IN_DOUBT: "Some rows may have been started and no answer says so. They are held and will not be"
+    " sent again: look them up in the service's execution list before you do anything about them.",
+    ExitCode.SIGINT: "Interrupted. Run the same command again to go on.",
+    ExitCode.SIGTERM: "Terminated. Run the same command again to go on.",
+}
+"""What to do next, by exit code. Errors bring their own advice."""
+
+MEANINGS: dict[ExitCode, str] = {
+    ExitCode.OK: "every row is started",
+    ExitCode.ROWS_REJECTED: "finished, some rows were rejected or are invalid",
+    ExitCode.USAGE: "the command line is wrong",
+    ExitCode.ROWS_IN_DOUBT: "finished, some rows are in doubt and held",
+    ExitCode.MANIFEST: "the manifest is unusable",
+    ExitCode.SERVICE: "the service cannot be reached, or refuses the whole job",
+    ExitCode.DISK: "a file cannot be read or written",
+    ExitCode.BUSY: "another run holds the checkpoint or the output",
+    ExitCode.CREDENTIALS: "credentials are missing or refused",
+    ExitCode.OTHER_JOB: "the checkpoint or the output belongs to another job",
+    ExitCode.SIGINT: "drained on SIGINT, resumable",
+    ExitCode.SIGTERM: "drained on SIGTERM, resumable",
+}
+"""Every exit code in a few words, for the help."""
+
+
+class Files(NamedTuple):
+    """Where a run has put what."""
+
+    records: str
+    checkpoint: str
+
+
+def exit_code(tally: Tally, in_doubt: int, reason: ExitCode | JobError | None) -> ExitCode:
+    """Give the exit code of a run: why it stopped early, else the worst that is true of its rows."""
+    if isinstance(reason, JobError):
+        return reason.exit_code
+    if reason is not None:
+        return reason
+    if in_doubt:
+        return ExitCode.ROWS_IN_DOUBT
+    if tally.rejected or tally.invalid:
+        return ExitCode.ROWS_REJECTED
+    return ExitCode.OK
+
+
+def summary(tally: Tally, in_doubt: int, seconds: float, files: Files) -> list[str]:
+    """Say in a few lines what a run has done. `in_doubt` counts the checkpoint's rows, `seconds` is the run's time."""
+    now_started = tally.written[Status.STARTED]
+    rate = now_started / seconds if seconds > 0 else 0.0
+    rows = f"{tally.rows:,} rows" if tally.read_whole else f"{tally.rows:,} rows read, more may follow"
+    counts = (
+        (tally.started, "started"),
+        (tally.rejected, "rejected"),
+        (tally.invalid, "invalid"),
+        (tally.duplicates, "duplicate"),
+        (in_doubt, "in doubt"),
+    )
+    work = f"{tally.requests:,} requests, {tally.retries:,} of them retries"
+    return [
+        f"{rows}: {', '.join(f'{count:,} {name}' for count, name in counts)}",
+        f"this run: {now_started:,} started in {seconds:,.1f} s ({rate:,.1f} a second), {work}",
+        f"records:    {files.records}",
+        f"checkpoint: {files.checkpoint}",
+    ]
+
+
+def doubts(rows: Sequence[Unsettled], total: int) -> list[str]:
+    """Name the rows in doubt, the first few of `total`."""
+    lines = [f"in doubt: row {row.number}: {row.bucket}/{_printable(row.object)}" for row in rows[:SHOWN]]
+    if total > len(lines):
+        lines.append(f"in doubt: and {total - len(lines):,} more, see the records with status in_doubt")
+    return lines
+
+
+def _printable(text: str) -> str:
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
