@@ -1,0 +1,84 @@
+"""From what an entry says to a row or a bad row: checked, numbered, with its identity.
+
+The one place that knows what a row needs, whatever the format of the manifest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from batcher.model import BadRow, Json, Row
+from batcher.rules.identity import bad_key, canonical, content_key
+from batcher.rules.naming import bucket_fault, object_fault
+
+Stream = Iterator[Row | BadRow | None]
+"""Rows as they come; None says that no more has arrived yet, so that no row waits for the next."""
+
+_MOST_NAMES = 20
+
+
+class Rows:
+    """Makes the rows of one reading of a manifest, in order, and numbers them.
+
+    `bucket` is that of rows that name none, `static_inputs` are those of every row; a row's own come before them.
+    """
+
+    def __init__(self, bucket: str | None, static_inputs: Mapping[str, Json]) -> None:
+        self._bucket = bucket or ""
+        self._static = static_inputs
+        self._static_bytes = canonical(static_inputs)
+        self._sound_bucket = ""
+        """The last bucket that passed: most manifests repeat it."""
+        self._count = 0
+
+    def row(self, line: int, bucket: str, object_: str, inputs: Mapping[str, Json] | None = None) -> Row:
+        """Make the next row, which begins on this line. Raises ValueError with what is wrong with it."""
+        bucket = bucket or self._bucket
+        if bucket != self._sound_bucket or not bucket:
+            self._check_bucket(bucket)
+        fault = object_fault(object_)
+        if fault is not None:
+            raise ValueError(f"object: {fault}")
+        written = canonical({**self._static, **inputs}) if inputs else self._static_bytes
+        key = content_key(bucket, object_, written)
+        self._count += 1
+        # Half the cost of Row(...): this runs once for each of millions of rows.
+        return tuple.__new__(Row, (self._count, line, bucket, object_, written, key))
+
+    def bad(self, line: int, bucket: str, object_: str, fault: object, text: str) -> BadRow:
+        """Make a bad row of the next entry, whose `text` begins on this line."""
+        text = text.rstrip("\r\n")
+        last = line + text.count("\n")
+        where = f"line {line}" if last == line else f"lines {line} to {last}"
+        self._count += 1
+        return BadRow(self._count, line, _safe(bucket), _safe(object_), f"{where}: {fault}", bad_key(text))
+
+    def _check_bucket(self, bucket: str) -> None:
+        if not bucket:
+            raise ValueError("bucket: the row names none, and there is no --bucket")
+        fault = bucket_fault(bucket)
+        if fault is not None:
+            raise ValueError(f"bucket: {fault}")
+        self._sound_bucket = bucket
+
+
+class Ignored:
+    """The names that a manifest has and no one asked for, in the order of their appearance; a number of them."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, None] = {}
+
+    def add(self, name: str) -> None:
+        """Note a name, if there is room for it."""
+        if len(self._names) <= _MOST_NAMES:
+            self._names[name] = None
+
+    def sentences(self, manifest: str) -> list[str]:
+        """Say once what of a manifest is ignored; nothing where nothing is."""
+        names = list(self._names)
+        more = " and more" if len(names) > _MOST_NAMES else ""
+        return [f"{manifest}: ignored: {', '.join(names[:_MOST_NAMES])}{more}"] if names else []
+
+
+def _safe(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

@@ -1,0 +1,168 @@
+"""A file or a pipe as text: unzipped, decoded, in pieces that end where a line ends, as soon as they arrive.
+
+What is wrong with the whole of it (encoding, compression, an endless line) is a ManifestError that says where.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import os
+import stat
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from batcher.model import ManifestError
+
+CHUNK = 64 * 1024
+MOST_LINE = 16 * 1024 * 1024
+
+_STDIN = 0
+_GZIP = b"\x1f\x8b"
+_BOM = b"\xef\xbb\xbf"
+_LOOKED_AT = 1024
+
+_FOREIGN = {
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+    b"PK\x03\x04": "a zip file or a spreadsheet",
+    b"\xfd7zXZ": "an xz file",
+    b"\x28\xb5\x2f\xfd": "a zstd file",
+}
+"""First bytes that give a file away as something else."""
+
+_TO_UTF8 = "Convert it: iconv -f {} -t UTF-8 MANIFEST > NEW-MANIFEST"
+
+
+class Source:
+    """The bytes of a manifest. `path` is None for standard input; there and for pipes the size is not known."""
+
+    def __init__(self, path: Path | None, *, lone_cr: bool) -> None:
+        """Open it. `lone_cr`: a carriage return alone ends a line too. Raises ManifestError where it cannot be read."""
+        self.path = path
+        self.name = "standard input" if path is None else str(path)
+        self._lone_cr = lone_cr
+        try:
+            self._file = _Arriving(_STDIN if path is None else path, closefd=path is not None)
+            status = os.fstat(self._file.fileno())
+        except OSError as error:
+            raise ManifestError(f"{self.name}: {error.strerror}", "Check the path of the manifest.") from None
+        if path is None:
+            # Whoever shares this pipe may have set it otherwise, and a read that finds nothing looks like the end.
+            os.set_blocking(self._file.fileno(), True)
+        self.size = status.st_size if path is not None and stat.S_ISREG(status.st_mode) else None
+        if self.size == 0:
+            self.close()
+            raise self._empty()
+
+    @property
+    def position(self) -> int:
+        """How many bytes of the file have been read, compressed ones if it is compressed."""
+        return self._file.position
+
+    def close(self) -> None:
+        """Close the file; standard input stays open."""
+        self._file.close()
+
+    def texts(self, chunk: int = CHUNK) -> Iterator[str]:
+        """Give the text in pieces of whole lines, reading `chunk` bytes at a time; only the last may lack a newline.
+
+        Each piece is given as soon as it has arrived. Raises ManifestError.
+        """
+        line, number = 1, -1
+        for number, piece in enumerate(self._pieces(chunk)):
+            if number == 0:
+                self._refuse_foreign(piece)
+            data = piece.removeprefix(_BOM) if number == 0 else piece
+            try:
+                text = data.decode()
+            except UnicodeDecodeError as error:
+                raise self._not_utf8(data, error.start, line) from None
+            yield text
+            line += self._line_ends(data)
+        if number < 0:
+            raise self._empty()
+
+    def _pieces(self, chunk: int) -> Iterator[bytearray]:
+        """Cut what is read after the last newline of each chunk."""
+        read = self._reader()
+        rest = bytearray()
+        while data := self._read(read, chunk):
+            end = self._end_of_lines(data)
+            rest += data[: end or len(data)]
+            if end:
+                yield rest
+                rest = bytearray(data[end:])
+            elif len(rest) > MOST_LINE:
+                raise ManifestError(
+                    f"{self.name}: a line has more than {MOST_LINE >> 20} MiB; it begins with {bytes(rest[:40])!r}",
+                    "Check that it is a list with one object a line, and --format.",
+                )
+        if rest:
+            yield rest
+
+    def _reader(self) -> Callable[[int], bytes]:
+        if not self._file.peek().startswith(_GZIP):
+            return self._file.read
+        return gzip.GzipFile(fileobj=self._file, mode="rb").read1
+
+    def _read(self, read: Callable[[int], bytes], chunk: int) -> bytes:
+        try:
+            return read(chunk)
+        except EOFError:
+            fault = "the gzip file ends early"
+        except (gzip.BadGzipFile, zlib.error) as error:
+            fault = f"the gzip file is damaged: {error}"
+        except OSError as error:
+            fault = f"cannot be read: {error.strerror}"
+        raise ManifestError(f"{self.name}: {fault}", "Make or copy the manifest again.")
+
+    def _end_of_lines(self, data: bytes) -> int:
+        end = data.rfind(b"\n") + 1
+        if not end and self._lone_cr:
+            # Not the last byte: the newline that belongs to it may still come.
+            end = data.rfind(b"\r", 0, -1) + 1
+        return end
+
+    def _line_ends(self, data: bytearray) -> int:
+        return data.count(b"\n") or (data.count(b"\r") if self._lone_cr else 0)
+
+    def _refuse_foreign(self, data: bytearray) -> None:
+        kind = next((kind for magic, kind in _FOREIGN.items() if data.startswith(magic)), None)
+        head = data[:_LOOKED_AT]
+        if kind is None and head.count(0) * 4 > len(head):
+            kind = "UTF-16"
+        if kind is not None:
+            advice = _TO_UTF8.format(kind) if kind == "UTF-16" else "Save the list as CSV in UTF-8."
+            raise ManifestError(f"{self.name}, line 1: not UTF-8 text; it looks like {kind}", advice)
+
+    def _not_utf8(self, data: bytearray, at: int, line: int) -> ManifestError:
+        before = data[:at]
+        begin = max(before.rfind(b"\n"), before.rfind(b"\r") if self._lone_cr else -1) + 1
+        # A Chinese character has two high bytes there, an accented letter stands alone.
+        kind = "GB18030" if data[at + 1 : at + 2] > b"\x7f" else "WINDOWS-1252"
+        where = f"line {line + self._line_ends(before)}, byte {at - begin + 1}"
+        return ManifestError(f"{self.name}, {where}: not UTF-8; it looks like {kind}", _TO_UTF8.format(kind))
+
+    def _empty(self) -> ManifestError:
+        return ManifestError(f"{self.name}: is empty", "Check the command that makes the manifest.")
+
+
+class _Arriving(io.FileIO):
+    """A file that is read as its bytes arrive, and counts them; its beginning can be looked at first."""
+
+    position = 0
+    _ahead = b""
+
+    def peek(self) -> bytes:
+        """Give the first bytes; they are read again."""
+        self._ahead = super().read(CHUNK) or b""
+        return self._ahead
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Give at most `size` bytes, which is positive: what is there, waiting only for the first."""
+        data, self._ahead = self._ahead[:size], self._ahead[size:]
+        data = data or super().read(size) or b""
+        self.position += len(data)
+        return data

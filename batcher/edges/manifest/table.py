@@ -1,0 +1,191 @@
+"""Manifests with a header: CSV and TSV. What the columns mean, and how a record becomes a row.
+
+CSV is RFC 4180 (https://www.rfc-editor.org/rfc/rfc4180) as Python's `csv` reads it strictly; CR, LF and CRLF end a
+record, and stand for themselves in quotes.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
+
+from batcher.edges.manifest.rows import Ignored, Rows, Stream
+from batcher.model import BadRow, Json, ManifestError, Parameter, Row
+from batcher.rules.cells import json_object, require_exact, to_type
+
+MOST_RECORD = 1024 * 1024
+"""The longest record that spans lines, in characters: what is kept while its end has not come."""
+
+_RESERVED = frozenset({"bucket", "object", "inputs"})
+_PREFIX = "inputs."
+
+_DELIMITER_ADVICE = {
+    ";": "It looks separated by semicolons: save it with commas, or with tabs and --format tsv.",
+    "\t": "It looks separated by tabs: give --format tsv.",
+    ",": "It looks separated by commas: give --format csv.",
+}
+_HEADER_ADVICE = "Its first line must name the columns: object, and as needed bucket, inputs and inputs.NAME."
+
+
+Entry: TypeAlias = tuple[int, list[str] | str, str]
+"""One record: the line it begins on, its cells (the fault where it is no record) and its text."""
+
+
+class Input(NamedTuple):
+    """A column that is an input."""
+
+    at: int
+    heading: str
+    name: str
+    type: str
+
+
+class Columns(NamedTuple):
+    """What the columns are, by their index; None for one that is not there."""
+
+    width: int
+    bucket: int | None
+    key: int
+    inputs: int | None
+    named: Sequence[Input]
+
+
+def entries(texts: Iterable[str], delimiter: str, name: str) -> Iterator[Entry | None]:
+    """Cut text into records, without blank lines. None means that no more has arrived yet.
+
+    What is not CSV is an entry too, and reading goes on after the lines that it took. Raises ManifestError for a
+    record without end; `name` is the manifest's.
+    """
+    records = _Records(delimiter)
+    for text in texts:
+        yield from records.read(text)
+        if len(records.rest) > MOST_RECORD:
+            raise ManifestError(
+                f"{name}, line {records.line}: a record of more than {MOST_RECORD >> 20} MiB begins here",
+                "Check the quotes on this line.",
+            )
+        yield None
+    if records.rest:
+        yield records.line, "a quote is opened and never closed", records.rest
+
+
+class _Records:
+    """Reads records text by text; `rest`, from `line` on, is what may be continued by the next text."""
+
+    def __init__(self, delimiter: str) -> None:
+        self.rest = ""
+        self.line = 1
+        self._delimiter = delimiter
+        self._exhausted = False
+
+    def read(self, text: str) -> Iterator[Entry]:
+        lines = list(io.StringIO(self.rest + text, newline=""))
+        reader = csv.reader(self._feed(lines), delimiter=self._delimiter, strict=True)
+        done = 0
+        self._exhausted = False
+        while not self._exhausted:
+            try:
+                for cells in reader:
+                    begin, done = done, reader.line_num
+                    if cells:
+                        text = lines[begin] if done == begin + 1 else "".join(lines[begin:done])
+                        yield self.line + begin, cells, text
+            except csv.Error as error:
+                # A reader that asked for more is within quotes: whether that is an error, the next text tells.
+                if not self._exhausted:
+                    begin, done = done, reader.line_num
+                    yield self.line + begin, f"not CSV: {error}", "".join(lines[begin:done])
+        self.rest = "".join(lines[done:])
+        self.line += done
+
+    def _feed(self, lines: Sequence[str]) -> Iterator[str]:
+        yield from lines
+        self._exhausted = True
+
+
+def header_of(stream: Iterator[Entry | None], delimiter: str, name: str) -> list[str]:
+    """Read the header from the stream's beginning. Raises ManifestError if it is none that we can use."""
+    entry = next((entry for entry in stream if entry is not None), None)
+    if entry is None:
+        raise ManifestError(f"{name}: has no header", _HEADER_ADVICE)
+    line, cells, text = entry
+    if isinstance(cells, str):
+        raise ManifestError(f"{name}, line {line}: the header is unreadable: {cells}", _HEADER_ADVICE)
+    if "object" not in cells:
+        advice = next(
+            (advice for mark, advice in _DELIMITER_ADVICE.items() if mark in text and mark != delimiter), _HEADER_ADVICE
+        )
+        found = ", ".join(map(repr, cells))
+        raise ManifestError(f'{name}, line {line}: no column is named "object"; the columns are {found}', advice)
+    for heading, count in Counter(filter(None, cells)).items():
+        if count > 1:
+            column = len(cells) - cells[::-1].index(heading)
+            raise ManifestError(
+                f'{name}, line {line}, column {column}: there is another column "{heading}"', "Leave one of them out."
+            )
+    return cells
+
+
+def columns_of(header: Sequence[str], parameters: Mapping[str, Parameter], ignored: Ignored, name: str) -> Columns:
+    """Decide what each column is. Raises ManifestError where two are the same input."""
+    where = {heading: index for index, heading in enumerate(header)}
+    named: list[Input] = []
+    for index, heading in enumerate(header):
+        if heading in _RESERVED:
+            continue
+        input_ = heading.removeprefix(_PREFIX)
+        if input_ and (input_ != heading or heading in parameters):
+            type_ = parameters[input_].type if input_ in parameters else "string"
+            named.append(Input(index, heading, input_, type_))
+        else:
+            ignored.add(heading or "a column without a name")
+    for input_, count in Counter(column.name for column in named).items():
+        if count > 1:
+            raise ManifestError(
+                f'{name}: the columns "{input_}" and "{_PREFIX}{input_}" are the same input', "Leave one of them out."
+            )
+    return Columns(len(header), where.get("bucket"), where["object"], where.get("inputs"), named)
+
+
+def table_rows(stream: Iterable[Entry | None], columns: Columns, rows: Rows) -> Stream:
+    """Make rows of the records after the header."""
+    for entry in stream:
+        yield None if entry is None else _row(entry, columns, rows)
+
+
+def _row(entry: Entry, columns: Columns, rows: Rows) -> Row | BadRow:
+    line, cells, text = entry
+    if isinstance(cells, str):
+        return rows.bad(line, "", "", cells, text)
+    count = len(cells)
+    if count < columns.width:
+        cells += [""] * (columns.width - count)
+    bucket = "" if columns.bucket is None else cells[columns.bucket]
+    object_ = cells[columns.key]
+    if count > columns.width:
+        fault = f"{count} cells under {columns.width} columns; a cell that holds the delimiter needs quotes"
+        return rows.bad(line, bucket, object_, fault, text)
+    try:
+        inputs = _inputs(cells, columns) if columns.named or columns.inputs is not None else None
+        return rows.row(line, bucket, object_, inputs)
+    except ValueError as fault:
+        return rows.bad(line, bucket, object_, fault, text)
+
+
+def _inputs(cells: Sequence[str], columns: Columns) -> dict[str, Json]:
+    """Read a record's inputs: a column of one input comes before the column of all. Raises ValueError."""
+    inputs: dict[str, Json] = {}
+    heading = "inputs"
+    try:
+        if columns.inputs is not None and cells[columns.inputs]:
+            inputs = json_object(cells[columns.inputs])
+            require_exact(inputs.values(), cells[columns.inputs])
+        for at, heading, name, type_ in columns.named:  # noqa: B007 - told if it fails
+            if cells[at]:
+                inputs[name] = to_type(cells[at], type_)
+    except ValueError as fault:
+        raise ValueError(f"{heading}: {fault}") from None
+    return inputs

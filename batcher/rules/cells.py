@@ -1,0 +1,105 @@
+"""From text to the value of an input: a table's cell by its parameter's declared type, and JSON without loss. Pure.
+
+The types are those of https://support.huaweicloud.com/en-us/api-obs/obs_04_0122.html. The service converts a value of
+the wrong type silently and with surprising results, so a cell that does not fit is refused here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterable
+
+import orjson
+
+from batcher.model import Json
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
+_FLOAT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_EXACT = frozenset({str, int, bool, type(None)})
+"""What comes out of JSON as it stands there; a float may have been a longer integer, and the rest may hold one."""
+
+_SHOWN = 40
+
+
+def to_type(text: str, type_: str) -> Json:
+    """Convert a cell that is not empty to a declared type (in lower case); a type we do not know stays text.
+
+    Raises ValueError with a sentence where the text is no value of the type.
+    """
+    convert = _CONVERSIONS.get(type_)
+    return text if convert is None else convert(text)
+
+
+def json_object(text: str) -> dict[str, Json]:
+    """Read a JSON object. Raises ValueError for anything else."""
+    value = _json(text)
+    if isinstance(value, dict):
+        return value
+    raise ValueError(f"{_shown(text)} is no JSON object")
+
+
+def require_exact(values: Iterable[Json], text: str) -> None:
+    """Make sure that `values`, read from the JSON `text`, are the ones written there.
+
+    The parser turns an integer beyond 64 bits into a float, which is another number. Raises ValueError if it did.
+    """
+    if _EXACT.issuperset(map(type, values)):
+        return
+    try:
+        json.loads(text, parse_int=_integer)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _json(text: str) -> Json:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ValueError(f"no JSON: {error.msg}, character {error.colno}") from None
+
+
+def _integer(text: str) -> int:
+    if _INTEGER.fullmatch(text) and -(2**63) <= int(text) < 2**64:
+        return int(text)
+    raise ValueError(f"{_shown(text)} is no integer of 64 bits")
+
+
+def _float(text: str) -> float:
+    if _FLOAT.fullmatch(text) and math.isfinite(float(text)):
+        return float(text)
+    raise ValueError(f"{_shown(text)} is no finite number")
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() in {"true", "false"}:
+        return text.lower() == "true"
+    raise ValueError(f"{_shown(text)} is neither true nor false")
+
+
+def _list(text: str) -> list[Json]:
+    value = _json(text)
+    if not isinstance(value, list):
+        raise ValueError(f"{_shown(text)} is no JSON array")  # noqa: TRY004 - a fault of the cell
+    require_exact(value, text)
+    return value
+
+
+def _map(text: str) -> dict[str, Json]:
+    value = json_object(text)
+    require_exact(value.values(), text)
+    return value
+
+
+def _shown(text: str) -> str:
+    return f'"{text}"' if len(text) <= _SHOWN else f'"{text[:_SHOWN]}..."'
+
+
+_CONVERSIONS: dict[str, Callable[[str], Json]] = {
+    "integer": _integer,
+    "float": _float,
+    "boolean": _boolean,
+    "list": _list,
+    "map": _map,
+}

@@ -1,0 +1,141 @@
+"""What the service allows as a name: workflow, endpoint, region, bucket, object key. Pure.
+
+A name that breaks a rule is told apart before it costs a request. A fault is a text that says what is wrong, None
+where nothing is.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import NamedTuple
+from urllib.parse import SplitResult, urlsplit
+
+from batcher.model import UsageError
+
+MOST_KEY_BYTES = 1024
+
+_WORKFLOW = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+")
+_HOST = re.compile(r"[A-Za-z0-9._-]+")
+_BUCKET_HOST = re.compile(r".+\.(obs\.[^.]+\.myhuaweicloud\.(?:com|eu))")
+_PORTS = {"https": 443, "http": 80}
+_EXAMPLE = "Give it like https://obs.cn-north-4.myhuaweicloud.com."
+
+
+class Endpoint(NamedTuple):
+    """Where the service is. `host` is a name or an address, in lower case and without brackets."""
+
+    scheme: str
+    host: str
+    port: int
+
+    @property
+    def url(self) -> str:
+        """The endpoint in one form only, without a slash at its end; the scheme's own port is left out."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
+        return f"{self.scheme}://{host}{port}"
+
+
+def workflow_fault(name: str) -> str | None:
+    """Check a workflow's name by https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html.
+
+    What passes needs no percent-encoding, so no name can lead a request to another path.
+    """
+    if _WORKFLOW.fullmatch(name):
+        return None
+    return "a workflow's name has 1 to 64 letters, digits, - and _, and begins with a letter or a digit"
+
+
+def bucket_fault(name: str) -> str | None:
+    """Check a bucket's name by https://support.huaweicloud.com/en-us/devg-obs/obs_06_0019.html."""
+    if not _BUCKET.fullmatch(name):
+        return "a bucket's name has 3 to 63 of a-z, 0-9, - and ., and begins and ends with a letter or a digit"
+    if any(pair in name for pair in ("..", ".-", "-.")):
+        return "a bucket's name holds no two dots together, nor a dot beside a hyphen"
+    if _address(name):
+        return "a bucket's name is no IP address"
+    return None
+
+
+def object_fault(key: str) -> str | None:
+    """Check an object's key: 1 to 1,024 bytes of UTF-8 (https://support.huaweicloud.com/en-us/api-obs/obs_04_0022.html).
+
+    Nothing else is refused but NUL, which separates the parts of a row's identity.
+    """
+    if not key:
+        return "the key is missing or empty"
+    if "\0" in key:
+        return "the key holds a NUL character"
+    try:
+        size = len(key) if key.isascii() else len(key.encode())
+    except UnicodeEncodeError:
+        return "the key holds half a surrogate pair, which is no character"
+    return None if size <= MOST_KEY_BYTES else f"the key has {size:,} bytes of UTF-8; {MOST_KEY_BYTES:,} are allowed"
+
+
+def region_endpoint(region: str) -> str:
+    """Give the endpoint of a region (https://developer.huaweicloud.com/endpoint?OBS), in Europe of the European site.
+
+    Raises UsageError for what cannot be a region's name.
+    """
+    if not _REGION.fullmatch(region):
+        raise UsageError(f"--region {region}: not the name of a region", "Give it like cn-north-4, or use --endpoint.")
+    top = "eu" if region.startswith("eu-") else "com"
+    return f"https://obs.{region}.myhuaweicloud.{top}"
+
+
+def endpoint(text: str, *, allow_http: bool) -> Endpoint:
+    """Read the address of the service: https, a host, perhaps a port, and nothing more.
+
+    Plain http is for this machine, or for a user who asks for it: a start carries a signature and customers' names.
+    Raises UsageError that says what is wrong.
+    """
+    # What stands before an @ may be a password: it is not repeated.
+    shown = text.rpartition("@")[2]
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise UsageError(f"the endpoint {shown}: it is no URL", _EXAMPLE) from None
+    host = parts.hostname or ""
+    fault = _form_fault(text, parts, host)
+    if fault is not None:
+        raise UsageError(f"the endpoint {shown}: {fault}", _EXAMPLE)
+    bucket_host = _BUCKET_HOST.fullmatch(host)
+    if bucket_host:
+        raise UsageError(
+            f"the endpoint {text} names a bucket",
+            f"Give https://{bucket_host[1]}, and the bucket with --bucket or in the manifest.",
+        )
+    if parts.scheme == "http" and not (allow_http or _is_loopback(host)):
+        raise UsageError(f"the endpoint {text} is not encrypted", "Use https://, or allow this with --allow-http.")
+    return Endpoint(parts.scheme, host, _PORTS[parts.scheme] if port is None else port)
+
+
+def _form_fault(text: str, parts: SplitResult, host: str) -> str | None:
+    faults = {
+        "it does not begin with https://": "://" not in text or parts.scheme not in _PORTS,
+        "it holds a user name or a password": "@" in parts.netloc,
+        "it holds a query": "?" in text or "#" in text,
+        "it holds a path": parts.path not in {"", "/"},
+        "it names no host": not host,
+        "its host is neither a name nor an address": not (_HOST.fullmatch(host) or _address(host)),
+        # Python's parser silently drops such characters, so what it read is not what is there.
+        "it holds a space or a control character": any(char.isspace() or not char.isprintable() for char in text),
+    }
+    return next((fault for fault, found in faults.items() if found), None)
+
+
+def _is_loopback(host: str) -> bool:
+    address = _address(host)
+    return host == "localhost" if address is None else address.is_loopback
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
