@@ -1,0 +1,19 @@
+"""What the command says to a person: always on stderr, one `batcher:` line at a time."""
+
+from __future__ import annotations
+
+import sys
+
+from batcher.model import JobError
+
+
+def say(text: str) -> None:
+    """Print a line. The stream is looked up each time: a progress bar takes it over while it is shown."""
+    print(f"batcher: {text}", file=sys.stderr, flush=True)
+
+
+def complain(error: JobError) -> None:
+    """Print what went wrong, and what to do next."""
+    say(f"error: {error}")
+    if error.advice:
+        say(error.advice)

@@ -1,0 +1,55 @@
+"""The answers: how the service words an error, XML from its front end and JSON from its workflow back end.
+
+Both shapes are those of https://support.huaweicloud.com/en-us/api-obs/obs_04_0115.html.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from html import escape
+from typing import NamedTuple
+
+JSON_TYPE = "application/json"
+XML_TYPE = "application/xml"
+
+
+class Refusal(NamedTuple):
+    """A request that the service does not carry out, or so it says."""
+
+    status: int
+    code: str
+    message: str
+    type: str
+    """The media type: which end of the service speaks."""
+    details: Sequence[tuple[str, str]] = ()
+    """More elements of the XML."""
+
+
+def xml_refusal(status: int, code: str, message: str, details: Sequence[tuple[str, str]] = ()) -> Refusal:
+    """Make a refusal by the front end."""
+    return Refusal(status, code, message, XML_TYPE, details)
+
+
+def json_refusal(status: int, code: str, message: str) -> Refusal:
+    """Make a refusal by the workflow back end."""
+    return Refusal(status, code, message, JSON_TYPE)
+
+
+SLOW_DOWN = xml_refusal(503, "SlowDown", "Please reduce your request rate.")
+TOO_MANY = json_refusal(429, "SYS.0011", "Too many requests.")
+
+
+def refusal_body(refusal: Refusal, request_id: str) -> bytes:
+    """Write the body of a refusal."""
+    if refusal.type == JSON_TYPE:
+        return json.dumps({"code": refusal.code, "message": refusal.message, "request_id": request_id}).encode()
+    elements = [("Code", refusal.code), ("Message", refusal.message), ("RequestId", request_id), ("HostId", "emulator")]
+    inner = "".join(f"<{name}>{escape(text, quote=False)}</{name}>" for name, text in [*elements, *refusal.details])
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inner}</Error>'.encode()
+
+
+def service_time(now: float) -> str:
+    """Give a POSIX time in seconds as the service writes it: UTC, ISO 8601, milliseconds and `Z`."""
+    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,53 @@
+"""The app: serves one emulator on loopback for as long as its `async with` lasts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from batcher.emulator.orders import MAX_BODY
+from batcher.emulator.routes import Routes, drop_untyped
+from batcher.emulator.settings import Settings
+from batcher.emulator.twin import Emulator
+from batcher.model import UsageError
+
+CLOSING_TIME = 1.0
+"""Seconds that answers on their way have when the emulator ends."""
+
+
+@asynccontextmanager
+async def serve(settings: Settings) -> AsyncIterator[Emulator]:
+    """Serve on the settings' loopback address, and yield the emulator, listening.
+
+    Raises UsageError where the port is taken, DiskError where the ledger cannot be opened.
+    """
+    emulator = Emulator(settings)
+    app = web.Application(client_max_size=MAX_BODY)
+    app.add_routes(Routes(emulator).table())
+    app.on_response_prepare.append(drop_untyped)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING_TIME)
+    await runner.setup()
+    try:
+        emulator.url = await _listen(runner, settings)
+        yield emulator
+    finally:
+        emulator.stopping.set()
+        await runner.cleanup()
+        emulator.ledger.close()
+
+
+async def _listen(runner: web.AppRunner, settings: Settings) -> str:
+    """Open the port and give the URL."""
+    site = web.TCPSite(runner, settings.host, settings.port, ssl_context=settings.ssl_context, backlog=1024)
+    try:
+        await site.start()
+    except OSError as error:
+        raise UsageError(
+            f"port {settings.port} of {settings.host} cannot be opened: {error.strerror}",
+            "Give another --port; 0 takes any free one.",
+        ) from error
+    scheme = "http" if settings.ssl_context is None else "https"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{scheme}://{host}:{runner.addresses[0][1]}"

@@ -1,0 +1,130 @@
+"""The documents: workflows and executions as the service describes them in JSON. Pure: the time is an argument.
+
+Their shapes are those of the pages obs_04_0123 and obs_04_0127 to obs_04_0130 of
+https://support.huaweicloud.com/en-us/api-obs/ .
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from urllib.parse import quote
+
+from batcher.emulator.answers import service_time
+from batcher.emulator.executions import Execution, Listing
+from batcher.emulator.settings import Declared, InputKeys, InputShape, Settings
+from batcher.model import Json
+
+REGION, PROJECT, DOMAIN = "local", "emulator", "loopback"
+
+
+def graph_urn(graph: str) -> str:
+    """Give a workflow's resource name."""
+    return f"urn:fgs:{REGION}:{PROJECT}:graph:{graph}:{DOMAIN}"
+
+
+def execution_urn(execution: Execution) -> str:
+    """Give an execution's resource name."""
+    return f"urn:fgs:{REGION}:{PROJECT}:execution:{execution.graph}:{execution.name}:{DOMAIN}"
+
+
+def start_document(execution: Execution) -> Json:
+    """Answer a start."""
+    return {
+        "execution_urn": execution_urn(execution),
+        "started_at": service_time(execution.started_at),
+        "execution_name": execution.name,
+    }
+
+
+def restore_document(execution: Execution, now: float) -> Json:
+    """Answer a restore."""
+    return {
+        "execution_urn": execution_urn(execution),
+        "execution_name": execution.name,
+        "restored_at": service_time(now),
+    }
+
+
+def workflow_document(graph: str, declared: Mapping[str, Declared], created_at: float) -> Json:
+    """Describe a workflow. Its `inputs` are a map here; the call that creates one takes an array."""
+    return {
+        "name": graph,
+        "description": "",
+        "created_at": service_time(created_at),
+        "graph_urn": graph_urn(graph),
+        "definition": {
+            "agency": "emulator",
+            "event_defs": {},
+            "states": {},
+            "inputs": {name: _parameter(parameter) for name, parameter in declared.items()},
+        },
+    }
+
+
+def _parameter(parameter: Declared) -> Json:
+    entry = {
+        "value": "",
+        "template_parameter_name": "",
+        "type": parameter.type.value,
+        "label": "",
+        "constraints": "{}",
+        "invisible": False,
+        "description": "",
+    }
+    return entry if parameter.default is None else entry | {"default": parameter.default}
+
+
+def listing_document(listing: Listing, now: float) -> Json:
+    """Answer a list. The items tell neither bucket nor object nor inputs."""
+    document = {
+        "count": len(listing.executions),
+        "is_truncated": bool(listing.next_marker),
+        "executions": [{"graph_urn": graph_urn(each.graph), **_summary(each, now)} for each in listing.executions],
+    }
+    return document | {"next_marker": listing.next_marker} if listing.next_marker else document
+
+
+def execution_document(execution: Execution, settings: Settings, now: float) -> Json:
+    """Describe one execution."""
+    summary = _summary(execution, now)
+    step = {
+        "state_name": "run",
+        "status": summary["execution_state"],
+        "type": "OPERATION",
+        "started_at": summary["started_at"],
+        "input": "",
+    }
+    return {
+        "execution_info": {
+            "input": _input(execution, settings),
+            "isTest": False,
+            "graph_urn": graph_urn(execution.graph),
+            **summary,
+            "start_state": "run",
+            "state_map": {"run": step},
+        }
+    }
+
+
+def _summary(execution: Execution, now: float) -> dict[str, str]:
+    return {
+        "execution_urn": execution_urn(execution),
+        "execution_name": execution.name,
+        "execution_type": execution.type.value,
+        "execution_state": execution.state(now).value,
+        "started_at": service_time(execution.started_at),
+        "stopped_at": "" if now < execution.ends_at else service_time(execution.ends_at),
+    }
+
+
+def _input(execution: Execution, settings: Settings) -> str:
+    """Write what an execution was started with, in the shape that the settings choose: no page documents it."""
+    key = execution.object.removeprefix("/") if settings.strip_leading_slash else execution.object
+    content: Json = {"bucket": execution.bucket, "object": key, "inputs": execution.inputs}
+    if settings.input_shape is InputShape.RECORDS:
+        key = quote(key) if settings.input_keys is InputKeys.ENCODED else key
+        event = {"obs": {"bucket": {"name": execution.bucket}, "object": {"key": key}}}
+        content = {"Records": [event], "inputs": execution.inputs}
+    text = json.dumps(content, ensure_ascii=False)
+    return json.dumps(text, ensure_ascii=False) if settings.input_twice else text

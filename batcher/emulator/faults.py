@@ -1,0 +1,84 @@
+"""The faults: what can go wrong with a start on purpose, and the seeded choice of when. Pure: chance is an argument.
+
+What matters about a fault is whether the start was committed before it: then the execution exists, whatever the
+client has seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from hashlib import blake2b
+from typing import NamedTuple
+
+from batcher.emulator.answers import SLOW_DOWN, TOO_MANY, Refusal, xml_refusal
+
+
+class FaultKind(StrEnum):
+    """The faults, by the names that `--fault` takes."""
+
+    SLOW = "slow"
+    SLOWDOWN = "slowdown"
+    TOO_MANY = "429"
+    UNAVAILABLE = "unavailable"
+    TIMEOUT = "408"
+    INTERNAL = "500"
+    INTERNAL_AFTER = "500-after"
+    RESET_BEFORE = "reset-before"
+    RESET_AFTER = "reset-after"
+    HANG_BEFORE = "hang-before"
+    HANG_AFTER = "hang-after"
+    GARBAGE = "garbage"
+    NAMELESS = "nameless"
+    CUT = "cut"
+
+
+class Fault(NamedTuple):
+    """What a client sees of a fault, and the refusal that it is answered with, if any."""
+
+    meaning: str
+    refusal: Refusal | None = None
+
+
+_UNAVAILABLE = xml_refusal(503, "ServiceUnavailable", "The service is unavailable. Please try again.")
+_TIMEOUT = xml_refusal(408, "RequestTimeout", "Nothing was read from the socket in time.")
+_INTERNAL = xml_refusal(500, "InternalError", "We encountered an internal error. Please try again.")
+
+BEFORE: Mapping[FaultKind, Fault] = {
+    FaultKind.SLOWDOWN: Fault("503 SlowDown", SLOW_DOWN),
+    FaultKind.TOO_MANY: Fault("429 SYS.0011", TOO_MANY),
+    FaultKind.UNAVAILABLE: Fault("503 ServiceUnavailable", _UNAVAILABLE),
+    FaultKind.TIMEOUT: Fault("408 RequestTimeout", _TIMEOUT),
+    FaultKind.INTERNAL: Fault("500 InternalError", _INTERNAL),
+    FaultKind.RESET_BEFORE: Fault("the connection is reset"),
+    FaultKind.HANG_BEFORE: Fault("no answer at all"),
+}
+"""The faults that strike before the start is committed: there is no execution."""
+
+AFTER: Mapping[FaultKind, Fault] = {
+    FaultKind.SLOW: Fault("a good answer, --slow seconds late"),
+    FaultKind.INTERNAL_AFTER: Fault("500 InternalError", _INTERNAL),
+    FaultKind.RESET_AFTER: Fault("the connection is reset"),
+    FaultKind.HANG_AFTER: Fault("no answer at all"),
+    FaultKind.GARBAGE: Fault("200 with a page of HTML"),
+    FaultKind.NAMELESS: Fault("200 without the execution's name"),
+    FaultKind.CUT: Fault("200 that breaks off in mid-body"),
+}
+"""The faults that strike after: the execution runs."""
+
+FAULTS = {**BEFORE, **AFTER}
+
+
+def draw(shares: Mapping[FaultKind, float], chance: float) -> FaultKind | None:
+    """Choose the fault of one start, None for most. `chance` is a random number, at least 0 and below 1."""
+    for kind, share in shares.items():
+        if chance < share:
+            return kind
+        chance -= share
+    return None
+
+
+def lot(seed: int, purpose: str, bucket: str, object_: str) -> float:
+    """Give an object's own number, at least 0 and below 1: the same whenever it is asked for with this seed."""
+    text = "\0".join((str(seed), purpose, bucket, object_))
+    return int.from_bytes(blake2b(text.encode(), digest_size=6).digest()) / 2**48

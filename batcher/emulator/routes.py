@@ -1,0 +1,246 @@
+"""The routes: each call of the workflow API, from a request to an answer. What a start does is the twin's to say.
+
+The calls are those of the pages obs_04_0123 and obs_04_0127 to obs_04_0130 of
+https://support.huaweicloud.com/en-us/api-obs/ .
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import count
+
+from aiohttp import web
+
+from batcher.emulator import documents, wire
+from batcher.emulator.answers import (
+    JSON_TYPE,
+    SLOW_DOWN,
+    TOO_MANY,
+    Refusal,
+    json_refusal,
+    refusal_body,
+    xml_refusal,
+)
+from batcher.emulator.executions import Execution, ExecutionState, ExecutionType
+from batcher.emulator.faults import BEFORE, FAULTS, FaultKind
+from batcher.emulator.gate import Signed, check, read_query
+from batcher.emulator.orders import BODY_TOO_LONG, INCOMPLETE_BODY, read_order
+from batcher.emulator.settings import ThrottleAnswer
+from batcher.emulator.twin import Emulator
+from batcher.model import Json
+from batcher.rules.signing import http_date
+
+UNTYPED = "application/octet-stream"
+"""The type that aiohttp gives to a body without one; `drop_untyped` takes it off."""
+
+THROTTLED = {ThrottleAnswer.SLOWDOWN: SLOW_DOWN, ThrottleAnswer.TOO_MANY: TOO_MANY}
+FORBIDDEN = xml_refusal(403, "AccessDenied", "You have no permission for this operation.")
+NOT_SUPPORTED = json_refusal(404, "SYS.0003", "The API is not supported.")
+NOT_A_START = json_refusal(400, "SYS.0010", "A start has no query.")
+NO_GRAPH = json_refusal(400, "SYS.0010", "x-workflow-graph-name is required.")
+BAD_LIMIT = json_refusal(400, "SYS.0010", "x-workflow-limit must be between 1 and 1000.")
+BAD_TYPE = json_refusal(400, "SYS.0010", "x-workflow-execution-type must be APICALL or TRIGGERCAL.")
+OBJECT_MISSING = json_refusal(404, "SYS.0015", "The object does not exist.")
+# The documents name a code neither for an unknown execution nor for a restore of one that has not failed.
+NO_EXECUTION = json_refusal(404, "Workflow.0002", "The execution does not exist.")
+NOT_FAILED = json_refusal(400, "SYS.0010", "Only a failed execution can be restored.")
+
+DEFAULT_LIMIT, MAX_LIMIT = "10", 1000
+GARBAGE = b"<!DOCTYPE html><html><body><h1>It works!</h1></body></html>"
+
+
+class Routes:
+    """The calls, for one emulator."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
+        self._settings = emulator.settings
+        self._request_numbers = count(1)
+
+    def table(self) -> list[web.RouteDef]:
+        """List the routes; whatever is not among them is not supported."""
+        return [
+            web.post("/v2/workflows/{graph}", self.start),
+            web.get("/v2/workflows/{graph}", self.workflow, allow_head=False),
+            web.get("/v2/workflowexecutions", self.executions, allow_head=False),
+            web.get("/v2/workflowexecutions/{name}", self.execution, allow_head=False),
+            web.put("/v2/workflowexecutions/{name}", self.restore),
+            web.get("/emulator/ledger", self.ledger, allow_head=False),
+            web.route("*", "/{rest:.*}", self.other),
+        ]
+
+    async def start(self, request: web.Request) -> web.StreamResponse:
+        """Start one execution, unless something is in the way."""
+        self._emulator.ledger.requests["start"] += 1
+        body = await _read_body(request)
+        if isinstance(body, Refusal):
+            return self._refuse(body)
+        if refusal := self._check(request) or self._throttle():
+            return self._refuse(refusal)
+        fault = self._emulator.draw_fault()
+        if fault is not None and fault in BEFORE:
+            return await self._fail(request, fault)
+        execution = self._commit(request, body)
+        if isinstance(execution, Refusal):
+            return self._refuse(execution)
+        document = documents.start_document(execution)
+        return self._answer(document, typed=False) if fault is None else await self._fail(request, fault, document)
+
+    def _throttle(self) -> Refusal | None:
+        return None if self._emulator.takes_a_start() else THROTTLED[self._settings.throttle_answer]
+
+    def _commit(self, request: web.Request, body: bytes) -> Execution | Refusal:
+        graph = request.match_info["graph"]
+        if request.rel_url.raw_query_string:
+            return NOT_A_START
+        if graph not in self._settings.workflows:
+            return self._settings.unknown_workflow
+        order = read_order(body, self._settings.workflows[graph])
+        if isinstance(order, Refusal):
+            return order
+        return OBJECT_MISSING if self._emulator.misses(order) else self._emulator.start(graph, order)
+
+    async def _fail(self, request: web.Request, kind: FaultKind, document: Json = None) -> web.StreamResponse:
+        """Let a start meet its fault. `document` is the good answer, where the start was committed."""
+        if refusal := FAULTS[kind].refusal:
+            return self._refuse(refusal)
+        body = json.dumps(document).encode()
+        response = self._respond(200, body, UNTYPED, kind)
+        match kind:
+            case FaultKind.SLOW:
+                await wire.pause(self._emulator.stopping, self._settings.slow)
+            case FaultKind.NAMELESS:
+                response.body = json.dumps({"execution_urn": "", "started_at": document["started_at"]}).encode()
+            case FaultKind.GARBAGE:
+                response.body, response.content_type = GARBAGE, "text/html"
+            case FaultKind.CUT:
+                return await wire.cut(request, body, response.headers)
+            case FaultKind.HANG_BEFORE | FaultKind.HANG_AFTER:
+                await wire.pause(self._emulator.stopping, wire.LONGEST_HANG)
+                wire.reset(request)
+            case FaultKind.RESET_BEFORE | FaultKind.RESET_AFTER:
+                wire.reset(request)
+        return response
+
+    async def workflow(self, request: web.Request) -> web.Response:
+        """Describe one workflow."""
+        self._emulator.ledger.requests["workflow"] += 1
+        if refusal := self._check(request):
+            return self._refuse(refusal)
+        if request.rel_url.raw_query_string:
+            return self._refuse(NOT_SUPPORTED)
+        graph = request.match_info["graph"]
+        declared = self._settings.workflows.get(graph)
+        if declared is None:
+            return self._refuse(self._settings.unknown_workflow)
+        return self._answer(documents.workflow_document(graph, declared, self._emulator.began_at))
+
+    async def executions(self, request: web.Request) -> web.Response:
+        """List a page of executions."""
+        self._emulator.ledger.requests["list"] += 1
+        page = self._check(request) or (FORBIDDEN if self._settings.list_forbidden else self._page(request))
+        return self._refuse(page) if isinstance(page, Refusal) else self._answer(page)
+
+    def _page(self, request: web.Request) -> Json | Refusal:
+        query = dict(read_query(request.rel_url.raw_query_string))
+        graph = query.get("x-workflow-graph-name")
+        limit = query.get("x-workflow-limit") or DEFAULT_LIMIT
+        type_ = query.get("x-workflow-execution-type")
+        if not graph:
+            return NO_GRAPH
+        if graph not in self._settings.workflows:
+            return self._settings.unknown_workflow
+        if not limit.isdecimal() or not 1 <= int(limit) <= MAX_LIMIT:
+            return BAD_LIMIT
+        if type_ and type_ not in ExecutionType.__members__:
+            return BAD_TYPE
+        now = self._settings.clock()
+        marker = query.get("x-workflow-next-marker") or ""
+        wanted = ExecutionType(type_) if type_ else None
+        return documents.listing_document(self._emulator.executions[graph].page(now, int(limit), marker, wanted), now)
+
+    async def execution(self, request: web.Request) -> web.Response:
+        """Describe one execution."""
+        self._emulator.ledger.requests["execution"] += 1
+        found = self._check(request) or (FORBIDDEN if self._settings.get_forbidden else self._find(request))
+        if isinstance(found, Refusal):
+            return self._refuse(found)
+        return self._answer(documents.execution_document(found, self._settings, self._settings.clock()))
+
+    async def restore(self, request: web.Request) -> web.Response:
+        """Let a failed execution run on."""
+        self._emulator.ledger.requests["restore"] += 1
+        now = self._settings.clock()
+        found = self._check(request) or self._find(request)
+        if isinstance(found, Execution) and found.state(now) is not ExecutionState.FAILED:
+            found = NOT_FAILED
+        if isinstance(found, Refusal):
+            return self._refuse(found)
+        found.restore(ends_at=now + self._settings.run_time)
+        return self._answer(documents.restore_document(found, now))
+
+    def _find(self, request: web.Request) -> Execution | Refusal:
+        graph = dict(read_query(request.rel_url.raw_query_string)).get("x-workflow-graph-name")
+        if not graph:
+            return NO_GRAPH
+        if graph not in self._settings.workflows:
+            return self._settings.unknown_workflow
+        return self._emulator.executions[graph].find(request.match_info["name"]) or NO_EXECUTION
+
+    async def ledger(self, _: web.Request) -> web.Response:
+        """Tell what truly started. Not the service's own call, so it needs no signature and counts as nothing."""
+        return web.json_response(self._emulator.ledger.summary())
+
+    async def other(self, _: web.Request) -> web.Response:
+        """Refuse every other call."""
+        self._emulator.ledger.requests["other"] += 1
+        return self._refuse(NOT_SUPPORTED)
+
+    def _check(self, request: web.Request) -> Refusal | None:
+        url = request.rel_url
+        signed = Signed(request.method, url.raw_path, url.raw_query_string, request.headers)
+        return check(signed, self._settings.credentials, now=self._settings.clock())
+
+    def _answer(self, document: Json, *, typed: bool = True) -> web.Response:
+        """Give a good answer. That of a start is documented without a `Content-Type`, the others with one."""
+        return self._respond(200, json.dumps(document).encode(), JSON_TYPE if typed else UNTYPED, "200")
+
+    def _refuse(self, refusal: Refusal) -> web.Response:
+        request_id = self._request_id()
+        label = f"{refusal.status} {refusal.code}"
+        response = self._respond(
+            refusal.status, refusal_body(refusal, request_id), refusal.type, label, request_id=request_id
+        )
+        if refusal in {SLOW_DOWN, TOO_MANY} and self._settings.retry_after is not None:
+            response.headers["Retry-After"] = str(self._settings.retry_after)
+        return response
+
+    def _respond(self, status: int, body: bytes, type_: str, label: str, *, request_id: str = "") -> web.Response:
+        """Make a response with the headers of every answer, and count it by its label."""
+        self._emulator.ledger.answers[label] += 1
+        headers = {
+            "Content-Type": type_,
+            "Date": http_date(self._settings.clock()),
+            "Server": "batcher-emulator",
+            "X-Request-ID": request_id or self._request_id(),
+        }
+        return web.Response(status=status, body=body, headers=headers)
+
+    def _request_id(self) -> str:
+        return f"{next(self._request_numbers):032X}"
+
+
+async def _read_body(request: web.Request) -> bytes | Refusal:
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        return BODY_TOO_LONG
+    except (ConnectionError, web.RequestPayloadError):
+        # The client has gone in mid-body, so nobody hears this; what did not arrive whole does not start.
+        return INCOMPLETE_BODY
+
+
+async def drop_untyped(_: web.Request, response: web.StreamResponse) -> None:
+    """Take the type off that aiohttp gives to every body: the service's answer to a start is shown without one."""
+    if response.headers.get("Content-Type") == UNTYPED:
+        del response.headers["Content-Type"]

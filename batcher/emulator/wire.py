@@ -1,0 +1,40 @@
+"""The wire: the ways a connection can let its client down. Each takes the request whose connection it is."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import Mapping
+
+from aiohttp import web
+
+LONGEST_HANG = 600.0
+"""Seconds. A hang ends with the emulator, and at the latest after this."""
+
+
+def reset(request: web.Request) -> None:
+    """Cut the connection with a TCP reset: with a linger time of 0 the kernel sends RST, not FIN."""
+    transport = request.transport
+    if transport is not None:
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+
+
+async def cut(request: web.Request, body: bytes, headers: Mapping[str, str]) -> web.StreamResponse:
+    """Announce the whole body, send half of it and close."""
+    response = web.StreamResponse(headers=headers)
+    response.content_length = len(body)
+    await response.prepare(request)
+    await response.write(body[: len(body) // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return response
+
+
+async def pause(stopping: asyncio.Event, seconds: float) -> None:
+    """Wait, but not beyond the end of the emulator."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stopping.wait(), seconds)

@@ -1,0 +1,119 @@
+"""`batcher emulator` as a person or a script meets it: a process of its own."""
+
+import http.client
+import json
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+from conftest import CREDENTIALS, KEYS
+
+from batcher.emulator.faults import FaultKind
+from batcher.emulator.settings import MADE_UP
+from batcher.rules.signing import signed_headers
+
+START = "/v2/workflows/transcode"
+
+
+def _start(url, credentials, body, now):
+    """Send one start and give the status and the JSON of its answer."""
+    connection = http.client.HTTPConnection(url.removeprefix("http://"))
+    try:
+        connection.request("POST", START, json.dumps(body), signed_headers(credentials, "POST", START, now=now))
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def now():
+    """Give the date that a real client would: the emulator's process has the machine's clock."""
+    return time.time()
+
+
+def test_the_command_serves_and_sums_up_when_it_is_told_to_end(emulator_process, tmp_path, now):
+    ledger = tmp_path / "starts.jsonl"
+    running = emulator_process("--parameter", "template-id:integer", "--ledger", str(ledger))
+    body = {"bucket": "b", "object": "o", "inputs": {"template-id": 1}}
+    answers = [_start(running.url, CREDENTIALS, body, now) for _ in range(2)]
+    with urllib.request.urlopen(running.url + "/emulator/ledger") as told:
+        assert json.load(told) == {"starts": 2, "distinct": 1, "twice": [["b", "o", 2]]}
+    code, rest, errors = running.end()
+    assert [status for status, _ in answers] == [200, 200]
+    assert [json.loads(line)["execution_name"] for line in ledger.read_text().splitlines()] == [
+        document["execution_name"] for _, document in answers
+    ]
+    assert (code, rest) == (0, f"export OBS_ENDPOINT={running.url}\n")
+    assert errors == "batcher: 2 requests, 2 starts, 1 distinct, 1 started twice\n"
+
+
+def test_the_command_makes_up_keys_and_prints_them_where_there_are_none(emulator_process, now):
+    running = emulator_process(keys={})
+    assert _start(running.url, MADE_UP, {"bucket": "b", "object": "o"}, now)[0] == 200
+    _, rest, _ = running.end()
+    assert rest.splitlines() == [
+        f"export OBS_ENDPOINT={running.url}",
+        "export OBS_ACCESS_KEY_ID=EMULATORACCESSKEY0",
+        "export OBS_SECRET_ACCESS_KEY=emulator-secret-key",
+    ]
+
+
+def test_the_command_ends_on_an_interrupt_and_lets_go_of_what_hangs(emulator_process, now):
+    running = emulator_process("--fault", "hang-after=100%")
+    connection = http.client.HTTPConnection(running.url.removeprefix("http://"))
+    headers = signed_headers(CREDENTIALS, "POST", START, now=now)
+    connection.request("POST", START, b'{"bucket": "b", "object": "o"}', headers)
+    starts = 0
+    while not starts:
+        with urllib.request.urlopen(running.url + "/emulator/ledger") as told:
+            starts = json.load(told)["starts"]
+    running.process.send_signal(signal.SIGINT)
+    assert running.process.wait(timeout=30) == 0
+    with pytest.raises(ConnectionResetError):
+        connection.getresponse()
+    connection.close()
+
+
+def test_the_command_ends_by_itself_after_its_duration(emulator_process):
+    running = emulator_process("--duration", "0")
+    assert running.process.wait(timeout=30) == 0
+    assert running.errors.read_text() == "batcher: 0 requests, 0 starts, 0 distinct, 0 started twice\n"
+
+
+def _emulator(*options, keys=KEYS):
+    command = [sys.executable, "-m", "batcher", "emulator", *options]
+    return subprocess.run(command, env=keys, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--fault", "explode=1"], "there is no fault 'explode'"),
+        (["--fault", "slow=150%"], "is a share of 1.5"),
+        (["--parameter", "template-id"], "'template-id' declares no parameter"),
+        (["--unknown-workflow", "404"], "'404' is no refusal"),
+    ],
+)
+def test_a_wrong_option_is_a_usage_error_that_says_what_to_do(options, complaint):
+    ended = _emulator(*options)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    first, advice = ended.stderr.splitlines()
+    assert first.startswith("batcher: error: ")
+    assert complaint in first
+    assert advice.endswith(".")
+
+
+def test_half_a_pair_of_keys_is_refused():
+    ended = _emulator(keys={"OBS_ACCESS_KEY_ID": "A"})
+    assert ended.returncode == 2
+    assert "only one is set" in ended.stderr
+
+
+def test_the_help_names_every_fault_and_its_meaning():
+    lines = [line.split() for line in _emulator("--help").stdout.splitlines()]
+    assert set(FaultKind) <= {words[0] for words in lines if len(words) > 1}
+    assert ["batcher", "emulator", "--port", "8080"] in [words[:4] for words in lines]
