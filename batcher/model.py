@@ -212,7 +212,9 @@ class Unsettled(NamedTuple):
     inputs: bytes
     reason: str
     intent_at: float
-    """POSIX time in seconds, by this machine's clock."""
+    """POSIX seconds by this machine's clock; the row was not sent before."""
+    doubt_at: float | None = None
+    """POSIX seconds; where the row is in doubt, it was not sent after."""
 
 
 class Settlement(NamedTuple):

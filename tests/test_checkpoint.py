@@ -39,7 +39,7 @@ async def take_in(checkpoint, rows, policy=POLICY):
 
 async def start_all(checkpoint, rows):
     admitted = await take_in(checkpoint, rows)
-    await checkpoint.settle([Settlement(a.id, State.STARTED, f"{a.id:032x}") for a in admitted], {})
+    await checkpoint.settle([Settlement(a.id, State.STARTED, f"{a.id:032x}") for a in admitted], {}, 200.0)
     return admitted
 
 
@@ -50,7 +50,7 @@ def numbers(admitted):
 async def test_rows_left_between_intent_and_verdict_are_found_again(path):
     async with open_checkpoint(path, HEADER) as checkpoint:
         admitted = await take_in(checkpoint, [row(1), row(2), row(3)])
-        await checkpoint.settle([Settlement(admitted[1].id, State.STARTED, "ab")], {"length": 12})
+        await checkpoint.settle([Settlement(admitted[1].id, State.STARTED, "ab")], {"length": 12}, 200.0)
     async with open_checkpoint(path, HEADER) as checkpoint:
         left = await checkpoint.unsettled({State.INTENT})
         assert [(u.number, u.bucket, u.object, u.intent_at) for u in left] == [
@@ -117,7 +117,7 @@ async def test_a_repeated_row_is_a_duplicate_once_and_known_afterwards(path):
         assert numbers(admitted) == [(1, "INTENT"), (2, "INTENT")]
         duplicates = await take_in(checkpoint, rows[2:])
         assert numbers(duplicates) == [(3, "DUPLICATE"), (4, "DUPLICATE")]
-        await checkpoint.settle([Settlement(a.id, State.DUPLICATE) for a in duplicates], {})
+        await checkpoint.settle([Settlement(a.id, State.DUPLICATE) for a in duplicates], {}, 200.0)
     for again in (rows, rows[::-1], [rows[1], rows[0], rows[3], rows[2]]):
         async with open_checkpoint(path, HEADER) as checkpoint:
             assert await take_in(checkpoint, again) == []
@@ -128,8 +128,8 @@ async def test_duplicates_are_started_when_they_are_allowed_later(path):
     allow = Policy(allow_duplicates=True)
     async with open_checkpoint(path, HEADER) as checkpoint:
         first = await take_in(checkpoint, rows)
-        await checkpoint.settle([Settlement(first[0].id, State.STARTED, "e")], {})
-        await checkpoint.settle([Settlement(a.id, State.DUPLICATE) for a in first[1:]], {})
+        await checkpoint.settle([Settlement(first[0].id, State.STARTED, "e")], {}, 200.0)
+        await checkpoint.settle([Settlement(a.id, State.DUPLICATE) for a in first[1:]], {}, 200.0)
     async with open_checkpoint(path, HEADER) as checkpoint:
         again = await take_in(checkpoint, rows, allow)
         assert numbers(again) == [(2, "INTENT"), (3, "INTENT")]
@@ -138,7 +138,7 @@ async def test_duplicates_are_started_when_they_are_allowed_later(path):
 async def test_a_row_given_back_is_sent_by_the_next_run(path):
     async with open_checkpoint(path, HEADER) as checkpoint:
         (admitted,) = await take_in(checkpoint, [row(1)])
-        await checkpoint.settle([Settlement(admitted.id, State.PENDING)], {})
+        await checkpoint.settle([Settlement(admitted.id, State.PENDING)], {}, 200.0)
     async with open_checkpoint(path, HEADER) as checkpoint:
         (again,) = await take_in(checkpoint, [row(1)])
         assert (again.id, again.state, again.new) == (admitted.id, State.INTENT, False)
@@ -147,11 +147,11 @@ async def test_a_row_given_back_is_sent_by_the_next_run(path):
 async def test_a_row_in_doubt_is_held_with_all_that_names_it(path):
     async with open_checkpoint(path, HEADER) as checkpoint:
         (admitted,) = await take_in(checkpoint, [row(1)])
-        await checkpoint.settle([Settlement(admitted.id, State.IN_DOUBT)], {})
+        await checkpoint.settle([Settlement(admitted.id, State.IN_DOUBT)], {}, 200.0)
     async with open_checkpoint(path, HEADER) as checkpoint:
         assert await take_in(checkpoint, [row(1)]) == []
         (held,) = await checkpoint.unsettled({State.IN_DOUBT})
-        assert (held.number, held.object) == (1, "object-1")
+        assert (held.number, held.object, held.intent_at, held.doubt_at) == (1, "object-1", 100.0, 200.0)
         assert await checkpoint.count_unsettled() == {State.IN_DOUBT: 1}
 
 
@@ -161,7 +161,7 @@ async def test_an_invalid_row_keeps_its_reason_until_its_record_is_written(path)
         assert numbers(await take_in(checkpoint, [bad])) == [(5, "INVALID")]
         (left,) = await checkpoint.unsettled({State.INVALID})
         assert (left.number, left.reason) == (5, "the key is empty")
-        await checkpoint.settle([Settlement(left.id, State.INVALID)], {})
+        await checkpoint.settle([Settlement(left.id, State.INVALID)], {}, 200.0)
     async with open_checkpoint(path, HEADER) as checkpoint:
         assert await take_in(checkpoint, [bad]) == []
 
@@ -296,7 +296,7 @@ async def test_when_a_commit_fails_everybody_who_waited_for_it_gets_the_error_an
         results = await asyncio.gather(*(checkpoint.admit(rows, 1.0) for rows in big), return_exceptions=True)
         assert [type(result) for result in results] == [DiskError] * 3
         with pytest.raises(DiskError, match="full"):
-            await checkpoint.settle([], {})
+            await checkpoint.settle([], {}, 200.0)
     async with open_checkpoint(path, HEADER) as checkpoint:
         assert [u.number for u in await checkpoint.unsettled({State.INTENT})] == [1]
 
@@ -305,7 +305,7 @@ async def test_when_a_commit_fails_everybody_who_waited_for_it_gets_the_error_an
 async def test_an_execution_name_comes_back_as_it_was(path, name):
     async with open_checkpoint(path, HEADER) as checkpoint:
         (admitted,) = await take_in(checkpoint, [row(1)])
-        await checkpoint.settle([Settlement(admitted.id, State.STARTED, name)], {})
+        await checkpoint.settle([Settlement(admitted.id, State.STARTED, name)], {}, 200.0)
     db = sqlite3.connect(path)
     assert unpacked(db.execute("SELECT execution FROM rows").fetchone()[0]) == name
     db.close()

@@ -26,6 +26,7 @@ def test_text_stays_text_and_json_is_typed():
         (["=x"], "not NAME=VALUE"),
         ([":=1"], "not NAME=VALUE"),
         (["id:=70 00"], "no JSON"),
+        (["id:=18446744073709551616"], "64 bits"),
         (["a=1", "a:=2"], "given twice"),
     ],
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import orjson
 
 from batcher.model import Json, UsageError
+from batcher.rules.cells import require_exact
 
 
 def parse_inputs(texts: Iterable[str]) -> dict[str, Json]:
@@ -29,8 +30,11 @@ def _parse(text: str) -> tuple[str, Json]:
     if not is_json:
         return name, value
     try:
-        return name, orjson.loads(value)
+        parsed = orjson.loads(value)
+        require_exact([parsed], value)
     except ValueError as error:
         raise UsageError(
-            f"--input {name}:= is followed by no JSON: {error}", "For plain text write NAME=VALUE, without the colon."
+            f"--input {name}:= is followed by no JSON value: {error}",
+            "For plain text write NAME=VALUE, without the colon.",
         ) from None
+    return name, parsed

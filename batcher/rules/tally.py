@@ -45,3 +45,8 @@ class Tally:
     def duplicates(self) -> int:
         """Rows of the same content as an earlier row."""
         return self.written[Status.DUPLICATE] + self.known[State.DUPLICATE]
+
+    @property
+    def in_doubt(self) -> int:
+        """Rows that this run has put in doubt."""
+        return self.written[Status.IN_DOUBT]

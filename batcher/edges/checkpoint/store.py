@@ -37,7 +37,8 @@ CREATE TABLE unsettled (
     object TEXT NOT NULL,
     inputs BLOB NOT NULL,
     reason TEXT NOT NULL,    -- why an invalid row is invalid
-    intent_at REAL NOT NULL  -- POSIX seconds
+    intent_at REAL NOT NULL, -- POSIX seconds; the row was not sent before
+    doubt_at REAL            -- POSIX seconds; once in doubt, the row was not sent after
 );
 """
 
@@ -106,19 +107,20 @@ class Store:
         self._db.executemany("INSERT INTO rows (id, key, copy, state, number) VALUES (?, ?, ?, ?, ?)", fresh)
         self._db.executemany("UPDATE rows SET state = ?, number = ? WHERE id = ?", known)
         self._db.executemany(
-            "INSERT OR REPLACE INTO unsettled VALUES (?, ?, ?, ?, ?, ?)", [_unsettled(r, now) for r in rows]
+            "INSERT OR REPLACE INTO unsettled VALUES (?, ?, ?, ?, ?, ?, NULL)", [_unsettled(r, now) for r in rows]
         )
         self._sieve.admitted([r.id for r in rows])
 
-    def settle(self, settlements: Sequence[Settlement], facts: Mapping[str, str | int]) -> None:
+    def settle(self, settlements: Sequence[Settlement], facts: Mapping[str, str | int], now: float) -> None:
         """Note how rows stand now, and with them facts of the job such as the output's length."""
         self._db.executemany(
             "UPDATE rows SET state = ?, execution = ? WHERE id = ?",
             [(int(s.state), _packed(s.execution), s.id) for s in settlements],
         )
-        self._db.executemany(
-            "DELETE FROM unsettled WHERE id = ?", [(s.id,) for s in settlements if s.state is not State.IN_DOUBT]
-        )
+        in_doubt = [s.id for s in settlements if s.state is State.IN_DOUBT]
+        ended = [s.id for s in settlements if s.state is not State.IN_DOUBT]
+        self._db.executemany("UPDATE unsettled SET doubt_at = ? WHERE id = ?", [(now, id_) for id_ in in_doubt])
+        self._db.executemany("DELETE FROM unsettled WHERE id = ?", [(id_,) for id_ in ended])
         self.remember(facts)
 
     def remember(self, facts: Mapping[str, str | int]) -> None:
@@ -134,7 +136,7 @@ class Store:
         """List the unsettled rows in one of `states`, in the order of their admission, at most `most` of them."""
         marks = ", ".join("?" * len(states))
         rows = self._db.execute(
-            "SELECT id, state, number, bucket, object, inputs, reason, intent_at"  # noqa: S608 - only marks are added
+            "SELECT id, state, number, bucket, object, inputs, reason, intent_at, doubt_at"  # noqa: S608 - only marks are added
             f" FROM unsettled JOIN rows USING (id) WHERE state IN ({marks}) ORDER BY id LIMIT ?",
             (*map(int, states), most),
         )

@@ -1,0 +1,5 @@
+"""`python -m batcher` is the command `batcher`."""
+
+from batcher.cli.app import main
+
+main()

@@ -1,0 +1,33 @@
+"""The options of the main job, checked and typed: what the command line comes down to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from batcher.edges.progress import Mode
+from batcher.model import Json
+
+
+class Options(NamedTuple):
+    """What `batcher run` was asked for. `manifest` is None for standard input, `timeout` is in seconds."""
+
+    manifest: Path | None
+    workflow: str
+    endpoint: str
+    bucket: str | None
+    inputs: Mapping[str, Json]
+    output: Path
+    checkpoint: Path
+    format: str | None
+    concurrency: int
+    max_rate: float | None
+    max_attempts: int
+    timeout: float
+    retry_rejected: bool
+    allow_duplicates: bool
+    trust_503: bool
+    allow_http: bool
+    verify_tls: bool
+    progress: Mode

@@ -1,0 +1,200 @@
+"""`batcher run`: the options of the main job, as a person gives them, and how its end is told."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from batcher.cli.console import complain
+from batcher.cli.loop import fast_loop
+from batcher.cli.options import Options
+from batcher.edges.progress import Mode
+from batcher.model import JobError, UsageError
+from batcher.rules.ending import MEANINGS
+from batcher.rules.inputs import parse_inputs
+from batcher.rules.naming import region_endpoint
+
+EXAMPLES = """
+\b
+  batcher run objects.csv -w transcode -e https://obs.cn-north-4.myhuaweicloud.com -b my-videos
+  batcher run objects.csv -w transcode --region cn-north-4 -i template-id:=7000524
+  zcat keys.txt.gz | batcher run - --format txt -w transcode --region cn-north-4 -b my-videos \\
+      -o started.jsonl -c started.checkpoint
+"""
+
+HELP = f"""Start one workflow execution for each row of MANIFEST, and write one record for each.
+
+\b
+Examples:
+{EXAMPLES.strip(chr(10))}
+
+MANIFEST is CSV, TSV, JSON Lines or plain text with one key a line, also gzipped; - is standard input. CSV has a
+header with the column "object" and, as needed, "bucket", "inputs" (a JSON object) and "inputs.NAME".
+
+The same command, given again after any interruption, carries on: rows that are started stay started. Keys come from
+OBS_ACCESS_KEY_ID, OBS_SECRET_ACCESS_KEY and OBS_SECURITY_TOKEN (or HUAWEICLOUD_SDK_AK/SK, HW_ACCESS_KEY/SECRET_KEY).
+
+\b
+Exit codes:
+{chr(10).join(f"  {code.value:>3}  {meaning}" for code, meaning in MEANINGS.items())}
+"""
+
+
+class Format(StrEnum):
+    """The formats of a manifest."""
+
+    CSV = "csv"
+    TSV = "tsv"
+    JSONL = "jsonl"
+    TXT = "txt"
+
+
+def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
+    manifest: Annotated[str, typer.Argument(help="The list of objects; - is standard input.", metavar="MANIFEST")],
+    workflow: Annotated[
+        str, typer.Option("-w", "--workflow", help="The workflow to start.", envvar="BATCHER_WORKFLOW", metavar="NAME")
+    ],
+    endpoint: Annotated[
+        str | None,
+        typer.Option(
+            "-e",
+            "--endpoint",
+            help="The service, such as https://obs.cn-north-4.myhuaweicloud.com.",
+            envvar=["BATCHER_ENDPOINT", "OBS_ENDPOINT"],
+            metavar="URL",
+        ),
+    ] = None,
+    region: Annotated[
+        str | None,
+        typer.Option("--region", help="Short for that region's endpoint.", envvar="BATCHER_REGION", metavar="NAME"),
+    ] = None,
+    bucket: Annotated[
+        str | None,
+        typer.Option(
+            "-b", "--bucket", help="The bucket of rows that name none.", envvar="BATCHER_BUCKET", metavar="NAME"
+        ),
+    ] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-i", "--input", help="An input for every row, NAME=VALUE or NAME:=JSON; repeatable.", metavar="NAME=VALUE"
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            help="The records, JSON Lines or CSV by its suffix.  [default: MANIFEST.executions.jsonl]",
+            envvar="BATCHER_OUTPUT",
+            metavar="FILE",
+        ),
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            "-c",
+            "--checkpoint",
+            help="What is remembered between runs.  [default: MANIFEST.checkpoint]",
+            envvar="BATCHER_CHECKPOINT",
+            metavar="FILE",
+        ),
+    ] = None,
+    format_: Annotated[
+        Format | None,
+        typer.Option("--format", help="The manifest's format.  [default: by its suffix]", envvar="BATCHER_FORMAT"),
+    ] = None,
+    concurrency: Annotated[
+        int, typer.Option(help="Workers, each with one connection.", envvar="BATCHER_CONCURRENCY", min=1, max=10_000)
+    ] = 64,
+    max_rate: Annotated[
+        float | None, typer.Option(help="At most so many starts a second.", envvar="BATCHER_MAX_RATE", min=0.001)
+    ] = None,
+    max_attempts: Annotated[
+        int, typer.Option(help="Attempts for a row that the service refuses.", envvar="BATCHER_MAX_ATTEMPTS", min=1)
+    ] = 6,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds for one request.", envvar="BATCHER_TIMEOUT", min=0.1, metavar="SECONDS")
+    ] = 30.0,
+    retry_rejected: Annotated[
+        bool, typer.Option("--retry-rejected", help="Send rows that were rejected earlier again.")
+    ] = False,
+    allow_duplicates: Annotated[
+        bool, typer.Option("--allow-duplicates", help="Start a row as often as the manifest repeats it.")
+    ] = False,
+    trust_503: Annotated[
+        bool,
+        typer.Option(
+            "--trust-503", help="Take any 503 as a refusal that is safe to send again.", envvar="BATCHER_TRUST_503"
+        ),
+    ] = False,
+    allow_http: Annotated[
+        bool, typer.Option("--allow-http", help="Allow an http:// endpoint that is not on this machine.")
+    ] = False,
+    no_verify_tls: Annotated[
+        bool, typer.Option("--no-verify-tls", help="Do not check the service's certificate.")
+    ] = False,
+    progress: Annotated[
+        Mode,
+        typer.Option(
+            help="On stderr; auto is a bar on a terminal and a line every 10 s elsewhere.", envvar="BATCHER_PROGRESS"
+        ),
+    ] = Mode.AUTO,
+) -> None:
+    """Check the options, run the job and end the process with the exit code that tells the truth."""
+    try:
+        options = Options(
+            manifest=None if manifest == "-" else Path(manifest),
+            workflow=workflow,
+            endpoint=_endpoint(endpoint, region),
+            bucket=bucket,
+            inputs=parse_inputs(inputs or ()),
+            output=_beside(manifest, output, ".executions.jsonl", "--output"),
+            checkpoint=_beside(manifest, checkpoint, ".checkpoint", "--checkpoint"),
+            format=format_,
+            concurrency=concurrency,
+            max_rate=max_rate,
+            max_attempts=max_attempts,
+            timeout=timeout,
+            retry_rejected=retry_rejected,
+            allow_duplicates=allow_duplicates,
+            trust_503=trust_503,
+            allow_http=allow_http,
+            verify_tls=not no_verify_tls,
+            progress=progress,
+        )
+        # Imported late, so that the help does not wait for the HTTP client.
+        from batcher.cli.job import run_job  # noqa: PLC0415
+
+        with asyncio.Runner(loop_factory=fast_loop()) as runner:
+            code = runner.run(run_job(options, os.environ))
+    except JobError as error:
+        complain(error)
+        code = error.exit_code
+    sys.exit(code)
+
+
+def _endpoint(endpoint: str | None, region: str | None) -> str:
+    if region is not None and endpoint is None:
+        return region_endpoint(region)
+    if endpoint is None:
+        raise UsageError("the service is not named", "Give --endpoint URL or --region NAME, or set OBS_ENDPOINT.")
+    return endpoint
+
+
+def _beside(manifest: str, given: Path | None, suffix: str, option: str) -> Path:
+    """Give the file asked for, or the one named after the manifest."""
+    if given is not None:
+        return given
+    if manifest == "-":
+        raise UsageError(
+            f"standard input has no name to derive {option} from",
+            "With - as the manifest give --format, --output and --checkpoint.",
+        )
+    return Path(manifest + suffix)

@@ -1,0 +1,41 @@
+"""The signals: the first SIGINT or SIGTERM drains the job, the second leaves at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from batcher.cli.console import say
+from batcher.model import ExitCode
+
+_CODES = {signal.SIGINT: ExitCode.SIGINT, signal.SIGTERM: ExitCode.SIGTERM}
+_SHOW_CURSOR = "\x1b[?25h"
+
+
+@contextmanager
+def draining_on_signals(drain: Callable[[ExitCode], None]) -> Iterator[None]:
+    """Call `drain` with the signal's exit code on the first signal. Leaving on the second is as safe as a crash."""
+    loop = asyncio.get_running_loop()
+    seen: list[signal.Signals] = []
+
+    def arrived(number: signal.Signals) -> None:
+        if seen:
+            if sys.stderr.isatty():
+                sys.stderr.write(_SHOW_CURSOR)
+                sys.stderr.flush()
+            os._exit(_CODES[number])
+        seen.append(number)
+        say(f"{number.name}: no new starts, waiting for what is on the wire; once more to leave at once")
+        drain(_CODES[number])
+
+    for number in _CODES:
+        loop.add_signal_handler(number, arrived, number)
+    try:
+        yield
+    finally:
+        for number in _CODES:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,49 @@
+"""The preflight: what is asked of the service before the first start, because the manifest's cells depend on it.
+
+A CSV cell is text; the workflow's declared parameters say which of them are numbers. The question has no side effect,
+so here, other than for a start, a lost answer may simply be asked for again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from batcher.model import Answer, Parameter, ServiceError, Verdict
+from batcher.rules import answers, backoff, outcome
+
+ATTEMPTS = 4
+
+_AGAIN = frozenset({Verdict.UNSENT, Verdict.REFUSED, Verdict.IN_DOUBT})
+_DENIED = frozenset({"accessdenied", "sys.0005"})
+"""A key that may start workflows need not be allowed to look at them."""
+
+
+async def declared_parameters(
+    ask: Callable[[], Awaitable[Answer]],
+    sleep: Callable[[float], Awaitable[None]],
+    draw: Callable[[], float],
+    now: Callable[[], float],
+) -> Mapping[str, Parameter] | Answer:
+    """Ask for the workflow's declared parameters.
+
+    Gives the answer instead where the service has one and it is not a workflow: then the cells stay text. Raises
+    CredentialsError where the credentials are refused, ServiceError where no answer is to be had.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        answer = await ask()
+        workflow = answers.workflow(answer)
+        if workflow is not None:
+            return workflow.parameters
+        verdict = outcome.judge(answer, proven=False, repeated=False, trust_503=True)
+        if verdict not in _AGAIN:
+            if answer.status in {401, 403} and answer.code.lower() not in _DENIED:
+                raise outcome.ending(answer)
+            if answer.fault is not None:
+                raise outcome.ending(answer)
+            return answer
+        if attempt < ATTEMPTS:
+            await sleep(backoff.wait(attempt, draw(), answer.retry_after, now()))
+    raise ServiceError(
+        f"the service does not describe the workflow, {ATTEMPTS} attempts: {answer.message or answer.status}",
+        "Check --endpoint and the network, then run the same command again; nothing was sent.",
+    )

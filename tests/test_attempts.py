@@ -1,0 +1,196 @@
+"""The attempts of a row: what is sent again, what never is, and what stops the job."""
+
+import asyncio
+
+import pytest
+
+from batcher.flow.attempts import Attempts
+from batcher.flow.drain import Drain
+from batcher.model import (
+    Admitted,
+    Answer,
+    CredentialsError,
+    Execution,
+    ExitCode,
+    Fault,
+    Row,
+    ServiceError,
+    State,
+    Status,
+)
+from batcher.rules.tally import Tally
+
+ROW = Row(1, 2, "b", "o", b"", b"k" * 16)
+ADMITTED = Admitted(7, ROW, State.INTENT)
+
+STARTED = Answer(status=200, body={"execution_name": "e1", "execution_urn": "u1", "started_at": "t1"})
+SLOW_DOWN = Answer(status=503, code="SlowDown")
+UNREACHED = Answer(fault=Fault.UNREACHED, message="127.0.0.1:9: connection refused")
+LOST = Answer(fault=Fault.LOST, message="reset")
+REJECTED = Answer(status=404, code="SYS.0015")
+DENIED = Answer(status=403, code="AccessDenied")
+SKEWED = Answer(status=403, code="RequestTimeTooSkewed")
+
+
+class Service:
+    """Answers from a script, and notes the bodies that it got."""
+
+    def __init__(self, *script):
+        self.script = list(script)
+        self.bodies = []
+
+    async def send(self, body):
+        self.bodies.append(body)
+        return self.script.pop(0)
+
+
+def attempts(service, **changes):
+    async def at_once():
+        pass
+
+    settings = {
+        "send": service.send,
+        "drain": Drain(),
+        "tally": Tally(),
+        "pace": at_once,
+        "now": lambda: 1000.0,
+        "monotonic": lambda: 5.0,
+        "draw": lambda: 0.0,
+        "max_attempts": 3,
+    }
+    return Attempts(**(settings | changes))
+
+
+async def test_a_row_that_starts_at_once_is_sent_once():
+    service = Service(STARTED)
+    outcome = await attempts(service).fire(ADMITTED)
+    assert service.bodies == [b'{"bucket":"b","object":"o"}']
+    assert (outcome.state, outcome.status, outcome.attempts) == (State.STARTED, Status.STARTED, 1)
+    assert outcome.execution == Execution("e1", "u1", "t1")
+
+
+@pytest.mark.parametrize("refusal", [SLOW_DOWN, UNREACHED, Answer(status=429), SKEWED])
+async def test_what_surely_was_not_started_is_sent_again(refusal):
+    service = Service(refusal, STARTED)
+    firing = attempts(service)
+    outcome = await firing.fire(ADMITTED)
+    assert (outcome.status, outcome.attempts) == (Status.STARTED, 2)
+    assert (firing.tally.requests, firing.tally.retries) == (2, 1)
+    assert not firing.drain.begun
+
+
+@pytest.mark.parametrize(
+    "doubt",
+    [
+        LOST,
+        Answer(status=500, code="InternalError"),
+        Answer(status=502),
+        Answer(status=503, code="ServiceUnavailable"),
+        Answer(status=504),
+        Answer(status=408),
+        Answer(status=200, body=None),
+        Answer(status=200, body={"execution_urn": "u"}),
+    ],
+)
+@pytest.mark.parametrize("refusals", [0, 1])
+async def test_a_row_in_doubt_is_never_sent_again(doubt, refusals):
+    service = Service(*[SLOW_DOWN] * refusals, doubt)
+    firing = attempts(service)
+    outcome = await firing.fire(ADMITTED)
+    assert (outcome.state, outcome.status) == (State.IN_DOUBT, Status.IN_DOUBT)
+    assert len(service.bodies) == refusals + 1
+    assert not firing.drain.begun
+
+
+async def test_a_rejected_row_is_recorded_and_the_job_goes_on():
+    firing = attempts(Service(REJECTED))
+    outcome = await firing.fire(ADMITTED)
+    assert (outcome.state, outcome.status, outcome.answer) == (State.REJECTED, Status.REJECTED, REJECTED)
+    assert not firing.drain.begun
+
+
+async def test_a_row_refused_to_the_last_attempt_is_on_record_and_free_for_the_next_run():
+    firing = attempts(Service(SLOW_DOWN, SLOW_DOWN, SLOW_DOWN))
+    outcome = await firing.fire(ADMITTED)
+    assert (outcome.state, outcome.status, outcome.attempts) == (State.PENDING, Status.REJECTED, 3)
+    assert not firing.drain.begun
+
+
+async def test_one_attempt_is_one_request():
+    service = Service(SLOW_DOWN)
+    outcome = await attempts(service, max_attempts=1).fire(ADMITTED)
+    assert (len(service.bodies), outcome.attempts) == (1, 1)
+
+
+async def test_a_service_that_is_never_reached_ends_the_job_and_leaves_the_row_untouched():
+    firing = attempts(Service(UNREACHED, UNREACHED, UNREACHED))
+    outcome = await firing.fire(ADMITTED)
+    assert (outcome.state, outcome.status) == (State.PENDING, None)
+    assert isinstance(firing.drain.reason, ServiceError)
+    assert "connection refused" in str(firing.drain.reason)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (Answer(status=403, code="SignatureDoesNotMatch"), CredentialsError),
+        (Answer(status=401), CredentialsError),
+        (DENIED, CredentialsError),
+        (Answer(status=301, code="PermanentRedirect"), ServiceError),
+        (Answer(fault=Fault.UNTRUSTED), ServiceError),
+    ],
+)
+async def test_a_fatal_answer_stops_the_job_at_once_and_leaves_the_row_untouched(answer, error):
+    service = Service(answer)
+    firing = attempts(service)
+    outcome = await firing.fire(ADMITTED)
+    assert (outcome.state, outcome.status) == (State.PENDING, None)
+    assert isinstance(firing.drain.reason, error)
+    following = await firing.fire(ADMITTED)
+    assert (following.state, following.status, following.attempts) == (State.PENDING, None, 0)
+    assert len(service.bodies) == 1
+
+
+async def test_a_denial_is_about_one_row_once_another_has_started():
+    firing = attempts(Service(STARTED, DENIED))
+    await firing.fire(ADMITTED)
+    outcome = await firing.fire(ADMITTED)
+    assert (outcome.state, outcome.status) == (State.REJECTED, Status.REJECTED)
+    assert not firing.drain.begun
+
+
+async def test_a_skewed_clock_is_forgiven_once():
+    firing = attempts(Service(SKEWED, SKEWED))
+    outcome = await firing.fire(ADMITTED)
+    assert (outcome.state, outcome.status, outcome.attempts) == (State.PENDING, None, 2)
+    assert "RequestTimeTooSkewed" in str(firing.drain.reason)
+
+
+async def test_a_drain_during_the_backoff_gives_the_row_back_without_waiting():
+    refused = asyncio.Event()
+
+    async def send(_):
+        refused.set()
+        return SLOW_DOWN
+
+    drain = Drain()
+    service = Service()
+    service.send = send
+    firing = attempts(service, drain=drain, draw=lambda: 1.0)
+    # 0.5 s of backoff at the least, 3,600 s by the header: none of it is waited out
+    fired = asyncio.create_task(firing.fire(ADMITTED))
+    await refused.wait()
+    drain.begin(ExitCode.SIGINT)
+    outcome = await fired
+    assert (outcome.state, outcome.status, outcome.attempts) == (State.PENDING, None, 1)
+
+
+async def test_a_drain_while_waiting_for_its_turn_sends_nothing():
+    drain = Drain()
+
+    async def pace():
+        drain.begin(ExitCode.SIGTERM)
+
+    service = Service(STARTED)
+    outcome = await attempts(service, drain=drain, pace=pace).fire(ADMITTED)
+    assert (outcome.status, service.bodies) == (None, [])
