@@ -465,3 +465,17 @@ async def test_progress_is_shown_as_asked(folder):
             assert ran.code == 0, ran
             lines = [line for line in ran.stderr.splitlines() if not line.startswith("batcher:")]
             assert lines == [] if shown is None else shown in lines[-1]
+
+
+async def test_a_reader_of_stderr_that_goes_away_does_not_end_the_job(folder):
+    (folder / "m.txt").write_text("".join(f"o{n}\n" for n in range(50)))
+    async with judging() as judge:
+        read_end, write_end = os.pipe()
+        os.close(read_end)
+        words = ("run", "m.txt", "-w", "transcode", "-e", judge.url, "-b", "videos", "--progress", "line")
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "batcher", *words, env=ENVIRONMENT, stderr=write_end
+        )
+        os.close(write_end)
+        assert await process.wait() == 0
+        assert len(judge.bodies) == 50

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 from batcher.model import JobError
 
 
 def say(text: str) -> None:
     """Print a line. The stream is looked up each time: a progress bar takes it over while it is shown."""
-    print(f"batcher: {text}", file=sys.stderr, flush=True)
+    # Whoever listened may have gone (a closed pipe, a lost terminal): what is done does not depend on it.
+    with suppress(OSError):
+        print(f"batcher: {text}", file=sys.stderr, flush=True)
 
 
 def complain(error: JobError) -> None:

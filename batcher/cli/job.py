@@ -40,7 +40,11 @@ async def run_job(options: Options, environment: Mapping[str, str]) -> ExitCode:
     """Run the job that `options` describe, and say how it ended. Raises JobError where it cannot begin or go on."""
     header = _header(options)
     credentials = find_credentials(environment)
-    with open_manifest(options.manifest, format_of(options.manifest, options.format)) as manifest:
+    drain = Drain()
+    with (
+        draining_on_signals(drain.begin),
+        open_manifest(options.manifest, format_of(options.manifest, options.format)) as manifest,
+    ):
         await asyncio.to_thread(manifest.check)
         async with (
             open_checkpoint(options.checkpoint, header) as checkpoint,
@@ -53,7 +57,7 @@ async def run_job(options: Options, environment: Mapping[str, str]) -> ExitCode:
             ) as transport,
         ):
             service = ObsV2(transport.send, credentials, options.workflow)
-            return await _Run(options, manifest, checkpoint, output, service).whole()
+            return await _Run(options, manifest, checkpoint, output, service, drain).whole()
 
 
 def _header(options: Options) -> Header:
@@ -90,35 +94,33 @@ class _Run(NamedTuple):
     checkpoint: Checkpoint
     output: Output
     service: ObsV2
+    drain: Drain
 
     async def whole(self) -> ExitCode:
         """Settle what an earlier run left open, start what is to be started, and say how it went."""
-        tally, drain, begun = Tally(), Drain(), time.monotonic()
-        with draining_on_signals(drain.begin):
-            left = await self.checkpoint.unsettled(LEFT_OPEN)
-            await resume(left, self.output.recovered, self._write, self._settle, time.time())
-            earlier_doubts = (await self.checkpoint.count_unsettled())[State.IN_DOUBT]
-            blocks = self.manifest.blocks(
-                bucket=self.options.bucket,
-                static_inputs=self.options.inputs,
-                parameters=await self._parameters(drain),
-            )
+        tally, begun = Tally(), time.monotonic()
+        left = await self.checkpoint.unsettled(LEFT_OPEN)
+        await resume(left, self.output.recovered, self._write, self._settle, time.time())
+        earlier_doubts = (await self.checkpoint.count_unsettled())[State.IN_DOUBT]
+        blocks = self.manifest.blocks(
+            bucket=self.options.bucket, static_inputs=self.options.inputs, parameters=await self._parameters()
+        )
 
-            def look() -> View:
-                return _view(self.manifest, tally, earlier_doubts, time.monotonic() - begun)
+        def look() -> View:
+            return _view(self.manifest, tally, earlier_doubts, time.monotonic() - begun)
 
-            async with showing(self.options.progress, look):
-                await engine.run(self._job(read_ahead(blocks), tally, drain), tally, drain)
-        return await self._end(tally, drain, time.monotonic() - begun)
+        async with showing(self.options.progress, look):
+            await engine.run(self._job(read_ahead(blocks), tally), tally, self.drain)
+        return await self._end(tally, time.monotonic() - begun)
 
-    def _job(self, blocks: AsyncIterator[engine.Block], tally: Tally, drain: Drain) -> engine.Job:
+    def _job(self, blocks: AsyncIterator[engine.Block], tally: Tally) -> engine.Job:
         policy = admission.Policy(self.options.retry_rejected, self.options.allow_duplicates)
         leave = admission.left_alone(policy)
         attempts = Attempts(
             send=self.service.start,
-            drain=drain,
+            drain=self.drain,
             tally=tally,
-            pace=_pace(self.options.max_rate, drain),
+            pace=_pace(self.options.max_rate, self.drain),
             now=time.time,
             monotonic=time.monotonic,
             draw=random.random,
@@ -144,7 +146,7 @@ class _Run(NamedTuple):
         facts = {_length_fact(self.options): self.output.length}
         await self.checkpoint.settle(settlements, facts, time.time())
 
-    async def _parameters(self, drain: Drain) -> Mapping[str, Parameter] | None:
+    async def _parameters(self) -> Mapping[str, Parameter] | None:
         """Give the workflow's declared parameters where the manifest's cells depend on them.
 
         They are asked for once in a job's life: a cell that is a number today and text tomorrow would be another row.
@@ -153,7 +155,7 @@ class _Run(NamedTuple):
             return None
         kept = await self.checkpoint.recall("parameters")
         if kept is None:
-            found = await declared_parameters(self.service.get_workflow, drain.sleep, random.random, time.time)
+            found = await declared_parameters(self.service.get_workflow, self.drain.sleep, random.random, time.time)
             if isinstance(found, Answer):
                 say(
                     f"warning: the service does not describe the workflow (HTTP {found.status} {found.code}):"
@@ -165,7 +167,7 @@ class _Run(NamedTuple):
         types = orjson.loads(str(kept))
         return {name: Parameter(name, type_, has_value=True, constraints={}) for name, type_ in types.items()}
 
-    async def _end(self, tally: Tally, drain: Drain, seconds: float) -> ExitCode:
+    async def _end(self, tally: Tally, seconds: float) -> ExitCode:
         """Say how the run went, and give the exit code that tells the truth."""
         for warning in self.manifest.warnings:
             say(f"warning: {warning}")
@@ -177,9 +179,9 @@ class _Run(NamedTuple):
             say(line)
         for line in ending.doubts(await self.checkpoint.unsettled({State.IN_DOUBT}, ending.SHOWN), in_doubt):
             say(line)
-        code = ending.exit_code(tally, in_doubt, drain.reason)
-        if isinstance(drain.reason, JobError):
-            complain(drain.reason)
+        code = ending.exit_code(tally, in_doubt, self.drain.reason)
+        if isinstance(self.drain.reason, JobError):
+            complain(self.drain.reason)
         else:
             say(ending.NEXT[code])
         return code

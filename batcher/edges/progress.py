@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from enum import StrEnum
 from typing import NamedTuple, TextIO
 
@@ -55,18 +55,26 @@ async def showing(mode: Mode, look: Callable[[], View], stream: TextIO = sys.std
         is_terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
         mode = Mode.BAR if is_terminal else Mode.LINE
     with _painter(mode, stream) as paint:
-        task = asyncio.create_task(_repeat(paint, look, _BAR_SECONDS if mode is Mode.BAR else _LINE_SECONDS))
+
+        def show() -> None:
+            # Whoever watched may have gone (a closed pipe, a lost terminal). The job goes on.
+            with suppress(OSError):
+                paint(look())
+
+        task = asyncio.create_task(_repeat(show, _BAR_SECONDS if mode is Mode.BAR else _LINE_SECONDS))
         try:
             yield
         finally:
             task.cancel()
-            paint(look())
+            with suppress(asyncio.CancelledError):
+                await task
+            show()
 
 
-async def _repeat(paint: Callable[[View], None], look: Callable[[], View], seconds: float) -> None:
+async def _repeat(show: Callable[[], None], seconds: float) -> None:
     while True:
         await asyncio.sleep(seconds)
-        paint(look())
+        show()
 
 
 @contextmanager
