@@ -455,9 +455,9 @@ async def test_progress_is_shown_as_asked(folder):
     async with judging() as judge:
         for mode, shown in (
             ("none", None),
-            ("line", "2 rows, 2 started"),
+            ("line", "100% done, 2 rows read, 2 started"),
             ("json", '"rows": 2'),
-            ("auto", "2 rows, 2 started"),
+            ("auto", "100% done, 2 rows read, 2 started"),
         ):
             for path in folder.glob("m.txt.*"):
                 path.unlink()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -110,7 +110,7 @@ class _Run(NamedTuple):
             return _view(self.manifest, tally, earlier_doubts, time.monotonic() - begun)
 
         async with showing(self.options.progress, look):
-            await engine.run(self._job(read_ahead(blocks), tally), tally, self.drain)
+            await engine.run(self._job(read_ahead(_counted(blocks, tally)), tally), tally, self.drain)
         return await self._end(tally, time.monotonic() - begun)
 
     def _job(self, blocks: AsyncIterator[engine.Block], tally: Tally) -> engine.Job:
@@ -205,8 +205,17 @@ async def _at_once() -> None:
     pass
 
 
+def _counted(blocks: Iterator[engine.Block], tally: Tally) -> Iterator[engine.Block]:
+    for block in blocks:
+        tally.parsed += len(block)
+        yield block
+
+
 def _view(manifest: Manifest, tally: Tally, earlier_doubts: int, seconds: float) -> View:
-    size = manifest.size
+    # So much of the file is parsed, and of what is parsed so much has ended.
+    fraction = (
+        manifest.position / manifest.size * tally.ended / tally.parsed if manifest.size and tally.parsed else None
+    )
     return View(
         rows=tally.rows,
         started=tally.started,
@@ -216,6 +225,6 @@ def _view(manifest: Manifest, tally: Tally, earlier_doubts: int, seconds: float)
         retries=tally.retries,
         in_flight=tally.in_flight,
         started_now=tally.started - tally.known[State.STARTED],
-        fraction=manifest.position / size if size else None,
+        fraction=fraction,
         seconds=seconds,
     )

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple, TextIO
 
@@ -29,7 +30,7 @@ class Mode(StrEnum):
 
 
 class View(NamedTuple):
-    """What a run looks like at a moment. `fraction` of the manifest is read (None: unknown), `seconds` have passed."""
+    """What a run looks like at a moment. `fraction` of the manifest is done (None: unknown), `seconds` have passed."""
 
     rows: int
     started: int
@@ -92,9 +93,9 @@ def _painter(mode: Mode, stream: TextIO) -> Iterator[Callable[[View], None]]:
 
 def line(view: View) -> str:
     """Say in one line how far the run is."""
-    read = "" if view.fraction is None else f"{view.fraction:.0%} read, "
+    done = "" if view.fraction is None else f"{view.fraction:.0%} done, "
     parts = [
-        f"{read}{view.rows:,} rows",
+        f"{done}{view.rows:,} rows read",
         f"{view.started:,} started",
         f"{view.rate:,.0f}/s",
         f"{view.in_flight} in flight",
@@ -106,6 +107,7 @@ def line(view: View) -> str:
         (view.retries, "retries"),
     )
     parts += [f"{count:,} {name}" for count, name in optional if count]
+    parts.append(f"{timedelta(seconds=int(view.seconds))}")
     return ", ".join(parts)
 
 
@@ -113,9 +115,9 @@ def line(view: View) -> str:
 def _bar(stream: TextIO) -> Iterator[Callable[[View], None]]:
     # Imported late: only a terminal needs it, and it takes longer to import than a short run takes.
     from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
 
-    columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (BarColumn(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(file=stream), auto_refresh=False) as progress:
         task = progress.add_task("reading the manifest", total=None)
 

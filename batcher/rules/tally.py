@@ -12,8 +12,10 @@ from batcher.model import State, Status
 class Tally:
     """Counts of one run."""
 
+    parsed: int = 0
+    """Rows of the manifest parsed so far; reading is ahead of the work."""
     rows: int = 0
-    """Rows of the manifest read so far."""
+    """Rows of the manifest taken up so far."""
     written: Counter[Status] = field(default_factory=Counter)
     """Rows that this run wrote a record of, by status."""
     known: Counter[State] = field(default_factory=Counter)
@@ -25,6 +27,11 @@ class Tally:
     in_flight: int = 0
     read_whole: bool = False
     """Whether the manifest was read to its end."""
+
+    @property
+    def ended(self) -> int:
+        """Rows that need nothing more in this run."""
+        return self.written.total() + self.known.total()
 
     @property
     def started(self) -> int:
