@@ -83,6 +83,16 @@ class ListedExecution(NamedTuple):
     stopped_at: str
 
 
+class Listed(NamedTuple):
+    """A listed execution that a row in doubt may own; `at` is its start in POSIX seconds by the service's clock."""
+
+    name: str
+    urn: str
+    type: str
+    started_at: str
+    at: float
+
+
 class Page(NamedTuple):
     """One page of the execution list; `next_marker` leads to the next page and is empty on the last."""
 
@@ -236,7 +246,7 @@ class Status(enum.StrEnum):
 
 
 class Record(NamedTuple):
-    """One line of the output file, in the order of its columns. Empty texts and None are written as null."""
+    """One line of the output file, in the order of its columns. `reconciled` is written only where it is true."""
 
     row: int
     bucket: str
@@ -252,6 +262,8 @@ class Record(NamedTuple):
     """`{"code": ..., "message": ...}`, or None when there is nothing to say."""
     latency_ms: float | None = None
     recorded_at: str = ""
+    reconciled: bool = False
+    """Whether the service's execution list, not an answer, says that the row is started."""
 
 
 class Outcome(NamedTuple):

@@ -99,7 +99,14 @@ WRITTEN = [
 def test_jsonl_lines_parse_and_keep_every_field():
     lines = to_jsonl(RECORDS).splitlines()
     assert [json.loads(line)["object"] for line in lines] == [record.object for record in RECORDS]
-    assert list(json.loads(lines[0])) == list(Record._fields)
+    assert list(json.loads(lines[0])) == list(Record._fields[:-1])
+
+
+def test_only_a_reconciled_record_says_so():
+    record = Record(1, "b", "o", Status.STARTED, "e1", reconciled=True)
+    assert json.loads(to_jsonl([record]))["reconciled"] is True
+    (row,) = csv.DictReader(io.StringIO((csv_header() + to_csv([record])).decode(), newline=""))
+    assert row["reconciled"] == "true"
 
 
 def test_csv_lines_parse_and_keep_every_field():

@@ -9,8 +9,12 @@ import typer
 from batcher import __version__
 from batcher.cli.emulator import HELP as EMULATOR_HELP
 from batcher.cli.emulator import emulator
+from batcher.cli.reconcile import HELP as RECONCILE_HELP
+from batcher.cli.reconcile import reconcile
 from batcher.cli.run import HELP as RUN_HELP
 from batcher.cli.run import run
+from batcher.cli.status import HELP as STATUS_HELP
+from batcher.cli.status import status
 
 app = typer.Typer(
     name="batcher",
@@ -22,6 +26,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 app.command("run", help=RUN_HELP)(run)
+app.command("status", help=STATUS_HELP)(status)
+app.command("reconcile", help=RECONCILE_HELP)(reconcile)
 app.command("emulator", help=EMULATOR_HELP)(emulator)
 
 

@@ -5,33 +5,37 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import orjson
 
 from batcher.cli.console import complain, say
+from batcher.cli.doubts import Doubts
+from batcher.cli.files import Files, open_files
 from batcher.cli.options import Options
 from batcher.cli.signals import draining_on_signals
 from batcher.edges.background import read_ahead
-from batcher.edges.checkpoint import Checkpoint, Header, open_checkpoint
+from batcher.edges.checkpoint import Header
 from batcher.edges.credentials import find_credentials
 from batcher.edges.manifest import Manifest, format_of, open_manifest
 from batcher.edges.progress import View, showing
-from batcher.edges.records import Output, open_output
 from batcher.edges.service import ObsV2
 from batcher.edges.transport import connect
 from batcher.flow import engine
 from batcher.flow.attempts import Attempts
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import declared_parameters
-from batcher.flow.resume import LEFT_OPEN, resume
-from batcher.model import Answer, ExitCode, JobError, ManifestError, Parameter, Record, Settlement, State, UsageError
+from batcher.flow.resend import Sift, released_rows
+from batcher.model import Answer, ExitCode, Found, JobError, ManifestError, Parameter, State, UsageError
 from batcher.rules import admission, ending, naming
 from batcher.rules.identity import canonical
 from batcher.rules.tally import Tally
 from batcher.rules.throttle import Throttle
+
+ROUNDS = 3
+"""So often rows that were found absent are sent again within one run."""
 
 _TABLE_COLUMNS = frozenset({"object", "bucket", "inputs"})
 
@@ -47,8 +51,7 @@ async def run_job(options: Options, environment: Mapping[str, str]) -> ExitCode:
     ):
         await asyncio.to_thread(manifest.check)
         async with (
-            open_checkpoint(options.checkpoint, header) as checkpoint,
-            _output(options, checkpoint) as output,
+            open_files(options.checkpoint, header, options.output) as files,
             connect(
                 header.endpoint,
                 connections=options.concurrency,
@@ -57,7 +60,9 @@ async def run_job(options: Options, environment: Mapping[str, str]) -> ExitCode:
             ) as transport,
         ):
             service = ObsV2(transport.send, credentials, options.workflow)
-            return await _Run(options, manifest, checkpoint, output, service, drain).whole()
+            files.clock_offset = lambda: service.clock_offset
+            doubts = Doubts(files, service, drain, options.on_doubt, options.settle_time)
+            return await _Run(options, manifest, files, service, doubts, drain, Tally()).whole()
 
 
 def _header(options: Options) -> Header:
@@ -71,55 +76,59 @@ def _header(options: Options) -> Header:
     return Header(endpoint.url, options.workflow, canonical(options.inputs).decode() or "{}")
 
 
-@asynccontextmanager
-async def _output(options: Options, checkpoint: Checkpoint) -> AsyncIterator[Output]:
-    """Open the output at the length that the checkpoint knows of this very file."""
-    fact = _length_fact(options)
-    known = await checkpoint.recall(fact)
-    async with open_output(options.output, None if known is None else int(known)) as output:
-        if known is None:
-            await checkpoint.remember({fact: 0})
-        yield output
-
-
-def _length_fact(options: Options) -> str:
-    return f"length of {options.output.absolute()}"
-
-
 class _Run(NamedTuple):
     """One run over open files."""
 
     options: Options
     manifest: Manifest
-    checkpoint: Checkpoint
-    output: Output
+    files: Files
     service: ObsV2
+    doubts: Doubts
     drain: Drain
+    tally: Tally
 
     async def whole(self) -> ExitCode:
-        """Settle what an earlier run left open, start what is to be started, and say how it went."""
-        tally, begun = Tally(), time.monotonic()
-        left = await self.checkpoint.unsettled(LEFT_OPEN)
-        await resume(left, self.output.recovered, self._write, self._settle, time.time())
-        earlier_doubts = (await self.checkpoint.count_unsettled())[State.IN_DOUBT]
+        """Settle what earlier runs left in doubt, start what is to be started, settle again, and say how it went."""
+        begun = time.monotonic()
+        await self.doubts.settle(patient=False)
         blocks = self.manifest.blocks(
             bucket=self.options.bucket, static_inputs=self.options.inputs, parameters=await self._parameters()
         )
+        earlier_doubts = (await self.files.checkpoint.count_unsettled())[State.IN_DOUBT]
 
         def look() -> View:
-            return _view(self.manifest, tally, earlier_doubts, time.monotonic() - begun)
+            return _view(self.manifest, self.tally, earlier_doubts, time.monotonic() - begun)
 
         async with showing(self.options.progress, look):
-            await engine.run(self._job(read_ahead(_counted(blocks, tally)), tally), tally, self.drain)
-        return await self._end(tally, time.monotonic() - begun)
+            job = self._job(read_ahead(_counted(blocks, self.tally)), self._sift)
+            await engine.run(job, self.tally, self.drain)
+        await self._settle_doubts()
+        return await self._end(time.monotonic() - begun)
 
-    def _job(self, blocks: AsyncIterator[engine.Block], tally: Tally) -> engine.Job:
-        policy = admission.Policy(self.options.retry_rejected, self.options.allow_duplicates)
-        leave = admission.left_alone(policy)
+    async def _settle_doubts(self) -> None:
+        """Ask about the rows in doubt, and send those again that were never started; a few rounds at most."""
+        for round_ in range(ROUNDS + 1):
+            findings = await self.doubts.settle(patient=True, release=round_ < ROUNDS)
+            self.tally.adopted += len(findings.adopted)
+            if not findings.released:
+                return
+            self.tally.resent += len(findings.released)
+            again = self.tally.again()
+            await engine.run(self._job(*released_rows(findings.released)), again, self.drain)
+            self.tally.given_back += again.given_back
+
+    async def _sift(self, rows: engine.Block) -> tuple[Sequence[Found], Counter[State]]:
+        return await self.files.checkpoint.sift(rows, admission.left_alone(self._policy))
+
+    @property
+    def _policy(self) -> admission.Policy:
+        return admission.Policy(self.options.retry_rejected, self.options.allow_duplicates)
+
+    def _job(self, blocks: AsyncIterator[engine.Block], sift: Sift) -> engine.Job:
         attempts = Attempts(
             send=self.service.start,
             drain=self.drain,
-            tally=tally,
+            tally=self.tally,
             pace=_pace(self.options.max_rate, self.drain),
             now=time.time,
             monotonic=time.monotonic,
@@ -127,24 +136,18 @@ class _Run(NamedTuple):
             max_attempts=self.options.max_attempts,
             trust_503=self.options.trust_503,
         )
+        policy = self._policy
         return engine.Job(
             blocks=blocks,
-            sift=lambda rows: self.checkpoint.sift(rows, leave),
+            sift=sift,
             decide=lambda found: admission.admission(found, policy),
-            admit=lambda rows: self.checkpoint.admit(rows, time.time()),
+            admit=lambda rows: self.files.checkpoint.admit(rows, time.time()),
             fire=attempts.fire,
-            write=self._write,
-            settle=self._settle,
+            write=self.files.write,
+            settle=self.files.settle,
             now=time.time,
             concurrency=self.options.concurrency,
         )
-
-    async def _write(self, records: Sequence[Record]) -> None:
-        await self.output.append(records)
-
-    async def _settle(self, settlements: Sequence[Settlement]) -> None:
-        facts = {_length_fact(self.options): self.output.length}
-        await self.checkpoint.settle(settlements, facts, time.time())
 
     async def _parameters(self) -> Mapping[str, Parameter] | None:
         """Give the workflow's declared parameters where the manifest's cells depend on them.
@@ -153,7 +156,7 @@ class _Run(NamedTuple):
         """
         if _TABLE_COLUMNS.issuperset(self.manifest.header):
             return None
-        kept = await self.checkpoint.recall("parameters")
+        kept = await self.files.checkpoint.recall("parameters")
         if kept is None:
             found = await declared_parameters(self.service.get_workflow, self.drain.sleep, random.random, time.time)
             if isinstance(found, Answer):
@@ -163,23 +166,23 @@ class _Run(NamedTuple):
                 )
                 found = {}
             kept = orjson.dumps({name: parameter.type for name, parameter in found.items()}).decode()
-            await self.checkpoint.remember({"parameters": kept})
+            await self.files.checkpoint.remember({"parameters": kept})
         types = orjson.loads(str(kept))
         return {name: Parameter(name, type_, has_value=True, constraints={}) for name, type_ in types.items()}
 
-    async def _end(self, tally: Tally, seconds: float) -> ExitCode:
+    async def _end(self, seconds: float) -> ExitCode:
         """Say how the run went, and give the exit code that tells the truth."""
         for warning in self.manifest.warnings:
             say(f"warning: {warning}")
-        if tally.read_whole and tally.rows == 0:
+        if self.tally.read_whole and self.tally.rows == 0:
             raise ManifestError(f"{self.options.manifest or 'standard input'}: the manifest has no rows")
-        in_doubt = (await self.checkpoint.count_unsettled())[State.IN_DOUBT]
+        in_doubt = (await self.files.checkpoint.count_unsettled())[State.IN_DOUBT]
         files = ending.Files(str(self.options.output), str(self.options.checkpoint))
-        for line in ending.summary(tally, in_doubt, seconds, files):
+        for line in ending.summary(self.tally, in_doubt, seconds, files):
             say(line)
-        for line in ending.doubts(await self.checkpoint.unsettled({State.IN_DOUBT}, ending.SHOWN), in_doubt):
+        for line in ending.doubts(await self.files.checkpoint.unsettled({State.IN_DOUBT}, ending.SHOWN), in_doubt):
             say(line)
-        code = ending.exit_code(tally, in_doubt, self.drain.reason)
+        code = ending.exit_code(self.tally, in_doubt, self.drain.reason)
         if isinstance(self.drain.reason, JobError):
             complain(self.drain.reason)
         else:

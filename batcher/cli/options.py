@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,8 +11,16 @@ from batcher.edges.progress import Mode
 from batcher.model import Json
 
 
+class OnDoubt(StrEnum):
+    """What is done about rows in doubt."""
+
+    RECONCILE = "reconcile"
+    HOLD = "hold"
+    RESEND = "resend"
+
+
 class Options(NamedTuple):
-    """What `batcher run` was asked for. `manifest` is None for standard input, `timeout` is in seconds."""
+    """What `batcher run` was asked for. `manifest` is None for standard input; times are in seconds."""
 
     manifest: Path | None
     workflow: str
@@ -25,6 +34,8 @@ class Options(NamedTuple):
     max_rate: float | None
     max_attempts: int
     timeout: float
+    on_doubt: OnDoubt
+    settle_time: float
     retry_rejected: bool
     allow_duplicates: bool
     trust_503: bool

@@ -13,7 +13,7 @@ import typer
 
 from batcher.cli.console import complain
 from batcher.cli.loop import fast_loop
-from batcher.cli.options import Options
+from batcher.cli.options import OnDoubt, Options
 from batcher.edges.progress import Mode
 from batcher.model import JobError, UsageError
 from batcher.rules.ending import MEANINGS
@@ -122,6 +122,22 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
     timeout: Annotated[
         float, typer.Option(help="Seconds for one request.", envvar="BATCHER_TIMEOUT", min=0.1, metavar="SECONDS")
     ] = 30.0,
+    on_doubt: Annotated[
+        OnDoubt,
+        typer.Option(
+            help="Rows that may have been started: ask the execution list, hold them, or send them again blindly.",
+            envvar="BATCHER_ON_DOUBT",
+        ),
+    ] = OnDoubt.RECONCILE,
+    settle_time: Annotated[
+        float,
+        typer.Option(
+            help="How long an execution may be missing from the list.",
+            envvar="BATCHER_SETTLE_TIME",
+            min=0,
+            metavar="SECONDS",
+        ),
+    ] = 30.0,
     retry_rejected: Annotated[
         bool, typer.Option("--retry-rejected", help="Send rows that were rejected earlier again.")
     ] = False,
@@ -162,6 +178,8 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
             max_rate=max_rate,
             max_attempts=max_attempts,
             timeout=timeout,
+            on_doubt=on_doubt,
+            settle_time=settle_time,
             retry_rejected=retry_rejected,
             allow_duplicates=allow_duplicates,
             trust_503=trust_503,

@@ -13,10 +13,14 @@ from urllib.parse import quote
 
 from batcher.model import Answer, Credentials, Lost, Reply
 from batcher.rules.answers import read
+from batcher.rules.dates import posix_of_header
 from batcher.rules.signing import signed_headers, wire_query
 
 Send = Callable[[str, str, Mapping[str, str], bytes | None], Awaitable[Reply | Lost]]
 """Sends method, target, headers and body once, and says what came of it."""
+
+QUICK = 2.0
+"""Seconds within which an answer's date is taken for the time of its arrival."""
 
 EXECUTIONS = "/v2/workflowexecutions"
 
@@ -32,6 +36,9 @@ class ObsV2:
         self, send: Send, credentials: Credentials, workflow: str, clock: Callable[[], float] = time.time
     ) -> None:
         self.credentials = credentials
+        self.clock_offset: float | None = None
+        """The service's clock less this machine's, in seconds, as far as answers have told."""
+        self._date = ""
         self._send = send
         self._clock = clock
         self._path = f"/v2/workflows/{workflow}"
@@ -69,4 +76,15 @@ class ObsV2:
         self, method: str, path: str, query: tuple[tuple[str, str], ...] = (), body: bytes | None = None
     ) -> Answer:
         headers = self._sign(self.credentials, method, path, query, now=int(self._clock()))
-        return read(await self._send(method, path + wire_query(query), headers, body))
+        sent = self._clock()
+        answer = read(await self._send(method, path + wire_query(query), headers, body))
+        if answer.date != self._date:
+            self._learn(answer.date, sent)
+        return answer
+
+    def _learn(self, date: str, sent: float) -> None:
+        """Compare clocks by an answer's date, if it came quickly enough to tell."""
+        self._date = date
+        received, served = self._clock(), posix_of_header(date)
+        if served is not None and received - sent < QUICK:
+            self.clock_offset = served - received

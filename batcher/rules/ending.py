@@ -18,8 +18,8 @@ NEXT: dict[ExitCode, str] = {
     ExitCode.OK: "Every row is started. Nothing is left to do.",
     ExitCode.ROWS_REJECTED: "Some rows were rejected or are invalid: their records say why. Mend the manifest and run"
     " the same command again, with --retry-rejected to send rejected rows once more.",
-    ExitCode.ROWS_IN_DOUBT: "Some rows may have been started and no answer says so. They are held and will not be"
-    " sent again: look them up in the service's execution list before you do anything about them.",
+    ExitCode.ROWS_IN_DOUBT: "Some rows may have been started, and neither an answer nor the execution list says so."
+    " They are held. Run the same command again later, or batcher reconcile with the checkpoint.",
     ExitCode.SIGINT: "Interrupted. Run the same command again to go on.",
     ExitCode.SIGTERM: "Terminated. Run the same command again to go on.",
 }
@@ -74,10 +74,12 @@ def summary(tally: Tally, in_doubt: int, seconds: float, files: Files) -> list[s
         (tally.duplicates, "duplicate"),
         (in_doubt, "in doubt"),
     )
+    settled = f"{tally.adopted:,} found started in the execution list, {tally.resent:,} found absent and sent again"
     work = f"{tally.requests:,} requests, {tally.retries:,} of them retries"
     return [
         f"{rows}: {', '.join(f'{count:,} {name}' for count, name in counts)}",
         f"this run: {now_started:,} started in {seconds:,.1f} s ({rate:,.1f} a second), {work}",
+        *([f"in doubt:   {settled}"] if tally.adopted or tally.resent else []),
         f"records:    {files.records}",
         f"checkpoint: {files.checkpoint}",
     ]
@@ -85,11 +87,12 @@ def summary(tally: Tally, in_doubt: int, seconds: float, files: Files) -> list[s
 
 def doubts(rows: Sequence[Unsettled], total: int) -> list[str]:
     """Name the rows in doubt, the first few of `total`."""
-    lines = [f"in doubt: row {row.number}: {row.bucket}/{_printable(row.object)}" for row in rows[:SHOWN]]
+    lines = [f"in doubt: row {row.number}: {row.bucket}/{printable(row.object)}" for row in rows[:SHOWN]]
     if total > len(lines):
         lines.append(f"in doubt: and {total - len(lines):,} more, see the records with status in_doubt")
     return lines
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Make a key fit for a terminal: what is not printable is written as an escape."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -13,9 +13,14 @@ from typing import NamedTuple
 
 import orjson
 
-from batcher.model import Answer, BadRow, Json, Outcome, Record, Status, Unsettled
+from batcher.model import Answer, BadRow, Execution, Json, Outcome, Record, Status, Unsettled
 
-COLUMNS = (*(name for name in Record._fields if name != "error"), "error_code", "error_message")
+COLUMNS = (
+    *(name for name in Record._fields if name not in {"error", "reconciled"}),
+    "error_code",
+    "error_message",
+    "reconciled",
+)
 """The columns of a CSV output; `error` becomes two of them."""
 
 CRASHED = "Interrupted"
@@ -62,6 +67,21 @@ def record_of(outcome: Outcome, status: Status, now: float) -> Record:
     )
 
 
+def record_of_adopted(row: Unsettled, execution: Execution, now: float) -> Record:
+    """Write down a row in doubt that the service's execution list has shown to be started."""
+    return Record(
+        row=row.number,
+        bucket=row.bucket,
+        object=row.object,
+        status=Status.STARTED,
+        execution_name=execution.name,
+        execution_urn=execution.urn or None,
+        started_at=execution.started_at or None,
+        recorded_at=timestamp(now),
+        reconciled=True,
+    )
+
+
 def record_of_unsettled(row: Unsettled, status: Status, now: float) -> Record:
     """Write down a row that an earlier run left without a record."""
     error = None
@@ -83,7 +103,14 @@ def _error(reason: str | None, status: Status, answer: Answer) -> dict[str, str]
 
 def to_jsonl(records: Iterable[Record]) -> bytes:
     """Write records as JSON Lines."""
-    return b"".join(orjson.dumps(record._asdict(), option=orjson.OPT_APPEND_NEWLINE) for record in records)
+    return b"".join(orjson.dumps(_fields(record), option=orjson.OPT_APPEND_NEWLINE) for record in records)
+
+
+def _fields(record: Record) -> dict[str, Json]:
+    fields = record._asdict()
+    if not record.reconciled:
+        del fields["reconciled"]
+    return fields
 
 
 def to_csv(records: Iterable[Record]) -> bytes:
@@ -99,9 +126,10 @@ def csv_header() -> bytes:
 
 
 def _cells(record: Record) -> list[Json]:
-    values = record._asdict()
+    values = _fields(record)
+    reconciled = values.pop("reconciled", None)
     error = values.pop("error") or {}
-    return [*values.values(), error.get("code"), error.get("message")]
+    return [*values.values(), error.get("code"), error.get("message"), "true" if reconciled else None]
 
 
 def read_jsonl(tail: bytes) -> Tail:

@@ -20,6 +20,10 @@ class Tally:
     """Rows that this run wrote a record of, by status."""
     known: Counter[State] = field(default_factory=Counter)
     """Rows that earlier runs have dealt with, by state."""
+    adopted: int = 0
+    """Rows in doubt that the execution list has shown to be started, after the manifest was read."""
+    resent: int = 0
+    """Rows in doubt that the execution list has shown to be absent, and that were sent again."""
     given_back: int = 0
     """Rows taken in and given back untouched, because the job stopped first."""
     requests: int = 0
@@ -27,6 +31,10 @@ class Tally:
     in_flight: int = 0
     read_whole: bool = False
     """Whether the manifest was read to its end."""
+
+    def again(self) -> Tally:
+        """Give a tally for rows that are sent again: their records count here too, but not their being read."""
+        return Tally(written=self.written)
 
     @property
     def ended(self) -> int:
@@ -36,7 +44,7 @@ class Tally:
     @property
     def started(self) -> int:
         """Rows started, by this run and earlier ones."""
-        return self.written[Status.STARTED] + self.known[State.STARTED]
+        return self.written[Status.STARTED] + self.known[State.STARTED] + self.adopted
 
     @property
     def rejected(self) -> int:

@@ -12,11 +12,16 @@ from pathlib import Path
 from batcher.model import BusyError
 
 
-class Lock:
-    """An exclusive hold on `path`, taken on construction; BusyError where another process holds it."""
+def lock_path(checkpoint: Path) -> Path:
+    """Give the path of a checkpoint's lock file."""
+    return checkpoint.with_name(checkpoint.name + ".lock")
 
-    def __init__(self, path: Path, what: Path) -> None:
-        self._path = path
+
+class Lock:
+    """An exclusive hold on a checkpoint, taken on construction; BusyError where another process has it."""
+
+    def __init__(self, checkpoint: Path) -> None:
+        self._path = path = lock_path(checkpoint)
         while True:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -24,7 +29,7 @@ class Lock:
             except BlockingIOError:
                 os.close(self._fd)
                 raise BusyError(
-                    f"{what}: another run is working with this checkpoint",
+                    f"{checkpoint}: another run is working with this checkpoint",
                     "Wait for it to end, or end it; its lock goes with its process.",
                 ) from None
             if self._is_current():

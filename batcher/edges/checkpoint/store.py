@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from batcher.edges.checkpoint.sieve import Sieve, Sifted
-from batcher.model import Admitted, BadRow, DiskError, OtherJobError, Row, Settlement, State, Unsettled
+from batcher.model import Admitted, BadRow, DiskError, Listed, OtherJobError, Row, Settlement, State, Unsettled
 
 APPLICATION_ID = 0x62746368
 """Marks the file as ours (`btch`)."""
@@ -42,6 +42,10 @@ CREATE TABLE unsettled (
 );
 """
 
+_LISTED = """
+CREATE TEMP TABLE IF NOT EXISTS listed (name PRIMARY KEY, urn TEXT, type TEXT, started_at TEXT, at REAL) WITHOUT ROWID
+"""
+
 _REMOVE = "Remove the file only if you are sure that none of its rows may be started again by a new run."
 
 
@@ -62,16 +66,19 @@ class Store:
         self._sieve = Sieve(db)
 
     @classmethod
-    def open(cls, path: Path, header: Header) -> Store:
+    def open(cls, path: Path, header: Header | None) -> Store:
         """Open the checkpoint at `path`, or make a new one readable by its owner only.
 
-        Raises OtherJobError for a checkpoint with another header or version, or a file that is no checkpoint;
-        DiskError for one that cannot be read or written, or is damaged.
+        Without a header it is opened as the job that it is, and must be there. Raises OtherJobError for a checkpoint
+        with another header or version, or a file that is no checkpoint; DiskError for one that cannot be read or
+        written, or is damaged.
         """
         with translated(path):
-            if not path.exists():
+            if header is not None and not path.exists():
                 _create(path)
-            db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            db = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
+            )
             try:
                 _prepare(db, path, header)
                 return cls(db)
@@ -123,6 +130,12 @@ class Store:
         self._db.executemany("DELETE FROM unsettled WHERE id = ?", [(id_,) for id_ in ended])
         self.remember(facts)
 
+    @property
+    def header(self) -> Header:
+        """The job that the checkpoint belongs to."""
+        kept = dict(self._db.execute("SELECT name, value FROM header"))
+        return Header(*(str(kept.get(name, "")) for name in Header._fields))
+
     def remember(self, facts: Mapping[str, str | int]) -> None:
         """Keep facts of the job by name."""
         self._db.executemany("INSERT OR REPLACE INTO header VALUES (?, ?)", list(facts.items()))
@@ -141,6 +154,29 @@ class Store:
             (*map(int, states), most),
         )
         return [Unsettled(id_, State(state), *rest) for id_, state, *rest in rows]
+
+    def note_listed(self, executions: Sequence[Listed]) -> None:
+        """Keep executions until `unowned` asks for them; in a temporary table, so as not to fill the memory."""
+        self._db.execute(_LISTED)
+        self._db.executemany(
+            "INSERT OR REPLACE INTO temp.listed VALUES (?, ?, ?, ?, ?)",
+            [(_packed(name), *rest) for name, *rest in executions],
+        )
+
+    def unowned(self) -> list[Listed]:
+        """Give the noted executions that no row of the checkpoint is started as, and forget all noted ones."""
+        self._db.execute(_LISTED)
+        # One pass over the rows, each looked up among the few that are listed: the order of this join is its point.
+        owned = "SELECT name FROM rows CROSS JOIN temp.listed ON name = execution"
+        self._db.execute(f"DELETE FROM temp.listed WHERE name IN ({owned})")  # noqa: S608 - no value is put in
+        left = self._db.execute("SELECT * FROM temp.listed ORDER BY at, name").fetchall()
+        self._db.execute("DROP TABLE temp.listed")
+        return [Listed(unpacked(name), *rest) for name, *rest in left]
+
+    def count(self) -> Counter[State]:
+        """Count all rows by state, in one pass over them."""
+        counted = self._db.execute("SELECT state, count(*) FROM rows GROUP BY state")
+        return Counter({State(state): count for state, count in counted})
 
     def count_unsettled(self) -> Counter[State]:
         """Count the unsettled rows by state; quick, whatever the number of settled rows."""
@@ -175,19 +211,29 @@ def _create(path: Path) -> None:
     os.close(folder)
 
 
-def _prepare(db: sqlite3.Connection, path: Path, header: Header) -> None:
+def _prepare(db: sqlite3.Connection, path: Path, header: Header | None) -> None:
     # An empty database is a run that was ended before its first commit: it is as new as no file.
     is_blank = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-    if not is_blank:
+    if header is None or not is_blank:
         _check_version(db, path)
+    _check_damage(db)
     for pragma in ("journal_mode=WAL", "synchronous=FULL"):
         db.execute(f"PRAGMA {pragma}").close()
+    if header is None:
+        return
     if is_blank:
         marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
         db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {marks}")
         db.executemany("INSERT INTO header VALUES (?, ?)", list(header._asdict().items()))
         db.execute("COMMIT")
     _check_header(db, path, header)
+
+
+def _check_damage(db: sqlite3.Connection) -> None:
+    """Read the whole file once, 0.1 s for a million rows: a page that is lost or foreign must not pass for new rows."""
+    found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise sqlite3.DatabaseError(" ".join(found.split()))
 
 
 def _check_header(db: sqlite3.Connection, path: Path, header: Header) -> None:

@@ -18,21 +18,21 @@ from typing import Any, TypeVar
 from batcher.edges.checkpoint.lock import Lock
 from batcher.edges.checkpoint.sieve import Sifted
 from batcher.edges.checkpoint.store import Header, Store, translated
-from batcher.model import Admitted, BadRow, Row, Settlement, State, Unsettled
+from batcher.model import Admitted, BadRow, Listed, Row, Settlement, State, Unsettled
 
 T = TypeVar("T")
 _Work = tuple[Callable[[Store], Any], "asyncio.Future[Any]"]
 
 
 @asynccontextmanager
-async def open_checkpoint(path: Path, header: Header) -> AsyncIterator[Checkpoint]:
-    """Hold the checkpoint at `path` for one run.
+async def open_checkpoint(path: Path, header: Header | None) -> AsyncIterator[Checkpoint]:
+    """Hold the checkpoint at `path` for one run: that of `header`, or whatever job is there where it is None.
 
     Raises BusyError where another run holds it, OtherJobError where it is another job's, DiskError where it cannot
     be read or written.
     """
     with translated(path):
-        lock = Lock(path.with_name(path.name + ".lock"), path)
+        lock = Lock(path)
     try:
         checkpoint = Checkpoint(Store.open(path, header), path)
         try:
@@ -54,6 +54,10 @@ class Checkpoint:
         self._broken: BaseException | None = None
         self._thread = threading.Thread(target=self._write, name="checkpoint", daemon=True)
         self._thread.start()
+
+    async def header(self) -> Header:
+        """Give the job that the checkpoint belongs to."""
+        return await self._do(lambda store: store.header)
 
     async def sift(self, rows: Sequence[Row | BadRow], leave: Collection[State]) -> Sifted:
         """Look up the next rows of the manifest; those in a state of `leave` are only counted."""
@@ -78,6 +82,14 @@ class Checkpoint:
     async def unsettled(self, states: Collection[State], most: int = -1) -> list[Unsettled]:
         """List the unsettled rows in one of `states`, at most `most` of them."""
         return await self._do(lambda store: store.unsettled(states, most))
+
+    async def note_listed(self, executions: Sequence[Listed]) -> None:
+        """Keep executions until `unowned` asks for them."""
+        await self._do(lambda store: store.note_listed(executions))
+
+    async def unowned(self) -> list[Listed]:
+        """Give the noted executions that no row is started as, and forget all noted ones."""
+        return await self._do(lambda store: store.unowned())
 
     async def count_unsettled(self) -> Counter[State]:
         """Count the unsettled rows by state."""

@@ -1,0 +1,75 @@
+"""The two files of a job together: records go to the output first, and only then is the checkpoint told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from batcher.edges.checkpoint import Checkpoint, Header, open_checkpoint
+from batcher.edges.records import Output, open_output
+from batcher.flow.resume import LEFT_OPEN, resume
+from batcher.model import Record, Settlement, UsageError
+
+_OUTPUT = "output"
+_OFFSET = "clock offset in ms"
+
+
+class Files:
+    """An open checkpoint with its open output."""
+
+    def __init__(self, checkpoint: Checkpoint, output: Output, output_path: Path) -> None:
+        self.checkpoint = checkpoint
+        self.output_path = output_path
+        self.clock_offset: Callable[[], float | None] = lambda: None
+        """Gives the service's clock less this machine's, in seconds, once an answer has told."""
+        self._output = output
+
+    async def write(self, records: Sequence[Record]) -> None:
+        """Put records on the disk."""
+        await self._output.append(records)
+
+    async def settle(self, settlements: Sequence[Settlement]) -> None:
+        """Note how rows stand, now that their records are on the disk."""
+        facts: dict[str, str | int] = {_length_of(self.output_path): self._output.length}
+        offset = self.clock_offset()
+        if offset is not None:
+            facts[_OFFSET] = round(offset * 1000)
+        await self.checkpoint.settle(settlements, facts, time.time())
+
+    async def kept_offset(self) -> float | None:
+        """Give the clock offset that the last run noted."""
+        kept = await self.checkpoint.recall(_OFFSET)
+        return None if kept is None else int(kept) / 1000
+
+    async def repair(self) -> None:
+        """Settle what an interrupted run left between an intent and a verdict."""
+        left = await self.checkpoint.unsettled(LEFT_OPEN)
+        await resume(left, self._output.recovered, self.write, self.settle, time.time())
+
+
+@asynccontextmanager
+async def open_files(checkpoint_path: Path, header: Header | None, output_path: Path | None) -> AsyncIterator[Files]:
+    """Hold a job's files for one run, and repair what an interrupted run left.
+
+    Without an output path it is the one that the checkpoint remembers. Raises what opening either file raises.
+    """
+    async with open_checkpoint(checkpoint_path, header) as checkpoint:
+        if output_path is None:
+            kept = await checkpoint.recall(_OUTPUT)
+            if kept is None:
+                raise UsageError(f"{checkpoint_path}: this checkpoint has no output yet", "Run the job first.")
+            output_path = Path(str(kept))
+        known = await checkpoint.recall(_length_of(output_path))
+        async with open_output(output_path, None if known is None else int(known)) as output:
+            # Before the first record, so that a crash after it does not leave an output that nobody knows.
+            facts: dict[str, str | int] = {_OUTPUT: str(output_path.absolute())}
+            await checkpoint.remember(facts | ({_length_of(output_path): 0} if known is None else {}))
+            files = Files(checkpoint, output, output_path)
+            await files.repair()
+            yield files
+
+
+def _length_of(output_path: Path) -> str:
+    return f"length of {output_path.absolute()}"

@@ -1,0 +1,58 @@
+"""`batcher reconcile`: settle a job's rows in doubt by the service's execution list, without starting anything."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from batcher.cli.console import complain
+from batcher.cli.loop import fast_loop
+from batcher.model import JobError
+
+HELP = """Ask the service's execution list about a job's rows in doubt, and settle those that it tells about.
+
+\b
+Examples:
+  batcher reconcile objects.csv.checkpoint
+  batcher reconcile objects.csv.checkpoint --settle-time 120
+
+A row that is found started gets its record. A row that was never started is free to be sent: the job's own command
+sends it. Nothing is started here. Exit code 3 says that rows are still in doubt.
+"""
+
+
+def reconcile(
+    checkpoint: Annotated[Path, typer.Argument(help="The job's checkpoint file.", metavar="CHECKPOINT")],
+    settle_time: Annotated[
+        float,
+        typer.Option(
+            help="How long an execution may be missing from the list.",
+            envvar="BATCHER_SETTLE_TIME",
+            min=0,
+            metavar="SECONDS",
+        ),
+    ] = 30.0,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds for one request.", envvar="BATCHER_TIMEOUT", min=0.1, metavar="SECONDS")
+    ] = 30.0,
+    no_verify_tls: Annotated[
+        bool, typer.Option("--no-verify-tls", help="Do not check the service's certificate.")
+    ] = False,
+) -> None:
+    """Settle the rows in doubt, and end the process with the exit code that tells the truth."""
+    try:
+        # Imported late, so that the help does not wait for the HTTP client.
+        from batcher.cli.settling import Settling, settle  # noqa: PLC0415
+
+        settling = Settling(checkpoint, settle_time, timeout, verify_tls=not no_verify_tls)
+        with asyncio.Runner(loop_factory=fast_loop()) as runner:
+            code = runner.run(settle(settling, os.environ))
+    except JobError as error:
+        complain(error)
+        code = error.exit_code
+    sys.exit(code)

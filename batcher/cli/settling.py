@@ -1,0 +1,52 @@
+"""What `batcher reconcile` does: opens a job's files without the job, and settles its rows in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from batcher.cli.console import say
+from batcher.cli.doubts import Doubts
+from batcher.cli.files import open_files
+from batcher.cli.options import OnDoubt
+from batcher.cli.signals import draining_on_signals
+from batcher.edges.credentials import find_credentials
+from batcher.edges.service import ObsV2
+from batcher.edges.transport import connect
+from batcher.flow.drain import Drain
+from batcher.flow.reconcile import ASKERS
+from batcher.model import ExitCode, State
+
+
+class Settling(NamedTuple):
+    """What `batcher reconcile` was asked for; times are in seconds."""
+
+    checkpoint: Path
+    settle_time: float
+    timeout: float
+    verify_tls: bool
+
+
+async def settle(settling: Settling, environment: Mapping[str, str]) -> ExitCode:
+    """Settle the rows in doubt of a checkpoint, and say how many are left. Raises JobError where that cannot be."""
+    credentials = find_credentials(environment)
+    drain = Drain()
+    with draining_on_signals(drain.begin):
+        async with open_files(settling.checkpoint, None, None) as files:
+            header = await files.checkpoint.header()
+            async with connect(
+                header.endpoint, connections=ASKERS, timeout=settling.timeout, verify_tls=settling.verify_tls
+            ) as transport:
+                service = ObsV2(transport.send, credentials, header.workflow)
+                doubts = Doubts(files, service, drain, OnDoubt.RECONCILE, settling.settle_time)
+                findings = await doubts.settle(patient=True)
+            left = (await files.checkpoint.count_unsettled())[State.IN_DOUBT]
+    if isinstance(drain.reason, ExitCode):
+        return drain.reason
+    if left:
+        say(f"{left:,} rows are still in doubt. Run this again later.")
+        return ExitCode.ROWS_IN_DOUBT
+    again = " Run the job's own command to send the rows that were never started." if findings.released else ""
+    say(f"No row is in doubt.{again}")
+    return ExitCode.OK
