@@ -34,7 +34,7 @@ from batcher.rules.identity import canonical
 from batcher.rules.tally import Tally
 from batcher.rules.throttle import Throttle
 
-ROUNDS = 3
+ROUNDS = 5
 """So often rows that were found absent are sent again within one run."""
 
 _TABLE_COLUMNS = frozenset({"object", "bucket", "inputs"})

@@ -6,6 +6,7 @@ of an event, keys raw or encoded. https://support.huaweicloud.com/en-us/api-obs/
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 from urllib.parse import unquote, unquote_plus
@@ -77,8 +78,8 @@ def _opened(value: Json) -> Json:
 def likeness(row: Unsettled, content: Content) -> int | None:
     """Tell how well a content fits a row: 0 exactly, more less well, None not at all.
 
-    Keys may be percent-encoded or have lost a leading slash, values of inputs may have become text. BLURRED is the
-    most, where there are more inputs than the row's.
+    Keys may be percent-encoded or have lost leading slashes, values of inputs may have become text. BLURRED is the
+    most, where there are more inputs than the row's, or the key is trimmed or normalised.
     """
     if content.bucket != row.bucket:
         return None
@@ -89,23 +90,30 @@ def likeness(row: Unsettled, content: Content) -> int | None:
 
 def places(content: Content) -> set[tuple[str, str]]:
     """Give the (bucket, key) under which rows that this content may fit are found, see `place`."""
-    return {(content.bucket, form.removeprefix("/")) for form in _forms(content.key)}
+    return {(content.bucket, _bare(form)) for form in _forms(content.key)}
 
 
 def place(row: Unsettled) -> tuple[str, str]:
     """Give the (bucket, key) that every content that may fit the row has among its `places`."""
-    return row.bucket, row.object.removeprefix("/")
+    return row.bucket, _bare(row.object)
 
 
 def _forms(told: str) -> list[str]:
     return [told, unquote(told), unquote_plus(told)]
 
 
+def _bare(key: str) -> str:
+    return unicodedata.normalize("NFC", key).strip().lstrip("/")
+
+
 def _key_likeness(key: str, told: str) -> int | None:
     forms = _forms(told)
     if key in forms:
         return forms.index(key)
-    return len(forms) if key.removeprefix("/") in [form.removeprefix("/") for form in forms] else None
+    if key.lstrip("/") in [form.lstrip("/") for form in forms]:
+        return len(forms)
+    # Nothing says that the service normalises or trims keys, but if it did, the row must not be sent again.
+    return BLURRED if _bare(key) in map(_bare, forms) else None
 
 
 def _inputs_likeness(inputs: Mapping[str, Json], told: Mapping[str, Json] | None) -> int | None:
