@@ -98,7 +98,9 @@ TABLE = {
     "with and without a leading slash, one execution: nobody knows whose": (
         [row(1, "/a"), row(2, "a")], [execution("e1", "a")], expected(unclear=[1, 2]),
     ),
-    "a normalised key may be the row's": ([row(1, "cafe\u0301")], [execution("e1", "caf\u00e9")], expected(unclear=[1])),
+    "a normalised key may be the row's": (
+        [row(1, "cafe\u0301")], [execution("e1", "caf\u00e9")], expected(unclear=[1]),
+    ),
     "a trimmed key may be the row's": ([row(1, " a ")], [execution("e1", "a")], expected(unclear=[1])),
     "lost leading slashes": ([row(1, "//a//b/")], [execution("e1", "a//b/")], expected(started={1: "e1"})),
     "an unreadable execution may be a row's": ([A], [execution("e1", None)], expected(unclear=[1])),

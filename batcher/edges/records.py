@@ -49,7 +49,8 @@ async def open_output(path: Path, known_length: int | None) -> AsyncIterator[Out
             output = _resumed(file, path, known_length)
         yield output
     finally:
-        await file.close()
+        with _translated(path):
+            await file.close()
 
 
 def _resumed(file: AsyncFileIO, path: Path, known_length: int | None) -> Output:
@@ -113,8 +114,10 @@ def _private(path: str, flags: int) -> int:
 
 def _sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.close(descriptor)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _hold(descriptor: int, path: Path) -> None:

@@ -91,13 +91,16 @@ async def reconcile(inquiry: Inquiry, rows: Sequence[Unsettled], *, patient: boo
             listing, candidates = await _look(inquiry, rows, {execution.name for _, execution in adopted})
             found = match(rows, candidates, _windows(inquiry, rows, listing.offset))
             adopted += found.started
-            ripe = [row for row in found.absent if _is_ripe(row, inquiry, listing)]
-            unripe = [row for row in found.absent if not _is_ripe(row, inquiry, listing)]
-            wait = max((_ripens_in(row, inquiry) for row in unripe), default=0.0)
-            if not patient or not unripe or wait <= 0 or inquiry.stopped():
-                return Findings(adopted, ripe, [*unripe, *found.unclear], found.elsewhere, _why(unripe, found.unclear))
-            await inquiry.sleep(wait)
-            rows = [*found.absent, *found.unclear]
+            young = {row.id: _settled_at(row, inquiry) for row in found.absent}
+            young = {id_: at for id_, at in young.items() if listing.begun < at}
+            if patient and young and not inquiry.stopped():
+                await inquiry.sleep(max(0.0, max(young.values()) - inquiry.now()))
+                rows = [*found.absent, *found.unclear]
+                continue
+            released = [row for row in found.absent if row.id not in young and _is_kept(row, listing)]
+            free = {row.id for row in released}
+            held = [row for row in found.absent if row.id not in free]
+            return Findings(adopted, released, [*held, *found.unclear], found.elsewhere, _why(held, found.unclear))
     except _UnreadableError as error:
         done = {row.id for row, _ in adopted}
         return Findings(adopted, [], [row for row in rows if row.id not in done], [], str(error))
@@ -108,24 +111,20 @@ def _windows(inquiry: Inquiry, rows: Sequence[Unsettled], offset: float) -> list
     return [window(row, offset if inquiry.offset is None else inquiry.offset, late) for row in rows]
 
 
-def _is_ripe(row: Unsettled, inquiry: Inquiry, listing: _Listing) -> bool:
-    """Tell whether absence from this listing proves that the row was never started."""
-    doubt_at = row.intent_at if row.doubt_at is None else row.doubt_at
-    is_kept = row.intent_at > listing.begun - RETENTION or listing.earliest < row.intent_at + listing.offset
-    return is_kept and listing.begun >= doubt_at + inquiry.settle_time
+def _settled_at(row: Unsettled, inquiry: Inquiry) -> float:
+    """Give the time from which on a listing must show the row's execution, if there is one."""
+    return (row.intent_at if row.doubt_at is None else row.doubt_at) + inquiry.settle_time
 
 
-def _ripens_in(row: Unsettled, inquiry: Inquiry) -> float:
-    doubt_at = row.intent_at if row.doubt_at is None else row.doubt_at
-    return doubt_at + inquiry.settle_time - inquiry.now()
+def _is_kept(row: Unsettled, listing: _Listing) -> bool:
+    """Tell whether the listing goes back as far as the row's time."""
+    return row.intent_at > listing.begun - RETENTION or listing.earliest < row.intent_at + listing.offset
 
 
-def _why(unripe: Sequence[Unsettled], unclear: Sequence[Unsettled]) -> str:
+def _why(held: Sequence[Unsettled], unclear: Sequence[Unsettled]) -> str:
     if unclear:
         return "the list holds executions that may be these rows or may not"
-    return (
-        "too little time has passed for the list to be complete, or too much for it to go back so far" if unripe else ""
-    )
+    return "the list may not be complete yet, or not go back so far" if held else ""
 
 
 async def _look(

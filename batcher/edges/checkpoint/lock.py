@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from batcher.model import BusyError
@@ -45,5 +46,7 @@ class Lock:
 
     def release(self) -> None:
         """Remove the file and let go, in this order, so that no newcomer can lock a file that is about to vanish."""
-        self._path.unlink(missing_ok=True)
+        # The lock is not the file: one that cannot be removed (a disk gone read-only) stays, and hinders nobody.
+        with suppress(OSError):
+            self._path.unlink()
         os.close(self._fd)
