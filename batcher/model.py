@@ -84,13 +84,16 @@ class ListedExecution(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """A listed execution that a row in doubt may own; `at` is its start in POSIX seconds by the service's clock."""
+    """A listed execution that a row in doubt may own.
+
+    `at` is its start in POSIX seconds by the service's clock, None where the list does not tell.
+    """
 
     name: str
     urn: str
     type: str
     started_at: str
-    at: float
+    at: float | None
 
 
 class Page(NamedTuple):

@@ -57,6 +57,8 @@ TABLE = {
     ),
     "before the row's time": ([A], [execution("e1", "a", at=-1)], expected(absent=[1])),
     "after the row's time": ([A], [execution("e1", "a", at=1001)], expected(absent=[1])),
+    "of an unknown time": ([A], [execution("e1", "a", at=None)], expected(started={1: "e1"})),
+    "unreadable and of an unknown time": ([A], [execution("e1", None, at=None)], expected(unclear=[1])),
     "a bucket's event is never adopted": (
         [A], [execution("e1", "a", type_="TRIGGERCAL")], expected(absent=[1], elsewhere=["e1"]),
     ),
@@ -171,9 +173,10 @@ def test_the_better_a_content_fits_the_lower_is_its_number():
 
 def test_windows_are_in_the_services_time_and_overlapping_ones_are_joined():
     first, second = row(1, "a", intent_at=100, doubt_at=130), row(2, "b", intent_at=140, doubt_at=None)
-    windows = [window(first, 60.0, 10.0), window(second, 60.0, 10.0)]
-    assert windows == [Window(155.0, 200.0), Window(195.0, 210.0)]
-    assert merged([windows[1], Window(500, 600), windows[0]]) == [Window(155.0, 210.0), Window(500, 600)]
+    windows = [window(first, 60.0, 90.0), window(second, 60.0, 10.0)]
+    # 5 s early by the service's clock, and 60 s late or the settle time if that is longer
+    assert windows == [Window(155.0, 280.0), Window(195.0, 260.0)]
+    assert merged([windows[1], Window(500, 600), windows[0]]) == [Window(155.0, 280.0), Window(500, 600)]
 
 
 @pytest.mark.parametrize(

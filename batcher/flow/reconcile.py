@@ -16,7 +16,7 @@ from batcher.model import Answer, Listed, ListedExecution, Page, Unsettled, Verd
 from batcher.rules import answers, backoff, outcome
 from batcher.rules.dates import posix, posix_of_header
 from batcher.rules.likeness import Content, contents_of
-from batcher.rules.matching import Candidate, Window, match, merged, window
+from batcher.rules.matching import Candidate, Window, is_within, match, merged, window
 
 ATTEMPTS = 5
 """So often a question is asked before its answer is done without."""
@@ -107,8 +107,8 @@ async def reconcile(inquiry: Inquiry, rows: Sequence[Unsettled], *, patient: boo
 
 
 def _windows(inquiry: Inquiry, rows: Sequence[Unsettled], offset: float) -> list[Window]:
-    late = inquiry.settle_time + 1.0
-    return [window(row, offset if inquiry.offset is None else inquiry.offset, late) for row in rows]
+    offset = offset if inquiry.offset is None else inquiry.offset
+    return [window(row, offset, inquiry.settle_time) for row in rows]
 
 
 def _settled_at(row: Unsettled, inquiry: Inquiry) -> float:
@@ -159,8 +159,8 @@ async def _walk(inquiry: Inquiry, rows: Sequence[Unsettled]) -> _Listing:
             offset = 0.0 if served is None else served - inquiry.now()
             times = merged(_windows(inquiry, rows, offset))
         executions = [_timed(execution) for execution in page.executions]
-        earliest = min([earliest, *(execution.at for execution in executions)])
-        await inquiry.note([each for each in executions if any(begin <= each.at <= end for begin, end in times)])
+        earliest = min([earliest, *(each.at for each in executions if each.at is not None)])
+        await inquiry.note([each for each in executions if is_within(each.at, times)])
     return _Listing(begun, offset, earliest)
 
 
@@ -185,8 +185,6 @@ async def _pages(inquiry: Inquiry) -> AsyncIterator[tuple[Answer, Page]]:
 
 def _timed(execution: ListedExecution) -> Listed:
     at = posix(execution.started_at)
-    if at is None:
-        raise _UnreadableError(f"the execution list tells no readable start time for {execution.name}")
     return Listed(execution.name, execution.urn, execution.type, execution.started_at, at)
 
 

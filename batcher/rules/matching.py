@@ -15,16 +15,21 @@ from batcher.rules.likeness import BLURRED, Content, likeness, place, places
 
 EARLY = 5.0
 """Seconds that an execution may seem to have begun before its row's intent: two clocks never agree quite."""
+LATE = 60.0
+"""Seconds, at the least, that one may begin after its row's doubt: the request may still have been on its way."""
 
 
 class Candidate(NamedTuple):
-    """An execution that no row owns. `at` is its start in POSIX seconds; `contents` is None where it is unreadable."""
+    """An execution that no row owns. `at` is its start in POSIX seconds, `contents` what it was started with.
+
+    Either is None where it cannot be read: it may be any then.
+    """
 
     name: str
     urn: str
     type: str
     started_at: str
-    at: float
+    at: float | None
     contents: tuple[Content, ...] | None
 
     @property
@@ -53,10 +58,15 @@ class Matching(NamedTuple):
     """Executions of such content that somebody else has started."""
 
 
-def window(row: Unsettled, offset: float, late: float) -> Window:
-    """Give the window of a row in doubt. `offset` is the service's clock less ours, `late` is in seconds."""
+def window(row: Unsettled, offset: float, settle_time: float) -> Window:
+    """Give the window of a row in doubt. `offset` is the service's clock less ours, in seconds."""
     end = row.intent_at if row.doubt_at is None else row.doubt_at
-    return Window(row.intent_at + offset - EARLY, end + offset + late)
+    return Window(row.intent_at + offset - EARLY, end + offset + max(settle_time, LATE))
+
+
+def is_within(at: float | None, windows: Iterable[Window]) -> bool:
+    """Tell whether a time may lie in one of the windows; one that is not known may."""
+    return at is None or any(begin <= at <= end for begin, end in windows)
 
 
 def merged(windows: Iterable[Window]) -> list[Window]:
@@ -119,7 +129,7 @@ def _fit(row: Unsettled, candidate: Candidate) -> int | None:
 
 
 def _is_possible(candidate: Candidate, within: Window) -> bool:
-    return not candidate.is_event and within.begin <= candidate.at <= within.end
+    return not candidate.is_event and is_within(candidate.at, [within])
 
 
 def _groups(edges: Sequence[Mapping[int, int]]) -> list[list[int]]:
