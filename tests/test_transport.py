@@ -127,6 +127,11 @@ async def post(transport):
     return await transport.send("POST", "/v2/workflows/demo", {"Content-Type": "application/json"}, b'{"object":"a"}')
 
 
+async def post_by_session(transport):
+    transport._kept = None
+    return await post(transport)
+
+
 async def put(transport):
     return await transport.send("PUT", "/v2/workflowexecutions/e1", {}, None)
 
@@ -273,7 +278,7 @@ async def test_a_connection_is_kept_for_15_idle_seconds():
         assert transport._session.connector._keepalive_timeout == IDLE_SECONDS == 15
 
 
-@pytest.mark.parametrize("ask", [get, put, post])
+@pytest.mark.parametrize("ask", [get, put, post, post_by_session])
 @pytest.mark.parametrize("end", [close, reset])
 async def test_a_request_whose_kept_connection_breaks_arrives_once_and_is_lost(ask, end):
     async with serving(OK, end, OK, OK) as server, connected(server.url, connections=4) as transport:
@@ -285,7 +290,11 @@ async def test_a_request_whose_kept_connection_breaks_arrives_once_and_is_lost(a
 
 @pytest.mark.parametrize(
     ("ask", "moment"),
-    [(get, "on_request_headers_sent"), (put, "on_request_headers_sent"), (post, "on_request_chunk_sent")],
+    [
+        (get, "on_request_headers_sent"),
+        (put, "on_request_headers_sent"),
+        (post_by_session, "on_request_chunk_sent"),
+    ],
 )
 async def test_a_kept_connection_found_closed_before_the_write_is_unreached(ask, moment):
     async def hang_up(session, _context, _params):
@@ -329,7 +338,7 @@ async def test_a_request_that_finds_no_place_among_the_connections_is_unreached(
     async with serving(unfinished) as server, connected(server.url, timeout=SOON) as transport:
         patient = {"timeout": aiohttp.ClientTimeout(total=LONG), "trace_request_ctx": SimpleNamespace()}
         async with transport._session.get(server.url, **patient):
-            assert await post(transport) == Lost(Fault.UNREACHED, f"{server.host}: no connection within 0.2 s")
+            assert await get(transport) == Lost(Fault.UNREACHED, f"{server.host}: no connection within 0.2 s")
         assert len(server.requests) == 1
 
 

@@ -1,0 +1,139 @@
+"""The meanings: what each exception of the HTTP client says, in one table, as a fault and a sentence for people.
+
+Whether a byte of the request may have left is not for the table to say, but for the mark that each request has.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from typing import NamedTuple
+
+import aiohttp
+
+from batcher.model import Fault
+
+
+class Meaning(NamedTuple):
+    """What some exceptions mean: the fault where the mark was not set yet, and what to tell people.
+
+    The errors are class names, because not every version of aiohttp that we run on has all of them.
+    """
+
+    unsent: Fault
+    text: str
+    errors: tuple[str, ...]
+
+
+MEANINGS = (
+    Meaning(
+        Fault.UNTRUSTED,
+        "the server's TLS certificate is not trusted: {reason}",
+        ("ClientConnectorCertificateError", "SSLCertVerificationError", "ServerFingerprintMismatch"),
+    ),
+    Meaning(
+        Fault.UNREACHED,
+        "the TLS handshake failed: {reason}",
+        ("ClientConnectorSSLError", "ClientSSLError", "SSLError"),
+    ),
+    Meaning(Fault.UNREACHED, "no address for host", ("ClientConnectorDNSError",)),
+    Meaning(Fault.UNREACHED, "no connection: {reason}", ("ClientConnectorError", "UnixClientConnectorError")),
+    Meaning(Fault.UNREACHED, "no connection to the proxy: {reason}", ("ClientProxyConnectionError",)),
+    Meaning(Fault.UNREACHED, "the proxy does not connect to the server", ("ClientHttpProxyError",)),
+    Meaning(
+        Fault.UNREACHED,
+        "no {awaited} within {limit:g} s",
+        ("TimeoutError", "ConnectionTimeoutError", "ServerTimeoutError", "SocketTimeoutError"),
+    ),
+    Meaning(
+        Fault.UNREACHED,
+        "the connection was closed before an answer came",
+        ("ServerDisconnectedError", "ServerConnectionError", "EofStream"),
+    ),
+    Meaning(
+        Fault.UNREACHED,
+        "the connection broke: {reason}",
+        (
+            "OSError",
+            "ClientOSError",
+            "ClientConnectionError",
+            "ClientConnectionResetError",
+            "UploadAbortedError",
+        ),
+    ),
+    Meaning(Fault.UNREACHED, "the answer was cut off", ("ClientPayloadError", "ContentLengthError")),
+    Meaning(
+        Fault.UNREACHED,
+        "the answer is not HTTP",
+        (
+            "ClientResponseError",
+            "HttpProcessingError",
+            "BadHttpMessage",
+            "HttpBadRequest",
+            "BadHttpMethod",
+            "BadStatusLine",
+            "InvalidHeader",
+            "InvalidURLError",
+            "LineTooLong",
+            "PayloadEncodingError",
+            "ContentEncodingError",
+            "TransferEncodingError",
+            "DecompressSizeError",
+        ),
+    ),
+    Meaning(
+        Fault.UNREACHED,
+        "the request cannot be written",
+        ("ValueError", "InvalidURL", "InvalidUrlClientError", "NonHttpUrlClientError"),
+    ),
+    # Of features that are not used here: redirects are not followed, and nothing is decoded, multipart or WebSocket.
+    Meaning(
+        Fault.LOST,
+        "an answer of a kind that was not asked for",
+        (
+            "ClientError",
+            "ContentTypeError",
+            "TooManyRedirects",
+            "RedirectClientError",
+            "InvalidUrlRedirectClientError",
+            "NonHttpUrlRedirectClientError",
+            "WSServerHandshakeError",
+            "WSMessageTypeError",
+            "WebSocketError",
+            "BadContentDispositionHeader",
+            "BadContentDispositionParam",
+        ),
+    ),
+)
+_BY_ERROR = {error: meaning for meaning in MEANINGS for error in meaning.errors}
+_UNKNOWN = Meaning(Fault.LOST, "an unexpected {reason}", ())
+
+
+def meaning_of(error: BaseException) -> Meaning:
+    """Look an exception up in the table by its class, then by the classes it is made of, nearest first."""
+    return next((_BY_ERROR[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in _BY_ERROR), _UNKNOWN)
+
+
+def found_closed(error: Exception) -> bool:
+    """Tell whether the connection was found closed by the write itself, so that nothing was written.
+
+    A request is one write, since aiohttp joins its headers with a body of bytes, and the writer looks at the connection
+    just before it. Where there is a body this error is the cause of the one that we get.
+    """
+    return any(
+        isinstance(each, aiohttp.ClientConnectionResetError) and each.args == ("Cannot write to closing transport",)
+        for each in (error, error.__cause__)
+    )
+
+
+def reason_of(error: Exception) -> str:
+    """Give the operating system's or OpenSSL's own words: they hold nothing of the request."""
+    match error.__cause__ or error:
+        case ssl.SSLCertVerificationError() as cause:
+            return cause.verify_message
+        case ssl.SSLError() as cause:
+            return cause.reason or "no reason given"
+        case OSError(errno=int(number)):
+            return os.strerror(number).lower()
+        case cause:
+            return type(cause).__name__

@@ -1,0 +1,164 @@
+"""The session: sends any request exactly once, starts on kept connections, all others through aiohttp's ClientSession.
+
+The question that matters, whether a byte of the request may have left, is answered by a mark that is set before the
+first write, not by the kind of the exception.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from types import SimpleNamespace
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from yarl import URL
+
+from batcher import __version__
+from batcher.edges.transport.body import MOST_BYTES, read_body
+from batcher.edges.transport.kept import CONNECT_SECONDS, IDLE_SECONDS, KeptConnections, Mark
+from batcher.edges.transport.meanings import found_closed, meaning_of, reason_of
+from batcher.model import Fault, Lost, Reply
+
+_HEADERS = {"User-Agent": f"batcher/{__version__}", "Accept-Encoding": "identity"}
+_NOT_ADDED = ("Accept", "Content-Type")
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@asynccontextmanager
+async def connect(
+    endpoint: str,
+    *,
+    connections: int,
+    timeout: float,  # noqa: ASYNC109 - of each request, not of this call
+    verify_tls: bool = True,
+    ssl_context: ssl.SSLContext | None = None,
+) -> AsyncIterator[Transport]:
+    """Make a transport to `endpoint` (`scheme://host[:port]`) with at most `connections` connections.
+
+    `timeout` is for a whole request, in seconds. `ssl_context` says whom to trust instead of the system's list.
+    Nothing is sent yet: what is wrong with the endpoint shows in the first answer.
+    """
+    origin = URL(endpoint)
+    trace = aiohttp.TraceConfig()
+    trace.on_request_headers_sent.append(_set_mark)
+    limits = aiohttp.ClientTimeout(total=timeout, connect=min(CONNECT_SECONDS, timeout))
+    trusted = ssl_context or verify_tls
+    proxy = _proxy(origin)
+    async with (
+        aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=IDLE_SECONDS, ssl=trusted),
+            timeout=limits,
+            headers=_HEADERS,
+            skip_auto_headers=_NOT_ADDED,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            # What comes compressed, although not asked for, stays so: a small answer cannot become a large one.
+            auto_decompress=False,
+            proxy=proxy,
+            trace_configs=[trace],
+            middlewares=(_once,),
+        ) as session,
+        aiohttp.TCPConnector(limit=connections, ssl=trusted) as connector,
+    ):
+        # How a request goes through a proxy is the session's own knowledge.
+        kept = None if proxy else KeptConnections(connector, origin, _HEADERS, limits)
+        try:
+            yield Transport(session, kept, origin, limits)
+        finally:
+            if kept is not None:
+                kept.close()
+
+
+class Transport:
+    """Sends requests to one endpoint over kept connections. Made by `connect`."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        kept: KeptConnections | None,
+        origin: URL,
+        limits: aiohttp.ClientTimeout,
+    ) -> None:
+        self._session = session
+        self._kept = kept
+        self._base = str(origin.origin())
+        self._peer = f"{origin.host}:{origin.port}"
+        self._limits = limits
+
+    async def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Reply | Lost:
+        """Send one request, once. Redirects are not followed and cookies not kept.
+
+        `target` is the path with its query, encoded: it goes out byte for byte, and so do `headers`. Added to them are
+        Host, User-Agent, Accept-Encoding and Content-Length.
+        """
+        mark = Mark()
+        try:
+            if self._kept is not None and method == "POST":
+                reply = await self._kept.post(target, headers, body or b"", mark)
+            else:
+                reply = await self._ask(method, target, headers, body, mark)
+        except _SendError as error:
+            return self._lost(error.cause, mark)
+        except Exception as error:  # noqa: BLE001 - whatever a library raises, the row may have been sent
+            return self._lost(error, mark)
+        return reply or Lost(Fault.LOST, f"{self._peer}: answer larger than {MOST_BYTES >> 20} MiB")
+
+    async def _ask(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None, mark: Mark
+    ) -> Reply | None:
+        async with self._session.request(
+            method,
+            URL(self._base + target, encoded=True),
+            headers=headers,
+            data=body,
+            allow_redirects=False,
+            trace_request_ctx=mark,
+        ) as response:
+            content = await read_body(response.content)
+            return None if content is None else Reply(response.status, response.headers, content)
+
+    def _lost(self, error: Exception, mark: Mark) -> Lost:
+        if found_closed(error):
+            return Lost(Fault.UNREACHED, f"{self._peer}: the connection was closed before anything was written")
+        meaning = meaning_of(error)
+        # A connector's error names the host it was about: the proxy's, where there is one.
+        peer = f"{error.host}:{error.port}" if isinstance(error, aiohttp.ClientConnectorError) else self._peer
+        awaited, limit = ("answer", self._limits.total) if mark.sent else ("connection", self._limits.connect)
+        text = meaning.text.format(reason=reason_of(error), awaited=awaited, limit=limit)
+        return Lost(Fault.LOST if mark.sent else meaning.unsent, f"{peer}: {text}")
+
+
+async def _set_mark(_session: aiohttp.ClientSession, context: SimpleNamespace, _: object) -> None:
+    # aiohttp calls this when the connection is there and before the headers are even composed. What it writes to open
+    # a connection (to a proxy, for TLS) is no part of the request and does not come this way.
+    context.trace_request_ctx.sent = True
+
+
+class _SendError(Exception):
+    """Carries what aiohttp raised past aiohttp."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__()
+        self.cause = cause
+
+
+async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    # aiohttp sends GET and PUT again by itself when a kept connection breaks. It does so for its own exceptions only:
+    # a redrive is a PUT, and must not be done twice.
+    try:
+        return await send(request)
+    except Exception as error:
+        raise _SendError(error) from error
+
+
+def _proxy(endpoint: URL) -> str | None:
+    """Give the proxy that HTTPS_PROXY or HTTP_PROXY names, unless NO_PROXY excepts the host; never for loopback.
+
+    It is looked up once. aiohttp's `trust_env` does it in a thread for each request, and reads `.netrc` too: an entry
+    for the host there collides with our signature.
+    """
+    host = endpoint.host or ""
+    if host in _LOOPBACK or proxy_bypass(host):
+        return None
+    return getproxies().get(endpoint.scheme)

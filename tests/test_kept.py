@@ -1,0 +1,162 @@
+"""A start over a kept connection is what it is through ClientSession: on the wire, and in its outcome."""
+
+import asyncio
+import gzip
+from contextlib import asynccontextmanager
+
+import pytest
+from test_transport import (
+    LONG,
+    OK,
+    SOON,
+    client_side,
+    close,
+    connected,
+    free_port,
+    half_close,
+    hang,
+    listening,
+    reset,
+    server_side,
+    serving,
+    then,
+)
+
+from batcher.edges.transport import MOST_BYTES
+from batcher.edges.transport.kept import IDLE_SECONDS
+from batcher.model import Fault, Lost, Reply
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+STARTED = HEAD + b'X-Request-ID: r-1\r\nContent-Length: 24\r\n\r\n{"execution_name":"e-1"}'
+BEHAVIOURS = {
+    "a good answer": STARTED,
+    "an answer in chunks": HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    "an answer that ends with the connection": then(HEAD + b"\r\n{}", close),
+    "an answer without a body": b"HTTP/1.1 204 No Content\r\n\r\n",
+    "an answer after an interim one": b"HTTP/1.1 102 Processing\r\n\r\n" + STARTED,
+    "an answer with a header twice": HEAD + b"X-A: 1\r\nX-A: 2\r\nContent-Length: 0\r\n\r\n",
+    "a busy service": b"HTTP/1.1 503 Slow\r\nRetry-After: 7\r\nContent-Length: 4\r\n\r\n<a/>",
+    "a redirect": b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n",
+    "an old server": b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+    "a last answer": HEAD + b"Connection: close\r\nContent-Length: 2\r\n\r\n{}",
+    "a compressed answer": HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s"
+    % (len(gzip.compress(b"{}")), gzip.compress(b"{}")),
+    "a body that is cut": then(HEAD + b"Content-Length: 99\r\n\r\n{", close),
+    "a body that is reset": then(HEAD + b"Content-Length: 99\r\n\r\n{", reset),
+    "chunks that are cut": then(HEAD + b"Transfer-Encoding: chunked\r\n\r\n9\r\n{", close),
+    "a body over the limit": then(HEAD + b"Content-Length: %d\r\n\r\n%s" % (1 << 30, b"x" * (MOST_BYTES + 1)), hang),
+    "a close instead of an answer": close,
+    "a half-closed connection": half_close,
+    "a reset instead of an answer": reset,
+    "no answer": hang,
+    "half a head": then(b"HTTP/1.1 200 OK\r\nContent-Le", hang),
+    "no HTTP": then(b"SSH-2.0-OpenSSH_9.6\r\n\r\n", close),
+    "a bad length": then(HEAD + b"Content-Length: x\r\n\r\n", close),
+    "an endless header": then(HEAD + b"X-A: " + b"a" * 20_000, hang),
+}  # fmt: skip
+SILENT = {"no answer", "half a head", "a half-closed connection", "an endless header"}
+
+
+async def start(transport, *, by_session):
+    if by_session:
+        transport._kept = None
+    headers = {"Content-Type": "application/json", "Date": "Tue, 24 Nov 2026 08:30:00 GMT", "Authorization": "OBS A:s"}
+    return await transport.send("POST", "/v2/workflows/demo", headers, '{"object":"\u7247"}'.encode())
+
+
+def comparable(outcome, host):
+    if isinstance(outcome, Lost):
+        return outcome.fault, outcome.detail.replace(host, "HOST")
+    assert isinstance(outcome, Reply)
+    return outcome.status, list(outcome.headers.items()), outcome.body
+
+
+@pytest.mark.parametrize("case", BEHAVIOURS)
+@pytest.mark.parametrize("before", [(), (OK,)], ids=["a new connection", "a used connection"])
+async def test_the_same_server_gives_the_same_outcome_for_the_same_bytes(case, before):
+    seen = []
+    for by_session in (True, False):
+        timeout = SOON if case in SILENT else LONG
+        async with serving(*before, BEHAVIOURS[case]) as server, connected(server.url, timeout=timeout) as transport:
+            for _ in before:
+                assert (await start(transport, by_session=by_session)).status == 200
+            outcome = await start(transport, by_session=by_session)
+            sent = [request.replace(server.host.encode(), b"HOST") for request in server.requests]
+            seen.append((comparable(outcome, server.host), sent, len(server.connections)))
+    assert seen[0] == seen[1]
+
+
+@asynccontextmanager
+async def nobody():
+    yield f"127.0.0.1:{free_port()}"
+
+
+@pytest.mark.parametrize("where", [nobody, listening])
+async def test_without_a_connection_the_outcome_is_the_same(where):
+    scheme = "http" if where is nobody else "https"
+    seen = []
+    for by_session in (True, False):
+        async with where() as host, connected(f"{scheme}://{host}", timeout=SOON) as transport:
+            seen.append(comparable(await start(transport, by_session=by_session), host))
+    assert seen[0] == seen[1]
+    assert seen[0][0] is Fault.UNREACHED
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_tls_is_the_same(trusted):
+    trustme = pytest.importorskip("trustme")
+    authority = trustme.CA()
+    seen = []
+    for by_session in (True, False):
+        context = client_side(authority) if trusted else None
+        async with (
+            serving(OK, OK, tls=server_side(authority)) as server,
+            connected(f"https://{server.host}", ssl_context=context) as transport,
+        ):
+            outcomes = [await start(transport, by_session=by_session) for _ in range(2)]
+            seen.append([comparable(outcome, server.host) for outcome in outcomes])
+    assert seen[0] == seen[1]
+    assert seen[0][0][0] == (200 if trusted else Fault.UNTRUSTED)
+
+
+async def test_requests_at_once_have_a_connection_each_and_share_them_afterwards():
+    async with serving(*[OK] * 8) as server, connected(server.url, connections=4) as transport:
+        first = await asyncio.gather(*(start(transport, by_session=False) for _ in range(4)))
+        second = [await start(transport, by_session=False) for _ in range(4)]
+    assert [reply.status for reply in [*first, *second]] == [200] * 8
+    assert len(server.connections) == 4
+
+
+async def test_a_connection_that_has_been_idle_too_long_is_not_used(monkeypatch):
+    times = [1000.0]
+    monkeypatch.setattr("batcher.edges.transport.kept.monotonic", lambda: times[0])
+    async with serving(OK, OK, OK) as server, connected(server.url) as transport:
+        for idle in (0, IDLE_SECONDS - 1, IDLE_SECONDS + 1):
+            times[0] += idle
+            assert (await start(transport, by_session=False)).status == 200
+    assert len(server.connections) == 2
+
+
+async def test_a_connection_on_which_something_arrived_unasked_is_not_used():
+    async with serving(OK + OK, OK) as server, connected(server.url) as transport:
+        assert (await start(transport, by_session=False)).status == 200
+        second = await start(transport, by_session=False)
+    assert second.status == 200
+    assert len(server.connections) == 2
+
+
+async def test_a_header_with_a_line_break_is_never_written():
+    async with serving(OK) as server, connected(server.url) as transport:
+        lost = await transport.send("POST", "/v2/workflows/demo", {"X-A": "a\r\nX-B: b"}, b"{}")
+    assert lost.fault is Fault.UNREACHED
+    assert server.requests == []
+
+
+async def test_a_cancelled_start_hangs_up():
+    async with serving(hang) as server, connected(server.url) as transport:
+        starting = asyncio.create_task(start(transport, by_session=False))
+        await server.arrived.wait()
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        await server.left.wait()
