@@ -5,11 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test check format clean
+.PHONY: help demo test chaos check format clean
 
 help:
 	@echo "make demo    run the main job on the built-in emulator, kill it half-way, run it again"
 	@echo "make test    run the tests"
+	@echo "make chaos   kill the main job 200 times at random instants; some minutes"
 	@echo "make check   run the linter, the formatter's check and the type checker"
 	@echo "make format  format the code"
 	@echo "make clean   remove the environment and everything that was made"
@@ -25,6 +26,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+chaos: $(READY)
+	$(BIN)/python tests/chaos.py
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -27,7 +27,7 @@ CREATE TABLE rows (
     id INTEGER PRIMARY KEY,  -- order of admission
     key BLOB NOT NULL,       -- content identity, 16 bytes; not indexed on purpose
     copy INTEGER NOT NULL,   -- 1, or which repetition of the same content
-    state INTEGER NOT NULL,  -- model.State
+    state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 6),  -- model.State
     number INTEGER NOT NULL, -- the row's number in the manifest when it was admitted
     execution                -- name of the execution once started: BLOB for hexadecimal names, else TEXT
 );
@@ -46,6 +46,7 @@ _LISTED = """
 CREATE TEMP TABLE IF NOT EXISTS listed (name PRIMARY KEY, urn TEXT, type TEXT, started_at TEXT, at REAL) WITHOUT ROWID
 """
 
+_MEND = "Free the disk or mend its permissions, then run the same command again."
 _REMOVE = "Remove the file only if you are sure that none of its rows may be started again by a new run."
 
 
@@ -189,18 +190,21 @@ def translated(path: Path) -> Iterator[None]:
     """Turn what SQLite and the operating system raise about a checkpoint into a DiskError that says what to do."""
     try:
         yield
-    except sqlite3.OperationalError as error:
-        raise DiskError(
-            f"{path}: the checkpoint cannot be used: {error}",
-            "Free the disk or mend its permissions, then run the same command again.",
-        ) from error
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        if _is_the_disks(error):
+            raise DiskError(f"{path}: the checkpoint cannot be used: {error}", _MEND) from error
         raise DiskError(
             f"{path}: the checkpoint is damaged: {error}",
             f"Restore it from a copy if there is one, then run the same command again. {_REMOVE}",
         ) from error
     except OSError as error:
-        raise DiskError(f"{path}: the checkpoint cannot be opened: {error.strerror or error}") from error
+        raise DiskError(f"{path}: the checkpoint cannot be opened: {error.strerror or error}", _MEND) from error
+
+
+def _is_the_disks(error: Exception) -> bool:
+    """Tell whether the disk failed. If not, the content makes no sense: a text that is none, a column that is lost."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR
 
 
 def _create(path: Path) -> None:
