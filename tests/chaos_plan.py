@@ -1,0 +1,123 @@
+"""The plan of a chaos trial: a small random job, a service with moods, and the instants of the kills.
+
+All of it is drawn from one seed; only what the processes do with it differs from time to time.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+FAULTS = (
+    "reset-after", "reset-before", "hang-after", "hang-before", "500", "500-after", "garbage", "cut", "nameless",
+    "slowdown",
+)  # fmt: skip
+ODD_KEYS = (
+    " leading and trailing ", "per%20cent%ZZ.mp4", "a+b&c=d?e#f.mp4", "quotes \" ' ` \\ .mp4", "comma, tab\t.mp4",
+    "line\nbreak\r\nand\rreturn", "emoji \U0001f600 \u7247\u6bb5.mp4", "cafe\u0301", "/leading/slash", "=1+1", "null",
+)  # fmt: skip
+
+MOMENTS = ("start", "record", "question", "time")
+"""What a kill waits for: a start in the ledger, a line of the output, a question about doubts, or just some time."""
+Content = tuple[str, str, str]
+"""Bucket, object and canonical inputs: what makes two starts the same, in the ledger's own spelling."""
+
+
+class Row(NamedTuple):
+    """A row of a manifest; `note` is its only input, if it has one. Without an object it is a bad row."""
+
+    bucket: str
+    object: str
+    note: str | None
+
+    @property
+    def content(self) -> Content:
+        inputs = {} if self.note is None else {"note": self.note}
+        return self.bucket, self.object, json.dumps(inputs, separators=(",", ":"), ensure_ascii=False)
+
+
+class Kill(NamedTuple):
+    """When to kill a run: `share` of what is left of the moments to wait for, then `lag` seconds later."""
+
+    moment: str
+    share: float
+    lag: float
+
+
+class Plan(NamedTuple):
+    """A trial, drawn from its seed."""
+
+    rows: list[Row]
+    concurrency: int
+    manifest: str
+    output: str
+    emulator: list[str]
+    settle_time: float
+    kills: list[Kill]
+
+
+def draw_plan(seed: int, rows: int, concurrency: int) -> Plan:
+    """Draw a trial: the job, the service's moods, and when to kill."""
+    random = Random(seed)
+    list_delay = round(random.uniform(0.5, 1.5), 2)
+    settle_time = list_delay + 1
+    return Plan(
+        rows=_draw_rows(random, rows),
+        concurrency=concurrency,
+        manifest=random.choice(("objects.csv", "objects.jsonl")),
+        output=random.choice(("records.jsonl", "records.csv")),
+        emulator=[*_draw_moods(random), "--seed", str(seed), "--list-delay", str(list_delay)],
+        settle_time=settle_time,
+        kills=[_draw_kill(random, settle_time) for _ in range(random.randint(2, 6))],
+    )
+
+
+def _draw_rows(random: Random, wanted: int) -> list[Row]:
+    """Draw plain and odd rows, with repeats, rows that differ in an input alone, and perhaps a bad row."""
+    has_notes = random.random() < 0.5
+    keys = iter(random.sample([*ODD_KEYS, *(f"in/{number:05}.mp4" for number in range(wanted))], wanted))
+    rows: list[Row] = []
+    for _ in range(wanted):
+        die = random.random()
+        if rows and die < 0.03:
+            rows.append(random.choice(rows))
+        elif rows and has_notes and die < 0.08:
+            rows.append(random.choice(rows)._replace(note=random.choice("bcd")))
+        else:
+            rows.append(Row(random.choice(("videos", "more-videos")), next(keys), "a" if has_notes else None))
+    if random.random() < 0.5:
+        rows[random.randrange(wanted)] = Row("videos", "", None)
+    return rows
+
+
+def _draw_moods(random: Random) -> list[str]:
+    """Draw how the service errs, and how its executions look."""
+    moods = ["--input-shape", random.choice(("plain", "records")), "--input-keys", random.choice(("raw", "encoded"))]
+    moods += random.choice(([], ["--input-twice"]))
+    # Late answers keep more starts on the wire, for the kill to strike.
+    moods += random.choice(([], ["--slow", "0.05", "--fault", "slow=40%"]))
+    return moods + [word for fault in FAULTS for word in ("--fault", f"{fault}={random.choice((0, 1, 2, 3))}%")]
+
+
+def _draw_kill(random: Random, settle_time: float) -> Kill:
+    moment = random.choice(MOMENTS)
+    longest = {"time": 1.2, "start": 0.01, "record": 0.01, "question": settle_time + 0.3}[moment]
+    # More early than late, to leave something for the kills that follow.
+    return Kill(moment, random.random() ** 2, random.uniform(0, longest))
+
+
+def write_manifest(path: Path, rows: Sequence[Row]) -> None:
+    """Write the rows as CSV or JSON Lines, by the name's suffix."""
+    has_notes = any(row.note is not None for row in rows)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        if path.suffix == ".csv":
+            header = ["bucket", "object", "inputs.note"] if has_notes else ["bucket", "object"]
+            csv.writer(file).writerows([header, *(row[: len(header)] for row in rows)])
+        else:
+            for row in rows:
+                inputs = {} if row.note is None else {"inputs": {"note": row.note}}
+                file.write(json.dumps({"bucket": row.bucket, "object": row.object, **inputs}) + "\n")
