@@ -40,10 +40,10 @@ class Doubts:
         if self.on_doubt is OnDoubt.RESEND and not release:
             return Findings([], [], rows, [])
         if self.on_doubt is OnDoubt.RESEND:
-            say(f"{len(rows):,} rows in doubt are sent again, as --on-doubt resend asks")
+            say(f"rows in doubt: {len(rows):,}, sent again as --on-doubt resend asks")
             await self._release(rows)
             return Findings([], rows, [], [])
-        say(f"{len(rows):,} rows in doubt: asking the service's execution list")
+        say(f"rows in doubt: {len(rows):,}, asking the service's execution list")
         findings = await reconcile(await self._inquiry(), rows, patient=patient)
         if not release:
             findings = findings._replace(released=[], held=[*findings.held, *findings.released])

@@ -45,7 +45,7 @@ async def settle(settling: Settling, environment: Mapping[str, str]) -> ExitCode
     if isinstance(drain.reason, ExitCode):
         return drain.reason
     if left:
-        say(f"{left:,} rows are still in doubt. Run this again later.")
+        say(f"rows still in doubt: {left:,}. Run this again later.")
         return ExitCode.ROWS_IN_DOUBT
     again = " Run the job's own command to send the rows that were never started." if findings.released else ""
     say(f"No row is in doubt.{again}")

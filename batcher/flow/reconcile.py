@@ -16,7 +16,7 @@ from batcher.model import Answer, Listed, ListedExecution, Page, Unsettled, Verd
 from batcher.rules import answers, backoff, outcome
 from batcher.rules.dates import posix, posix_of_header
 from batcher.rules.likeness import Content, contents_of
-from batcher.rules.matching import Candidate, Window, is_within, match, merged, window
+from batcher.rules.matching import EARLY, Candidate, Window, is_within, match, merged, window
 
 ATTEMPTS = 5
 """So often a question is asked before its answer is done without."""
@@ -91,7 +91,7 @@ async def reconcile(inquiry: Inquiry, rows: Sequence[Unsettled], *, patient: boo
             listing, candidates = await _look(inquiry, rows, {execution.name for _, execution in adopted})
             found = match(rows, candidates, _windows(inquiry, rows, listing.offset))
             adopted += found.started
-            young = {row.id: _settled_at(row, inquiry) for row in found.absent}
+            young = {row.id: _settled_at(row, inquiry, listing.offset) for row in found.absent}
             young = {id_: at for id_, at in young.items() if listing.begun < at}
             if patient and young and not inquiry.stopped():
                 await inquiry.sleep(max(0.0, max(young.values()) - inquiry.now()))
@@ -107,13 +107,18 @@ async def reconcile(inquiry: Inquiry, rows: Sequence[Unsettled], *, patient: boo
 
 
 def _windows(inquiry: Inquiry, rows: Sequence[Unsettled], offset: float) -> list[Window]:
-    offset = offset if inquiry.offset is None else inquiry.offset
-    return [window(row, offset, inquiry.settle_time) for row in rows]
+    # This machine's clock may have been set between the run that sent a row and this one: a row's time may be by either.
+    kept = offset if inquiry.offset is None else inquiry.offset
+    earliest, latest = min(kept, offset), max(kept, offset)
+    pairs = [(window(row, at, inquiry.settle_time) for at in (earliest, latest)) for row in rows]
+    return [Window(early.begin, late.end) for early, late in pairs]
 
 
-def _settled_at(row: Unsettled, inquiry: Inquiry) -> float:
+def _settled_at(row: Unsettled, inquiry: Inquiry, offset: float) -> float:
     """Give the time from which on a listing must show the row's execution, if there is one."""
-    return (row.intent_at if row.doubt_at is None else row.doubt_at) + inquiry.settle_time
+    # A clock that was set forward since the doubt makes it look older than it is.
+    forward = 0.0 if inquiry.offset is None else max(0.0, inquiry.offset - offset - EARLY)
+    return (row.intent_at if row.doubt_at is None else row.doubt_at) + forward + inquiry.settle_time
 
 
 def _is_kept(row: Unsettled, listing: _Listing) -> bool:

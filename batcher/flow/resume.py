@@ -5,6 +5,7 @@ A record that reached the output is believed. A row that may have been sent and 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
@@ -42,9 +43,11 @@ class Repair:
 def repair_of(left: Sequence[Unsettled], written: Sequence[Written], now: float) -> Repair:
     """Decide on the rows left open, given the records that are in the output beyond what the checkpoint knows."""
     by_number = {record.row: record for record in written}
+    # Rows taken in from two orders of a manifest may bear one number; a record of it could be either's.
+    bearers = Counter(row.number for row in left)
     repair = Repair([], [])
     for row in left:
-        record = by_number.get(row.number)
+        record = by_number.get(row.number) if bearers[row.number] == 1 else None
         if record is not None:
             repair.settlements.append(Settlement(row.id, _BELIEVED[record.status], record.execution_name))
         else:

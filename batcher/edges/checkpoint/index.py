@@ -29,6 +29,8 @@ class ScratchIndex:
         for pragma in ("journal_mode=OFF", "synchronous=OFF", f"cache_size=-{_PAGE_CACHE_KIB}"):
             self._db.execute(f"PRAGMA {pragma}").close()
         self._db.execute("CREATE TABLE hit (prefix INTEGER PRIMARY KEY, id INTEGER NOT NULL, seen INTEGER NOT NULL)")
+        # One transaction without an end: each commit would write pages out that nobody will ever read again.
+        self._db.execute("BEGIN EXCLUSIVE")
         self._crowded: dict[bytes, Hit] = {}
         """Keys whose 8 bytes were taken by another key. At ten million rows there is one in 300,000 jobs."""
 

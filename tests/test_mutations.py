@@ -1,0 +1,122 @@
+"""The suite bites: each promise that is broken on purpose, in a copy of the package, makes a named test fail."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+
+
+class Mutation(NamedTuple):
+    """A text of one file of the package, what it is replaced with, and the test that must notice."""
+
+    file: str
+    text: str
+    instead: str
+    noticed_by: str
+
+
+MUTATIONS = {
+    "no intents are written": Mutation(
+        "edges/checkpoint/writer.py",
+        "await self._do(lambda store: store.admit(rows, now))",
+        "await self._do(lambda store: None)",
+        "test_checkpoint.py::test_an_intent_is_on_the_disk_before_admit_returns",
+    ),
+    "a row in doubt is sent again in the same run": Mutation(
+        "flow/attempts.py",
+        "RESENDABLE = frozenset({Verdict.UNSENT, Verdict.REFUSED})",
+        "RESENDABLE = frozenset({Verdict.UNSENT, Verdict.REFUSED, Verdict.IN_DOUBT})",
+        "test_attempts.py::test_a_row_in_doubt_is_never_sent_again",
+    ),
+    "a row in doubt is sent again by the next run": Mutation(
+        "flow/resume.py",
+        "State.INTENT: (State.IN_DOUBT, Status.IN_DOUBT)",
+        "State.INTENT: (State.PENDING, Status.IN_DOUBT)",
+        "test_damage.py::test_after_the_resume_of_a_cut_output_the_checkpoint_has_nothing_to_send",
+    ),
+    "a failed commit is taken for a success": Mutation(
+        "edges/checkpoint/writer.py",
+        "            self._broken = error\n            return error\n",
+        "            return [None] * len(works)\n",
+        "test_checkpoint.py::test_when_a_commit_fails_everybody_who_waited_for_it_gets_the_error_and_so_do_all_later",
+    ),
+    "a failed commit is told only to those who waited for it": Mutation(
+        "edges/checkpoint/writer.py",
+        "            self._broken = error\n",
+        "",
+        "test_checkpoint.py::test_when_a_commit_fails_everybody_who_waited_for_it_gets_the_error_and_so_do_all_later",
+    ),
+    "the verdict comes before its record": Mutation(
+        "flow/engine.py",
+        "            await self.job.write(records)\n"
+        "            await self.job.settle([_settlement(outcome) for outcome in outcomes])\n",
+        "            await self.job.settle([_settlement(outcome) for outcome in outcomes])\n"
+        "            await self.job.write(records)\n",
+        "test_engine.py::test_each_row_is_admitted_then_sent_then_written_then_settled",
+    ),
+    "a damaged page is not looked for": Mutation(
+        "edges/checkpoint/store.py",
+        "    _check_damage(db)\n",
+        "",
+        "test_damage.py::test_a_checkpoint_with_a_page_overwritten_is_refused",
+    ),
+    "an execution of any time is adopted": Mutation(
+        "rules/matching.py",
+        "return not candidate.is_event and is_within(candidate.at, [within])",
+        "return not candidate.is_event",
+        "test_matching.py::test_a_row_gets_the_execution_of_its_own_time",
+    ),
+}
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """Copy the package and its tests, so that nothing which is run here touches the project."""
+    caches = shutil.ignore_patterns("__pycache__")
+    for folder in ("batcher", "tests"):
+        shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=caches)
+    shutil.copy(PROJECT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def suite(folder, *tests):
+    """Run tests of the copy, on the copy."""
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-x",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        *(f"tests/{test}" for test in tests),
+    ]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    environment["PYTHONPATH"] = str(folder)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_the_copy_as_it_is_passes(copy):
+    ran = suite(copy, *{mutation.noticed_by for mutation in MUTATIONS.values()})
+    assert ran.returncode == pytest.ExitCode.OK, ran.stdout
+    assert " passed" in ran.stdout
+
+
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_a_broken_promise_is_noticed(copy, name):
+    mutation = MUTATIONS[name]
+    path = copy / "batcher" / mutation.file
+    source = path.read_text()
+    assert source.count(mutation.text) == 1
+    path.write_text(source.replace(mutation.text, mutation.instead))
+    ran = suite(copy, mutation.noticed_by)
+    assert ran.returncode == pytest.ExitCode.TESTS_FAILED, ran.stdout
+    assert "1 failed" in ran.stdout
