@@ -5,15 +5,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test chaos check format clean
+.PHONY: help demo test simulate chaos check format clean
 
 help:
-	@echo "make demo    run the main job on the built-in emulator, kill it half-way, run it again"
-	@echo "make test    run the tests"
-	@echo "make chaos   kill the main job 200 times at random instants; some minutes"
-	@echo "make check   run the linter, the formatter's check and the type checker"
-	@echo "make format  format the code"
-	@echo "make clean   remove the environment and everything that was made"
+	@echo "make demo      run the main job on the built-in emulator, kill it half-way, run it again"
+	@echo "make test      run the tests"
+	@echo "make simulate  play 5000 seeds of crashes and faults on a virtual clock; some minutes"
+	@echo "make chaos     kill the main job 200 times at random instants; some minutes"
+	@echo "make check     run the linter, the formatter's check and the type checker"
+	@echo "make format    format the code"
+	@echo "make clean     remove the environment and everything that was made"
 
 # `constraints.txt` fixes every version, so that the tests of today are the tests of next year.
 $(READY): pyproject.toml constraints.txt
@@ -26,6 +27,9 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+simulate: $(READY)
+	$(BIN)/python tests/simulation.py --seeds 5000
 
 chaos: $(READY)
 	$(BIN)/python tests/chaos.py

@@ -107,11 +107,11 @@ async def reconcile(inquiry: Inquiry, rows: Sequence[Unsettled], *, patient: boo
 
 
 def _windows(inquiry: Inquiry, rows: Sequence[Unsettled], offset: float) -> list[Window]:
-    # This machine's clock may have been set between the run that sent a row and this one: a row's time may be by either.
+    # This machine's clock may have been set since a row was sent: the row's times may be by either offset.
     kept = offset if inquiry.offset is None else inquiry.offset
-    earliest, latest = min(kept, offset), max(kept, offset)
-    pairs = [(window(row, at, inquiry.settle_time) for at in (earliest, latest)) for row in rows]
-    return [Window(early.begin, late.end) for early, late in pairs]
+    early = [window(row, min(kept, offset), inquiry.settle_time).begin for row in rows]
+    late = [window(row, max(kept, offset), inquiry.settle_time).end for row in rows]
+    return [Window(begin, end) for begin, end in zip(early, late, strict=True)]
 
 
 def _settled_at(row: Unsettled, inquiry: Inquiry, offset: float) -> float:

@@ -1,0 +1,215 @@
+"""The driver of the crash points: runs the real job in children that end themselves at a chosen step, then resumes it.
+
+Started as a process of its own that has no threads and no loop, so that it may fork: what a trial needs is imported
+once. `python tests/crash_driver.py FOLDER` reads trials as JSON from stdin, each a list of steps to crash at, one after
+another; trial number N leaves its files and its `trial.json` in FOLDER/N.
+"""
+
+import asyncio
+import itertools
+import json
+import os
+import random
+import signal
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import ProxyHandler, build_opener
+
+import aiohttp
+from aiofiles.threadpool.binary import AsyncFileIO
+
+from batcher.cli.job import run_job
+from batcher.cli.options import OnDoubt, Options
+from batcher.edges import records
+from batcher.edges.checkpoint.store import Store
+from batcher.edges.progress import Mode
+from batcher.edges.transport import Transport
+from batcher.emulator.app import serve
+from batcher.emulator.faults import FaultKind, draw
+from batcher.emulator.settings import MADE_UP, Settings
+
+SIDE_BY_SIDE = 6
+CRASHED = 9
+MANIFEST = f"object\na\nb\nc\na\nd\ne\n{'x' * 1025}\nf\nmissing\n"
+"""Six rows to be started, one of them twice; a key that is too long; one that the service rejects."""
+SHARES = {FaultKind.INTERNAL_AFTER: 0.05, FaultKind.RESET_AFTER: 0.05, FaultKind.INTERNAL: 0.05}
+STEPS = (
+    "before commit", "after commit", "before write", "half of the write", "after write", "before sync", "after sync",
+    "before send", "sent", "received",
+)  # fmt: skip
+
+
+def seed_of_faults():
+    """Find a seed by which the first starts meet each fault once, and the following ones none."""
+    for seed in itertools.count():
+        dice = random.Random(seed)
+        first = [draw(SHARES, dice.random()) for _ in range(6)]
+        if sorted(filter(None, first)) == sorted(SHARES) and not any(draw(SHARES, dice.random()) for _ in range(30)):
+            return seed
+    raise AssertionError
+
+
+class Steps:
+    """Counts the durable steps of a run, and ends the process at one of them as a kill does."""
+
+    def __init__(self, crash_at, folder):
+        self._numbers = itertools.count(1)
+        self._crash_at = crash_at
+        self._folder = folder
+        self.done = 0
+
+    def reach(self, name, last_act=lambda: None):
+        self.done = next(self._numbers)
+        if self.done == self._crash_at:
+            last_act()
+            with (self._folder / "crashes").open("a") as file:
+                file.write(f"{name}\n")
+            os._exit(CRASHED)
+
+    def watch(self):
+        """Put a step before and after whatever outlives the process: commits, writes and requests."""
+        self._watch_checkpoint()
+        self._watch_output()
+        self._watch_requests()
+
+    def _watch_checkpoint(self):
+        real = Store.transaction
+
+        @contextmanager
+        def transaction(store):
+            before = store._db.total_changes
+            with real(store):
+                yield
+                has_written = store._db.total_changes > before
+                if has_written:
+                    self.reach("before commit")
+            if has_written:
+                self.reach("after commit")
+
+        Store.transaction = transaction
+
+    def _watch_output(self):
+        write, sync = AsyncFileIO.write, records._sync
+
+        async def watched_write(file, block):
+            self.reach("before write")
+            self.reach("half of the write", lambda: os.write(file.fileno(), block[: len(block) // 2]))
+            written = await write(file, block)
+            self.reach("after write")
+            return written
+
+        async def watched_sync(descriptor):
+            self.reach("before sync")
+            await sync(descriptor)
+            self.reach("after sync")
+
+        AsyncFileIO.write, records._sync = watched_write, watched_sync
+
+    def _watch_requests(self):
+        send, start = Transport.send, aiohttp.ClientResponse.start
+
+        async def watched_send(transport, *request):
+            self.reach("before send")
+            reply = await send(transport, *request)
+            self.reach("received")
+            return reply
+
+        async def watched_start(response, connection):
+            # A body is written by a task of its own, which has its turn now.
+            await asyncio.sleep(0)
+            self.reach("sent")
+            return await start(response, connection)
+
+        Transport.send, aiohttp.ClientResponse.start = watched_send, watched_start
+
+
+def options(folder, url):
+    given = {
+        "manifest": folder / "m.csv", "workflow": "transcode", "endpoint": url, "bucket": "videos", "inputs": {},
+        "output": folder / "records.jsonl", "checkpoint": folder / "checkpoint", "concurrency": 2, "max_attempts": 3,
+        "timeout": 30.0, "on_doubt": OnDoubt.RECONCILE, "settle_time": 0.3, "verify_tls": True, "progress": Mode.NONE,
+    }  # fmt: skip
+    return Options(**{name: given.get(name) for name in Options._fields})
+
+
+def forked(act):
+    """Run `act` in a child, and give the child's id; what `act` returns is its exit code."""
+    child = os.fork()
+    if child:
+        return child
+    code = 70
+    try:
+        code = act()
+    finally:
+        os._exit(code)
+
+
+def ended(child):
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def emulate(folder, told, seed):
+    """Serve until killed; the URL goes into the pipe `told`."""
+    settings = Settings(ledger=folder / "ledger", seed=seed, faults=SHARES, list_delay=0.1)
+
+    async def serving():
+        async with serve(settings) as emulator:
+            emulator.misses = lambda order: order.object == "missing"
+            os.write(told, emulator.url.encode() + b"\n")
+            await asyncio.Event().wait()
+
+    asyncio.run(serving())
+    return 0
+
+
+def run(folder, url, crash_at):
+    """Run the job as `batcher run` would, but crash at a step, if it comes to that."""
+    os.dup2(os.open(folder / "stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
+    steps = Steps(crash_at, folder)
+    steps.watch()
+    keys = {"OBS_ACCESS_KEY_ID": MADE_UP.access_key, "OBS_SECRET_ACCESS_KEY": MADE_UP.secret_key}
+    code = asyncio.run(run_job(options(folder, url), keys))
+    (folder / "steps").write_text(str(steps.done))
+    return int(code)
+
+
+def play(folder, crashes, seed):
+    """Play one trial: crash at each of these steps, one run after another, then run to the end."""
+    folder.mkdir()
+    (folder / "m.csv").write_text(MANIFEST)
+    hears, tells = os.pipe()
+    emulator = forked(lambda: emulate(folder, tells, seed))
+    os.close(tells)
+    url = os.read(hears, 100).decode().strip()
+    direct = build_opener(ProxyHandler({}))
+    codes = []
+    try:
+        for crash_at in (*crashes, None):
+            codes.append(ended(forked(lambda at=crash_at: run(folder, url, at))))
+            # Answered after whatever has arrived before: what a dead run has sent is started by now, or never.
+            with direct.open(f"{url}/emulator/ledger", timeout=30) as answer:
+                answer.read()
+    finally:
+        os.kill(emulator, signal.SIGKILL)
+        ended(emulator)
+    (folder / "trial.json").write_text(json.dumps({"crashes": crashes, "codes": codes}))
+    return 0
+
+
+def main():
+    parent = Path(sys.argv[1])
+    seed = seed_of_faults()
+    playing = 0
+    for number, crashes in enumerate(json.load(sys.stdin)):
+        if playing == SIDE_BY_SIDE:
+            os.wait()
+            playing -= 1
+        forked(lambda number=number, crashes=crashes: play(parent / str(number), crashes, seed))
+        playing += 1
+    for _ in range(playing):
+        os.wait()
+
+
+if __name__ == "__main__":
+    main()

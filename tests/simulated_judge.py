@@ -1,0 +1,162 @@
+"""The judge of the simulation: compares what the service's ledger says with what the job claims, and complains.
+
+What a row's time was is known from what the checkpoint was told and when, on the true clock.
+"""
+
+import json
+from collections import Counter
+from typing import NamedTuple
+
+from simulated_service import Content
+
+from batcher.model import ExitCode, Row, State
+from batcher.rules.identity import content_key
+
+LATE = 60.0
+"""Seconds after a doubt in which its execution may yet begin: the job promises to look so far, and no further."""
+SLACK = 40.0
+"""Seconds by which the client may misjudge the service's clock, where the answers that tell it are slow."""
+BAD_LINE = '{"object": ""}\n'
+
+
+class Window(NamedTuple):
+    """When a row may have been sent, in true time; `end` is None while nobody has put it in doubt."""
+
+    begin: float
+    end: float | None
+
+
+class Watch:
+    """Sees what the checkpoint is told, and keeps when each row may have been sent."""
+
+    def __init__(self, now, note):
+        self.windows = {}
+        self._content_of = {}
+        self._now = now
+        self._note = note
+
+    def admitted(self, rows):
+        for admitted in rows:
+            if not isinstance(admitted.row, Row):
+                continue
+            inputs = json.loads(admitted.row.inputs or b"{}")
+            content = Content(admitted.row.bucket, admitted.row.object, json.dumps(inputs, sort_keys=True))
+            self._content_of[admitted.id] = content
+            if admitted.state is State.INTENT:
+                self._note(f"client: intent of {admitted.id} {content.object} {content.inputs}")
+                self.windows.setdefault(content, []).append(Window(self._now(), None))
+
+    def settled(self, settlements):
+        for settlement in settlements:
+            self._note(f"client: {settlement.id} is {settlement.state.name} {settlement.execution[:6]}")
+            windows = self.windows.get(self._content_of.get(settlement.id))
+            if settlement.state is State.IN_DOUBT and windows:
+                windows[-1] = windows[-1]._replace(end=self._now())
+
+
+class Claims(NamedTuple):
+    """What the job claims at its end: the checkpoint's rows by key, the records in their order, and the exit code."""
+
+    rows: dict[bytes, tuple[State, str]]
+    records: list[dict]
+    code: ExitCode
+
+
+class Judge:
+    """Judges one simulation. `lines` are those of the manifest, `executions` is the ledger."""
+
+    def __init__(self, lines, executions, windows, claims, *, is_ordered):
+        self._lines = lines
+        self._contents = [content_of(line) for line in lines]
+        self._executions = executions
+        self._windows = windows
+        self._claims = claims
+        self._is_ordered = is_ordered
+
+    def complaints(self):
+        """Tell which promises are broken."""
+        started = Counter(each.content for each in self._executions.values() if each.ours)
+        yield from (f"{content} was started {count} times" for content, count in started.items() if count > 1)
+        for content in sorted(set(filter(None, self._contents))):
+            fault = self._fault_of(content, *self._end_of(content))
+            if fault:
+                yield f"{content} {fault}"
+        expected = self._expected_code()
+        if self._claims.code != expected:
+            yield f"the exit code is {self._claims.code}, not {expected}"
+        yield from self._faults_of_records()
+        if self._is_ordered:
+            yield from self._faults_of_last_lines()
+
+    def _end_of(self, content):
+        inputs = json.loads(content.inputs)
+        canonical = json.dumps(inputs, sort_keys=True, separators=(",", ":")).encode() if inputs else b""
+        return self._claims.rows.get(content_key(content.bucket, content.object, canonical), (None, ""))
+
+    def _fault_of(self, content, state, name):
+        """Say what is wrong with how a row ended, None where all is well."""
+        if state is State.STARTED:
+            return self._fault_of_name(content, name)
+        if state is State.IN_DOUBT:
+            return None if self._is_blurred(content) else "is held, and the list is clear"
+        is_rejected = state is State.REJECTED and content.object.startswith("missing")
+        return None if is_rejected else f"was lost: it is {state}"
+
+    def _fault_of_name(self, content, name):
+        execution = self._executions.get(name)
+        if execution is None or execution.content.alike != content.alike or execution.type != "APICALL":
+            return f"is said to be started as {name}, which is {execution}"
+        is_own = execution.ours and execution.content == content
+        if not is_own and not self._is_within(execution, content):
+            return f"has adopted {execution} of another time, windows {self._windows.get(content)}"
+        return None
+
+    def _is_blurred(self, content):
+        """Tell whether something that could be mistaken for a row happened in its time."""
+        other_rows = any(other and other != content and other.place == content.place for other in self._contents)
+        others = (each for each in self._executions.values() if each.content.place == content.place)
+        return other_rows or any(not each.ours and self._is_within(each, content) for each in others)
+
+    def _is_within(self, execution, content):
+        return any(
+            window.begin - SLACK <= execution.at and (window.end is None or execution.at <= window.end + LATE + SLACK)
+            for window in self._windows.get(content, ())
+        )
+
+    def _expected_code(self):
+        states = {self._end_of(content)[0] for content in self._contents if content}
+        if State.IN_DOUBT in states:
+            return ExitCode.ROWS_IN_DOUBT
+        return ExitCode.ROWS_REJECTED if None in self._contents or State.REJECTED in states else ExitCode.OK
+
+    def _faults_of_records(self):
+        started = [record for record in self._claims.records if record["status"] == "started"]
+        named = {record["execution_name"] for record in started}
+        owned = {name for state, name in self._claims.rows.values() if state is State.STARTED}
+        if named != owned:
+            yield f"records name {named - owned} that the checkpoint does not, and lack {owned - named}"
+        for record in started:
+            execution = self._executions.get(record["execution_name"])
+            if execution is None or execution.content.place[1] != record["object"]:
+                yield f"{record['object']} is recorded as {record['execution_name']}, which is {execution}"
+
+    def _faults_of_last_lines(self):
+        """Compare each row's last record with how the checkpoint says that it ended."""
+        last = {record["row"]: record["status"] for record in self._claims.records}
+        seen = set()
+        for number, (line, content) in enumerate(zip(self._lines, self._contents, strict=True), 1):
+            state, _ = self._end_of(content) if content else (State.INVALID, "")
+            state = State.DUPLICATE if content and line in seen else state
+            # Every bad line is the same bad line, and is written down once.
+            is_again = content is None and line in seen
+            seen.add(line)
+            if not is_again and (state is None or last.get(number) != state.name.lower()):
+                yield f"the last record of row {number} is {last.get(number)}, and the row is {state}"
+
+
+def content_of(line):
+    """Read a line of the manifest; None for the bad one."""
+    if line == BAD_LINE:
+        return None
+    row = json.loads(line)
+    return Content("bucket", row["object"], json.dumps(row["inputs"], sort_keys=True))

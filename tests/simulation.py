@@ -1,0 +1,312 @@
+"""The simulation: the real job on a virtual clock, against a simulated service, through crashes, by the dice of a seed.
+
+Real are the job, its engine, reconcile, matching and drain, and the checkpoint and the output on real files. Simulated
+are the clock, the threads, the network and the service. `python tests/simulation.py --seeds 5000 --from 0` looks for
+seeds that break a promise; `--from N --seeds 1 --trace` shows what happened in one.
+"""
+# ruff: noqa: T201 - the script talks to a person
+
+import argparse
+import asyncio
+import json
+import random
+import shutil
+import sqlite3
+import sys
+import tempfile
+import time
+from contextlib import asynccontextmanager, closing, contextmanager
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from simulated_judge import BAD_LINE, Claims, Judge, Watch, content_of
+from simulated_machine import Checkpoint, CrashAt, Loop, Process
+from simulated_service import TYPES, Service, nature
+
+from batcher.cli import doubts, files, job
+from batcher.cli.options import OnDoubt, Options
+from batcher.edges.checkpoint.store import Store
+from batcher.edges.progress import Mode
+from batcher.edges.service import ObsV2
+from batcher.model import ExitCode, Fault, JobError, Lost, State
+
+BEGINNING = 1_795_509_000.0
+TIMEOUT = 30.0
+MOST_CRASHES = 5
+MOST_LINES = 14
+KINDS = ("plain", "plain", "plain", "plain", "again", "bad", "missing", "alike")
+"""The kinds of a manifest's lines: `again` is a duplicate, `missing` is rejected, `alike` are rows easily confused."""
+STEPS = ("", "", "begin", "commit", "write", "fdatasync", "POST", "GET")
+"""Words by which a step is chosen for a crash; the first two take any."""
+KEYS = {"OBS_ACCESS_KEY_ID": "EXAMPLEAK", "OBS_SECRET_ACCESS_KEY": "example-secret"}
+
+
+class World:
+    """One simulation: what the seed has drawn, and what outlives the crashes of the client."""
+
+    def __init__(self, seed, folder):
+        self.dice = random.Random(seed)
+        self.folder = folder
+        self.trace = []
+        self.complaints = []
+        self.drain = None
+        self.process = None
+        self._base = BEGINNING
+        self._loop = None
+        self._settle_time = self.dice.choice((5.0, 30.0))
+        self._concurrency = self.dice.choice((1, 2, 3, 8))
+        self._is_shuffled = self.dice.random() < 0.3
+        self._lines = manifest(self.dice)
+        self._contents = sorted(set(filter(None, map(content_of, self._lines))))
+        self.service = Service(self.dice, nature(self.dice, self._settle_time), self.now, self.note)
+        self.watch = Watch(self.now, self.note)
+        for content in self._contents:
+            if self.dice.random() < self.service.nature.mimics:
+                self.service.plant(content, self._base - self.dice.uniform(60, 4000), self.dice.choice(TYPES))
+
+    def now(self):
+        """Give the true time."""
+        return self._base + (self._loop.time() if self._loop is not None else 0.0)
+
+    def note(self, text):
+        self.trace.append(f"{self.now() - BEGINNING:10.3f} {text}")
+
+    def play(self):
+        """Run the job until it crashes, a few times, then once in peace, and judge."""
+        for _ in range(self.dice.randint(0, MOST_CRASHES)):
+            self._run(in_peace=False)
+            self._judge_crash()
+            self._base += self.dice.choice((0.01, 1, self._settle_time, 300))
+            if self._contents and self.dice.random() < self.service.nature.mimics:
+                content = self.service.variant(self.dice.choice(self._contents))
+                self.service.plant(content, self.now() + self.dice.uniform(0, 600))
+        self._judge(self._run(in_peace=True))
+
+    def _run(self, *, in_peace):
+        """Run the job once; give its exit code, None where it has crashed."""
+        self.note("client: last run" if in_peace else "client: run")
+        self.service.turn(is_healthy=in_peace)
+        if self._is_shuffled:
+            self.dice.shuffle(self._lines)
+        (self.folder / "m.jsonl").write_text("".join(self._lines))
+        self.process = Process(self.dice, self.note)
+        self._loop = Loop(self.process)
+        asyncio.set_event_loop(self._loop)
+        try:
+            return self._loop.run_until_complete(self._live(in_peace=in_peace))
+        finally:
+            was_dead = self.process.is_dead
+            left = self._loop.bury()
+            self._base, self._loop = self.now(), None
+            asyncio.set_event_loop(None)
+            if left and not was_dead:
+                self.complaints.append(f"tasks were left behind: {left}")
+
+    async def _live(self, *, in_peace):
+        self.process.main = asyncio.ensure_future(job.run_job(self._options(), KEYS))
+        if not in_peace:
+            self._draw_fate()
+        await asyncio.wait([self.process.main])
+        if self.process.is_dead:
+            return None
+        try:
+            code = self.process.main.result()
+        except JobError as error:
+            code = error.exit_code
+        self.note(f"client: exit code {code}")
+        return code
+
+    def _draw_fate(self):
+        """Choose how this run is disturbed: by a crash at a step, a crash at an instant, or a signal."""
+        fate = self.dice.choice(("step", "step", "instant", "signal"))
+        instant = self.dice.expovariate(0.3)
+        if fate == "step":
+            word = self.dice.choice(STEPS)
+            most = (2 if word else 10) * (3 + len(self._lines))
+            self.process.crash_at = CrashAt(word, int(self.dice.triangular(1, most, 1)))
+        elif fate == "instant":
+            self._loop.call_later(instant, self.process.die, "at an instant")
+        else:
+            self._loop.call_later(instant, self._signal)
+
+    def _signal(self):
+        self.note("client: SIGTERM")
+        self.drain(ExitCode.SIGTERM)
+
+    def _options(self):
+        given = {
+            "manifest": self.folder / "m.jsonl", "workflow": "transcode", "endpoint": "https://simulated", "inputs": {},
+            "bucket": "bucket", "output": self.folder / "records.jsonl", "checkpoint": self.folder / "checkpoint",
+            "concurrency": self._concurrency, "max_attempts": 3, "timeout": TIMEOUT, "on_doubt": OnDoubt.RECONCILE,
+            "settle_time": self._settle_time, "verify_tls": True, "progress": Mode.NONE,
+        }  # fmt: skip
+        return Options(**{name: given.get(name) for name in Options._fields})
+
+    async def send(self, method, target, _headers, body):
+        """Carry one request to the service and its answer back, as the real transport does."""
+        self.process.step(f"before {method}")
+        exchange = self.service.take(method, target, body)
+        self.process.step(f"sent {method}")
+        if exchange.out + exchange.back > TIMEOUT:
+            await asyncio.sleep(TIMEOUT)
+            return Lost(Fault.LOST, "no answer in time")
+        await asyncio.sleep(exchange.out)
+        reply = exchange.make()
+        await asyncio.sleep(exchange.back)
+        self.process.step(f"answered {method}")
+        return reply
+
+    def _judge_crash(self):
+        left = [state for _, state, _ in self._rows()].count(State.INTENT)
+        if left > 2 * self._concurrency:
+            self.complaints.append(f"{left} rows are in doubt after a crash, at concurrency {self._concurrency}")
+
+    def _judge(self, code):
+        rows = {key: (state, name) for key, state, name in self._rows()}
+        try:
+            records = [json.loads(line) for line in (self.folder / "records.jsonl").read_bytes().splitlines()]
+        except ValueError as error:
+            self.complaints.append(f"the output is torn: {error}")
+            return
+        claims = Claims(rows, records, code)
+        ledger, windows = self.service.executions, self.watch.windows
+        judge = Judge(self._lines, ledger, windows, claims, is_ordered=not self._is_shuffled)
+        self.complaints += judge.complaints()
+
+    def _rows(self):
+        path = self.folder / "checkpoint"
+        if not path.exists() or path.stat().st_size == 0:
+            return []
+        with closing(sqlite3.connect(path)) as db:
+            rows = db.execute("SELECT key, state, execution FROM rows WHERE copy = 1").fetchall()
+        return [(key, State(state), name.hex() if isinstance(name, bytes) else name) for key, state, name in rows]
+
+
+def manifest(dice):
+    """Draw the lines of a manifest."""
+    lines = []
+    for number in range(dice.randint(1, MOST_LINES)):
+        kind = dice.choice(KINDS)
+        row = {"object": f"{'missing' if kind == 'missing' else 'o'}{number}", "inputs": {"n": number % 3}}
+        if kind == "bad":
+            lines.append(BAD_LINE)
+        elif kind == "again" and lines:
+            lines.append(dice.choice(lines))
+        elif kind == "alike":
+            near = ({"n": number % 3}, {"n": str(number % 3)}, {})
+            lines += [json.dumps(row | {"inputs": inputs}) + "\n" for inputs in dice.sample(near, 2)]
+        else:
+            lines.append(json.dumps(row) + "\n")
+    return lines
+
+
+class Stage:
+    """The edges of the real job, swapped for simulated ones; the current world is behind all of them."""
+
+    def __init__(self):
+        self.world = None
+
+    def play(self, seed, folder):
+        """Play one seed in an empty folder. Give its world, with what there is to complain of."""
+        self.world = World(seed, folder)
+        self.world.play()
+        return self.world
+
+    @contextmanager
+    def swapped(self):
+        """Swap the edges for as long as the block lasts."""
+        clock = SimpleNamespace(time=self._now, monotonic=self._now)
+        with pytest.MonkeyPatch.context() as patch:
+            for module in (job, files, doubts):
+                patch.setattr(module, "time", clock)
+            for module in (job, doubts):
+                patch.setattr(module, "random", SimpleNamespace(random=self._random))
+                patch.setattr(module, "say", self._say)
+            patch.setattr(job, "complain", self._say)
+            patch.setattr(job, "ObsV2", partial(ObsV2, clock=self._now))
+            patch.setattr(job, "read_ahead", self._read_ahead)
+            patch.setattr(job, "connect", self._connect)
+            patch.setattr(job, "draining_on_signals", self._draining_on_signals)
+            patch.setattr(files, "open_checkpoint", self._open_checkpoint)
+            yield
+
+    def _now(self):
+        return self.world.now()
+
+    def _random(self):
+        return self.world.dice.random()
+
+    def _say(self, text):
+        self.world.note(f"says: {text}")
+
+    async def _read_ahead(self, blocks):
+        for block in blocks:
+            rest = list(block)
+            while rest:
+                count = self.world.dice.randint(1, 9)
+                await asyncio.sleep(self.world.dice.choice((0, 0.001, 0.1)))
+                yield rest[:count]
+                del rest[:count]
+
+    @asynccontextmanager
+    async def _connect(self, *_, **__):
+        yield SimpleNamespace(send=self.world.send)
+
+    @contextmanager
+    def _draining_on_signals(self, drain):
+        self.world.drain = drain
+        yield
+
+    @asynccontextmanager
+    async def _open_checkpoint(self, path, header):
+        checkpoint = Checkpoint(Store.open(path, header), path, self.world.process, self.world.watch)
+        try:
+            yield checkpoint
+        finally:
+            await checkpoint.close()
+
+
+@contextmanager
+def scratch():
+    """Give a folder in memory, where there is such a thing."""
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+def simulate(seeds):
+    """Play seeds one after another, and give the worlds that have broken a promise."""
+    stage = Stage()
+    broken = {}
+    with stage.swapped(), scratch() as parent:
+        for seed in seeds:
+            folder = parent / str(seed)
+            folder.mkdir()
+            world = stage.play(seed, folder)
+            if world.complaints:
+                broken[seed] = world
+            shutil.rmtree(folder)
+    return broken
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Look for seeds that break a promise.")
+    parser.add_argument("--seeds", type=int, default=1000, help="how many")
+    parser.add_argument("--from", type=int, default=0, dest="first", help="the first of them")
+    parser.add_argument("--trace", action="store_true", help="show what happened in those that break one")
+    given = parser.parse_args()
+    begun = time.monotonic()
+    broken = simulate(range(given.first, given.first + given.seeds))
+    for seed, world in broken.items():
+        print(f"seed {seed}:", *world.complaints, sep="\n  ")
+        print(f"  replay: python tests/simulation.py --from {seed} --seeds 1 --trace")
+        if given.trace:
+            print(*world.trace, sep="\n")
+    print(f"{given.seeds} seeds in {time.monotonic() - begun:.1f} s, {len(broken)} of them broke a promise")
+    return 1 if broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

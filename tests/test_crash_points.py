@@ -1,0 +1,97 @@
+"""Every crash point, not a sample: a job dies at each durable step of its run, and again at some of its resume."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from crash_driver import CRASHED, MANIFEST, STEPS
+
+from batcher.model import ExitCode
+
+DRIVER = Path(__file__).with_name("crash_driver.py")
+ENDS = [
+    "started", "started", "started", "duplicate", "started", "started", "invalid", "started", "rejected",
+]  # fmt: skip
+SECOND_STEPS = (4, 19)
+
+
+class Trial(NamedTuple):
+    """What one trial has left: the crashes it was to have, the exit codes of its runs, and its files."""
+
+    crashes: list
+    codes: list
+    folder: Path
+
+    @property
+    def steps(self):
+        """The number of steps of the last run."""
+        return int((self.folder / "steps").read_text())
+
+    @property
+    def crashed_at(self):
+        path = self.folder / "crashes"
+        return path.read_text().splitlines() if path.exists() else []
+
+    @property
+    def started(self):
+        """The names of what truly started, by object."""
+        names = {}
+        for line in (self.folder / "ledger").read_text().splitlines():
+            start = json.loads(line)
+            names.setdefault(start["object"], []).append(start["execution_name"])
+        return names
+
+    def assert_truth(self):
+        """Check that every row that can be started was started once, and that the records and the exit code say so."""
+        told = (self.crashes, self.crashed_at, (self.folder / "stderr").read_text())
+        started = self.started
+        assert Counter({key: len(names) for key, names in started.items()}) == Counter("abcdef"), told
+        output = (self.folder / "records.jsonl").read_text()
+        assert output.endswith("\n"), told
+        last = {record["row"]: record for record in map(json.loads, output.splitlines())}
+        assert [last[row]["status"] for row in sorted(last)] == ENDS, told
+        for record in last.values():
+            assert record["execution_name"] == (started[record["object"]][0] if record["status"] == "started" else None)
+        assert self.codes[-1] == ExitCode.ROWS_REJECTED, told
+
+
+def drive(folder, crashes):
+    folder.mkdir()
+    subprocess.run([sys.executable, DRIVER, folder], input=json.dumps(crashes), text=True, check=True, timeout=300)
+    told = [json.loads((folder / str(number) / "trial.json").read_text()) for number in range(len(crashes))]
+    return [Trial(each["crashes"], each["codes"], folder / str(number)) for number, each in enumerate(told)]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    (trial,) = drive(tmp_path_factory.mktemp("crash-points") / "undisturbed", [[]])
+    return trial
+
+
+def test_a_run_has_its_crash_points_and_without_a_crash_it_tells_the_truth(undisturbed):
+    assert len(ENDS) == MANIFEST.count("\n") - 1
+    assert undisturbed.steps >= 40
+    assert undisturbed.crashed_at == []
+    undisturbed.assert_truth()
+
+
+def test_a_job_that_dies_at_any_step_starts_every_row_once_when_it_is_run_again(undisturbed, tmp_path):
+    trials = drive(tmp_path / "once", [[step] for step in range(1, undisturbed.steps + 1)])
+    for trial in trials:
+        trial.assert_truth()
+    # Commits go in groups of what waits, so not every run has as many steps: the last trials may find none left.
+    died = [trial for trial in trials if trial.codes[0] == CRASHED]
+    assert len(died) >= undisturbed.steps * 0.75
+    assert {name for trial in died for name in trial.crashed_at} == set(STEPS)
+
+
+def test_a_job_that_dies_again_while_it_resumes_starts_every_row_once_all_the_same(undisturbed, tmp_path):
+    crashes = [[first, second] for first in range(5, undisturbed.steps, 5) for second in SECOND_STEPS]
+    trials = drive(tmp_path / "twice", crashes)
+    for trial in trials:
+        trial.assert_truth()
+    assert sum(trial.codes[:2] == [CRASHED, CRASHED] for trial in trials) >= len(trials) / 2

@@ -1,0 +1,85 @@
+"""A share of the simulated seeds, the proof that the simulation sees a broken promise, and what it has found."""
+
+import pytest
+from simulation import Stage, scratch, simulate
+
+from batcher.edges.checkpoint.store import Store
+from batcher.edges.records import Output
+from batcher.flow import attempts, reconcile, resume
+from batcher.model import State, Status, Unsettled, Verdict
+from batcher.rules import matching
+from batcher.rules.records import Written
+
+SHARE = 75
+
+
+@pytest.mark.parametrize("first", range(0, 4 * SHARE, SHARE))
+def test_through_crashes_and_faults_every_row_is_started_once_or_named_in_doubt(first):
+    assert {seed: world.complaints for seed, world in simulate(range(first, first + SHARE)).items()} == {}
+
+
+def test_a_seed_plays_the_same_each_time():
+    traces = []
+    for _ in range(2):
+        stage = Stage()
+        with stage.swapped(), scratch() as folder:
+            trace = "\n".join(stage.play(3, folder).trace)
+            traces.append(trace.replace(str(folder), ""))
+    assert traces[0] == traces[1]
+    assert "CRASH" in traces[0]
+
+
+def send_doubts_again(patch):
+    patch.setattr(attempts, "RESENDABLE", attempts.RESENDABLE | {Verdict.IN_DOUBT})
+
+
+def forget_intents(patch):
+    patch.setattr(Store, "admit", lambda *_: None)
+
+
+def take_interrupted_rows_for_unsent(patch):
+    patch.setitem(resume._UNWRITTEN, State.INTENT, (State.PENDING, Status.REJECTED))
+
+
+def trust_the_list_too_early(patch):
+    patch.setattr(reconcile, "_settled_at", lambda *_: 0.0)
+
+
+def look_only_after_the_intent(patch):
+    patch.setattr(matching, "EARLY", -3.0)
+
+
+def take_the_services_clock_for_ours(patch):
+    def windows(inquiry, rows, _offset):
+        return [matching.window(row, 0.0, inquiry.settle_time) for row in rows]
+
+    patch.setattr(reconcile, "_windows", windows)
+
+
+DEFECTS = [
+    (send_doubts_again, "was started 2 times"),
+    (forget_intents, "was started 2 times"),
+    (take_interrupted_rows_for_unsent, "was started 2 times"),
+    (trust_the_list_too_early, "was started 2 times"),
+    (look_only_after_the_intent, "was started 2 times"),
+    (take_the_services_clock_for_ours, "was started 2 times"),
+]
+
+
+@pytest.mark.parametrize(("defect", "complaint"), DEFECTS, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_planted_defect_is_seen(monkeypatch, defect, complaint):
+    defect(monkeypatch)
+    complaints = [each for world in simulate(range(60)).values() for each in world.complaints]
+    assert any(complaint in each for each in complaints)
+
+
+def test_an_output_that_is_not_repaired_is_seen(monkeypatch):
+    monkeypatch.setattr(Output, "recover", lambda output: setattr(output, "length", output._path.stat().st_size))
+    complaints = [each for world in simulate(range(60)).values() for each in world.complaints]
+    assert any("the output is torn" in each for each in complaints)
+
+
+def test_rows_that_bear_one_number_since_the_manifest_was_reordered_do_not_share_a_record():
+    left = [Unsettled(id_, State.INTENT, 8, "bucket", key, b"", "", 100.0) for id_, key in ((3, "sent"), (11, "not"))]
+    repair = resume.repair_of(left, [Written(8, Status.STARTED, "e8")], 200.0)
+    assert [(each.id, each.state) for each in repair.settlements] == [(3, State.IN_DOUBT), (11, State.IN_DOUBT)]
