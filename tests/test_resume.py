@@ -37,3 +37,15 @@ def test_invalid_rows_and_duplicates_get_the_record_that_they_miss():
 def test_a_rejection_on_record_leaves_the_row_free_to_be_sent():
     repair = repair_of([_left(1, State.INTENT, 10)], [Written(10, Status.REJECTED, "")], 200.0)
     assert (repair.records, repair.settlements) == ([], [Settlement(1, State.PENDING)])
+
+
+def test_a_row_in_doubt_stays_so_unless_the_record_of_its_execution_has_reached_the_output():
+    left = [_left(1, State.IN_DOUBT, 10), _left(2, State.IN_DOUBT, 11)]
+    repair = repair_of(left, [Written(11, Status.STARTED, "e11")], 200.0)
+    assert (repair.records, repair.settlements) == ([], [Settlement(2, State.STARTED, "e11")])
+
+
+def test_a_record_of_a_number_that_two_rows_bear_is_believed_for_neither():
+    left = [_left(1, State.IN_DOUBT, 10), _left(2, State.INTENT, 10)]
+    repair = repair_of(left, [Written(10, Status.STARTED, "e10")], 200.0)
+    assert repair.settlements == [Settlement(2, State.IN_DOUBT)]

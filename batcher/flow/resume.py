@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from batcher.model import Record, Settlement, State, Status, Unsettled
 from batcher.rules.records import Written, record_of_unsettled
 
-LEFT_OPEN = frozenset({State.INTENT, State.INVALID, State.DUPLICATE})
-"""The states in which an unsettled row still waits for its record."""
+LEFT_OPEN = frozenset({State.INTENT, State.INVALID, State.DUPLICATE, State.IN_DOUBT})
+"""The states in which an unsettled row waits for a record: its first, or the one that says how its doubt has ended."""
 
 _BELIEVED = {
     Status.STARTED: State.STARTED,
@@ -50,7 +50,7 @@ def repair_of(left: Sequence[Unsettled], written: Sequence[Written], now: float)
         record = by_number.get(row.number) if bearers[row.number] == 1 else None
         if record is not None:
             repair.settlements.append(Settlement(row.id, _BELIEVED[record.status], record.execution_name))
-        else:
+        elif row.state is not State.IN_DOUBT:
             state, status = _UNWRITTEN[row.state]
             repair.records.append(record_of_unsettled(row, status, now))
             repair.settlements.append(Settlement(row.id, state))
