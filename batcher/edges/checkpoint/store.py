@@ -86,7 +86,12 @@ class Store:
         written, or is damaged.
         """
         with translated(path):
-            if header is not None and not path.exists():
+            if not path.exists():
+                if header is None:
+                    raise DiskError(
+                        f"{path}: there is no such checkpoint",
+                        "Check the path: a job's checkpoint is MANIFEST.checkpoint, unless --checkpoint names another.",
+                    )
                 _create(path)
             db = sqlite3.connect(
                 f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
