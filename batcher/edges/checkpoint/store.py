@@ -53,6 +53,8 @@ _SEALED = {
 }
 """How the seal of each table's rows is made."""
 
+_REMEMBER = "INSERT OR REPLACE INTO header VALUES (?, ?, ?)"
+
 _LISTED = """
 CREATE TEMP TABLE IF NOT EXISTS listed (name PRIMARY KEY, urn TEXT, type TEXT, started_at TEXT, at REAL) WITHOUT ROWID
 """
@@ -126,36 +128,34 @@ class Store:
 
     def admit(self, rows: Sequence[Admitted], now: float) -> None:
         """Take rows in: from here on an INTENT may be on its way, whatever happens to this process."""
-        fresh = [(r.id, r.row.key, r.copy, int(r.state), r.row.number) for r in rows if r.new]
-        known = [(int(r.state), r.row.number, r.id) for r in rows if not r.new]
+        fresh = [(r.id, r.row.key, r.copy, int(r.state), r.row.number, None) for r in rows if r.new]
         self._db.executemany(
-            "INSERT INTO rows VALUES (?1, ?2, ?3, ?4, ?5, NULL, seal_of_row(?1, ?2, ?3, ?4, ?5, NULL))", fresh
+            "INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?)", [(*row, _seal_of_row(*row)) for row in fresh]
         )
+        known = [(int(r.state), r.row.number) * 2 + (r.id,) for r in rows if not r.new]
         self._db.executemany(
-            "UPDATE rows SET state = ?1, number = ?2, seal = seal_of_row(id, key, copy, ?1, ?2, execution)"
-            " WHERE id = ?3",
+            "UPDATE rows SET state = ?, number = ?, seal = seal_of_row(id, key, copy, ?, ?, execution) WHERE id = ?",
             known,
         )
+        unsettled = [_unsettled(r, now) for r in rows]
         self._db.executemany(
-            "INSERT OR REPLACE INTO unsettled"
-            " VALUES (?1, ?2, ?3, ?4, ?5, ?6, NULL, seal(?1, ?2, ?3, ?4, ?5, ?6, NULL))",
-            [_unsettled(r, now) for r in rows],
+            "INSERT OR REPLACE INTO unsettled VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            [(*row, _seal(*row)) for row in unsettled],
         )
         self._sieve.admitted([r.id for r in rows])
 
     def settle(self, settlements: Sequence[Settlement], facts: Mapping[str, str | int], now: float) -> None:
         """Note how rows stand now, and with them facts of the job such as the output's length."""
         self._db.executemany(
-            "UPDATE rows SET state = ?1, execution = ?2, seal = seal_of_row(id, key, copy, ?1, number, ?2)"
-            " WHERE id = ?3",
-            [(int(s.state), _packed(s.execution), s.id) for s in settlements],
+            "UPDATE rows SET state = ?, execution = ?, seal = seal_of_row(id, key, copy, ?, number, ?) WHERE id = ?",
+            [(int(s.state), _packed(s.execution)) * 2 + (s.id,) for s in settlements],
         )
         in_doubt = [s.id for s in settlements if s.state is State.IN_DOUBT]
         ended = [s.id for s in settlements if s.state is not State.IN_DOUBT]
         self._db.executemany(
-            "UPDATE unsettled SET doubt_at = ?1, seal = seal(id, bucket, object, inputs, reason, intent_at, ?1)"
-            " WHERE id = ?2",
-            [(now, id_) for id_ in in_doubt],
+            "UPDATE unsettled SET doubt_at = ?, seal = seal(id, bucket, object, inputs, reason, intent_at, ?)"
+            " WHERE id = ?",
+            [(now, now, id_) for id_ in in_doubt],
         )
         self._db.executemany("DELETE FROM unsettled WHERE id = ?", [(id_,) for id_ in ended])
         self.remember(facts)
@@ -168,7 +168,7 @@ class Store:
 
     def remember(self, facts: Mapping[str, str | int]) -> None:
         """Keep facts of the job by name."""
-        self._db.executemany("INSERT OR REPLACE INTO header VALUES (?1, ?2, seal(?1, ?2))", list(facts.items()))
+        self._db.executemany(_REMEMBER, [(*fact, _seal(*fact)) for fact in facts.items()])
 
     def recall(self, name: str) -> str | int | None:
         """Give a fact of the job, None where there is none."""
@@ -261,7 +261,7 @@ def _prepare(db: sqlite3.Connection, path: Path, header: Header | None) -> None:
     if is_blank:
         marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
         db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {marks}")
-        db.executemany("INSERT INTO header VALUES (?1, ?2, seal(?1, ?2))", list(header._asdict().items()))
+        db.executemany(_REMEMBER, [(*fact, _seal(*fact)) for fact in header._asdict().items()])
         db.execute("COMMIT")
     _check_header(db, path, header)
 
@@ -318,11 +318,11 @@ def _check_version(db: sqlite3.Connection, path: Path) -> None:
         )
 
 
-def _unsettled(admitted: Admitted, now: float) -> tuple[int, str, str, bytes, str, float]:
+def _unsettled(admitted: Admitted, now: float) -> tuple[int, str, str, bytes, str, float, None]:
     row = admitted.row
     if isinstance(row, BadRow):
-        return admitted.id, row.bucket, row.object, b"", row.reason, now
-    return admitted.id, row.bucket, row.object, row.inputs, "", now
+        return admitted.id, row.bucket, row.object, b"", row.reason, now, None
+    return admitted.id, row.bucket, row.object, row.inputs, "", now, None
 
 
 def _packed(execution: str) -> bytes | str | None:
