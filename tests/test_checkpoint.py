@@ -1,16 +1,19 @@
 """The checkpoint on real files: what is durable when, what is known again, and what is refused."""
 
 import asyncio
+import fcntl
 import multiprocessing
 import os
 import random
 import sqlite3
 import stat
+import threading
 
 import pytest
 
 from batcher.edges.checkpoint import Header, open_checkpoint
 from batcher.edges.checkpoint.index import Hit, ScratchIndex
+from batcher.edges.checkpoint.lock import lock_path
 from batcher.edges.checkpoint.store import unpacked
 from batcher.model import Admitted, BadRow, BusyError, DiskError, OtherJobError, Row, Settlement, State
 from batcher.rules.admission import Policy, admission, left_alone
@@ -281,6 +284,14 @@ async def test_a_second_run_is_refused_until_the_first_is_gone_even_by_a_kill(pa
     first.join()
     async with open_checkpoint(path, HEADER) as checkpoint:
         assert len(await take_in(checkpoint, [row(1)])) == 1
+
+
+async def test_a_look_at_the_checkpoint_does_not_keep_a_run_from_it(path):
+    with lock_path(path).open("w") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        threading.Timer(0.06, fcntl.flock, (looking, fcntl.LOCK_UN)).start()
+        async with open_checkpoint(path, HEADER) as checkpoint:
+            assert len(await take_in(checkpoint, [row(1)])) == 1
 
 
 async def test_when_a_commit_fails_everybody_who_waited_for_it_gets_the_error_and_so_do_all_later(path):

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
 from batcher.model import BusyError
+
+GLANCES = 5
+GLANCE_SECONDS = 0.05
+"""So often, and so long each time, a lock is waited for that only a look at the checkpoint may have."""
 
 
 def lock_path(checkpoint: Path) -> Path:
@@ -25,14 +30,12 @@ class Lock:
         self._path = path = lock_path(checkpoint)
         while True:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            try:
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not _locked(self._fd):
                 os.close(self._fd)
                 raise BusyError(
                     f"{checkpoint}: another run is working with this checkpoint",
                     "Wait for it to end, or end it; its lock goes with its process.",
-                ) from None
+                )
             if self._is_current():
                 return
             os.close(self._fd)
@@ -50,3 +53,15 @@ class Lock:
         with suppress(OSError):
             self._path.unlink()
         os.close(self._fd)
+
+
+def _locked(descriptor: int) -> bool:
+    """Take the lock; False where another run has it. A look at the checkpoint, brief as it is, is waited out."""
+    for _ in range(GLANCES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(GLANCE_SECONDS)
+        else:
+            return True
+    return False
