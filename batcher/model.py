@@ -229,6 +229,11 @@ class Unsettled(NamedTuple):
     doubt_at: float | None = None
     """POSIX seconds; where the row is in doubt, it was not sent after."""
 
+    @property
+    def last_at(self) -> float:
+        """The last time, in POSIX seconds, at which the row can have been sent as far as is known."""
+        return self.intent_at if self.doubt_at is None else self.doubt_at
+
 
 class Settlement(NamedTuple):
     """How a row stands now: `execution` is the name of its execution where it is started."""

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from batcher.cli.console import complain
+from batcher.cli.flags import SETTLE_TIME, TIMEOUT, NoVerifyTls, SettleTime, Timeout
 from batcher.cli.loop import fast_loop
 from batcher.model import JobError
 
@@ -28,21 +29,9 @@ sends it. Nothing is started here. Exit code 3 says that rows are still in doubt
 
 def reconcile(
     checkpoint: Annotated[Path, typer.Argument(help="The job's checkpoint file.", metavar="CHECKPOINT")],
-    settle_time: Annotated[
-        float,
-        typer.Option(
-            help="How long an execution may be missing from the list.",
-            envvar="BATCHER_SETTLE_TIME",
-            min=0,
-            metavar="SECONDS",
-        ),
-    ] = 30.0,
-    timeout: Annotated[
-        float, typer.Option(help="Seconds for one request.", envvar="BATCHER_TIMEOUT", min=0.1, metavar="SECONDS")
-    ] = 30.0,
-    no_verify_tls: Annotated[
-        bool, typer.Option("--no-verify-tls", help="Do not check the service's certificate.")
-    ] = False,
+    settle_time: SettleTime = SETTLE_TIME,
+    timeout: Timeout = TIMEOUT,
+    no_verify_tls: NoVerifyTls = False,
 ) -> None:
     """Settle the rows in doubt, and end the process with the exit code that tells the truth."""
     try:

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from batcher.cli.console import complain
+from batcher.cli.flags import SETTLE_TIME, TIMEOUT, NoVerifyTls, SettleTime, Timeout
 from batcher.cli.loop import fast_loop
 from batcher.cli.options import OnDoubt, Options
 from batcher.edges.progress import Mode
@@ -119,9 +120,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
     max_attempts: Annotated[
         int, typer.Option(help="Attempts for a row that the service refuses.", envvar="BATCHER_MAX_ATTEMPTS", min=1)
     ] = 6,
-    timeout: Annotated[
-        float, typer.Option(help="Seconds for one request.", envvar="BATCHER_TIMEOUT", min=0.1, metavar="SECONDS")
-    ] = 30.0,
+    timeout: Timeout = TIMEOUT,
     on_doubt: Annotated[
         OnDoubt,
         typer.Option(
@@ -129,15 +128,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
             envvar="BATCHER_ON_DOUBT",
         ),
     ] = OnDoubt.RECONCILE,
-    settle_time: Annotated[
-        float,
-        typer.Option(
-            help="How long an execution may be missing from the list.",
-            envvar="BATCHER_SETTLE_TIME",
-            min=0,
-            metavar="SECONDS",
-        ),
-    ] = 30.0,
+    settle_time: SettleTime = SETTLE_TIME,
     retry_rejected: Annotated[
         bool, typer.Option("--retry-rejected", help="Send rows that were rejected earlier again.")
     ] = False,
@@ -153,9 +144,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
     allow_http: Annotated[
         bool, typer.Option("--allow-http", help="Allow an http:// endpoint that is not on this machine.")
     ] = False,
-    no_verify_tls: Annotated[
-        bool, typer.Option("--no-verify-tls", help="Do not check the service's certificate.")
-    ] = False,
+    no_verify_tls: NoVerifyTls = False,
     progress: Annotated[
         Mode,
         typer.Option(

@@ -118,7 +118,7 @@ def _settled_at(row: Unsettled, inquiry: Inquiry, offset: float) -> float:
     """Give the time from which on a listing must show the row's execution, if there is one."""
     # A clock that was set forward since the doubt makes it look older than it is.
     forward = 0.0 if inquiry.offset is None else max(0.0, inquiry.offset - offset - EARLY)
-    return (row.intent_at if row.doubt_at is None else row.doubt_at) + forward + inquiry.settle_time
+    return row.last_at + forward + inquiry.settle_time
 
 
 def _is_kept(row: Unsettled, listing: _Listing) -> bool:

@@ -60,8 +60,7 @@ class Matching(NamedTuple):
 
 def window(row: Unsettled, offset: float, settle_time: float) -> Window:
     """Give the window of a row in doubt. `offset` is the service's clock less ours, in seconds."""
-    end = row.intent_at if row.doubt_at is None else row.doubt_at
-    return Window(row.intent_at + offset - EARLY, end + offset + max(settle_time, LATE))
+    return Window(row.intent_at + offset - EARLY, row.last_at + offset + max(settle_time, LATE))
 
 
 def is_within(at: float | None, windows: Iterable[Window]) -> bool:
