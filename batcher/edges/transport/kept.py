@@ -2,20 +2,24 @@
 
 ClientSession makes a dozen objects for each request and asks every hook; for a million starts that is most of the
 work. Its connector and its parser, which are what matters of it, are used here directly. Beyond aiohttp's documented
-interface this is known: `Connection.protocol`, and of that `set_response_params`, `read` and `should_close`.
+interface this is known: `Connection.protocol`, and of that `set_response_params`, `read` and `should_close`; and that
+a parser, once set, reads one answer after another.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from time import monotonic
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from batcher.edges.transport.body import read_body
+from batcher.edges.transport.limit import TimeLimit
 from batcher.model import Reply
 
 CONNECT_SECONDS = 10.0
@@ -49,6 +53,7 @@ class KeptConnections:
         self._route = aiohttp.ClientRequest("POST", origin, loop=asyncio.get_running_loop())
         self._fixed = {"Host": origin.host_port_subcomponent or "", **fixed}
         self._idle: list[tuple[aiohttp.connector.Connection, float]] = []
+        self._limit = TimeLimit(limits.total or math.inf)
         self._head = b""
         self._head_of: tuple[str, Mapping[str, str]] | None = None
 
@@ -58,13 +63,12 @@ class KeptConnections:
         The mark is set before the first byte is written, and not before the connection is known to be open.
         """
         message = b"%s%d\r\n\r\n%s" % (self._composed(target, headers), len(body), body)
-        async with asyncio.timeout(self._limits.total):
-            connection = self._take() or await self._connector.connect(self._route, traces=[], timeout=self._limits)
-            try:
-                reply, is_open = await _exchange(connection, message, mark)
-            except BaseException:
-                connection.close()
-                raise
+        connection = self._take() or await self._open()
+        try:
+            reply, is_open = await self._exchange(connection, message, mark)
+        except BaseException:
+            connection.close()
+            raise
         if is_open:
             self._idle.append((connection, monotonic()))
         else:
@@ -73,8 +77,15 @@ class KeptConnections:
 
     def close(self) -> None:
         """Close the connections that no request uses; one in use is closed by its request."""
+        self._limit.close()
         while self._idle:
             self._idle.pop()[0].close()
+
+    async def _open(self) -> aiohttp.connector.Connection:
+        connection = await self._connector.connect(self._route, traces=[], timeout=self._limits)
+        if connection.protocol is not None:
+            connection.protocol.set_response_params(read_until_eof=True, auto_decompress=False)
+        return connection
 
     def _take(self) -> aiohttp.connector.Connection | None:
         """Take the connection that was used last, if it is open and nothing has arrived on it meanwhile."""
@@ -98,19 +109,36 @@ class KeptConnections:
             self._head_of = (target, headers)
         return self._head
 
+    async def _exchange(
+        self, connection: aiohttp.connector.Connection, message: bytes, mark: Mark
+    ) -> tuple[Reply | None, bool]:
+        """Write a request and read its answer. Tell whether the connection may be used again."""
+        protocol, transport = connection.protocol, connection.transport
+        if protocol is None or transport is None or transport.is_closing():
+            raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+        mark.sent = True
+        transport.write(message)
+        self._limit.begin(transport)
+        try:
+            answer = await _read_answer(protocol)
+            is_late = self._limit.is_over(transport)
+        except Exception as error:
+            if self._limit.is_over(transport):
+                raise TimeoutError from error
+            raise
+        finally:
+            self._limit.end(transport)
+        if is_late:
+            # The abort looked like the end of a body that ends with its connection.
+            raise TimeoutError
+        return answer
 
-async def _exchange(connection: aiohttp.connector.Connection, message: bytes, mark: Mark) -> tuple[Reply | None, bool]:
-    """Write a request and read its answer. Tell whether the connection may be used again."""
-    protocol, transport = connection.protocol, connection.transport
-    if protocol is None or transport is None or transport.is_closing():
-        raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
-    protocol.set_response_params(read_until_eof=True, auto_decompress=False)
-    mark.sent = True
-    transport.write(message)
-    while True:
+
+async def _read_answer(protocol: ResponseHandler) -> tuple[Reply | None, bool]:
+    head, content = await protocol.read()
+    while head.code in _INFORMATION and head.code != _SWITCHED:
         head, content = await protocol.read()
-        if head.code not in _INFORMATION or head.code == _SWITCHED:
-            break
-    body = await read_body(content)
+    # Nearly every answer has come whole with its head.
+    body = content.read_nowait() if content.is_eof() else await read_body(content)
     is_open = body is not None and not head.should_close and not protocol.should_close
     return (None if body is None else Reply(head.code, head.headers, body)), is_open
