@@ -17,7 +17,7 @@ from batcher.edges.records import open_output
 from batcher.flow.resume import LEFT_OPEN, resume
 from batcher.model import Answer, Execution, ExitCode, JobError, Outcome, Row, Settlement, State, Status
 from batcher.rules.admission import Policy, admission, left_alone
-from batcher.rules.records import record_of
+from batcher.rules.records import record_of, timestamp
 
 HEADER = Header("https://obs.example.com", "transcode", "{}")
 POLICY = Policy()
@@ -53,7 +53,7 @@ def started(admitted):
 
 
 async def record(output, admitted):
-    return await output.append([record_of(started(each), Status.STARTED, 200.0) for each in admitted])
+    return await output.append([record_of(started(each), Status.STARTED, timestamp(200.0)) for each in admitted])
 
 
 async def settle(checkpoint, admitted, length):

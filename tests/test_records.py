@@ -35,7 +35,7 @@ def test_a_started_row_has_its_execution_and_no_error():
         attempts=2,
         latency=0.01234,
     )
-    assert record_of(outcome, Status.STARTED, NOW) == Record(
+    assert record_of(outcome, Status.STARTED, timestamp(NOW)) == Record(
         row=17,
         bucket="videos",
         object=ROW.object,
@@ -61,12 +61,12 @@ def test_a_started_row_has_its_execution_and_no_error():
     ],
 )
 def test_a_row_that_is_not_started_says_why(answer, error):
-    assert record_of(_outcome(answer=answer), Status.REJECTED, NOW).error == error
+    assert record_of(_outcome(answer=answer), Status.REJECTED, timestamp(NOW)).error == error
 
 
 def test_an_invalid_row_says_its_reason():
     bad = BadRow(4, 5, "", "", "the key is empty", b"x" * 16)
-    record = record_of(_outcome(row=bad), Status.INVALID, NOW)
+    record = record_of(_outcome(row=bad), Status.INVALID, timestamp(NOW))
     assert (record.row, record.error) == (4, {"code": "InvalidRow", "message": "the key is empty"})
 
 

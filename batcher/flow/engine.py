@@ -11,9 +11,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from batcher.flow.drain import Drain
+from batcher.flow.gathering import Gathering
 from batcher.flow.slots import Slots
 from batcher.model import Admitted, BadRow, Found, JobError, Outcome, Record, Row, Settlement, State, Status
-from batcher.rules.records import record_of
+from batcher.rules.records import record_of, timestamp
 from batcher.rules.tally import Tally
 
 Block = Sequence[Row | BadRow]
@@ -58,13 +59,13 @@ async def run(job: Job, tally: Tally, drain: Drain) -> None:
                 pool.create_task(engine.produce(), name="producer")
                 for number in range(job.concurrency):
                     pool.create_task(engine.work(), name=f"worker {number}")
-            await engine.ended.put(None)
+            engine.ended.close()
     except BaseExceptionGroup as failures:
         raise _first(failures) from failures
 
 
 class _Engine:
-    """The three parts of a run and the two bounded queues between them."""
+    """The three parts of a run, and what is on its way between them: never more rows than there are slots."""
 
     def __init__(self, job: Job, tally: Tally, drain: Drain) -> None:
         self.job = job
@@ -72,7 +73,7 @@ class _Engine:
         self.drain = drain
         self.slots = Slots(2 * job.concurrency)
         self.ready: asyncio.Queue[Admitted | None] = asyncio.Queue(maxsize=2 * job.concurrency)
-        self.ended: asyncio.Queue[Outcome | None] = asyncio.Queue(maxsize=2 * job.concurrency)
+        self.ended: Gathering[Outcome] = Gathering(enough=job.concurrency)
 
     async def produce(self) -> None:
         """Read the manifest and admit what is to be sent; a row leaves here only when its intent is durable."""
@@ -95,7 +96,7 @@ class _Engine:
         if admitted.state is State.INTENT:
             await self.ready.put(admitted)
         else:
-            await self.ended.put(Outcome(admitted, admitted.state, NOTED[admitted.state]))
+            self.ended.put(Outcome(admitted, admitted.state, NOTED[admitted.state]))
 
     async def work(self) -> None:
         """Fire one row after another."""
@@ -103,29 +104,19 @@ class _Engine:
             self.tally.in_flight += 1
             outcome = await self.job.fire(admitted)
             self.tally.in_flight -= 1
-            await self.ended.put(outcome)
+            self.ended.put(outcome)
 
     async def stream(self) -> None:
-        """Write the records of ended rows, then settle them, in blocks of whatever has ended meanwhile."""
-        while outcomes := await _take_all(self.ended):
-            now = self.job.now()
-            records = [record_of(outcome, outcome.status, now) for outcome in outcomes if outcome.status is not None]
+        """Write the records of ended rows, then settle them, a group at a time."""
+        while outcomes := await self.ended.take():
+            recorded_at = timestamp(self.job.now())
+            records = [record_of(each, each.status, recorded_at) for each in outcomes if each.status is not None]
             await self.job.write(records)
-            await self.job.settle([_settlement(outcome) for outcome in outcomes])
-            self.tally.written.update(record.status for record in records)
-            self.tally.given_back += len(outcomes) - len(records)
+            # Rows that are admitted for the slots come after these settlements, but may share their commit.
             self.slots.give(len(outcomes))
-
-
-async def _take_all(ended: asyncio.Queue[Outcome | None]) -> list[Outcome]:
-    """Wait for an outcome and take along all others that are there; empty when there will be no more."""
-    taken = [await ended.get()]
-    while not ended.empty():
-        taken.append(ended.get_nowait())
-    outcomes = [outcome for outcome in taken if outcome is not None]
-    if outcomes and taken[-1] is None:
-        ended.put_nowait(None)
-    return outcomes
+            await self.job.settle([_settlement(outcome) for outcome in outcomes])
+            self.tally.written.update([record.status for record in records])
+            self.tally.given_back += len(outcomes) - len(records)
 
 
 def _settlement(outcome: Outcome) -> Settlement:

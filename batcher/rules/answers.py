@@ -57,25 +57,30 @@ class _Words(NamedTuple):
     request_id: str = ""
 
 
+_NO_WORDS = _Words()
+
+
 def read(reply: Reply | Lost) -> Answer:
     """Read a reply. The body is known by its first byte: neither errors nor starts have a dependable `Content-Type`."""
     if isinstance(reply, Lost):
         return Answer(message=_legible(reply.detail), fault=reply.fault)
     status, headers, content = reply
+    body: Mapping[str, Json] | None = None
     if status in SUCCESS:
         body = _object(content)
-        words = _Words(request_id=_first(body or {}, REQUEST_ID_NAMES))
+        words = _NO_WORDS
+        request_id = _first(body or {}, REQUEST_ID_NAMES)
     else:
-        body = None
         words = _words(content)
+        request_id = words.request_id
     return Answer(
-        status=status,
-        code=words.code,
-        message=words.message or _elsewhere(status, headers),
-        request_id=words.request_id or _first(headers, REQUEST_ID_HEADERS),
-        retry_after=headers.get("retry-after", ""),
-        date=headers.get("date", ""),
-        body=body,
+        status,
+        words.code,
+        words.message or _elsewhere(status, headers),
+        request_id or _first(headers, REQUEST_ID_HEADERS),
+        headers.get("retry-after", ""),
+        headers.get("date", ""),
+        body,
     )
 
 
@@ -85,7 +90,7 @@ def started(answer: Answer) -> Execution | None:
     https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html
     """
     body = answer.body
-    name = _text(body, "execution_name")
+    name = _text(body, "execution_name") if body else ""
     if not name:
         return None
     return Execution(name, _text(body, "execution_urn"), _text(body, "started_at"))
@@ -191,7 +196,9 @@ def _first(fields: Mapping[str, Json], names: tuple[str, ...]) -> str:
     """Give the first of these fields that says something; numbers, which some codes are, as text."""
     for name in names:
         value = fields.get(name, "")
-        if value != "" and isinstance(value, str | int) and not isinstance(value, bool):
+        if value == "":
+            continue
+        if isinstance(value, str | int) and not isinstance(value, bool):
             return _legible(str(value))
     return ""
 
@@ -199,6 +206,9 @@ def _first(fields: Mapping[str, Json], names: tuple[str, ...]) -> str:
 def _legible(text: str) -> str:
     """Make text fit for one line of a terminal: short, nothing unprintable, no security token."""
     text = text.strip()[:LONGEST]
+    if text.isalnum():
+        # A request id, in every answer: it holds neither blanks nor a token's name.
+        return text
     if not text.isprintable():
         text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return _TOKEN.sub("[security token]", text)

@@ -13,10 +13,11 @@ from typing import NamedTuple
 
 import orjson
 
-from batcher.model import Answer, BadRow, Execution, Json, Outcome, Record, Status, Unsettled
+from batcher.model import Answer, BadRow, Execution, Json, Outcome, Record, Row, Status, Unsettled
 
+_ALWAYS = Record._fields[:-1]
 COLUMNS = (
-    *(name for name in Record._fields if name not in {"error", "reconciled"}),
+    *(name for name in _ALWAYS if name != "error"),
     "error_code",
     "error_message",
     "reconciled",
@@ -47,23 +48,23 @@ def timestamp(now: float) -> str:
     return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def record_of(outcome: Outcome, status: Status, now: float) -> Record:
-    """Write down how a row ended."""
-    row, answer, execution = outcome.admitted.row, outcome.answer, outcome.execution
+def record_of(outcome: Outcome, status: Status, recorded_at: str) -> Record:
+    """Write down how a row ended. `recorded_at` is a `timestamp`: the records of a block share it."""
+    (_, row, *_), _, _, answer, execution, attempts, latency = outcome
     return Record(
-        row=row.number,
-        bucket=row.bucket,
-        object=row.object,
-        status=status,
-        execution_name=execution.name if execution else None,
-        execution_urn=execution.urn or None if execution else None,
-        started_at=execution.started_at or None if execution else None,
-        request_id=answer.request_id or None,
-        attempts=outcome.attempts,
-        http_status=answer.status or None,
-        error=_error(row.reason if isinstance(row, BadRow) else None, status, answer),
-        latency_ms=None if outcome.latency is None else round(outcome.latency * 1000, 1),
-        recorded_at=timestamp(now),
+        row.number,
+        row.bucket,
+        row.object,
+        status,
+        execution.name if execution else None,
+        execution.urn or None if execution else None,
+        execution.started_at or None if execution else None,
+        answer.request_id or None,
+        attempts,
+        answer.status or None,
+        None if status is Status.STARTED else _error(row, status, answer),
+        None if latency is None else round(latency * 1000, 1),
+        recorded_at,
     )
 
 
@@ -92,10 +93,10 @@ def record_of_unsettled(row: Unsettled, status: Status, now: float) -> Record:
     return Record(row.number, row.bucket, row.object, status, error=error, recorded_at=timestamp(now))
 
 
-def _error(reason: str | None, status: Status, answer: Answer) -> dict[str, str] | None:
-    if reason is not None:
-        return {"code": "InvalidRow", "message": reason}
-    if status in {Status.STARTED, Status.DUPLICATE}:
+def _error(row: Row | BadRow, status: Status, answer: Answer) -> dict[str, str] | None:
+    if isinstance(row, BadRow):
+        return {"code": "InvalidRow", "message": row.reason}
+    if status is Status.DUPLICATE:
         return None
     code = answer.code or (answer.fault.value if answer.fault else f"HTTP {answer.status}")
     return {"code": code, "message": answer.message}
@@ -107,9 +108,10 @@ def to_jsonl(records: Iterable[Record]) -> bytes:
 
 
 def _fields(record: Record) -> dict[str, Json]:
-    fields = record._asdict()
-    if not record.reconciled:
-        del fields["reconciled"]
+    # `reconciled` is the last: zip leaves it out.
+    fields = dict(zip(_ALWAYS, record, strict=False))
+    if record.reconciled:
+        fields["reconciled"] = True
     return fields
 
 
