@@ -9,6 +9,7 @@ import io
 import os
 import resource
 import sqlite3
+import stat
 import sys
 import urllib.request
 from pathlib import Path
@@ -67,18 +68,16 @@ def _connect_as(kind):
 def writes(fault, number):
     """Let writes of the output fail, the first of them half-way."""
 
-    class File(io.FileIO):
-        def write(self, data):
-            if fault.strikes():
-                super().write(data[: len(data) // 2])
-                raise OSError(number, os.strerror(number))
-            return super().write(data)
+    write = os.write
 
-    _open_as(File)
+    def failing(descriptor, data):
+        # Standard error and the event loop's own pipe are no files on the disk.
+        if stat.S_ISREG(os.fstat(descriptor).st_mode) and fault.strikes():
+            write(descriptor, data[: len(data) // 2])
+            raise OSError(number, os.strerror(number))
+        return write(descriptor, data)
 
-
-def _open_as(kind):
-    aiofiles.threadpool.sync_open = lambda path, mode, opener, **_: kind(path, mode, opener=opener)
+    os.write = failing
 
 
 def syncs(fault, number):
@@ -101,7 +100,7 @@ def closes(number):
             super().close()
             raise OSError(number, os.strerror(number))
 
-    _open_as(File)
+    aiofiles.threadpool.sync_open = lambda path, mode, opener, **_: File(path, mode, opener=opener)
 
 
 def file_size(limit):

@@ -54,8 +54,7 @@ MUTATIONS = {
     ),
     "the verdict comes before its record": Mutation(
         "flow/engine.py",
-        "            await self.job.write(records)\n"
-        "            await self.job.settle([_settlement(outcome) for outcome in outcomes])\n",
+        "            await self.job.write(records)\n",
         "            await self.job.settle([_settlement(outcome) for outcome in outcomes])\n"
         "            await self.job.write(records)\n",
         "test_engine.py::test_each_row_is_admitted_then_sent_then_written_then_settled",

@@ -26,7 +26,19 @@ if TYPE_CHECKING:
     from aiofiles.threadpool.binary import AsyncFileIO
 
 # Where fdatasync is missing (macOS), fsync does the same and more.
-_sync = aiofiles.os.wrap(getattr(os, "fdatasync", os.fsync))
+_sync = getattr(os, "fdatasync", os.fsync)
+
+
+def _write_whole(descriptor: int, block: bytes) -> None:
+    """Write a block to its end, and wait until the disk has it."""
+    rest = memoryview(block)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+    _sync(descriptor)
+
+
+# One hop to a thread for both.
+_append = aiofiles.os.wrap(_write_whole)
 
 
 def format_of(path: Path) -> str:
@@ -99,11 +111,8 @@ class Output:
         block = ENCODERS[self._format](records)
         if self._format == "csv" and self.length == 0:
             block = csv_header() + block
-        rest = memoryview(block)
         with _translated(self._path):
-            while rest:
-                rest = rest[await self._file.write(rest) :]
-            await _sync(self._file.fileno())
+            await _append(self._file.fileno(), block)
         self.length += len(block)
         return self.length
 

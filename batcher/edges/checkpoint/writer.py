@@ -1,7 +1,8 @@
 """The checkpoint as asyncio sees it: one writer thread, commits in groups.
 
-Whatever is waiting when the thread is free goes into one transaction. If its commit fails, everybody who waited for
-it gets the error, and so does everybody who comes later: after a failed commit nothing more is ever noted or sent.
+What is asked for in one turn of the event loop, and what is waiting when the thread is free, goes into one transaction.
+If its commit fails, everybody who waited for it gets the error, and so does everybody who comes later: after a failed
+commit nothing more is ever noted or sent.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ class Checkpoint:
     def __init__(self, store: Store, path: Path) -> None:
         self._store = store
         self._path = path
-        self._work: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._asked: list[_Work] = []
+        """What has been asked for in this turn of the event loop."""
+        self._work: queue.SimpleQueue[list[_Work] | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._broken: BaseException | None = None
         self._thread = threading.Thread(target=self._write, name="checkpoint", daemon=True)
@@ -97,6 +100,7 @@ class Checkpoint:
 
     async def close(self) -> None:
         """Finish what is waiting, then close the file."""
+        self._hand_over()
         self._work.put(None)
         await asyncio.to_thread(self._thread.join)
         with translated(self._path):
@@ -104,18 +108,25 @@ class Checkpoint:
 
     async def _do(self, work: Callable[[Store], T]) -> T:
         done: asyncio.Future[T] = self._loop.create_future()
-        self._work.put((work, done))
+        if not self._asked:
+            self._loop.call_soon(self._hand_over)
+        self._asked.append((work, done))
         return await done
+
+    def _hand_over(self) -> None:
+        if self._asked:
+            self._work.put(self._asked)
+            self._asked = []
 
     def _write(self) -> None:
         while (first := self._work.get()) is not None:
-            group = [first]
+            group = first
             while not self._work.empty():
                 following = self._work.get()
                 if following is None:
                     self._work.put(None)
                     break
-                group.append(following)
+                group += following
             results = self._commit([work for work, _ in group])
             self._loop.call_soon_threadsafe(_resolve, [done for _, done in group], results)
 
