@@ -1,4 +1,4 @@
-"""The command `batcher`: its verbs and nothing else. Each verb's work is imported when the verb is called."""
+"""The command `batcher`: its name, its verbs and its version. Each verb is imported when it is called."""
 
 from __future__ import annotations
 
@@ -7,17 +7,11 @@ from typing import Annotated
 import typer
 
 from batcher import __version__
-from batcher.cli.emulator import HELP as EMULATOR_HELP
-from batcher.cli.emulator import emulator
-from batcher.cli.reconcile import HELP as RECONCILE_HELP
-from batcher.cli.reconcile import reconcile
-from batcher.cli.run import HELP as RUN_HELP
-from batcher.cli.run import run
-from batcher.cli.status import HELP as STATUS_HELP
-from batcher.cli.status import status
+from batcher.cli.verbs import Verbs
 
 app = typer.Typer(
     name="batcher",
+    cls=Verbs,
     help="Start one workflow execution for each object of a list, and carry on after any interruption.",
     epilog="Begin with: batcher run --help",
     no_args_is_help=True,
@@ -25,10 +19,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-app.command("run", help=RUN_HELP)(run)
-app.command("status", help=STATUS_HELP)(status)
-app.command("reconcile", help=RECONCILE_HELP)(reconcile)
-app.command("emulator", help=EMULATOR_HELP)(emulator)
 
 
 def _version(wanted: bool) -> None:

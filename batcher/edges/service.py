@@ -75,9 +75,10 @@ class ObsV2:
     async def _call(
         self, method: str, path: str, query: tuple[tuple[str, str], ...] = (), body: bytes | None = None
     ) -> Answer:
-        headers = self._sign(self.credentials, method, path, query, now=int(self._clock()))
         sent = self._clock()
-        answer = read(await self._send(method, path + wire_query(query), headers, body))
+        headers = self._sign(self.credentials, method, path, query, now=int(sent))
+        target = path + wire_query(query) if query else path
+        answer = read(await self._send(method, target, headers, body))
         if answer.date != self._date:
             self._learn(answer.date, sent)
         return answer

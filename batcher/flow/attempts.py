@@ -67,10 +67,12 @@ class Attempts:
         if not await self._may_send():
             return Outcome(admitted, State.PENDING, None)
         body = start_body(row)
-        made = [await self._attempt(body, repeated=False)]
-        if made[0].verdict in RESENDABLE:
-            await self._persist(body, made)
-        return self._end(admitted, made)
+        first = await self._attempt(body, repeated=False)
+        if first.verdict not in RESENDABLE:
+            return self._end(admitted, first, 1)
+        made = [first]
+        await self._persist(body, made)
+        return self._end(admitted, made[-1], len(made))
 
     async def _persist(self, body: bytes, made: list[Attempt]) -> None:
         """Add further attempts to the first, each after its backoff, until one is no refusal or the drain begins."""
@@ -112,18 +114,20 @@ class Attempts:
         self._proven = self._proven or verdict is Verdict.STARTED
         return Attempt(verdict, answer, latency)
 
-    def _end(self, admitted: Admitted, made: list[Attempt]) -> Outcome:
-        verdict, answer, latency = made[-1]
+    def _end(self, admitted: Admitted, last: Attempt, attempts: int) -> Outcome:
+        verdict, answer, latency = last
         state, status = ENDS[verdict]
-        if verdict is Verdict.FATAL:
+        execution = None
+        if verdict is Verdict.STARTED:
+            execution = answers.started(answer)
+        elif verdict is Verdict.FATAL:
             self.drain.begin(outcome.ending(answer))
-        elif verdict in RESENDABLE and len(made) < self.max_attempts:
+        elif verdict in RESENDABLE and attempts < self.max_attempts:
             # Interrupted by the drain between two attempts: not refused to the last.
             status = None
         elif verdict is Verdict.UNSENT:
-            self.drain.begin(_unreachable(answer, len(made)))
-        execution = answers.started(answer) if verdict is Verdict.STARTED else None
-        return Outcome(admitted, state, status, answer, execution, len(made), latency)
+            self.drain.begin(_unreachable(answer, attempts))
+        return Outcome(admitted, state, status, answer, execution, attempts, latency)
 
 
 def _unreachable(answer: Answer, attempts: int) -> ServiceError:

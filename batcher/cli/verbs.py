@@ -1,0 +1,45 @@
+"""The verbs of the command, by name: each is imported when it is called, and the help of all of them imports none."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+VERBS = {
+    "run": "Start one workflow execution for each row of a manifest.",
+    "status": "Show how many rows of a job are started, rejected or in doubt.",
+    "reconcile": "Settle a job's rows in doubt by the service's execution list.",
+    "emulator": "Serve the workflow API on this machine, with faults on request.",
+}
+"""Each verb with what the command's help says of it. The module of that name has the verb's function and its HELP."""
+
+
+class Verbs(TyperGroup):
+    """A group whose commands are made when they are asked for. Its types are click's, which typer hides."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        # Looked at for names that are nearly right; the commands themselves come from `get_command`.
+        self.commands: Any = dict.fromkeys(VERBS)
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the same in every context
+        """Give the names in the order of the help."""
+        return list(VERBS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - as above
+        """Import a verb and make its command; None where there is none of that name."""
+        if cmd_name not in VERBS:
+            return None
+        verb = import_module(f"batcher.cli.{cmd_name}")
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+        alone.command(cmd_name, help=verb.HELP)(getattr(verb, cmd_name))
+        return get_command(alone)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - as above
+        """Write the verbs into the help."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
