@@ -1,5 +1,6 @@
 """What the tests share: the made-up keys, a service to talk to, in this process or in its own, and a signed call."""
 
+import asyncio
 import json
 import os
 import subprocess
@@ -7,8 +8,10 @@ import sys
 from contextlib import AsyncExitStack, ExitStack
 from typing import NamedTuple
 
+import aiofastnet
 import aiohttp
 import pytest
+import uvloop
 from yarl import URL
 
 from batcher.emulator.app import serve
@@ -29,6 +32,18 @@ PARAMETERS = {
     "labels": Declared(ParameterType.MAP, "{}"),
 }
 KEYS = {"OBS_ACCESS_KEY_ID": AK, "OBS_SECRET_ACCESS_KEY": SK}
+
+LOOPS = {
+    "asyncio": asyncio.new_event_loop,
+    "uvloop": uvloop.new_event_loop,
+    "uvloop-aiofastnet": aiofastnet.loop_factory(uvloop.new_event_loop),
+}
+ON_EVERY_LOOP = {"test_kept", "test_transport"}
+
+
+def pytest_asyncio_loop_factories(config, item):  # noqa: ARG001 - as pytest-asyncio calls it
+    """Run what depends on the event loop's transports on each that the command may run on, all else on Python's own."""
+    return LOOPS if item.module.__name__ in ON_EVERY_LOOP else {"asyncio": asyncio.new_event_loop}
 
 
 class Clock:

@@ -179,7 +179,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
         # Imported late, so that the help does not wait for the HTTP client.
         from batcher.cli.job import run_job  # noqa: PLC0415
 
-        with asyncio.Runner(loop_factory=fast_loop()) as runner:
+        with asyncio.Runner(loop_factory=fast_loop(tls=options.endpoint.startswith("https:"))) as runner:
             code = runner.run(run_job(options, os.environ))
     except JobError as error:
         complain(error)
