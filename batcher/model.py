@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, NamedTuple
 
 Json = Any
@@ -225,14 +226,14 @@ class Unsettled(NamedTuple):
     inputs: bytes
     reason: str
     intent_at: float
-    """POSIX seconds by this machine's clock; the row was not sent before."""
+    """POSIX seconds by the service's clock; the row was not sent before. 0 where the service had told no time yet."""
     doubt_at: float | None = None
-    """POSIX seconds; where the row is in doubt, it was not sent after."""
+    """POSIX seconds by the service's clock; the row was not sent after. None until a later answer has told the time."""
 
     @property
     def last_at(self) -> float:
         """The last time, in POSIX seconds, at which the row can have been sent as far as is known."""
-        return self.intent_at if self.doubt_at is None else self.doubt_at
+        return inf if self.doubt_at is None else self.doubt_at
 
 
 class Settlement(NamedTuple):

@@ -31,6 +31,8 @@ class Watch:
 
     def __init__(self, now, note):
         self.windows = {}
+        self.stood = 0.0
+        """Seconds by which the client may believe that it is earlier, since its machine stood still."""
         self._content_of = {}
         self._now = now
         self._note = note
@@ -44,7 +46,7 @@ class Watch:
             self._content_of[admitted.id] = content
             if admitted.state is State.INTENT:
                 self._note(f"client: intent of {admitted.id} {content.object} {content.inputs}")
-                self.windows.setdefault(content, []).append(Window(self._now(), None))
+                self.windows.setdefault(content, []).append(Window(self._now() - self.stood, None))
 
     def settled(self, settlements):
         for settlement in settlements:

@@ -141,9 +141,9 @@ class Checkpoint(writer.Checkpoint):
         self._watch.admitted(rows)
         await super().admit(rows, now)
 
-    async def settle(self, settlements, facts, now):
+    async def settle(self, settlements, facts, doubt_at=None):
         self._watch.settled(settlements)
-        await super().settle(settlements, facts, now)
+        await super().settle(settlements, facts, doubt_at)
 
     async def close(self):
         self._store.close()

@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
-from email.utils import formatdate
+from email.utils import formatdate, parsedate_to_datetime
 from typing import NamedTuple
 from urllib.parse import parse_qs
 
@@ -19,6 +19,8 @@ AFTER = ("lost after", "500 after", "unreadable", "nameless", "slow")
 BEFORE = ("refused", "busy", "unsent", "lost before", "500 before", "denied")
 LIST_MOODS = ("fine", "fine", "fine", "flaky", "forbidden", "markerless", "dead")
 GET_MOODS = ("fine", "fine", "fine", "flaky", "forbidden")
+MOST_SKEW = 900.0
+"""Seconds by which the date of a request may be off."""
 TYPES = ("APICALL", "APICALL", "TRIGGERCAL")
 SHAPES = ("plain", "records", "twice")
 XML = b"<Error><Code>%s</Code><Message>simulated</Message></Error>"
@@ -126,15 +128,19 @@ class Service:
         variants = (inputs, inputs, inputs | {"more": 1}, inputs | {"n": 99})
         return content._replace(inputs=json.dumps(self._dice.choice(variants), sort_keys=True))
 
-    def take(self, method, target, body):
+    def take(self, method, target, headers, body):
         """Take a request in. From here on a start happens, or does not, whatever becomes of the client."""
         path, _, query = target.partition("?")
+        if abs(parsedate_to_datetime(headers["Date"]).timestamp() - self._service_time()) > MOST_SKEW:
+            return Exchange(self._lag(), lambda: self._reply(403, XML % b"RequestTimeTooSkewed"), self._lag())
         if method == "POST":
             return self._start(body)
         if path.endswith("workflowexecutions"):
             asked = parse_qs(query)
             back = self._dice.uniform(3, 28) if self._dice.random() < self.nature.slow_list else self._lag()
             return Exchange(self._lag(), lambda: self._list(asked.get("x-workflow-next-marker", [""])[0]), back)
+        if path.startswith("/v2/workflows/"):
+            return Exchange(self._lag(), lambda: self._trouble(self.get_mood) or self._reply(200, {}), self._lag())
         name = path.rpartition("/")[2]
         return Exchange(self._lag(), lambda: self._get(name), self._lag())
 

@@ -40,6 +40,10 @@ KINDS = ("plain", "plain", "plain", "plain", "again", "bad", "missing", "alike")
 """The kinds of a manifest's lines: `again` is a duplicate, `missing` is rejected, `alike` are rows easily confused."""
 STEPS = ("", "", "begin", "commit", "write", "fdatasync", "POST", "GET")
 """Words by which a step is chosen for a crash; the first two take any."""
+CLOCKS = (0.0, 20.0, -20.0, 600.0, -600.0, 7200.0, -7200.0)
+"""By how many seconds the client's clock may be set wrong."""
+PAUSES = (10.0, 600.0, 7200.0)
+"""For how many seconds the client's whole machine may stand still, its clocks with it."""
 KEYS = {"OBS_ACCESS_KEY_ID": "EXAMPLEAK", "OBS_SECRET_ACCESS_KEY": "example-secret"}
 
 
@@ -55,6 +59,9 @@ class World:
         self.process = None
         self._base = BEGINNING
         self._loop = None
+        self._wrong = 0.0
+        self._boot = 0.0
+        self._has_bad_clock = self.dice.random() < 0.4
         self._settle_time = self.dice.choice((5.0, 30.0))
         self._concurrency = self.dice.choice((1, 2, 3, 8))
         self._is_shuffled = self.dice.random() < 0.3
@@ -69,6 +76,14 @@ class World:
     def now(self):
         """Give the true time."""
         return self._base + (self._loop.time() if self._loop is not None else 0.0)
+
+    def clock(self):
+        """Give the client's time, which may be set."""
+        return self.now() + self._wrong
+
+    def steady(self):
+        """Give the client's time since its machine was started, less the pauses of it."""
+        return self.now() - self._boot
 
     def note(self, text):
         self.trace.append(f"{self.now() - BEGINNING:10.3f} {text}")
@@ -93,6 +108,8 @@ class World:
         (self.folder / "m.jsonl").write_text("".join(self._lines))
         self.process = Process(self.dice, self.note)
         self._loop = Loop(self.process)
+        self._boot = self.now() - self.dice.uniform(0, 1e7)
+        self.watch.stood = 0.0
         asyncio.set_event_loop(self._loop)
         try:
             return self._loop.run_until_complete(self._live(in_peace=in_peace))
@@ -108,6 +125,8 @@ class World:
         self.process.main = asyncio.ensure_future(job.run_job(self._options(), KEYS))
         if not in_peace:
             self._draw_fate()
+        if self._has_bad_clock:
+            self._draw_clock()
         await asyncio.wait([self.process.main])
         if self.process.is_dead:
             return None
@@ -131,6 +150,24 @@ class World:
         else:
             self._loop.call_later(instant, self._signal)
 
+    def _draw_clock(self):
+        """Choose how the client's clocks go wrong: set before the run, set in mid-run, or paused with the machine."""
+        self._set_clock()
+        self._loop.call_later(self.dice.expovariate(0.3), self._set_clock)
+        if self.dice.random() < 0.5:
+            self._loop.call_later(self.dice.expovariate(0.3), self._pause)
+
+    def _set_clock(self):
+        self._wrong = self.dice.choice(CLOCKS)
+        self.note(f"client: the clock is set, and wrong by {self._wrong:g} s")
+
+    def _pause(self):
+        pause = self.dice.choice(PAUSES)
+        self._base += pause
+        self._boot += pause
+        self.watch.stood += pause
+        self.note(f"client: the machine stood still for {pause:g} s")
+
     def _signal(self):
         self.note("client: SIGTERM")
         self.drain(ExitCode.SIGTERM)
@@ -144,10 +181,10 @@ class World:
         }  # fmt: skip
         return Options(**{name: given.get(name) for name in Options._fields})
 
-    async def send(self, method, target, _headers, body):
+    async def send(self, method, target, headers, body):
         """Carry one request to the service and its answer back, as the real transport does."""
         self.process.step(f"before {method}")
-        exchange = self.service.take(method, target, body)
+        exchange = self.service.take(method, target, headers, body)
         self.process.step(f"sent {method}")
         if exchange.out + exchange.back > TIMEOUT:
             await asyncio.sleep(TIMEOUT)
@@ -217,23 +254,27 @@ class Stage:
     @contextmanager
     def swapped(self):
         """Swap the edges for as long as the block lasts."""
-        clock = SimpleNamespace(time=self._now, monotonic=self._now)
+        clock = SimpleNamespace(time=self._clock, monotonic=self._steady)
         with pytest.MonkeyPatch.context() as patch:
             for module in (job, files, doubts):
                 patch.setattr(module, "time", clock)
             for module in (job, doubts):
                 patch.setattr(module, "random", SimpleNamespace(random=self._random))
                 patch.setattr(module, "say", self._say)
+                patch.setattr(module, "warn", self._say)
             patch.setattr(job, "complain", self._say)
-            patch.setattr(job, "ObsV2", partial(ObsV2, clock=self._now))
+            patch.setattr(job, "ObsV2", partial(ObsV2, clock=self._clock, steady=self._steady))
             patch.setattr(job, "read_ahead", self._read_ahead)
             patch.setattr(job, "connect", self._connect)
             patch.setattr(job, "draining_on_signals", self._draining_on_signals)
             patch.setattr(files, "open_checkpoint", self._open_checkpoint)
             yield
 
-    def _now(self):
-        return self.world.now()
+    def _clock(self):
+        return self.world.clock()
+
+    def _steady(self):
+        return self.world.steady()
 
     def _random(self):
         return self.world.dice.random()

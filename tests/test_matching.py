@@ -1,6 +1,7 @@
 """Which execution is which row in doubt: tables, and what may never happen."""
 
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -171,12 +172,16 @@ def test_the_better_a_content_fits_the_lower_is_its_number():
     assert likeness(this, Content("b", "/a b", {"id": 2})) is None
 
 
-def test_windows_are_in_the_services_time_and_overlapping_ones_are_joined():
-    first, second = row(1, "a", intent_at=100, doubt_at=130), row(2, "b", intent_at=140, doubt_at=None)
-    windows = [window(first, 60.0, 90.0), window(second, 60.0, 10.0)]
-    # 5 s early by the service's clock, and 60 s late or the settle time if that is longer
-    assert windows == [Window(155.0, 280.0), Window(195.0, 260.0)]
-    assert merged([windows[1], Window(500, 600), windows[0]]) == [Window(155.0, 280.0), Window(500, 600)]
+def test_windows_run_from_the_intent_to_the_doubt_and_overlapping_ones_are_joined():
+    first, second = row(1, "a", intent_at=100, doubt_at=130), row(2, "b", intent_at=140, doubt_at=140)
+    windows = [window(first, 90.0), window(second, 10.0)]
+    # 5 s early, and 60 s late or the settle time if that is longer
+    assert windows == [Window(95.0, 220.0), Window(135.0, 200.0)]
+    assert merged([windows[1], Window(500, 600), windows[0]]) == [Window(95.0, 220.0), Window(500, 600)]
+
+
+def test_the_window_of_a_doubt_without_a_date_is_open():
+    assert window(row(1, "a", intent_at=100, doubt_at=None), 30.0) == Window(95.0, math.inf)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +200,16 @@ def test_the_services_times_are_read(text, wanted):
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"), [("Tue, 24 Nov 2026 08:30:00 GMT", 1795509000.0), ("", None), ("soon", None)]
+    ("text", "wanted"),
+    [
+        ("Tue, 24 Nov 2026 08:30:00 GMT", 1795509000.0),
+        ("Tuesday, 24-Nov-26 08:30:00 GMT", 1795509000.0),
+        ("Tue Nov 24 08:30:00 2026", 1795509000.0),
+        ("Tue, 24 Nov 2026 08:30:00 -0000", 1795509000.0),
+        ("", None),
+        ("soon", None),
+        ("Tue, 24 Nov 99999999999999999999 08:30:00 GMT", None),
+    ],
 )
 def test_the_services_headers_are_read(text, wanted):
     assert posix_of_header(text) == wanted

@@ -71,6 +71,18 @@ MUTATIONS = {
         "return not candidate.is_event",
         "test_matching.py::test_a_row_gets_the_execution_of_its_own_time",
     ),
+    "the service's time is not asked for before the first intent": Mutation(
+        "cli/job.py",
+        "            await contact(self.service.get_workflow, self.drain, random.random)\n",
+        "            pass\n",
+        "test_clock.py::test_a_row_of_the_first_moment_is_released_because_the_time_was_asked_for_before_it",
+    ),
+    "an intent is dated by this machine's clock": Mutation(
+        "cli/job.py",
+        "self.files.checkpoint.admit(rows, self.service.now())",
+        "self.files.checkpoint.admit(rows, time.time())",
+        "test_clock.py::test_a_clock_that_is_set_between_a_kill_and_the_next_run_starts_nothing_twice[600-0]",
+    ),
 }
 
 

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 from contextlib import asynccontextmanager, suppress
+from email.utils import formatdate, parsedate_to_datetime
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote
 
@@ -12,7 +13,7 @@ import pytest
 
 from batcher.edges.service import ObsV2
 from batcher.edges.transport import connect
-from batcher.model import Answer, Credentials, Fault, Lost
+from batcher.model import Answer, Credentials, Fault, Lost, Reply
 
 NOON = 1795608000.0  # Wed, 25 Nov 2026 12:00:00 GMT
 PERMANENT = Credentials("AK1", "secret-1")
@@ -55,7 +56,7 @@ async def service(credentials=PERMANENT, clock=None, answer=b"HTTP/1.1 200 OK\r\
     endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server:
         async with connect(endpoint, connections=1, timeout=30.0) as transport:
-            yield ObsV2(transport.send, credentials, "demo", clock or Clock()), requests
+            yield ObsV2(transport.send, credentials, "demo", print, clock=clock or Clock()), requests
         await asyncio.gather(*tasks)
 
 
@@ -170,7 +171,7 @@ async def test_the_starts_of_one_second_are_signed_once():
         seen.append(headers)
         return Lost(Fault.UNREACHED, "")
 
-    obs = ObsV2(send, PERMANENT, "demo", clock)
+    obs = ObsV2(send, PERMANENT, "demo", print, clock=clock)
     for clock.now in (NOON, NOON + 0.999, NOON + 1.0):
         await obs.start(b"{}")
     assert seen[0] is seen[1]
@@ -196,5 +197,74 @@ async def test_an_error_of_the_service_comes_back_read():
 
 async def test_a_service_that_cannot_be_reached_is_an_answer_too():
     async with connect("http://127.0.0.1:1", connections=1, timeout=30.0) as transport:
-        answer = await ObsV2(transport.send, PERMANENT, "demo").start(b"{}")
+        answer = await ObsV2(transport.send, PERMANENT, "demo", print).start(b"{}")
     assert answer == Answer(fault=Fault.UNREACHED, message="127.0.0.1:1: no connection: connection refused")
+
+
+class Told:
+    """A service that answers as it is told to, `after` seconds by the steady clock. `dates` are the requests' own."""
+
+    def __init__(self):
+        self.clock, self.steady = Clock(), Clock()
+        self.steady.now = 5000.0
+        self.dates, self.warnings = [], []
+        self.obs = ObsV2(self._send, PERMANENT, "demo", self.warnings.append, clock=self.clock, steady=self.steady)
+
+    async def answers(self, served, *, after=0.0, status=200, body=b"{}"):
+        self._reply = Reply(status, {"date": "" if served is None else formatdate(served, usegmt=True)}, body)
+        self._after = after
+        await self.obs.get_workflow()
+
+    async def _send(self, _method, _target, headers, _body):
+        self.dates.append(parsedate_to_datetime(headers["Date"]).timestamp())
+        self.steady.now += self._after
+        return self._reply
+
+
+async def test_the_time_is_the_services_as_soon_as_an_answer_has_told_it():
+    told = Told()
+    assert told.obs.now() == 0.0
+    await told.answers(None)
+    assert told.obs.now() == 0.0
+    await told.answers(NOON + 7200, after=0.5)
+    assert told.obs.now() == NOON + 7200
+    told.steady.now += 10.25
+    assert told.obs.now() == NOON + 7210.25
+
+
+async def test_requests_are_signed_by_this_machines_clock_until_the_services_is_known():
+    told = Told()
+    await told.answers(None)
+    await told.answers(NOON + 7200)
+    told.steady.now += 3
+    await told.answers(NOON + 7203)
+    assert told.dates == [NOON, NOON, NOON + 7203]
+
+
+async def test_a_clock_that_is_set_in_mid_run_changes_nothing():
+    told = Told()
+    await told.answers(NOON)
+    told.clock.now -= 7200
+    told.steady.now += 1
+    await told.answers(NOON + 1)
+    assert (told.obs.now(), told.dates, told.warnings) == (NOON + 1, [NOON, NOON + 1], [])
+
+
+SKEWED = b"<Error><Code>RequestTimeTooSkewed</Code><Message>no</Message></Error>"
+
+
+@pytest.mark.parametrize(("off", "words"), [(1200, "1,200 s behind the service's"), (-7200, "7,200 s ahead of the")])
+async def test_a_date_that_is_refused_is_warned_of_once_and_the_next_request_has_the_services(off, words):
+    told = Told()
+    for _ in range(2):
+        await told.answers(NOON + off, status=403, body=SKEWED)
+    assert told.dates == [NOON, NOON + off]
+    (warning,) = told.warnings
+    assert words in warning
+    assert warning.endswith("requests are signed with the service's time")
+
+
+async def test_a_request_that_was_only_late_is_not_blamed_on_the_clock():
+    told = Told()
+    await told.answers(NOON, status=403, body=SKEWED)
+    assert told.warnings == []

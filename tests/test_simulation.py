@@ -1,10 +1,14 @@
 """A share of the simulated seeds, the proof that the simulation sees a broken promise, and what it has found."""
 
+import math
+
 import pytest
 from simulation import Stage, scratch, simulate
 
+from batcher.cli import job
 from batcher.edges.checkpoint.store import Store
 from batcher.edges.records import Output
+from batcher.edges.service import ObsV2
 from batcher.flow import attempts, reconcile, resume
 from batcher.model import State, Status, Unsettled, Verdict
 from batcher.rules import matching
@@ -42,18 +46,34 @@ def take_interrupted_rows_for_unsent(patch):
 
 
 def trust_the_list_too_early(patch):
-    patch.setattr(reconcile, "_settled_at", lambda *_: 0.0)
+    walk = reconcile._walk
+
+    async def walked(*words):
+        return (await walk(*words))._replace(begun=math.inf)
+
+    patch.setattr(reconcile, "_walk", walked)
 
 
 def look_only_after_the_intent(patch):
     patch.setattr(matching, "EARLY", -3.0)
 
 
-def take_the_services_clock_for_ours(patch):
-    def windows(inquiry, rows, _offset):
-        return [matching.window(row, 0.0, inquiry.settle_time) for row in rows]
+def date_intents_by_a_clock_that_can_be_set(patch):
+    patch.setattr(ObsV2, "now", lambda service: service._clock())
 
-    patch.setattr(reconcile, "_windows", windows)
+
+def date_doubts_by_the_intent(patch):
+    async def dated(_inquiry, rows, _told):
+        return [row._replace(doubt_at=row.intent_at) for row in rows]
+
+    patch.setattr(reconcile, "_dated", dated)
+
+
+def do_not_ask_for_the_time_before_the_first_intent(patch):
+    async def ask_nobody(*_):
+        pass
+
+    patch.setattr(job, "contact", ask_nobody)
 
 
 DEFECTS = [
@@ -62,7 +82,9 @@ DEFECTS = [
     (take_interrupted_rows_for_unsent, "was started 2 times"),
     (trust_the_list_too_early, "was started 2 times"),
     (look_only_after_the_intent, "was started 2 times"),
-    (take_the_services_clock_for_ours, "was started 2 times"),
+    (date_intents_by_a_clock_that_can_be_set, "was started 2 times"),
+    (date_doubts_by_the_intent, "was started 2 times"),
+    (do_not_ask_for_the_time_before_the_first_intent, "is held, and the list is clear"),
 ]
 
 

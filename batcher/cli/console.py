@@ -15,6 +15,11 @@ def say(text: str) -> None:
         print(f"batcher: {text}", file=sys.stderr, flush=True)
 
 
+def warn(text: str) -> None:
+    """Print what does not stop the command, and is worth a look."""
+    say(f"warning: {text}")
+
+
 def complain(error: JobError) -> None:
     """Print what went wrong, and what to do next."""
     say(f"error: {error}")

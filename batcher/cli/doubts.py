@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from batcher.cli.console import say
+from batcher.cli.console import say, warn
 from batcher.cli.files import Files
 from batcher.cli.options import OnDoubt
 from batcher.edges.service import ObsV2
@@ -44,7 +45,10 @@ class Doubts:
             await self._release(rows)
             return Findings([], rows, [], [])
         say(f"rows in doubt: {len(rows):,}, asking the service's execution list")
-        findings = await reconcile(await self._inquiry(), rows, patient=patient)
+        if not self.service.now():
+            # Any answer tells the service's time, by which a walk over the list is known to be late enough.
+            await self.service.get_workflow()
+        findings = await reconcile(self._inquiry(), rows, patient=patient)
         if not release:
             findings = findings._replace(released=[], held=[*findings.held, *findings.released])
         await self._adopt(findings)
@@ -52,20 +56,22 @@ class Doubts:
         _tell(findings)
         return findings
 
-    async def _inquiry(self) -> Inquiry:
-        offset = await self.files.kept_offset()
+    def _inquiry(self) -> Inquiry:
         return Inquiry(
             list_page=self.service.list_executions,
             get=self.service.get_execution,
             note=self.files.checkpoint.note_listed,
             unowned=self.files.checkpoint.unowned,
+            date=self._date,
             sleep=self.drain.sleep,
             stopped=lambda: self.drain.begun,
-            now=time.time,
+            now=self.service.now,
             draw=random.random,
             settle_time=self.settle_time,
-            offset=offset,
         )
+
+    async def _date(self, rows: Sequence[Unsettled], at: float) -> None:
+        await self.files.settle([Settlement(row.id, State.IN_DOUBT) for row in rows], at)
 
     async def _adopt(self, findings: Findings) -> None:
         now = time.time()
@@ -89,6 +95,6 @@ def _tell(findings: Findings) -> None:
     for found in findings.elsewhere[:SHOWN]:
         content = found.contents[0] if found.contents else None
         where = f" for {content.bucket}/{printable(content.key)}" if content else ""
-        say(f"warning: execution {found.name}{where} was started by somebody else")
+        warn(f"execution {found.name}{where} was started by somebody else")
     if len(findings.elsewhere) > SHOWN:
-        say(f"warning: and {len(findings.elsewhere) - SHOWN:,} more executions were started by somebody else")
+        warn(f"and {len(findings.elsewhere) - SHOWN:,} more executions were started by somebody else")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from batcher.flow.resume import LEFT_OPEN, resume
 from batcher.model import Record, Settlement, UsageError
 
 _OUTPUT = "output"
-_OFFSET = "clock offset in ms"
 
 
 class Files:
@@ -22,26 +21,19 @@ class Files:
     def __init__(self, checkpoint: Checkpoint, output: Output, output_path: Path) -> None:
         self.checkpoint = checkpoint
         self.output_path = output_path
-        self.clock_offset: Callable[[], float | None] = lambda: None
-        """Gives the service's clock less this machine's, in seconds, once an answer has told."""
         self._output = output
 
     async def write(self, records: Sequence[Record]) -> None:
         """Put records on the disk."""
         await self._output.append(records)
 
-    async def settle(self, settlements: Sequence[Settlement]) -> None:
-        """Note how rows stand, now that their records are on the disk."""
-        facts: dict[str, str | int] = {_length_of(self.output_path): self._output.length}
-        offset = self.clock_offset()
-        if offset is not None:
-            facts[_OFFSET] = round(offset * 1000)
-        await self.checkpoint.settle(settlements, facts, time.time())
+    async def settle(self, settlements: Sequence[Settlement], doubt_at: float | None = None) -> None:
+        """Note how rows stand, now that their records are on the disk.
 
-    async def kept_offset(self) -> float | None:
-        """Give the clock offset that the last run noted."""
-        kept = await self.checkpoint.recall(_OFFSET)
-        return None if kept is None else int(kept) / 1000
+        Those in doubt were not sent after `doubt_at`, in POSIX seconds by the service's clock, where that is known.
+        """
+        facts: dict[str, str | int] = {_length_of(self.output_path): self._output.length}
+        await self.checkpoint.settle(settlements, facts, doubt_at)
 
     async def repair(self) -> None:
         """Settle what an interrupted run left between an intent and a verdict."""

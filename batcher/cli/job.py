@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import orjson
 
-from batcher.cli.console import complain, say
+from batcher.cli.console import complain, say, warn
 from batcher.cli.doubts import Doubts
 from batcher.cli.files import Files, open_files
 from batcher.cli.options import Options
@@ -26,9 +26,9 @@ from batcher.edges.transport import connect
 from batcher.flow import engine
 from batcher.flow.attempts import Attempts
 from batcher.flow.drain import Drain
-from batcher.flow.preflight import declared_parameters
+from batcher.flow.preflight import contact, declared_parameters
 from batcher.flow.resend import Sift, released_rows
-from batcher.model import Answer, ExitCode, Found, JobError, ManifestError, Parameter, State, UsageError
+from batcher.model import Answer, ExitCode, Found, JobError, ManifestError, Parameter, Row, State, UsageError
 from batcher.rules import admission, ending, naming
 from batcher.rules.identity import canonical
 from batcher.rules.tally import Tally
@@ -59,8 +59,7 @@ async def run_job(options: Options, environment: Mapping[str, str]) -> ExitCode:
                 verify_tls=options.verify_tls,
             ) as transport,
         ):
-            service = ObsV2(transport.send, credentials, options.workflow)
-            files.clock_offset = lambda: service.clock_offset
+            service = ObsV2(transport.send, credentials, options.workflow, warn)
             doubts = Doubts(files, service, drain, options.on_doubt, options.settle_time)
             return await _Run(options, manifest, files, service, doubts, drain, Tally()).whole()
 
@@ -118,7 +117,11 @@ class _Run(NamedTuple):
             self.tally.given_back += again.given_back
 
     async def _sift(self, rows: engine.Block) -> tuple[Sequence[Found], Counter[State]]:
-        return await self.files.checkpoint.sift(rows, admission.left_alone(self._policy))
+        found, known = await self.files.checkpoint.sift(rows, admission.left_alone(self._policy))
+        if not self.service.now() and any(isinstance(each.row, Row) for each in found):
+            # Before the first intent: it is dated by the service's clock, since this machine's may be set later.
+            await contact(self.service.get_workflow, self.drain, random.random)
+        return found, known
 
     @property
     def _policy(self) -> admission.Policy:
@@ -130,7 +133,7 @@ class _Run(NamedTuple):
             drain=self.drain,
             tally=self.tally,
             pace=_pace(self.options.max_rate, self.drain),
-            now=time.time,
+            now=self.service.now,
             monotonic=time.monotonic,
             draw=random.random,
             max_attempts=self.options.max_attempts,
@@ -141,7 +144,7 @@ class _Run(NamedTuple):
             blocks=blocks,
             sift=sift,
             decide=lambda found: admission.admission(found, policy),
-            admit=lambda rows: self.files.checkpoint.admit(rows, time.time()),
+            admit=lambda rows: self.files.checkpoint.admit(rows, self.service.now()),
             fire=attempts.fire,
             write=self.files.write,
             settle=self.files.settle,
@@ -158,10 +161,12 @@ class _Run(NamedTuple):
             return None
         kept = await self.files.checkpoint.recall("parameters")
         if kept is None:
-            found = await declared_parameters(self.service.get_workflow, self.drain.sleep, random.random, time.time)
+            found = await declared_parameters(
+                self.service.get_workflow, self.drain.sleep, random.random, self.service.now
+            )
             if isinstance(found, Answer):
-                say(
-                    f"warning: the service does not describe the workflow (HTTP {found.status} {found.code}):"
+                warn(
+                    f"the service does not describe the workflow (HTTP {found.status} {found.code}):"
                     " every cell is sent as text"
                 )
                 found = {}
@@ -173,7 +178,7 @@ class _Run(NamedTuple):
     async def _end(self, seconds: float) -> ExitCode:
         """Say how the run went, and give the exit code that tells the truth."""
         for warning in self.manifest.warnings:
-            say(f"warning: {warning}")
+            warn(warning)
         if self.tally.read_whole and self.tally.rows == 0:
             raise ManifestError(f"{self.options.manifest or 'standard input'}: the manifest has no rows")
         in_doubt = (await self.files.checkpoint.count_unsettled())[State.IN_DOUBT]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from batcher.cli.console import say
+from batcher.cli.console import say, warn
 from batcher.cli.doubts import Doubts
 from batcher.cli.files import open_files
 from batcher.cli.options import OnDoubt
@@ -38,7 +38,7 @@ async def settle(settling: Settling, environment: Mapping[str, str]) -> ExitCode
             async with connect(
                 header.endpoint, connections=ASKERS, timeout=settling.timeout, verify_tls=settling.verify_tls
             ) as transport:
-                service = ObsV2(transport.send, credentials, header.workflow)
+                service = ObsV2(transport.send, credentials, header.workflow, warn)
                 doubts = Doubts(files, service, drain, OnDoubt.RECONCILE, settling.settle_time)
                 findings = await doubts.settle(patient=True)
             left = (await files.checkpoint.count_unsettled())[State.IN_DOUBT]

@@ -1,4 +1,4 @@
-"""The service's v2 dialect: paths, queries and signed headers of the workflow calls, each answered by an Answer.
+"""The service's v2 dialect: paths, queries and signed headers of the workflow calls, and the time that answers tell.
 
 The calls are those of https://support.huaweicloud.com/en-us/api-obs/obs_04_0123.html (get a workflow) and obs_04_0127
 to obs_04_0130 (start, list, get and restore executions).
@@ -12,39 +12,62 @@ from functools import lru_cache
 from urllib.parse import quote
 
 from batcher.model import Answer, Credentials, Lost, Reply
+from batcher.rules import outcome
 from batcher.rules.answers import read
-from batcher.rules.dates import posix_of_header
+from batcher.rules.dates import Lead, lead, posix_of_header
 from batcher.rules.signing import signed_headers, wire_query
 
 Send = Callable[[str, str, Mapping[str, str], bytes | None], Awaitable[Reply | Lost]]
 """Sends method, target, headers and body once, and says what came of it."""
 
-QUICK = 2.0
-"""Seconds within which an answer's date is taken for the time of its arrival."""
+NOTABLE = 60.0
+"""Seconds by which this machine's clock must be off to be the reason why the service refuses a request's date."""
+
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+"""The clock that nobody can set and that goes on while the machine sleeps: on Linux the one, on macOS the other."""
 
 EXECUTIONS = "/v2/workflowexecutions"
+
+
+def steady() -> float:
+    """Give the seconds since some instant of the past."""
+    return time.clock_gettime(_STEADY)
 
 
 class ObsV2:
     """One workflow, as the OBS v2 interface offers it.
 
-    `workflow` is a valid workflow name, which needs no encoding. `clock` gives POSIX time in seconds. `credentials` may
-    be replaced at any time, and sign from the next request on.
+    `workflow` is a valid workflow name, which needs no encoding. `credentials` may be replaced at any time, and sign
+    from the next request on. `warn` takes a sentence for people. `clock` gives this machine's POSIX time, `steady` the
+    time of a clock that nobody can set, both in seconds.
     """
 
-    def __init__(
-        self, send: Send, credentials: Credentials, workflow: str, clock: Callable[[], float] = time.time
+    def __init__(  # noqa: PLR0913 - time comes in as an argument, of two clocks
+        self,
+        send: Send,
+        credentials: Credentials,
+        workflow: str,
+        warn: Callable[[str], None],
+        *,
+        clock: Callable[[], float] = time.time,
+        steady: Callable[[], float] = steady,
     ) -> None:
         self.credentials = credentials
-        self.clock_offset: float | None = None
-        """The service's clock less this machine's, in seconds, as far as answers have told."""
         self._date = ""
+        self._lead: Lead | None = None
+        self._has_warned = False
         self._send = send
+        self._warn = warn
         self._clock = clock
+        self._steady = steady
         self._path = f"/v2/workflows/{workflow}"
         self._of_workflow = ("x-workflow-graph-name", workflow)
         # The signature does not cover the body: the starts of one second share theirs.
         self._sign = lru_cache(maxsize=1)(signed_headers)
+
+    def now(self) -> float:
+        """Give the service's time in POSIX seconds, or somewhat earlier; 0 while no answer has told it."""
+        return 0.0 if self._lead is None else self._steady() + self._lead.seconds
 
     async def start(self, body: bytes) -> Answer:
         """Ask for one execution. `body` is the JSON object of bucket, object and inputs. There is no second guess."""
@@ -75,17 +98,32 @@ class ObsV2:
     async def _call(
         self, method: str, path: str, query: tuple[tuple[str, str], ...] = (), body: bytes | None = None
     ) -> Answer:
-        sent = self._clock()
-        headers = self._sign(self.credentials, method, path, query, now=int(sent))
+        sent = self._steady()
+        # The service compares the date with its own clock. This machine's is a guess, until an answer has told.
+        now = self._clock() if self._lead is None else sent + self._lead.seconds
+        headers = self._sign(self.credentials, method, path, query, now=int(now))
         target = path + wire_query(query) if query else path
         answer = read(await self._send(method, target, headers, body))
         if answer.date != self._date:
             self._learn(answer.date, sent)
+        if answer.code and outcome.is_skewed(answer):
+            self._warn_once()
         return answer
 
     def _learn(self, date: str, sent: float) -> None:
-        """Compare clocks by an answer's date, if it came quickly enough to tell."""
+        """Take the time from an answer; the answers of one second tell it once."""
         self._date = date
-        received, served = self._clock(), posix_of_header(date)
-        if served is not None and received - sent < QUICK:
-            self.clock_offset = served - received
+        served = posix_of_header(date)
+        if served is not None:
+            self._lead = lead(self._lead, served, sent, self._steady())
+
+    def _warn_once(self) -> None:
+        behind = self.now() - self._clock()
+        if self._lead is None or self._has_warned or abs(behind) < NOTABLE:
+            return
+        self._has_warned = True
+        side = "behind" if behind > 0 else "ahead of"
+        self._warn(
+            f"this machine's clock is {abs(behind):,.0f} s {side} the service's;"
+            " requests are signed with the service's time"
+        )

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt
 
 from batcher.flow.drain import Drain
-from batcher.model import Admitted, Answer, Outcome, Row, ServiceError, State, Status, Verdict
+from batcher.model import Admitted, Answer, Outcome, Row, State, Status, Verdict
 from batcher.rules import answers, backoff, outcome
 from batcher.rules.identity import start_body
 from batcher.rules.tally import Tally
@@ -51,7 +51,7 @@ class Attempts:
     pace: Callable[[], Awaitable[None]]
     """Wait for this attempt's turn."""
     now: Callable[[], float]
-    """POSIX seconds."""
+    """The service's time in POSIX seconds."""
     monotonic: Callable[[], float]
     draw: Callable[[], float]
     """A random number from 0 to 1."""
@@ -126,12 +126,5 @@ class Attempts:
             # Interrupted by the drain between two attempts: not refused to the last.
             status = None
         elif verdict is Verdict.UNSENT:
-            self.drain.begin(_unreachable(answer, attempts))
+            self.drain.begin(outcome.unreachable(answer, attempts))
         return Outcome(admitted, state, status, answer, execution, attempts, latency)
-
-
-def _unreachable(answer: Answer, attempts: int) -> ServiceError:
-    return ServiceError(
-        f"the service cannot be reached, {attempts} attempts: {answer.message}",
-        "Check --endpoint and the network, then run the same command again; rows that were not sent are untouched.",
-    )

@@ -1,14 +1,15 @@
-"""The preflight: what is asked of the service before the first start, because the manifest's cells depend on it.
+"""The preflight: what is asked of the service before the first start: its time, and the workflow's parameters.
 
-A CSV cell is text; the workflow's declared parameters say which of them are numbers. The question has no side effect,
-so here, other than for a start, a lost answer may simply be asked for again.
+An intent is noted in the service's time. A CSV cell is text; the declared parameters say which of them are numbers. The
+question has no side effect, so here, other than for a start, a lost answer may simply be asked for again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from batcher.model import Answer, Parameter, ServiceError, Verdict
+from batcher.flow.drain import Drain
+from batcher.model import Answer, Fault, Parameter, ServiceError, Verdict
 from batcher.rules import answers, backoff, outcome
 
 ATTEMPTS = 4
@@ -16,6 +17,22 @@ ATTEMPTS = 4
 _AGAIN = frozenset({Verdict.UNSENT, Verdict.REFUSED, Verdict.IN_DOUBT})
 _DENIED = frozenset({"accessdenied", "sys.0005"})
 """A key that may start workflows need not be allowed to look at them."""
+
+
+async def contact(ask: Callable[[], Awaitable[Answer]], drain: Drain, draw: Callable[[], float]) -> None:
+    """Ask until the service answers: every answer tells its time.
+
+    Ends the job where none comes, and where a wrong key is found out before every worker has tried it.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        answer = await ask()
+        if answer.fault is Fault.UNTRUSTED or outcome.is_wrong_key(answer):
+            drain.begin(outcome.ending(answer))
+        if answer.fault is None or drain.begun:
+            return
+        if attempt < ATTEMPTS:
+            await drain.sleep(backoff.full_jitter(attempt, draw()))
+    drain.begin(outcome.unreachable(answer, ATTEMPTS))
 
 
 async def declared_parameters(

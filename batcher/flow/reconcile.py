@@ -1,7 +1,7 @@
 """The reconcile: ask the service's execution list about the rows in doubt, and settle those that it can tell about.
 
 A walk over the whole list comes first; whatever cannot be read leaves the rows in doubt, as they were. Asking has no
-side effect: other than a start, a question that went unanswered may simply be asked again.
+side effect: other than a start, a question that went unanswered may simply be asked again. All times are the service's.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from typing import NamedTuple
 
 from batcher.model import Answer, Listed, ListedExecution, Page, Unsettled, Verdict
 from batcher.rules import answers, backoff, outcome
-from batcher.rules.dates import posix, posix_of_header
+from batcher.rules.dates import RESOLUTION, posix, posix_of_header
 from batcher.rules.likeness import Content, contents_of
-from batcher.rules.matching import EARLY, Candidate, Window, is_within, match, merged, window
+from batcher.rules.matching import Candidate, is_within, match, merged, window
 
 ATTEMPTS = 5
 """So often a question is asked before its answer is done without."""
@@ -29,7 +30,7 @@ _AGAIN = frozenset({Verdict.UNSENT, Verdict.REFUSED, Verdict.IN_DOUBT})
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """What a reconcile is made of. Times are POSIX seconds, waits are seconds."""
+    """What a reconcile is made of. Times are POSIX seconds by the service's clock, waits are seconds."""
 
     list_page: Callable[[str], Awaitable[Answer]]
     """Ask for the page of the execution list at a marker."""
@@ -39,15 +40,16 @@ class Inquiry:
     """Keep executions that a row in doubt may own, outside of this process's memory."""
     unowned: Callable[[], Awaitable[list[Listed]]]
     """Give those of them that no row owns, and forget all."""
+    date: Callable[[Sequence[Unsettled], float], Awaitable[None]]
+    """Keep of rows in doubt that they were not sent after this time."""
     sleep: Callable[[float], Awaitable[None]]
     """Wait; shorter if the job is to stop."""
     stopped: Callable[[], bool]
     now: Callable[[], float]
+    """The time, or somewhat earlier; 0 while no answer has told it."""
     draw: Callable[[], float]
     settle_time: float
     """How long an execution may be missing from the list."""
-    offset: float | None = None
-    """The service's clock less this machine's when the rows were sent, where that is known."""
     looked_at: dict[str, tuple[Content, ...] | None] = field(default_factory=dict)
     """Executions that were looked at before: each is asked for once."""
 
@@ -68,11 +70,14 @@ class Findings(NamedTuple):
 
 
 class _Listing(NamedTuple):
-    """A walk over the list: when it began, the service's clock less ours, and its earliest execution."""
+    """A walk over the list."""
 
     begun: float
-    offset: float
+    """It was asked for at this time, or later."""
+    told: float
+    """It was asked for before this time."""
     earliest: float
+    """When the first of its executions began."""
 
 
 class _UnreadableError(Exception):
@@ -89,9 +94,10 @@ async def reconcile(inquiry: Inquiry, rows: Sequence[Unsettled], *, patient: boo
     try:
         while True:
             listing, candidates = await _look(inquiry, rows, {execution.name for _, execution in adopted})
-            found = match(rows, candidates, _windows(inquiry, rows, listing.offset))
+            rows = await _dated(inquiry, rows, listing.told)
+            found = match(rows, candidates, [window(row, inquiry.settle_time) for row in rows])
             adopted += found.started
-            young = {row.id: _settled_at(row, inquiry, listing.offset) for row in found.absent}
+            young = {row.id: row.last_at + inquiry.settle_time for row in found.absent}
             young = {id_: at for id_, at in young.items() if listing.begun < at}
             if patient and young and not inquiry.stopped():
                 await inquiry.sleep(max(0.0, max(young.values()) - inquiry.now()))
@@ -106,24 +112,21 @@ async def reconcile(inquiry: Inquiry, rows: Sequence[Unsettled], *, patient: boo
         return Findings(adopted, [], [row for row in rows if row.id not in done], [], str(error))
 
 
-def _windows(inquiry: Inquiry, rows: Sequence[Unsettled], offset: float) -> list[Window]:
-    # This machine's clock may have been set since a row was sent: the row's times may be by either offset.
-    kept = offset if inquiry.offset is None else inquiry.offset
-    early = [window(row, min(kept, offset), inquiry.settle_time).begin for row in rows]
-    late = [window(row, max(kept, offset), inquiry.settle_time).end for row in rows]
-    return [Window(begin, end) for begin, end in zip(early, late, strict=True)]
+async def _dated(inquiry: Inquiry, rows: Sequence[Unsettled], told: float) -> Sequence[Unsettled]:
+    """Date the doubts that have no date: before the walk began these rows had been sent for the last time.
 
-
-def _settled_at(row: Unsettled, inquiry: Inquiry, offset: float) -> float:
-    """Give the time from which on a listing must show the row's execution, if there is one."""
-    # A clock that was set forward since the doubt makes it look older than it is.
-    forward = 0.0 if inquiry.offset is None else max(0.0, inquiry.offset - offset - EARLY)
-    return row.last_at + forward + inquiry.settle_time
+    So the service's own word ends their windows, and no clock of ours has a part in it.
+    """
+    undated = [row for row in rows if row.doubt_at is None]
+    if not undated:
+        return rows
+    await inquiry.date(undated, told)
+    return [row._replace(doubt_at=told) if row.doubt_at is None else row for row in rows]
 
 
 def _is_kept(row: Unsettled, listing: _Listing) -> bool:
     """Tell whether the listing goes back as far as the row's time."""
-    return row.intent_at > listing.begun - RETENTION or listing.earliest < row.intent_at + listing.offset
+    return row.intent_at > listing.told - RETENTION or listing.earliest < row.intent_at
 
 
 def _why(held: Sequence[Unsettled], unclear: Sequence[Unsettled]) -> str:
@@ -155,18 +158,14 @@ async def _ask(inquiry: Inquiry, names: Iterator[str]) -> None:
 
 async def _walk(inquiry: Inquiry, rows: Sequence[Unsettled]) -> _Listing:
     """Note every execution of the list that began within the time of a row in doubt."""
-    begun = inquiry.now()
-    offset, earliest = 0.0, float("inf")
-    times: list[Window] = []
+    begun, told, earliest = inquiry.now(), inf, inf
+    times = merged(window(row, inquiry.settle_time) for row in rows)
     async for answer, page in _pages(inquiry):
-        if not times:
-            served = posix_of_header(answer.date)
-            offset = 0.0 if served is None else served - inquiry.now()
-            times = merged(_windows(inquiry, rows, offset))
+        told = min(told, _told(answer))
         executions = [_timed(execution) for execution in page.executions]
         earliest = min([earliest, *(each.at for each in executions if each.at is not None)])
         await inquiry.note([each for each in executions if is_within(each.at, times)])
-    return _Listing(begun, offset, earliest)
+    return _Listing(begun, told, earliest)
 
 
 async def _pages(inquiry: Inquiry) -> AsyncIterator[tuple[Answer, Page]]:
@@ -186,6 +185,14 @@ async def _pages(inquiry: Inquiry) -> AsyncIterator[tuple[Answer, Page]]:
         if marker in markers:
             raise _UnreadableError("the execution list leads back to where it was")
         markers.add(marker)
+
+
+def _told(answer: Answer) -> float:
+    """Give the time at which an answer was made, at the latest."""
+    served = posix_of_header(answer.date)
+    if served is None:
+        raise _UnreadableError("the service does not tell its time")
+    return served + RESOLUTION
 
 
 def _timed(execution: ListedExecution) -> Listed:

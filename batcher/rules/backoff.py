@@ -6,8 +6,7 @@ https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 
 from __future__ import annotations
 
-from datetime import UTC
-from email.utils import parsedate_to_datetime
+from batcher.rules.dates import posix_of_header
 
 BASE = 0.5
 CAP = 60.0
@@ -24,19 +23,13 @@ def full_jitter(attempt: int, draw: float, *, base: float = BASE, cap: float = C
 def retry_after(text: str, now: float, *, cap: float = CAP) -> float | None:
     """Read a `Retry-After` header: seconds from `now` (POSIX time), from 0 to `cap`; None where it is not readable.
 
-    Takes whole seconds and the three forms of a date, see https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3.
+    Takes whole seconds or a date, see https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3.
     """
     text = text.strip()
     if text.isascii() and text.isdecimal():
         return min(float(text), cap)
-    try:
-        date = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    if date.tzinfo is None:
-        # The oldest of the three forms names no zone; all of them mean GMT.
-        date = date.replace(tzinfo=UTC)
-    return min(max(date.timestamp() - now, 0.0), cap)
+    date = posix_of_header(text)
+    return None if date is None else min(max(date - now, 0.0), cap)
 
 
 def wait(attempt: int, draw: float, after: str, now: float) -> float:

@@ -14,7 +14,7 @@ from batcher.model import Unsettled
 from batcher.rules.likeness import BLURRED, Content, likeness, place, places
 
 EARLY = 5.0
-"""Seconds that an execution may seem to have begun before its row's intent: two clocks never agree quite."""
+"""Seconds that an execution may seem to have begun before its row's intent: a service has many clocks."""
 LATE = 60.0
 """Seconds, at the least, that one may begin after its row's doubt: the request may still have been on its way."""
 
@@ -58,9 +58,9 @@ class Matching(NamedTuple):
     """Executions of such content that somebody else has started."""
 
 
-def window(row: Unsettled, offset: float, settle_time: float) -> Window:
-    """Give the window of a row in doubt. `offset` is the service's clock less ours, in seconds."""
-    return Window(row.intent_at + offset - EARLY, row.last_at + offset + max(settle_time, LATE))
+def window(row: Unsettled, settle_time: float) -> Window:
+    """Give the window of a row in doubt, without an end where nobody knows since when it is not sent any more."""
+    return Window(row.intent_at - EARLY, row.last_at + max(settle_time, LATE))
 
 
 def is_within(at: float | None, windows: Iterable[Window]) -> bool:

@@ -48,7 +48,11 @@ PERMISSION = Cause(
     CredentialsError,
     "Grant the key's user the action dwr:workflow:executeAsync and access to the bucket.",
 )
-CLOCK = Cause(ServiceError, "Set this machine's clock; the service allows 15 minutes.")
+CLOCK = Cause(
+    ServiceError,
+    "Set this machine's clock; the service allows 15 minutes. If it is right, look for a proxy on the way that holds"
+    " requests up, or drops the date of answers.",
+)
 ENDPOINT = Cause(ServiceError, "Give the region's own endpoint with --endpoint.")
 UNSERVED = Cause(ServiceError, "This endpoint does not serve workflows (any more): give another with --endpoint.")
 ACCOUNT = Cause(
@@ -112,7 +116,8 @@ RULES = (
     Rule(Kind.FATAL, 431, cause=REQUEST),
     # The whole job, unless others got through: policies differ from bucket to bucket.
     Rule(Kind.DENIED, 403, "AccessDenied AllAccessDisabled", PERMISSION),
-    # Once is an accident: a request delivered late, a token at its end, an agency still being made.
+    # Once is an accident: a request delivered late or dated by a wrong clock (from this answer on the service's own
+    # time is known), a token at its end, an agency still being made.
     Rule(Kind.ONCE, 403, "RequestTimeTooSkewed", CLOCK),
     Rule(Kind.ONCE, 403, "SYS.0013", TOKEN),
     Rule(Kind.ONCE, 500, "SYS.0008", TOKEN),
@@ -185,6 +190,24 @@ def judge(answer: Answer, *, proven: bool, repeated: bool, trust_503: bool) -> V
 def is_once(answer: Answer) -> bool:
     """Tell whether this answer is forgiven a row once, and ends the job when the row gets such a one again."""
     return _rule(answer).kind is Kind.ONCE
+
+
+def is_wrong_key(answer: Answer) -> bool:
+    """Tell whether the service refuses the key itself, whatever is asked of it."""
+    return _rule(answer).cause is KEY
+
+
+def is_skewed(answer: Answer) -> bool:
+    """Tell whether the service refuses the date of a request."""
+    return _rule(answer).cause is CLOCK
+
+
+def unreachable(answer: Answer, attempts: int) -> ServiceError:
+    """Give the error that ends the job where so many attempts have brought no answer."""
+    return ServiceError(
+        f"the service cannot be reached, {attempts} attempts: {answer.message}",
+        "Check --endpoint and the network, then run the same command again; rows that were not sent are untouched.",
+    )
 
 
 def ending(answer: Answer) -> JobError:

@@ -40,8 +40,8 @@ CREATE TABLE unsettled (
     object TEXT NOT NULL,
     inputs BLOB NOT NULL,
     reason TEXT NOT NULL,    -- why an invalid row is invalid
-    intent_at REAL NOT NULL, -- POSIX seconds; the row was not sent before
-    doubt_at REAL,           -- POSIX seconds; once in doubt, the row was not sent after
+    intent_at REAL NOT NULL, -- POSIX seconds by the service's clock; the row was not sent before
+    doubt_at REAL,           -- as intent_at; once in doubt, the row was not sent after
     seal INTEGER NOT NULL
 );
 """
@@ -144,7 +144,7 @@ class Store:
         )
         self._sieve.admitted([r.id for r in rows])
 
-    def settle(self, settlements: Sequence[Settlement], facts: Mapping[str, str | int], now: float) -> None:
+    def settle(self, settlements: Sequence[Settlement], facts: Mapping[str, str | int], doubt_at: float | None) -> None:
         """Note how rows stand now, and with them facts of the job such as the output's length."""
         self._db.executemany(
             "UPDATE rows SET state = ?, execution = ?, seal = seal_of_row(id, key, copy, ?, number, ?) WHERE id = ?",
@@ -155,7 +155,7 @@ class Store:
         self._db.executemany(
             "UPDATE unsettled SET doubt_at = ?, seal = seal(id, bucket, object, inputs, reason, intent_at, ?)"
             " WHERE id = ?",
-            [(now, now, id_) for id_ in in_doubt],
+            [(doubt_at, doubt_at, id_) for id_ in in_doubt],
         )
         self._db.executemany("DELETE FROM unsettled WHERE id = ?", [(id_,) for id_ in ended])
         self.remember(facts)

@@ -70,9 +70,14 @@ class Checkpoint:
         """Take rows in. Only after this may a row with an INTENT be sent."""
         await self._do(lambda store: store.admit(rows, now))
 
-    async def settle(self, settlements: Sequence[Settlement], facts: Mapping[str, str | int], now: float) -> None:
-        """Note how rows stand now, and facts of the job with them. Only after their records are in the output."""
-        await self._do(lambda store: store.settle(settlements, facts, now))
+    async def settle(
+        self, settlements: Sequence[Settlement], facts: Mapping[str, str | int], doubt_at: float | None = None
+    ) -> None:
+        """Note how rows stand now, and facts of the job with them. Only after their records are in the output.
+
+        Those in doubt were not sent after `doubt_at`, in POSIX seconds by the service's clock, where that is known.
+        """
+        await self._do(lambda store: store.settle(settlements, facts, doubt_at))
 
     async def remember(self, facts: Mapping[str, str | int]) -> None:
         """Keep facts of the job by name."""
