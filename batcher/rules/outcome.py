@@ -82,6 +82,10 @@ RULES = (
     Rule(Kind.FATAL, 400, "TooManyWrongSignature", KEY),
     Rule(Kind.FATAL, 401, "SYS.0004 APIGW.0301", KEY),
     Rule(Kind.FATAL, 401, cause=KEY),
+    # An expired token is an InvalidAccessKeyId (https://support.huaweicloud.com/api-obs/obs_errorcode_0009.html). The
+    # S3 interface, which OBS has too, calls it otherwise; a row must not be rejected for that.
+    Rule(Kind.FATAL, 400, "ExpiredToken InvalidToken", TOKEN),
+    Rule(Kind.FATAL, 403, "ExpiredToken InvalidToken", TOKEN),
     Rule(Kind.FATAL, 403, "InvalidAccessKeyId SignatureDoesNotMatch SYS.0002", KEY),
     Rule(Kind.FATAL, 403, "AccessForbidden SYS.0005 SYS.0007", PERMISSION),
     Rule(Kind.FATAL, 403, cause=PERMISSION),
@@ -185,6 +189,13 @@ def judge(answer: Answer, *, proven: bool, repeated: bool, trust_503: bool) -> V
 def is_once(answer: Answer) -> bool:
     """Tell whether this answer is forgiven a row once, and ends the job when the row gets such a one again."""
     return _rule(answer).kind is Kind.ONCE
+
+
+def refuses_keys(answer: Answer) -> bool:
+    """Tell whether this answer refuses the keys that signed the request, so that nothing ran and other keys may do."""
+    if answer.fault is not None or answer.status in answers.SUCCESS:
+        return False
+    return _rule(answer).cause in {KEY, TOKEN}
 
 
 def ending(answer: Answer) -> JobError:
