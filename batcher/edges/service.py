@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from urllib.parse import quote
 
 from batcher.model import Answer, Credentials, Lost, Reply
@@ -19,6 +19,9 @@ from batcher.rules.signing import signed_headers, wire_query
 Send = Callable[[str, str, Mapping[str, str], bytes | None], Awaitable[Reply | Lost]]
 """Sends method, target, headers and body once, and says what came of it."""
 
+Use = Callable[[Callable[[Credentials], Awaitable[Answer]]], Awaitable[Answer]]
+"""Lends credentials to a request, and again to the same request where the service has refused the first ones."""
+
 QUICK = 2.0
 """Seconds within which an answer's date is taken for the time of its arrival."""
 
@@ -28,22 +31,20 @@ EXECUTIONS = "/v2/workflowexecutions"
 class ObsV2:
     """One workflow, as the OBS v2 interface offers it.
 
-    `workflow` is a valid workflow name, which needs no encoding. `clock` gives POSIX time in seconds. `credentials` may
-    be replaced at any time, and sign from the next request on.
+    `use` lends each request its credentials. `workflow` is a valid workflow name, which needs no encoding. `clock`
+    gives POSIX time in seconds.
     """
 
-    def __init__(
-        self, send: Send, credentials: Credentials, workflow: str, clock: Callable[[], float] = time.time
-    ) -> None:
-        self.credentials = credentials
+    def __init__(self, send: Send, use: Use, workflow: str, clock: Callable[[], float] = time.time) -> None:
         self.clock_offset: float | None = None
         """The service's clock less this machine's, in seconds, as far as answers have told."""
         self._date = ""
         self._send = send
+        self._use = use
         self._clock = clock
         self._path = f"/v2/workflows/{workflow}"
         self._of_workflow = ("x-workflow-graph-name", workflow)
-        # The signature does not cover the body: the starts of one second share theirs.
+        # The signature does not cover the body: the starts of one second and of the same keys share theirs.
         self._sign = lru_cache(maxsize=1)(signed_headers)
 
     async def start(self, body: bytes) -> Answer:
@@ -75,7 +76,12 @@ class ObsV2:
     async def _call(
         self, method: str, path: str, query: tuple[tuple[str, str], ...] = (), body: bytes | None = None
     ) -> Answer:
-        headers = self._sign(self.credentials, method, path, query, now=int(self._clock()))
+        return await self._use(partial(self._ask, method, path, query, body))
+
+    async def _ask(
+        self, method: str, path: str, query: tuple[tuple[str, str], ...], body: bytes | None, credentials: Credentials
+    ) -> Answer:
+        headers = self._sign(credentials, method, path, query, now=int(self._clock()))
         sent = self._clock()
         answer = read(await self._send(method, path + wire_query(query), headers, body))
         if answer.date != self._date:
