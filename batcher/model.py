@@ -365,9 +365,13 @@ class OtherJobError(JobError):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The key that signs requests. `source` says where it was found; no secret is ever part of its `repr`."""
+    """The key that signs requests. `source` says where it was found; no secret is ever part of its `repr`.
+
+    Two are equal when they sign alike. `expires_at` is POSIX seconds, None where nothing says that they expire.
+    """
 
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
     security_token: str = field(default="", repr=False)
-    source: str = ""
+    source: str = field(default="", compare=False)
+    expires_at: float | None = field(default=None, repr=False, compare=False)

@@ -15,9 +15,16 @@ SECRET_KEY = "ExampleSecretKey/abc+DEF0123456789xyzWXYZ"
 
 
 class Judge:
-    """What arrived: `bodies` are the raw bytes of correctly signed starts, `refused` counts the others."""
+    """What arrived: `bodies` are the raw bytes of correctly signed starts, `refused` counts the others.
+
+    `keys` are those that it takes: secret key and security token by access key. After `rotate_at` starts it takes
+    `next_keys` and no others.
+    """
 
     def __init__(self):
+        self.keys = {ACCESS_KEY: (SECRET_KEY, "")}
+        self.rotate_at = None
+        self.next_keys = {}
         self.bodies = []
         self.refused = []
         self.url = ""
@@ -57,11 +64,19 @@ class Judge:
         return method, path, headers
 
     def _answer(self, method, path, headers, body):
-        signed = "\n".join(
-            [method, headers.get("content-md5", ""), headers.get("content-type", ""), headers["date"], path]
-        )
-        mac = hmac.new(SECRET_KEY.encode(), signed.encode(), hashlib.sha1).digest()
-        if headers.get("authorization") != f"OBS {ACCESS_KEY}:{base64.b64encode(mac).decode()}":
+        if len(self.bodies) == self.rotate_at:
+            self.keys = self.next_keys
+        given = headers.get("x-obs-security-token", "")
+        access_key, _, given_signature = headers.get("authorization", "").removeprefix("OBS ").partition(":")
+        secret_key, token = self.keys.get(access_key, ("", None))
+        if given != token:
+            self.refused.append((method, path))
+            told = f"<Error><Code>InvalidAccessKeyId</Code><Message>x-obs-security-token:{given}</Message></Error>"
+            return _http(403, told.encode())
+        lines = [method, headers.get("content-md5", ""), headers.get("content-type", ""), headers["date"]]
+        signed = "\n".join([*lines, *([f"x-obs-security-token:{token}"] if token else []), path])
+        mac = hmac.new(secret_key.encode(), signed.encode(), hashlib.sha1).digest()
+        if given_signature != base64.b64encode(mac).decode():
             self.refused.append((method, path))
             return _http(403, b"<Error><Code>SignatureDoesNotMatch</Code><Message>no</Message></Error>")
         if method != "POST":

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from batcher.model import Answer, CredentialsError, ExitCode, Fault, Lost, Reply, ServiceError, Verdict
 from batcher.rules import answers, outcome
-from batcher.rules.outcome import Kind, ending, is_once, judge
+from batcher.rules.outcome import Kind, ending, is_once, judge, refuses_keys
 
 REJECTED, REFUSED, FATAL, IN_DOUBT = Verdict.REJECTED, Verdict.REFUSED, Verdict.FATAL, Verdict.IN_DOUBT
 NAMED = {"execution_name": "84a3dd2b"}
@@ -35,9 +35,10 @@ FATALS = """
     307 TemporaryRedirect
     400 InvalidContentLength MultipleContentLengths
     400 MissingRequiredHeader MissingSecurityHeader MissingRegion
-    400 UserKeyMustBeSpecified TooManyWrongSignature BadDomainName
+    400 UserKeyMustBeSpecified TooManyWrongSignature BadDomainName ExpiredToken InvalidToken
     403 AccessForbidden DeregisterUserId InArrearOrInsufficientBalance NotSignedUp Unauthorized
     403 InvalidAccessKeyId SignatureDoesNotMatch VirtualHostDomainRequired InsufficientStorageSpace
+    403 ExpiredToken InvalidToken
     405 MethodNotAllowed FsNotSupport
     409 ServiceNotSupported
     411 MissingContentLength
@@ -287,6 +288,40 @@ def test_a_job_ends_with_the_error_and_the_advice_of_its_cause(status, code, err
     ended = ending(Answer(status, code))
     assert type(ended) is error
     assert advice in ended.advice
+
+
+@pytest.mark.parametrize(
+    ("status", "codes"),
+    [
+        (400, "TooManyWrongSignature ExpiredToken InvalidToken"),
+        (401, "SYS.0004 APIGW.0301 APIGW.0307 Unheard.Of"),
+        (403, "InvalidAccessKeyId SignatureDoesNotMatch SYS.0002 SYS.0013 ExpiredToken InvalidToken"),
+        (500, "SYS.0008"),
+    ],
+)
+def test_an_answer_refuses_the_keys_where_other_keys_may_do(status, codes):
+    assert [code for code in codes.split() if not refuses_keys(Answer(status, code))] == []
+    assert [code for code in codes.split() if first(Answer(status, code)) not in {FATAL, REFUSED}] == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(200, body=NAMED),
+        Answer(200),
+        Answer(403),
+        Answer(403, "AccessDenied"),
+        Answer(403, "RequestTimeTooSkewed"),
+        Answer(404, "NoSuchKey"),
+        Answer(429),
+        Answer(500, "InternalError"),
+        Answer(503, "SlowDown"),
+        Answer(fault=Fault.LOST),
+        Answer(fault=Fault.UNREACHED),
+    ],
+)
+def test_any_other_answer_does_not_refuse_the_keys(answer):
+    assert not refuses_keys(answer)
 
 
 def test_every_answer_that_can_end_a_job_has_advice_of_its_own():

@@ -38,6 +38,11 @@ class Clock:
         return self.now
 
 
+def lend(credentials):
+    """Give every request the same credentials."""
+    return lambda ask: ask(credentials)
+
+
 @asynccontextmanager
 async def service(credentials=PERMANENT, clock=None, answer=b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"):
     """Give an ObsV2 for the workflow `demo`, and the list of the requests that its server reads."""
@@ -56,7 +61,7 @@ async def service(credentials=PERMANENT, clock=None, answer=b"HTTP/1.1 200 OK\r\
     endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server:
         async with connect(endpoint, connections=1, timeout=30.0) as transport:
-            yield ObsV2(transport.send, credentials, "demo", print, clock=clock or Clock()), requests
+            yield ObsV2(transport.send, lend(credentials), "demo", print, clock=clock or Clock()), requests
         await asyncio.gather(*tasks)
 
 
@@ -171,7 +176,7 @@ async def test_the_starts_of_one_second_are_signed_once():
         seen.append(headers)
         return Lost(Fault.UNREACHED, "")
 
-    obs = ObsV2(send, PERMANENT, "demo", print, clock=clock)
+    obs = ObsV2(send, lend(PERMANENT), "demo", print, clock=clock)
     for clock.now in (NOON, NOON + 0.999, NOON + 1.0):
         await obs.start(b"{}")
     assert seen[0] is seen[1]
@@ -181,7 +186,7 @@ async def test_the_starts_of_one_second_are_signed_once():
 async def test_replaced_credentials_sign_within_the_same_second():
     async with service(PERMANENT) as (obs, requests):
         await obs.start(b"{}")
-        obs.credentials = TEMPORARY
+        obs._use = lend(TEMPORARY)
         await obs.start(b"{}")
     assert signed_rightly(requests[0], PERMANENT)
     assert signed_rightly(requests[1], TEMPORARY)
@@ -197,7 +202,7 @@ async def test_an_error_of_the_service_comes_back_read():
 
 async def test_a_service_that_cannot_be_reached_is_an_answer_too():
     async with connect("http://127.0.0.1:1", connections=1, timeout=30.0) as transport:
-        answer = await ObsV2(transport.send, PERMANENT, "demo", print).start(b"{}")
+        answer = await ObsV2(transport.send, lend(PERMANENT), "demo", print).start(b"{}")
     assert answer == Answer(fault=Fault.UNREACHED, message="127.0.0.1:1: no connection: connection refused")
 
 
@@ -208,7 +213,9 @@ class Told:
         self.clock, self.steady = Clock(), Clock()
         self.steady.now = 5000.0
         self.dates, self.warnings = [], []
-        self.obs = ObsV2(self._send, PERMANENT, "demo", self.warnings.append, clock=self.clock, steady=self.steady)
+        self.obs = ObsV2(
+            self._send, lend(PERMANENT), "demo", self.warnings.append, clock=self.clock, steady=self.steady
+        )
 
     async def answers(self, served, *, after=0.0, status=200, body=b"{}"):
         self._reply = Reply(status, {"date": "" if served is None else formatdate(served, usegmt=True)}, body)

@@ -16,10 +16,13 @@ import aiohttp.client_exceptions
 import aiohttp.http_exceptions
 import pytest
 import trustme
+from yarl import URL
 
 from batcher import __version__
 from batcher.edges.transport import IDLE_SECONDS, MEANINGS, MOST_BYTES, connect, meaning_of
+from batcher.edges.transport.session import _proxy
 from batcher.model import Fault, Lost, Reply
+from batcher.rules.credentials import METADATA
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 SOON = 0.2
@@ -535,6 +538,13 @@ async def test_a_host_excepted_from_the_proxy_is_asked_directly(monkeypatch):
     monkeypatch.setenv("NO_PROXY", "service.invalid")
     async with connected("http://service.invalid") as transport:
         assert (await get(transport)).detail == "service.invalid:80: no address for host"
+
+
+def test_the_metadata_service_never_stands_behind_a_proxy(monkeypatch):
+    _no_proxies(monkeypatch)
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    assert _proxy(URL("http://service.invalid")) == "http://127.0.0.1:1"
+    assert _proxy(URL(METADATA)) is None
 
 
 async def test_loopback_never_goes_through_a_proxy(monkeypatch):

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from batcher.edges.credentials import Place
+
 SettleTime = Annotated[
     float,
     typer.Option(
@@ -19,6 +21,14 @@ Timeout = Annotated[
     float, typer.Option(help="Seconds for one request.", envvar="BATCHER_TIMEOUT", min=0.1, metavar="SECONDS")
 ]
 NoVerifyTls = Annotated[bool, typer.Option("--no-verify-tls", help="Do not check the service's certificate.")]
+CredentialsPlace = Annotated[
+    Place | None,
+    typer.Option(
+        "--credentials",
+        help="Look for the keys only in the environment, a file, or the agency of this ECS.  [default: in this order]",
+        envvar="BATCHER_CREDENTIALS",
+    ),
+]
 
 SETTLE_TIME = 30.0
 TIMEOUT = 30.0

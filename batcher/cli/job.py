@@ -14,11 +14,11 @@ import orjson
 from batcher.cli.console import complain, say, warn
 from batcher.cli.doubts import Doubts
 from batcher.cli.files import Files, open_files
+from batcher.cli.keys import open_keys
 from batcher.cli.options import Options
 from batcher.cli.signals import draining_on_signals
 from batcher.edges.background import read_ahead
 from batcher.edges.checkpoint import Header
-from batcher.edges.credentials import find_credentials
 from batcher.edges.manifest import Manifest, format_of, open_manifest
 from batcher.edges.progress import View, showing
 from batcher.edges.service import ObsV2
@@ -43,7 +43,6 @@ _TABLE_COLUMNS = frozenset({"object", "bucket", "inputs"})
 async def run_job(options: Options, environment: Mapping[str, str]) -> ExitCode:
     """Run the job that `options` describe, and say how it ended. Raises JobError where it cannot begin or go on."""
     header = _header(options)
-    credentials = find_credentials(environment)
     drain = Drain()
     with (
         draining_on_signals(drain.begin),
@@ -51,6 +50,7 @@ async def run_job(options: Options, environment: Mapping[str, str]) -> ExitCode:
     ):
         await asyncio.to_thread(manifest.check)
         async with (
+            open_keys(options.credentials, environment, drain) as keys,
             open_files(options.checkpoint, header, options.output) as files,
             connect(
                 header.endpoint,
@@ -59,7 +59,7 @@ async def run_job(options: Options, environment: Mapping[str, str]) -> ExitCode:
                 verify_tls=options.verify_tls,
             ) as transport,
         ):
-            service = ObsV2(transport.send, credentials, options.workflow, warn)
+            service = ObsV2(transport.send, keys.use, options.workflow, warn)
             doubts = Doubts(files, service, drain, options.on_doubt, options.settle_time)
             return await _Run(options, manifest, files, service, doubts, drain, Tally()).whole()
 

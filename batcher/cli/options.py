@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+from batcher.edges.credentials import Place
 from batcher.edges.progress import Mode
 from batcher.model import Json
 
@@ -41,4 +42,5 @@ class Options(NamedTuple):
     trust_503: bool
     allow_http: bool
     verify_tls: bool
+    credentials: Place | None
     progress: Mode

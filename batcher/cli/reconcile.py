@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from batcher.cli.console import complain
-from batcher.cli.flags import SETTLE_TIME, TIMEOUT, NoVerifyTls, SettleTime, Timeout
+from batcher.cli.flags import SETTLE_TIME, TIMEOUT, CredentialsPlace, NoVerifyTls, SettleTime, Timeout
 from batcher.cli.loop import fast_loop
 from batcher.model import JobError
 
@@ -32,13 +32,14 @@ def reconcile(
     settle_time: SettleTime = SETTLE_TIME,
     timeout: Timeout = TIMEOUT,
     no_verify_tls: NoVerifyTls = False,
+    credentials: CredentialsPlace = None,
 ) -> None:
     """Settle the rows in doubt, and end the process with the exit code that tells the truth."""
     try:
         # Imported late, so that the help does not wait for the HTTP client.
         from batcher.cli.settling import Settling, settle  # noqa: PLC0415
 
-        settling = Settling(checkpoint, settle_time, timeout, verify_tls=not no_verify_tls)
+        settling = Settling(checkpoint, settle_time, timeout, verify_tls=not no_verify_tls, credentials=credentials)
         with asyncio.Runner(loop_factory=fast_loop()) as runner:
             code = runner.run(settle(settling, os.environ))
     except JobError as error:

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from batcher.cli.console import complain
-from batcher.cli.flags import SETTLE_TIME, TIMEOUT, NoVerifyTls, SettleTime, Timeout
+from batcher.cli.flags import SETTLE_TIME, TIMEOUT, CredentialsPlace, NoVerifyTls, SettleTime, Timeout
 from batcher.cli.loop import fast_loop
 from batcher.cli.options import OnDoubt, Options
 from batcher.edges.progress import Mode
@@ -39,7 +39,8 @@ MANIFEST is CSV, TSV, JSON Lines or plain text with one key a line, also gzipped
 header with the column "object" and, as needed, "bucket", "inputs" (a JSON object) and "inputs.NAME".
 
 The same command, given again after any interruption, carries on: rows that are started stay started. Keys come from
-OBS_ACCESS_KEY_ID, OBS_SECRET_ACCESS_KEY and OBS_SECURITY_TOKEN (or HUAWEICLOUD_SDK_AK/SK, HW_ACCESS_KEY/SECRET_KEY).
+OBS_ACCESS_KEY_ID, OBS_SECRET_ACCESS_KEY and OBS_SECURITY_TOKEN (or HUAWEICLOUD_SDK_AK/SK, HW_ACCESS_KEY/SECRET_KEY),
+from ~/.huaweicloud/credentials, or from the agency of the ECS that this runs on.
 
 \b
 Exit codes:
@@ -145,6 +146,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
         bool, typer.Option("--allow-http", help="Allow an http:// endpoint that is not on this machine.")
     ] = False,
     no_verify_tls: NoVerifyTls = False,
+    credentials: CredentialsPlace = None,
     progress: Annotated[
         Mode,
         typer.Option(
@@ -174,6 +176,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
             trust_503=trust_503,
             allow_http=allow_http,
             verify_tls=not no_verify_tls,
+            credentials=credentials,
             progress=progress,
         )
         # Imported late, so that the help does not wait for the HTTP client.

@@ -9,9 +9,10 @@ from typing import NamedTuple
 from batcher.cli.console import say, warn
 from batcher.cli.doubts import Doubts
 from batcher.cli.files import open_files
+from batcher.cli.keys import open_keys
 from batcher.cli.options import OnDoubt
 from batcher.cli.signals import draining_on_signals
-from batcher.edges.credentials import find_credentials
+from batcher.edges.credentials import Place
 from batcher.edges.service import ObsV2
 from batcher.edges.transport import connect
 from batcher.flow.drain import Drain
@@ -26,19 +27,22 @@ class Settling(NamedTuple):
     settle_time: float
     timeout: float
     verify_tls: bool
+    credentials: Place | None
 
 
 async def settle(settling: Settling, environment: Mapping[str, str]) -> ExitCode:
     """Settle the rows in doubt of a checkpoint, and say how many are left. Raises JobError where that cannot be."""
-    credentials = find_credentials(environment)
     drain = Drain()
     with draining_on_signals(drain.begin):
-        async with open_files(settling.checkpoint, None, None) as files:
+        async with (
+            open_keys(settling.credentials, environment, drain) as keys,
+            open_files(settling.checkpoint, None, None) as files,
+        ):
             header = await files.checkpoint.header()
             async with connect(
                 header.endpoint, connections=ASKERS, timeout=settling.timeout, verify_tls=settling.verify_tls
             ) as transport:
-                service = ObsV2(transport.send, credentials, header.workflow, warn)
+                service = ObsV2(transport.send, keys.use, header.workflow, warn)
                 doubts = Doubts(files, service, drain, OnDoubt.RECONCILE, settling.settle_time)
                 findings = await doubts.settle(patient=True)
             left = (await files.checkpoint.count_unsettled())[State.IN_DOUBT]

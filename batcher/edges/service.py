@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from urllib.parse import quote
 
 from batcher.model import Answer, Credentials, Lost, Reply
@@ -19,6 +19,9 @@ from batcher.rules.signing import signed_headers, wire_query
 
 Send = Callable[[str, str, Mapping[str, str], bytes | None], Awaitable[Reply | Lost]]
 """Sends method, target, headers and body once, and says what came of it."""
+
+Use = Callable[[Callable[[Credentials], Awaitable[Answer]]], Awaitable[Answer]]
+"""Lends credentials to a request, and again to the same request where the service has refused the first ones."""
 
 NOTABLE = 60.0
 """Seconds by which this machine's clock must be off to be the reason why the service refuses a request's date."""
@@ -37,32 +40,32 @@ def steady() -> float:
 class ObsV2:
     """One workflow, as the OBS v2 interface offers it.
 
-    `workflow` is a valid workflow name, which needs no encoding. `credentials` may be replaced at any time, and sign
-    from the next request on. `warn` takes a sentence for people. `clock` gives this machine's POSIX time, `steady` the
-    time of a clock that nobody can set, both in seconds.
+    `use` lends each request its credentials. `workflow` is a valid workflow name, which needs no encoding. `warn` takes
+    a sentence for people. `clock` gives this machine's POSIX time, `steady` the time of a clock that nobody can set,
+    both in seconds.
     """
 
     def __init__(  # noqa: PLR0913 - time comes in as an argument, of two clocks
         self,
         send: Send,
-        credentials: Credentials,
+        use: Use,
         workflow: str,
         warn: Callable[[str], None],
         *,
         clock: Callable[[], float] = time.time,
         steady: Callable[[], float] = steady,
     ) -> None:
-        self.credentials = credentials
         self._date = ""
         self._lead: Lead | None = None
         self._has_warned = False
         self._send = send
+        self._use = use
         self._warn = warn
         self._clock = clock
         self._steady = steady
         self._path = f"/v2/workflows/{workflow}"
         self._of_workflow = ("x-workflow-graph-name", workflow)
-        # The signature does not cover the body: the starts of one second share theirs.
+        # The signature does not cover the body: the starts of one second and of the same keys share theirs.
         self._sign = lru_cache(maxsize=1)(signed_headers)
 
     def now(self) -> float:
@@ -98,10 +101,15 @@ class ObsV2:
     async def _call(
         self, method: str, path: str, query: tuple[tuple[str, str], ...] = (), body: bytes | None = None
     ) -> Answer:
+        return await self._use(partial(self._ask, method, path, query, body))
+
+    async def _ask(
+        self, method: str, path: str, query: tuple[tuple[str, str], ...], body: bytes | None, credentials: Credentials
+    ) -> Answer:
         sent = self._steady()
         # The service compares the date with its own clock. This machine's is a guess, until an answer has told.
         now = self._clock() if self._lead is None else sent + self._lead.seconds
-        headers = self._sign(self.credentials, method, path, query, now=int(now))
+        headers = self._sign(credentials, method, path, query, now=int(now))
         target = path + wire_query(query) if query else path
         answer = read(await self._send(method, target, headers, body))
         if answer.date != self._date:

@@ -26,7 +26,7 @@ async def contact(ask: Callable[[], Awaitable[Answer]], drain: Drain, draw: Call
     """
     for attempt in range(1, ATTEMPTS + 1):
         answer = await ask()
-        if answer.fault is Fault.UNTRUSTED or outcome.is_wrong_key(answer):
+        if answer.fault is Fault.UNTRUSTED or outcome.refuses_keys(answer):
             drain.begin(outcome.ending(answer))
         if answer.fault is None or drain.begun:
             return

@@ -86,6 +86,10 @@ RULES = (
     Rule(Kind.FATAL, 400, "TooManyWrongSignature", KEY),
     Rule(Kind.FATAL, 401, "SYS.0004 APIGW.0301", KEY),
     Rule(Kind.FATAL, 401, cause=KEY),
+    # An expired token is an InvalidAccessKeyId (https://support.huaweicloud.com/api-obs/obs_errorcode_0009.html). The
+    # S3 interface, which OBS has too, calls it otherwise; a row must not be rejected for that.
+    Rule(Kind.FATAL, 400, "ExpiredToken InvalidToken", TOKEN),
+    Rule(Kind.FATAL, 403, "ExpiredToken InvalidToken", TOKEN),
     Rule(Kind.FATAL, 403, "InvalidAccessKeyId SignatureDoesNotMatch SYS.0002", KEY),
     Rule(Kind.FATAL, 403, "AccessForbidden SYS.0005 SYS.0007", PERMISSION),
     Rule(Kind.FATAL, 403, cause=PERMISSION),
@@ -192,11 +196,6 @@ def is_once(answer: Answer) -> bool:
     return _rule(answer).kind is Kind.ONCE
 
 
-def is_wrong_key(answer: Answer) -> bool:
-    """Tell whether the service refuses the key itself, whatever is asked of it."""
-    return _rule(answer).cause is KEY
-
-
 def is_skewed(answer: Answer) -> bool:
     """Tell whether the service refuses the date of a request."""
     return _rule(answer).cause is CLOCK
@@ -208,6 +207,13 @@ def unreachable(answer: Answer, attempts: int) -> ServiceError:
         f"the service cannot be reached, {attempts} attempts: {answer.message}",
         "Check --endpoint and the network, then run the same command again; rows that were not sent are untouched.",
     )
+
+
+def refuses_keys(answer: Answer) -> bool:
+    """Tell whether this answer refuses the keys that signed the request, so that nothing ran and other keys may do."""
+    if answer.fault is not None or answer.status in answers.SUCCESS:
+        return False
+    return _rule(answer).cause in {KEY, TOKEN}
 
 
 def ending(answer: Answer) -> JobError:

@@ -23,7 +23,8 @@ from batcher.model import Fault, Lost, Reply
 
 _HEADERS = {"User-Agent": f"batcher/{__version__}", "Accept-Encoding": "identity"}
 _NOT_ADDED = ("Accept", "Content-Type")
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_NEXT_DOOR = frozenset({"localhost", "127.0.0.1", "::1", "169.254.169.254"})
+"""Hosts that no proxy may stand before; the last is the metadata service, which hands out keys."""
 
 
 @asynccontextmanager
@@ -153,12 +154,12 @@ async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType)
 
 
 def _proxy(endpoint: URL) -> str | None:
-    """Give the proxy that HTTPS_PROXY or HTTP_PROXY names, unless NO_PROXY excepts the host; never for loopback.
+    """Give the proxy that HTTPS_PROXY or HTTP_PROXY names, unless NO_PROXY excepts the host; never for the next door.
 
     It is looked up once. aiohttp's `trust_env` does it in a thread for each request, and reads `.netrc` too: an entry
     for the host there collides with our signature.
     """
     host = endpoint.host or ""
-    if host in _LOOPBACK or proxy_bypass(host):
+    if host in _NEXT_DOOR or proxy_bypass(host):
         return None
     return getproxies().get(endpoint.scheme)

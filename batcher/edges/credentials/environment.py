@@ -1,4 +1,4 @@
-"""The credentials: found in the environment, one family of names at a time and never mixed.
+"""Credentials in the environment: one family of names at a time and never mixed.
 
 The families are those of the OBS SDKs, the v3 SDKs and Terraform, looked for in this order.
 """
@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from batcher.edges.credentials.found import Found
 from batcher.model import Credentials, CredentialsError
+from batcher.rules.credentials import is_key
 
 
 class Family(NamedTuple):
@@ -26,8 +28,8 @@ FAMILIES = (
 )
 
 
-def find_credentials(environment: Mapping[str, str]) -> Credentials:
-    """Give the first family's keys. Raises CredentialsError where there are none, or half a pair."""
+def in_environment(environment: Mapping[str, str]) -> Found | str:
+    """Give the first family's keys, or say that there are none. Raises CredentialsError for half a pair."""
     for family in FAMILIES:
         access_key, secret_key, token = (environment.get(name, "") for name in family)
         if not access_key and not secret_key:
@@ -40,14 +42,10 @@ def find_credentials(environment: Mapping[str, str]) -> Credentials:
                 )
         for name, value in zip(family, (access_key, secret_key, token), strict=True):
             # The value itself is never shown.
-            if not value.isprintable() or " " in value or not value.isascii():
+            if value and not is_key(value):
                 raise CredentialsError(
                     f"{name} holds a character that no key has (a space, a line break or the like)",
                     f"Set {name} again, without quotes or line breaks.",
                 )
-        return Credentials(access_key, secret_key, token, source=f"environment ({family.access_key})")
-    raise CredentialsError(
-        "there are no credentials in the environment",
-        f"Set {FAMILIES[0].access_key} and {FAMILIES[0].secret_key}, and {FAMILIES[0].security_token} with temporary"
-        " keys.",
-    )
+        return Found(Credentials(access_key, secret_key, token, source=f"environment {family.access_key}"))
+    return "none in the environment"

@@ -1,0 +1,48 @@
+"""The chain: the places where credentials are looked for, in their order. The first that holds any is the only one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from batcher.edges.credentials.environment import FAMILIES, in_environment
+from batcher.edges.credentials.file import in_file
+from batcher.edges.credentials.found import Found, Send
+from batcher.edges.credentials.metadata import in_metadata
+from batcher.model import CredentialsError
+
+
+class Place(StrEnum):
+    """A place to look for credentials, by its name on the command line."""
+
+    ENV = "env"
+    FILE = "file"
+    ECS = "ecs"
+
+
+async def find_credentials(place: Place | None, environment: Mapping[str, str], send: Send) -> Found:
+    """Look in one place, or in all of them until one holds credentials. `send` asks the metadata service.
+
+    Raises CredentialsError where there are none, and where a place holds some that are unusable.
+    """
+    missing = []
+    for each in [place] if place else Place:
+        found = await _look(each, environment, send)
+        if isinstance(found, Found):
+            return found
+        missing.append(found)
+    family = FAMILIES[0]
+    raise CredentialsError(
+        f"there are no credentials: {'; '.join(missing)}",
+        f"Set {family.access_key} and {family.secret_key}, and {family.security_token} with temporary keys.",
+    )
+
+
+async def _look(place: Place, environment: Mapping[str, str], send: Send) -> Found | str:
+    match place:
+        case Place.ENV:
+            return in_environment(environment)
+        case Place.FILE:
+            return await in_file(environment)
+        case Place.ECS:
+            return await in_metadata(send)

@@ -1,0 +1,57 @@
+"""Credentials in a file of the v3 SDKs (https://github.com/huaweicloud/huaweicloud-sdk-python-v3, "Profile").
+
+It is read again when keys are to be renewed: whatever rotates them writes them there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+from batcher.edges.credentials.found import Found
+from batcher.model import Credentials, CredentialsError
+from batcher.rules.credentials import read_file
+
+VARIABLE = "HUAWEICLOUD_SDK_CREDENTIALS_FILE"
+DEFAULT = "~/.huaweicloud/credentials"
+
+_OTHERS = stat.S_IRGRP | stat.S_IROTH
+
+
+async def in_file(environment: Mapping[str, str]) -> Found | str:
+    """Give the file's keys, or say that there is no file. Raises CredentialsError for a file that is unusable.
+
+    Only the default file may be missing: one that is asked for by its name is an error if it is.
+    """
+    shown = environment.get(VARIABLE) or DEFAULT
+    path = Path(DEFAULT.replace("~", environment.get("HOME", "~"), 1) if shown == DEFAULT else shown)
+    # In a thread, since a home may be on the network; and read there too, so that no future holds the file's text.
+    if shown == DEFAULT and not await asyncio.to_thread(path.exists):
+        return f"no file {shown}"
+    read = partial(asyncio.to_thread, _read, path, shown)
+    return Found(await read(), read, await asyncio.to_thread(_warnings, path, shown))
+
+
+def _read(path: Path, shown: str) -> Credentials:
+    text = fault = ""
+    try:
+        text = path.read_text("utf-8-sig")
+    except OSError as error:
+        fault = (error.strerror or type(error).__name__).lower()
+    except UnicodeDecodeError:
+        fault = "it is not UTF-8 text"
+    credentials = fault or read_file(text, shown)
+    if isinstance(credentials, str):
+        raise CredentialsError(
+            f"{shown}: {credentials}",
+            f"Mend the file, name another one in {VARIABLE}, or look elsewhere with --credentials env or ecs.",
+        )
+    return credentials
+
+
+def _warnings(path: Path, shown: str) -> tuple[str, ...]:
+    is_open = path.stat().st_mode & _OTHERS
+    return (f"{shown} can be read by others: chmod 600 {shown}",) if is_open else ()
