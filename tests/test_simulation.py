@@ -3,7 +3,7 @@
 import pytest
 from simulation import Stage, scratch, simulate
 
-from batcher.edges.checkpoint.store import Store
+from batcher.edges.checkpoint.unsettled import UnsettledRows
 from batcher.edges.records import Output
 from batcher.flow import attempts, reconcile, resume
 from batcher.model import State, Status, Unsettled, Verdict
@@ -34,7 +34,13 @@ def send_doubts_again(patch):
 
 
 def forget_intents(patch):
-    patch.setattr(Store, "admit", lambda *_: None)
+    admit = UnsettledRows.admit
+
+    def admit_in_memory(unsettled, rows, now):
+        admit(unsettled, rows, now)
+        unsettled._db.execute("DELETE FROM intents")
+
+    patch.setattr(UnsettledRows, "admit", admit_in_memory)
 
 
 def take_interrupted_rows_for_unsent(patch):

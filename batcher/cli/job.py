@@ -118,7 +118,8 @@ class _Run(NamedTuple):
             self.tally.given_back += again.given_back
 
     async def _sift(self, rows: engine.Block) -> tuple[Sequence[Found], Counter[State]]:
-        return await self.files.checkpoint.sift(rows, admission.left_alone(self._policy))
+        sifted = await self.files.checkpoint.sift(rows, admission.left_alone(self._policy))
+        return sifted.found, sifted.passed
 
     @property
     def _policy(self) -> admission.Policy:
