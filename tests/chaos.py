@@ -11,7 +11,6 @@ import argparse
 import os
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -19,11 +18,12 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 from chaos_judge import Result, judge, read_ledger
 from chaos_plan import MOMENTS, Kill, Plan, draw_plan, write_manifest
+from peek import kept_rows
 
 from batcher.model import State
 
@@ -139,11 +139,7 @@ def open_rows(checkpoint: Path) -> int:
         for suffix in ("", "-wal"):
             if Path(f"{checkpoint}{suffix}").exists():
                 shutil.copy(f"{checkpoint}{suffix}", f"{copy}{suffix}")
-        with closing(sqlite3.connect(copy)) as db:
-            if not db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'unsettled'").fetchone()[0]:
-                return 0
-            query = "SELECT count(*) FROM unsettled JOIN rows USING (id) WHERE state = ?"
-            return int(db.execute(query, (State.INTENT,)).fetchone()[0])
+        return sum(row.state is State.INTENT for row in kept_rows(copy))
 
 
 @contextmanager

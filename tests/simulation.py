@@ -11,16 +11,16 @@ import asyncio
 import json
 import random
 import shutil
-import sqlite3
 import sys
 import tempfile
 import time
-from contextlib import asynccontextmanager, closing, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from peek import kept_rows
 from simulated_judge import BAD_LINE, Claims, Judge, Watch, content_of
 from simulated_machine import Checkpoint, CrashAt, Loop, Process
 from simulated_service import TYPES, Service, nature
@@ -196,12 +196,13 @@ class World:
         return reply
 
     def _judge_crash(self):
-        left = [state for _, state, _ in self._rows()].count(State.INTENT)
+        left = sum(row.state is State.INTENT for row in kept_rows(self.folder / "checkpoint"))
         if left > 2 * self._concurrency:
             self.complaints.append(f"{left} rows are in doubt after a crash, at concurrency {self._concurrency}")
 
     def _judge(self, code):
-        rows = {key: (state, name) for key, state, name in self._rows()}
+        kept = kept_rows(self.folder / "checkpoint")
+        rows = {row.key: (row.state, row.execution) for row in kept if row.copy == 1}
         try:
             records = [json.loads(line) for line in (self.folder / "records.jsonl").read_bytes().splitlines()]
         except ValueError as error:
@@ -211,14 +212,6 @@ class World:
         ledger, windows = self.service.executions, self.watch.windows
         judge = Judge(self._lines, ledger, windows, claims, is_ordered=not self._is_shuffled)
         self.complaints += judge.complaints()
-
-    def _rows(self):
-        path = self.folder / "checkpoint"
-        if not path.exists() or path.stat().st_size == 0:
-            return []
-        with closing(sqlite3.connect(path)) as db:
-            rows = db.execute("SELECT key, state, execution FROM rows WHERE copy = 1").fetchall()
-        return [(key, State(state), name.hex() if isinstance(name, bytes) else name) for key, state, name in rows]
 
 
 def manifest(dice):

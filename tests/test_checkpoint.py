@@ -10,11 +10,10 @@ import stat
 import threading
 
 import pytest
+from peek import kept_rows
 
 from batcher.edges.checkpoint import Header, open_checkpoint
-from batcher.edges.checkpoint.index import Hit, ScratchIndex
 from batcher.edges.checkpoint.lock import lock_path
-from batcher.edges.checkpoint.store import unpacked
 from batcher.model import Admitted, BadRow, BusyError, DiskError, OtherJobError, Row, Settlement, State
 from batcher.rules.admission import Policy, admission, left_alone
 
@@ -68,7 +67,7 @@ async def test_an_intent_is_on_the_disk_before_admit_returns(path):
         await take_in(checkpoint, [row(1)])
         # another connection sees only what is committed
         other = sqlite3.connect(path)
-        assert other.execute("SELECT state FROM rows").fetchall() == [(State.INTENT,)]
+        assert [(kept.id, kept.state) for kept in kept_rows(path)] == [(1, State.INTENT)]
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         other.close()
 
@@ -176,14 +175,6 @@ async def test_two_contents_that_share_eight_bytes_of_their_keys_are_told_apart(
     async with open_checkpoint(path, HEADER) as checkpoint:
         # from the back, so that the index and not the order has to find them
         assert numbers(await take_in(checkpoint, [*near[3::-1], near[4], near[4]])) == [(5, "INTENT"), (5, "DUPLICATE")]
-
-
-def test_the_scratch_index_loads_crowded_keys():
-    index = ScratchIndex()
-    entries = [(b"same8888" + bytes([n]) * 8, Hit(n, 0)) for n in range(3)] + [(b"other888" * 2, Hit(9, 1))]
-    index.load(lambda: entries, len(entries))
-    assert [index.find(key) for key, _ in entries] == [hit for _, hit in entries]
-    index.close()
 
 
 @pytest.mark.parametrize(
@@ -317,6 +308,4 @@ async def test_an_execution_name_comes_back_as_it_was(path, name):
     async with open_checkpoint(path, HEADER) as checkpoint:
         (admitted,) = await take_in(checkpoint, [row(1)])
         await checkpoint.settle([Settlement(admitted.id, State.STARTED, name)], {}, 200.0)
-    db = sqlite3.connect(path)
-    assert unpacked(db.execute("SELECT execution FROM rows").fetchone()[0]) == name
-    db.close()
+    assert [kept.execution for kept in kept_rows(path)] == [name]

@@ -6,12 +6,14 @@ import gzip
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 
 import pytest
 from independent import ACCESS_KEY, SECRET_KEY, judging
+from peek import kept_rows
+
+from batcher.model import State
 
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith(("OBS_", "HW_", "HUAWEI", "BATCHER_"))},
@@ -299,12 +301,8 @@ async def test_a_second_signal_leaves_at_once_and_what_was_on_the_wire_is_in_dou
         answered.set()
         server.close()
         # the same endpoint is part of the job, so the checkpoint is asked directly
-        db = sqlite3.connect(folder / "m.txt.checkpoint")
-        assert db.execute("SELECT number FROM unsettled JOIN rows USING (id) WHERE state = 1").fetchall() == [
-            (1,),
-            (2,),
-        ]
-        db.close()
+        left = kept_rows(folder / "m.txt.checkpoint")
+        assert [(row.number, row.state) for row in left] == [(1, State.INTENT), (2, State.INTENT)]
         assert judge.objects() == ["a"]
 
 

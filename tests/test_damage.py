@@ -15,7 +15,19 @@ import pytest
 from batcher.edges.checkpoint import Header, open_checkpoint
 from batcher.edges.records import open_output
 from batcher.flow.resume import LEFT_OPEN, resume
-from batcher.model import Answer, Execution, ExitCode, JobError, Outcome, Row, Settlement, State, Status
+from batcher.model import (
+    Answer,
+    DiskError,
+    Execution,
+    ExitCode,
+    JobError,
+    Listed,
+    Outcome,
+    Row,
+    Settlement,
+    State,
+    Status,
+)
 from batcher.rules.admission import Policy, admission, left_alone
 from batcher.rules.records import record_of, timestamp
 
@@ -160,14 +172,20 @@ class Remembered(NamedTuple):
     length: int | None
 
 
-async def read_back(job):
-    """Give all that the checkpoint tells, or the error that refuses it; whatever else is raised fails the test."""
+async def read_back(job, order=None):
+    """Give all that the checkpoint tells, or the error that refuses it; whatever else is raised fails the test.
+
+    The manifest's rows come in their order, or in the one that is given.
+    """
     try:
         async with open_checkpoint(job.checkpoint, HEADER) as checkpoint:
-            sifted = await checkpoint.sift(job.rows, frozenset())
+            rows, states = order or job.rows, {}
+            for first in range(0, len(rows), BLOCK):
+                sifted = await checkpoint.sift(rows[first : first + BLOCK], frozenset())
+                states |= {found.row.number: found.state for found in sifted.found}
             unsettled = await checkpoint.unsettled(set(State))
             known = Remembered(
-                [found.state for found in sifted.found],
+                [states[row.number] for row in job.rows],
                 [(each.number, each.object) for each in unsettled],
                 await checkpoint.recall(LENGTH),
             )
@@ -299,12 +317,29 @@ async def test_each_byte_of_a_checkpoints_header_may_be_flipped_and_it_is_refuse
     assert refused > 20
 
 
-@pytest.mark.parametrize("seed", range(4))
-async def test_a_checkpoint_with_any_byte_flipped_is_refused_or_tells_the_truth(tmp_path, seed):
+@pytest.mark.parametrize("is_shuffled", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_checkpoint_with_any_byte_flipped_is_refused_or_tells_the_truth(tmp_path, seed, is_shuffled):
     job, truth, whole = await closed(tmp_path)
     dice = random.Random(seed)
     for _ in range(100):
         at = dice.randrange(len(whole))
         job.checkpoint.write_bytes(flipped(whole, at, dice))
-        found = await read_back(job)
+        found = await read_back(job, dice.sample(job.rows, len(job.rows)) if is_shuffled else None)
         assert is_refusal(found) or found == truth, at
+
+
+async def test_a_changed_name_of_an_execution_is_not_taken_for_one_that_nobody_owns(tmp_path):
+    job, _, whole = await closed(tmp_path)
+    listed = [Listed(f"{number:032x}", "", "APICALL", "", 1.0) for number in range(1, len(job.rows) - BLOCK + 1)]
+    name = bytes.fromhex(listed[200].name)
+    for at in (whole.index(name), whole.index(name) + 15):
+        job.checkpoint.write_bytes(flipped(whole, at, random.Random(at)))
+        async with open_checkpoint(job.checkpoint, HEADER) as checkpoint:
+            await checkpoint.note_listed(listed)
+            with pytest.raises(DiskError, match="1 entries of its table rows"):
+                await checkpoint.unowned()
+    job.checkpoint.write_bytes(whole)
+    async with open_checkpoint(job.checkpoint, HEADER) as checkpoint:
+        await checkpoint.note_listed(listed)
+        assert await checkpoint.unowned() == []

@@ -7,7 +7,6 @@ import asyncio
 import json
 import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import KEYS
+from peek import kept_rows
 
 from batcher.edges.checkpoint.lock import Lock
 
@@ -77,15 +77,7 @@ def started(service):
 
 def with_intent():
     """Give the numbers of the rows that the checkpoint remembers."""
-    if not Path("m.txt.checkpoint").exists():
-        return set()
-    db = sqlite3.connect("m.txt.checkpoint")
-    try:
-        if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            return set()
-        return {number for (number,) in db.execute("SELECT number FROM rows")}
-    finally:
-        db.close()
+    return {row.number for row in kept_rows(Path("m.txt.checkpoint"))}
 
 
 async def assert_finishes(service, output="m.txt.executions.jsonl"):

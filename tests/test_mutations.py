@@ -60,10 +60,16 @@ MUTATIONS = {
         "test_engine.py::test_each_row_is_admitted_then_sent_then_written_then_settled",
     ),
     "a damaged page is not looked for": Mutation(
-        "edges/checkpoint/store.py",
+        "edges/checkpoint/schema.py",
         "    _check_damage(db)\n",
         "",
         "test_damage.py::test_a_checkpoint_with_a_page_overwritten_is_refused",
+    ),
+    "a row that has been changed by the disk is taken for a new one": Mutation(
+        "edges/checkpoint/sieve.py",
+        "            self._settled.compare()\n",
+        "",
+        "test_damage.py::test_a_checkpoint_with_any_byte_flipped_is_refused_or_tells_the_truth",
     ),
     "an execution of any time is adopted": Mutation(
         "rules/matching.py",

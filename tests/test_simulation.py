@@ -6,7 +6,7 @@ import pytest
 from simulation import Stage, scratch, simulate
 
 from batcher.cli import job
-from batcher.edges.checkpoint.store import Store
+from batcher.edges.checkpoint.unsettled import UnsettledRows
 from batcher.edges.records import Output
 from batcher.edges.service import ObsV2
 from batcher.flow import attempts, reconcile, resume
@@ -38,7 +38,13 @@ def send_doubts_again(patch):
 
 
 def forget_intents(patch):
-    patch.setattr(Store, "admit", lambda *_: None)
+    admit = UnsettledRows.admit
+
+    def admit_in_memory(unsettled, rows, now):
+        admit(unsettled, rows, now)
+        unsettled._db.execute("DELETE FROM intents")
+
+    patch.setattr(UnsettledRows, "admit", admit_in_memory)
 
 
 def take_interrupted_rows_for_unsent(patch):

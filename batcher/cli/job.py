@@ -117,11 +117,11 @@ class _Run(NamedTuple):
             self.tally.given_back += again.given_back
 
     async def _sift(self, rows: engine.Block) -> tuple[Sequence[Found], Counter[State]]:
-        found, known = await self.files.checkpoint.sift(rows, admission.left_alone(self._policy))
-        if not self.service.now() and any(isinstance(each.row, Row) for each in found):
+        sifted = await self.files.checkpoint.sift(rows, admission.left_alone(self._policy))
+        if not self.service.now() and any(isinstance(each.row, Row) for each in sifted.found):
             # Before the first intent: it is dated by the service's clock, since this machine's may be set later.
             await contact(self.service.get_workflow, self.drain, random.random)
-        return found, known
+        return sifted.found, sifted.passed
 
     @property
     def _policy(self) -> admission.Policy:

@@ -5,7 +5,8 @@ leaves), `settle` (its verdict is durable after its record). See DESIGN.md for t
 """
 
 from batcher.edges.checkpoint.reading import Glance, glance
-from batcher.edges.checkpoint.store import Header, Store
+from batcher.edges.checkpoint.schema import Header
+from batcher.edges.checkpoint.store import Store
 from batcher.edges.checkpoint.writer import Checkpoint, open_checkpoint
 
 __all__ = ["Checkpoint", "Glance", "Header", "Store", "glance", "open_checkpoint"]

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from batcher.edges.checkpoint.lock import lock_path
-from batcher.edges.checkpoint.store import Header, Store, translated
+from batcher.edges.checkpoint.schema import Header, translated
+from batcher.edges.checkpoint.store import Store
 from batcher.model import State, Unsettled
 
 

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from hashlib import blake2b
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
+from typing import NamedTuple, TypeAlias
 
-from batcher.edges.checkpoint.index import Hit, ScratchIndex
+from batcher.edges.checkpoint.index import ScratchIndex
+from batcher.edges.checkpoint.schema import damage
+from batcher.edges.checkpoint.settled import IS_BROKEN, SettledRows
+from batcher.edges.checkpoint.unsettled import UnsettledRows
 from batcher.model import BadRow, Found, Row, State
+
+_FOLLOWING = f"""
+SELECT id, key, copy, state, {IS_BROKEN} FROM rows WHERE id > :after
+UNION ALL SELECT id, key, copy, {State.IN_DOUBT:d}, 0 FROM doubts WHERE id > :after
+ORDER BY id LIMIT :most
+"""  # noqa: S608 - our words
 
 
 class Sifted(NamedTuple):
@@ -21,118 +29,126 @@ class Sifted(NamedTuple):
 
     found: list[Found]
     passed: Counter[State]
+    in_order: bool
+    """Whether the id of each of these rows is its number: so it is while a manifest only grows."""
 
 
-class _Stored(NamedTuple):
-    key: bytes
-    copy: int
-    state: State | None
+_Stored: TypeAlias = tuple[int, bytes, int, int]
+"""A row of the checkpoint: its id, key, copy and state."""
 
 
 class Sieve:
     """One reading of a manifest against the rows of a checkpoint. Rows must come in the manifest's order."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, settled: SettledRows, unsettled: UnsettledRows) -> None:
         self._db = db
-        self._count: int = db.execute("SELECT coalesce(max(id), 0) FROM rows").fetchone()[0]
-        self._last_id = self._count
+        self._settled = settled
+        self._unsettled = unsettled
+        self._index = ScratchIndex(db)
+        self._last_id = max(settled.last_id(), unsettled.last_id())
         self._cursor = 0
-        """In step with the checkpoint up to this id; meaningless once there is an index."""
-        self._index: ScratchIndex | None = None
-        self._unadmitted: dict[int, _Stored] = {}
-        """Rows that were given an id here and are not in the checkpoint yet."""
+        """The manifest is in step with the checkpoint up to this id."""
+        self._is_in_step = True
+        self._is_loaded = self._last_id == 0
+        """Whether the index has the rows of the checkpoint."""
+        self._is_appended = False
+        """Whether rows beyond the checkpoint's have been found to be new without loading the index."""
 
-    def close(self) -> None:
-        """Drop the index."""
-        if self._index is not None:
-            self._index.close()
-
-    def admitted(self, ids: Collection[int]) -> None:
-        """Forget rows that are now in the checkpoint, or will never be."""
-        for id_ in ids:
-            self._unadmitted.pop(id_, None)
+    def enter(self, rows: int) -> None:
+        """Begin behind the manifest's first rows: they are known to be those of the ids from 1 to `rows`."""
+        self._cursor = rows
 
     def sift(self, rows: Sequence[Row | BadRow], leave: Collection[State]) -> Sifted:
         """Look a block of rows up. Those whose state is in `leave` are only counted."""
-        passed: Counter[State] = Counter()
-        found: list[Found] = []
-        if self._index is None:
-            rows = rows[self._in_step(rows, leave, found, passed) :]
-        if rows:
-            self._index = self._index or self._build()
-            for row in rows:
-                known = self._look_up(self._index, row)
+        stored = self._compared(rows) if self._is_in_step else []
+        states = Counter(state for _, _, _, state in stored)
+        passed = Counter({State(state): count for state, count in states.items() if state in leave})
+        found = [
+            Found(id_, row, State(state), copy)
+            for row, (id_, _, copy, state) in zip(rows, stored, strict=False)
+            if state not in leave
+        ]
+        in_order = not stored or (stored[0][0] == rows[0].number and stored[-1][0] == rows[len(stored) - 1].number)
+        if len(stored) < len(rows):
+            self._is_in_step = False
+            for known in self._looked_up(rows[len(stored) :]):
+                in_order = in_order and known.id == known.row.number
                 if known.state is not None and known.state in leave:
                     passed[known.state] += 1
                 else:
                     found.append(known)
-        return Sifted(found, passed)
+        return Sifted(found, passed, in_order)
 
-    def _in_step(
-        self, rows: Sequence[Row | BadRow], leave: Collection[State], found: list[Found], passed: Counter[State]
-    ) -> int:
-        """Compare with the checkpoint in order, up to the first difference; give the number of rows that agree."""
-        stored = self._db.execute(
-            "SELECT id, key, state, copy FROM rows WHERE id > ? ORDER BY id LIMIT ?", (self._cursor, len(rows))
-        ).fetchall()
-        done = 0
-        for row, (id_, key, state, copy) in zip(rows, stored, strict=False):
-            if row.key != key:
-                break
-            done += 1
-            if state in leave:
-                passed[State(state)] += 1
-            else:
-                found.append(Found(id_, row, State(state), copy))
-        if done:
-            self._cursor = stored[done - 1][0]
-        return done
+    def _compared(self, rows: Sequence[Row | BadRow]) -> list[_Stored]:
+        """Compare with the checkpoint in order, up to the first difference; give what agrees."""
+        stored = self._following(len(rows))
+        if [key for _, key, _, _ in stored] != [row.key for row in rows[: len(stored)]]:
+            del stored[next(at for at, (_, key, _, _) in enumerate(stored) if key != rows[at].key) :]
+        if stored:
+            self._cursor = stored[-1][0]
+        return stored
 
-    def _build(self) -> ScratchIndex:
-        index = ScratchIndex()
-        if self._count:
-            index.load(self._entries, self._count)
-        seen = self._db.execute(
-            "SELECT key, max(copy) FROM rows WHERE copy > 1 AND id <= ? GROUP BY key", (self._cursor,)
-        )
-        for key, copies in seen:
-            index.mark(key, copies)
-        return index
+    def _following(self, most: int) -> list[_Stored]:
+        """Read the checkpoint's next rows in the order of their admission, wherever they are."""
+        found = self._db.execute(_FOLLOWING, {"after": self._cursor, "most": most}).fetchall()
+        broken = sum(is_broken for *_, is_broken in found)
+        if broken:
+            raise damage("rows", broken)
+        stored: list[_Stored] = [row[:4] for row in found]
+        waiting = [row for row in self._unsettled.admitted() if row.id > self._cursor]
+        if not waiting:
+            return stored
+        return sorted([*stored, *((row.id, row.row.key, row.copy, row.state) for row in waiting)])[:most]
 
-    def _entries(self) -> Iterator[tuple[bytes, Hit]]:
-        for key, copy, id_ in self._db.execute("SELECT key, copy, id FROM rows ORDER BY key"):
-            yield _entry(key, copy), Hit(id_, int(id_ <= self._cursor))
+    def _looked_up(self, rows: Sequence[Row | BadRow]) -> list[Found]:
+        """Find rows by their content; new ones get the next ids, in their order."""
+        first = self._last_id + 1
+        self._last_id += len(rows)
+        if self._are_new(rows, first):
+            return [Found(id_, row, None, 1) for id_, row in enumerate(rows, first)]
+        return [self._look_up(row, id_) for id_, row in enumerate(rows, first)]
 
-    def _look_up(self, index: ScratchIndex, row: Row | BadRow) -> Found:
-        first = self._verified(index, row.key, 1)
-        if first is None:
-            return self._new(index, row, 1)
-        copy = first[0].seen + 1
-        index.mark(row.key, copy)
-        this = first if copy == 1 else self._verified(index, row.key, copy)
+    def _are_new(self, rows: Sequence[Row | BadRow], first: int) -> bool:
+        """Make sure that each content has an entry; tell whether none of them had one, not even in the checkpoint."""
+        if not self._is_loaded and not self._is_appended:
+            # Rows appended to a list that is known otherwise: one pass over the checkpoint tells that they are new,
+            # in a third of the time that loading the index takes. Whatever comes after them is worth an index.
+            self._is_appended = True
+            self._settled.compare()
+            if self._put(rows, first) and not self._meet_checkpoint(rows):
+                return True
+            self._index.clear()
+        if not self._is_loaded:
+            self._load()
+        return self._put(rows, first)
+
+    def _put(self, rows: Sequence[Row | BadRow], first: int) -> bool:
+        return self._index.put((row.key, 1, id_, 1) for id_, row in enumerate(rows, first)) == len(rows)
+
+    def _meet_checkpoint(self, rows: Sequence[Row | BadRow]) -> bool:
+        keys = {row.key for row in rows}
+        return any(waiting.row.key in keys for waiting in self._unsettled.admitted()) or self._index.meets_checkpoint()
+
+    def _load(self) -> None:
+        self._is_loaded = True
+        self._index.load(self._cursor)
+        for id_, row, _, copy, _ in self._unsettled.admitted():
+            is_shown = id_ <= self._cursor
+            self._index.put([(row.key, copy, id_, is_shown)])
+            if is_shown:
+                self._index.mark(row.key, copy)
+
+    def _look_up(self, row: Row | BadRow, id_: int) -> Found:
+        """Find a row whose content has an entry; it is the row's own, with this id, if the content was new."""
+        first = self._index.find(row.key, 1)
+        assert first is not None  # noqa: S101 - put there before
+        if first.id == id_:
+            return Found(id_, row, None, 1)
+        copy = first.seen + 1
+        self._index.mark(row.key, copy)
+        this = first if copy == 1 else self._index.find(row.key, copy)
         if this is None:
-            return self._new(index, row, copy)
-        return Found(this[0].id, row, this[1], copy)
-
-    def _verified(self, index: ScratchIndex, key: bytes, copy: int) -> tuple[Hit, State | None] | None:
-        """Find the row of exactly this key and copy, and its state."""
-        hit = index.find(_entry(key, copy))
-        if hit is None:
-            return None
-        stored = self._unadmitted.get(hit.id) or self._read(hit.id)
-        return (hit, stored.state) if stored[:2] == (key, copy) else None
-
-    def _read(self, id_: int) -> _Stored:
-        key, copy, state = self._db.execute("SELECT key, copy, state FROM rows WHERE id = ?", (id_,)).fetchone()
-        return _Stored(key, copy, State(state))
-
-    def _new(self, index: ScratchIndex, row: Row | BadRow, copy: int) -> Found:
-        self._last_id += 1
-        index.put(_entry(row.key, copy), Hit(self._last_id, 1))
-        self._unadmitted[self._last_id] = _Stored(row.key, copy, None)
-        return Found(self._last_id, row, None, copy)
-
-
-def _entry(key: bytes, copy: int) -> bytes:
-    """Give the index key of a row: further rows of the same content have entries of their own."""
-    return key if copy == 1 else blake2b(key + copy.to_bytes(8, "big"), digest_size=16).digest()
+            self._index.put([(row.key, copy, id_, 1)])
+            return Found(id_, row, None, copy)
+        state = self._settled.state(this.id)
+        return Found(this.id, row, self._unsettled.state(this.id) if state is None else state, copy)

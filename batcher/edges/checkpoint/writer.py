@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from batcher.edges.checkpoint.lock import Lock
+from batcher.edges.checkpoint.schema import Header, translated
 from batcher.edges.checkpoint.sieve import Sifted
-from batcher.edges.checkpoint.store import Header, Store, translated
+from batcher.edges.checkpoint.store import Store
 from batcher.model import Admitted, BadRow, Listed, Row, Settlement, State, Unsettled
 
 T = TypeVar("T")
@@ -61,6 +62,10 @@ class Checkpoint:
     async def header(self) -> Header:
         """Give the job that the checkpoint belongs to."""
         return await self._do(lambda store: store.header)
+
+    async def enter(self, rows: int) -> None:
+        """Pass over the manifest's first rows, which are settled and known to be the checkpoint's first ones."""
+        await self._do(lambda store: store.enter(rows))
 
     async def sift(self, rows: Sequence[Row | BadRow], leave: Collection[State]) -> Sifted:
         """Look up the next rows of the manifest; those in a state of `leave` are only counted."""

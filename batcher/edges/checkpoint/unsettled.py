@@ -1,0 +1,155 @@
+"""The rows of a checkpoint without a settled end: those with an intent, those that wait for a record, those in doubt.
+
+Rows that are admitted together share one entry until the last of them is settled, so that an intent costs a tenth of
+an entry of its own. A row in doubt may stay for days and gets one.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
+
+import orjson
+
+from batcher.edges.checkpoint.schema import seal
+from batcher.edges.checkpoint.settled import Identity
+from batcher.model import Admitted, BadRow, Row, State, Unsettled
+
+
+class _Block(NamedTuple):
+    """Rows that were admitted together and are not settled yet; `at` is in POSIX seconds."""
+
+    id: int
+    at: float
+    rows: dict[int, Admitted]
+
+
+class UnsettledRows:
+    """The tables `intents` and `doubts`. Memory holds what is in `intents`: a run bounds it by its concurrency."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._blocks: dict[int, _Block] = {}
+        """The block of each row, by the row's id."""
+        self._last_block = 0
+        for id_, at, rows in db.execute("SELECT id, at, rows FROM intents ORDER BY id"):
+            self._last_block = id_
+            # An older block may still tell of a row that was settled, and even of one that was admitted once more.
+            self._keep(_Block(id_, at, {row.id: row for row in _decoded(rows) if not self._is_elsewhere(row.id)}))
+
+    def last_id(self) -> int:
+        """Give the highest id of a row, 0 where there is none."""
+        last: int = self._db.execute("SELECT coalesce(max(id), 0) FROM doubts").fetchone()[0]
+        return max(last, *self._blocks, 0)
+
+    def admit(self, rows: Sequence[Admitted], now: float) -> None:
+        """Note rows that are admitted now, in the states that they are admitted in."""
+        self._last_block += 1
+        entry = (self._last_block, now, _encoded(rows))
+        self._db.execute("INSERT INTO intents VALUES (?, ?, ?, ?)", (*entry, seal(*entry)))
+        self._keep(_Block(self._last_block, now, {row.id: row for row in rows}))
+
+    def take(self, ids: Iterable[int]) -> list[Identity]:
+        """Forget rows that are settled now, and say which they are."""
+        taken: list[Identity] = []
+        for id_ in ids:
+            block = self._blocks.get(id_)
+            if block is None:
+                found = self._db.execute("SELECT key, copy, number FROM doubts WHERE id = ?", (id_,)).fetchone()
+                taken.append(found)
+                self._db.execute("DELETE FROM doubts WHERE id = ?", (id_,))
+            else:
+                admitted = self._leave(id_, block)
+                taken.append((admitted.row.key, admitted.copy, admitted.row.number))
+        return taken
+
+    def doubt(self, ids: Iterable[int], doubt_at: float | None) -> None:
+        """Put rows in doubt: they were not sent after then, where that is known."""
+        for id_ in ids:
+            block = self._blocks.get(id_)
+            if block is None:
+                query = "SELECT id, key, copy, number, bucket, object, inputs, intent_at FROM doubts WHERE id = ?"
+                entry = (*self._db.execute(query, (id_,)).fetchone(), doubt_at)
+            else:
+                entry = (id_, *_content(self._leave(id_, block)), block.at, doubt_at)
+            values = (*entry, seal(*entry))
+            self._db.execute("INSERT OR REPLACE INTO doubts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+
+    def admitted(self) -> list[Admitted]:
+        """Give the rows that are not in doubt, in the order of their admission."""
+        return [self._blocks[id_].rows[id_] for id_ in sorted(self._blocks)]
+
+    def state(self, id_: int) -> State:
+        """Give the state of a row that is not settled."""
+        block = self._blocks.get(id_)
+        return State.IN_DOUBT if block is None else block.rows[id_].state
+
+    def list(self, states: Collection[State], most: int) -> list[Unsettled]:
+        """List the rows in one of `states`, in the order of their admission, at most `most` of them if it is not -1."""
+        listed = [_unsettled(row, self._blocks[row.id].at) for row in self.admitted() if row.state in states]
+        if State.IN_DOUBT in states:
+            query = "SELECT id, number, bucket, object, inputs, intent_at, doubt_at FROM doubts ORDER BY id LIMIT ?"
+            for id_, number, bucket, object_, inputs, *times in self._db.execute(query, (most,)):
+                listed.append(Unsettled(id_, State.IN_DOUBT, number, bucket, object_, inputs, "", *times))
+            listed.sort()
+        return listed if most < 0 else listed[:most]
+
+    def count(self) -> Counter[State]:
+        """Count the rows by state."""
+        counted = Counter(block.rows[id_].state for id_, block in self._blocks.items())
+        in_doubt = self._db.execute("SELECT count(*) FROM doubts").fetchone()[0]
+        return counted + Counter({State.IN_DOUBT: in_doubt})
+
+    def _keep(self, block: _Block) -> None:
+        for id_ in block.rows.keys() & self._blocks.keys():
+            del self._blocks[id_].rows[id_]
+        self._blocks.update(dict.fromkeys(block.rows, block))
+
+    def _leave(self, id_: int, block: _Block) -> Admitted:
+        del self._blocks[id_]
+        admitted = block.rows.pop(id_)
+        if not block.rows:
+            self._db.execute("DELETE FROM intents WHERE id = ?", (block.id,))
+        return admitted
+
+    def _is_elsewhere(self, id_: int) -> bool:
+        query = "SELECT 1 FROM rows WHERE id = :id UNION ALL SELECT 1 FROM doubts WHERE id = :id"
+        return self._db.execute(query, {"id": id_}).fetchone() is not None
+
+
+def _content(admitted: Admitted) -> tuple[bytes, int, int, str, str, bytes]:
+    row = admitted.row
+    inputs = row.inputs if isinstance(row, Row) else b""
+    return row.key, admitted.copy, row.number, row.bucket, row.object, inputs
+
+
+def _unsettled(admitted: Admitted, at: float) -> Unsettled:
+    row = admitted.row
+    inputs, reason = (b"", row.reason) if isinstance(row, BadRow) else (row.inputs, "")
+    return Unsettled(admitted.id, admitted.state, row.number, row.bucket, row.object, inputs, reason, at)
+
+
+def _encoded(rows: Sequence[Admitted]) -> str:
+    """Write admitted rows as JSON: the id, the state, which copy of its content, and the row; a bad row's is longer."""
+    return orjson.dumps([(id_, int(state), copy, *_written(row)) for id_, row, state, copy, _ in rows]).decode()
+
+
+def _written(row: Row | BadRow) -> tuple[int | str, ...]:
+    if isinstance(row, BadRow):
+        return row.number, row.key.hex(), row.bucket, row.object, row.reason, "bad"
+    number, _, bucket, object_, inputs, key = row
+    return number, key.hex(), bucket, object_, inputs.decode()
+
+
+def _decoded(text: str) -> list[Admitted]:
+    decoded = []
+    for id_, state, copy, number, key, bucket, object_, rest, *bad in orjson.loads(text):
+        row = (
+            BadRow(number, 0, bucket, object_, rest, bytes.fromhex(key))
+            if bad
+            else Row(number, 0, bucket, object_, rest.encode(), bytes.fromhex(key))
+        )
+        decoded.append(Admitted(id_, row, State(state), copy))
+    return decoded
