@@ -298,6 +298,8 @@ class ExitCode(enum.IntEnum):
     ROWS_REJECTED = 1
     USAGE = 2
     ROWS_IN_DOUBT = 3
+    FAILURES = 4
+    STOPPED = 5
     MANIFEST = 65
     SERVICE = 69
     DISK = 74
@@ -337,6 +339,12 @@ class ServiceError(JobError):
     """The service cannot be reached, or refuses the whole job."""
 
     exit_code = ExitCode.SERVICE
+
+
+class FailuresError(JobError):
+    """More rows were rejected than the user allows."""
+
+    exit_code = ExitCode.FAILURES
 
 
 class DiskError(JobError):

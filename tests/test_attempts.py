@@ -1,11 +1,13 @@
 """The attempts of a row: what is sent again, what never is, and what stops the job."""
 
 import asyncio
+from itertools import count
 
 import pytest
 
 from batcher.flow.attempts import Attempts
 from batcher.flow.drain import Drain
+from batcher.flow.turns import Turns
 from batcher.model import (
     Admitted,
     Answer,
@@ -19,6 +21,7 @@ from batcher.model import (
     Status,
 )
 from batcher.rules.tally import Tally
+from batcher.rules.throttle import Throttle
 
 ROW = Row(1, 2, "b", "o", b"", b"k" * 16)
 ADMITTED = Admitted(7, ROW, State.INTENT)
@@ -44,17 +47,15 @@ class Service:
         return self.script.pop(0)
 
 
-def attempts(service, **changes):
-    async def at_once():
-        pass
-
+def attempts(service, *, drain=None, **changes):
+    clock = count(5.0).__next__
+    turns = Turns(drain=drain or Drain(), throttle=Throttle(limit=1e6), monotonic=clock, service_now=lambda: 1000.0)
     settings = {
         "send": service.send,
-        "drain": Drain(),
         "tally": Tally(),
-        "pace": at_once,
+        "turns": turns,
         "now": lambda: 1000.0,
-        "monotonic": lambda: 5.0,
+        "monotonic": clock,
         "draw": lambda: 0.0,
         "max_attempts": 3,
     }
@@ -122,12 +123,10 @@ async def test_one_attempt_is_one_request():
     assert (len(service.bodies), outcome.attempts) == (1, 1)
 
 
-async def test_a_service_that_is_never_reached_ends_the_job_and_leaves_the_row_untouched():
-    firing = attempts(Service(UNREACHED, UNREACHED, UNREACHED))
-    outcome = await firing.fire(ADMITTED)
-    assert (outcome.state, outcome.status) == (State.PENDING, None)
-    assert isinstance(firing.drain.reason, ServiceError)
-    assert "connection refused" in str(firing.drain.reason)
+async def test_what_never_left_uses_no_attempt_up():
+    service = Service(*[UNREACHED] * 10, STARTED)
+    outcome = await attempts(service).fire(ADMITTED)
+    assert (outcome.status, outcome.attempts) == (Status.STARTED, 11)
 
 
 @pytest.mark.parametrize(
@@ -187,10 +186,34 @@ async def test_a_drain_during_the_backoff_gives_the_row_back_without_waiting():
 
 async def test_a_drain_while_waiting_for_its_turn_sends_nothing():
     drain = Drain()
-
-    async def pace():
-        drain.begin(ExitCode.SIGTERM)
-
     service = Service(STARTED)
-    outcome = await attempts(service, drain=drain, pace=pace).fire(ADMITTED)
-    assert (outcome.status, service.bodies) == (None, [])
+    firing = attempts(service, drain=drain)
+    firing.turns.is_paused = True
+    fired = asyncio.create_task(firing.fire(ADMITTED))
+    await asyncio.sleep(0)
+    drain.begin(ExitCode.SIGTERM)
+    assert ((await fired).status, service.bodies) == (None, [])
+
+
+async def test_a_job_whose_first_twenty_rows_are_all_rejected_is_stopped():
+    firing = attempts(Service(*[REJECTED] * 20))
+    for _ in range(20):
+        assert not firing.drain.begun
+        assert (await firing.fire(ADMITTED)).status is Status.REJECTED
+    assert isinstance(firing.drain.reason, ServiceError)
+    assert "first 20 rows were all rejected, the last with HTTP 404 SYS.0015" in str(firing.drain.reason)
+
+
+async def test_a_job_that_has_started_a_row_may_have_any_number_rejected():
+    firing = attempts(Service(STARTED, *[REJECTED] * 30))
+    for _ in range(31):
+        await firing.fire(ADMITTED)
+    assert not firing.drain.begun
+
+
+async def test_a_job_that_an_earlier_run_has_begun_may_have_any_number_rejected():
+    firing = attempts(Service(*[REJECTED] * 30))
+    firing.tally.known[State.STARTED] = 1
+    for _ in range(30):
+        await firing.fire(ADMITTED)
+    assert not firing.drain.begun

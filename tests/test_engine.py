@@ -40,6 +40,8 @@ class Bench:
         self.open = self.most_open = 0
         self.on_wire = self.most_on_wire = 0
         self.fail_at = {}
+        self.limit = None
+        self.look = lambda _: None
         self.drain = Drain()
         self.tally = Tally()
 
@@ -87,8 +89,10 @@ class Bench:
             fire=self.fire,
             write=self.write,
             settle=self.settle,
+            look=self.look,
             now=lambda: 0.0,
             concurrency=self.concurrency,
+            limit=self.limit,
         )
         await engine.run(job, self.tally, self.drain)
 
@@ -172,3 +176,34 @@ async def test_only_the_first_reason_of_a_drain_counts():
     drain.begin(ServiceError("later"))
     assert drain.reason is ExitCode.SIGINT
     await drain.sleep(3600)
+
+
+@pytest.mark.parametrize(("limit", "sent"), [(1, 1), (10, 10), (25, 25), (99, 99), (100, 100), (101, 100)])
+async def test_no_more_rows_than_the_limit_are_sent_and_the_others_are_not_even_admitted(limit, sent):
+    bench = Bench([row(n) for n in range(1, 101)])
+    bench.limit = limit
+    await bench.run()
+    assert [id_ for what, id_ in bench.journal if what == "admit"] == list(range(1, sent + 1))
+    assert sorted(id_ for what, id_ in bench.journal if what == "send") == list(range(1, sent + 1))
+    assert (bench.tally.is_limited, bench.tally.read_whole) == (sent < 100, sent == 100)
+
+
+async def test_rows_that_are_only_written_down_do_not_count_for_the_limit():
+    bad = [BadRow(n, n + 1, "", "", "the key is empty", n.to_bytes(16, "big")) for n in range(1, 6)]
+    bench = Bench([*bad, row(6), row(7)])
+    bench.limit = 1
+    await bench.run()
+    assert [id_ for what, id_ in bench.journal if what == "send"] == [6]
+    assert len(bench.records) == 6
+
+
+async def test_the_counts_are_looked_at_after_each_group_and_may_stop_the_job():
+    bench = Bench([row(n) for n in range(1, 1001)], concurrency=2)
+
+    def look(tally):
+        if tally.started >= 10:
+            bench.drain.begin(ServiceError("enough"))
+
+    bench.look = look
+    await bench.run()
+    assert 10 <= len(bench.records) <= 14

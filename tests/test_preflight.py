@@ -1,5 +1,7 @@
 """The first contact with the service, by plain functions."""
 
+import asyncio
+
 import pytest
 
 from batcher.flow.drain import Drain
@@ -22,8 +24,8 @@ class Service:
         self.asked += 1
         return self._answers.pop(0)
 
-    async def contacted(self):
-        await contact(self.ask, self.drain, lambda: 0.0)
+    async def contacted(self, seconds=60.0):
+        await contact(self.ask, self.drain, lambda: 0.0, seconds)
         return self.asked, self.drain.reason
 
 
@@ -42,9 +44,17 @@ async def test_a_lost_answer_is_asked_for_again():
 
 
 async def test_the_job_ends_where_no_answer_comes():
-    asked, reason = await Service(*[UNREACHED] * 4).contacted()
-    assert (asked, type(reason)) == (4, ServiceError)
-    assert str(reason) == "the service cannot be reached, 4 attempts: connection refused"
+    service = Service(*[UNREACHED] * 1_000_000)
+    asked, reason = await service.contacted(0.05)
+    assert (asked > 1, type(reason)) == (True, ServiceError)
+    assert str(reason) == "the service cannot be reached: connection refused"
+
+
+async def test_the_job_ends_where_the_first_question_finds_no_end():
+    service = Service()
+    service.ask = asyncio.Event().wait
+    _, reason = await service.contacted(0.05)
+    assert str(reason) == "the service cannot be reached: no answer within 0.05 s"
 
 
 @pytest.mark.parametrize(

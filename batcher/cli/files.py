@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from batcher.flow.resume import LEFT_OPEN, resume
 from batcher.model import Record, Settlement, UsageError
 
 _OUTPUT = "output"
+_LIMIT = "limit in millistarts a second"
 
 
 class Files:
@@ -21,6 +22,8 @@ class Files:
     def __init__(self, checkpoint: Checkpoint, output: Output, output_path: Path) -> None:
         self.checkpoint = checkpoint
         self.output_path = output_path
+        self.limit: Callable[[], float | None] = lambda: None
+        """Gives the rate that the service was found to take, in starts a second, None while it is not known."""
         self._output = output
 
     async def write(self, records: Sequence[Record]) -> None:
@@ -33,7 +36,15 @@ class Files:
         Those in doubt were not sent after `doubt_at`, in POSIX seconds by the service's clock, where that is known.
         """
         facts: dict[str, str | int] = {_length_of(self.output_path): self._output.length}
+        limit = self.limit()
+        if limit is not None:
+            facts[_LIMIT] = round(limit * 1000)
         await self.checkpoint.settle(settlements, facts, doubt_at)
+
+    async def kept_limit(self) -> float | None:
+        """Give the limit that an earlier run has found."""
+        kept = await self.checkpoint.recall(_LIMIT)
+        return None if kept is None else int(kept) / 1000
 
     async def repair(self) -> None:
         """Settle what an interrupted run left between an intent and a verdict."""

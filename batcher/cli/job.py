@@ -6,19 +6,22 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import inf
 from typing import NamedTuple
-
-import orjson
 
 from batcher.cli.console import complain, say, warn
 from batcher.cli.doubts import Doubts
 from batcher.cli.files import Files, open_files
 from batcher.cli.keys import open_keys
 from batcher.cli.options import Options
+from batcher.cli.parameters import parameters_of
 from batcher.cli.signals import draining_on_signals
+from batcher.cli.watch import Watch
 from batcher.edges.background import read_ahead
 from batcher.edges.checkpoint import Header
+from batcher.edges.control import listening
 from batcher.edges.manifest import Manifest, format_of, open_manifest
 from batcher.edges.progress import View, showing
 from batcher.edges.service import ObsV2
@@ -26,18 +29,30 @@ from batcher.edges.transport import connect
 from batcher.flow import engine
 from batcher.flow.attempts import Attempts
 from batcher.flow.drain import Drain
-from batcher.flow.preflight import contact, declared_parameters
+from batcher.flow.preflight import contact
 from batcher.flow.resend import Sift, released_rows
-from batcher.model import Answer, ExitCode, Found, JobError, ManifestError, Parameter, Row, State, UsageError
-from batcher.rules import admission, ending, naming
+from batcher.flow.turns import Turns
+from batcher.model import (
+    ExitCode,
+    FailuresError,
+    Found,
+    JobError,
+    ManifestError,
+    Record,
+    Row,
+    Settlement,
+    State,
+    Status,
+    UsageError,
+)
+from batcher.rules import admission, ending, guards, naming
+from batcher.rules.guards import Streak
 from batcher.rules.identity import canonical
-from batcher.rules.pace import Pace
 from batcher.rules.tally import Tally
+from batcher.rules.throttle import Throttle
 
 ROUNDS = 5
 """So often rows that were found absent are sent again within one run."""
-
-_TABLE_COLUMNS = frozenset({"object", "bucket", "inputs"})
 
 
 async def run_job(options: Options, environment: Mapping[str, str]) -> ExitCode:
@@ -46,6 +61,7 @@ async def run_job(options: Options, environment: Mapping[str, str]) -> ExitCode:
     drain = Drain()
     with (
         draining_on_signals(drain.begin),
+        _draining_after(options.max_duration, drain),
         open_manifest(options.manifest, format_of(options.manifest, options.format)) as manifest,
     ):
         await asyncio.to_thread(manifest.check)
@@ -60,8 +76,12 @@ async def run_job(options: Options, environment: Mapping[str, str]) -> ExitCode:
             ) as transport,
         ):
             service = ObsV2(transport.send, keys.use, options.workflow, warn)
+            watch = await _watch(options, files, service, drain)
             doubts = Doubts(files, service, drain, options.on_doubt, options.settle_time)
-            return await _Run(options, manifest, files, service, doubts, drain, Tally()).whole()
+            async with watch.keeping(), listening(options.checkpoint, watch.answer) as fault:
+                if fault:
+                    warn(f"the run cannot be steered while it goes on: {fault}")
+                return await _Run(options, manifest, files, service, doubts, watch).whole()
 
 
 def _header(options: Options) -> Header:
@@ -75,6 +95,30 @@ def _header(options: Options) -> Header:
     return Header(endpoint.url, options.workflow, canonical(options.inputs).decode() or "{}")
 
 
+@contextmanager
+def _draining_after(seconds: float | None, drain: Drain) -> Iterator[None]:
+    timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, drain.begin, ExitCode.STOPPED)
+    try:
+        yield
+    finally:
+        if timer is not None:
+            timer.cancel()
+
+
+async def _watch(options: Options, files: Files, service: ObsV2, drain: Drain) -> Watch:
+    """Begin at the limit that an earlier run has found, and keep the one that this run finds."""
+    max_rate = options.max_rate or inf
+    turns = Turns(
+        drain=drain,
+        throttle=Throttle(max_rate, await files.kept_limit()),
+        monotonic=time.monotonic,
+        service_now=service.now,
+        max_outage=options.max_outage,
+    )
+    files.limit = lambda: turns.throttle.limit
+    return Watch(Tally(), turns, max_rate)
+
+
 class _Run(NamedTuple):
     """One run over open files."""
 
@@ -83,24 +127,32 @@ class _Run(NamedTuple):
     files: Files
     service: ObsV2
     doubts: Doubts
-    drain: Drain
-    tally: Tally
+    watch: Watch
+
+    @property
+    def tally(self) -> Tally:
+        return self.watch.tally
+
+    @property
+    def drain(self) -> Drain:
+        return self.watch.turns.drain
 
     async def whole(self) -> ExitCode:
         """Settle what earlier runs left in doubt, start what is to be started, settle again, and say how it went."""
         begun = time.monotonic()
         await self.doubts.settle(patient=False)
+        parameters = await parameters_of(self.manifest, self.files.checkpoint, self.service, self.drain)
         blocks = self.manifest.blocks(
-            bucket=self.options.bucket, static_inputs=self.options.inputs, parameters=await self._parameters()
+            bucket=self.options.bucket, static_inputs=self.options.inputs, parameters=parameters
         )
         earlier_doubts = (await self.files.checkpoint.count_unsettled())[State.IN_DOUBT]
 
         def look() -> View:
-            return _view(self.manifest, self.tally, earlier_doubts, time.monotonic() - begun)
+            return _view(self.manifest, self.watch, earlier_doubts, time.monotonic() - begun)
 
         async with showing(self.options.progress, look):
-            job = self._job(read_ahead(_counted(blocks, self.tally)), self._sift)
-            await engine.run(job, self.tally, self.drain)
+            rows = _waited_for(read_ahead(_counted(blocks, self.tally)), self.tally)
+            await engine.run(self._job(rows, self._sift, self.options.limit), self.tally, self.drain)
         await self._settle_doubts()
         return await self._end(time.monotonic() - begun)
 
@@ -113,7 +165,7 @@ class _Run(NamedTuple):
                 return
             self.tally.resent += len(findings.released)
             again = self.tally.again()
-            await engine.run(self._job(*released_rows(findings.released)), again, self.drain)
+            await engine.run(self._job(*released_rows(findings.released), None), again, self.drain)
             self.tally.given_back += again.given_back
 
     async def _sift(self, rows: engine.Block) -> tuple[Sequence[Found], Counter[State]]:
@@ -127,17 +179,17 @@ class _Run(NamedTuple):
     def _policy(self) -> admission.Policy:
         return admission.Policy(self.options.retry_rejected, self.options.allow_duplicates)
 
-    def _job(self, blocks: AsyncIterator[engine.Block], sift: Sift) -> engine.Job:
+    def _job(self, blocks: AsyncIterator[engine.Block], sift: Sift, limit: int | None) -> engine.Job:
         attempts = Attempts(
             send=self.service.start,
-            drain=self.drain,
             tally=self.tally,
-            pace=_pace(self.options.max_rate, self.drain),
+            turns=self.watch.turns,
             now=self.service.now,
             monotonic=time.monotonic,
             draw=random.random,
             max_attempts=self.options.max_attempts,
             trust_503=self.options.trust_503,
+            streak=Streak(is_proven=self.tally.started > 0),
         )
         policy = self._policy
         return engine.Job(
@@ -146,34 +198,33 @@ class _Run(NamedTuple):
             decide=lambda found: admission.admission(found, policy),
             admit=lambda rows: self.files.checkpoint.admit(rows, self.service.now()),
             fire=attempts.fire,
-            write=self.files.write,
-            settle=self.files.settle,
+            write=self._write,
+            settle=self._settle,
+            look=self._guard,
             now=time.time,
             concurrency=self.options.concurrency,
+            limit=limit,
         )
 
-    async def _parameters(self) -> Mapping[str, Parameter] | None:
-        """Give the workflow's declared parameters where the manifest's cells depend on them.
+    async def _write(self, records: Sequence[Record]) -> None:
+        self.tally.is_writing = True
+        await self.files.write(records)
 
-        They are asked for once in a job's life: a cell that is a number today and text tomorrow would be another row.
-        """
-        if _TABLE_COLUMNS.issuperset(self.manifest.header):
-            return None
-        kept = await self.files.checkpoint.recall("parameters")
-        if kept is None:
-            found = await declared_parameters(
-                self.service.get_workflow, self.drain.sleep, random.random, self.service.now
-            )
-            if isinstance(found, Answer):
-                warn(
-                    f"the service does not describe the workflow (HTTP {found.status} {found.code}):"
-                    " every cell is sent as text"
+    async def _settle(self, settlements: Sequence[Settlement]) -> None:
+        await self.files.settle(settlements)
+        self.tally.is_writing = False
+
+    def _guard(self, tally: Tally) -> None:
+        """Stop the job when more rows are rejected than the user allows."""
+        allowed, rejected = self.options.max_failures, tally.written[Status.REJECTED]
+        if allowed is not None and guards.is_exceeded(allowed, rejected, tally.written.total()):
+            self.drain.begin(
+                FailuresError(
+                    f"{rejected:,} rows were rejected, more than --max-failures allows",
+                    "The records say why. Mend the cause, then run the same command again, with --retry-rejected to"
+                    " send rejected rows once more.",
                 )
-                found = {}
-            kept = orjson.dumps({name: parameter.type for name, parameter in found.items()}).decode()
-            await self.files.checkpoint.remember({"parameters": kept})
-        types = orjson.loads(str(kept))
-        return {name: Parameter(name, type_, has_value=True, constraints={}) for name, type_ in types.items()}
+            )
 
     async def _end(self, seconds: float) -> ExitCode:
         """Say how the run went, and give the exit code that tells the truth."""
@@ -185,6 +236,8 @@ class _Run(NamedTuple):
         files = ending.Files(str(self.options.output), str(self.options.checkpoint))
         for line in ending.summary(self.tally, in_doubt, seconds, files):
             say(line)
+        for line in ending.slowness(self.watch.turns.throttle.limit, self.watch.slowness.seconds(time.monotonic())):
+            say(line)
         for line in ending.doubts(await self.files.checkpoint.unsettled({State.IN_DOUBT}, ending.SHOWN), in_doubt):
             say(line)
         code = ending.exit_code(self.tally, in_doubt, self.drain.reason)
@@ -195,31 +248,23 @@ class _Run(NamedTuple):
         return code
 
 
-def _pace(max_rate: float | None, drain: Drain) -> Callable[[], Awaitable[None]]:
-    """Give the function that waits for an attempt's turn."""
-    if max_rate is None:
-        return _at_once
-    pace = Pace(max_rate)
-
-    async def in_turn() -> None:
-        turn = pace.turn(time.monotonic())
-        while (wait := pace.wait(turn, time.monotonic())) > 0 and not drain.begun:
-            await drain.sleep(wait)
-
-    return in_turn
-
-
-async def _at_once() -> None:
-    pass
-
-
 def _counted(blocks: Iterator[engine.Block], tally: Tally) -> Iterator[engine.Block]:
     for block in blocks:
         tally.parsed += len(block)
         yield block
 
 
-def _view(manifest: Manifest, tally: Tally, earlier_doubts: int, seconds: float) -> View:
+async def _waited_for(blocks: AsyncIterator[engine.Block], tally: Tally) -> AsyncIterator[engine.Block]:
+    tally.is_reading = True
+    async for block in blocks:
+        tally.is_reading = False
+        yield block
+        tally.is_reading = True
+    tally.is_reading = False
+
+
+def _view(manifest: Manifest, watch: Watch, earlier_doubts: int, seconds: float) -> View:
+    tally = watch.tally
     # So much of the file is parsed, and of what is parsed so much has ended.
     fraction = (
         manifest.position / manifest.size * tally.ended / tally.parsed if manifest.size and tally.parsed else None
@@ -232,7 +277,9 @@ def _view(manifest: Manifest, tally: Tally, earlier_doubts: int, seconds: float)
         in_doubt=earlier_doubts + tally.in_doubt,
         retries=tally.retries,
         in_flight=tally.in_flight,
-        started_now=tally.started - tally.known[State.STARTED],
+        rate=watch.rate,
+        limit=watch.turns.throttle.limit,
+        state=watch.state,
         fraction=fraction,
         seconds=seconds,
     )

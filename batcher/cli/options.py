@@ -10,6 +10,7 @@ from typing import NamedTuple
 from batcher.edges.credentials import Place
 from batcher.edges.progress import Mode
 from batcher.model import Json
+from batcher.rules.guards import MaxFailures
 
 
 class OnDoubt(StrEnum):
@@ -34,6 +35,11 @@ class Options(NamedTuple):
     concurrency: int
     max_rate: float | None
     max_attempts: int
+    max_failures: MaxFailures | None
+    max_outage: float
+    max_duration: float | None
+    """Seconds, the nearer of --max-duration and --stop-at."""
+    limit: int | None
     timeout: float
     on_doubt: OnDoubt
     settle_time: float

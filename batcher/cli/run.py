@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -18,8 +19,10 @@ from batcher.cli.options import OnDoubt, Options
 from batcher.edges.progress import Mode
 from batcher.model import JobError, UsageError
 from batcher.rules.ending import MEANINGS
+from batcher.rules.guards import max_failures as parse_max_failures
 from batcher.rules.inputs import parse_inputs
 from batcher.rules.naming import region_endpoint
+from batcher.rules.times import duration, seconds_until
 
 EXAMPLES = """
 \b
@@ -121,6 +124,35 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
     max_attempts: Annotated[
         int, typer.Option(help="Attempts for a row that the service refuses.", envvar="BATCHER_MAX_ATTEMPTS", min=1)
     ] = 6,
+    max_failures: Annotated[
+        str | None,
+        typer.Option(
+            help="Stop when more rows than this, or P% of the rows, are rejected.",
+            envvar="BATCHER_MAX_FAILURES",
+            metavar="N|P%",
+        ),
+    ] = None,
+    max_outage: Annotated[
+        str,
+        typer.Option(
+            help="End when the service has been away for so long, such as 90s or 15m.",
+            envvar="BATCHER_MAX_OUTAGE",
+            metavar="DURATION",
+        ),
+    ] = "15m",
+    max_duration: Annotated[
+        str | None,
+        typer.Option(
+            help="Drain after so long, such as 8h or 1h30m.", envvar="BATCHER_MAX_DURATION", metavar="DURATION"
+        ),
+    ] = None,
+    stop_at: Annotated[
+        str | None,
+        typer.Option(help="Drain at this time of the day.", envvar="BATCHER_STOP_AT", metavar="HH:MM"),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="Send at most so many rows in this run.", envvar="BATCHER_LIMIT", min=1)
+    ] = None,
     timeout: Timeout = TIMEOUT,
     on_doubt: Annotated[
         OnDoubt,
@@ -168,6 +200,10 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
             concurrency=concurrency,
             max_rate=max_rate,
             max_attempts=max_attempts,
+            max_failures=None if max_failures is None else parse_max_failures(max_failures),
+            max_outage=duration("--max-outage", max_outage),
+            max_duration=_until(max_duration, stop_at),
+            limit=limit,
             timeout=timeout,
             on_doubt=on_doubt,
             settle_time=settle_time,
@@ -196,6 +232,17 @@ def _endpoint(endpoint: str | None, region: str | None) -> str:
     if endpoint is None:
         raise UsageError("the service is not named", "Give --endpoint URL or --region NAME, or set OBS_ENDPOINT.")
     return endpoint
+
+
+def _until(max_duration: str | None, stop_at: str | None) -> float | None:
+    """Give the seconds until the run is to drain, the nearer of both options."""
+    ends = []
+    if max_duration is not None:
+        ends.append(duration("--max-duration", max_duration))
+    if stop_at is not None:
+        # The zone is that of the person who gives the time: none is named, and the system knows it.
+        ends.append(seconds_until("--stop-at", stop_at, datetime.now()))  # noqa: DTZ005
+    return min(ends, default=None)
 
 
 def _beside(manifest: str, given: Path | None, suffix: str, option: str) -> Path:

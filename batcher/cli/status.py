@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +13,8 @@ import typer
 
 from batcher.cli.console import complain
 from batcher.edges.checkpoint import Glance, glance
-from batcher.model import JobError, State, Unsettled
+from batcher.edges.control import ask
+from batcher.model import JobError, Json, State, Unsettled
 from batcher.rules.ending import printable
 from batcher.rules.records import timestamp
 
@@ -49,10 +50,11 @@ def status(
     except JobError as error:
         complain(error)
         sys.exit(error.exit_code)
+    live = (ask(checkpoint, {"do": "look"}) if seen.running and not rows else None) or {}
     if as_json:
-        print(json.dumps(_document(checkpoint, seen)))
+        print(json.dumps(_document(checkpoint, seen, live)))
     else:
-        for line in map(_line, _in_doubt(seen)) if rows else _lines(checkpoint, seen):
+        for line in map(_line, _in_doubt(seen)) if rows else _lines(checkpoint, seen, live):
             print(line)
 
 
@@ -68,12 +70,13 @@ def _counts(seen: Glance) -> dict[str, int]:
     return {"in_flight": on_the_wire if seen.running else 0, **counts}
 
 
-def _document(checkpoint: Path, seen: Glance) -> dict[str, object]:
+def _document(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> dict[str, object]:
     return {
         "checkpoint": str(checkpoint),
         "endpoint": seen.header.endpoint,
         "workflow": seen.header.workflow,
         "running": seen.running,
+        "live": live or None,
         "rows": _counts(seen),
         "in_doubt": [
             {
@@ -88,9 +91,13 @@ def _document(checkpoint: Path, seen: Glance) -> dict[str, object]:
     }
 
 
-def _lines(checkpoint: Path, seen: Glance) -> Iterator[str]:
+def _lines(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Iterator[str]:
     yield f"{checkpoint}: workflow {seen.header.workflow} at {seen.header.endpoint}"
     yield "a run is going on" if seen.running else "no run is going on"
+    if live:
+        limit = "no limit found" if live["limit"] is None else f"limit about {live['limit']:,.4g}/s"
+        state = f", {live['state']}" if live["state"] else ""
+        yield f"now {live['rate']:,.4g} starts a second, {live['in_flight']:,} in flight, {limit}{state}"
     for name, count in _counts(seen).items():
         yield f"{name:>10}  {count:>12,}"
     doubtful = _in_doubt(seen)

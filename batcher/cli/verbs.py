@@ -13,6 +13,10 @@ VERBS = {
     "run": "Start one workflow execution for each row of a manifest.",
     "status": "Show how many rows of a job are started, rejected or in doubt.",
     "reconcile": "Settle a job's rows in doubt by the service's execution list.",
+    "rate": "Change how fast a running job may send.",
+    "pause": "Let a running job send nothing for now.",
+    "resume": "Let a paused job go on.",
+    "drain": "End a running job in good order.",
     "emulator": "Serve the workflow API on this machine, with faults on request.",
 }
 """Each verb with what the command's help says of it. The module of that name has the verb's function and its HELP."""

@@ -30,7 +30,12 @@ class Mode(StrEnum):
 
 
 class View(NamedTuple):
-    """What a run looks like at a moment. `fraction` of the manifest is done (None: unknown), `seconds` have passed."""
+    """What a run looks like at a moment.
+
+    `rate` is that of the last seconds, `limit` what the service was found to take (None: not known), both in starts a
+    second; `state` says what keeps the run from going faster, if anything does. `fraction` of the manifest is done
+    (None: unknown), `seconds` have passed.
+    """
 
     rows: int
     started: int
@@ -39,14 +44,11 @@ class View(NamedTuple):
     in_doubt: int
     retries: int
     in_flight: int
-    started_now: int
+    rate: float
+    limit: float | None
+    state: str
     fraction: float | None
     seconds: float
-
-    @property
-    def rate(self) -> float:
-        """Starts a second of this run, on average."""
-        return self.started_now / self.seconds if self.seconds > 0 else 0.0
 
 
 @asynccontextmanager
@@ -86,7 +88,7 @@ def _painter(mode: Mode, stream: TextIO) -> Iterator[Callable[[View], None]]:
     elif mode is Mode.LINE:
         yield lambda view: print(line(view), file=stream, flush=True)
     elif mode is Mode.JSON:
-        yield lambda view: print(json.dumps({**view._asdict(), "rate": view.rate}), file=stream, flush=True)
+        yield lambda view: print(json.dumps(view._asdict()), file=stream, flush=True)
     else:
         yield lambda _: None
 
@@ -97,7 +99,7 @@ def line(view: View) -> str:
     parts = [
         f"{done}{view.rows:,} rows read",
         f"{view.started:,} started",
-        f"{view.rate:,.0f}/s",
+        f"{view.rate:,.0f}/s" + ("" if view.limit is None else f" of about {view.limit:,.0f}/s"),
         f"{view.in_flight} in flight",
     ]
     optional = (
@@ -107,6 +109,7 @@ def line(view: View) -> str:
         (view.retries, "retries"),
     )
     parts += [f"{count:,} {name}" for count, name in optional if count]
+    parts += [view.state] if view.state else []
     parts.append(f"{timedelta(seconds=int(view.seconds))}")
     return ", ".join(parts)
 

@@ -9,11 +9,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_result, stop_after_attempt
+from tenacity import AsyncRetrying, retry_if_result
 
 from batcher.flow.drain import Drain
+from batcher.flow.turns import Turn, Turns
 from batcher.model import Admitted, Answer, Outcome, Row, State, Status, Verdict
-from batcher.rules import answers, backoff, outcome
+from batcher.rules import answers, backoff, guards, outcome
+from batcher.rules.guards import Streak
 from batcher.rules.identity import start_body
 from batcher.rules.tally import Tally
 
@@ -46,10 +48,8 @@ class Attempts:
 
     send: Callable[[bytes], Awaitable[Answer]]
     """Send a start with this body."""
-    drain: Drain
     tally: Tally
-    pace: Callable[[], Awaitable[None]]
-    """Wait for this attempt's turn."""
+    turns: Turns
     now: Callable[[], float]
     """The service's time in POSIX seconds."""
     monotonic: Callable[[], float]
@@ -57,31 +57,43 @@ class Attempts:
     """A random number from 0 to 1."""
     max_attempts: int
     trust_503: bool = False
-    _proven: bool = field(default=False, init=False)
-    """Whether a start of this run has succeeded: then a denial is about one row, not about the job."""
+    streak: Streak = field(default_factory=Streak)
+    """Rejections in a row, while no start has succeeded: then what is denied is one row, not the job."""
+
+    @property
+    def drain(self) -> Drain:
+        """The drain of the run."""
+        return self.turns.drain
 
     async def fire(self, admitted: Admitted) -> Outcome:
         """Send a row until something is proved about it or its attempts are used up; give it back on a drain."""
         row = admitted.row
         assert isinstance(row, Row)  # noqa: S101 - an invalid row has no intent
-        if not await self._may_send():
+        turn = await self.turns.take()
+        if turn is None:
             return Outcome(admitted, State.PENDING, None)
         body = start_body(row)
-        first = await self._attempt(body, repeated=False)
+        first = await self._attempt(body, turn, repeated=False)
         if first.verdict not in RESENDABLE:
             return self._end(admitted, first, 1)
         made = [first]
         await self._persist(body, made)
-        return self._end(admitted, made[-1], len(made))
+        ended = self._end(admitted, made[-1], len(made))
+        if made[-1].verdict is Verdict.REFUSED and _refusals(made) < self.max_attempts:
+            # Interrupted by the drain between two attempts: not refused to the last.
+            return ended._replace(status=None)
+        return ended
 
     async def _persist(self, body: bytes, made: list[Attempt]) -> None:
         """Add further attempts to the first, each after its backoff, until one is no refusal or the drain begins."""
 
         async def attempt() -> Attempt:
             # tenacity calls before it first waits, and by then the first attempt has been made.
-            if waited and await self._may_send():
+            turn = await self._turn_of_retry() if waited else None
+            if turn is not None:
                 self.tally.retries += 1
-                made.append(await self._attempt(body, repeated=any(outcome.is_once(each.answer) for each in made)))
+                repeated = any(outcome.is_once(each.answer) for each in made)
+                made.append(await self._attempt(body, turn, repeated=repeated))
             return made[-1]
 
         async def sleep(seconds: float) -> None:
@@ -91,28 +103,44 @@ class Attempts:
         waited: list[float] = []
         await AsyncRetrying(
             retry=retry_if_result(lambda last: last.verdict in RESENDABLE and not self.drain.begun),
-            stop=stop_after_attempt(self.max_attempts),
-            wait=lambda state: self._backoff(state, made[-1]),
+            stop=lambda _: self._is_used_up(made),
+            wait=lambda _: self._backoff(made),
             sleep=sleep,
             retry_error_callback=lambda _: None,
         )(attempt)
 
-    def _backoff(self, state: RetryCallState, last: Attempt) -> float:
-        return backoff.wait(state.attempt_number, self.draw(), last.answer.retry_after, self.now())
+    def _is_used_up(self, made: list[Attempt]) -> bool:
+        """Tell whether a row has had its attempts. What never left, or came to nobody, is none of them."""
+        return not self.turns.is_away and _refusals(made) >= self.max_attempts
 
-    async def _may_send(self) -> bool:
-        """Wait for the turn to send; False when the job stops first."""
-        await self.pace()
-        return not self.drain.begun
+    def _backoff(self, made: list[Attempt]) -> float:
+        # When nothing left it is not the row that must wait: the turns see to that.
+        return backoff.wait(max(1, _refusals(made)), self.draw(), made[-1].answer.retry_after, self.now())
 
-    async def _attempt(self, body: bytes, *, repeated: bool) -> Attempt:
-        self.tally.requests += 1
-        begun = self.monotonic()
+    async def _turn_of_retry(self) -> Turn | None:
+        """Wait until the budget and the pace allow a retry; None when the job stops first."""
+        while not self.turns.may_retry() and not self.drain.begun:
+            await self.drain.sleep(backoff.full_jitter(1, self.draw()))
+        return await self.turns.take()
+
+    async def _attempt(self, body: bytes, turn: Turn, *, repeated: bool) -> Attempt:
+        tally, streak = self.tally, self.streak
+        tally.requests += 1
+        tally.in_flight += 1
         answer = await self.send(body)
-        latency = self.monotonic() - begun
-        verdict = outcome.judge(answer, proven=self._proven, repeated=repeated, trust_503=self.trust_503)
-        self._proven = self._proven or verdict is Verdict.STARTED
-        return Attempt(verdict, answer, latency)
+        tally.in_flight -= 1
+        verdict = outcome.judge(answer, proven=streak.is_proven, repeated=repeated, trust_503=self.trust_503)
+        now = self.monotonic()
+        self.turns.learn(turn, verdict, answer, now)
+        if not streak.is_proven:
+            self._count(verdict, answer)
+        return Attempt(verdict, answer, now - turn.at)
+
+    def _count(self, verdict: Verdict, answer: Answer) -> None:
+        """Stop the job when every row is rejected: then it is not the rows that are wrong."""
+        self.streak = guards.count(self.streak, verdict)
+        if guards.is_broken(self.streak) and not self.tally.known[State.STARTED]:
+            self.drain.begin(outcome.all_rejected(answer, self.streak.rejected))
 
     def _end(self, admitted: Admitted, last: Attempt, attempts: int) -> Outcome:
         verdict, answer, latency = last
@@ -122,9 +150,8 @@ class Attempts:
             execution = answers.started(answer)
         elif verdict is Verdict.FATAL:
             self.drain.begin(outcome.ending(answer))
-        elif verdict in RESENDABLE and attempts < self.max_attempts:
-            # Interrupted by the drain between two attempts: not refused to the last.
-            status = None
-        elif verdict is Verdict.UNSENT:
-            self.drain.begin(outcome.unreachable(answer, attempts))
         return Outcome(admitted, state, status, answer, execution, attempts, latency)
+
+
+def _refusals(made: list[Attempt]) -> int:
+    return sum(attempt.verdict is Verdict.REFUSED for attempt in made)

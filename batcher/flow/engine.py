@@ -40,8 +40,12 @@ class Job:
     """Make records durable."""
     settle: Callable[[Sequence[Settlement]], Awaitable[None]]
     """Make verdicts durable."""
+    look: Callable[[Tally], None]
+    """Look at the counts after each group, and begin the drain if they ask for it."""
     now: Callable[[], float]
     concurrency: int
+    limit: int | None = None
+    """So many rows are sent at the most."""
 
 
 async def run(job: Job, tally: Tally, drain: Drain) -> None:
@@ -81,16 +85,30 @@ class _Engine:
             found, known = await self.job.sift(block)
             self.tally.rows += len(block)
             self.tally.known += known
-            wanted = [admitted for admitted in map(self.job.decide, found) if admitted is not None]
+            wanted = self._within_limit([each for each in map(self.job.decide, found) if each is not None])
             while wanted and not self.drain.begun:
                 room = await self.slots.take(len(wanted))
                 await self.job.admit(wanted[:room])
                 for admitted in wanted[:room]:
                     await self._pass_on(admitted)
                 del wanted[:room]
-        self.tally.read_whole = not self.drain.begun
+            if self.tally.is_limited:
+                break
+        self.tally.read_whole = not self.drain.begun and not self.tally.is_limited
         for _ in range(self.job.concurrency):
             await self.ready.put(None)
+
+    def _within_limit(self, wanted: list[Admitted]) -> list[Admitted]:
+        """Cut a block off before the first row that is over the limit."""
+        if self.job.limit is None:
+            return wanted
+        for position, admitted in enumerate(wanted):
+            if admitted.state is State.INTENT:
+                if self.tally.taken == self.job.limit:
+                    self.tally.is_limited = True
+                    return wanted[:position]
+                self.tally.taken += 1
+        return wanted
 
     async def _pass_on(self, admitted: Admitted) -> None:
         if admitted.state is State.INTENT:
@@ -101,10 +119,7 @@ class _Engine:
     async def work(self) -> None:
         """Fire one row after another."""
         while (admitted := await self.ready.get()) is not None:
-            self.tally.in_flight += 1
-            outcome = await self.job.fire(admitted)
-            self.tally.in_flight -= 1
-            self.ended.put(outcome)
+            self.ended.put(await self.job.fire(admitted))
 
     async def stream(self) -> None:
         """Write the records of ended rows, then settle them, a group at a time."""
@@ -117,6 +132,7 @@ class _Engine:
             await self.job.settle([_settlement(outcome) for outcome in outcomes])
             self.tally.written.update([record.status for record in records])
             self.tally.given_back += len(outcomes) - len(records)
+            self.job.look(self.tally)
 
 
 def _settlement(outcome: Outcome) -> Settlement:

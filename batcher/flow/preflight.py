@@ -6,33 +6,43 @@ question has no side effect, so here, other than for a start, a lost answer may 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from itertools import count
 
 from batcher.flow.drain import Drain
 from batcher.model import Answer, Fault, Parameter, ServiceError, Verdict
 from batcher.rules import answers, backoff, outcome
 
 ATTEMPTS = 4
+CONTACT_SECONDS = 8.0
+"""How long an endpoint may leave everybody without an answer at the beginning of a run."""
 
 _AGAIN = frozenset({Verdict.UNSENT, Verdict.REFUSED, Verdict.IN_DOUBT})
 _DENIED = frozenset({"accessdenied", "sys.0005"})
 """A key that may start workflows need not be allowed to look at them."""
 
 
-async def contact(ask: Callable[[], Awaitable[Answer]], drain: Drain, draw: Callable[[], float]) -> None:
+async def contact(
+    ask: Callable[[], Awaitable[Answer]], drain: Drain, draw: Callable[[], float], seconds: float = CONTACT_SECONDS
+) -> None:
     """Ask until the service answers: every answer tells its time.
 
-    Ends the job where none comes, and where a wrong key is found out before every worker has tried it.
+    Ends the job where none comes within so many seconds: an address where nobody was ever met is no outage that might
+    pass. Ends it too where a wrong key is found out before every worker has tried it.
     """
-    for attempt in range(1, ATTEMPTS + 1):
-        answer = await ask()
-        if answer.fault is Fault.UNTRUSTED or outcome.refuses_keys(answer):
-            drain.begin(outcome.ending(answer))
-        if answer.fault is None or drain.begun:
-            return
-        if attempt < ATTEMPTS:
-            await drain.sleep(backoff.full_jitter(attempt, draw()))
-    drain.begin(outcome.unreachable(answer, ATTEMPTS))
+    answer = Answer(fault=Fault.UNREACHED, message=f"no answer within {seconds:g} s")
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            for attempt in count(1):
+                answer = await ask()
+                if answer.fault is Fault.UNTRUSTED or outcome.refuses_keys(answer):
+                    drain.begin(outcome.ending(answer))
+                if answer.fault is None or drain.begun:
+                    return
+                await drain.sleep(backoff.full_jitter(min(attempt, ATTEMPTS), draw()))
+    drain.begin(outcome.unreachable(answer))
 
 
 async def declared_parameters(

@@ -5,12 +5,15 @@ Every exit code has its sentence here, with what to do next.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from batcher.model import ExitCode, JobError, Status, Unsettled
+from batcher.rules.slowness import Cause
 from batcher.rules.tally import Tally
 
+SHORTEST = 1.0
+"""Seconds of a cause that are worth a word."""
 SHOWN = 10
 """So many rows in doubt are named on the screen; all of them are in the records."""
 
@@ -20,6 +23,7 @@ NEXT: dict[ExitCode, str] = {
     " the same command again, with --retry-rejected to send rejected rows once more.",
     ExitCode.ROWS_IN_DOUBT: "Some rows may have been started, and neither an answer nor the execution list says so."
     " They are held. Run the same command again later, or batcher reconcile with the checkpoint.",
+    ExitCode.STOPPED: "Stopped as you asked; rows are left. Run the same command again to go on.",
     ExitCode.SIGINT: "Interrupted. Run the same command again to go on.",
     ExitCode.SIGTERM: "Terminated. Run the same command again to go on.",
 }
@@ -30,6 +34,8 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.ROWS_REJECTED: "finished, some rows were rejected or are invalid",
     ExitCode.USAGE: "the command line is wrong",
     ExitCode.ROWS_IN_DOUBT: "finished, some rows are in doubt and held",
+    ExitCode.FAILURES: "stopped by --max-failures, resumable",
+    ExitCode.STOPPED: "stopped by --limit, --stop-at, --max-duration or batcher drain, resumable",
     ExitCode.MANIFEST: "the manifest is unusable",
     ExitCode.SERVICE: "the service cannot be reached, or refuses the whole job",
     ExitCode.DISK: "a file cannot be read or written",
@@ -55,6 +61,8 @@ def exit_code(tally: Tally, in_doubt: int, reason: ExitCode | JobError | None) -
         return reason.exit_code
     if reason is not None:
         return reason
+    if tally.is_limited:
+        return ExitCode.STOPPED
     if in_doubt:
         return ExitCode.ROWS_IN_DOUBT
     if tally.rejected or tally.invalid:
@@ -83,6 +91,13 @@ def summary(tally: Tally, in_doubt: int, seconds: float, files: Files) -> list[s
         f"records:    {files.records}",
         f"checkpoint: {files.checkpoint}",
     ]
+
+
+def slowness(limit: float | None, seconds: Mapping[Cause, float]) -> list[str]:
+    """Say what kept a run from going faster: the limit found, and the seconds that each cause took."""
+    causes = [f"{cause.value} {spent:,.0f} s" for cause, spent in seconds.items() if spent >= SHORTEST]
+    lines = [f"limit:      the service takes about {limit:,.4g} starts a second"] if limit is not None else []
+    return lines + ([f"slowed by:  {', '.join(causes)}"] if causes else [])
 
 
 def doubts(rows: Sequence[Unsettled], total: int) -> list[str]:

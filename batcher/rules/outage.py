@@ -20,15 +20,10 @@ IN_A_ROW = 30
 PROBE_EVERY = 1.0
 """Seconds between two probes."""
 
-NEVER_REACHED = 8.0
-"""Seconds of nothing but failed connections, from the first one of a run, that prove a wrong address."""
-
 
 class Health(NamedTuple):
-    """What a run knows of its service. Times are in seconds of one steady clock."""
+    """What a run knows of its service, which it has reached once. Times are in seconds of one steady clock."""
 
-    is_reached: bool = False
-    """Whether a connection was ever made in this run."""
     failures: int = 0
     """Failed attempts in a row, up to now."""
     failing_since: float = 0.0
@@ -42,13 +37,12 @@ class Health(NamedTuple):
 def learn(health: Health, verdict: Verdict, now: float) -> Health:
     """Give what is known after an attempt came to this verdict."""
     if verdict not in FAILURES:
-        return health if health.is_reached and not health.failures else Health(is_reached=True)
-    is_reached = health.is_reached or verdict is not Verdict.UNSENT
+        return Health() if health.failures else health
     failures = health.failures + 1
     since = health.failing_since if health.failures else now
-    if health.out_since is not None or not is_reached or failures < IN_A_ROW:
-        return health._replace(is_reached=is_reached, failures=failures, failing_since=since)
-    return Health(is_reached, failures, since, since, now + PROBE_EVERY)
+    if health.out_since is not None or failures < IN_A_ROW:
+        return health._replace(failures=failures, failing_since=since)
+    return Health(failures, since, since, now + PROBE_EVERY)
 
 
 def wait(health: Health, now: float) -> float:
@@ -59,11 +53,6 @@ def wait(health: Health, now: float) -> float:
 def probed(health: Health, now: float) -> Health:
     """Give what is known when an attempt is sent: while an outage lasts, all others wait for its answer or a second."""
     return health if health.out_since is None else health._replace(probe_at=now + PROBE_EVERY)
-
-
-def is_never_reached(health: Health, now: float) -> bool:
-    """Tell whether the service was never there: no outage to be waited for but a wrong address, and the job ends."""
-    return not health.is_reached and health.failures > 0 and now - health.failing_since >= NEVER_REACHED
 
 
 def change(before: Health, after: Health, now: float) -> Event | None:

@@ -165,6 +165,7 @@ FAULTS = {
     Fault.LOST: Verdict.IN_DOUBT,
 }
 
+_TOO_MANY, _FAILURES, _UNAVAILABLE = 429, 500, 503
 _UNKNOWN = Rule(Kind.DOUBT, 0)
 _BY_CODE = {(rule.status, code): rule for rule in RULES for code in rule.codes.lower().split() or [""]}
 
@@ -196,15 +197,25 @@ def is_once(answer: Answer) -> bool:
     return _rule(answer).kind is Kind.ONCE
 
 
+def is_busy(answer: Answer) -> bool:
+    """Tell whether the service says that it is asked too often: what shows its limit."""
+    return answer.status == _TOO_MANY or (answer.status == _UNAVAILABLE and _rule(answer).kind is Kind.REFUSED)
+
+
+def is_failing(answer: Answer) -> bool:
+    """Tell whether an answer is the service's failure, whatever it proves about the row."""
+    return answer.status >= _FAILURES and not is_busy(answer) and _rule(answer).kind is not Kind.FATAL
+
+
 def is_skewed(answer: Answer) -> bool:
     """Tell whether the service refuses the date of a request."""
     return _rule(answer).cause is CLOCK
 
 
-def unreachable(answer: Answer, attempts: int) -> ServiceError:
-    """Give the error that ends the job where so many attempts have brought no answer."""
+def unreachable(answer: Answer) -> ServiceError:
+    """Give the error that ends the job where nobody has ever answered; `answer` says what came instead."""
     return ServiceError(
-        f"the service cannot be reached, {attempts} attempts: {answer.message}",
+        f"the service cannot be reached: {answer.message}",
         "Check --endpoint and the network, then run the same command again; rows that were not sent are untouched.",
     )
 
@@ -214,6 +225,14 @@ def refuses_keys(answer: Answer) -> bool:
     if answer.fault is not None or answer.status in answers.SUCCESS:
         return False
     return _rule(answer).cause in {KEY, TOKEN}
+
+
+def all_rejected(answer: Answer, rows: int) -> ServiceError:
+    """Give the error that ends the job when the first so many rows were all rejected, `answer` being the last word."""
+    return ServiceError(
+        f"the first {rows} rows were all rejected, the last with HTTP {answer.status} {answer.code}: {answer.message}",
+        "The workflow or the inputs are wrong rather than the rows: mend them, then run again with --retry-rejected.",
+    )
 
 
 def ending(answer: Answer) -> JobError:

@@ -29,6 +29,15 @@ class Tally:
     requests: int = 0
     retries: int = 0
     in_flight: int = 0
+    """Requests on the wire."""
+    is_reading: bool = False
+    """Whether the manifest's next rows are waited for."""
+    is_writing: bool = False
+    """Whether records and verdicts are on their way to the disk."""
+    taken: int = 0
+    """Rows taken up to be sent, counted where there is a limit to them."""
+    is_limited: bool = False
+    """Whether the limit has kept rows from being sent."""
     read_whole: bool = False
     """Whether the manifest was read to its end."""
 

@@ -90,6 +90,12 @@ class Throttle:
         """Whether it is `max_rate` that keeps the rate down."""
         return self.pace.rate >= self._most
 
+    def cap(self, now: float, max_rate: float) -> None:
+        """Set another cap, in starts a second, that holds at once."""
+        self._most = max_rate
+        self._least = min(LEAST, max_rate)
+        self.pace.change(now, self._within(self.pace.rate))
+
     def started(self, now: float) -> Event | None:
         """Learn that a start has succeeded. Give an event when the rate has risen by a step."""
         self._recent.went_well(now)

@@ -1,0 +1,162 @@
+"""The turns: when an attempt may be sent, and what its end teaches about the service.
+
+Joins the rules of overload control (`throttle`, `flight`, `budget`, `outage`) to the tasks that wait for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import inf
+from typing import NamedTuple
+
+from batcher.flow.drain import Drain
+from batcher.model import Answer, ServiceError, Verdict
+from batcher.rules import backoff, outage, outcome
+from batcher.rules.budget import RetryBudget
+from batcher.rules.events import Event
+from batcher.rules.flight import Flight
+from batcher.rules.outage import Health
+from batcher.rules.slowness import Cause
+from batcher.rules.throttle import Throttle
+
+STEP = 0.5
+"""Seconds after which whoever waits looks up: for the drain, for a pause, for a rate that has changed."""
+
+MOST_DECISIONS = 1000
+"""Decisions that are kept for whoever looks."""
+
+
+class Turn(NamedTuple):
+    """Leave to send one attempt: since when, in seconds of the steady clock, and at which rate."""
+
+    at: float
+    rate: float
+
+
+@dataclass(slots=True)
+class Turns:
+    """Gives the turns of one run, each to be given back to `learn`."""
+
+    drain: Drain
+    throttle: Throttle
+    monotonic: Callable[[], float]
+    service_now: Callable[[], float]
+    """The service's time in POSIX seconds, by which a `Retry-After` that is a date is read."""
+    max_outage: float = inf
+    """Seconds of an outage that end the run."""
+    decisions: deque[Event] = field(default_factory=lambda: deque(maxlen=MOST_DECISIONS), init=False)
+    """What was decided about the rate, the latest last, until somebody takes it away."""
+    is_paused: bool = field(default=False, init=False)
+    """Whether a person wants nothing to be sent for now."""
+    health: Health = field(default=Health(), init=False)
+    flight: Flight = field(default_factory=Flight, init=False)
+    budget: RetryBudget = field(default_factory=RetryBudget, init=False)
+    given: int = field(default=0, init=False)
+    """Turns given or waited for, and not yet given back."""
+    _waiting: deque[asyncio.Future[None]] = field(default_factory=deque, init=False)
+    """Who waits for room in the flight: at most one for each worker."""
+
+    async def take(self) -> Turn | None:
+        """Wait until an attempt may be sent. None when the job stops first."""
+        while self.given >= self.flight.cap(self.throttle.pace.rate) and not self.drain.begun:
+            room = asyncio.get_running_loop().create_future()
+            self._waiting.append(room)
+            await room
+        self.given += 1
+        turn = await self._wait()
+        if turn is None:
+            self._give_back()
+        return turn
+
+    def may_retry(self) -> bool:
+        """Tell whether the budget allows a retry now."""
+        return self.budget.take(self.monotonic())
+
+    def learn(self, turn: Turn, verdict: Verdict, answer: Answer, now: float) -> None:
+        """Learn what came of an attempt, and pass its turn on. `now` is when it ended, by the steady clock."""
+        if answer.fault is None:
+            self.flight.answered(now - turn.at)
+        self._look_at_health(verdict, answer, now)
+        if verdict is Verdict.STARTED:
+            self.budget.started()
+            self._tell(self.throttle.started(now))
+        elif outcome.is_busy(answer):
+            word = answer.code or f"HTTP {answer.status}"
+            self._tell(self.throttle.refused(now, turn.at, turn.rate, word))
+            hold = backoff.retry_after(answer.retry_after, self.service_now())
+            self._tell(self.throttle.hold(now, hold, word) if hold else None)
+        elif self.health.failures:
+            self._tell(self.throttle.failed(now, answer.message or f"HTTP {answer.status} {answer.code}"))
+        self._give_back()
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the service is taken to be away."""
+        return self.health.out_since is not None
+
+    def slowed_by(self, now: float) -> Cause | None:
+        """Tell what keeps the run from sending faster, as far as it is not the run itself."""
+        if self.is_away:
+            return Cause.OUTAGE
+        if self.is_paused:
+            return Cause.OUR_CAP
+        if not self.throttle.pace.is_pressed(now):
+            return None
+        if self.throttle.is_capped:
+            return Cause.OUR_CAP
+        return Cause.SERVICE_LIMIT if self.throttle.limit is not None else None
+
+    async def _wait(self) -> Turn | None:
+        number: float | None = None
+        while not self.drain.begun:
+            now = self.monotonic()
+            wait = STEP if self.is_paused else outage.wait(self.health, now)
+            if wait > 0:
+                # Its place in the pace's order is lost: what has waited must not leave all at once.
+                number = None
+                self._end_long_outage(now)
+            else:
+                if number is None:
+                    number = self.throttle.pace.turn(now)
+                wait = self.throttle.pace.wait(number, now)
+                if wait <= 0:
+                    self.health = outage.probed(self.health, now)
+                    return Turn(now, self.throttle.pace.rate)
+            await asyncio.sleep(min(wait, STEP))
+        return None
+
+    def _look_at_health(self, verdict: Verdict, answer: Answer, now: float) -> None:
+        # A 503 that the user trusts is no doubt, and no sign of life either.
+        seen = Verdict.IN_DOUBT if outcome.is_failing(answer) else verdict
+        before, self.health = self.health, outage.learn(self.health, seen, now)
+        if before.out_since == self.health.out_since:
+            return
+        self._tell(outage.change(before, self.health, now))
+        if not self.is_away:
+            self._tell(self.throttle.restart(now, "the service answers again"))
+
+    def _end_long_outage(self, now: float) -> None:
+        since = self.health.out_since
+        if since is not None and now - since >= self.max_outage:
+            self.drain.begin(
+                ServiceError(
+                    f"the service has been away for {self.max_outage:,.0f} s",
+                    "Run the same command again when it is back; rows that were not sent are untouched.",
+                )
+            )
+
+    def _give_back(self) -> None:
+        self.given -= 1
+        room = len(self._waiting) if self.drain.begun else self.flight.cap(self.throttle.pace.rate) - self.given
+        while self._waiting and room > 0:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                room -= 1
+
+    def _tell(self, event: Event | None) -> None:
+        if event is not None:
+            self.decisions.append(event)
