@@ -24,6 +24,9 @@ from batcher.rules.throttle import Throttle
 
 STEP = 0.5
 """Seconds after which whoever waits looks up: for the drain, for a pause, for a rate that has changed."""
+SLACK = 0.002
+"""Seconds by which a turn may be used early: the timers of event loops are no finer, and a wait costs as much as all the
+arithmetic of a start."""
 
 MOST_DECISIONS = 1000
 """Decisions that are kept for whoever looks."""
@@ -122,7 +125,7 @@ class Turns:
                 if number is None:
                     number = self.throttle.pace.turn(now)
                 wait = self.throttle.pace.wait(number, now)
-                if wait <= 0:
+                if wait <= SLACK:
                     self.health = outage.probed(self.health, now)
                     return Turn(now, self.throttle.pace.rate)
             await asyncio.sleep(min(wait, STEP))

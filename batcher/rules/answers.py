@@ -219,7 +219,7 @@ def _get(fields: Json, name: str) -> Json:
 
 
 def _text(fields: Json, name: str) -> str:
-    value = _get(fields, name)
+    value = fields.get(name) if isinstance(fields, dict) else None
     return value if isinstance(value, str) else ""
 
 
