@@ -1,7 +1,7 @@
 """The benchmarks: what is measured, each a small function that gives figures, and the table of them all.
 
 `python bench/bench.py [NAME ...] [--rows MOST] [--rounds N]`. Without names all are measured and the results written
-to RESULTS.md and, unless --rows cut them short, to the README; with names they are only printed.
+to RESULTS.md and, unless --rows cut them short, to the README; with names they are only printed. For Linux.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ MIB = 1 << 20
 WORKERS = 64
 SLOW_WORKERS, LATENCY = 512, 0.05
 CROWD = 2048
+"""Connections enough to see what the late server can do at most."""
 SIZES = (10_000, 100_000, 1_000_000, ALL_ROWS)
 SMALL = 100_000
 POOLS = {1: 20_000, 8: 50_000, 64: 100_000, 512: 100_000}
@@ -279,6 +280,8 @@ def main() -> int:
     unknown = set(asked.names) - set(MEASUREMENTS)
     if unknown:
         parser.error(f"no such measurement: {', '.join(sorted(unknown))}")
+    if asked.rows < CROWD or asked.rounds < 1:
+        parser.error(f"--rows is {CROWD} at least, one for each connection, and --rounds 1")
     begun = time.monotonic()
     try:
         install_tools()

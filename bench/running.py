@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -101,5 +100,4 @@ def run(
     said = log.read_text(errors="replace")
     if process.returncode != 0:
         raise BenchError(f"{Path(command[0]).name} ended with {process.returncode}: {said[-2000:]}")
-    unit = 1 if sys.platform == "darwin" else _KIBIBYTE
-    return Usage(used.ru_utime + used.ru_stime, ended - begun, used.ru_maxrss * unit, said)
+    return Usage(used.ru_utime + used.ru_stime, ended - begun, used.ru_maxrss * _KIBIBYTE, said)

@@ -10,7 +10,7 @@ import pytest
 from figures import Figure, Goal, difference, in_turn, microseconds, ratio, verdict
 from peers import Load, bare_loop, batcher, check_records, hey, manifest, sdk_loop
 from report import BEGIN, END, put_between, results, table
-from running import PACKAGES, BenchError, pinned, run, tool
+from running import BenchError, pinned, run, tool
 from server import late, nginx
 from workload import ANSWER, body
 
@@ -141,6 +141,18 @@ def test_a_client_starts_every_row_on_nginx_over_tls(tmp_path, client):
         assert (server.served(), server.served()) == (ROWS, ROWS)
 
 
+@pytest.mark.parametrize(
+    ("client", "complaint"), [(batcher, "ended with 69"), (bare_loop, "CERTIFICATE_VERIFY_FAILED")]
+)
+def test_a_client_that_is_not_told_whom_to_trust_starts_nothing(tmp_path, client, complaint):
+    _needs("nginx")
+    with nginx(tmp_path / "nginx", ANSWER, tls=True) as server:
+        server.trust = {}
+        with pytest.raises(BenchError, match=complaint):
+            client(tmp_path, server, Load(ROWS, 10))
+        assert server.served() == 0
+
+
 def test_a_request_too_many_at_the_server_makes_a_measurement_wrong(tmp_path):
     class Miscounting:
         def __init__(self, server):
@@ -180,6 +192,7 @@ def test_a_process_is_told_its_greatest_memory_and_what_it_said(tmp_path):
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system pins no process")
 def test_a_pinned_process_has_its_core_alone(tmp_path):
+    _needs("taskset")
     core = max(os.sched_getaffinity(0))
     command = pinned([sys.executable, "-c", "import os; print(os.sched_getaffinity(0))"], core)
     assert run(command, tmp_path / "log").said == f"{{{core}}}\n"
@@ -199,12 +212,16 @@ def test_a_resume_starts_the_new_rows_only_on_the_same_port(tmp_path):
     assert 0 < figure.value < time.monotonic() - begun
 
 
-def test_an_unknown_measurement_is_refused_before_anything_is_run():
-    command = [sys.executable, "bench/bench.py", "cpu", "nothing"]
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["cpu", "nothing"], "no such measurement: nothing"),
+        (["--rows", "2047"], "--rows is 2048 at least"),
+        (["--rounds", "0"], "--rounds 1"),
+    ],
+)
+def test_what_cannot_be_measured_is_refused_before_anything_is_run(words, complaint):
+    command = [sys.executable, "bench/bench.py", *words]
     ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
-    assert "no such measurement: nothing" in ended.stderr
-
-
-def test_every_tool_that_is_no_python_package_has_a_debian_package():
-    assert PACKAGES == {"nginx": "nginx-light", "hey": "hey", "taskset": "util-linux"}
+    assert complaint in ended.stderr
