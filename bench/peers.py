@@ -69,8 +69,13 @@ def bare_loop(folder: Path, server: Server, load: Load) -> Usage:
 
 
 def sdk_loop(folder: Path, server: Server, load: Load) -> Usage:
-    """Run the official SDK; its connections are threads."""
+    """Run the official SDK as it comes, a thread for each connection."""
     return _python("sdk_loop.py", folder, server, load)
+
+
+def sdk_loop_kept(folder: Path, server: Server, load: Load) -> Usage:
+    """Run the official SDK, told to keep its connections."""
+    return _python("sdk_loop.py", folder, server, load, "kept")
 
 
 def hey(folder: Path, server: Server, load: Load) -> Usage:
@@ -121,8 +126,8 @@ def limit(rows: int) -> float:
     return LAUNCH_SECONDS + rows / SLOWEST
 
 
-def _python(script: str, folder: Path, server: Server, load: Load) -> Usage:
-    words = [sys.executable, str(HERE / script), server.url, str(load.rows), str(load.connections)]
+def _python(script: str, folder: Path, server: Server, load: Load, *options: str) -> Usage:
+    words = [sys.executable, str(HERE / script), server.url, str(load.rows), str(load.connections), *options]
     log = folder / f"{script}.log"
     with _answering(server, load.rows):
         usage = run(pinned(words, load.core), log, environment=environment(server), timeout=limit(load.rows))

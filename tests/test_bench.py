@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from figures import Figure, Goal, difference, in_turn, microseconds, ratio, verdict
-from peers import Load, bare_loop, batcher, check_records, hey, manifest, sdk_loop
+from peers import Load, bare_loop, batcher, check_records, hey, manifest, sdk_loop, sdk_loop_kept
 from report import BEGIN, END, put_between, results, table
 from running import BenchError, pinned, run, tool
 from server import late, nginx
@@ -118,7 +118,7 @@ def test_the_peers_send_the_bodies_that_batcher_sends(tmp_path):
     assert bodies == [body(number) for number in range(ROWS)]
 
 
-@pytest.mark.parametrize("client", [batcher, bare_loop, sdk_loop, hey])
+@pytest.mark.parametrize("client", [batcher, bare_loop, sdk_loop, sdk_loop_kept, hey])
 def test_a_client_starts_every_row_on_the_late_server(tmp_path, client):
     if client is hey:
         _needs("hey")
