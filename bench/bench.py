@@ -1,13 +1,14 @@
 """The benchmarks: what is measured, each a small function that gives figures, and the table of them all.
 
 `python bench/bench.py [NAME ...] [--rows MOST] [--rounds N]`. Without names all are measured and the results written
-to RESULTS.md and, unless --rows cut them short, to the README; with names they are only printed. For Linux.
+to RESULTS.md and the README; with names they are only printed. For Linux.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -265,11 +266,10 @@ def measure(names: Sequence[str], most: int, rounds: int) -> tuple[list[Figure],
     return figures, machine
 
 
-def write(figures: Sequence[Figure], machine: Mapping[str, str], note: str, *, is_full: bool) -> None:
-    """Write the results, and into the README if nothing was cut short."""
+def write(figures: Sequence[Figure], machine: Mapping[str, str], note: str) -> None:
+    """Write the results, and their table into the README."""
     RESULTS.write_text(report.results(figures, machine, note))
-    if is_full:
-        README.write_text(report.put_between(README.read_text(), report.table(figures)))
+    README.write_text(report.put_between(README.read_text(), report.table(figures)))
 
 
 def main() -> int:
@@ -285,6 +285,8 @@ def main() -> int:
     if asked.rows < CROWD or asked.rounds < 1:
         parser.error(f"--rows is {CROWD} at least, one for each connection, and --rounds 1")
     begun = time.monotonic()
+    # An end from outside is an exception, so that servers and clients are ended and files removed.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         install_tools()
         figures, machine = measure(asked.names or list(MEASUREMENTS), asked.rows, asked.rounds)
@@ -296,7 +298,7 @@ def main() -> int:
             f"{asked.rounds} rounds, sides in turn, {asked.rows:,} rows at most; it took"
             f" {(time.monotonic() - begun) / 60:.0f} minutes. CPU is that of whole processes, launch and exit included."
         )
-        write(figures, machine, note, is_full=asked.rows >= ALL_ROWS)
+        write(figures, machine, note)
     return 0
 
 
