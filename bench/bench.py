@@ -56,7 +56,7 @@ SIZES = (10_000, 100_000, 1_000_000, ALL_ROWS)
 SMALL = 100_000
 POOLS = {1: 20_000, 8: 50_000, 64: 100_000, 512: 100_000}
 """How many rows are started with so many workers: a single one waits for the disk at each row."""
-NEW_ROWS = 1_000
+LONG, NEW_ROWS = 2_000_000, 1_000
 
 
 class Setting(NamedTuple):
@@ -70,6 +70,10 @@ class Setting(NamedTuple):
         """Give how many rows are taken: no more than allowed, and as many on each connection."""
         rows = min(wanted, self.most)
         return rows - rows % connections
+
+    def at_full_size(self, rows: int, goal: Goal) -> Goal | None:
+        """Give the goal, which is for so many rows, or None where fewer are taken: those prove nothing about it."""
+        return goal if rows <= self.most else None
 
     def side_by_side(self, server: Server, *sides: tuple[Client, Load]) -> list[list[Usage]]:
         """Run the clients in turn."""
@@ -136,8 +140,10 @@ def goodput(setting: Setting) -> list[Figure]:
         f" {lateness * 1000:.1f} ms late on average; hey got {rates[1] / ideal:.1%}, and with {CROWD:,} connections"
         f" {ceiling:,.0f}/s: the server can do that much"
     )
+    # Behind a server that cannot do it nobody can.
+    goal = Goal(0.90, 0.97, at_least=True) if ceiling >= ideal else None
     what = f"goodput with {LATENCY * 1000:.0f} ms of service latency and {SLOW_WORKERS} workers"
-    return [Figure(what, rates[0] / ideal, "{:.1%}", detail, Goal(0.90, 0.97, at_least=True))]
+    return [Figure(what, rates[0] / ideal, "{:.1%}", detail, goal)]
 
 
 def sizes(setting: Setting) -> list[Figure]:
@@ -147,11 +153,12 @@ def sizes(setting: Setting) -> list[Figure]:
         usages = {rows: batcher(setting.folder, server, Load(rows, WORKERS)) for rows in lengths}
     few, most = setting.rows(SMALL), lengths[-1]
     peak = usages[most].peak / MIB
-    figures = [Figure(f"peak memory at {most:,} rows", peak, "{:.1f} MiB", "the process's greatest RSS", Goal(100, 70))]
+    goal, growth_goal = (setting.at_full_size(ALL_ROWS, goal) for goal in (Goal(100, 70), Goal(10)))
+    figures = [Figure(f"peak memory at {most:,} rows", peak, "{:.1f} MiB", "the process's greatest RSS", goal)]
     if most > few:
         growth = peak - usages[few].peak / MIB
         detail = f"{usages[few].peak / MIB:.1f} MiB at {few:,} rows"
-        figures.append(Figure(f"its growth since {few:,} rows", growth, "{:+.1f} MiB", detail, Goal(10)))
+        figures.append(Figure(f"its growth since {few:,} rows", growth, "{:+.1f} MiB", detail, growth_goal))
     return figures + [_cost(f"{rows:,} rows", rows, usage) for rows, usage in usages.items()]
 
 
@@ -181,13 +188,14 @@ def first_start(setting: Setting) -> list[Figure]:
 
     (seconds,) = in_turn(setting.rounds, once)
     detail = f"median of {setting.rounds}; the server's clock is the launcher's"
-    return [Figure(f"first start after launch, {rows:,} rows", median(seconds), "{:.2f} s", detail, Goal(1, 0.4))]
+    goal = setting.at_full_size(ALL_ROWS, Goal(1, 0.4))
+    return [Figure(f"first start after launch, {rows:,} rows", median(seconds), "{:.2f} s", detail, goal)]
 
 
 def resume(setting: Setting) -> list[Figure]:
     """Measure the time from launch to the first new start, where a list whose rows are settled has grown a little."""
     new = min(NEW_ROWS, setting.most // 2)
-    done = setting.rows(2_000_000) - new
+    done = setting.rows(LONG) - new
     source = setting.folder / "grown.csv"
     write_manifest(source, done)
     with TemporaryDirectory(dir=setting.folder) as name:
@@ -208,7 +216,8 @@ def resume(setting: Setting) -> list[Figure]:
                     raise BenchError(f"{new} new rows, but the server served {server.served()}")
             check_records(files / "records.jsonl", rows)
     detail = f"median of {setting.rounds}; {done:,} rows are settled, {new:,} are new"
-    return [Figure("first new start after a resume's launch", median(seconds), "{:.2f} s", detail, Goal(6, 2))]
+    goal = setting.at_full_size(LONG, Goal(6, 2))
+    return [Figure("first new start after a resume's launch", median(seconds), "{:.2f} s", detail, goal)]
 
 
 def help_(setting: Setting) -> list[Figure]:
@@ -295,8 +304,9 @@ def main() -> int:
         return 1
     if not asked.names:
         note = (
-            f"{asked.rounds} rounds, sides in turn, {asked.rows:,} rows at most; it took"
+            f"Rounds, the sides in turn: {asked.rounds}. Rows at most: {asked.rows:,}. It took"
             f" {(time.monotonic() - begun) / 60:.0f} minutes. CPU is that of whole processes, launch and exit included."
+            " The second table has no goals, or too few rows or too slow a server to hold its figures against them."
         )
         write(figures, machine, note)
     return 0

@@ -80,6 +80,12 @@ def test_a_figure_keeps_its_aim_or_what_it_must_be_or_neither(value, goal, expec
     assert verdict(Figure("", value, "{}", "", goal)) == expected
 
 
+def test_fewer_rows_than_a_goal_is_for_are_not_held_against_it(tmp_path):
+    goal = Goal(1, 0.4)
+    assert Setting(tmp_path, 1000, 1).at_full_size(1000, goal) is goal
+    assert Setting(tmp_path, 999, 1).at_full_size(1000, goal) is None
+
+
 def test_figures_with_a_goal_and_figures_without_have_a_table_each():
     assert table(FIGURES) == TABLE
     assert table(FIGURES[3:]) == TABLE.partition("\n\n")[2]
@@ -201,7 +207,7 @@ def test_a_pinned_process_has_its_core_alone(tmp_path):
 def test_the_first_start_is_measured_and_the_run_ended(tmp_path):
     begun = time.monotonic()
     (figure,) = first_start(Setting(tmp_path, ROWS, 1))
-    assert figure.what == "first start after launch, 50 rows"
+    assert (figure.what, figure.goal) == ("first start after launch, 50 rows", None)
     assert 0 < figure.value < time.monotonic() - begun
 
 
