@@ -25,8 +25,8 @@ from batcher.rules.throttle import Throttle
 STEP = 0.5
 """Seconds after which whoever waits looks up: for the drain, for a pause, for a rate that has changed."""
 SLACK = 0.002
-"""Seconds by which a turn may be used early: the timers of event loops are no finer, and a wait costs as much as all the
-arithmetic of a start."""
+"""Seconds by which a turn may be used early: the timers of event loops are no finer, and a wait costs as much as a
+start's whole arithmetic."""
 
 MOST_DECISIONS = 1000
 """Decisions that are kept for whoever looks."""
