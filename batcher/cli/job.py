@@ -31,8 +31,8 @@ from batcher.flow.resend import Sift, released_rows
 from batcher.model import Answer, ExitCode, Found, JobError, ManifestError, Parameter, State, UsageError
 from batcher.rules import admission, ending, naming
 from batcher.rules.identity import canonical
+from batcher.rules.pace import Pace
 from batcher.rules.tally import Tally
-from batcher.rules.throttle import Throttle
 
 ROUNDS = 5
 """So often rows that were found absent are sent again within one run."""
@@ -194,11 +194,11 @@ def _pace(max_rate: float | None, drain: Drain) -> Callable[[], Awaitable[None]]
     """Give the function that waits for an attempt's turn."""
     if max_rate is None:
         return _at_once
-    throttle = Throttle(max_rate)
+    pace = Pace(max_rate)
 
     async def in_turn() -> None:
-        wait = throttle.reserve(time.monotonic())
-        if wait > 0:
+        turn = pace.turn(time.monotonic())
+        while (wait := pace.wait(turn, time.monotonic())) > 0 and not drain.begun:
             await drain.sleep(wait)
 
     return in_turn
