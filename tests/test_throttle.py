@@ -1,30 +1,284 @@
-"""The cap on starts a second, as arithmetic."""
+"""The throttle's arithmetic, by hand and at random. How it does against services is in `test_overload.py`."""
 
-from hypothesis import given
+from math import inf
+
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batcher.rules.events import Event, Kind
 from batcher.rules.throttle import Throttle
 
 
-def test_turns_come_at_an_even_pace_without_a_burst():
-    throttle = Throttle(4)
-    # 4 a second: a turn each 0.25 s from the first on
-    assert [throttle.reserve(10.0) for _ in range(4)] == [0.0, 0.25, 0.5, 0.75]
+def press(throttle, now, turns=10_000):
+    """Take turns far ahead, as callers do who wait for the pace."""
+    for _ in range(turns):
+        throttle.pace.turn(now)
 
 
-def test_a_pause_saves_no_turns_up():
-    throttle = Throttle(4)
-    throttle.reserve(10.0)
-    # 5 s later the next turn is at once, and the one after it 0.25 s on
-    assert [throttle.reserve(15.0), throttle.reserve(15.0)] == [0.0, 0.25]
+def feed(throttle, begin, seconds):
+    """Let starts succeed at the pace's own rate; give the time at the end."""
+    now = begin
+    while now < begin + seconds:
+        now += 1 / throttle.pace.rate
+        throttle.started(now)
+    return now
 
 
-@given(st.floats(0.1, 1000), st.lists(st.floats(0, 10), min_size=1, max_size=50))
-def test_the_rate_is_never_exceeded(rate, pauses):
-    throttle, now, turns = Throttle(rate), 100.0, []
-    for pause in pauses:
+def refuse(throttle, now, times=1):
+    """Let attempts be refused that were sent a moment ago; give the events."""
+    rate = throttle.pace.rate
+    events = [throttle.refused(now, now - 0.001, rate, "SlowDown") for _ in range(times)]
+    return [event for event in events if event is not None]
+
+
+def climbed(seconds):
+    """Give a throttle that was cut to its limit of 100 at the time 100, so many seconds later, and that time."""
+    throttle = Throttle(limit=100.0 / 0.7)
+    press(throttle, 100.0)
+    throttle.started(100.0)
+    assert refuse(throttle, 100.0, times=2)[0].after == pytest.approx(70.0)
+    return throttle, feed(throttle, 100.0, seconds)
+
+
+def test_a_new_job_begins_slowly_and_one_that_knows_a_limit_begins_near_it():
+    assert [Throttle().pace.rate, Throttle(limit=500.0).pace.rate] == [10.0, 350.0]
+    assert [Throttle(4.0).pace.rate, Throttle(4.0, limit=500.0).pace.rate, Throttle(0.1).pace.rate] == [4.0, 4.0, 0.1]
+
+
+def test_each_start_raises_the_rate_until_something_is_refused():
+    throttle = Throttle()
+    press(throttle, 100.0)
+    rates = []
+    for _ in range(9):
+        throttle.started(100.0)
+        rates.append(throttle.pace.rate)
+    assert rates == [11.5, 13.0, 14.5, 16.0, 17.5, 19.0, 20.5, 26.0, 31.5]
+
+
+def test_a_rate_that_nobody_uses_does_not_grow():
+    throttle = Throttle()
+    throttle.pace.turn(100.0)
+    for number in range(100):
+        throttle.started(101.0 + number)
+    assert throttle.pace.rate == 10.0
+
+
+def test_one_stray_refusal_does_not_end_a_slow_start_and_a_second_one_does():
+    throttle = Throttle()
+    press(throttle, 100.0)
+    for _ in range(15):
+        throttle.started(100.0)
+    assert throttle.limit is None
+    assert refuse(throttle, 100.0) == []
+    assert refuse(throttle, 100.0) == [Event(100.0, Kind.RATE, 64.5, 64.5 / 4, "SlowDown")]
+    assert throttle.limit == 64.5
+
+
+def test_the_limit_that_is_shown_is_the_rate_at_which_the_refused_attempt_was_sent():
+    throttle = Throttle()
+    press(throttle, 100.0)
+    for _ in range(15):
+        throttle.started(100.0)
+    for _ in range(2):
+        throttle.refused(100.0, 99.7, 20.5, "SlowDown")
+    assert throttle.limit == 20.5
+
+
+def test_many_workers_refused_at_once_cut_the_rate_once():
+    throttle, now = climbed(12.5)
+    rate = throttle.pace.rate
+    events = refuse(throttle, now, times=64)
+    assert [(event.before, event.cause) for event in events] == [(rate, "SlowDown")]
+    assert throttle.pace.rate == pytest.approx(0.7 * throttle.limit)
+    assert 97 < throttle.limit < rate
+
+
+def test_attempts_that_were_on_their_way_when_the_rate_was_cut_count_for_nothing():
+    throttle, now = climbed(12.5)
+    refuse(throttle, now, times=8)
+    rate = throttle.pace.rate
+    for _ in range(64):
+        assert throttle.refused(now + 5.0, now - 0.001, 100.0, "SlowDown") is None
+    assert throttle.pace.rate == rate
+
+
+def test_refusals_that_go_on_cut_again_after_the_cool_down_and_deeper_the_more_there_are():
+    throttle, now = climbed(12.5)
+    refuse(throttle, now, times=8)
+    rate = throttle.pace.rate
+    assert refuse(throttle, now + 0.99, times=50) == []
+    assert refuse(throttle, now + 1.01, times=1)[0].before == rate
+    # next to nothing was taken: a quarter of the rate is the deepest that is believed
+    assert 0.7 * 0.25 * rate < throttle.pace.rate < 0.7 * 0.35 * rate
+
+
+def test_the_rate_comes_back_to_the_limit_and_stays_there_before_it_probes():
+    throttle, now = climbed(1.0)
+    assert throttle.pace.rate == pytest.approx(96.2, abs=0.5)
+    now = feed(throttle, now, 1.1)
+    assert throttle.pace.rate == pytest.approx(100.0)
+    now = feed(throttle, now, 9.8)
+    assert throttle.pace.rate == pytest.approx(100.0)
+    feed(throttle, now, 1.0)
+    assert 101.0 < throttle.pace.rate < 102.0
+
+
+def test_a_probe_that_was_refused_far_above_shows_that_the_limit_has_risen():
+    throttle, now = climbed(17.0)
+    rate = throttle.pace.rate
+    assert rate > 200
+    refuse(throttle, now, times=20)
+    assert throttle.limit == rate
+
+
+def test_time_in_which_nothing_is_started_brings_nothing_back():
+    throttle, now = climbed(0.5)
+    rate = throttle.pace.rate
+    press(throttle, now + 3600.0)
+    throttle.started(now + 3600.3)
+    # one second at the most counts of the hour
+    assert rate < throttle.pace.rate < 100.0
+
+
+def test_a_few_refusals_among_many_answers_are_chance_and_more_are_not():
+    throttle, now = climbed(5.0)
+    # about a hundred answers in the last one or two seconds each
+    assert refuse(throttle, now, times=3) == []
+    assert len(refuse(throttle, now, times=5)) == 1
+
+
+def test_no_evidence_brings_the_rate_to_a_halt():
+    throttle, now = climbed(0.0)
+    for second in range(100):
+        refuse(throttle, now + 2.0 * second, times=10)
+    assert throttle.pace.rate == 0.5
+
+
+def test_the_cap_wins_over_everything():
+    throttle = Throttle(80.0, limit=100.0)
+    press(throttle, 100.0)
+    rates = []
+    for begin in (100.0, 101.0, 110.0):
+        feed(throttle, begin, 1.0)
+        rates.append((throttle.pace.rate, throttle.is_capped))
+    assert rates == [(80.0, True)] * 3
+    assert not Throttle().is_capped
+
+
+def test_a_retry_after_holds_everybody_back_for_a_minute_at_the_most():
+    throttle = Throttle()
+    turn = throttle.pace.turn(100.0)
+    assert throttle.hold(100.0, 7.0, "Retry-After") == Event(100.0, Kind.HELD, 0.0, 7.0, "Retry-After")
+    assert throttle.hold(101.0, 3.0, "Retry-After") is None
+    assert [throttle.pace.wait(turn, now) for now in (106.95, 107.0)] == pytest.approx([0.05, 0.0])
+    assert throttle.hold(107.0, 3600.0, "Retry-After").after == 60.0
+
+
+def test_time_held_back_is_not_taken_for_a_service_that_took_nothing():
+    limits = []
+    for seconds in (0.0, 60.0):
+        throttle, now = climbed(5.0)
+        throttle.hold(now, seconds, "Retry-After")
+        press(throttle, now + seconds)
+        refuse(throttle, now + seconds + 0.01, times=9)
+        limits.append(throttle.limit)
+    assert limits[0] == pytest.approx(limits[1], rel=0.1)
+
+
+def test_many_failures_ease_the_rate_once_a_second_down_to_half_of_the_limit():
+    throttle, now = climbed(5.0)
+    rates = []
+    for second in range(8):
+        events = [throttle.failed(now + 3.0 * second, "HTTP 500") for _ in range(100)]
+        rates.append(throttle.pace.rate)
+        assert sum(event is not None for event in events) == (second < 5)
+    assert rates == pytest.approx([85.0, 72.25, 61.4, 52.2, 50.0, 50.0, 50.0, 50.0], abs=0.1)
+    assert throttle.limit == pytest.approx(100.0)
+
+
+def test_a_few_failures_ease_nothing():
+    throttle, now = climbed(5.0)
+    assert [throttle.failed(now, "HTTP 500") for _ in range(40)] == [None] * 40
+
+
+def test_failures_alone_show_no_limit():
+    throttle = Throttle()
+    for _ in range(20):
+        throttle.failed(100.0, "HTTP 500")
+    assert (throttle.limit, throttle.pace.rate) == (None, 8.5)
+
+
+def test_after_an_outage_the_rate_climbs_from_a_tenth_to_what_it_was():
+    throttle, now = climbed(5.0)
+    event = throttle.restart(now + 60.0, "the service answers again")
+    assert event == Event(now + 60.0, Kind.RATE, pytest.approx(100.0), pytest.approx(10.0), "the service answers again")
+    now = feed(throttle, now + 60.0, 5.0)
+    assert throttle.pace.rate == pytest.approx(55.0, abs=2)
+    feed(throttle, now, 5.5)
+    assert throttle.pace.rate == pytest.approx(100.0)
+
+
+def test_an_outage_is_not_taken_for_a_service_that_took_nothing():
+    throttle, now = climbed(5.0)
+    throttle.restart(now + 600.0, "the service answers again")
+    press(throttle, now + 600.0)
+    now = feed(throttle, now + 600.0, 9.0)
+    rate = throttle.pace.rate
+    assert throttle.refused(now, now - 10.0, 100.0, "SlowDown") is None
+    refuse(throttle, now, times=20)
+    # about half of the rate on the average of the climb
+    assert 0.7 * rate < throttle.limit < 0.85 * rate
+
+
+def test_a_rise_by_a_quarter_is_an_event():
+    throttle = Throttle()
+    press(throttle, 100.0)
+    events = [throttle.started(100.0) for _ in range(8)]
+    assert [event and (event.before, event.after, event.cause) for event in events] == [
+        None,
+        (10.0, 13.0, "nothing refused"),
+        None,
+        None,
+        (13.0, 17.5, "nothing refused"),
+        None,
+        None,
+        (17.5, 26.0, "nothing refused"),
+    ]
+
+
+def do(throttle, what, now, pause):
+    """Let one thing happen; give its event."""
+    match what:
+        case "turn":
+            throttle.pace.turn(now)
+            return None
+        case "started":
+            return throttle.started(now)
+        case "refused":
+            return throttle.refused(now, now - 0.1, throttle.pace.rate, "429")
+        case "failed":
+            return throttle.failed(now, "HTTP 500")
+        case "hold":
+            return throttle.hold(now, pause, "Retry-After")
+    return throttle.restart(now, "the service answers again")
+
+
+STEPS = st.tuples(
+    st.sampled_from(["turn", "started", "refused", "failed", "hold", "restart"]), st.floats(0, 3), st.integers(1, 100)
+)
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.sampled_from([inf, 0.1, 5.0, 300.0]), st.none() | st.floats(0.01, 1e6), st.lists(STEPS, max_size=60))
+def test_whatever_happens_the_rate_stays_between_floor_and_cap_and_every_fall_is_told(max_rate, limit, steps):
+    throttle, now = Throttle(max_rate, limit=limit), 100.0
+    for what, pause, times in steps:
         now += pause
-        wait = throttle.reserve(now)
-        assert wait >= 0
-        turns.append(now + wait)
-    assert turns[-1] - turns[0] >= (len(turns) - 1) / rate * (1 - 1e-9)
+        for _ in range(times):
+            before = throttle.pace.rate
+            event = do(throttle, what, now, pause)
+            assert min(0.5, max_rate) <= throttle.pace.rate <= max_rate
+            assert event is not None or throttle.pace.rate >= before
+            if event is not None and event.kind is Kind.RATE:
+                assert event.after == throttle.pace.rate
