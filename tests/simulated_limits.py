@@ -1,0 +1,194 @@
+"""Services that limit their starts, and a job that meets them, on virtual time: a run of minutes takes milliseconds.
+
+The rules are real: throttle, flight, retry budget, outage and backoff, joined as a job would join them. Simulated are
+the network, the service and the workers.
+"""
+
+import heapq
+import random
+from bisect import bisect_left
+from itertools import count
+
+from batcher.model import Verdict
+from batcher.rules import outage
+from batcher.rules.backoff import full_jitter
+from batcher.rules.budget import RetryBudget
+from batcher.rules.flight import Flight
+from batcher.rules.throttle import Throttle
+
+WIRE = 0.001
+"""Seconds, at most, from sending to the service's decision."""
+
+
+class Bucket:
+    """A token bucket that is full at the beginning and holds `seconds` of its rate, at least one token."""
+
+    def __init__(self, rate, seconds):
+        self.rate, self._seconds, self._then = rate, seconds, 0.0
+        self._level = max(1.0, rate * seconds)
+
+    def change(self, now, rate):
+        self._fill(now)
+        self.rate = rate
+
+    def take(self, now):
+        self._fill(now)
+        if self._level < 1:
+            return False
+        self._level -= 1
+        return True
+
+    def _fill(self, now):
+        self._level = min(max(1.0, self.rate * self._seconds), self._level + (now - self._then) * self.rate)
+        self._then = now
+
+
+class Windows:
+    """So many starts in each second of the clock."""
+
+    def __init__(self, rate):
+        self.rate, self._window, self._taken = rate, -1, 0
+
+    def change(self, _now, rate):
+        self.rate = rate
+
+    def take(self, now):
+        if int(now) != self._window:
+            self._window, self._taken = int(now), 0
+        if self._taken + 1 > self.rate:
+            return False
+        self._taken += 1
+        return True
+
+
+class Unlimited:
+    """Takes everything."""
+
+    def take(self, _now):
+        return True
+
+
+class Run:
+    """One job against a service. Times in its lists are seconds from its beginning.
+
+    `changes` are times and new limits. `fate` may decide an attempt before the service does: it is given the time and a
+    draw, and gives a verdict or None. `rival` is the rate, the beginning and the end of another user of the account.
+    """
+
+    def __init__(self, service, latency, seed, until, *, workers=64, throttle=None, rows=None, changes=(), fate=None,
+                 rival=(0.0, 0.0, 0.0)):  # fmt: skip
+        self.throttle, self.flight, self.budget = throttle or Throttle(), Flight(), RetryBudget()
+        self.health = outage.Health()
+        self.sent, self.started, self.refused, self.doubts, self.rates, self.events = [], [], [], [], [], []
+        self.retries = 0
+        self.most_in_flight = 0
+        self.ended_at = None
+        self._service, self._latency, self._until = service, latency, until
+        self._draw = random.Random(seed).random
+        self._idle, self._rows, self._active, self._again = workers, rows, 0, []
+        self._changes, self._fate, self._rival = list(changes), fate, list(rival)
+        self._agenda, self._number, self.now = [], count(), 0.0
+        self._play()
+
+    def _play(self):
+        self._admit()
+        while self._agenda:
+            at, _, do, arguments = heapq.heappop(self._agenda)
+            if at > self._until:
+                return
+            self.now = at
+            do(*arguments)
+        self.ended_at = self.now
+
+    def _at(self, time, do, *arguments):
+        heapq.heappush(self._agenda, (time, next(self._number), do, arguments))
+
+    def _admit(self):
+        """Let workers begin, as many as the flight allows: first those whose row is to be sent again."""
+        cap = self.flight.cap(self.throttle.pace.rate)
+        while self._active < cap and (self._again or (self._idle and self._rows != 0)):
+            attempt = self._again.pop() if self._again else 1
+            if attempt == 1:
+                self._idle -= 1
+                self._rows = self._rows and self._rows - 1
+            self._active += 1
+            self._ask(attempt)
+
+    def _ask(self, attempt):
+        wait = outage.wait(self.health, self.now)
+        if wait > 0:
+            self._at(self.now + wait, self._ask, attempt)
+        else:
+            self._go(self.throttle.pace.turn(self.now), attempt)
+
+    def _go(self, turn, attempt):
+        wait = self.throttle.pace.wait(turn, self.now)
+        if wait > 0:
+            self._at(self.now + wait, self._go, turn, attempt)
+        elif outage.wait(self.health, self.now) > 0:
+            self._ask(attempt)
+        else:
+            self._send(attempt)
+
+    def _send(self, attempt):
+        self.health = outage.probed(self.health, self.now)
+        self.most_in_flight = max(self.most_in_flight, self._active)
+        self.sent.append(self.now)
+        self.rates.append(self.throttle.pace.rate)
+        latency = self._latency * (0.8 + 0.4 * self._draw())
+        arrival = self.now + min(latency / 2, WIRE * self._draw())
+        self._at(arrival, self._decide, attempt, self.now, latency, self.throttle.pace.rate)
+
+    def _decide(self, attempt, sent_at, latency, rate):
+        while self._changes and self.now >= self._changes[0][0]:
+            self._service.change(*self._changes.pop(0))
+        while self._rival[1] < min(self.now, self._rival[2]):
+            self._service.take(self._rival[1])
+            self._rival[1] += 1 / self._rival[0]
+        verdict = self._fate and self._fate(self.now, self._draw())
+        if verdict is None:
+            verdict = Verdict.STARTED if self._service.take(self.now) else Verdict.REFUSED
+        self._at(sent_at + latency, self._learn, attempt, verdict, sent_at, latency, rate)
+
+    def _learn(self, attempt, verdict, sent_at, latency, rate):
+        self._active -= 1
+        before, self.health = self.health, outage.learn(self.health, verdict, self.now)
+        change = outage.change(before, self.health, self.now)
+        self.events.append(change)
+        if change is not None and self.health.out_since is None:
+            self.events.append(self.throttle.restart(self.now, change.cause))
+        self.flight.answered(latency)
+        if verdict is Verdict.STARTED:
+            self.started.append(self.now)
+            self.budget.started()
+            self.events.append(self.throttle.started(self.now))
+        elif verdict is Verdict.REFUSED:
+            self.refused.append(self.now)
+            self.events.append(self.throttle.refused(self.now, sent_at, rate, "SlowDown"))
+        else:
+            self.events.append(self.throttle.failed(self.now, "failures"))
+        if verdict in {Verdict.REFUSED, Verdict.UNSENT}:
+            self._back_off(attempt)
+        else:
+            self.doubts += [self.now] * (verdict is Verdict.IN_DOUBT)
+            self._idle += 1
+        self._admit()
+
+    def _back_off(self, attempt):
+        self._at(self.now + full_jitter(attempt, self._draw()), self._return, attempt)
+
+    def _return(self, attempt):
+        if self.budget.take(self.now):
+            self.retries += 1
+            self._again.append(attempt + 1)
+            self._admit()
+        else:
+            self._back_off(attempt)
+
+    def per_second(self, times, begin, end):
+        """Give how many of `times` lie in an interval, a second."""
+        return (bisect_left(times, end) - bisect_left(times, begin)) / (end - begin)
+
+    def refused_share(self, begin, end):
+        """Give the part of the attempts that was refused in an interval."""
+        return self.per_second(self.refused, begin, end) / self.per_second(self.sent, begin, end)
