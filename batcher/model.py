@@ -58,6 +58,10 @@ class Mark(NamedTuple):
     digest: str
 
 
+BEGINNING = Mark(0, 1, 0, "")
+"""Where a manifest begins, before its header."""
+
+
 class Execution(NamedTuple):
     """One run of the workflow, as the service names it. `started_at` is the service's own text (UTC, ISO 8601)."""
 

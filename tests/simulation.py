@@ -28,6 +28,7 @@ from simulated_service import TYPES, Service, nature
 from batcher.cli import doubts, files, job
 from batcher.cli.options import OnDoubt, Options
 from batcher.edges.checkpoint.store import Store
+from batcher.edges.manifest import manifest as manifest_module
 from batcher.edges.progress import Mode
 from batcher.edges.service import ObsV2
 from batcher.model import ExitCode, Fault, JobError, Lost, State
@@ -220,6 +221,8 @@ class Stage:
             patch.setattr(job, "complain", self._say)
             patch.setattr(job, "ObsV2", partial(ObsV2, clock=self._now))
             patch.setattr(job, "read_ahead", self._read_ahead)
+            # So that a manifest of a few lines has marks too.
+            patch.setattr(manifest_module, "CHUNK", 100)
             patch.setattr(job, "connect", self._connect)
             patch.setattr(job, "draining_on_signals", self._draining_on_signals)
             patch.setattr(files, "open_checkpoint", self._open_checkpoint)

@@ -10,8 +10,10 @@ from pathlib import Path
 from batcher.edges.checkpoint import Checkpoint, Header, open_checkpoint
 from batcher.edges.records import Output, open_output
 from batcher.flow.resume import LEFT_OPEN, resume
-from batcher.model import Record, Settlement, UsageError
+from batcher.model import BEGINNING, Record, Settlement, UsageError
+from batcher.rules.prefix import Frontier, Prefix, encoded
 
+PREFIX = "settled prefix"
 _OUTPUT = "output"
 _OFFSET = "clock offset in ms"
 
@@ -24,6 +26,8 @@ class Files:
         self.output_path = output_path
         self.clock_offset: Callable[[], float | None] = lambda: None
         """Gives the service's clock less this machine's, in seconds, once an answer has told."""
+        self.frontier = Frontier(Prefix(BEGINNING, {}, ""))
+        """Follows the reading of the manifest, where there is one."""
         self._output = output
 
     async def write(self, records: Sequence[Record]) -> None:
@@ -36,6 +40,8 @@ class Files:
         offset = self.clock_offset()
         if offset is not None:
             facts[_OFFSET] = round(offset * 1000)
+        if self.frontier.settled(settlements):
+            facts[PREFIX] = encoded(self.frontier.prefix)
         await self.checkpoint.settle(settlements, facts, time.time())
 
     async def kept_offset(self) -> float | None:

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 import orjson
 
+from batcher import __version__
 from batcher.cli.console import complain, say
 from batcher.cli.doubts import Doubts
-from batcher.cli.files import Files, open_files
+from batcher.cli.files import PREFIX, Files, open_files
 from batcher.cli.options import Options
 from batcher.cli.signals import draining_on_signals
 from batcher.edges.background import read_ahead
@@ -28,9 +29,10 @@ from batcher.flow.attempts import Attempts
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import declared_parameters
 from batcher.flow.resend import Sift, released_rows
-from batcher.model import Answer, ExitCode, Found, JobError, ManifestError, Parameter, State, UsageError
+from batcher.model import BEGINNING, Answer, ExitCode, Found, JobError, ManifestError, Parameter, State, UsageError
 from batcher.rules import admission, ending, naming
 from batcher.rules.identity import canonical
+from batcher.rules.prefix import Frontier, Prefix, decoded, is_passable
 from batcher.rules.tally import Tally
 from batcher.rules.throttle import Throttle
 
@@ -91,8 +93,10 @@ class _Run(NamedTuple):
         """Settle what earlier runs left in doubt, start what is to be started, settle again, and say how it went."""
         begun = time.monotonic()
         await self.doubts.settle(patient=False)
+        parameters = await self._parameters()
+        await self._enter(parameters or {})
         blocks = self.manifest.blocks(
-            bucket=self.options.bucket, static_inputs=self.options.inputs, parameters=await self._parameters()
+            bucket=self.options.bucket, static_inputs=self.options.inputs, parameters=parameters
         )
         earlier_doubts = (await self.files.checkpoint.count_unsettled())[State.IN_DOUBT]
 
@@ -103,6 +107,8 @@ class _Run(NamedTuple):
             job = self._job(read_ahead(_counted(blocks, self.tally)), self._sift)
             await engine.run(job, self.tally, self.drain)
         await self._settle_doubts()
+        # The settled prefix may have moved on without a settlement.
+        await self.files.settle([])
         return await self._end(time.monotonic() - begun)
 
     async def _settle_doubts(self) -> None:
@@ -119,7 +125,33 @@ class _Run(NamedTuple):
 
     async def _sift(self, rows: engine.Block) -> tuple[Sequence[Found], Counter[State]]:
         sifted = await self.files.checkpoint.sift(rows, admission.left_alone(self._policy))
+        last = rows[-1].number
+        frontier = self.files.frontier
+        frontier.sifted(last, len(sifted.found), sifted.passed, is_in_order=sifted.in_order)
+        mark = self.manifest.mark(last)
+        if mark is not None:
+            frontier.reached(mark)
         return sifted.found, sifted.passed
+
+    async def _enter(self, parameters: Mapping[str, Parameter]) -> None:
+        """Pass over what is settled of a manifest that is as it was. Where something may differ, every row is read."""
+        options, checkpoint = self.options, self.files.checkpoint
+        types = {name: parameter.type for name, parameter in parameters.items()}
+        format_ = format_of(options.manifest, options.format)
+        reading = orjson.dumps([__version__, format_, options.bucket, options.inputs, types]).decode()
+        prefix = Prefix(BEGINNING, {}, reading)
+        kept = await checkpoint.recall(PREFIX)
+        if kept:
+            earlier = decoded(str(kept))
+            may_pass = is_passable(earlier, reading, admission.left_alone(self._policy))
+            if may_pass and await asyncio.to_thread(self.manifest.enter, earlier.mark):
+                prefix = earlier
+            else:
+                # This run may send rows of it again, so it must not outlive the first of them.
+                await checkpoint.remember({PREFIX: ""})
+        await checkpoint.enter(prefix.mark.rows)
+        self.tally.pass_over(prefix.states)
+        self.files.frontier = Frontier(prefix)
 
     @property
     def _policy(self) -> admission.Policy:

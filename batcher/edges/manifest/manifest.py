@@ -17,14 +17,13 @@ from batcher.edges.manifest.lines import LineReader, json_row, key_row
 from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.edges.manifest.source import Source
 from batcher.edges.manifest.table import TableReader, columns_of
-from batcher.model import BadRow, Json, Mark, Parameter, Row, UsageError
+from batcher.model import BEGINNING, BadRow, Json, Mark, Parameter, Row, UsageError
 
 FORMATS = ("csv", "tsv", "jsonl", "txt")
 BLOCK = 1024
 """The most rows of a block."""
 CHUNK = 64 * 1024
 """So many bytes are read at a time, and so far apart are the marks."""
-BEGINNING = Mark(0, 1, 0, "")
 
 _SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "txt"}
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
