@@ -46,6 +46,23 @@ class BadRow(NamedTuple):
     key: bytes
 
 
+class Mark(NamedTuple):
+    """A place between two rows of a manifest's file.
+
+    `rows` is how many come before it, `line` the line that begins there, `offset` how many bytes come before it and
+    `digest` the hexadecimal SHA-256 of these.
+    """
+
+    rows: int
+    line: int
+    offset: int
+    digest: str
+
+
+BEGINNING = Mark(0, 1, 0, "")
+"""Where a manifest begins, before its header."""
+
+
 class Execution(NamedTuple):
     """One run of the workflow, as the service names it. `started_at` is the service's own text (UTC, ISO 8601)."""
 

@@ -71,6 +71,12 @@ MUTATIONS = {
         "",
         "test_damage.py::test_a_checkpoint_with_any_byte_flipped_is_refused_or_tells_the_truth",
     ),
+    "a manifest that has changed is passed over": Mutation(
+        "edges/manifest/manifest.py",
+        "if digest.hexdigest() != mark.digest:",
+        "if not digest:",
+        "test_prefix.py::test_a_run_that_passes_over_the_prefix_does_what_a_run_that_reads_it_does",
+    ),
     "an execution of any time is adopted": Mutation(
         "rules/matching.py",
         "return not candidate.is_event and is_within(candidate.at, [within])",

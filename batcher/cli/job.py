@@ -11,9 +11,12 @@ from contextlib import contextmanager
 from math import inf
 from typing import NamedTuple
 
+import orjson
+
+from batcher import __version__
 from batcher.cli.console import complain, say, warn
 from batcher.cli.doubts import Doubts
-from batcher.cli.files import Files, open_files
+from batcher.cli.files import PREFIX, Files, open_files
 from batcher.cli.keys import open_keys
 from batcher.cli.options import Options
 from batcher.cli.parameters import parameters_of
@@ -33,11 +36,13 @@ from batcher.flow.preflight import contact
 from batcher.flow.resend import Sift, released_rows
 from batcher.flow.turns import Turns
 from batcher.model import (
+    BEGINNING,
     ExitCode,
     FailuresError,
     Found,
     JobError,
     ManifestError,
+    Parameter,
     Record,
     Row,
     Settlement,
@@ -48,6 +53,7 @@ from batcher.model import (
 from batcher.rules import admission, ending, guards, naming
 from batcher.rules.guards import Streak
 from batcher.rules.identity import canonical
+from batcher.rules.prefix import Frontier, Prefix, decoded, is_passable
 from batcher.rules.tally import Tally
 from batcher.rules.throttle import Throttle
 
@@ -142,6 +148,7 @@ class _Run(NamedTuple):
         begun = time.monotonic()
         await self.doubts.settle(patient=False)
         parameters = await parameters_of(self.manifest, self.files.checkpoint, self.service, self.drain)
+        await self._enter(parameters or {})
         blocks = self.manifest.blocks(
             bucket=self.options.bucket, static_inputs=self.options.inputs, parameters=parameters
         )
@@ -154,6 +161,8 @@ class _Run(NamedTuple):
             rows = _waited_for(read_ahead(_counted(blocks, self.tally)), self.tally)
             await engine.run(self._job(rows, self._sift, self.options.limit), self.tally, self.drain)
         await self._settle_doubts()
+        # The settled prefix may have moved on without a settlement.
+        await self.files.settle([])
         return await self._end(time.monotonic() - begun)
 
     async def _settle_doubts(self) -> None:
@@ -170,10 +179,36 @@ class _Run(NamedTuple):
 
     async def _sift(self, rows: engine.Block) -> tuple[Sequence[Found], Counter[State]]:
         sifted = await self.files.checkpoint.sift(rows, admission.left_alone(self._policy))
+        last = rows[-1].number
+        frontier = self.files.frontier
+        frontier.sifted(last, len(sifted.found), sifted.passed, is_in_order=sifted.in_order)
+        mark = self.manifest.mark(last)
+        if mark is not None:
+            frontier.reached(mark)
         if not self.service.now() and any(isinstance(each.row, Row) for each in sifted.found):
             # Before the first intent: it is dated by the service's clock, since this machine's may be set later.
-            await contact(self.service.get_workflow, self.drain, random.random)
+            await contact(self.service.get_workflow, self.drain, random.random, time.monotonic)
         return sifted.found, sifted.passed
+
+    async def _enter(self, parameters: Mapping[str, Parameter]) -> None:
+        """Pass over what is settled of a manifest that is as it was. Where something may differ, every row is read."""
+        options, checkpoint = self.options, self.files.checkpoint
+        types = {name: parameter.type for name, parameter in parameters.items()}
+        format_ = format_of(options.manifest, options.format)
+        reading = orjson.dumps([__version__, format_, options.bucket, options.inputs, types]).decode()
+        prefix = Prefix(BEGINNING, {}, reading)
+        kept = await checkpoint.recall(PREFIX)
+        if kept:
+            earlier = decoded(str(kept))
+            may_pass = is_passable(earlier, reading, admission.left_alone(self._policy))
+            if may_pass and await asyncio.to_thread(self.manifest.enter, earlier.mark):
+                prefix = earlier
+            else:
+                # This run may send rows of it again, so it must not outlive the first of them.
+                await checkpoint.remember({PREFIX: ""})
+        await checkpoint.enter(prefix.mark.rows)
+        self.tally.pass_over(prefix.states)
+        self.files.frontier = Frontier(prefix)
 
     @property
     def _policy(self) -> admission.Policy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from batcher.model import State, Status
@@ -40,6 +41,13 @@ class Tally:
     """Whether the limit has kept rows from being sent."""
     read_whole: bool = False
     """Whether the manifest was read to its end."""
+
+    def pass_over(self, states: Mapping[State, int]) -> None:
+        """Count rows in these states that earlier runs have dealt with, and that were not read again."""
+        count = sum(states.values())
+        self.parsed += count
+        self.rows += count
+        self.known.update(states)
 
     def again(self) -> Tally:
         """Give a tally for rows that are sent again: their records count here too, but not their being read."""
