@@ -13,7 +13,7 @@ from tenacity import AsyncRetrying, retry_if_result
 
 from batcher.flow.drain import Drain
 from batcher.flow.turns import Turn, Turns
-from batcher.model import Admitted, Answer, Outcome, Row, State, Status, Verdict
+from batcher.model import Admitted, Answer, Execution, Outcome, Row, State, Status, Verdict
 from batcher.rules import answers, backoff, guards, outcome
 from batcher.rules.guards import Streak
 from batcher.rules.identity import start_body
@@ -35,11 +35,12 @@ ENDS: dict[Verdict, tuple[State, Status | None]] = {
 
 
 class Attempt(NamedTuple):
-    """One request for a row, judged. `latency` is in seconds."""
+    """One request for a row, judged. `latency` is in seconds; `execution` is there when the row is started."""
 
     verdict: Verdict
     answer: Answer
     latency: float
+    execution: Execution | None
 
 
 @dataclass(slots=True)
@@ -129,12 +130,16 @@ class Attempts:
         tally.in_flight += 1
         answer = await self.send(body)
         tally.in_flight -= 1
-        verdict = outcome.judge(answer, proven=streak.is_proven, repeated=repeated, trust_503=self.trust_503)
+        execution = answers.started(answer)
+        if execution is not None:
+            verdict = Verdict.STARTED
+        else:
+            verdict = outcome.judge(answer, proven=streak.is_proven, repeated=repeated, trust_503=self.trust_503)
         now = self.monotonic()
         self.turns.learn(turn, verdict, answer, now)
         if not streak.is_proven:
             self._count(verdict, answer)
-        return Attempt(verdict, answer, now - turn.at)
+        return Attempt(verdict, answer, now - turn.at, execution)
 
     def _count(self, verdict: Verdict, answer: Answer) -> None:
         """Stop the job when every row is rejected: then it is not the rows that are wrong."""
@@ -143,12 +148,9 @@ class Attempts:
             self.drain.begin(outcome.all_rejected(answer, self.streak.rejected))
 
     def _end(self, admitted: Admitted, last: Attempt, attempts: int) -> Outcome:
-        verdict, answer, latency = last
+        verdict, answer, latency, execution = last
         state, status = ENDS[verdict]
-        execution = None
-        if verdict is Verdict.STARTED:
-            execution = answers.started(answer)
-        elif verdict is Verdict.FATAL:
+        if verdict is Verdict.FATAL:
             self.drain.begin(outcome.ending(answer))
         return Outcome(admitted, state, status, answer, execution, attempts, latency)
 

@@ -82,7 +82,8 @@ class Turns:
         """Learn what came of an attempt, and pass its turn on. `now` is when it ended, by the steady clock."""
         if answer.fault is None:
             self.flight.answered(now - turn.at)
-        self._look_at_health(verdict, answer, now)
+        if verdict is not Verdict.STARTED or self.health.failures:
+            self._look_at_health(verdict, answer, now)
         if verdict is Verdict.STARTED:
             self.budget.started()
             self._tell(self.throttle.started(now))
