@@ -133,7 +133,8 @@ async def test_after_a_success_nothing_holds_a_secret(aviary, place):
 async def test_after_rejections_nothing_holds_a_secret(aviary, place):
     aviary.judge.answer_with = (404, b'{"code": "SYS.0015", "message": "x-obs-security-token:%s"}' % TOKEN.encode())
     left = await aviary.run(place)
-    assert left.code == 1, left.said
+    # Not one row was started: the job is stopped.
+    assert left.code == 69, left.said
     assert b"[security token]" in left.texts[str(aviary.folder / "m.txt.executions.jsonl")]
     assert_no_hit(left, aviary)
 

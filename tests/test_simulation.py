@@ -27,7 +27,7 @@ def test_a_seed_plays_the_same_each_time():
     for _ in range(2):
         stage = Stage()
         with stage.swapped(), scratch() as folder:
-            trace = "\n".join(stage.play(3, folder).trace)
+            trace = "\n".join(stage.play(9, folder).trace)
             traces.append(trace.replace(str(folder), ""))
     assert traces[0] == traces[1]
     assert "CRASH" in traces[0]
@@ -97,7 +97,7 @@ DEFECTS = [
 @pytest.mark.parametrize(("defect", "complaint"), DEFECTS, ids=lambda value: getattr(value, "__name__", ""))
 def test_a_planted_defect_is_seen(monkeypatch, defect, complaint):
     defect(monkeypatch)
-    complaints = [each for world in simulate(range(60)).values() for each in world.complaints]
+    complaints = [each for world in simulate(range(120)).values() for each in world.complaints]
     assert any(complaint in each for each in complaints)
 
 
