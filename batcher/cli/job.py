@@ -103,7 +103,11 @@ def _header(options: Options) -> Header:
 
 @contextmanager
 def _draining_after(seconds: float | None, drain: Drain) -> Iterator[None]:
-    timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, drain.begin, ExitCode.STOPPED)
+    def end() -> None:
+        say("it is time to stop: no new starts, waiting for what is on the wire")
+        drain.begin(ExitCode.STOPPED)
+
+    timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, end)
     try:
         yield
     finally:

@@ -15,6 +15,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import NamedTuple, TextIO
 
+from batcher.rules.events import number
+
 _LINE_SECONDS = 10.0
 _BAR_SECONDS = 0.2
 
@@ -99,14 +101,14 @@ def line(view: View) -> str:
     parts = [
         f"{done}{view.rows:,} rows read",
         f"{view.started:,} started",
-        f"{view.rate:,.0f}/s" + ("" if view.limit is None else f" of about {view.limit:,.0f}/s"),
+        f"{number(view.rate)}/s" + ("" if view.limit is None else f" of about {number(view.limit)}/s"),
         f"{view.in_flight} in flight",
     ]
     optional = (
         (view.rejected, "rejected"),
         (view.invalid, "invalid"),
         (view.in_doubt, "in doubt"),
-        (view.retries, "retries"),
+        (view.retries, "sent again"),
     )
     parts += [f"{count:,} {name}" for count, name in optional if count]
     parts += [view.state] if view.state else []

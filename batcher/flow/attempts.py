@@ -41,6 +41,8 @@ class Attempt(NamedTuple):
     answer: Answer
     latency: float
     execution: Execution | None
+    is_counted: bool
+    """Whether it is one of the row's attempts: the service was there, and refused."""
 
 
 @dataclass(slots=True)
@@ -80,7 +82,7 @@ class Attempts:
         made = [first]
         await self._persist(body, made)
         ended = self._end(admitted, made[-1], len(made))
-        if made[-1].verdict is Verdict.REFUSED and _refusals(made) < self.max_attempts:
+        if made[-1].verdict is Verdict.REFUSED and _counted(made) < self.max_attempts:
             # Interrupted by the drain between two attempts: not refused to the last.
             return ended._replace(status=None)
         return ended
@@ -104,19 +106,15 @@ class Attempts:
         waited: list[float] = []
         await AsyncRetrying(
             retry=retry_if_result(lambda last: last.verdict in RESENDABLE and not self.drain.begun),
-            stop=lambda _: self._is_used_up(made),
+            stop=lambda _: _counted(made) >= self.max_attempts,
             wait=lambda _: self._backoff(made),
             sleep=sleep,
             retry_error_callback=lambda _: None,
         )(attempt)
 
-    def _is_used_up(self, made: list[Attempt]) -> bool:
-        """Tell whether a row has had its attempts. What never left, or came to nobody, is none of them."""
-        return not self.turns.is_away and _refusals(made) >= self.max_attempts
-
     def _backoff(self, made: list[Attempt]) -> float:
         # When nothing left it is not the row that must wait: the turns see to that.
-        return backoff.wait(max(1, _refusals(made)), self.draw(), made[-1].answer.retry_after, self.now())
+        return backoff.wait(max(1, _counted(made)), self.draw(), made[-1].answer.retry_after, self.now())
 
     async def _turn_of_retry(self) -> Turn | None:
         """Wait until the budget and the pace allow a retry; None when the job stops first."""
@@ -139,7 +137,8 @@ class Attempts:
         self.turns.learn(turn, verdict, answer, now)
         if not streak.is_proven:
             self._count(verdict, answer)
-        return Attempt(verdict, answer, now - turn.at, execution)
+        is_counted = verdict is Verdict.REFUSED and not self.turns.is_away
+        return Attempt(verdict, answer, now - turn.at, execution, is_counted)
 
     def _count(self, verdict: Verdict, answer: Answer) -> None:
         """Stop the job when every row is rejected: then it is not the rows that are wrong."""
@@ -148,12 +147,12 @@ class Attempts:
             self.drain.begin(outcome.all_rejected(answer, self.streak.rejected))
 
     def _end(self, admitted: Admitted, last: Attempt, attempts: int) -> Outcome:
-        verdict, answer, latency, execution = last
+        verdict, answer, execution = last.verdict, last.answer, last.execution
         state, status = ENDS[verdict]
         if verdict is Verdict.FATAL:
             self.drain.begin(outcome.ending(answer))
-        return Outcome(admitted, state, status, answer, execution, attempts, latency)
+        return Outcome(admitted, state, status, answer, execution, attempts, last.latency)
 
 
-def _refusals(made: list[Attempt]) -> int:
-    return sum(attempt.verdict is Verdict.REFUSED for attempt in made)
+def _counted(made: list[Attempt]) -> int:
+    return sum(attempt.is_counted for attempt in made)

@@ -79,6 +79,10 @@ class Pace:
         self._since = until
         return longer
 
+    def is_held(self, now: float) -> bool:
+        """Tell whether no turn comes yet."""
+        return now < self._since
+
     def is_pressed(self, now: float) -> bool:
         """Tell whether callers wait for their turns: whether it is the pace that keeps the rate down."""
         return self._last >= self._come + self.rate * (now - self._since) and now >= self._idle_at + PRESSED_AFTER
