@@ -78,7 +78,6 @@ async def test_under_the_bar_of_a_terminal_a_job_is_paused_and_goes_on():
     assert sorted(judge.objects()) == sorted(KEYS)
     assert b"asked to pause: nothing new is sent until batcher resume" in shown
     assert b"asked to resume: the run goes on" in shown
-    assert b"slowed by:  " in shown
 
 
 async def test_what_a_person_asks_is_answered_and_told_by_the_run(folder):
