@@ -184,7 +184,7 @@ def main() -> int:
     """Measure the limits that the command line asks for, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("limits", type=float, nargs="*", help="starts a second (5 50 500 2000)")
-    parser.add_argument("--burst", type=float, default=1.0, help="seconds of its rate that the service saves up (1)")
+    parser.add_argument("--burst", type=float, default=0.1, help="seconds of its rate that the service saves up (0.1)")
     parser.add_argument("--steady", type=float, default=60.0, help="seconds at the limit (60)")
     parser.add_argument("--low", type=float, default=25.0, help="seconds at a quarter of it (25)")
     parser.add_argument("--back", type=float, default=25.0, help="seconds at the limit again (25)")

@@ -73,10 +73,11 @@ class Run:
 
     `changes` are times and new limits. `fate` may decide an attempt before the service does: it is given the time and a
     draw, and gives a verdict or None. `rival` is the rate, the beginning and the end of another user of the account.
+    `retry_after` are the seconds that a refusal tells to wait.
     """
 
     def __init__(self, service, latency, seed, until, *, workers=64, throttle=None, rows=None, changes=(), fate=None,
-                 rival=(0.0, 0.0, 0.0)):  # fmt: skip
+                 rival=(0.0, 0.0, 0.0), retry_after=0.0):  # fmt: skip
         self.throttle, self.flight, self.budget = throttle or Throttle(), Flight(), RetryBudget()
         self.health = outage.Health()
         self.sent, self.started, self.refused, self.doubts, self.rates, self.events = [], [], [], [], [], []
@@ -86,7 +87,7 @@ class Run:
         self._service, self._latency, self._until = service, latency, until
         self._draw = random.Random(seed).random
         self._idle, self._rows, self._active, self._again = workers, rows, 0, []
-        self._changes, self._fate, self._rival = list(changes), fate, list(rival)
+        self._changes, self._fate, self._rival, self._retry_after = list(changes), fate, list(rival), retry_after
         self._agenda, self._number, self.now = [], count(), 0.0
         self._play()
 
@@ -164,7 +165,10 @@ class Run:
             self.events.append(self.throttle.started(self.now))
         elif verdict is Verdict.REFUSED:
             self.refused.append(self.now)
-            self.events.append(self.throttle.refused(self.now, sent_at, rate, "SlowDown"))
+            is_told = self._retry_after > 0
+            self.events.append(self.throttle.refused(self.now, sent_at, rate, "SlowDown", is_told=is_told))
+            if is_told:
+                self.events.append(self.throttle.hold(self.now, self._retry_after, "SlowDown"))
         else:
             self.events.append(self.throttle.failed(self.now, "failures"))
         if verdict in {Verdict.REFUSED, Verdict.UNSENT}:

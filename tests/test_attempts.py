@@ -4,6 +4,7 @@ import asyncio
 from itertools import count
 
 import pytest
+from simulated_machine import Loop
 
 from batcher.flow.attempts import Attempts
 from batcher.flow.drain import Drain
@@ -20,6 +21,7 @@ from batcher.model import (
     State,
     Status,
 )
+from batcher.rules.outage import Health
 from batcher.rules.tally import Tally
 from batcher.rules.throttle import Throttle
 
@@ -127,6 +129,35 @@ async def test_what_never_left_uses_no_attempt_up():
     service = Service(*[UNREACHED] * 10, STARTED)
     outcome = await attempts(service).fire(ADMITTED)
     assert (outcome.status, outcome.attempts) == (Status.STARTED, 11)
+
+
+async def test_a_probe_that_fails_uses_no_attempt_up():
+    service = Service(*[Answer(status=503)] * 4, STARTED)
+    firing = attempts(service, trust_503=True)
+    firing.turns.health = Health(failures=30, out_since=0.0)
+    outcome = await firing.fire(ADMITTED)
+    assert (outcome.status, outcome.attempts) == (Status.STARTED, 5)
+
+
+def test_the_retries_of_all_rows_together_keep_to_their_budget():
+    loop = Loop(None)
+    turns = Turns(Drain(), Throttle(limit=1e6), monotonic=loop.time, service_now=loop.time)
+
+    service = Service(*[Answer(status=409, code="OperationAborted")] * 5000)
+    firing = attempts(service, turns=turns, draw=lambda: 0.1, max_attempts=1000)
+
+    async def scene():
+        rows = [asyncio.ensure_future(firing.fire(ADMITTED)) for _ in range(64)]
+        await asyncio.sleep(20)
+        turns.drain.begin(ExitCode.STOPPED)
+        await asyncio.gather(*rows)
+
+    try:
+        loop.run_until_complete(scene())
+    finally:
+        loop.close()
+    # a hundred are there at the beginning, five come each second; without it there would be 500
+    assert 150 <= firing.tally.retries <= 100 + 5 * 20
 
 
 @pytest.mark.parametrize(

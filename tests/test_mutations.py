@@ -95,6 +95,24 @@ MUTATIONS = {
         "self.files.checkpoint.admit(rows, time.time())",
         "test_clock.py::test_a_clock_that_is_set_between_a_kill_and_the_next_run_starts_nothing_twice[600-0]",
     ),
+    "an outage uses rows up": Mutation(
+        "flow/attempts.py",
+        "verdict is Verdict.REFUSED and not self.turns.is_away",
+        "verdict is Verdict.REFUSED",
+        "test_attempts.py::test_a_probe_that_fails_uses_no_attempt_up",
+    ),
+    "the budget of retries is not asked": Mutation(
+        "flow/attempts.py",
+        "while not self.turns.may_retry() and not self.drain.begun:",
+        "while False:",
+        "test_attempts.py::test_the_retries_of_all_rows_together_keep_to_their_budget",
+    ),
+    "a pause lets what has waited leave at once": Mutation(
+        "flow/turns.py",
+        "                number = None\n            else:",
+        "                pass\n            else:",
+        "test_turns.py::test_after_a_pause_what_has_waited_does_not_leave_all_at_once",
+    ),
 }
 
 

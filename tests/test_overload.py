@@ -128,6 +128,15 @@ def test_when_another_user_takes_half_of_the_limit_the_other_half_is_used_and_th
     assert len(run.sent) <= 1.05 * len(run.started)
 
 
+@pytest.mark.parametrize(("seconds", "part"), [(1.0, 0.8), (5.0, 0.5)])
+@pytest.mark.parametrize("limit", [5, 50, 500])
+@pytest.mark.parametrize("burst", [1.0, 0.1])
+def test_where_each_refusal_holds_everybody_back_there_are_few(seconds, part, limit, burst):
+    run = Run(Bucket(limit, burst), 0.05, 0, 200.0, retry_after=seconds)
+    assert run.per_second(run.started, 20, 200) >= part * limit
+    assert run.refused_share(20, 200) <= 0.03
+
+
 @pytest.mark.parametrize(("limit", "part"), [(5, 0.9), (50, 0.8), (500, 0.98)])
 def test_a_service_that_refuses_one_in_a_hundred_by_chance_is_used_nearly_to_its_limit(limit, part):
     for seed in range(2):

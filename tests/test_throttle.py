@@ -175,6 +175,16 @@ def test_a_retry_after_holds_everybody_back_for_a_minute_at_the_most():
     assert throttle.hold(107.0, 3600.0, "Retry-After").after == 60.0
 
 
+def test_a_refusal_that_tells_how_long_to_wait_is_no_chance_and_keeps_the_rate_somewhat_lower():
+    limits = []
+    for times, is_told in ((8, False), (1, True)):
+        throttle, now = climbed(5.0)
+        for _ in range(times):
+            throttle.refused(now, now - 0.1, throttle.pace.rate, "SlowDown", is_told=is_told)
+        limits.append(throttle.limit)
+    assert limits[1] == pytest.approx(0.95 * limits[0], rel=0.03)
+
+
 def test_time_held_back_is_not_taken_for_a_service_that_took_nothing():
     limits = []
     for seconds in (0.0, 60.0):

@@ -100,7 +100,8 @@ def _lines(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Iterator
         state = f", {live['state']}" if live["state"] else ""
         yield f"now {number(live['rate'])} starts a second, {live['in_flight']:,} requests on the wire, {limit}{state}"
     for name, count in _counts(seen).items():
-        yield f"{name:>10}  {count:>12,}"
+        # Rows between their intent and their verdict; few of them are on the wire at a time.
+        yield f"{'in work' if name == 'in_flight' else name:>10}  {count:>12,}"
     doubtful = _in_doubt(seen)
     for row in doubtful[:SHOWN]:
         yield f"in doubt: {_line(row)}"

@@ -127,8 +127,11 @@ class Watch:
     def _cap(self, rate: float | None) -> str:
         most = min(rate or inf, self.max_rate)
         self.turns.throttle.cap(time.monotonic(), most)
-        within = f", at most {most:g} starts a second as --max-rate has it" if most == self.max_rate < inf else ""
-        return f"the run finds its rate by itself{within}" if rate is None else f"at most {most:g} starts a second"
+        if most == inf:
+            return "the rate is found by itself"
+        if rate is None:
+            return f"the rate is found by itself, up to the {most:g} starts a second of --max-rate"
+        return f"at most {most:g} starts a second" + (", as --max-rate has it" if most < rate else "")
 
     def _figures(self) -> Mapping[str, Json]:
         return {

@@ -89,8 +89,8 @@ class Turns:
             self.budget.started()
             self._tell(self.throttle.started(now))
         elif outcome.is_busy(answer):
-            self._tell(self.throttle.refused(now, turn.at, turn.rate, word))
             hold = backoff.retry_after(answer.retry_after, self.service_now())
+            self._tell(self.throttle.refused(now, turn.at, turn.rate, word, is_told=bool(hold)))
             self._tell(self.throttle.hold(now, hold, word) if hold else None)
         elif self.health.failures and not self.is_away:
             self._tell(self.throttle.failed(now, word))

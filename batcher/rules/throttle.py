@@ -36,6 +36,9 @@ NOISE = 0.03
 MOVED = 1.3
 """A probe that is refused only so many times above the limit shows that it has risen, however little was taken."""
 
+TOLD = 0.95
+"""The part of a limit that is used where refusals bring a `Retry-After`: there each one costs everybody some time."""
+
 STEP = 1.25
 """A rise by this factor is an event."""
 
@@ -114,22 +117,20 @@ class Throttle:
         pace.change(now, self._within(rate))
         return self._tell(now, self._told, "nothing refused") if pace.rate >= STEP * self._told else None
 
-    def refused(self, now: float, sent_at: float, rate: float, cause: str) -> Event | None:
+    def refused(self, now: float, sent_at: float, rate: float, cause: str, *, is_told: bool = False) -> Event | None:
         """Learn that the service was too busy for an attempt. Give an event when this cuts the rate.
 
-        `sent_at` and `rate` are the time and the pace's rate when it was sent, `cause` is the service's word. Only for
-        refusals that are about the rate: 429, and 503 with `SlowDown`.
+        `sent_at` and `rate` are the time and the pace's rate when it was sent, `cause` is the service's word.
+        `is_told`: it says how long to wait (then call `hold`), so that this is no accident. Only for refusals that are
+        about the rate: 429, and 503 with `SlowDown`.
         """
-        if sent_at < self._cut_at:
+        if sent_at <= self._cut_at:
             # It was on its way already: the same overload, for which the rate is cut once.
             return None
         self._recent.went_badly(now)
-        bad, good = self._recent.bad, self._recent.good
-        # On the way up a single refusal is an accident more often than a limit.
-        is_early = self._limit is None or self._age < self._climb.seconds
-        if now < self._cut_at + COOL_DOWN or bad < 1 + is_early or bad <= NOISE * (bad + good):
+        if not is_told and self._is_chance(now):
             return None
-        limit = max(self._least, self._shown(now, min(rate, self.pace.rate)))
+        limit = max(self._least, self._shown(now, min(rate, self.pace.rate)) * (TOLD if is_told else 1.0))
         climb = AFTER_START if self._limit is None else AFTER_CUT
         self._limit, self._is_found = limit, True
         self._count_anew(now)
@@ -160,6 +161,13 @@ class Throttle:
         self._limit = self._limit or self.pace.rate
         self._count_anew(now)
         return self._begin(now, AFTER_OUTAGE, cause)
+
+    def _is_chance(self, now: float) -> bool:
+        """Tell whether the latest refusals may be no evidence, or are of an overload that the rate was cut for."""
+        bad, good = self._recent.bad, self._recent.good
+        # On the way up a single refusal is an accident more often than a limit.
+        is_early = self._limit is None or self._age < self._climb.seconds
+        return now < self._cut_at + COOL_DOWN or bad < 1 + is_early or bad <= NOISE * (bad + good)
 
     def _shown(self, now: float, rate: float) -> float:
         """Give the limit that a refusal at `rate` shows."""
