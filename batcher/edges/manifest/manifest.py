@@ -22,7 +22,7 @@ from batcher.model import BEGINNING, BadRow, Json, Mark, Parameter, Row, UsageEr
 FORMATS = ("csv", "tsv", "jsonl", "txt")
 BLOCK = 1024
 """The most rows of a block."""
-CHUNK = 64 * 1024
+CHUNK = 32 * 1024
 """So many bytes are read at a time, and so far apart are the marks."""
 
 _SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "txt"}
