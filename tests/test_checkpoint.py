@@ -8,6 +8,7 @@ import random
 import sqlite3
 import stat
 import threading
+from collections import Counter
 
 import pytest
 from peek import kept_rows
@@ -184,6 +185,76 @@ async def test_two_contents_that_share_eight_bytes_of_their_keys_are_told_apart(
     async with open_checkpoint(path, HEADER) as checkpoint:
         # from the back, so that the index and not the order has to find them
         assert numbers(await take_in(checkpoint, [*near[3::-1], near[4], near[4]])) == [(5, "INTENT"), (5, "DUPLICATE")]
+
+
+async def test_a_row_that_is_sent_again_stays_the_copy_of_its_content_that_it_was(path):
+    rows = [row(1, "a"), row(2, "a")]
+    allow = Policy(allow_duplicates=True)
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        first, second = await take_in(checkpoint, rows, allow)
+        await checkpoint.settle([Settlement(second.id, State.PENDING)], {}, 200.0)
+        # as the resend of released rows does, which knows nothing of copies
+        await checkpoint.admit([Admitted(second.id, second.row, State.INTENT, 1, new=False)], 300.0)
+        await checkpoint.settle([Settlement(each.id, State.STARTED, "ab") for each in (first, second)], {}, 400.0)
+    assert [(kept.id, kept.copy, kept.state) for kept in kept_rows(path)] == [
+        (1, 1, State.STARTED),
+        (2, 2, State.STARTED),
+    ]
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        assert await take_in(checkpoint, rows[::-1], allow) == []
+
+
+async def test_a_row_admitted_again_beside_an_open_one_of_its_first_block_has_its_later_intent(path):
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        first, second = await take_in(checkpoint, [row(1), row(2)])
+        await checkpoint.settle([Settlement(first.id, State.PENDING)], {}, 200.0)
+        await checkpoint.admit([first._replace(new=False)], 300.0)
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        left = await checkpoint.unsettled({State.INTENT})
+        assert [(each.id, each.intent_at) for each in left] == [(first.id, 300.0), (second.id, 100.0)]
+        await checkpoint.settle([Settlement(first.id, State.STARTED, "ab")], {}, 400.0)
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        assert [each.id for each in await checkpoint.unsettled({State.INTENT})] == [second.id]
+
+
+STATES_OF_SETTLEMENTS = (State.STARTED,) * 5 + (State.REJECTED, State.PENDING, State.PENDING, State.IN_DOUBT)
+
+
+@pytest.mark.parametrize("seed", range(30))
+async def test_whatever_happens_to_its_rows_the_checkpoint_tells_what_it_was_told(path, seed):
+    dice = random.Random(seed)
+    told, intents = {}, {}
+    rows = [row(number) for number in range(1, 60)]
+    shown = 0
+    for _ in range(4):
+        async with open_checkpoint(path, HEADER) as checkpoint:
+            assert {kept.id: kept.state for kept in kept_rows(path)} == told
+            left = await checkpoint.unsettled(set(State))
+            assert {each.id: (each.state, each.intent_at) for each in left} == intents
+            assert await checkpoint.count_unsettled() == Counter(state for state, _ in intents.values())
+            for now in range(dice.randint(1, 30)):
+                free = [id_ for id_, state in told.items() if state is State.PENDING]
+                again = [
+                    Admitted(id_, rows[id_ - 1], State.INTENT, new=False) for id_ in dice.sample(free, len(free) // 2)
+                ]
+                new = [Admitted(each.number, each, State.INTENT) for each in rows[shown : shown + dice.randint(0, 3)]]
+                shown += len(new)
+                await checkpoint.admit(new + again, float(now))
+                told |= {each.id: State.INTENT for each in new + again}
+                intents |= {each.id: (State.INTENT, float(now)) for each in new + again}
+                open_ids = dice.sample(sorted(intents), dice.randint(0, len(intents)))
+                settlements = [Settlement(id_, dice.choice(STATES_OF_SETTLEMENTS), "ab") for id_ in open_ids]
+                await checkpoint.settle(settlements, {}, 999.0)
+                for id_, state, _ in settlements:
+                    told[id_] = state
+                    _, at = intents.pop(id_)
+                    if state is State.IN_DOUBT:
+                        intents[id_] = (state, at)
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        sifted = await checkpoint.sift(dice.sample(rows, len(rows)), {State.STARTED})
+        found = {each.row.number: each.state for each in sifted.found}
+    assert sifted.passed == Counter(state for state in told.values() if state is State.STARTED)
+    assert found == {each.number: told.get(each.number) for each in rows if told.get(each.number) is not State.STARTED}
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ MUTATIONS = {
     "a row that has been changed by the disk is taken for a new one": Mutation(
         "edges/checkpoint/sieve.py",
         "            self._settled.compare()\n",
-        "",
+        "            pass\n",
         "test_damage.py::test_a_checkpoint_with_any_byte_flipped_is_refused_or_tells_the_truth",
     ),
     "a manifest that has changed is passed over": Mutation(

@@ -41,34 +41,30 @@ class ScratchIndex:
 
     def load(self, shown: int) -> None:
         """Add the settled rows and those in doubt; the manifest has shown those whose id is not higher than `shown`."""
-        self._db.execute(
-            "INSERT OR IGNORE INTO scratch.hit SELECT key, copy, id, id <= ?"
-            " FROM (SELECT key, copy, id FROM rows UNION ALL SELECT key, copy, id FROM doubts) ORDER BY key, copy",
-            (shown,),
-        )
-        copies = (
-            "SELECT key, copy FROM rows WHERE copy > 1 AND id <= :shown"
-            " UNION ALL SELECT key, copy FROM doubts WHERE copy > 1 AND id <= :shown"
-        )
-        for key, copy in self._db.execute(copies, {"shown": shown}):
-            self.mark(key, copy)
+        for table in ("rows", "doubts"):
+            known = f"SELECT key, copy, id, id <= ? FROM {table} ORDER BY key, copy"  # noqa: S608 - our names
+            self._db.execute(f"INSERT OR IGNORE INTO scratch.hit {known}", (shown,))
+            copies = f"SELECT key, copy FROM {table} WHERE copy > 1 AND id <= ?"  # noqa: S608 - our names
+            for key, copy in self._db.execute(copies, (shown,)):
+                self.mark(key, copy)
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self._db.execute("DELETE FROM scratch.hit")
+    def forget(self, first: int) -> None:
+        """Forget the entries from this id on."""
+        self._db.execute("DELETE FROM scratch.hit WHERE id >= ?", (first,))
 
     def put(self, entries: Iterable[tuple[bytes, int, int, int]]) -> int:
         """Add entries of key, copy, id and `seen`, but those that are there already. Give the number of new ones."""
         return insert(self._db, "INSERT OR IGNORE INTO scratch.hit", list(entries))
 
-    def meets_checkpoint(self) -> bool:
-        """Tell whether a content of the index is that of a settled row or of one in doubt."""
+    def meets(self, last: int) -> bool:
+        """Tell whether a content of the index is that of a row, up to the id `last`, that is settled or in doubt."""
         # One pass over the rows, each looked up among the few of the index: the order of this join is its point.
         query = (
-            "SELECT 1 FROM rows CROSS JOIN scratch.hit ON hit.key = rows.key"
-            " UNION ALL SELECT 1 FROM doubts CROSS JOIN scratch.hit ON hit.key = doubts.key LIMIT 1"
+            "SELECT 1 FROM rows CROSS JOIN scratch.hit ON hit.key = rows.key WHERE rows.id <= :last"
+            " UNION ALL SELECT 1 FROM doubts CROSS JOIN scratch.hit ON hit.key = doubts.key WHERE doubts.id <= :last"
+            " LIMIT 1"
         )
-        return self._db.execute(query).fetchone() is not None
+        return self._db.execute(query, {"last": last}).fetchone() is not None
 
     def find(self, key: bytes, copy: int) -> Hit | None:
         """Give the entry of this copy of a content."""

@@ -57,12 +57,11 @@ class UnsettledRows:
         for id_ in ids:
             block = self._blocks.get(id_)
             if block is None:
-                found = self._db.execute("SELECT key, copy, number FROM doubts WHERE id = ?", (id_,)).fetchone()
-                taken.append(found)
+                taken.append(self._db.execute("SELECT key, copy, number FROM doubts WHERE id = ?", (id_,)).fetchone())
                 self._db.execute("DELETE FROM doubts WHERE id = ?", (id_,))
             else:
-                admitted = self._leave(id_, block)
-                taken.append((admitted.row.key, admitted.copy, admitted.row.number))
+                _, row, _, copy, _ = self._leave(id_, block)
+                taken.append((row.key, copy, row.number))
         return taken
 
     def doubt(self, ids: Iterable[int], doubt_at: float | None) -> None:

@@ -22,12 +22,11 @@ from batcher.model import BEGINNING, BadRow, Json, Mark, Parameter, Row, UsageEr
 FORMATS = ("csv", "tsv", "jsonl", "txt")
 BLOCK = 1024
 """The most rows of a block."""
-CHUNK = 64 * 1024
+CHUNK = 32 * 1024
 """So many bytes are read at a time, and so far apart are the marks."""
 
 _SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "txt"}
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
-_CHECK_CHUNK = 1024 * 1024
 
 
 def format_of(path: Path | None, given: str | None) -> str:
@@ -117,7 +116,7 @@ class Manifest:
             return
         source = Source(self._source.path, lone_cr=self._format in _DELIMITERS)
         try:
-            for _ in source.texts(_CHECK_CHUNK):
+            for _ in source.texts(CHUNK):
                 pass
         finally:
             source.close()

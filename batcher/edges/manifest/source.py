@@ -26,7 +26,7 @@ _STDIN = 0
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 _LOOKED_AT = 1024
-_PASSED_CHUNK = 1024 * 1024
+_PASSED_CHUNK = 256 * 1024
 
 _FOREIGN = {
     b"\xff\xfe": "UTF-16",
