@@ -14,7 +14,7 @@ import typer
 
 from batcher.cli.console import complain
 from batcher.cli.flags import SETTLE_TIME, TIMEOUT, CredentialsPlace, NoVerifyTls, SettleTime, Timeout
-from batcher.cli.loop import fast_loop
+from batcher.cli.loop import calm_collector, fast_loop
 from batcher.cli.options import OnDoubt, Options
 from batcher.edges.progress import Mode
 from batcher.model import JobError, UsageError
@@ -218,6 +218,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
         # Imported late, so that the help does not wait for the HTTP client.
         from batcher.cli.job import run_job  # noqa: PLC0415
 
+        calm_collector()
         with asyncio.Runner(loop_factory=fast_loop(tls=options.endpoint.startswith("https:"))) as runner:
             code = runner.run(run_job(options, os.environ))
     except JobError as error:

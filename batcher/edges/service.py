@@ -72,36 +72,36 @@ class ObsV2:
         """Give the service's time in POSIX seconds, or somewhat earlier; 0 while no answer has told it."""
         return 0.0 if self._lead is None else self._steady() + self._lead.seconds
 
-    async def start(self, body: bytes) -> Answer:
+    def start(self, body: bytes) -> Awaitable[Answer]:
         """Ask for one execution. `body` is the JSON object of bucket, object and inputs. There is no second guess."""
         # Never a query here: with one, the same method and path creates a workflow.
-        return await self._call("POST", self._path, body=body)
+        return self._call("POST", self._path, body=body)
 
-    async def get_workflow(self) -> Answer:
+    def get_workflow(self) -> Awaitable[Answer]:
         """Ask how the workflow is defined. Without side effect."""
-        return await self._call("GET", self._path)
+        return self._call("GET", self._path)
 
-    async def list_executions(self, marker: str = "", limit: int = 1000, execution_type: str = "") -> Answer:
+    def list_executions(self, marker: str = "", limit: int = 1000, execution_type: str = "") -> Awaitable[Answer]:
         """Ask for one page of the workflow's executions, at most 1000, in no order of time.
 
         `marker` is the `next_marker` of the page before, `execution_type` the service's word for how they were started.
         """
         optional = (("x-workflow-next-marker", marker), ("x-workflow-execution-type", execution_type))
         query = (self._of_workflow, ("x-workflow-limit", str(limit)), *(pair for pair in optional if pair[1]))
-        return await self._call("GET", EXECUTIONS, query)
+        return self._call("GET", EXECUTIONS, query)
 
-    async def get_execution(self, name: str) -> Answer:
+    def get_execution(self, name: str) -> Awaitable[Answer]:
         """Ask for one execution of the workflow, with the text that it was started with."""
-        return await self._call("GET", f"{EXECUTIONS}/{quote(name, safe='')}", (self._of_workflow,))
+        return self._call("GET", f"{EXECUTIONS}/{quote(name, safe='')}", (self._of_workflow,))
 
-    async def restore(self, name: str) -> Answer:
+    def restore(self, name: str) -> Awaitable[Answer]:
         """Ask for a failed execution to go on from the step that failed."""
-        return await self._call("PUT", f"{EXECUTIONS}/{quote(name, safe='')}", (self._of_workflow,))
+        return self._call("PUT", f"{EXECUTIONS}/{quote(name, safe='')}", (self._of_workflow,))
 
-    async def _call(
+    def _call(
         self, method: str, path: str, query: tuple[tuple[str, str], ...] = (), body: bytes | None = None
-    ) -> Answer:
-        return await self._use(partial(self._ask, method, path, query, body))
+    ) -> Awaitable[Answer]:
+        return self._use(partial(self._ask, method, path, query, body))
 
     async def _ask(
         self, method: str, path: str, query: tuple[tuple[str, str], ...], body: bytes | None, credentials: Credentials

@@ -90,7 +90,7 @@ class _Engine:
                 room = await self.slots.take(len(wanted))
                 await self.job.admit(wanted[:room])
                 for admitted in wanted[:room]:
-                    await self._pass_on(admitted)
+                    self._pass_on(admitted)
                 del wanted[:room]
             if self.tally.is_limited:
                 break
@@ -110,9 +110,10 @@ class _Engine:
                 self.tally.taken += 1
         return wanted
 
-    async def _pass_on(self, admitted: Admitted) -> None:
+    def _pass_on(self, admitted: Admitted) -> None:
         if admitted.state is State.INTENT:
-            await self.ready.put(admitted)
+            # There is room: the queue has a place for each slot.
+            self.ready.put_nowait(admitted)
         else:
             self.ended.put(Outcome(admitted, admitted.state, NOTED[admitted.state]))
 

@@ -146,7 +146,8 @@ class Turns:
 
     def _give_back(self) -> None:
         self.given -= 1
-        self._let_in()
+        if self._waiting:
+            self._let_in()
 
     def _let_in(self) -> None:
         """Wake as many of those who wait as there is room for, and everybody when the job stops."""
