@@ -9,12 +9,16 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from batcher.cli.console import say
+from batcher.cli.telling import Telling
 from batcher.flow.turns import Turns
-from batcher.model import ExitCode, Json
-from batcher.rules import events
+from batcher.model import ExitCode, Json, Status
+from batcher.rules import events, log
+from batcher.rules.eta import Pace
 from batcher.rules.events import Event, Kind
+from batcher.rules.log import Line
 from batcher.rules.slowness import Cause, Slowness
 from batcher.rules.tally import Tally
 
@@ -25,6 +29,14 @@ NOTABLE = 0.8
 """A cut is said when it goes below this part of the highest rate since the last that was said."""
 
 
+class _Look(NamedTuple):
+    """What the rates are made of: how many rows this run had started, and brought to an end by sending them."""
+
+    at: float
+    started: int
+    sent: int
+
+
 @dataclass(slots=True)
 class Watch:
     """Looks at a run a few times a second."""
@@ -33,9 +45,14 @@ class Watch:
     turns: Turns
     max_rate: float
     """The cap that the run was started with."""
+    telling: Telling
     slowness: Slowness = field(default_factory=Slowness)
+    earlier_doubts: int = 0
+    """Rows that earlier runs have left in doubt."""
+    _begun: float = field(default_factory=time.monotonic, init=False)
     _said: float = field(default=0.0, init=False)
-    _recent: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=RECENT), init=False)
+    _has_told_drain: bool = field(default=False, init=False)
+    _recent: deque[_Look] = field(default_factory=lambda: deque(maxlen=RECENT), init=False)
 
     @asynccontextmanager
     async def keeping(self) -> AsyncIterator[None]:
@@ -58,11 +75,23 @@ class Watch:
     def _look(self) -> None:
         now = time.monotonic()
         self.slowness.turn(now, self._cause(now))
-        self._recent.append((now, self.tally.started))
+        self._recent.append(self._counted(now))
+        self._tell_drain()
         while self.turns.decisions:
             event = self.turns.decisions.popleft()
+            self.telling.tell(log.of_decision(event))
             if self._is_notable(event):
                 say(events.sentence(event, datetime.now().astimezone() - timedelta(seconds=now - event.at)))
+
+    def _counted(self, now: float) -> _Look:
+        return _Look(now, self.tally.written[Status.STARTED], self.tally.sent)
+
+    def _tell_drain(self) -> None:
+        drain = self.turns.drain
+        if drain.begun and not self._has_told_drain:
+            self._has_told_drain = True
+            reason = drain.reason.name if isinstance(drain.reason, ExitCode) else str(drain.reason)
+            self.telling.tell(Line("drain_begun", {"reason": reason}))
 
     def _is_notable(self, event: Event) -> bool:
         """Tell whether a person wants to know: not each rise, and not each of the small cuts about a known limit."""
@@ -86,11 +115,39 @@ class Watch:
     @property
     def rate(self) -> float:
         """Starts a second of the last seconds."""
-        if not self._recent:
-            return 0.0
-        then, started = self._recent[0]
-        seconds = time.monotonic() - then
-        return (self.tally.started - started) / seconds if seconds > 0 else 0.0
+        then, now = self._window
+        return (now.started - then.started) / (now.at - then.at) if now.at > then.at else 0.0
+
+    @property
+    def pace(self) -> Pace:
+        """How fast rows come to an end, and which rate the throttle holds them to, if it is the throttle that does."""
+        then, now = self._window
+        throttle = self.turns.throttle
+        held_to = None
+        if throttle.pace.is_pressed(now.at):
+            held_to = throttle.pace.rate if throttle.is_capped else throttle.limit or throttle.pace.rate
+        return Pace(now.sent - then.sent, now.at - then.at, held_to)
+
+    @property
+    def _window(self) -> tuple[_Look, _Look]:
+        now = self._counted(time.monotonic())
+        return (self._recent[0] if self._recent else now), now
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has lasted."""
+        return time.monotonic() - self._begun
+
+    @property
+    def oldest(self) -> float | None:
+        """For how many seconds the oldest attempt has been on the wire; None where there is none."""
+        since = min(self.tally.on_wire.values(), default=None)
+        return None if since is None else time.monotonic() - since
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing is sent for now, nobody knows for how long."""
+        return self.turns.is_paused or self.turns.is_away
 
     @property
     def state(self) -> str:
@@ -108,6 +165,8 @@ class Watch:
         if question.get("do") == "look":
             return self._figures()
         said = self._done(question)
+        if said:
+            self.telling.tell(Line("steered", {"said": said}))
         return {"said": said} if said else {"error": "this run does not know what is asked"}
 
     def _done(self, question: Mapping[str, Json]) -> str:

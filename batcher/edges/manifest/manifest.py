@@ -66,6 +66,8 @@ class Manifest:
         self._texts = source.texts()
         self.header: list[str] = []
         """The names of the columns, for a table."""
+        self.lines: int | None = None
+        """The lines of the file, known when it was checked; never for standard input and pipes."""
         if format_ in _DELIMITERS:
             delimiter = _DELIMITERS[format_]
             self._entries = entries(self._texts, delimiter, source.name)
@@ -84,16 +86,6 @@ class Manifest:
         self._source.close()
 
     @property
-    def size(self) -> int | None:
-        """The bytes of the file, None where that is not known: for standard input and pipes."""
-        return self._source.size
-
-    @property
-    def position(self) -> int:
-        """The bytes read so far, compressed as they are: how far it is to `size`."""
-        return self._source.position
-
-    @property
     def warnings(self) -> list[str]:
         """Sentences on what of the manifest is not used, as far as it has been read."""
         return self._ignored.sentences(self._source.name)
@@ -109,6 +101,7 @@ class Manifest:
         try:
             for _ in source.texts(_CHECK_CHUNK):
                 pass
+            self.lines = source.lines
         finally:
             source.close()
 

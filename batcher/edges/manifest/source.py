@@ -43,6 +43,8 @@ class Source:
         self.path = path
         self.name = "standard input" if path is None else str(path)
         self._lone_cr = lone_cr
+        self.lines = 0
+        """The lines of the whole of it, once it has been read to its end."""
         try:
             self._file = _Arriving(_STDIN if path is None else path, closefd=path is not None)
             status = os.fstat(self._file.fileno())
@@ -56,11 +58,6 @@ class Source:
             self.close()
             raise self._empty()
 
-    @property
-    def position(self) -> int:
-        """How many bytes of the file have been read, compressed ones if it is compressed."""
-        return self._file.position
-
     def close(self) -> None:
         """Close the file; standard input stays open."""
         self._file.close()
@@ -71,6 +68,7 @@ class Source:
         Each piece is given as soon as it has arrived. Raises ManifestError.
         """
         line, number = 1, -1
+        data = bytearray()
         for number, piece in enumerate(self._pieces(chunk)):
             if number == 0:
                 self._refuse_foreign(piece)
@@ -83,6 +81,7 @@ class Source:
             line += self._line_ends(data)
         if number < 0:
             raise self._empty()
+        self.lines = line - self._line_ends(data[-1:])
 
     def _pieces(self, chunk: int) -> Iterator[bytearray]:
         """Cut what is read after the last newline of each chunk."""
@@ -150,9 +149,8 @@ class Source:
 
 
 class _Arriving(io.FileIO):
-    """A file that is read as its bytes arrive, and counts them; its beginning can be looked at first."""
+    """A file that is read as its bytes arrive; its beginning can be looked at first."""
 
-    position = 0
     _ahead = b""
 
     def peek(self) -> bytes:
@@ -163,6 +161,4 @@ class _Arriving(io.FileIO):
     def read(self, size: int | None = -1, /) -> bytes:
         """Give at most `size` bytes, which is positive: what is there, waiting only for the first."""
         data, self._ahead = self._ahead[:size], self._ahead[size:]
-        data = data or super().read(size) or b""
-        self.position += len(data)
-        return data
+        return data or super().read(size) or b""
