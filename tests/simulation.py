@@ -25,7 +25,7 @@ from simulated_judge import BAD_LINE, Claims, Judge, Watch, content_of
 from simulated_machine import Checkpoint, CrashAt, Loop, Process
 from simulated_service import TYPES, Service, nature
 
-from batcher.cli import doubts, files, job
+from batcher.cli import doubts, files, job, telling, watch
 from batcher.cli.options import OnDoubt, Options
 from batcher.edges.checkpoint.store import Store
 from batcher.edges.progress import Mode
@@ -249,11 +249,13 @@ class Stage:
         """Swap the edges for as long as the block lasts."""
         clock = SimpleNamespace(time=self._clock, monotonic=self._steady)
         with pytest.MonkeyPatch.context() as patch:
-            for module in (job, files, doubts):
+            for module in (job, files, doubts, watch):
                 patch.setattr(module, "time", clock)
             for module in (job, doubts):
                 patch.setattr(module, "random", SimpleNamespace(random=self._random))
+            for module in (job, doubts, watch):
                 patch.setattr(module, "say", self._say)
+            for module in (doubts, telling):
                 patch.setattr(module, "warn", self._say)
             patch.setattr(job, "complain", self._say)
             patch.setattr(job, "ObsV2", partial(ObsV2, clock=self._clock, steady=self._steady))

@@ -87,7 +87,7 @@ async def _run_job(options: Options, header: Header, environment: Mapping[str, s
             watch = await _watch(options, files, service, drain, telling)
             doubts = Doubts(files, service, drain, options.on_doubt, options.settle_time)
             run = _Run(options, manifest, files, service, doubts, watch)
-            async with telling.measuring(options, run.view):
+            async with telling.measuring(options.metrics, run.view):
                 async with watch.keeping(), listening(options.checkpoint, watch.answer) as fault:
                     if fault:
                         telling.warn(f"the run cannot be steered while it goes on: {fault}")
@@ -128,7 +128,7 @@ async def _watch(options: Options, files: Files, service: ObsV2, drain: Drain, t
         max_outage=options.max_outage,
     )
     files.limit = lambda: turns.throttle.limit
-    return Watch(Tally(), turns, max_rate, telling)
+    return Watch(Tally(), turns, max_rate, telling, time.monotonic())
 
 
 class _Run(NamedTuple):

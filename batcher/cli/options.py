@@ -23,15 +23,15 @@ class OnDoubt(StrEnum):
 
 
 class LogOptions(NamedTuple):
-    """Which events go to which file; None: there is no log."""
+    """Which events go to which file."""
 
-    file: Path | None
+    file: Path
     format: Format
     level: Level
 
 
 class MetricsOptions(NamedTuple):
-    """Where the metrics are: in a file, on a port, in both or, with two None, nowhere."""
+    """Where the metrics are: in a file, on a port, or in both."""
 
     file: Path | None
     host: str
@@ -67,5 +67,5 @@ class Options(NamedTuple):
     verify_tls: bool
     credentials: Place | None
     progress: Mode
-    log: LogOptions
-    metrics: MetricsOptions
+    log: LogOptions | None
+    metrics: MetricsOptions | None

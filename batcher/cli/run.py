@@ -247,8 +247,10 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
             verify_tls=not no_verify_tls,
             credentials=credentials,
             progress=progress,
-            log=LogOptions(log_file, log_format, log_level),
-            metrics=MetricsOptions(metrics_file, metrics_host, metrics_port),
+            log=None if log_file is None else LogOptions(log_file, log_format, log_level),
+            metrics=None
+            if metrics_file is None and metrics_port is None
+            else MetricsOptions(metrics_file, metrics_host, metrics_port),
         )
         # Imported late, so that the help does not wait for the HTTP client.
         from batcher.cli.job import run_job  # noqa: PLC0415

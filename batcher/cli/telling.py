@@ -7,12 +7,11 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batcher import __version__
 from batcher.cli.console import say, warn
-from batcher.cli.options import Options
+from batcher.cli.options import MetricsOptions, Options
 from batcher.edges.log import Log, open_log
 from batcher.flow.attempts import Attempt
 from batcher.flow.reconcile import Findings
@@ -85,26 +84,26 @@ class Telling:
         self.tell(Line("run_failed", dict(zip(("exit_code", "error"), known, strict=True))))
 
     @asynccontextmanager
-    async def measuring(self, options: Options, look: Callable[[], View]) -> AsyncIterator[None]:
+    async def measuring(self, options: MetricsOptions | None, look: Callable[[], View]) -> AsyncIterator[None]:
         """Keep the metrics while the block lasts, where they are asked for. Raises what their edge raises."""
-        if self.metrics is None:
+        if self.metrics is None or options is None:
             yield
             return
         from batcher.edges.metrics import keeping, serving  # noqa: PLC0415 - as in `open_telling`
 
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(keeping(self.metrics, look, options.metrics.file, self.warn))
-            if options.metrics.port is not None:
-                server = serving(self.metrics, options.metrics.host, options.metrics.port)
+            await stack.enter_async_context(keeping(self.metrics, look, options.file, self.warn))
+            if options.port is not None:
+                server = serving(self.metrics, options.host, options.port)
                 say(f"metrics on {await stack.enter_async_context(server)}")
             yield
 
     def _seen(self, row: Row, made: Sequence[Attempt]) -> None:
-        verdict, answer, latency = made[-1]
+        last = made[-1]
         if self.metrics is not None:
-            self.metrics.attempted(verdict, answer, latency, is_retry=len(made) > 1)
+            self.metrics.attempted(last.verdict, last.answer, last.latency, is_retry=len(made) > 1)
         if self.log is not None:
-            self.tell(log.of_attempt(row, len(made), verdict, answer, latency))
+            self.tell(log.of_attempt(row, len(made), last.verdict, last.answer, last.latency))
 
 
 @asynccontextmanager
@@ -116,10 +115,9 @@ async def open_telling(options: Options) -> AsyncIterator[Telling]:
     _refuse_same_files(options)
     async with AsyncExitStack() as stack:
         opened = None
-        if options.log.file is not None:
-            level, format_ = options.log.level, options.log.format
+        if options.log is not None:
             run = uuid.uuid4().hex[:12]
-            opened = await stack.enter_async_context(open_log(options.log.file, format_, level, run, warn))
+            opened = await stack.enter_async_context(open_log(*options.log, run, warn))
         telling = Telling(opened, _metrics(options))
         telling.tell(_begun(options))
         try:
@@ -130,7 +128,7 @@ async def open_telling(options: Options) -> AsyncIterator[Telling]:
 
 
 def _metrics(options: Options) -> Metrics | None:
-    if options.metrics.file is None and options.metrics.port is None:
+    if options.metrics is None:
         return None
     # Imported late: the library takes longer to import than all of ours.
     from batcher.edges.metrics import Metrics  # noqa: PLC0415
@@ -155,17 +153,12 @@ def _begun(options: Options) -> Line:
 
 def _refuse_same_files(options: Options) -> None:
     """Refuse files that are the same: a log is appended to its own, and metrics replace theirs."""
-    files = {
-        "MANIFEST": options.manifest,
-        "--output": options.output,
-        "--checkpoint": options.checkpoint,
-        "--log-file": options.log.file,
-        "--metrics-file": options.metrics.file,
-    }
-    known: dict[Path, str] = {}
-    for name, path in files.items():
-        if path is None:
-            continue
-        other = known.setdefault(path.resolve(), name)
+    known = {options.output.resolve(): "--output", options.checkpoint.resolve(): "--checkpoint"}
+    if options.manifest is not None:
+        known[options.manifest.resolve()] = "MANIFEST"
+    log_file = None if options.log is None else options.log.file
+    metrics_file = None if options.metrics is None else options.metrics.file
+    for name, path in (("--log-file", log_file), ("--metrics-file", metrics_file)):
+        other = name if path is None else known.setdefault(path.resolve(), name)
         if other != name:
             raise UsageError(f"{other} and {name} are the same file: {path}", "Give each of them a file of its own.")

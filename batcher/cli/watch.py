@@ -46,10 +46,11 @@ class Watch:
     max_rate: float
     """The cap that the run was started with."""
     telling: Telling
+    begun: float
+    """When the run began, in seconds of the steady clock."""
     slowness: Slowness = field(default_factory=Slowness)
     earlier_doubts: int = 0
     """Rows that earlier runs have left in doubt."""
-    _begun: float = field(default_factory=time.monotonic, init=False)
     _said: float = field(default=0.0, init=False)
     _has_told_drain: bool = field(default=False, init=False)
     _recent: deque[_Look] = field(default_factory=lambda: deque(maxlen=RECENT), init=False)
@@ -136,7 +137,7 @@ class Watch:
     @property
     def seconds(self) -> float:
         """How long the run has lasted."""
-        return time.monotonic() - self._begun
+        return time.monotonic() - self.begun
 
     @property
     def oldest(self) -> float | None:
