@@ -5,13 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test simulate chaos check format clean
+.PHONY: help demo test simulate chaos bench check format clean
 
 help:
 	@echo "make demo      run the main job on the built-in emulator, kill it half-way, run it again"
 	@echo "make test      run the tests"
 	@echo "make simulate  play 5000 seeds of crashes and faults on a virtual clock; some minutes"
 	@echo "make chaos     kill the main job 200 times at random instants; some minutes"
+	@echo "make bench     measure against nginx, hey, aiohttp and the official SDK; 40 minutes, some with ROWS=100000"
 	@echo "make check     run the linter, the formatter's check and the type checker"
 	@echo "make format    format the code"
 	@echo "make clean     remove the environment and everything that was made"
@@ -33,6 +34,12 @@ simulate: $(READY)
 
 chaos: $(READY)
 	$(BIN)/python tests/chaos.py
+
+# Needs nginx and hey, and installs them where it may. ROWS is the most rows of any measurement.
+ROWS ?= 5000000
+
+bench: $(READY)
+	$(BIN)/python bench/bench.py --rows $(ROWS)
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any, NamedTuple
 
-Json = Any
-"""A decoded JSON value. The service's JSON is hostile until a rule has looked at it."""
+Json = Any  # A decoded JSON value. The service's JSON is hostile until a rule has looked at it.
 
 
 class Row(NamedTuple):
@@ -44,6 +43,20 @@ class BadRow(NamedTuple):
     object: str
     reason: str
     key: bytes
+
+
+class Mark(NamedTuple):
+    """A place between two rows of a manifest's file: so many `rows` are before it, and a `line` begins there."""
+
+    rows: int
+    line: int
+    offset: int
+    digest: str
+    """The SHA-256 of the `offset` bytes before it, hexadecimal."""
+
+
+BEGINNING = Mark(0, 1, 0, "")
+"""Where a manifest begins, before its header."""
 
 
 class Execution(NamedTuple):

@@ -38,7 +38,7 @@ LOOPS = {
     "uvloop": uvloop.new_event_loop,
     "uvloop-aiofastnet": aiofastnet.loop_factory(uvloop.new_event_loop),
 }
-ON_EVERY_LOOP = {"test_kept", "test_transport"}
+ON_EVERY_LOOP = {"test_control", "test_kept", "test_transport"}
 
 
 def pytest_asyncio_loop_factories(config, item):  # noqa: ARG001 - as pytest-asyncio calls it

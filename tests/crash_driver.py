@@ -17,7 +17,6 @@ from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
 import aiohttp
-from aiofiles.threadpool.binary import AsyncFileIO
 
 from batcher.cli.job import run_job
 from batcher.cli.options import OnDoubt, Options
@@ -90,21 +89,20 @@ class Steps:
         Store.transaction = transaction
 
     def _watch_output(self):
-        write, sync = AsyncFileIO.write, records._sync
+        append, sync = records._append, records._sync
 
-        async def watched_write(file, block):
+        async def watched_append(descriptor, block):
             self.reach("before write")
-            self.reach("half of the write", lambda: os.write(file.fileno(), block[: len(block) // 2]))
-            written = await write(file, block)
-            self.reach("after write")
-            return written
+            self.reach("half of the write", lambda: os.write(descriptor, block[: len(block) // 2]))
+            await append(descriptor, block)
 
-        async def watched_sync(descriptor):
+        def watched_sync(descriptor):
+            self.reach("after write")
             self.reach("before sync")
-            await sync(descriptor)
+            sync(descriptor)
             self.reach("after sync")
 
-        AsyncFileIO.write, records._sync = watched_write, watched_sync
+        records._append, records._sync = watched_append, watched_sync
 
     def _watch_requests(self):
         send, start = Transport.send, aiohttp.ClientResponse.start

@@ -153,7 +153,7 @@ class Run:
     def _learn(self, attempt, verdict, sent_at, latency, rate):
         self._active -= 1
         before, self.health = self.health, outage.learn(self.health, verdict, self.now)
-        change = outage.change(before, self.health, self.now)
+        change = outage.change(before, self.health, self.now, "a failure")
         self.events.append(change)
         if change is not None and self.health.out_since is None:
             self.events.append(self.throttle.restart(self.now, change.cause))

@@ -66,9 +66,9 @@ class Process:
 
     def _tear(self, name, call):
         """Let a part of the block that was being written reach the disk."""
-        if name == "write" and self.crash_at is not None:
-            (block,) = call.args
-            call.func(block[: self.dice.randint(0, len(block))])
+        if name == "_write_whole" and self.crash_at is not None:
+            descriptor, block = call.args
+            call.func(descriptor, block[: self.dice.randint(0, len(block))])
             self.crash_at = None
 
 

@@ -125,6 +125,15 @@ async def test_a_repeated_row_is_a_duplicate_once_and_known_afterwards(path):
             assert await take_in(checkpoint, again) == []
 
 
+async def test_a_further_copy_is_new_while_the_first_is_sent_again(path):
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        first, copy = await take_in(checkpoint, [row(1, "a"), row(2, "a")])
+        await checkpoint.settle([Settlement(first.id, State.PENDING), Settlement(copy.id, State.DUPLICATE)], {}, 200.0)
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        assert numbers(await take_in(checkpoint, [row(1, "a"), row(2, "a")])) == [(1, "INTENT")]
+        assert numbers(await take_in(checkpoint, [row(3, "a")])) == [(3, "DUPLICATE")]
+
+
 async def test_duplicates_are_started_when_they_are_allowed_later(path):
     rows = [row(1, "a"), row(2, "a"), row(3, "a")]
     allow = Policy(allow_duplicates=True)

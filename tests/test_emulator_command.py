@@ -41,7 +41,13 @@ def test_the_command_serves_and_sums_up_when_it_is_told_to_end(emulator_process,
     body = {"bucket": "b", "object": "o", "inputs": {"template-id": 1}}
     answers = [_start(running.url, CREDENTIALS, body, now) for _ in range(2)]
     with urllib.request.urlopen(running.url + "/emulator/ledger") as told:
-        assert json.load(told) == {"starts": 2, "distinct": 1, "twice": [["b", "o", 2]]}
+        assert json.load(told) == {
+            "starts": 2,
+            "distinct": 1,
+            "twice": [["b", "o", 2]],
+            "requests": {"start": 2},
+            "answers": {"200": 2},
+        }
     code, rest, errors = running.end()
     assert [status for status, _ in answers] == [200, 200]
     assert [json.loads(line)["execution_name"] for line in ledger.read_text().splitlines()] == [

@@ -109,6 +109,22 @@ def test_the_bucket_holds_a_tenth_of_a_second_unless_told_otherwise():
     assert [slow.take(0.0), slow.take(1.0), slow.take(2.0)] == [True, False, True]
 
 
+def test_a_bucket_whose_rate_changes_keeps_what_it_held_as_far_as_that_still_fits():
+    bucket = TokenBucket(rate=40)
+    assert bucket.take(100.0)
+    # it holds 3 of 4; at 10 a second it can hold 1
+    bucket.change(100.0, 10.0)
+    assert [bucket.take(100.0), bucket.take(100.0), bucket.take(100.11)] == [True, False, True]
+    bucket.change(100.11, 100.0)
+    assert [bucket.take(100.111), bucket.take(100.121)] == [False, True]
+
+
+def test_a_burst_that_was_asked_for_stays_when_the_rate_changes():
+    bucket = TokenBucket(rate=100, burst=3)
+    bucket.change(100.0, 1.0)
+    assert [bucket.take(100.0) for _ in range(4)] == [True, True, True, False]
+
+
 def test_a_clock_that_is_set_back_fills_no_bucket():
     bucket = TokenBucket(rate=10, burst=1)
     assert [bucket.take(100.0), bucket.take(50.0), bucket.take(50.1)] == [True, False, True]

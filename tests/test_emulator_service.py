@@ -67,7 +67,7 @@ async def test_two_equal_starts_are_two_executions(emulator, call):
     assert service.ledger.counts() == Counter(
         {("videos", BODY["object"], '{"template-id":7}'): 2, ("videos", BODY["object"], "{}"): 1}
     )
-    assert service.ledger.summary() == {"starts": 3, "distinct": 2, "twice": [["videos", BODY["object"], 2]]}
+    assert service.ledger.summary()["twice"] == [["videos", BODY["object"], 2]]
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,7 @@ async def test_executions_started_elsewhere_are_listed_and_not_in_the_ledger(emu
     detail = (await call(service, "GET", _execution(name), [GRAPH])).json["execution_info"]
     assert (detail["execution_type"], detail["started_at"]) == ("TRIGGERCAL", "2026-11-24T08:13:20.000Z")
     assert json.loads(detail["input"]) == {"bucket": "b", "object": "o", "inputs": {"note": "x"}}
-    assert service.ledger.summary() == {"starts": 0, "distinct": 0, "twice": []}
+    assert service.ledger.starts == []
 
 
 async def test_past_executions_have_ended_and_are_listed_at_once(emulator, call):
@@ -348,6 +348,57 @@ async def test_a_refusal_for_the_rate_says_nothing_of_when_to_come_back_unless_t
     assert "Retry-After" not in answers[1].headers
 
 
+async def post(service, path, text):
+    async with aiohttp.ClientSession() as session, session.post(service.url + path, data=text) as response:
+        return response.status, await response.text()
+
+
+async def test_a_running_emulator_can_be_told_another_rate(emulator, call):
+    clock = Clock()
+    service = await emulator(clock=clock, rate=2, burst=2)
+
+    async def starts():
+        return [(await call(service, "POST", START, body=BODY)).status for _ in range(4)]
+
+    assert await starts() == [200, 200, 503, 503]
+    assert await post(service, "/emulator/rate", "3") == (204, "")
+    clock.now += 0.35
+    assert await starts() == [200, 503, 503, 503]
+    assert (await post(service, "/emulator/rate", "none"))[0] == 204
+    assert await starts() == [200] * 4
+    assert (await post(service, "/emulator/rate", "1"))[0] == 204
+    assert await starts() == [200, 200, 503, 503]
+
+
+async def test_a_running_emulator_can_be_told_other_faults(emulator, call):
+    service = await emulator()
+    statuses = []
+    for faults in ("500=1", "", "408=0% 429=100%"):
+        assert await post(service, "/emulator/faults", faults) == (204, "")
+        statuses.append((await call(service, "POST", START, body=BODY)).status)
+    assert statuses == [500, 200, 429]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "told"),
+    [
+        ("/emulator/rate", "fast", "'fast' is no rate"),
+        ("/emulator/rate", "0", "a rate of 0 starts a second"),
+        ("/emulator/rate", "nan", "a rate of nan starts a second"),
+        ("/emulator/faults", "explode=1", "there is no fault 'explode'"),
+        ("/emulator/faults", "500=60% 408=60%", "is a share of 1.2"),
+        ("/emulator/faults", b"\xff", "there is no fault"),
+    ],
+)
+async def test_what_cannot_be_is_refused_and_changes_nothing(emulator, path, text, told):
+    service = await emulator(rate=7)
+    before = service.settings
+    status, answer = await post(service, path, text)
+    assert status == 400
+    assert told in answer
+    assert service.settings is before
+
+
 async def test_missing_objects_are_the_same_on_every_try(emulator, call):
     service = await emulator(reject_share=0.5, seed=3)
     bodies = [{"bucket": "b", "object": f"o{number}"} for number in range(40)]
@@ -364,7 +415,13 @@ async def test_the_ledger_is_told_without_a_signature(emulator, call):
     for _ in range(3):
         await call(service, "POST", START, body=BODY)
     async with aiohttp.ClientSession() as session, session.get(service.url + "/emulator/ledger") as response:
-        assert await response.json() == {"starts": 3, "distinct": 1, "twice": [["videos", BODY["object"], 3]]}
+        assert await response.json() == {
+            "starts": 3,
+            "distinct": 1,
+            "twice": [["videos", BODY["object"], 3]],
+            "requests": {"start": 3},
+            "answers": {"200": 3},
+        }
 
 
 async def test_requests_and_answers_are_counted(emulator, call):

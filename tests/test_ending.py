@@ -2,13 +2,14 @@
 
 import pytest
 
-from batcher.model import CredentialsError, DiskError, ExitCode, ServiceError, State, Status, Unsettled
-from batcher.rules.ending import MEANINGS, NEXT, Files, doubts, exit_code, summary
+from batcher.model import CredentialsError, DiskError, ExitCode, FailuresError, ServiceError, State, Status, Unsettled
+from batcher.rules.ending import MEANINGS, NEXT, Files, doubts, exit_code, slowness, summary
+from batcher.rules.slowness import Cause
 from batcher.rules.tally import Tally
 
 
-def tally(written=(), known=()):
-    made = Tally()
+def tally(written=(), known=(), **counts):
+    made = Tally(**counts)
     made.written.update(dict(written))
     made.known.update(dict(known))
     return made
@@ -30,6 +31,13 @@ def tally(written=(), known=()):
         (tally(), 1, ServiceError("x"), 69),
         (tally(), 0, CredentialsError("x"), 77),
         (tally(), 0, DiskError("x"), 74),
+        (tally(), 0, FailuresError("x"), 4),
+        (tally([(Status.REJECTED, 1)], is_limited=True), 1, None, 5),
+        (tally([(Status.REJECTED, 1)]), 0, ExitCode.STOPPED, 5),
+        # the last row was on its way when the time came
+        (tally([(Status.STARTED, 9)], read_whole=True), 0, ExitCode.STOPPED, 0),
+        (tally([(Status.STARTED, 9)], read_whole=True), 1, ExitCode.STOPPED, 3),
+        (tally([(Status.STARTED, 9)], read_whole=True, given_back=1), 0, ExitCode.STOPPED, 5),
     ],
 )
 def test_the_exit_code_tells_the_worst_that_is_true(counts, in_doubt, reason, expected):
@@ -38,7 +46,7 @@ def test_the_exit_code_tells_the_worst_that_is_true(counts, in_doubt, reason, ex
 
 def test_every_exit_code_has_a_meaning_and_those_without_an_error_have_advice():
     assert set(MEANINGS) == set(ExitCode)
-    assert set(NEXT) == {ExitCode(code) for code in (0, 1, 3, 130, 143)}
+    assert set(NEXT) == {ExitCode(code) for code in (0, 1, 3, 5, 130, 143)}
 
 
 def test_the_summary_counts_earlier_runs_and_gives_this_runs_rate():
@@ -60,3 +68,12 @@ def test_rows_in_doubt_are_named_and_hostile_keys_cannot_write_to_the_terminal()
     assert lines[0] == "in doubt: row 1: b/k1\\x1b[2J\\n\u7247"
     assert len(lines) == 11
     assert lines[-1] == "in doubt: and 2 more, see the records with status in_doubt"
+
+
+def test_the_limit_found_and_the_seconds_slowed_are_told_where_there_are_any():
+    assert slowness(44.93, {Cause.SERVICE_LIMIT: 54.2, Cause.OUTAGE: 12.0, Cause.DISK: 0.9}) == [
+        "limit:      the service takes about 45 starts a second",
+        "slowed by:  service limit 54 s, outage 12 s",
+    ]
+    assert slowness(12_345.6, {}) == ["limit:      the service takes about 12,346 starts a second"]
+    assert slowness(None, {Cause.DISK: 0.9}) == []

@@ -32,6 +32,7 @@ BEHAVIOURS = {
     "a good answer": STARTED,
     "an answer in chunks": HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
     "an answer that ends with the connection": then(HEAD + b"\r\n{}", close),
+    "an answer without a length that does not end": then(HEAD + b"\r\n{", hang),
     "an answer without a body": b"HTTP/1.1 204 No Content\r\n\r\n",
     "an answer after an interim one": b"HTTP/1.1 102 Processing\r\n\r\n" + STARTED,
     "an answer with a header twice": HEAD + b"X-A: 1\r\nX-A: 2\r\nContent-Length: 0\r\n\r\n",
@@ -54,7 +55,13 @@ BEHAVIOURS = {
     "a bad length": then(HEAD + b"Content-Length: x\r\n\r\n", close),
     "an endless header": then(HEAD + b"X-A: " + b"a" * 20_000, hang),
 }  # fmt: skip
-SILENT = {"no answer", "half a head", "a half-closed connection", "an endless header"}
+SILENT = {
+    "an answer without a length that does not end",
+    "no answer",
+    "half a head",
+    "a half-closed connection",
+    "an endless header",
+}
 
 
 async def start(transport, *, by_session):

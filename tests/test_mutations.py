@@ -71,6 +71,12 @@ MUTATIONS = {
         "",
         "test_damage.py::test_a_checkpoint_with_any_byte_flipped_is_refused_or_tells_the_truth",
     ),
+    "a manifest that has changed is passed over": Mutation(
+        "edges/manifest/manifest.py",
+        "if digest.hexdigest() != mark.digest:",
+        "if not digest:",
+        "test_prefix.py::test_a_run_that_passes_over_the_prefix_does_what_a_run_that_reads_it_does",
+    ),
     "an execution of any time is adopted": Mutation(
         "rules/matching.py",
         "return not candidate.is_event and is_within(candidate.at, [within])",
@@ -79,7 +85,7 @@ MUTATIONS = {
     ),
     "the service's time is not asked for before the first intent": Mutation(
         "cli/job.py",
-        "            await contact(self.service.get_workflow, self.drain, random.random)\n",
+        "            await contact(self.service.get_workflow, self.drain, random.random, time.monotonic)\n",
         "            pass\n",
         "test_clock.py::test_a_row_of_the_first_moment_is_released_because_the_time_was_asked_for_before_it",
     ),
@@ -117,7 +123,7 @@ def suite(folder, *tests):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environment["PYTHONPATH"] = str(folder)
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=400
     )
 
 

@@ -72,8 +72,14 @@ def test_a_brown_out_in_which_half_of_the_answers_fail_is_no_outage(seed):
 
 def test_the_beginning_and_the_end_of_an_outage_are_events():
     last = after([Verdict.IN_DOUBT] * 29)
-    assert outage.change(last, OUT, 102.9) == Event(102.9, Kind.OUTAGE, 0, 0, "30 attempts have failed in a row")
-    assert outage.change(OUT, WELL, 193.4) == Event(
+    assert outage.change(last, OUT, 102.9, "HTTP 500") == Event(
+        102.9,
+        Kind.OUTAGE,
+        0,
+        0,
+        "30 attempts have failed in a row, the last with HTTP 500; now there is one probe a second",
+    )
+    assert outage.change(OUT, WELL, 193.4, "") == Event(
         193.4, Kind.RECOVERED, pytest.approx(93.4), 0, "the service answers again"
     )
-    assert [outage.change(WELL, last, 1.0), outage.change(OUT, OUT, 1.0)] == [None, None]
+    assert [outage.change(WELL, last, 1.0, "HTTP 500"), outage.change(OUT, OUT, 1.0, "HTTP 500")] == [None, None]

@@ -1,5 +1,7 @@
 """The pace: evenly spaced turns at a rate that may change."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,6 +31,17 @@ def test_a_pause_saves_no_turns_up():
     pace.turn(10.0)
     turns = [pace.turn(15.0), pace.turn(15.0)]
     assert [ready_at(pace, turn, 15.0) for turn in turns] == pytest.approx([15.0, 15.25])
+
+
+def test_an_idle_time_before_a_hold_or_a_new_rate_saves_no_turns_up_either():
+    pace = Pace(4.0)
+    pace.turn(10.0)
+    pace.change(20.0, 5.0)
+    turns = [pace.turn(20.0), pace.turn(20.0)]
+    assert [ready_at(pace, turn, 20.0) for turn in turns] == pytest.approx([20.0, 20.2])
+    pace.hold(30.0, 40.0)
+    turns = [pace.turn(31.0), pace.turn(31.0)]
+    assert [ready_at(pace, turn, 31.0) for turn in turns] == pytest.approx([40.0, 40.2])
 
 
 def test_a_lowered_rate_holds_for_those_who_wait_already():
@@ -100,20 +113,33 @@ def test_the_pace_is_not_pressed_for_a_while_after_it_was_idle():
 
 
 @always
-@given(RATES, st.lists(st.tuples(st.floats(0, 2), st.none() | RATES), min_size=1, max_size=40))
+@given(RATES, st.lists(st.tuples(st.floats(0, 2), st.integers(0, 5), st.none() | RATES), min_size=1, max_size=40))
 def test_no_more_turns_come_than_the_rate_allows_and_one(rate, steps):
     pace, now, allowed, waiting, granted = Pace(rate), 100.0, 0.0, [], 0
-    for pause, new_rate in steps:
-        waiting += [pace.turn(now) for _ in range(5)]
+    for pause, turns, new_rate in steps:
+        waiting += [pace.turn(now) for _ in range(turns)]
         allowed += pace.rate * pause
         now += pause
-        if new_rate is not None:
-            pace.change(now, new_rate)
+        pace.change(now, new_rate or pace.rate)
         come = [turn for turn in waiting if pace.wait(turn, now) == 0]
         waiting = [turn for turn in waiting if turn not in come]
         granted += len(come)
         # a hundredth of a turn: a wait of less than a microsecond is none
         assert granted <= allowed + 1.01
+
+
+@always
+@given(
+    RATES,
+    st.lists(st.tuples(st.floats(0, 2), st.just(0.0) | st.floats(0, 3), st.integers(1, 5)), min_size=1, max_size=40),
+)
+def test_after_idleness_and_holds_too_any_two_turns_are_an_interval_apart(rate, steps):
+    pace, now, times = Pace(rate), 100.0, []
+    for pause, held, turns in steps:
+        now += pause
+        pace.hold(now, now + held)
+        times += [ready_at(pace, pace.turn(now), now) for _ in range(turns)]
+    assert min(after - before for before, after in pairwise([0.0, *times])) >= 1 / rate - 3e-6
 
 
 @always

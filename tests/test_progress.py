@@ -24,21 +24,22 @@ BEGUN = View(
 )  # fmt: skip
 BUSY = View(
     rows=120_000, started=119_000, rejected=3, invalid=2, duplicates=11, in_doubt=4, retries=1234, in_flight=24,
-    oldest=31.4, rate=481.3, limit=502.7, state="service limit", fraction=0.9961, eta=Range(700.0, 850.0),
+    oldest=31.4, rate=481.3, limit=502.7, state="slowed by service limit", fraction=0.9961, eta=Range(700.0, 850.0),
     seconds=4210.0,
 )  # fmt: skip
-AWAY = BUSY._replace(state="the service is away for 1,234 s", eta=None, rate=0.0, in_flight=0, oldest=None)
+AWAY = BUSY._replace(state="the service has been away for 1,234 s", eta=None, rate=0.0, in_flight=0, oldest=None)
 DONE = BUSY._replace(fraction=1.0, eta=Range(0.0, 0.0), in_flight=0, oldest=None)
 PIPED = BEGUN._replace(fraction=None)
 
 LINES = {
     BEGUN: "1% done, 2,048 rows read, 12 started, 9.5/s, 4 in flight (oldest 0.034 s), eta unknown, 0:00:01",
     BUSY: "99% done, 120,000 rows read, 119,000 started, 3 rejected, 2 invalid, 11 duplicate, 4 in doubt,"
-    " 481/s of about 503/s, 24 in flight (oldest 31 s), 1,234 retries, eta 12m to 15m (service limit), 1:10:10",
+    " 481/s of about 503/s, 24 in flight (oldest 31 s), 1,234 sent again,"
+    " eta 12m to 15m (slowed by service limit), 1:10:10",
     AWAY: "99% done, 120,000 rows read, 119,000 started, 3 rejected, 2 invalid, 11 duplicate, 4 in doubt,"
-    " 0/s of about 503/s, 0 in flight, 1,234 retries, eta unknown (the service is away for 1,234 s), 1:10:10",
+    " 0/s of about 503/s, 0 in flight, 1,234 sent again, eta unknown (the service has been away for 1,234 s), 1:10:10",
     DONE: "100% done, 120,000 rows read, 119,000 started, 3 rejected, 2 invalid, 11 duplicate, 4 in doubt,"
-    " 481/s of about 503/s, 0 in flight, 1,234 retries, 1:10:10",
+    " 481/s of about 503/s, 0 in flight, 1,234 sent again, 1:10:10",
     PIPED: "2,048 rows read, 12 started, 9.5/s, 4 in flight (oldest 0.034 s), eta unknown, 0:00:01",
 }
 
@@ -55,8 +56,8 @@ def test_a_line_says_how_far_the_run_is(view):
             80,
             [
                 "120,000 rows read, 119,000 started, 3 rejected, 2 invalid, 11 duplicate,",
-                "4 in doubt, 481/s of about 503/s, 24 in flight (oldest 31 s), 1,234 retries,",
-                "eta 12m to 15m (service limit)",
+                "4 in doubt, 481/s of about 503/s, 24 in flight (oldest 31 s), 1,234 sent again,",
+                "eta 12m to 15m (slowed by service limit)",
             ],
         ),
         (
@@ -64,8 +65,8 @@ def test_a_line_says_how_far_the_run_is(view):
             [
                 "120,000 rows read, 119,000 started, 3 rejected, 2 invalid,",
                 "11 duplicate, 4 in doubt, 481/s of about 503/s,",
-                "24 in flight (oldest 31 s), 1,234 retries,",
-                "eta 12m to 15m (service limit)",
+                "24 in flight (oldest 31 s), 1,234 sent again,",
+                "eta 12m to 15m (slowed by service limit)",
             ],
         ),
     ],
@@ -76,7 +77,7 @@ def test_below_a_bar_the_same_is_said_within_the_width(columns, expected):
 
 @pytest.mark.parametrize("view", LINES, ids=["begun", "busy", "away", "done", "piped"])
 def test_nothing_is_cut_at_any_width_that_a_part_fits_in(view):
-    for columns in range(50, 200):
+    for columns in range(55, 200):
         filled = lines(view, columns)
         assert max(map(len, filled)) <= columns
         assert line(view).find(" ".join(filled)) >= 0
@@ -85,8 +86,8 @@ def test_nothing_is_cut_at_any_width_that_a_part_fits_in(view):
 def test_a_program_gets_every_field_as_a_number_or_null():
     assert document(BUSY) == {
         "rows": 120_000, "started": 119_000, "rejected": 3, "invalid": 2, "duplicates": 11, "in_doubt": 4,
-        "retries": 1234, "in_flight": 24, "oldest": 31.4, "rate": 481.3, "limit": 502.7, "state": "service limit",
-        "fraction": 0.996, "eta": [700.0, 850.0], "seconds": 4210.0,
+        "retries": 1234, "in_flight": 24, "oldest": 31.4, "rate": 481.3, "limit": 502.7,
+        "state": "slowed by service limit", "fraction": 0.996, "eta": [700.0, 850.0], "seconds": 4210.0,
     }  # fmt: skip
     assert [document(PIPED)[name] for name in ("limit", "fraction", "eta", "oldest")] == [None, None, None, 0.034]
 
@@ -184,7 +185,7 @@ async def test_on_a_terminal_there_is_a_bar_that_keeps_to_its_lines(job, columns
     assert re.fullmatch(r"━+ 100% 0:00:\d\d", screen.rows[bars[0]].rstrip())
     assert screen.rows[bars[0] + 1].startswith("150 rows read, ")
     assert any("ignored: \\x1b[2J\\x1b]0;title\\x07[bold]\\u202e" in row for row in screen.rows)
-    assert re.search(r"\d% 0:00:0\d\b.*?eta (\d+s to )?\d+s \(service limit\)", sent, re.DOTALL)
+    assert re.search(r"\d% 0:00:0\d\b.*?eta (\d+s to )?\d+s \(slowed by service limit\)", sent, re.DOTALL)
 
 
 async def test_a_person_who_wants_no_colour_gets_none(job):

@@ -1,22 +1,48 @@
 """Seconds slowed, by cause."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.rules.slowness import Cause, Slowness
+from batcher.rules import slowness
+from batcher.rules.slowness import Cause, Signs, Slowness
+
+PRESSED = Signs(is_pressed=True)
+
+
+@pytest.mark.parametrize(
+    ("signs", "slowed_by"),
+    [
+        (Signs(), None),
+        (Signs(in_flight=3), None),
+        (Signs(in_flight=3, is_reading=True, is_writing=True), None),
+        (Signs(is_reading=True, is_writing=True), Cause.MANIFEST),
+        (Signs(is_writing=True), Cause.DISK),
+        (PRESSED._replace(is_capped=True, has_limit=True), Cause.OUR_CAP),
+        (PRESSED._replace(has_limit=True, in_flight=3), Cause.SERVICE_LIMIT),
+        (Signs(has_limit=True, is_capped=True, in_flight=3), None),
+        # a slow start, and a climb to a limit that is not known: nothing to blame, least of all the disk
+        (PRESSED._replace(is_writing=True, is_reading=True), None),
+        (Signs(is_held=True), Cause.SERVICE_LIMIT),
+        (PRESSED._replace(is_paused=True, is_held=True, is_capped=True), Cause.PAUSE),
+        (PRESSED._replace(is_away=True, is_paused=True, is_writing=True), Cause.OUTAGE),
+    ],
+)
+def test_what_keeps_a_run_from_going_faster(signs, slowed_by):
+    assert slowness.cause(signs) is slowed_by
 
 
 def test_seconds_add_up_by_cause_the_longest_first():
-    slowness = Slowness()
+    slow = Slowness()
     for now, cause in ((10.0, Cause.DISK), (12.0, None), (15.0, Cause.OUTAGE), (18.5, Cause.DISK)):
-        slowness.turn(now, cause)
-    assert list(slowness.seconds(19.0).items()) == [(Cause.OUTAGE, 3.5), (Cause.DISK, 2.5)]
+        slow.turn(now, cause)
+    assert list(slow.seconds(19.0).items()) == [(Cause.OUTAGE, 3.5), (Cause.DISK, 2.5)]
 
 
 def test_a_cause_that_goes_on_counts_up_to_now_and_only_once():
-    slowness = Slowness()
-    slowness.turn(10.0, Cause.OUR_CAP)
-    assert [slowness.seconds(now) for now in (11.0, 11.0, 14.0)] == [
+    slow = Slowness()
+    slow.turn(10.0, Cause.OUR_CAP)
+    assert [slow.seconds(now) for now in (11.0, 11.0, 14.0)] == [
         {Cause.OUR_CAP: 1.0},
         {Cause.OUR_CAP: 1.0},
         {Cause.OUR_CAP: 4.0},
@@ -26,10 +52,10 @@ def test_a_cause_that_goes_on_counts_up_to_now_and_only_once():
 @settings(deadline=None, derandomize=True)
 @given(st.lists(st.tuples(st.integers(0, 50), st.sampled_from([None, *Cause])), max_size=30))
 def test_no_second_is_counted_twice_or_forgotten(steps):
-    slowness, now, before, slow = Slowness(), 0.0, None, 0.0
+    slow, now, before, seconds = Slowness(), 0.0, None, 0.0
     for pause, cause in steps:
         now += pause
-        slow += pause * (before is not None)
-        slowness.turn(now, cause)
+        seconds += pause * (before is not None)
+        slow.turn(now, cause)
         before = cause
-    assert sum(slowness.seconds(now).values()) == slow
+    assert sum(slow.seconds(now).values()) == seconds

@@ -219,6 +219,18 @@ def test_after_an_outage_the_rate_climbs_from_a_tenth_to_what_it_was():
     assert throttle.pace.rate == pytest.approx(100.0)
 
 
+def test_an_outage_is_not_taken_for_a_service_that_took_nothing():
+    throttle, now = climbed(5.0)
+    throttle.restart(now + 600.0, "the service answers again")
+    press(throttle, now + 600.0)
+    now = feed(throttle, now + 600.0, 9.0)
+    rate = throttle.pace.rate
+    assert throttle.refused(now, now - 10.0, 100.0, "SlowDown") is None
+    refuse(throttle, now, times=20)
+    # about half of the rate on the average of the climb
+    assert 0.7 * rate < throttle.limit < 0.85 * rate
+
+
 def test_a_rise_by_a_quarter_is_an_event():
     throttle = Throttle()
     press(throttle, 100.0)

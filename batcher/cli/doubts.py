@@ -12,6 +12,7 @@ from batcher.cli.files import Files
 from batcher.cli.options import OnDoubt
 from batcher.edges.service import ObsV2
 from batcher.flow.drain import Drain
+from batcher.flow.preflight import contact
 from batcher.flow.reconcile import Findings, Inquiry, reconcile
 from batcher.model import Execution, Settlement, State, Unsettled
 from batcher.rules.ending import printable
@@ -47,7 +48,9 @@ class Doubts:
         say(f"rows in doubt: {len(rows):,}, asking the service's execution list")
         if not self.service.now():
             # Any answer tells the service's time, by which a walk over the list is known to be late enough.
-            await self.service.get_workflow()
+            await contact(self.service.get_workflow, self.drain, random.random, time.monotonic)
+            if self.drain.begun:
+                return Findings([], [], rows, [])
         findings = await reconcile(self._inquiry(), rows, patient=patient)
         if not release:
             findings = findings._replace(released=[], held=[*findings.held, *findings.released])

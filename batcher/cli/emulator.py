@@ -37,6 +37,11 @@ The first line on stdout is "listening on URL", then come the exports that point
 tells what truly started, whatever the client was told: starts, distinct ones, and those started twice.
 
 \b
+While it runs it can be told another rate, and other faults:
+  curl -d 125 URL/emulator/rate            (or none)
+  curl -d "500=50%" URL/emulator/faults    (any number of them, or none at all)
+
+\b
   export OBS_ENDPOINT=URL
   export OBS_ACCESS_KEY_ID={MADE_UP.access_key}
   export OBS_SECRET_ACCESS_KEY={MADE_UP.secret_key}

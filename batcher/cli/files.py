@@ -10,8 +10,10 @@ from pathlib import Path
 from batcher.edges.checkpoint import Checkpoint, Header, open_checkpoint
 from batcher.edges.records import Output, open_output
 from batcher.flow.resume import LEFT_OPEN, resume
-from batcher.model import Record, Settlement, UsageError
+from batcher.model import BEGINNING, Record, Settlement, UsageError
+from batcher.rules.prefix import Frontier, Prefix, encoded
 
+PREFIX = "settled prefix"
 _OUTPUT = "output"
 _LIMIT = "limit in millistarts a second"
 
@@ -24,6 +26,8 @@ class Files:
         self.output_path = output_path
         self.limit: Callable[[], float | None] = lambda: None
         """Gives the rate that the service was found to take, in starts a second, None while it is not known."""
+        self.frontier = Frontier(Prefix(BEGINNING, {}, ""))
+        """Follows the reading of the manifest, where there is one."""
         self._output = output
 
     async def write(self, records: Sequence[Record]) -> None:
@@ -39,6 +43,8 @@ class Files:
         limit = self.limit()
         if limit is not None:
             facts[_LIMIT] = round(limit * 1000)
+        if self.frontier.settled(settlements):
+            facts[PREFIX] = encoded(self.frontier.prefix)
         await self.checkpoint.settle(settlements, facts, doubt_at)
 
     async def kept_limit(self) -> float | None:

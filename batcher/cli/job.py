@@ -11,9 +11,12 @@ from contextlib import contextmanager
 from math import inf
 from typing import NamedTuple
 
+import orjson
+
+from batcher import __version__
 from batcher.cli.console import complain, say
 from batcher.cli.doubts import Doubts
-from batcher.cli.files import Files, open_files
+from batcher.cli.files import PREFIX, Files, open_files
 from batcher.cli.keys import open_keys
 from batcher.cli.options import Options
 from batcher.cli.parameters import parameters_of
@@ -35,11 +38,13 @@ from batcher.flow.preflight import contact
 from batcher.flow.resend import Sift, released_rows
 from batcher.flow.turns import Turns
 from batcher.model import (
+    BEGINNING,
     ExitCode,
     FailuresError,
     Found,
     JobError,
     ManifestError,
+    Parameter,
     Record,
     Row,
     Settlement,
@@ -50,6 +55,7 @@ from batcher.model import (
 from batcher.rules import admission, ending, guards, naming
 from batcher.rules.guards import Streak
 from batcher.rules.identity import canonical
+from batcher.rules.prefix import Frontier, Prefix, decoded, is_passable
 from batcher.rules.progress import View
 from batcher.rules.tally import Tally
 from batcher.rules.throttle import Throttle
@@ -109,7 +115,11 @@ def _header(options: Options) -> Header:
 
 @contextmanager
 def _draining_after(seconds: float | None, drain: Drain) -> Iterator[None]:
-    timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, drain.begin, ExitCode.STOPPED)
+    def end() -> None:
+        say("it is time to stop: no new starts, waiting for what is on the wire")
+        drain.begin(ExitCode.STOPPED)
+
+    timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, end)
     try:
         yield
     finally:
@@ -153,14 +163,17 @@ class _Run(NamedTuple):
         """Settle what earlier runs left in doubt, start what is to be started, settle again, and say how it went."""
         self.watch.telling.reconciled(await self.doubts.settle(patient=False))
         parameters = await parameters_of(self.manifest, self.files.checkpoint, self.service, self.drain)
+        await self._enter(parameters or {})
         blocks = self.manifest.blocks(
             bucket=self.options.bucket, static_inputs=self.options.inputs, parameters=parameters
         )
         self.watch.earlier_doubts = (await self.files.checkpoint.count_unsettled())[State.IN_DOUBT]
         async with showing(self.options.progress, self.view):
-            rows = _waited_for(read_ahead(_counted(blocks, self.tally)), self.tally)
+            rows = _waited_for(read_ahead(_counted(blocks, self.watch)), self.tally)
             await engine.run(self._job(rows, self._sift, self.options.limit), self.tally, self.drain)
         await self._settle_doubts()
+        # The settled prefix may have moved on without a settlement.
+        await self.files.settle([])
         return await self._end()
 
     def view(self) -> View:
@@ -182,10 +195,36 @@ class _Run(NamedTuple):
 
     async def _sift(self, rows: engine.Block) -> tuple[Sequence[Found], Counter[State]]:
         sifted = await self.files.checkpoint.sift(rows, admission.left_alone(self._policy))
+        last = rows[-1].number
+        frontier = self.files.frontier
+        frontier.sifted(last, len(sifted.found), sifted.passed, is_in_order=sifted.in_order)
+        mark = self.manifest.mark(last)
+        if mark is not None:
+            frontier.reached(mark)
         if not self.service.now() and any(isinstance(each.row, Row) for each in sifted.found):
             # Before the first intent: it is dated by the service's clock, since this machine's may be set later.
-            await contact(self.service.get_workflow, self.drain, random.random)
+            await contact(self.service.get_workflow, self.drain, random.random, time.monotonic)
         return sifted.found, sifted.passed
+
+    async def _enter(self, parameters: Mapping[str, Parameter]) -> None:
+        """Pass over what is settled of a manifest that is as it was. Where something may differ, every row is read."""
+        options, checkpoint = self.options, self.files.checkpoint
+        types = {name: parameter.type for name, parameter in parameters.items()}
+        format_ = format_of(options.manifest, options.format)
+        reading = orjson.dumps([__version__, format_, options.bucket, options.inputs, types]).decode()
+        prefix = Prefix(BEGINNING, {}, reading)
+        kept = await checkpoint.recall(PREFIX)
+        if kept:
+            earlier = decoded(str(kept))
+            may_pass = is_passable(earlier, reading, admission.left_alone(self._policy))
+            if may_pass and await asyncio.to_thread(self.manifest.enter, earlier.mark):
+                prefix = earlier
+            else:
+                # This run may send rows of it again, so it must not outlive the first of them.
+                await checkpoint.remember({PREFIX: ""})
+        await checkpoint.enter(prefix.mark.rows)
+        self.tally.pass_over(prefix.states)
+        self.files.frontier = Frontier(prefix)
 
     @property
     def _policy(self) -> admission.Policy:
@@ -262,12 +301,12 @@ class _Run(NamedTuple):
         return code
 
 
-def _counted(blocks: Iterator[engine.Block], tally: Tally) -> Iterator[engine.Block]:
+def _counted(blocks: Iterator[engine.Block], watch: Watch) -> Iterator[engine.Block]:
     for block in blocks:
-        tally.parsed += len(block)
-        tally.lines_parsed = block[-1].line
+        watch.tally.parsed += len(block)
+        watch.lines_parsed = block[-1].line
         yield block
-    tally.is_parsed = True
+    watch.tally.is_parsed = True
 
 
 async def _waited_for(blocks: AsyncIterator[engine.Block], tally: Tally) -> AsyncIterator[engine.Block]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Mapping
 
 import orjson
@@ -12,7 +13,7 @@ from batcher.edges.checkpoint import Checkpoint
 from batcher.edges.manifest import Manifest
 from batcher.edges.service import ObsV2
 from batcher.flow.drain import Drain
-from batcher.flow.preflight import declared_parameters
+from batcher.flow.preflight import contact, declared_parameters
 from batcher.model import Answer, Parameter
 
 _FACT = "parameters"
@@ -22,7 +23,7 @@ _TABLE_COLUMNS = frozenset({"object", "bucket", "inputs"})
 async def parameters_of(
     manifest: Manifest, checkpoint: Checkpoint, service: ObsV2, drain: Drain
 ) -> Mapping[str, Parameter] | None:
-    """Give the declared parameters, None for a manifest that has no columns of its own.
+    """Give the declared parameters; None for a manifest that has no columns of its own, or where the job stops first.
 
     They are kept in the checkpoint: a cell that is a number today and text tomorrow would be another row. Raises what
     `declared_parameters` raises.
@@ -31,6 +32,9 @@ async def parameters_of(
         return None
     kept = await checkpoint.recall(_FACT)
     if kept is None:
+        await contact(service.get_workflow, drain, random.random, time.monotonic)
+        if drain.begun:
+            return None
         found = await declared_parameters(service.get_workflow, drain.sleep, random.random, service.now)
         if isinstance(found, Answer):
             warn(

@@ -17,7 +17,7 @@ from batcher.edges.service import ObsV2
 from batcher.edges.transport import connect
 from batcher.flow.drain import Drain
 from batcher.flow.reconcile import ASKERS
-from batcher.model import ExitCode, State
+from batcher.model import ExitCode, JobError, State
 
 
 class Settling(NamedTuple):
@@ -46,7 +46,9 @@ async def settle(settling: Settling, environment: Mapping[str, str]) -> ExitCode
                 doubts = Doubts(files, service, drain, OnDoubt.RECONCILE, settling.settle_time)
                 findings = await doubts.settle(patient=True)
             left = (await files.checkpoint.count_unsettled())[State.IN_DOUBT]
-    if isinstance(drain.reason, ExitCode):
+    if isinstance(drain.reason, JobError):
+        raise drain.reason
+    if drain.reason is not None:
         return drain.reason
     if left:
         say(f"rows still in doubt: {left:,}. Run this again later.")

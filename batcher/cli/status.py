@@ -16,6 +16,7 @@ from batcher.edges.checkpoint import Glance, glance
 from batcher.edges.control import ask
 from batcher.model import JobError, Json, State, Unsettled
 from batcher.rules.ending import printable
+from batcher.rules.events import number
 from batcher.rules.records import timestamp
 
 HELP = """Show how many rows of a job are started, rejected, in doubt and so on, and name those in doubt.
@@ -95,9 +96,9 @@ def _lines(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Iterator
     yield f"{checkpoint}: workflow {seen.header.workflow} at {seen.header.endpoint}"
     yield "a run is going on" if seen.running else "no run is going on"
     if live:
-        limit = "no limit found" if live["limit"] is None else f"limit about {live['limit']:,.4g}/s"
+        limit = "no limit found" if live["limit"] is None else f"limit about {number(live['limit'])}/s"
         state = f", {live['state']}" if live["state"] else ""
-        yield f"now {live['rate']:,.4g} starts a second, {live['in_flight']:,} in flight, {limit}{state}"
+        yield f"now {number(live['rate'])} starts a second, {live['in_flight']:,} requests on the wire, {limit}{state}"
     for name, count in _counts(seen).items():
         yield f"{name:>10}  {count:>12,}"
     doubtful = _in_doubt(seen)

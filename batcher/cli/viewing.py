@@ -11,7 +11,7 @@ from batcher.rules.progress import View
 def view_of(manifest: Manifest, watch: Watch, limit: int | None) -> View:
     """Look at a run that sends at most `limit` rows (None: all of them)."""
     tally = watch.tally
-    rows = eta.rows_in_all(tally.parsed, tally.lines_parsed, manifest.lines, is_parsed=tally.is_parsed)
+    rows = eta.rows_in_all(tally.parsed, watch.lines_parsed, manifest.lines, is_parsed=tally.is_parsed)
     left = None if rows is None else rows - tally.ended
     if left is not None and limit is not None:
         left = min(left, limit - tally.sent)

@@ -9,24 +9,23 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import inf
 from typing import NamedTuple
 
 from batcher.cli.console import say
 from batcher.cli.telling import Telling
 from batcher.flow.turns import Turns
 from batcher.model import ExitCode, Json, Status
-from batcher.rules import events, log
+from batcher.rules import events, log, slowness
 from batcher.rules.eta import Pace
-from batcher.rules.events import Event, Kind
+from batcher.rules.events import Told
 from batcher.rules.log import Line
-from batcher.rules.slowness import Cause, Slowness
+from batcher.rules.slowness import Cause, Signs, Slowness
 from batcher.rules.tally import Tally
 
 LOOK_SECONDS = 0.2
 RECENT = 50
 """Looks that make the rate of now: ten seconds' worth."""
-NOTABLE = 0.8
-"""A cut is said when it goes below this part of the highest rate since the last that was said."""
 
 
 class _Look(NamedTuple):
@@ -51,7 +50,9 @@ class Watch:
     slowness: Slowness = field(default_factory=Slowness)
     earlier_doubts: int = 0
     """Rows that earlier runs have left in doubt."""
-    _said: float = field(default=0.0, init=False)
+    lines_parsed: int = 0
+    """The line that the manifest's last row begins on, of those that were parsed so far."""
+    _told: Told = field(default_factory=Told, init=False)
     _has_told_drain: bool = field(default=False, init=False)
     _recent: deque[_Look] = field(default_factory=lambda: deque(maxlen=RECENT), init=False)
 
@@ -81,7 +82,7 @@ class Watch:
         while self.turns.decisions:
             event = self.turns.decisions.popleft()
             self.telling.tell(log.of_decision(event))
-            if self._is_notable(event):
+            if self._told.is_news(event, self.turns.throttle.limit):
                 say(events.sentence(event, datetime.now().astimezone() - timedelta(seconds=now - event.at)))
 
     def _counted(self, now: float) -> _Look:
@@ -94,24 +95,21 @@ class Watch:
             reason = drain.reason.name if isinstance(drain.reason, ExitCode) else str(drain.reason)
             self.telling.tell(Line("drain_begun", {"reason": reason}))
 
-    def _is_notable(self, event: Event) -> bool:
-        """Tell whether a person wants to know: not each rise, and not each of the small cuts about a known limit."""
-        if event.kind is not Kind.RATE:
-            return True
-        if event.after < NOTABLE * self._said:
-            self._said = event.after
-            return True
-        if self._said == 0.0 or event.after > self._said:
-            self._said = event.after
-        return False
-
     def _cause(self, now: float) -> Cause | None:
-        cause = self.turns.slowed_by(now)
-        if cause is not None or self.tally.in_flight:
-            return cause
-        if self.tally.is_reading:
-            return Cause.MANIFEST
-        return Cause.DISK if self.tally.is_writing else None
+        turns, tally = self.turns, self.tally
+        return slowness.cause(
+            Signs(
+                is_away=turns.is_away,
+                is_paused=turns.is_paused,
+                is_held=turns.throttle.pace.is_held(now),
+                is_pressed=turns.throttle.pace.is_pressed(now),
+                is_capped=turns.throttle.is_capped,
+                has_limit=turns.throttle.limit is not None,
+                in_flight=tally.in_flight,
+                is_reading=tally.is_reading,
+                is_writing=tally.is_writing,
+            )
+        )
 
     @property
     def rate(self) -> float:
@@ -152,43 +150,46 @@ class Watch:
 
     @property
     def state(self) -> str:
-        """Say in a word or two what keeps the run from its full speed; empty where nothing does."""
+        """Say in a few words what keeps the run from its full speed; empty where nothing does."""
         now = time.monotonic()
+        out_since = self.turns.health.out_since
+        away = "" if out_since is None else f"the service has been away for {now - out_since:,.0f} s"
         if self.turns.is_paused:
-            return "paused"
-        if self.turns.health.out_since is not None:
-            return f"the service is away for {now - self.turns.health.out_since:,.0f} s"
+            return f"paused, {away}" if away else "paused"
         cause = self._cause(now)
-        return "" if cause is None else cause.value
+        return away or ("" if cause is None else f"slowed by {cause.value}")
 
     def answer(self, question: Mapping[str, Json]) -> Mapping[str, Json]:
         """Do what another process asks of this run, and say what was done."""
         if question.get("do") == "look":
             return self._figures()
         said = self._done(question)
-        if said:
-            self.telling.tell(Line("steered", {"said": said}))
-        return {"said": said} if said else {"error": "this run does not know what is asked"}
+        if not said:
+            return {"error": "this run does not know what is asked"}
+        self.telling.tell(Line("steered", {"said": said}))
+        say(f"asked to {question['do']}: {said}")
+        return {"said": said}
 
     def _done(self, question: Mapping[str, Json]) -> str:
         match question:
-            case {"do": "rate", "value": None}:
-                self.turns.throttle.cap(time.monotonic(), self.max_rate)
-                return "the rate is found by itself again"
-            case {"do": "rate", "value": int() | float() as rate} if rate > 0:
-                most = min(rate, self.max_rate)
-                self.turns.throttle.cap(time.monotonic(), most)
-                return f"at most {most:g} starts a second" + (", as --max-rate has it" if most < rate else "")
+            case {"do": "rate", "value": None | int() | float() as value} if value is None or value > 0:
+                return self._cap(value)
             case {"do": "pause"}:
                 self.turns.is_paused = True
-                return "paused: nothing new is sent; requests on the wire come to their end"
+                return "nothing new is sent until batcher resume; requests on the wire come to their end"
             case {"do": "resume"}:
                 self.turns.is_paused = False
-                return "going on"
+                return "the run goes on"
             case {"do": "drain"}:
                 self.turns.drain.begin(ExitCode.STOPPED)
-                return "draining: the run ends when what is on the wire has ended"
+                return "nothing new is sent; the run ends when what is on the wire has ended"
         return ""
+
+    def _cap(self, rate: float | None) -> str:
+        most = min(rate or inf, self.max_rate)
+        self.turns.throttle.cap(time.monotonic(), most)
+        within = f", at most {most:g} starts a second as --max-rate has it" if most == self.max_rate < inf else ""
+        return f"the run finds its rate by itself{within}" if rate is None else f"at most {most:g} starts a second"
 
     def _figures(self) -> Mapping[str, Json]:
         return {

@@ -12,6 +12,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
+from typing import cast
 
 import orjson
 
@@ -104,9 +105,9 @@ class _Conversation(asyncio.Protocol):
         self._asked = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what a stream socket has
-        self._transport = transport
-        self._patience = asyncio.get_running_loop().call_later(SECONDS, transport.abort)
+        # uvloop's transports are no subclasses of asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
+        self._patience = asyncio.get_running_loop().call_later(SECONDS, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
         self._asked += data

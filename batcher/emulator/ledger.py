@@ -66,9 +66,18 @@ class Ledger:
         return self._counts.copy()
 
     def summary(self) -> dict[str, Json]:
-        """Give the number of starts, of different ones, and what was started more than once (the first hundred)."""
+        """Give the number of starts, of different ones, and what was started more than once (the first hundred).
+
+        And how often what was asked for, and what was answered.
+        """
         twice = [[bucket, object_, count] for (bucket, object_, _), count in self._repeated.items()]
-        return {"starts": len(self.starts), "distinct": len(self._counts), "twice": twice[:MAX_TWICE]}
+        return {
+            "starts": len(self.starts),
+            "distinct": len(self._counts),
+            "twice": twice[:MAX_TWICE],
+            "requests": dict(self.requests),
+            "answers": dict(self.answers),
+        }
 
     def closing_line(self) -> str:
         """Sum up for a person."""

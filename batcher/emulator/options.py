@@ -1,4 +1,7 @@
-"""The options: how the emulator's settings are written on a command line. Pure; each raises UsageError."""
+"""The options: how the emulator's settings are written, on a command line or to a running emulator.
+
+Pure; each raises UsageError.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,21 @@ def parse_fault(text: str) -> tuple[FaultKind, float]:
     if kind not in list(FaultKind):
         raise UsageError(f"there is no fault {kind!r}", f"Choose among {', '.join(FaultKind)}.")
     return FaultKind(kind), parse_share(share)
+
+
+def parse_faults(text: str) -> dict[FaultKind, float]:
+    """Read any number of `KIND=SHARE`, with blanks between them."""
+    return dict(map(parse_fault, text.split()))
+
+
+def parse_rate(text: str) -> float | None:
+    """Read starts a second, or `none`; whether there can be such a rate is for the settings to say."""
+    if text.strip() == "none":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        raise UsageError(f"{text!r} is no rate", "Give starts a second, such as 125 or 0.5, or none.") from None
 
 
 def parse_parameter(text: str) -> tuple[str, Declared]:

@@ -7,6 +7,7 @@ https://support.huaweicloud.com/en-us/api-obs/ .
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import count
 
 from aiohttp import web
@@ -24,10 +25,11 @@ from batcher.emulator.answers import (
 from batcher.emulator.executions import Execution, ExecutionState, ExecutionType
 from batcher.emulator.faults import BEFORE, FAULTS, FaultKind
 from batcher.emulator.gate import Signed, check, read_query
+from batcher.emulator.options import parse_faults, parse_rate
 from batcher.emulator.orders import BODY_TOO_LONG, INCOMPLETE_BODY, read_order
-from batcher.emulator.settings import ThrottleAnswer
+from batcher.emulator.settings import Settings, ThrottleAnswer
 from batcher.emulator.twin import Emulator
-from batcher.model import Json
+from batcher.model import Json, UsageError
 from batcher.rules.signing import http_date
 
 UNTYPED = "application/octet-stream"
@@ -54,8 +56,11 @@ class Routes:
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
-        self._settings = emulator.settings
         self._request_numbers = count(1)
+
+    @property
+    def _settings(self) -> Settings:
+        return self._emulator.settings
 
     def table(self) -> list[web.RouteDef]:
         """List the routes; whatever is not among them is not supported."""
@@ -66,6 +71,8 @@ class Routes:
             web.get("/v2/workflowexecutions/{name}", self.execution, allow_head=False),
             web.put("/v2/workflowexecutions/{name}", self.restore),
             web.get("/emulator/ledger", self.ledger, allow_head=False),
+            web.post("/emulator/rate", self.change_rate),
+            web.post("/emulator/faults", self.change_faults),
             web.route("*", "/{rest:.*}", self.other),
         ]
 
@@ -191,6 +198,14 @@ class Routes:
         """Tell what truly started. Not the service's own call, so it needs no signature and counts as nothing."""
         return web.json_response(self._emulator.ledger.summary())
 
+    async def change_rate(self, request: web.Request) -> web.Response:
+        """Go on at another rate. As little the service's own call as `ledger`."""
+        return await _change(request, lambda text: self._emulator.change_rate(parse_rate(text)))
+
+    async def change_faults(self, request: web.Request) -> web.Response:
+        """Go on with other faults."""
+        return await _change(request, lambda text: self._emulator.change_faults(parse_faults(text)))
+
     async def other(self, _: web.Request) -> web.Response:
         """Refuse every other call."""
         self._emulator.ledger.requests["other"] += 1
@@ -228,6 +243,14 @@ class Routes:
 
     def _request_id(self) -> str:
         return f"{next(self._request_numbers):032X}"
+
+
+async def _change(request: web.Request, change: Callable[[str], None]) -> web.Response:
+    try:
+        change((await request.read()).decode(errors="replace"))
+    except UsageError as error:
+        return web.Response(status=400, text=f"{error}\n{error.advice}\n")
+    return web.Response(status=204)
 
 
 async def _read_body(request: web.Request) -> bytes | Refusal:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import inf
 from pathlib import Path
 
 from batcher.emulator.answers import Refusal, json_refusal
@@ -119,6 +120,8 @@ class Settings:
     def __post_init__(self) -> None:
         """Refuse what would only show later."""
         _check_loopback(self.host)
+        if self.rate is not None and not 0 < self.rate < inf:
+            raise UsageError(f"a rate of {self.rate:g} starts a second", "Give more than 0, or no rate at all.")
         shares = {"fail_share": self.fail_share, "reject_share": self.reject_share, "faults": sum(self.faults.values())}
         shares |= {f"fault {kind}": share for kind, share in self.faults.items()}
         for name, share in shares.items():

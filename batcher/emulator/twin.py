@@ -6,6 +6,7 @@ import asyncio
 import random
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 
 from batcher.emulator.answers import service_time
 from batcher.emulator.executions import Execution, Executions, ExecutionType
@@ -38,6 +39,18 @@ class Emulator:
     def takes_a_start(self) -> bool:
         """Tell whether the rate allows one more start."""
         return self._throttle is None or self._throttle.take(self.settings.clock())
+
+    def change_rate(self, rate: float | None) -> None:
+        """Take so many starts a second from now on, None without limit. Raises UsageError on what cannot be."""
+        self.settings = replace(self.settings, rate=rate)
+        if rate is None or self._throttle is None:
+            self._throttle = None if rate is None else TokenBucket(rate, self.settings.burst)
+        else:
+            self._throttle.change(self.settings.clock(), rate)
+
+    def change_faults(self, faults: Mapping[FaultKind, float]) -> None:
+        """Let starts meet these faults from now on, and no others. Raises UsageError on what cannot be."""
+        self.settings = replace(self.settings, faults=faults)
 
     def draw_fault(self) -> FaultKind | None:
         """Choose the next start's fault."""

@@ -13,7 +13,7 @@ from tenacity import AsyncRetrying, retry_if_result
 
 from batcher.flow.drain import Drain
 from batcher.flow.turns import Turn, Turns
-from batcher.model import Admitted, Answer, Outcome, Row, State, Status, Verdict
+from batcher.model import Admitted, Answer, Execution, Outcome, Row, State, Status, Verdict
 from batcher.rules import answers, backoff, guards, outcome
 from batcher.rules.guards import Streak
 from batcher.rules.identity import start_body
@@ -35,11 +35,14 @@ ENDS: dict[Verdict, tuple[State, Status | None]] = {
 
 
 class Attempt(NamedTuple):
-    """One request for a row, judged. `latency` is in seconds."""
+    """One request for a row, judged. `latency` is in seconds; `execution` is there when the row is started."""
 
     verdict: Verdict
     answer: Answer
     latency: float
+    execution: Execution | None
+    is_counted: bool
+    """Whether it is one of the row's attempts: the service was there, and refused."""
 
 
 @dataclass(slots=True)
@@ -78,7 +81,7 @@ class Attempts:
             return self._end(admitted, first, 1)
         await self._persist(admitted, made)
         ended = self._end(admitted, made[-1], len(made))
-        if made[-1].verdict is Verdict.REFUSED and _refusals(made) < self.max_attempts:
+        if made[-1].verdict is Verdict.REFUSED and _counted(made) < self.max_attempts:
             # Interrupted by the drain between two attempts: not refused to the last.
             return ended._replace(status=None)
         return ended
@@ -101,19 +104,15 @@ class Attempts:
         waited: list[float] = []
         await AsyncRetrying(
             retry=retry_if_result(lambda last: last.verdict in RESENDABLE and not self.drain.begun),
-            stop=lambda _: self._is_used_up(made),
+            stop=lambda _: _counted(made) >= self.max_attempts,
             wait=lambda _: self._backoff(made),
             sleep=sleep,
             retry_error_callback=lambda _: None,
         )(attempt)
 
-    def _is_used_up(self, made: list[Attempt]) -> bool:
-        """Tell whether a row has had its attempts. What never left, or came to nobody, is none of them."""
-        return not self.turns.is_away and _refusals(made) >= self.max_attempts
-
     def _backoff(self, made: list[Attempt]) -> float:
         # When nothing left it is not the row that must wait: the turns see to that.
-        return backoff.wait(max(1, _refusals(made)), self.draw(), made[-1].answer.retry_after, self.now())
+        return backoff.wait(max(1, _counted(made)), self.draw(), made[-1].answer.retry_after, self.now())
 
     async def _turn_of_retry(self) -> Turn | None:
         """Wait until the budget and the pace allow a retry; None when the job stops first."""
@@ -129,13 +128,18 @@ class Attempts:
         tally.on_wire[admitted.id] = turn.at
         answer = await self.send(start_body(row))
         del tally.on_wire[admitted.id]
-        repeated = bool(made) and any(outcome.is_once(each.answer) for each in made)
-        verdict = outcome.judge(answer, proven=streak.is_proven, repeated=repeated, trust_503=self.trust_503)
+        execution = answers.started(answer)
+        if execution is not None:
+            verdict = Verdict.STARTED
+        else:
+            repeated = any(outcome.is_once(each.answer) for each in made)
+            verdict = outcome.judge(answer, proven=streak.is_proven, repeated=repeated, trust_503=self.trust_503)
         now = self.monotonic()
         self.turns.learn(turn, verdict, answer, now)
         if not streak.is_proven:
             self._count(verdict, answer)
-        attempt = Attempt(verdict, answer, now - turn.at)
+        is_counted = verdict is Verdict.REFUSED and not self.turns.is_away
+        attempt = Attempt(verdict, answer, now - turn.at, execution, is_counted)
         made.append(attempt)
         if self.seen is not None:
             self.seen(row, made)
@@ -148,15 +152,12 @@ class Attempts:
             self.drain.begin(outcome.all_rejected(answer, self.streak.rejected))
 
     def _end(self, admitted: Admitted, last: Attempt, attempts: int) -> Outcome:
-        verdict, answer, latency = last
+        verdict, answer, execution = last.verdict, last.answer, last.execution
         state, status = ENDS[verdict]
-        execution = None
-        if verdict is Verdict.STARTED:
-            execution = answers.started(answer)
-        elif verdict is Verdict.FATAL:
+        if verdict is Verdict.FATAL:
             self.drain.begin(outcome.ending(answer))
-        return Outcome(admitted, state, status, answer, execution, attempts, latency)
+        return Outcome(admitted, state, status, answer, execution, attempts, last.latency)
 
 
-def _refusals(made: list[Attempt]) -> int:
-    return sum(attempt.verdict is Verdict.REFUSED for attempt in made)
+def _counted(made: list[Attempt]) -> int:
+    return sum(attempt.is_counted for attempt in made)

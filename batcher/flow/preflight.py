@@ -6,10 +6,7 @@ question has no side effect, so here, other than for a start, a lost answer may 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
-from itertools import count
 
 from batcher.flow.drain import Drain
 from batcher.model import Answer, Fault, Parameter, ServiceError, Verdict
@@ -17,7 +14,7 @@ from batcher.rules import answers, backoff, outcome
 
 ATTEMPTS = 4
 CONTACT_SECONDS = 8.0
-"""How long an endpoint may leave everybody without an answer at the beginning of a run."""
+"""How long an endpoint may be out of reach at the beginning of a run."""
 
 _AGAIN = frozenset({Verdict.UNSENT, Verdict.REFUSED, Verdict.IN_DOUBT})
 _DENIED = frozenset({"accessdenied", "sys.0005"})
@@ -25,24 +22,25 @@ _DENIED = frozenset({"accessdenied", "sys.0005"})
 
 
 async def contact(
-    ask: Callable[[], Awaitable[Answer]], drain: Drain, draw: Callable[[], float], seconds: float = CONTACT_SECONDS
+    ask: Callable[[], Awaitable[Answer]], drain: Drain, draw: Callable[[], float], monotonic: Callable[[], float]
 ) -> None:
     """Ask until the service answers: every answer tells its time.
 
-    Ends the job where none comes within so many seconds: an address where nobody was ever met is no outage that might
-    pass. Ends it too where a wrong key is found out before every worker has tried it.
+    Ends the job where nobody is reached for CONTACT_SECONDS (that is a wrong address, not an outage that may pass),
+    where ATTEMPTS answers are lost, and where a wrong key is found out before every worker has tried it.
     """
-    answer = Answer(fault=Fault.UNREACHED, message=f"no answer within {seconds:g} s")
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            for attempt in count(1):
-                answer = await ask()
-                if answer.fault is Fault.UNTRUSTED or outcome.refuses_keys(answer):
-                    drain.begin(outcome.ending(answer))
-                if answer.fault is None or drain.begun:
-                    return
-                await drain.sleep(backoff.full_jitter(min(attempt, ATTEMPTS), draw()))
-    drain.begin(outcome.unreachable(answer))
+    begun = monotonic()
+    lost = 0
+    while not drain.begun:
+        answer = await ask()
+        if answer.fault is Fault.UNTRUSTED or outcome.refuses_keys(answer):
+            drain.begin(outcome.ending(answer))
+        if answer.fault is None:
+            return
+        lost += answer.fault is Fault.LOST
+        if lost == ATTEMPTS or (monotonic() - begun >= CONTACT_SECONDS and not lost):
+            drain.begin(outcome.unreachable(answer))
+        await drain.sleep(backoff.full_jitter(1, draw()))
 
 
 async def declared_parameters(

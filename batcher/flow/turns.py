@@ -13,17 +13,19 @@ from math import inf
 from typing import NamedTuple
 
 from batcher.flow.drain import Drain
-from batcher.model import Answer, ServiceError, Verdict
+from batcher.model import Answer, Verdict
 from batcher.rules import backoff, outage, outcome
 from batcher.rules.budget import RetryBudget
 from batcher.rules.events import Event
 from batcher.rules.flight import Flight
 from batcher.rules.outage import Health
-from batcher.rules.slowness import Cause
 from batcher.rules.throttle import Throttle
 
 STEP = 0.5
 """Seconds after which whoever waits looks up: for the drain, for a pause, for a rate that has changed."""
+SLACK = 0.002
+"""Seconds by which a turn may be used early: the timers of event loops are no finer, and a wait costs as much as a
+start's whole arithmetic."""
 
 MOST_DECISIONS = 1000
 """Decisions that are kept for whoever looks."""
@@ -62,13 +64,14 @@ class Turns:
     async def take(self) -> Turn | None:
         """Wait until an attempt may be sent. None when the job stops first."""
         while self.given >= self.flight.cap(self.throttle.pace.rate) and not self.drain.begun:
-            room = asyncio.get_running_loop().create_future()
-            self._waiting.append(room)
-            await room
+            await self._room()
         self.given += 1
-        turn = await self._wait()
-        if turn is None:
-            self._give_back()
+        turn = None
+        try:
+            turn = await self._wait()
+        finally:
+            if turn is None:
+                self._give_back()
         return turn
 
     def may_retry(self) -> bool:
@@ -79,17 +82,18 @@ class Turns:
         """Learn what came of an attempt, and pass its turn on. `now` is when it ended, by the steady clock."""
         if answer.fault is None:
             self.flight.answered(now - turn.at)
-        self._look_at_health(verdict, answer, now)
+        word = "" if verdict is Verdict.STARTED else outcome.word(answer)
+        if verdict is not Verdict.STARTED or self.health.failures:
+            self._look_at_health(verdict, answer, now, word)
         if verdict is Verdict.STARTED:
             self.budget.started()
             self._tell(self.throttle.started(now))
         elif outcome.is_busy(answer):
-            word = answer.code or f"HTTP {answer.status}"
             self._tell(self.throttle.refused(now, turn.at, turn.rate, word))
             hold = backoff.retry_after(answer.retry_after, self.service_now())
             self._tell(self.throttle.hold(now, hold, word) if hold else None)
-        elif self.health.failures:
-            self._tell(self.throttle.failed(now, answer.message or f"HTTP {answer.status} {answer.code}"))
+        elif self.health.failures and not self.is_away:
+            self._tell(self.throttle.failed(now, word))
         self._give_back()
 
     @property
@@ -97,17 +101,16 @@ class Turns:
         """Whether the service is taken to be away."""
         return self.health.out_since is not None
 
-    def slowed_by(self, now: float) -> Cause | None:
-        """Tell what keeps the run from sending faster, as far as it is not the run itself."""
-        if self.is_away:
-            return Cause.OUTAGE
-        if self.is_paused:
-            return Cause.OUR_CAP
-        if not self.throttle.pace.is_pressed(now):
-            return None
-        if self.throttle.is_capped:
-            return Cause.OUR_CAP
-        return Cause.SERVICE_LIMIT if self.throttle.limit is not None else None
+    async def _room(self) -> None:
+        """Wait until somebody gives a turn back."""
+        room = asyncio.get_running_loop().create_future()
+        self._waiting.append(room)
+        try:
+            await room
+        except asyncio.CancelledError:
+            # It may have been let in before it was cancelled: then the next one is.
+            self._let_in()
+            raise
 
     async def _wait(self) -> Turn | None:
         number: float | None = None
@@ -117,39 +120,36 @@ class Turns:
             if wait > 0:
                 # Its place in the pace's order is lost: what has waited must not leave all at once.
                 number = None
-                self._end_long_outage(now)
             else:
                 if number is None:
                     number = self.throttle.pace.turn(now)
                 wait = self.throttle.pace.wait(number, now)
-                if wait <= 0:
+                if wait <= SLACK:
                     self.health = outage.probed(self.health, now)
                     return Turn(now, self.throttle.pace.rate)
             await asyncio.sleep(min(wait, STEP))
         return None
 
-    def _look_at_health(self, verdict: Verdict, answer: Answer, now: float) -> None:
+    def _look_at_health(self, verdict: Verdict, answer: Answer, now: float, word: str) -> None:
         # A 503 that the user trusts is no doubt, and no sign of life either.
         seen = Verdict.IN_DOUBT if outcome.is_failing(answer) else verdict
         before, self.health = self.health, outage.learn(self.health, seen, now)
-        if before.out_since == self.health.out_since:
+        if self.health is before:
             return
-        self._tell(outage.change(before, self.health, now))
-        if not self.is_away:
-            self._tell(self.throttle.restart(now, "the service answers again"))
-
-    def _end_long_outage(self, now: float) -> None:
+        self._tell(outage.change(before, self.health, now, word))
         since = self.health.out_since
+        if since is None and before.out_since is not None:
+            self._tell(self.throttle.restart(now, "climbing back after the outage"))
+        # Only a failed probe shows that an outage goes on: during a pause there are none.
         if since is not None and now - since >= self.max_outage:
-            self.drain.begin(
-                ServiceError(
-                    f"the service has been away for {self.max_outage:,.0f} s",
-                    "Run the same command again when it is back; rows that were not sent are untouched.",
-                )
-            )
+            self.drain.begin(outcome.away(self.max_outage, word))
 
     def _give_back(self) -> None:
         self.given -= 1
+        self._let_in()
+
+    def _let_in(self) -> None:
+        """Wake as many of those who wait as there is room for, and everybody when the job stops."""
         room = len(self._waiting) if self.drain.begun else self.flight.cap(self.throttle.pace.rate) - self.given
         while self._waiting and room > 0:
             waiter = self._waiting.popleft()

@@ -69,7 +69,7 @@ def read(reply: Reply | Lost) -> Answer:
     if status in SUCCESS:
         body = _object(content)
         words = _NO_WORDS
-        request_id = _first(body or {}, REQUEST_ID_NAMES)
+        request_id = _first(body, REQUEST_ID_NAMES) if body else ""
     else:
         words = _words(content)
         request_id = words.request_id
@@ -219,7 +219,7 @@ def _get(fields: Json, name: str) -> Json:
 
 
 def _text(fields: Json, name: str) -> str:
-    value = _get(fields, name)
+    value = fields.get(name) if isinstance(fields, dict) else None
     return value if isinstance(value, str) else ""
 
 

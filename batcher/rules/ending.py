@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from batcher.model import ExitCode, JobError, Status, Unsettled
+from batcher.rules.events import number
 from batcher.rules.slowness import Cause
 from batcher.rules.tally import Tally
 
@@ -59,7 +60,9 @@ def exit_code(tally: Tally, in_doubt: int, reason: ExitCode | JobError | None) -
     """Give the exit code of a run: why it stopped early, else the worst that is true of its rows."""
     if isinstance(reason, JobError):
         return reason.exit_code
-    if reason is not None:
+    # Asked to stop when there was nothing left to send, it has not stopped early.
+    is_late = reason is ExitCode.STOPPED and tally.read_whole and not tally.given_back
+    if reason is not None and not is_late:
         return reason
     if tally.is_limited:
         return ExitCode.STOPPED
@@ -96,7 +99,7 @@ def summary(tally: Tally, in_doubt: int, seconds: float, files: Files) -> list[s
 def slowness(limit: float | None, seconds: Mapping[Cause, float]) -> list[str]:
     """Say what kept a run from going faster: the limit found, and the seconds that each cause took."""
     causes = [f"{cause.value} {spent:,.0f} s" for cause, spent in seconds.items() if spent >= SHORTEST]
-    lines = [f"limit:      the service takes about {limit:,.4g} starts a second"] if limit is not None else []
+    lines = [f"limit:      the service takes about {number(limit)} starts a second"] if limit is not None else []
     return lines + ([f"slowed by:  {', '.join(causes)}"] if causes else [])
 
 

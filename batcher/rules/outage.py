@@ -55,10 +55,11 @@ def probed(health: Health, now: float) -> Health:
     return health if health.out_since is None else health._replace(probe_at=now + PROBE_EVERY)
 
 
-def change(before: Health, after: Health, now: float) -> Event | None:
-    """Give the event that lies between two states: an outage's beginning or its end."""
+def change(before: Health, after: Health, now: float, word: str) -> Event | None:
+    """Give the event that lies between two states: an outage's beginning or its end. `word` is the last answer's."""
     if before.out_since is None and after.out_since is not None:
-        return Event(now, Kind.OUTAGE, 0.0, 0.0, f"{after.failures} attempts have failed in a row")
+        cause = f"{after.failures} attempts have failed in a row, the last with {word}; now there is one probe a second"
+        return Event(now, Kind.OUTAGE, 0.0, 0.0, cause)
     if before.out_since is not None and after.out_since is None:
         return Event(now, Kind.RECOVERED, now - before.out_since, 0.0, "the service answers again")
     return None

@@ -220,6 +220,24 @@ def unreachable(answer: Answer) -> ServiceError:
     )
 
 
+def away(seconds: float, word: str) -> ServiceError:
+    """Give the error that ends the job when the service has been away for so long; `word` is the last attempt's."""
+    return ServiceError(
+        f"the service has been away for {seconds:,.0f} s, as long as --max-outage allows; the last attempt ended"
+        f" with {word}",
+        "Run the same command again when it is back; rows that were not sent are untouched.",
+    )
+
+
+def word(answer: Answer) -> str:
+    """Give the few words that an answer which is no start is known by: its code, its status, or what went wrong."""
+    if answer.fault is not None:
+        return answer.message
+    if answer.status in answers.SUCCESS:
+        return f"HTTP {answer.status} that names no execution"
+    return answer.code if is_busy(answer) and answer.code else f"HTTP {answer.status} {answer.code}".rstrip()
+
+
 def refuses_keys(answer: Answer) -> bool:
     """Tell whether this answer refuses the keys that signed the request, so that nothing ran and other keys may do."""
     if answer.fault is not None or answer.status in answers.SUCCESS:

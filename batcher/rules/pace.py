@@ -39,12 +39,13 @@ class Pace:
         turn = self._last + 1
         if self._since == -inf:
             self._since = now
-        elif now > self._since:
-            come = self._come + self.rate * (now - self._since)
-            if come > turn:
-                if come > turn + self.rate * IDLE:
-                    self._idle_at = now
-                turn = come
+        come = self._come
+        if now > self._since:
+            come += self.rate * (now - self._since)
+        if come > turn:
+            if come > turn + self.rate * IDLE:
+                self._idle_at = now
+            turn = come
         self._last = turn
         return turn
 
@@ -77,6 +78,10 @@ class Pace:
         self.change(now, self.rate)
         self._since = until
         return longer
+
+    def is_held(self, now: float) -> bool:
+        """Tell whether no turn comes yet."""
+        return now < self._since
 
     def is_pressed(self, now: float) -> bool:
         """Tell whether callers wait for their turns: whether it is the pace that keeps the rate down."""

@@ -10,9 +10,7 @@ from typing import NamedTuple
 
 from batcher.model import Json
 from batcher.rules.eta import Range, in_words
-
-EXACT = 10
-"""From here on a number needs no digits behind its point."""
+from batcher.rules.events import number
 
 
 class View(NamedTuple):
@@ -83,7 +81,7 @@ def parts(view: View) -> list[str]:
         *(f"{count:,} {name}" for count, name in troubles if count),
         f"{number(view.rate)}/s" + ("" if view.limit is None else f" of about {number(view.limit)}/s"),
         flight if view.oldest is None else f"{flight} (oldest {number(view.oldest)} s)",
-        *([f"{view.retries:,} retries"] if view.retries else []),
+        *([f"{view.retries:,} sent again"] if view.retries else []),
         *_end(view),
     ]
 
@@ -96,11 +94,6 @@ def percent(view: View) -> str:
 def elapsed(view: View) -> str:
     """Give the time that has passed."""
     return str(timedelta(seconds=int(view.seconds)))
-
-
-def number(value: float) -> str:
-    """Write a number with two digits at least: `1,234`, `34`, `3.4`, `0.34`."""
-    return f"{value:,.0f}" if value >= EXACT else f"{value:.2g}"
 
 
 def _done(view: View) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from typing import NamedTuple
 
 
 class Cause(enum.Enum):
@@ -10,9 +11,46 @@ class Cause(enum.Enum):
 
     SERVICE_LIMIT = "service limit"
     OUR_CAP = "our cap"
+    PAUSE = "a pause"
     OUTAGE = "outage"
     DISK = "disk"
     MANIFEST = "manifest"
+
+
+class Signs(NamedTuple):
+    """What can be seen of a run at one moment."""
+
+    is_away: bool = False
+    """The service is."""
+    is_paused: bool = False
+    is_held: bool = False
+    """By a `Retry-After`."""
+    is_pressed: bool = False
+    """Attempts wait for their turns."""
+    is_capped: bool = False
+    """The rate is as high as we allow."""
+    has_limit: bool = False
+    """The service's limit is known."""
+    in_flight: int = 0
+    is_reading: bool = False
+    """The manifest's next rows are waited for."""
+    is_writing: bool = False
+    """Records and verdicts are on their way to the disk."""
+
+
+def cause(signs: Signs) -> Cause | None:
+    """Tell what keeps a run from going faster. None: nothing does, or it still climbs to a limit that nobody knows."""
+    causes = (
+        (signs.is_away, Cause.OUTAGE),
+        (signs.is_paused, Cause.PAUSE),
+        (signs.is_held, Cause.SERVICE_LIMIT),
+        (signs.is_pressed and signs.is_capped, Cause.OUR_CAP),
+        (signs.is_pressed and signs.has_limit, Cause.SERVICE_LIMIT),
+        (signs.is_pressed or signs.in_flight > 0, None),
+        (signs.is_reading, Cause.MANIFEST),
+        (signs.is_writing, Cause.DISK),
+    )
+    return next((cause for is_so, cause in causes if is_so), None)
 
 
 class Slowness:

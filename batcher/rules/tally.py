@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from batcher.model import State, Status
@@ -14,8 +15,6 @@ class Tally:
 
     parsed: int = 0
     """Rows of the manifest parsed so far; reading is ahead of the work."""
-    lines_parsed: int = 0
-    """The line of the manifest that the last of them begins on."""
     is_parsed: bool = False
     """Whether the manifest was parsed to its end."""
     rows: int = 0
@@ -44,6 +43,13 @@ class Tally:
     """Whether the limit has kept rows from being sent."""
     read_whole: bool = False
     """Whether the manifest was read to its end."""
+
+    def pass_over(self, states: Mapping[State, int]) -> None:
+        """Count rows in these states that earlier runs have dealt with, and that were not read again."""
+        count = sum(states.values())
+        self.parsed += count
+        self.rows += count
+        self.known.update(states)
 
     def again(self) -> Tally:
         """Give a tally for rows that are sent again: their records count here too, but not their being read."""

@@ -10,6 +10,8 @@ import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from batcher.edges.checkpoint.bulk import insert
+
 _PAGE_CACHE_KIB = 8 * 1024
 
 
@@ -57,7 +59,7 @@ class ScratchIndex:
 
     def put(self, entries: Iterable[tuple[bytes, int, int, int]]) -> int:
         """Add entries of key, copy, id and `seen`, but those that are there already. Give the number of new ones."""
-        return self._db.executemany("INSERT OR IGNORE INTO scratch.hit VALUES (?, ?, ?, ?)", entries).rowcount
+        return insert(self._db, "INSERT OR IGNORE INTO scratch.hit", list(entries))
 
     def meets_checkpoint(self) -> bool:
         """Tell whether a content of the index is that of a settled row or of one in doubt."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 from zlib import crc32
 
+from batcher.edges.checkpoint.bulk import insert
 from batcher.edges.checkpoint.schema import damage
 from batcher.model import State
 
@@ -40,7 +41,7 @@ class SettledRows:
 
     def add(self, rows: Sequence[tuple[int, Identity, State, str]]) -> None:
         """Add rows by id, identity, state and the name of their execution. Quickest in the order of their ids."""
-        self._db.executemany("INSERT INTO rows VALUES (?, ?, ?, ?, ?, ?, ?)", [_entry(*row) for row in rows])
+        insert(self._db, "INSERT INTO rows", [_entry(*row) for row in rows])
 
     def take(self, id_: int) -> Identity:
         """Take a row out, which is to be sent again."""

@@ -131,11 +131,12 @@ class Sieve:
 
     def _load(self) -> None:
         self._is_loaded = True
+        waiting = self._unsettled.admitted()
+        # Before the settled rows: how many copies were shown is noted with the first, which may be among these.
+        self._index.put((row.key, copy, id_, id_ <= self._cursor) for id_, row, _, copy, _ in waiting)
         self._index.load(self._cursor)
-        for id_, row, _, copy, _ in self._unsettled.admitted():
-            is_shown = id_ <= self._cursor
-            self._index.put([(row.key, copy, id_, is_shown)])
-            if is_shown:
+        for id_, row, _, copy, _ in waiting:
+            if id_ <= self._cursor:
                 self._index.mark(row.key, copy)
 
     def _look_up(self, row: Row | BadRow, id_: int) -> Found:

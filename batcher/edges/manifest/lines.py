@@ -5,10 +5,10 @@ Only LF and CRLF end a line: a key may hold any other character that Unicode tak
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
-from batcher.edges.manifest.rows import Ignored, Rows, Stream
+from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.model import BadRow, Json, Row
 from batcher.rules.cells import json_object, require_exact
 
@@ -19,26 +19,45 @@ _KNOWN = frozenset({"bucket", "object", "inputs"})
 _KINDS = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
 
 
-def text_rows(texts: Iterable[str], rows: Rows) -> Stream:
-    """Read keys, exactly as they stand."""
-    for line, key in _lines(texts):
-        if key is None:
-            yield None
-        elif key:
-            try:
-                row: Row | BadRow = rows.row(line, "", key)
-            except ValueError as fault:
-                row = rows.bad(line, "", key, fault, key)
-            yield row
+class LineReader:
+    """Reads entries of one line each; `line` is the number of the line that comes next."""
+
+    is_whole = True
+    """Whether no entry is waiting for its end: here each text ends with an entry."""
+
+    def __init__(self, line: int) -> None:
+        self.line = line
+
+    def rows(
+        self, texts: Iterable[str], make: Callable[[int, str], Row | BadRow | None]
+    ) -> Iterator[list[Row | BadRow]]:
+        """Give what `make` makes of the lines of each text that are not empty, by their numbers."""
+        for text in texts:
+            lines = text.replace("\r\n", "\n").removesuffix("\r").split("\n")
+            made = [row for line, text in enumerate(lines, self.line) if text and (row := make(line, text))]
+            # What follows the last newline is not a line yet.
+            self.line += len(lines) - 1
+            yield made
 
 
-def json_rows(texts: Iterable[str], rows: Rows, ignored: Ignored) -> Stream:
-    """Read JSON objects with `object`, and perhaps `bucket` and `inputs`; null is as good as nothing."""
-    for line, text in _lines(texts):
-        if text is None:
-            yield None
-        elif text and not text.isspace():
-            yield _json_row(line, text, rows, ignored)
+def key_row(rows: Rows) -> Callable[[int, str], Row | BadRow]:
+    """Give the function that takes a line for a key, exactly as it stands."""
+
+    def make(line: int, key: str) -> Row | BadRow:
+        try:
+            return rows.row(line, "", key)
+        except ValueError as fault:
+            return rows.bad(line, "", key, fault, key)
+
+    return make
+
+
+def json_row(rows: Rows, ignored: Ignored) -> Callable[[int, str], Row | BadRow | None]:
+    """Give the function that reads a JSON object with `object`, and perhaps `bucket` and `inputs`.
+
+    null is as good as nothing, and a blank line is no row. Other names are noted as ignored.
+    """
+    return lambda line, text: None if text.isspace() else _json_row(line, text, rows, ignored)
 
 
 def _json_row(line: int, text: str, rows: Rows, ignored: Ignored) -> Row | BadRow:
@@ -73,16 +92,3 @@ def _field(entry: Mapping[str, Json], name: str, absent: T) -> T:
 def _readable(entry: Mapping[str, Json], name: str) -> str:
     value = entry.get(name)
     return value if isinstance(value, str) else ""
-
-
-def _lines(texts: Iterable[str]) -> Iterator[tuple[int, str | None]]:
-    """Give each line with its number; at the end of each text None in a line's place."""
-    number = 1
-    for text in texts:
-        lines = text.split("\n")
-        for line in lines:
-            yield number, line.removesuffix("\r")
-            number += 1
-        # What follows the last newline is not a line yet.
-        number -= 1
-        yield number, None

@@ -6,20 +6,24 @@ is that row's own affair, and reading goes on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from batcher.edges.manifest.lines import json_rows, text_rows
-from batcher.edges.manifest.rows import Ignored, Rows, Stream
+from batcher.edges.manifest.lines import LineReader, json_row, key_row
+from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.edges.manifest.source import Source
-from batcher.edges.manifest.table import columns_of, entries, header_of, table_rows
-from batcher.model import BadRow, Json, Parameter, Row, UsageError
+from batcher.edges.manifest.table import TableReader, columns_of
+from batcher.model import BEGINNING, BadRow, Json, Mark, Parameter, Row, UsageError
 
 FORMATS = ("csv", "tsv", "jsonl", "txt")
 BLOCK = 1024
 """The most rows of a block."""
+CHUNK = 64 * 1024
+"""So many bytes are read at a time, and so far apart are the marks."""
 
 _SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "txt"}
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
@@ -63,15 +67,21 @@ class Manifest:
         self._source = source
         self._format = format_
         self._ignored = Ignored()
-        self._texts = source.texts()
+        self._digest = sha256()
+        self._begin = BEGINNING
+        self._marks: deque[Mark] = deque()
+        self._texts = source.texts(CHUNK, self._digest)
+        self._table: TableReader | None = None
         self.header: list[str] = []
         """The names of the columns, for a table."""
         self.lines: int | None = None
         """The lines of the file, known when it was checked; never for standard input and pipes."""
         if format_ in _DELIMITERS:
-            delimiter = _DELIMITERS[format_]
-            self._entries = entries(self._texts, delimiter, source.name)
-            self.header = header_of(self._entries, delimiter, source.name)
+            self._table = self._table_reader()
+            self.header = self._table.header(self._texts)
+
+    def _table_reader(self) -> TableReader:
+        return TableReader(_DELIMITERS[self._format], self._source.name, self._begin.line)
 
     def __enter__(self) -> Self:
         return self
@@ -105,6 +115,30 @@ class Manifest:
         finally:
             source.close()
 
+    def enter(self, mark: Mark) -> bool:
+        """Begin the reading at a mark that an earlier reading has given, if all bytes before it are what they were.
+
+        Gives False where they are not, or where this is no plain file: then the reading begins at the beginning.
+        """
+        if self._source.size is None or self._source.is_zipped:
+            return False
+        digest = self._source.digest(mark.offset)
+        if digest.hexdigest() != mark.digest:
+            return False
+        self._source.pass_over(mark.offset, mark.line)
+        self._begin, self._digest = mark, digest
+        self._texts = self._source.texts(CHUNK, digest)
+        if self._table is not None:
+            self._table = self._table_reader()
+        return True
+
+    def mark(self, rows: int) -> Mark | None:
+        """Give the last mark that is not behind this number of rows and was not given before, None if there is none."""
+        last = None
+        while self._marks and self._marks[0].rows <= rows:
+            last = self._marks.popleft()
+        return last
+
     def blocks(
         self,
         *,
@@ -118,25 +152,21 @@ class Manifest:
         `parameters` are the workflow's: a cell is converted to its parameter's type, and stays text without.
         Raises ManifestError, at once where two columns are the same input, while reading for what `check` finds.
         """
-        rows = Rows(bucket, static_inputs or {})
-        stream: Stream
-        if self._format in _DELIMITERS:
+        rows = Rows(bucket, static_inputs or {}, self._begin.rows)
+        if self._table is not None:
             columns = columns_of(self.header, parameters or {}, self._ignored, self._source.name)
-            stream = table_rows(self._entries, columns, rows)
-        elif self._format == "jsonl":
-            stream = json_rows(self._texts, rows, self._ignored)
-        else:
-            stream = text_rows(self._texts, rows)
-        return _blocks(stream)
+            return self._blocks(self._table, self._table.rows(self._texts, columns, rows), rows)
+        make = json_row(rows, self._ignored) if self._format == "jsonl" else key_row(rows)
+        reader = LineReader(self._begin.line)
+        return self._blocks(reader, reader.rows(self._texts, make), rows)
 
-
-def _blocks(stream: Stream) -> Iterator[list[Row | BadRow]]:
-    block: list[Row | BadRow] = []
-    for row in stream:
-        if row is not None:
-            block.append(row)
-        if block and (row is None or len(block) == BLOCK):
-            yield block
-            block = []
-    if block:
-        yield block
+    def _blocks(
+        self, reader: TableReader | LineReader, arrived: Iterable[list[Row | BadRow]], rows: Rows
+    ) -> Iterator[list[Row | BadRow]]:
+        """Cut what arrives into blocks, and set a mark behind what is whole in a file that can be entered there."""
+        for batch in arrived:
+            source = self._source
+            if reader.is_whole and source.is_between_lines and source.size is not None and not source.is_zipped:
+                self._marks.append(Mark(rows.count, reader.line, source.given, self._digest.hexdigest()))
+            for first in range(0, len(batch), BLOCK):
+                yield batch[first : first + BLOCK]

@@ -5,14 +5,11 @@ The one place that knows what a row needs, whatever the format of the manifest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from batcher.model import BadRow, Json, Row
 from batcher.rules.identity import bad_key, canonical, content_key
 from batcher.rules.naming import bucket_fault, object_fault
-
-Stream = Iterator[Row | BadRow | None]
-"""Rows as they come; None says that no more has arrived yet, so that no row waits for the next."""
 
 _MOST_NAMES = 20
 
@@ -21,15 +18,16 @@ class Rows:
     """Makes the rows of one reading of a manifest, in order, and numbers them.
 
     `bucket` is that of rows that name none, `static_inputs` are those of every row; a row's own come before them.
+    `count` is how many rows came before.
     """
 
-    def __init__(self, bucket: str | None, static_inputs: Mapping[str, Json]) -> None:
+    def __init__(self, bucket: str | None, static_inputs: Mapping[str, Json], count: int) -> None:
         self._bucket = bucket or ""
         self._static = static_inputs
         self._static_bytes = canonical(static_inputs)
         self._sound_bucket = ""
         """The last bucket that passed: most manifests repeat it."""
-        self._count = 0
+        self.count = count
 
     def row(self, line: int, bucket: str, object_: str, inputs: Mapping[str, Json] | None = None) -> Row:
         """Make the next row, which begins on this line. Raises ValueError with what is wrong with it."""
@@ -41,17 +39,17 @@ class Rows:
             raise ValueError(f"object: {fault}")
         written = canonical({**self._static, **inputs}) if inputs else self._static_bytes
         key = content_key(bucket, object_, written)
-        self._count += 1
+        self.count += 1
         # Half the cost of Row(...): this runs once for each of millions of rows.
-        return tuple.__new__(Row, (self._count, line, bucket, object_, written, key))
+        return tuple.__new__(Row, (self.count, line, bucket, object_, written, key))
 
     def bad(self, line: int, bucket: str, object_: str, fault: object, text: str) -> BadRow:
         """Make a bad row of the next entry, whose `text` begins on this line."""
         text = text.rstrip("\r\n")
         last = line + text.count("\n")
         where = f"line {line}" if last == line else f"lines {line} to {last}"
-        self._count += 1
-        return BadRow(self._count, line, _safe(bucket), _safe(object_), f"{where}: {fault}", bad_key(text))
+        self.count += 1
+        return BadRow(self.count, line, _safe(bucket), _safe(object_), f"{where}: {fault}", bad_key(text))
 
     def _check_bucket(self, bucket: str) -> None:
         if not bucket:

@@ -11,17 +11,22 @@ import os
 import stat
 import zlib
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from batcher.model import ManifestError
 
-CHUNK = 64 * 1024
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
+
 MOST_LINE = 16 * 1024 * 1024
 
 _STDIN = 0
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 _LOOKED_AT = 1024
+_PASSED_CHUNK = 1024 * 1024
 
 _FOREIGN = {
     b"\xff\xfe": "UTF-16",
@@ -54,6 +59,12 @@ class Source:
             # Whoever shares this pipe may have set it otherwise, and a read that finds nothing looks like the end.
             os.set_blocking(self._file.fileno(), True)
         self.size = status.st_size if path is not None and stat.S_ISREG(status.st_mode) else None
+        self.given = 0
+        """How many bytes have been given as text so far, unzipped if they were zipped."""
+        self.is_zipped = False
+        self.is_between_lines = False
+        """Whether what has been given ends with a newline."""
+        self._line = 1
         if self.size == 0:
             self.close()
             raise self._empty()
@@ -62,30 +73,48 @@ class Source:
         """Close the file; standard input stays open."""
         self._file.close()
 
-    def texts(self, chunk: int = CHUNK) -> Iterator[str]:
+    def texts(self, chunk: int, digest: Hash | None = None) -> Iterator[str]:
         """Give the text in pieces of whole lines, reading `chunk` bytes at a time; only the last may lack a newline.
 
-        Each piece is given as soon as it has arrived. Raises ManifestError.
+        Each piece is given as soon as it has arrived, and its bytes to `digest`. Raises ManifestError.
         """
-        line, number = 1, -1
         data = bytearray()
-        for number, piece in enumerate(self._pieces(chunk)):
-            if number == 0:
+        for piece in self._pieces(chunk):
+            if self.given == 0:
                 self._refuse_foreign(piece)
-            data = piece.removeprefix(_BOM) if number == 0 else piece
+            data = piece.removeprefix(_BOM) if self.given == 0 else piece
             try:
                 text = data.decode()
             except UnicodeDecodeError as error:
-                raise self._not_utf8(data, error.start, line) from None
+                raise self._not_utf8(data, error.start, self._line) from None
+            if digest is not None:
+                digest.update(piece)
+            self.given += len(piece)
+            self.is_between_lines = piece.endswith(b"\n")
             yield text
-            line += self._line_ends(data)
-        if number < 0:
+            self._line += self._line_ends(data)
+        if self.given == 0:
             raise self._empty()
-        self.lines = line - self._line_ends(data[-1:])
+        self.lines = self._line - self._line_ends(data[-1:])
+
+    def digest(self, length: int) -> Hash:
+        """Give the digest of the file's first `length` bytes, of all where it is shorter; reading goes on as before."""
+        digest = sha256()
+        at = 0
+        while at < length and (data := os.pread(self._file.fileno(), min(_PASSED_CHUNK, length - at), at)):
+            digest.update(data)
+            at += len(data)
+        return digest
+
+    def pass_over(self, length: int, line: int) -> None:
+        """Go on behind the file's first `length` bytes, where `line` begins."""
+        self._file.pass_over(length)
+        self.given = length
+        self._line = line
 
     def _pieces(self, chunk: int) -> Iterator[bytearray]:
         """Cut what is read after the last newline of each chunk."""
-        read = self._reader()
+        read = self._reader(chunk)
         rest = bytearray()
         while data := self._read(read, chunk):
             end = self._end_of_lines(data)
@@ -101,9 +130,10 @@ class Source:
         if rest:
             yield rest
 
-    def _reader(self) -> Callable[[int], bytes]:
-        if not self._file.peek().startswith(_GZIP):
+    def _reader(self, chunk: int) -> Callable[[int], bytes]:
+        if self.given or not self._file.peek(chunk).startswith(_GZIP):
             return self._file.read
+        self.is_zipped = True
         return gzip.GzipFile(fileobj=self._file, mode="rb").read1
 
     def _read(self, read: Callable[[int], bytes], chunk: int) -> bytes:
@@ -153,12 +183,17 @@ class _Arriving(io.FileIO):
 
     _ahead = b""
 
-    def peek(self) -> bytes:
-        """Give the first bytes; they are read again."""
-        self._ahead = super().read(CHUNK) or b""
+    def peek(self, size: int) -> bytes:
+        """Give at most `size` of the first bytes; they are read again."""
+        self._ahead = super().read(size) or b""
         return self._ahead
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Give at most `size` bytes, which is positive: what is there, waiting only for the first."""
         data, self._ahead = self._ahead[:size], self._ahead[size:]
         return data or super().read(size) or b""
+
+    def pass_over(self, length: int) -> None:
+        """Go to the byte behind the first `length` bytes."""
+        self.seek(length)
+        self._ahead = b""

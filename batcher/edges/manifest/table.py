@@ -9,10 +9,11 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple, TypeAlias
 
-from batcher.edges.manifest.rows import Ignored, Rows, Stream
+from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.model import BadRow, Json, ManifestError, Parameter, Row
 from batcher.rules.cells import json_object, require_exact, to_type
 
@@ -53,36 +54,54 @@ class Columns(NamedTuple):
     named: Sequence[Input]
 
 
-def entries(texts: Iterable[str], delimiter: str, name: str) -> Iterator[Entry | None]:
-    """Cut text into records, without blank lines. None means that no more has arrived yet.
+class TableReader:
+    """Cuts text into records. `rest`, which begins on `line`, is what may be continued by the next text."""
 
-    What is not CSV is an entry too, and reading goes on after the lines that it took. Raises ManifestError for a
-    record without end; `name` is the manifest's.
-    """
-    records = _Records(delimiter)
-    for text in texts:
-        yield from records.read(text)
-        if len(records.rest) > MOST_RECORD:
-            raise ManifestError(
-                f"{name}, line {records.line}: a record of more than {MOST_RECORD >> 20} MiB begins here",
-                "Check the quotes on this line.",
-            )
-        yield None
-    if records.rest:
-        yield records.line, "a quote is opened and never closed", records.rest
-
-
-class _Records:
-    """Reads records text by text; `rest`, from `line` on, is what may be continued by the next text."""
-
-    def __init__(self, delimiter: str) -> None:
-        self.rest = ""
-        self.line = 1
+    def __init__(self, delimiter: str, name: str, line: int) -> None:
+        """Begin on this line; `name` is the manifest's."""
+        self.line = line
+        self._rest = ""
         self._delimiter = delimiter
+        self._name = name
         self._exhausted = False
+        self._ahead: list[Entry] = []
+        """What was read together with the header."""
 
-    def read(self, text: str) -> Iterator[Entry]:
-        lines = list(io.StringIO(self.rest + text, newline=""))
+    @property
+    def is_whole(self) -> bool:
+        """Whether no record is waiting for its end."""
+        return not self._rest
+
+    def header(self, texts: Iterator[str]) -> list[str]:
+        """Read the header from the beginning. Raises ManifestError if it is none that we can use."""
+        entries = next(filter(None, self._entries(texts)), None)
+        if entries is None:
+            raise ManifestError(f"{self._name}: has no header", _HEADER_ADVICE)
+        self._ahead = entries[1:]
+        return _header_of(entries[0], self._delimiter, self._name)
+
+    def rows(self, texts: Iterable[str], columns: Columns, rows: Rows) -> Iterator[list[Row | BadRow]]:
+        """Give the rows of each text; what is no record is a bad row, and reading goes on after the lines it took.
+
+        Raises ManifestError for a record without end.
+        """
+        make = _row_of(columns, rows)
+        for entries in chain([self._ahead], self._entries(texts)):
+            yield [make(entry) for entry in entries]
+
+    def _entries(self, texts: Iterable[str]) -> Iterator[list[Entry]]:
+        for text in texts:
+            yield list(self._read(self._rest + text))
+            if len(self._rest) > MOST_RECORD:
+                raise ManifestError(
+                    f"{self._name}, line {self.line}: a record of more than {MOST_RECORD >> 20} MiB begins here",
+                    "Check the quotes on this line.",
+                )
+        if self._rest:
+            yield [(self.line, "a quote is opened and never closed", self._rest)]
+
+    def _read(self, text: str) -> Iterator[Entry]:
+        lines = list(io.StringIO(text, newline=""))
         reader = csv.reader(self._feed(lines), delimiter=self._delimiter, strict=True)
         done = 0
         self._exhausted = False
@@ -98,7 +117,7 @@ class _Records:
                 if not self._exhausted:
                     begin, done = done, reader.line_num
                     yield self.line + begin, f"not CSV: {error}", "".join(lines[begin:done])
-        self.rest = "".join(lines[done:])
+        self._rest = "".join(lines[done:])
         self.line += done
 
     def _feed(self, lines: Sequence[str]) -> Iterator[str]:
@@ -106,11 +125,7 @@ class _Records:
         self._exhausted = True
 
 
-def header_of(stream: Iterator[Entry | None], delimiter: str, name: str) -> list[str]:
-    """Read the header from the stream's beginning. Raises ManifestError if it is none that we can use."""
-    entry = next((entry for entry in stream if entry is not None), None)
-    if entry is None:
-        raise ManifestError(f"{name}: has no header", _HEADER_ADVICE)
+def _header_of(entry: Entry, delimiter: str, name: str) -> list[str]:
     line, cells, text = entry
     if isinstance(cells, str):
         raise ManifestError(f"{name}, line {line}: the header is unreadable: {cells}", _HEADER_ADVICE)
@@ -150,29 +165,29 @@ def columns_of(header: Sequence[str], parameters: Mapping[str, Parameter], ignor
     return Columns(len(header), where.get("bucket"), where["object"], where.get("inputs"), named)
 
 
-def table_rows(stream: Iterable[Entry | None], columns: Columns, rows: Rows) -> Stream:
-    """Make rows of the records after the header."""
-    for entry in stream:
-        yield None if entry is None else _row(entry, columns, rows)
+def _row_of(columns: Columns, rows: Rows) -> Callable[[Entry], Row | BadRow]:
+    """Give the function that makes a row of a record."""
+    width, bucket_at, key_at = columns.width, columns.bucket, columns.key
+    has_inputs = bool(columns.named) or columns.inputs is not None
 
+    def make(entry: Entry) -> Row | BadRow:
+        line, cells, text = entry
+        if isinstance(cells, str):
+            return rows.bad(line, "", "", cells, text)
+        count = len(cells)
+        if count < width:
+            cells += [""] * (width - count)
+        bucket = "" if bucket_at is None else cells[bucket_at]
+        object_ = cells[key_at]
+        if count > width:
+            fault = f"{count} cells under {width} columns; a cell that holds the delimiter needs quotes"
+            return rows.bad(line, bucket, object_, fault, text)
+        try:
+            return rows.row(line, bucket, object_, _inputs(cells, columns) if has_inputs else None)
+        except ValueError as fault:
+            return rows.bad(line, bucket, object_, fault, text)
 
-def _row(entry: Entry, columns: Columns, rows: Rows) -> Row | BadRow:
-    line, cells, text = entry
-    if isinstance(cells, str):
-        return rows.bad(line, "", "", cells, text)
-    count = len(cells)
-    if count < columns.width:
-        cells += [""] * (columns.width - count)
-    bucket = "" if columns.bucket is None else cells[columns.bucket]
-    object_ = cells[columns.key]
-    if count > columns.width:
-        fault = f"{count} cells under {columns.width} columns; a cell that holds the delimiter needs quotes"
-        return rows.bad(line, bucket, object_, fault, text)
-    try:
-        inputs = _inputs(cells, columns) if columns.named or columns.inputs is not None else None
-        return rows.row(line, bucket, object_, inputs)
-    except ValueError as fault:
-        return rows.bad(line, bucket, object_, fault, text)
+    return make
 
 
 def _inputs(cells: Sequence[str], columns: Columns) -> dict[str, Json]:

@@ -22,7 +22,7 @@ from batcher.edges.transport.body import read_body
 from batcher.edges.transport.limit import TimeLimit
 from batcher.model import Reply
 
-CONNECT_SECONDS = 10.0
+CONNECT_SECONDS = 8.0
 """How long a request may wait for its connection, the TLS handshake and a place among the connections included."""
 IDLE_SECONDS = 15.0
 """How long a kept connection may idle. Under the server's patience: a connection it drops would put a row in doubt."""

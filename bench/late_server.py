@@ -1,0 +1,109 @@
+"""A server that answers every start after a set time, counts them, and knows when the first arrived.
+
+`python late_server.py PORT SECONDS` prints where it listens, and at the first start its instant on the monotonic clock,
+which is one for all processes of a machine. GET gives the count, the instants of the first start and of the last
+answer, and by how many seconds, in sum, the answers left later than they should have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import resource
+import sys
+import time
+from typing import cast
+
+import uvloop
+from workload import ANSWER
+
+_LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+_HEAD_END = b"\r\n\r\n"
+
+
+class Log:
+    """What has been served."""
+
+    def __init__(self) -> None:
+        self.served = 0
+        self.first: float | None = None
+        self.last: float | None = None
+        self.lateness = 0.0
+
+    def arrived(self) -> float:
+        """Give this instant; the first start's is said."""
+        now = time.monotonic()
+        if self.first is None:
+            self.first = now
+            print(now, flush=True)
+        return now
+
+    def answered(self, due: float) -> None:
+        """Count an answer that was due at that instant."""
+        self.served += 1
+        self.last = time.monotonic()
+        self.lateness += self.last - due
+
+
+class Connection(asyncio.Protocol):
+    """One connection. Its client waits for an answer before it sends the next request."""
+
+    def __init__(self, log: Log, seconds: float) -> None:
+        self._log = log
+        self._seconds = seconds
+        self._received = b""
+        self._transport: asyncio.WriteTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the transport."""
+        # uvloop's transports are no subclasses of asyncio's.
+        self._transport = cast("asyncio.WriteTransport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer when a request is whole: a GET at once, any other after the set time."""
+        self._received += data
+        head, end, rest = self._received.partition(_HEAD_END)
+        length = _LENGTH.search(head)
+        if not end or len(rest) < (int(length[1]) if length else 0):
+            return
+        self._received = b""
+        if head.startswith(b"GET "):
+            self._transport.write(_message(json.dumps(vars(self._log)).encode()))
+            return
+        due = self._log.arrived() + self._seconds
+        if self._seconds:
+            asyncio.get_running_loop().call_later(self._seconds, self._answer, due)
+        else:
+            self._answer(due)
+
+    def _answer(self, due: float) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(_STARTED)
+            self._log.answered(due)
+
+
+def _message(content: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (
+        len(content),
+        content,
+    )
+
+
+_STARTED = _message(ANSWER.encode())
+
+
+async def serve(port: int, seconds: float) -> None:
+    """Serve until the process is ended. `seconds` pass before each answer."""
+    log = Log()
+    server = await asyncio.get_running_loop().create_server(
+        lambda: Connection(log, seconds), "127.0.0.1", port, backlog=4096
+    )
+    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    uvloop.run(serve(int(sys.argv[1]), float(sys.argv[2])))

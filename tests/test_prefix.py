@@ -1,0 +1,284 @@
+"""The settled prefix: a run that passes over it does what a run that reads every row does, whatever lies between."""
+
+import asyncio
+import json
+import random
+import shutil
+from collections import Counter
+from contextlib import asynccontextmanager, nullcontext
+from hashlib import md5
+from itertools import count
+from math import inf
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import pytest
+from conftest import KEYS
+from peek import kept_rows
+from simulation import scratch
+
+from batcher.cli import doubts, files, job, watch
+from batcher.cli.options import OnDoubt, Options
+from batcher.edges.manifest import manifest as manifest_module
+from batcher.edges.progress import Mode
+from batcher.edges.service import ObsV2
+from batcher.model import BEGINNING, Mark, Reply, Settlement, State
+from batcher.rules import prefix as rules
+from batcher.rules.admission import Policy, left_alone
+from batcher.rules.prefix import Frontier, Prefix, decoded, encoded, is_passable
+from batcher.rules.tally import Tally
+
+MARKS = [Mark(rows, rows + 1, 10 * rows, f"{rows:064x}") for rows in range(40)]
+EMPTY = Prefix(BEGINNING, {}, "rules")
+
+
+def settle(*ids, state=State.STARTED):
+    return [Settlement(id_, state) for id_ in ids]
+
+
+def test_a_prefix_moves_on_to_the_last_mark_before_the_first_row_that_has_not_ended():
+    frontier = Frontier(EMPTY)
+    for last in (10, 20, 30):
+        frontier.sifted(last, 8, {State.STARTED: 1, State.DUPLICATE: 1}, is_in_order=True)
+        frontier.reached(MARKS[last])
+    assert not frontier.settled(settle(*range(11, 19)))
+    assert frontier.prefix == EMPTY
+    assert not frontier.settled(settle(*range(1, 8)))
+    assert frontier.settled(settle(8, state=State.REJECTED))
+    states = {State.STARTED: 17, State.REJECTED: 1, State.DUPLICATE: 2}
+    assert frontier.prefix == Prefix(MARKS[20], states, "rules")
+    assert frontier.settled(settle(*range(21, 29)))
+    assert frontier.prefix.mark == MARKS[30]
+    assert sum(frontier.prefix.states.values()) == 30
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.IN_DOUBT])
+def test_a_row_that_may_change_holds_the_prefix_until_it_has_ended(state):
+    frontier = Frontier(EMPTY)
+    frontier.sifted(2, 2, {}, is_in_order=True)
+    frontier.reached(MARKS[2])
+    assert not frontier.settled([Settlement(1, State.STARTED), Settlement(2, state)])
+    assert frontier.settled(settle(2))
+    assert frontier.prefix.states == {State.STARTED: 2}
+
+
+def test_a_known_row_in_doubt_holds_the_prefix_too():
+    frontier = Frontier(EMPTY)
+    frontier.sifted(2, 0, {State.STARTED: 1, State.IN_DOUBT: 1}, is_in_order=True)
+    frontier.reached(MARKS[2])
+    assert not frontier.settled([])
+    assert frontier.settled(settle(2))
+    assert frontier.prefix.states == {State.STARTED: 2}
+
+
+def test_rows_without_order_and_all_after_them_are_no_part_of_a_prefix():
+    frontier = Frontier(EMPTY)
+    frontier.sifted(2, 2, {}, is_in_order=True)
+    frontier.reached(MARKS[2])
+    frontier.sifted(4, 2, {}, is_in_order=False)
+    frontier.reached(MARKS[4])
+    frontier.sifted(6, 2, {}, is_in_order=True)
+    frontier.reached(MARKS[6])
+    assert frontier.settled(settle(*range(1, 7)))
+    assert frontier.prefix.mark == MARKS[2]
+
+
+def test_a_mark_counts_only_behind_the_last_sifted_row():
+    frontier = Frontier(EMPTY)
+    frontier.reached(MARKS[0])
+    frontier.sifted(3, 3, {}, is_in_order=True)
+    frontier.reached(MARKS[2])
+    assert not frontier.settled(settle(1, 2, 3))
+    frontier.sifted(4, 0, {State.STARTED: 1}, is_in_order=True)
+    frontier.reached(MARKS[4])
+    assert frontier.settled([])
+    assert frontier.prefix.mark == MARKS[4]
+
+
+def test_where_too_many_stretches_wait_the_last_one_grows(monkeypatch):
+    monkeypatch.setattr(rules, "MOST_STRETCHES", 3)
+    frontier = Frontier(EMPTY)
+    for last in range(1, 40):
+        frontier.sifted(last, 1, {}, is_in_order=True)
+        frontier.reached(MARKS[last])
+    frontier.settled(settle(*range(2, 40)))
+    assert frontier.prefix == EMPTY
+    assert len(frontier._stretches) == 3
+    assert frontier.settled(settle(1))
+    assert frontier.prefix == Prefix(MARKS[39], {State.STARTED: 39}, "rules")
+
+
+def test_a_prefix_is_passed_over_only_by_a_run_that_would_leave_all_of_it_alone():
+    prefix = Prefix(MARKS[5], {State.STARTED: 3, State.REJECTED: 1, State.DUPLICATE: 1}, "rules")
+    assert decoded(encoded(prefix)) == prefix
+    assert is_passable(prefix, "rules", left_alone(Policy()))
+    assert not is_passable(prefix, "other rules", left_alone(Policy()))
+    assert not is_passable(prefix, "rules", left_alone(Policy(retry_rejected=True)))
+    assert not is_passable(prefix, "rules", left_alone(Policy(allow_duplicates=True)))
+
+
+# The real job on real files, with a service that answers by what it is asked, run twice from the same files.
+
+ANSWERS = {"r": (404, 404, 200), "p": (503, 200), "d": (500, 200)}
+"""What the service says to the first and each further start of a row whose key begins so; 200 to all others."""
+BODIES = {404: b'{"code": "SYS.0015"}', 503: b"<Error><Code>SlowDown</Code></Error>", 500: b"<Error/>"}
+
+
+class KilledError(Exception):
+    """The process is gone."""
+
+
+class Stage(NamedTuple):
+    """One run's files, and what it is given."""
+
+    folder: Path
+    sent: Counter
+    options: dict
+    kill_at: int | None = None
+
+    def run(self, *, may_pass):
+        """Run the real job; give what it has sent, in order, its tally and whether it has passed over rows."""
+        starts, tallies, entered = [], [], []
+
+        async def send(method, _target, _headers, body):
+            if method == "GET":
+                return Reply(404, {}, BODIES[404])
+            if len(starts) == self.kill_at:
+                raise KilledError
+            starts.append(body)
+            answers = ANSWERS.get(json.loads(body)["object"][0], (200,))
+            status = answers[min(self.sent[body], len(answers) - 1)]
+            self.sent[body] += 1
+            name = md5(body + bytes([self.sent[body]])).hexdigest()
+            found = BODIES.get(status) or json.dumps({"execution_name": name}).encode()
+            return Reply(status, {}, found)
+
+        @asynccontextmanager
+        async def connect(*_, **__):
+            yield SimpleNamespace(send=send)
+
+        def tally():
+            tallies.append(Tally())
+            return tallies[0]
+
+        def enter(manifest, mark):
+            entered.append(may_pass and real_enter(manifest, mark))
+            return entered[-1]
+
+        real_enter = manifest_module.Manifest.enter
+        with pytest.MonkeyPatch.context() as patch:
+            # So fast that nobody waits for a turn.
+            clock = SimpleNamespace(time=lambda: 1e9, monotonic=count(0.0, 60.0).__next__)
+            for module in (job, files, doubts, watch):
+                patch.setattr(module, "time", clock)
+            for module in (job, doubts):
+                patch.setattr(module, "say", lambda _: None)
+            patch.setattr(job, "ObsV2", lambda *given: ObsV2(*given, clock=lambda: 1e9))
+            patch.setattr(job, "connect", connect)
+            patch.setattr(job, "draining_on_signals", lambda _: nullcontext())
+            patch.setattr(job, "Tally", tally)
+            patch.setattr(manifest_module, "CHUNK", 64)
+            patch.setattr(manifest_module.Manifest, "enter", enter)
+            try:
+                asyncio.run(job.run_job(self._options(), KEYS))
+            except KilledError:
+                assert self.kill_at is not None
+        return starts, tallies[0], any(entered)
+
+    def _options(self):
+        given = {
+            "manifest": next(self.folder.glob("m.*")), "workflow": "transcode", "endpoint": "https://localhost",
+            "inputs": {}, "bucket": "bucket", "output": self.folder / "records.jsonl",
+            "checkpoint": self.folder / "checkpoint", "concurrency": 1, "max_attempts": 1, "timeout": 9.0,
+            "on_doubt": OnDoubt.HOLD, "settle_time": 0.0, "verify_tls": True, "progress": Mode.NONE, "max_outage": inf,
+        }  # fmt: skip
+        return Options(**{name: (given | self.options).get(name) for name in Options._fields})
+
+    def left(self):
+        """Give what the run has left behind: its records, whatever their order, and the rows of its checkpoint."""
+        return sorted((self.folder / "records.jsonl").read_text().splitlines()), kept_rows(self.folder / "checkpoint")
+
+
+def line(dice, suffix):
+    """Draw a line of a manifest; one in thirty is no row."""
+    key = f"{dice.choice('rpdxyzxyz')}{dice.randrange(60)}"
+    if dice.random() < 1 / 30:
+        return {"txt": "x" * 1025, "csv": f"{key},a,b,c", "jsonl": "{"}[suffix] + "\n"
+    return {
+        "txt": f"{key}\n",
+        "csv": dice.choice((f"{key}\n", f'"{key}\n{key}"\n', f"{key},{dice.randrange(2)}\r\n")),
+        "jsonl": json.dumps({"object": key} | dice.choice(({}, {"inputs": {"n": 1}}))) + "\n",
+    }[suffix]
+
+
+def edited(dice, lines, suffix):
+    """Change a manifest in one way, or not at all, as happens most."""
+    lines = list(lines)
+    at = dice.randrange(len(lines))
+    match dice.choice(("", "", "", "append", "append", "insert", "delete", "replace", "swap", "shuffle", "cut")):
+        case "append":
+            lines += [line(dice, suffix) for _ in range(dice.randint(1, 30))]
+        case "insert":
+            lines.insert(at, line(dice, suffix))
+        case "delete":
+            del lines[at]
+        case "replace":
+            lines[at] = line(dice, suffix)
+        case "swap":
+            lines[at], lines[0] = lines[0], lines[at]
+        case "shuffle":
+            dice.shuffle(lines)
+        case "cut":
+            lines[-1] = lines[-1].rstrip()
+    return lines or [line(dice, suffix)]
+
+
+def play(seed, parent):
+    """Play the runs of one job, each one twice: with and without passing over. Give how often rows were passed over."""
+    dice = random.Random(seed)
+    suffix = dice.choice(("txt", "csv", "jsonl"))
+    lines = [line(dice, suffix) for _ in range(dice.randint(1, 120))]
+    folder, before = parent / "job", parent / "before"
+    folder.mkdir()
+    sent, passed = Counter(), 0
+    for _ in range(dice.randint(2, 4)):
+        head = "object,inputs.n\n" if suffix == "csv" else ""
+        (folder / f"m.{suffix}").write_text(head + "".join(lines), newline="")
+        options = {
+            "retry_rejected": dice.random() < 0.1,
+            "allow_duplicates": dice.random() < 0.1,
+            "bucket": dice.choice(("bucket",) * 19 + ("other",)),
+            "on_doubt": dice.choice((OnDoubt.HOLD, OnDoubt.RESEND)),
+        }
+        replace(before, folder)
+        without = Stage(folder, sent.copy(), options)
+        done = without.run(may_pass=False)[:2]
+        left = without.left()
+        replace(folder, before)
+        following = Stage(folder, sent.copy(), options)
+        *done_too, has_passed = following.run(may_pass=True)
+        passed += has_passed
+        assert (*done_too, following.left()) == (*done, left), seed
+        if dice.random() < 0.6:
+            replace(folder, before)
+            following = Stage(folder, sent.copy(), options, dice.randint(0, len(lines)))
+            following.run(may_pass=True)
+        sent = following.sent
+        lines = edited(dice, lines, suffix)
+    return passed
+
+
+def replace(folder, by):
+    """Make a folder a copy of another."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(by, folder)
+
+
+@pytest.mark.parametrize("first", range(0, 220, 55))
+def test_a_run_that_passes_over_the_prefix_does_what_a_run_that_reads_it_does(first):
+    passed = 0
+    for seed in range(first, first + 55):
+        with scratch() as parent:
+            passed += play(seed, parent)
+    assert passed > 15
