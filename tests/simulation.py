@@ -25,7 +25,7 @@ from simulated_judge import BAD_LINE, Claims, Judge, Watch, content_of
 from simulated_machine import Checkpoint, CrashAt, Loop, Process
 from simulated_service import TYPES, Service, nature
 
-from batcher.cli import doubts, files, job, keys, watch
+from batcher.cli import doubts, files, job, keys, telling, watch
 from batcher.cli.options import OnDoubt, Options
 from batcher.edges.checkpoint.store import Store
 from batcher.edges.manifest import manifest as manifest_module
@@ -254,11 +254,11 @@ class Stage:
                 patch.setattr(module, "time", clock)
             for module in (job, doubts):
                 patch.setattr(module, "random", SimpleNamespace(random=self._random))
+            for module in (job, doubts, keys, watch):
                 patch.setattr(module, "say", self._say)
+            for module in (doubts, telling):
                 patch.setattr(module, "warn", self._say)
             patch.setattr(job, "complain", self._say)
-            for module in (keys, watch):
-                patch.setattr(module, "say", self._say)
             patch.setattr(job, "ObsV2", partial(ObsV2, clock=self._clock, steady=self._steady))
             patch.setattr(job, "read_ahead", self._read_ahead)
             # So that a manifest of a few lines has marks too.

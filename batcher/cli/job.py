@@ -14,19 +14,21 @@ from typing import NamedTuple
 import orjson
 
 from batcher import __version__
-from batcher.cli.console import complain, say, warn
+from batcher.cli.console import complain, say
 from batcher.cli.doubts import Doubts
 from batcher.cli.files import PREFIX, Files, open_files
 from batcher.cli.keys import open_keys
 from batcher.cli.options import Options
 from batcher.cli.parameters import parameters_of
 from batcher.cli.signals import draining_on_signals
+from batcher.cli.telling import Telling, open_telling
+from batcher.cli.viewing import view_of
 from batcher.cli.watch import Watch
 from batcher.edges.background import read_ahead
 from batcher.edges.checkpoint import Header
 from batcher.edges.control import listening
 from batcher.edges.manifest import Manifest, format_of, open_manifest
-from batcher.edges.progress import View, showing
+from batcher.edges.progress import showing
 from batcher.edges.service import ObsV2
 from batcher.edges.transport import connect
 from batcher.flow import engine
@@ -54,6 +56,7 @@ from batcher.rules import admission, ending, guards, naming
 from batcher.rules.guards import Streak
 from batcher.rules.identity import canonical
 from batcher.rules.prefix import Frontier, Prefix, decoded, is_passable
+from batcher.rules.progress import View
 from batcher.rules.tally import Tally
 from batcher.rules.throttle import Throttle
 
@@ -64,6 +67,11 @@ ROUNDS = 5
 async def run_job(options: Options, environment: Mapping[str, str]) -> ExitCode:
     """Run the job that `options` describe, and say how it ended. Raises JobError where it cannot begin or go on."""
     header = _header(options)
+    async with open_telling(options) as telling:
+        return await _run_job(options, header, environment, telling)
+
+
+async def _run_job(options: Options, header: Header, environment: Mapping[str, str], telling: Telling) -> ExitCode:
     drain = Drain()
     with (
         draining_on_signals(drain.begin),
@@ -72,7 +80,7 @@ async def run_job(options: Options, environment: Mapping[str, str]) -> ExitCode:
     ):
         await asyncio.to_thread(manifest.check)
         async with (
-            open_keys(options.credentials, environment, drain) as keys,
+            open_keys(options.credentials, environment, drain, telling.warn) as keys,
             open_files(options.checkpoint, header, options.output) as files,
             connect(
                 header.endpoint,
@@ -81,13 +89,17 @@ async def run_job(options: Options, environment: Mapping[str, str]) -> ExitCode:
                 verify_tls=options.verify_tls,
             ) as transport,
         ):
-            service = ObsV2(transport.send, keys.use, options.workflow, warn)
-            watch = await _watch(options, files, service, drain)
+            service = ObsV2(transport.send, keys.use, options.workflow, telling.warn)
+            watch = await _watch(options, files, service, drain, telling)
             doubts = Doubts(files, service, drain, options.on_doubt, options.settle_time)
-            async with watch.keeping(), listening(options.checkpoint, watch.answer) as fault:
-                if fault:
-                    warn(f"the run cannot be steered while it goes on: {fault}")
-                return await _Run(options, manifest, files, service, doubts, watch).whole()
+            run = _Run(options, manifest, files, service, doubts, watch)
+            async with telling.measuring(options.metrics, run.view):
+                async with watch.keeping(), listening(options.checkpoint, watch.answer) as fault:
+                    if fault:
+                        telling.warn(f"the run cannot be steered while it goes on: {fault}")
+                    code = await run.whole()
+                telling.ended(code, run.view())
+            return code
 
 
 def _header(options: Options) -> Header:
@@ -115,7 +127,7 @@ def _draining_after(seconds: float | None, drain: Drain) -> Iterator[None]:
             timer.cancel()
 
 
-async def _watch(options: Options, files: Files, service: ObsV2, drain: Drain) -> Watch:
+async def _watch(options: Options, files: Files, service: ObsV2, drain: Drain, telling: Telling) -> Watch:
     """Begin at the limit that an earlier run has found, and keep the one that this run finds."""
     max_rate = options.max_rate or inf
     turns = Turns(
@@ -126,7 +138,7 @@ async def _watch(options: Options, files: Files, service: ObsV2, drain: Drain) -
         max_outage=options.max_outage,
     )
     files.limit = lambda: turns.throttle.limit
-    return Watch(Tally(), turns, max_rate)
+    return Watch(Tally(), turns, max_rate, telling, time.monotonic())
 
 
 class _Run(NamedTuple):
@@ -149,30 +161,30 @@ class _Run(NamedTuple):
 
     async def whole(self) -> ExitCode:
         """Settle what earlier runs left in doubt, start what is to be started, settle again, and say how it went."""
-        begun = time.monotonic()
-        await self.doubts.settle(patient=False)
+        self.watch.telling.reconciled(await self.doubts.settle(patient=False))
         parameters = await parameters_of(self.manifest, self.files.checkpoint, self.service, self.drain)
         await self._enter(parameters or {})
         blocks = self.manifest.blocks(
             bucket=self.options.bucket, static_inputs=self.options.inputs, parameters=parameters
         )
-        earlier_doubts = (await self.files.checkpoint.count_unsettled())[State.IN_DOUBT]
-
-        def look() -> View:
-            return _view(self.manifest, self.watch, earlier_doubts, time.monotonic() - begun)
-
-        async with showing(self.options.progress, look):
-            rows = _waited_for(read_ahead(_counted(blocks, self.tally)), self.tally)
+        self.watch.earlier_doubts = (await self.files.checkpoint.count_unsettled())[State.IN_DOUBT]
+        async with showing(self.options.progress, self.view):
+            rows = _waited_for(read_ahead(_counted(blocks, self.watch)), self.tally)
             await engine.run(self._job(rows, self._sift, self.options.limit), self.tally, self.drain)
         await self._settle_doubts()
         # The settled prefix may have moved on without a settlement.
         await self.files.settle([])
-        return await self._end(time.monotonic() - begun)
+        return await self._end()
+
+    def view(self) -> View:
+        """Look at the run as it stands."""
+        return view_of(self.manifest, self.watch, self.options.limit)
 
     async def _settle_doubts(self) -> None:
         """Ask about the rows in doubt, and send those again that were never started; a few rounds at most."""
         for round_ in range(ROUNDS + 1):
             findings = await self.doubts.settle(patient=True, release=round_ < ROUNDS)
+            self.watch.telling.reconciled(findings)
             self.tally.adopted += len(findings.adopted)
             if not findings.released:
                 return
@@ -228,6 +240,7 @@ class _Run(NamedTuple):
             draw=random.random,
             max_attempts=self.options.max_attempts,
             trust_503=self.options.trust_503,
+            seen=self.watch.telling.seen,
             streak=Streak(is_proven=self.tally.started > 0),
         )
         policy = self._policy
@@ -248,6 +261,7 @@ class _Run(NamedTuple):
     async def _write(self, records: Sequence[Record]) -> None:
         self.tally.is_writing = True
         await self.files.write(records)
+        self.watch.telling.recorded(records)
 
     async def _settle(self, settlements: Sequence[Settlement]) -> None:
         await self.files.settle(settlements)
@@ -265,15 +279,15 @@ class _Run(NamedTuple):
                 )
             )
 
-    async def _end(self, seconds: float) -> ExitCode:
+    async def _end(self) -> ExitCode:
         """Say how the run went, and give the exit code that tells the truth."""
         for warning in self.manifest.warnings:
-            warn(warning)
+            self.watch.telling.warn(warning)
         if self.tally.read_whole and self.tally.rows == 0:
             raise ManifestError(f"{self.options.manifest or 'standard input'}: the manifest has no rows")
         in_doubt = (await self.files.checkpoint.count_unsettled())[State.IN_DOUBT]
         files = ending.Files(str(self.options.output), str(self.options.checkpoint))
-        for line in ending.summary(self.tally, in_doubt, seconds, files):
+        for line in ending.summary(self.tally, in_doubt, self.watch.seconds, files):
             say(line)
         for line in ending.slowness(self.watch.turns.throttle.limit, self.watch.slowness.seconds(time.monotonic())):
             say(line)
@@ -287,10 +301,12 @@ class _Run(NamedTuple):
         return code
 
 
-def _counted(blocks: Iterator[engine.Block], tally: Tally) -> Iterator[engine.Block]:
+def _counted(blocks: Iterator[engine.Block], watch: Watch) -> Iterator[engine.Block]:
     for block in blocks:
-        tally.parsed += len(block)
+        watch.tally.parsed += len(block)
+        watch.lines_parsed = block[-1].line
         yield block
+    watch.tally.is_parsed = True
 
 
 async def _waited_for(blocks: AsyncIterator[engine.Block], tally: Tally) -> AsyncIterator[engine.Block]:
@@ -300,25 +316,3 @@ async def _waited_for(blocks: AsyncIterator[engine.Block], tally: Tally) -> Asyn
         yield block
         tally.is_reading = True
     tally.is_reading = False
-
-
-def _view(manifest: Manifest, watch: Watch, earlier_doubts: int, seconds: float) -> View:
-    tally = watch.tally
-    # So much of the file is parsed, and of what is parsed so much has ended.
-    fraction = (
-        manifest.position / manifest.size * tally.ended / tally.parsed if manifest.size and tally.parsed else None
-    )
-    return View(
-        rows=tally.rows,
-        started=tally.started,
-        rejected=tally.rejected,
-        invalid=tally.invalid,
-        in_doubt=earlier_doubts + tally.in_doubt,
-        retries=tally.retries,
-        in_flight=tally.in_flight,
-        rate=watch.rate,
-        limit=watch.turns.throttle.limit,
-        state=watch.state,
-        fraction=fraction,
-        seconds=seconds,
-    )

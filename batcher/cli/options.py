@@ -11,6 +11,7 @@ from batcher.edges.credentials import Place
 from batcher.edges.progress import Mode
 from batcher.model import Json
 from batcher.rules.guards import MaxFailures
+from batcher.rules.log import Format, Level
 
 
 class OnDoubt(StrEnum):
@@ -19,6 +20,22 @@ class OnDoubt(StrEnum):
     RECONCILE = "reconcile"
     HOLD = "hold"
     RESEND = "resend"
+
+
+class LogOptions(NamedTuple):
+    """Which events go to which file."""
+
+    file: Path
+    format: Format
+    level: Level
+
+
+class MetricsOptions(NamedTuple):
+    """Where the metrics are: in a file, on a port, or in both."""
+
+    file: Path | None
+    host: str
+    port: int | None
 
 
 class Options(NamedTuple):
@@ -50,3 +67,5 @@ class Options(NamedTuple):
     verify_tls: bool
     credentials: Place | None
     progress: Mode
+    log: LogOptions | None
+    metrics: MetricsOptions | None

@@ -15,12 +15,14 @@ import typer
 from batcher.cli.console import complain
 from batcher.cli.flags import SETTLE_TIME, TIMEOUT, CredentialsPlace, NoVerifyTls, SettleTime, Timeout
 from batcher.cli.loop import fast_loop
-from batcher.cli.options import OnDoubt, Options
+from batcher.cli.options import LogOptions, MetricsOptions, OnDoubt, Options
 from batcher.edges.progress import Mode
 from batcher.model import JobError, UsageError
 from batcher.rules.ending import MEANINGS
 from batcher.rules.guards import max_failures as parse_max_failures
 from batcher.rules.inputs import parse_inputs
+from batcher.rules.log import Format as LogFormat
+from batcher.rules.log import Level
 from batcher.rules.naming import region_endpoint
 from batcher.rules.times import duration, seconds_until
 
@@ -185,6 +187,37 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
             help="On stderr; auto is a bar on a terminal and a line every 10 s elsewhere.", envvar="BATCHER_PROGRESS"
         ),
     ] = Mode.AUTO,
+    log_file: Annotated[
+        Path | None,
+        typer.Option(help="Append a line for each event to this file.", envvar="BATCHER_LOG_FILE", metavar="FILE"),
+    ] = None,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="Lines for people or for programs.", envvar="BATCHER_LOG_FORMAT")
+    ] = LogFormat.TEXT,
+    log_level: Annotated[
+        Level, typer.Option(help="The least that an event must matter.", envvar="BATCHER_LOG_LEVEL")
+    ] = Level.INFO,
+    metrics_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write metrics for Prometheus' node exporter to this file, every 15 s and at the end.",
+            envvar="BATCHER_METRICS_FILE",
+            metavar="FILE.prom",
+        ),
+    ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            help="Serve the metrics on this port while the run lasts; 0 is any.",
+            envvar="BATCHER_METRICS_PORT",
+            min=0,
+            max=65_535,
+            metavar="PORT",
+        ),
+    ] = None,
+    metrics_host: Annotated[
+        str, typer.Option(help="The address to serve them on.", envvar="BATCHER_METRICS_HOST", metavar="ADDRESS")
+    ] = "127.0.0.1",
 ) -> None:
     """Check the options, run the job and end the process with the exit code that tells the truth."""
     try:
@@ -214,6 +247,10 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
             verify_tls=not no_verify_tls,
             credentials=credentials,
             progress=progress,
+            log=None if log_file is None else LogOptions(log_file, log_format, log_level),
+            metrics=None
+            if metrics_file is None and metrics_port is None
+            else MetricsOptions(metrics_file, metrics_host, metrics_port),
         )
         # Imported late, so that the help does not wait for the HTTP client.
         from batcher.cli.job import run_job  # noqa: PLC0415

@@ -73,6 +73,8 @@ class Manifest:
         self._table: TableReader | None = None
         self.header: list[str] = []
         """The names of the columns, for a table."""
+        self.lines: int | None = None
+        """The lines of the file, known when it was checked; never for standard input and pipes."""
         if format_ in _DELIMITERS:
             self._table = self._table_reader()
             self.header = self._table.header(self._texts)
@@ -93,16 +95,6 @@ class Manifest:
         self._source.close()
 
     @property
-    def size(self) -> int | None:
-        """The bytes of the file, None where that is not known: for standard input and pipes."""
-        return self._source.size
-
-    @property
-    def position(self) -> int:
-        """The bytes read so far, compressed as they are: how far it is to `size`."""
-        return self._source.position
-
-    @property
     def warnings(self) -> list[str]:
         """Sentences on what of the manifest is not used, as far as it has been read."""
         return self._ignored.sentences(self._source.name)
@@ -118,6 +110,7 @@ class Manifest:
         try:
             for _ in source.texts(CHUNK):
                 pass
+            self.lines = source.lines
         finally:
             source.close()
 
