@@ -62,6 +62,8 @@ class Parameter(NamedTuple):
     has_value: bool
     """Whether a caller may leave it out: the workflow holds a value or a default for it."""
     constraints: Mapping[str, Json]
+    has_blank_default: bool = False
+    """Whether all that it holds is a default of empty text: nowhere is it said whether that counts."""
 
 
 class Workflow(NamedTuple):
