@@ -1,4 +1,4 @@
-"""The manifest as the job sees it: opened, checked, then read once in blocks of rows.
+"""A manifest of text as the job sees it: opened, checked, then read once in blocks of rows.
 
 Opening and checking find what makes the whole manifest unusable, before anything is sent; what is wrong with one row
 is that row's own affair, and reading goes on.
@@ -12,45 +12,29 @@ from types import TracebackType
 from typing import Self
 
 from batcher.edges.manifest.lines import json_rows, text_rows
+from batcher.edges.manifest.obsutil import obsutil_rows
 from batcher.edges.manifest.rows import Ignored, Rows, Stream
+from batcher.edges.manifest.skipped import Choice, Skipped
 from batcher.edges.manifest.source import Source
 from batcher.edges.manifest.table import columns_of, entries, header_of, table_rows
-from batcher.model import BadRow, Json, Parameter, Row, UsageError
+from batcher.model import BadRow, Json, Parameter, Row
 
-FORMATS = ("csv", "tsv", "jsonl", "txt")
 BLOCK = 1024
 """The most rows of a block."""
 
-_SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "txt"}
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 _CHECK_CHUNK = 1024 * 1024
 
 
-def format_of(path: Path | None, given: str | None) -> str:
-    """Give the format asked for, else the one by the name's suffix, `.gz` aside. Raises UsageError if none is known."""
-    if given is not None:
-        return given
-    if path is None:
-        raise UsageError("standard input has no suffix that tells its format", f"Give --format: {', '.join(FORMATS)}.")
-    name = path.name.lower().removesuffix(".gz")
-    format_ = _SUFFIXES.get(Path(name).suffix)
-    if format_ is None:
-        raise UsageError(
-            f"{path}: its suffix does not tell its format",
-            f"Give --format {', '.join(FORMATS)}; known suffixes are {' '.join(_SUFFIXES)}, also with .gz.",
-        )
-    return format_
-
-
-def open_manifest(path: Path | None, format_: str) -> Manifest:
-    """Open a manifest, standard input where `path` is None, and read its header if its format has one.
+def open_text(path: Path | None, format_: str, choice: Choice) -> Manifest:
+    """Open a manifest that is text, standard input where `path` is None, and read its header if its format has one.
 
     For a table in a pipe this waits until the header has come.
     Raises ManifestError for one that cannot be read, is empty, or has no usable header.
     """
     source = Source(path, lone_cr=format_ in _DELIMITERS)
     try:
-        return Manifest(source, format_)
+        return Manifest(source, format_, choice)
     except BaseException:
         source.close()
         raise
@@ -59,9 +43,10 @@ def open_manifest(path: Path | None, format_: str) -> Manifest:
 class Manifest:
     """An open manifest. Read it once, with `blocks`; close it, or use it in a `with`."""
 
-    def __init__(self, source: Source, format_: str) -> None:
+    def __init__(self, source: Source, format_: str, choice: Choice) -> None:
         self._source = source
         self._format = format_
+        self._skipped = Skipped(choice)
         self._ignored = Ignored()
         self._texts = source.texts()
         self.header: list[str] = []
@@ -96,7 +81,17 @@ class Manifest:
     @property
     def warnings(self) -> list[str]:
         """Sentences on what of the manifest is not used, as far as it has been read."""
-        return self._ignored.sentences(self._source.name)
+        return self._ignored.sentences(self._source.name) + self._skipped.sentences(self._source.name)
+
+    @property
+    def skipped(self) -> Mapping[str, int]:
+        """What was skipped as no row so far, by its kind."""
+        return self._skipped.counts
+
+    @property
+    def has_inputs(self) -> bool:
+        """Whether its rows may have inputs of their own, whatever its header says."""
+        return self._format == "jsonl"
 
     def check(self) -> None:
         """Read the whole file once, if it is one that can be read again, and decode it.
@@ -132,9 +127,11 @@ class Manifest:
             stream = table_rows(self._entries, columns, rows)
         elif self._format == "jsonl":
             stream = json_rows(self._texts, rows, self._ignored)
+        elif self._format == "obsutil":
+            stream = obsutil_rows(self._texts, rows, self._skipped, self._source.name)
         else:
             stream = text_rows(self._texts, rows)
-        return _blocks(stream)
+        return self._skipped.without_placeholders(_blocks(stream))
 
 
 def _blocks(stream: Stream) -> Iterator[list[Row | BadRow]]:
