@@ -112,7 +112,7 @@ async def test_a_clock_that_the_service_does_not_accept_is_warned_of_once_and_do
 @pytest.mark.usefixtures("folder")
 async def test_a_row_of_the_first_moment_is_released_because_the_time_was_asked_for_before_it(emulator):
     service = await emulator(faults={FaultKind("reset-before"): 1.0})
-    assert (await run(service, "--on-doubt", "hold"))[0] == 3
+    assert (await run(service, "--on-doubt", "hold", "--no-preflight"))[0] == 3
     service.settings.faults.clear()
     code, stderr = await run(service)
     assert code == 0, stderr

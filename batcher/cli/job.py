@@ -8,28 +8,29 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from math import inf
-from typing import NamedTuple
 
 from batcher.cli.console import complain, say, warn
 from batcher.cli.doubts import Doubts
 from batcher.cli.files import Files, open_files
+from batcher.cli.header import header_of
 from batcher.cli.keys import open_keys
 from batcher.cli.options import Options
 from batcher.cli.parameters import parameters_of
+from batcher.cli.preflight import Preflight
 from batcher.cli.signals import draining_on_signals
 from batcher.cli.watch import Watch
 from batcher.edges.background import read_ahead
-from batcher.edges.checkpoint import Header
 from batcher.edges.control import listening
-from batcher.edges.manifest import Manifest, format_of, open_manifest
+from batcher.edges.manifest import AnyManifest, format_of, open_manifest
 from batcher.edges.progress import View, showing
 from batcher.edges.service import ObsV2
 from batcher.edges.transport import connect
 from batcher.flow import engine
 from batcher.flow.attempts import Attempts
 from batcher.flow.drain import Drain
-from batcher.flow.preflight import contact
+from batcher.flow.preflight import Screen, contact
 from batcher.flow.resend import Sift, released_rows
 from batcher.flow.turns import Turns
 from batcher.model import (
@@ -43,11 +44,9 @@ from batcher.model import (
     Settlement,
     State,
     Status,
-    UsageError,
 )
-from batcher.rules import admission, ending, guards, naming
+from batcher.rules import admission, ending, guards
 from batcher.rules.guards import Streak
-from batcher.rules.identity import canonical
 from batcher.rules.tally import Tally
 from batcher.rules.throttle import Throttle
 
@@ -57,17 +56,19 @@ ROUNDS = 5
 
 async def run_job(options: Options, environment: Mapping[str, str]) -> ExitCode:
     """Run the job that `options` describe, and say how it ended. Raises JobError where it cannot begin or go on."""
-    header = _header(options)
+    header = header_of(
+        options.workflow, options.endpoint, options.bucket, options.inputs, allow_http=options.allow_http
+    )
+    is_new = not options.checkpoint.exists()
     drain = Drain()
     with (
         draining_on_signals(drain.begin),
         _draining_after(options.max_duration, drain),
-        open_manifest(options.manifest, format_of(options.manifest, options.format)) as manifest,
+        open_manifest(options.manifest, format_of(options.manifest, options.format), options.choice) as manifest,
     ):
         await asyncio.to_thread(manifest.check)
         async with (
             open_keys(options.credentials, environment, drain) as keys,
-            open_files(options.checkpoint, header, options.output) as files,
             connect(
                 header.endpoint,
                 connections=options.concurrency,
@@ -76,23 +77,16 @@ async def run_job(options: Options, environment: Mapping[str, str]) -> ExitCode:
             ) as transport,
         ):
             service = ObsV2(transport.send, keys.use, options.workflow, warn)
-            watch = await _watch(options, files, service, drain)
-            doubts = Doubts(files, service, drain, options.on_doubt, options.settle_time)
-            async with watch.keeping(), listening(options.checkpoint, watch.answer) as fault:
-                if fault:
-                    warn(f"the run cannot be steered while it goes on: {fault}")
-                return await _Run(options, manifest, files, service, doubts, watch).whole()
-
-
-def _header(options: Options) -> Header:
-    fault = naming.workflow_fault(options.workflow)
-    if fault is not None:
-        raise UsageError(f"--workflow {options.workflow}: {fault}")
-    fault = None if options.bucket is None else naming.bucket_fault(options.bucket)
-    if fault is not None:
-        raise UsageError(f"--bucket {options.bucket}: {fault}")
-    endpoint = naming.endpoint(options.endpoint, allow_http=options.allow_http)
-    return Header(endpoint.url, options.workflow, canonical(options.inputs).decode() or "{}")
+            preflight = Preflight(service, options.workflow, drain, manifest, options.inputs, warn)
+            if is_new and options.preflight:
+                await preflight.workflow()
+            async with open_files(options.checkpoint, header, options.output) as files:
+                watch = await _watch(options, files, service, drain)
+                doubts = Doubts(files, service, drain, options.on_doubt, options.settle_time)
+                async with watch.keeping(), listening(options.checkpoint, watch.answer) as fault:
+                    if fault:
+                        warn(f"the run cannot be steered while it goes on: {fault}")
+                    return await _Run(options, manifest, files, service, preflight, doubts, watch).whole()
 
 
 @contextmanager
@@ -119,15 +113,19 @@ async def _watch(options: Options, files: Files, service: ObsV2, drain: Drain) -
     return Watch(Tally(), turns, max_rate)
 
 
-class _Run(NamedTuple):
+@dataclass(slots=True)
+class _Run:
     """One run over open files."""
 
     options: Options
-    manifest: Manifest
+    manifest: AnyManifest
     files: Files
     service: ObsV2
+    preflight: Preflight
     doubts: Doubts
     watch: Watch
+    screen: Screen | None = None
+    """Made before the first row is sent; there is none where the workflow is not to be looked at, or is not shown."""
 
     @property
     def tally(self) -> Tally:
@@ -141,7 +139,7 @@ class _Run(NamedTuple):
         """Settle what earlier runs left in doubt, start what is to be started, settle again, and say how it went."""
         begun = time.monotonic()
         await self.doubts.settle(patient=False)
-        parameters = await parameters_of(self.manifest, self.files.checkpoint, self.service, self.drain)
+        parameters = await parameters_of(self.manifest, self.files.checkpoint, self.preflight)
         blocks = self.manifest.blocks(
             bucket=self.options.bucket, static_inputs=self.options.inputs, parameters=parameters
         )
@@ -170,10 +168,25 @@ class _Run(NamedTuple):
 
     async def _sift(self, rows: engine.Block) -> tuple[Sequence[Found], Counter[State]]:
         sifted = await self.files.checkpoint.sift(rows, admission.left_alone(self._policy))
-        if not self.service.now() and any(isinstance(each.row, Row) for each in sifted.found):
-            # Before the first intent: it is dated by the service's clock, since this machine's may be set later.
+        found = sifted.found
+        if any(isinstance(each.row, Row) for each in found):
+            await self._look_at_the_service()
+            found = found if self.screen is None else self.screen.found(found)
+        again = sum(map(admission.is_still_invalid, found))
+        return found, sifted.passed + Counter({State.INVALID: again})
+
+    async def _look_at_the_service(self) -> None:
+        """See to what has to be known before the first intent; begin the drain where the job cannot go on."""
+        if self.options.preflight and self.screen is None:
+            try:
+                workflow = await self.preflight.workflow()
+            except JobError as error:
+                self.drain.begin(error)
+                return
+            self.screen = None if workflow is None else Screen(workflow.parameters)
+        if not self.service.now():
+            # An intent is dated by the service's clock, since this machine's may be set later.
             await contact(self.service.get_workflow, self.drain, random.random)
-        return sifted.found, sifted.passed
 
     @property
     def _policy(self) -> admission.Policy:
@@ -230,6 +243,8 @@ class _Run(NamedTuple):
         """Say how the run went, and give the exit code that tells the truth."""
         for warning in self.manifest.warnings:
             warn(warning)
+        for warning, count in (self.screen.warnings if self.screen else Counter[str]()).items():
+            warn(f"{count:,} rows: {warning}")
         if self.tally.read_whole and self.tally.rows == 0:
             raise ManifestError(f"{self.options.manifest or 'standard input'}: the manifest has no rows")
         in_doubt = (await self.files.checkpoint.count_unsettled())[State.IN_DOUBT]
@@ -263,7 +278,7 @@ async def _waited_for(blocks: AsyncIterator[engine.Block], tally: Tally) -> Asyn
     tally.is_reading = False
 
 
-def _view(manifest: Manifest, watch: Watch, earlier_doubts: int, seconds: float) -> View:
+def _view(manifest: AnyManifest, watch: Watch, earlier_doubts: int, seconds: float) -> View:
     tally = watch.tally
     # So much of the file is parsed, and of what is parsed so much has ended.
     fraction = (

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from batcher.edges.credentials import Place
+from batcher.edges.manifest import Choice
 from batcher.edges.progress import Mode
 from batcher.model import Json
 from batcher.rules.guards import MaxFailures
@@ -32,6 +33,7 @@ class Options(NamedTuple):
     output: Path
     checkpoint: Path
     format: str | None
+    choice: Choice
     concurrency: int
     max_rate: float | None
     max_attempts: int
@@ -45,6 +47,7 @@ class Options(NamedTuple):
     settle_time: float
     retry_rejected: bool
     allow_duplicates: bool
+    preflight: bool
     trust_503: bool
     allow_http: bool
     verify_tls: bool
