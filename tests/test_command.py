@@ -291,7 +291,7 @@ async def test_a_second_signal_leaves_at_once_and_what_was_on_the_wire_is_in_dou
 
         server = await asyncio.start_server(hold, "127.0.0.1", 0)
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        words = ("run", "m.txt", "-w", "transcode", "-e", url, "-b", "videos", "--concurrency", "1")
+        words = ("run", "m.txt", "-w", "transcode", "-e", url, "-b", "videos", "--concurrency", "1", "--no-preflight")
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "batcher", *words, env=ENVIRONMENT, stderr=subprocess.PIPE
         )

@@ -83,6 +83,12 @@ MUTATIONS = {
         "            pass\n",
         "test_clock.py::test_a_row_of_the_first_moment_is_released_because_the_time_was_asked_for_before_it",
     ),
+    "a row that breaks what the workflow declares is sent": Mutation(
+        "cli/job.py",
+        "            found = found if self.screen is None else self.screen.found(found)\n",
+        "",
+        "test_check.py::test_rows_that_break_what_is_declared_are_recorded_and_nothing_of_them_is_sent",
+    ),
     "an intent is dated by this machine's clock": Mutation(
         "cli/job.py",
         "self.files.checkpoint.admit(rows, self.service.now())",

@@ -191,18 +191,20 @@ def _states(part: Part) -> Mapping[bytes, Mapping[int, State]]:
 
 @contextmanager
 def _writing(path: Path | None) -> Iterator[Callable[[Iterable[BadRow]], None]]:
-    """Write bad rows to a new file, as JSON Lines, or nowhere. Raises UsageError where there is such a file."""
+    """Write bad rows to a new file, as JSON Lines, or nowhere.
+
+    Raises UsageError where there is such a file, DiskError where it cannot be written.
+    """
     if path is None:
         yield lambda _: None
         return
     try:
-        file = path.open("xb")
+        with path.open("xb") as file:
+            path.chmod(0o600)
+            yield lambda rows: file.writelines(
+                orjson.dumps(described(row), option=orjson.OPT_APPEND_NEWLINE) for row in rows
+            )
     except FileExistsError:
         raise UsageError(f"{path}: is there already", "Give --bad-rows the name of a new file.") from None
     except OSError as error:
-        raise DiskError(f"{path}: {error.strerror}", "Check the path that --bad-rows names.") from error
-    with file:
-        path.chmod(0o600)
-        yield lambda rows: file.writelines(
-            orjson.dumps(described(row), option=orjson.OPT_APPEND_NEWLINE) for row in rows
-        )
+        raise DiskError(f"{path}: {error.strerror}", "Check the path that --bad-rows names, and the disk.") from error
