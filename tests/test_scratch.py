@@ -17,6 +17,7 @@ def entries(count):
 @pytest.mark.parametrize("most_kept", [1, 100, 999, 10_000])
 def test_every_key_comes_back_in_the_part_of_its_first_byte_and_in_order(monkeypatch, most_kept):
     monkeypatch.setattr(scratch, "MOST_KEPT", most_kept)
+    monkeypatch.setattr(scratch, "MOST_AT_ONCE", 50)
     added = entries(3000)
     with Scratch() as kept:
         for first in range(0, len(added), 70):
@@ -39,3 +40,19 @@ def test_a_folder_that_cannot_be_written_ends_the_job_with_advice(monkeypatch, t
     with Scratch() as kept, pytest.raises(DiskError, match="nowhere cannot be used: No such file") as caught:
         kept.add(entries(2))
     assert "TMPDIR" in caught.value.advice
+
+
+def test_a_long_stream_is_put_away_while_it_comes(monkeypatch):
+    monkeypatch.setattr(scratch, "MOST_KEPT", 100)
+    monkeypatch.setattr(scratch, "MOST_AT_ONCE", 50)
+    in_memory = []
+    with Scratch() as kept:
+
+        def watched():
+            for entry in entries(2000):
+                in_memory.append(sum(map(len, kept._numbers)))
+                yield entry
+
+        kept.add(watched())
+        assert max(in_memory) == 50
+        assert sum(len(part.keys) for part in kept.parts()) == 2000

@@ -21,7 +21,7 @@ from batcher.cli.keys import open_keys
 from batcher.cli.loop import fast_loop
 from batcher.cli.parameters import FACT, has_typed_cells, kept_parameters
 from batcher.cli.preflight import Preflight
-from batcher.edges.checkpoint import Header, Snapshot, snapshot
+from batcher.edges.checkpoint import COPY, Header, Snapshot, snapshot
 from batcher.edges.credentials import Place
 from batcher.edges.manifest import AnyManifest, Choice, format_of, open_manifest
 from batcher.edges.scratch import Part, Scratch
@@ -29,9 +29,9 @@ from batcher.edges.service import ObsV2
 from batcher.edges.transport import connect
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import Screen
-from batcher.model import BadRow, DiskError, Json, ManifestError, Parameter, Row, State, UsageError, Workflow
+from batcher.model import BadRow, DiskError, Json, ManifestError, Parameter, Row, UsageError, Workflow
 from batcher.rules.admission import Policy
-from batcher.rules.forecast import Forecast
+from batcher.rules.forecast import Forecast, Known
 from batcher.rules.records import described
 
 SHOWN = 20
@@ -39,8 +39,6 @@ SHOWN = 20
 MOST_BUCKETS = 1000
 """So many buckets are counted by name. More than that are no buckets of one account."""
 
-_COPY = 256
-"""What a copy is multiplied with, so that a state fits below it."""
 _key_and_line = attrgetter("key", "line")
 _bucket = attrgetter("bucket")
 
@@ -172,21 +170,19 @@ def _read(
 
 def _foresee(forecast: Forecast, scratch: Scratch, kept: Snapshot | None) -> None:
     """Go through what both know of the same contents."""
-    if kept is None:
-        for part in scratch.parts():
-            forecast.add(part.keys, part.numbers, {})
-        return
-    with Scratch() as known:
-        known.add((key, copy * _COPY + state) for key, copy, state in kept.states())
-        for part, of_checkpoint in zip(scratch.parts(), known.parts(), strict=True):
-            forecast.add(part.keys, part.numbers, _states(of_checkpoint))
+    with Scratch() as of_checkpoint:
+        of_checkpoint.add(() if kept is None else kept.entries())
+        for part, known in zip(scratch.parts(), of_checkpoint.parts(), strict=True):
+            forecast.add(part.keys, part.numbers, _known(known))
 
 
-def _states(part: Part) -> Mapping[bytes, Mapping[int, State]]:
-    states: dict[bytes, dict[int, State]] = {}
-    for key, number in zip(part.keys, part.numbers, strict=True):
-        states.setdefault(key, {})[number // _COPY] = State(number % _COPY)
-    return states
+def _known(part: Part) -> Known:
+    """Take the numbers of a checkpoint's rows apart."""
+    entries = list(zip(part.keys, part.numbers, strict=True))
+    return Known(
+        {key: number - COPY for key, number in entries if number < 2 * COPY},
+        {(key, number // COPY): number % COPY for key, number in entries if number >= 2 * COPY},
+    )
 
 
 @contextmanager

@@ -65,7 +65,9 @@ CheckpointFile = Annotated[
 ]
 FormatName = Annotated[
     Format | None,
-    typer.Option("--format", help="The manifest's format.  [default: by its name and content]", envvar="BATCHER_FORMAT"),
+    typer.Option(
+        "--format", help="The manifest's format.  [default: by its name and content]", envvar="BATCHER_FORMAT"
+    ),
 ]
 StorageClasses = Annotated[
     list[str] | None,

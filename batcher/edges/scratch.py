@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from array import array
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from itertools import chain, islice
 from struct import iter_unpack
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self, cast
@@ -20,6 +20,9 @@ PARTS = 256
 """One for each value of a key's first byte. A part of ten million keys has forty thousand."""
 MOST_KEPT = 1024 * 1024
 """So many keys are kept in memory, which are 24 MiB."""
+
+MOST_AT_ONCE = 16 * 1024
+"""So many keys are taken in before it is looked how many are kept."""
 
 _KEY = "16s"
 _KEY_BYTES = 16
@@ -63,18 +66,15 @@ class Scratch:
     def add(self, entries: Iterable[tuple[bytes, int]]) -> None:
         """Add keys of 16 bytes with their numbers, which are not negative."""
         all_keys, all_numbers = self._keys, self._numbers
-        count = 0
-        for key, number in entries:
-            part = key[0]
-            all_keys[part].extend(key)
-            all_numbers[part].append(number)
-            count += 1
-        self._kept += count
-        if self._kept >= MOST_KEPT:
-            try:
+        coming = iter(entries)
+        while some := list(islice(coming, MOST_AT_ONCE)):
+            for key, number in some:
+                part = key[0]
+                all_keys[part].extend(key)
+                all_numbers[part].append(number)
+            self._kept += len(some)
+            if self._kept >= MOST_KEPT:
                 self._spill()
-            except OSError as error:
-                raise _failure(error) from error
 
     def parts(self) -> Iterator[Part]:
         """Give the parts, in the order of the first byte of their keys."""
@@ -89,13 +89,16 @@ class Scratch:
             yield Part(keys, numbers)
 
     def _spill(self) -> None:
-        if self._file is None:
-            self._file = cast("BinaryIO", tempfile.TemporaryFile(prefix="batcher-"))  # noqa: SIM115 - closed at the end
-        for part, (keys, numbers) in enumerate(zip(self._keys, self._numbers, strict=True)):
-            self._pieces[part].append(_Piece(self._file.tell(), len(numbers)))
-            self._file.write(keys + numbers.tobytes())
-            keys.clear()
-            del numbers[:]
+        try:
+            if self._file is None:
+                self._file = cast("BinaryIO", tempfile.TemporaryFile(prefix="batcher-"))  # noqa: SIM115 - closed at the end
+            for part, (keys, numbers) in enumerate(zip(self._keys, self._numbers, strict=True)):
+                self._pieces[part].append(_Piece(self._file.tell(), len(numbers)))
+                self._file.write(keys + numbers.tobytes())
+                keys.clear()
+                del numbers[:]
+        except OSError as error:
+            raise _failure(error) from error
         self._kept = 0
 
     def _read(self, part: int) -> Iterator[tuple[bytes, bytes]]:

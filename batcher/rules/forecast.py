@@ -16,8 +16,15 @@ from batcher.rules.admission import Policy, admission
 SHOWN = 20
 """So many repeated rows are named, those that come first in the manifest."""
 
+
+class Known(NamedTuple):
+    """The states of a checkpoint's rows, as the numbers they are: of first copies by key, of others by copy too."""
+
+    first: Mapping[bytes, int]
+    further: Mapping[tuple[bytes, int], int]
+
+
 _ANY_ROW = Row(0, 0, "", "", b"", b"")
-_NOTHING: Mapping[int, State] = {}
 
 
 class Repeat(NamedTuple):
@@ -36,26 +43,23 @@ class Forecast:
         """Rows of the same content as an earlier one."""
         self.repeats: list[Repeat] = []
         """The first of them."""
-        self._ends = {(state, copy): _end(state, copy, policy) for state in [None, *State] for copy in (1, 2)}
+        self._ends: Mapping[tuple[int | None, int], State] = {
+            (state, copy): _end(state, copy, policy) for state in [None, *State] for copy in (1, 2)
+        }
 
-    def add(self, keys: Sequence[bytes], lines: Sequence[int], known: Mapping[bytes, Mapping[int, State]]) -> None:
-        """Add all rows of some contents, in the manifest's order: their keys, and the lines that they begin on.
-
-        `known` are the states of the checkpoint's rows by key and copy.
-        """
+    def add(self, keys: Sequence[bytes], lines: Sequence[int], known: Known) -> None:
+        """Add all rows of some contents, in the manifest's order: their keys, and the lines that they begin on."""
         counts = Counter(keys)
         again = len(keys) - len(counts)
         if again:
             self.repeated += again
             self.repeats = nsmallest(SHOWN, [*self.repeats, *_repeats(keys, lines)])
-        if known:
-            seen = Counter((known.get(key, _NOTHING).get(1), 1) for key in counts)
-            for key, count in counts.items() if again else ():
-                seen.update((known.get(key, _NOTHING).get(copy), 2) for copy in range(2, count + 1))
-        else:
-            seen = Counter({(None, 1): len(counts), (None, 2): again})
-        for state_and_copy, count in seen.items():
-            self.states[self._ends[state_and_copy]] += count
+        first = Counter(map(known.first.get, counts))
+        for state, count in first.items():
+            self.states[self._ends[state, 1]] += count
+        for key, count in counts.items() if again else ():
+            for copy in range(2, count + 1):
+                self.states[self._ends[known.further.get((key, copy)), 2]] += 1
 
 
 def _end(state: State | None, copy: int, policy: Policy) -> State:

@@ -17,6 +17,9 @@ from batcher.edges.checkpoint.store import Store
 from batcher.edges.checkpoint.unsettled import UnsettledRows
 from batcher.model import State, Unsettled
 
+COPY = 256
+"""What a copy is multiplied with, so that a state fits below it."""
+
 
 class Glance(NamedTuple):
     """A checkpoint at one moment. `running` tells whether a run holds it; if none does, intents are doubts."""
@@ -47,15 +50,15 @@ class Snapshot:
         found = self._db.execute("SELECT value FROM header WHERE name = ?", (name,)).fetchone()
         return None if found is None else found[0]
 
-    def states(self) -> Iterator[tuple[bytes, int, State]]:
-        """Give each row's key, which copy of its content it is, and its state."""
+    def entries(self) -> Iterator[tuple[bytes, int]]:
+        """Give each row's key and a number, COPY times which copy of its content it is, plus its state."""
         SettledRows(self._db).compare()
         for _, row, state, copy, _ in UnsettledRows(self._db).admitted():
-            yield row.key, copy, state
-        for key, copy, state in self._db.execute("SELECT key, copy, state FROM rows"):
-            yield key, copy, State(state)
+            yield row.key, copy * COPY + state
+        # Millions of them: SQLite reckons faster.
+        yield from self._db.execute(f"SELECT key, copy * {COPY} + state FROM rows")  # noqa: S608 - a number of ours
         for key, copy in self._db.execute("SELECT key, copy FROM doubts"):
-            yield key, copy, State.IN_DOUBT
+            yield key, copy * COPY + State.IN_DOUBT
 
 
 @contextmanager
