@@ -28,6 +28,7 @@ from simulated_service import TYPES, Service, nature
 from batcher.cli import doubts, files, job
 from batcher.cli.options import OnDoubt, Options
 from batcher.edges.checkpoint.store import Store
+from batcher.edges.manifest import Choice
 from batcher.edges.progress import Mode
 from batcher.edges.service import ObsV2
 from batcher.model import ExitCode, Fault, JobError, Lost, State
@@ -177,6 +178,7 @@ class World:
             "manifest": self.folder / "m.jsonl", "workflow": "transcode", "endpoint": "https://simulated", "inputs": {},
             "bucket": "bucket", "output": self.folder / "records.jsonl", "checkpoint": self.folder / "checkpoint",
             "concurrency": self._concurrency, "max_attempts": 3, "timeout": TIMEOUT, "on_doubt": OnDoubt.RECONCILE,
+            "choice": Choice(),
             "settle_time": self._settle_time, "verify_tls": True, "progress": Mode.NONE,
         }  # fmt: skip
         return Options(**{name: given.get(name) for name in Options._fields})

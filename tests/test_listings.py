@@ -88,6 +88,7 @@ def test_a_bad_row_is_never_skipped(tmp_path):
         ("m.csv", "Bucket,Key,Size\nb,k,1\n", "inventory"),
         ("m.csv", '"Bucket","Key"\r\nb,k\r\n', "inventory"),
         ("m.csv", "Bucket,Key,object\nb,k,o\n", "csv"),
+        ("m.csv", "bucket,key\nb,k\n", "csv"),
         ("m.csv", "videos,in/a\n", "csv"),
         ("manifest.json", "{}", "inventory"),
         ("m.parquet", "", "parquet"),
@@ -241,7 +242,7 @@ def test_storage_classes_of_what_does_not_tell_them_are_refused(inventory, tmp_p
 def test_a_header_names_the_columns_of_a_file_that_comes_alone(tmp_path, header):
     path = tmp_path / "rule_0.csv"
     path.write_text(f'{header}\nvideos,in/a,1\n"videos","in/b,c","2"\n')
-    assert objects(path) == ["in/a", "in/b,c"]
+    assert objects(path, NONE, "inventory") == ["in/a", "in/b,c"]
 
 
 def test_each_file_of_an_inventory_may_have_a_header(inventory):

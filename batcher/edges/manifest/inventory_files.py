@@ -17,6 +17,7 @@ from batcher.model import Json, ManifestError
 
 MANIFEST = "manifest.json"
 
+_AS_DOCUMENTED = ("Bucket", "Key")
 _FIRST = ("bucket", "key")
 _COMMA_AT_THE_END = re.compile(r",(?=\s*[}\]])")
 _ADVICE = "Give the manifest.json that OBS has written beside the files of the inventory."
@@ -60,7 +61,8 @@ def is_inventory(path: Path, head: str) -> bool:
     """Tell by its beginning, or by a manifest.json that names it, whether a CSV file is part of an inventory."""
     columns = header_of(head.partition("\n")[0].rstrip("\r"))
     if columns is not None:
-        return "object" not in columns
+        # In lower case it may be somebody's own table, whose keys are not encoded.
+        return columns[:2] == _AS_DOCUMENTED and "object" not in columns
     return _schema_nearby(path) != ()
 
 
