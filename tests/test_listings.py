@@ -6,6 +6,7 @@ import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import quote
 
 import pyarrow as pa
 import pytest
@@ -212,6 +213,14 @@ def test_a_key_that_is_not_encoded_is_a_bad_row(inventory, key):
     rows, _, _ = read(inventory(line("a") + line(key)))
     assert [type(row) for row in rows] == [Row, BadRow]
     assert rows[1].reason.startswith("line 2: ")
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=50))
+def test_any_encoded_key_is_decoded(tmp_path_factory, key):
+    path = tmp_path_factory.mktemp("keys") / "rule.csv"
+    path.write_text(f"Bucket,Key\nvideos,{quote(key)}\n")
+    assert objects(path, KEEP) == [key]
 
 
 def test_delete_markers_old_versions_and_placeholders_are_skipped_and_counted(inventory):
