@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.edges.manifest import format_of, open_manifest
+from batcher.edges.manifest import Choice, format_of, open_manifest
 from batcher.edges.manifest import manifest as manifest_module
 from batcher.edges.manifest.source import Source
 from batcher.model import BadRow, ManifestError, Parameter, Row, UsageError
@@ -41,7 +41,7 @@ def written(tmp_path):
 
 
 def read(path, bucket="my-videos", **defaults):
-    with open_manifest(path, format_of(path, None)) as manifest:
+    with open_manifest(path, format_of(path, None), Choice(keep_placeholders=True)) as manifest:
         manifest.check()
         return [row for block in manifest.blocks(bucket=bucket, **defaults) for row in block]
 

@@ -84,13 +84,19 @@ MUTATIONS = {
         "test_matching.py::test_a_row_gets_the_execution_of_its_own_time",
     ),
     "the service's time is not asked for before the first intent": Mutation(
-        "cli/job.py",
+        "cli/running.py",
         "            await contact(self.service.get_workflow, self.drain, random.random, time.monotonic)\n",
         "            pass\n",
         "test_clock.py::test_a_row_of_the_first_moment_is_released_because_the_time_was_asked_for_before_it",
     ),
+    "a row that breaks what the workflow declares is sent": Mutation(
+        "cli/running.py",
+        "            found = found if self.screen is None else self.screen.found(found)\n",
+        "",
+        "test_check.py::test_rows_that_break_what_is_declared_are_recorded_and_nothing_of_them_is_sent",
+    ),
     "an intent is dated by this machine's clock": Mutation(
-        "cli/job.py",
+        "cli/running.py",
         "self.files.checkpoint.admit(rows, self.service.now())",
         "self.files.checkpoint.admit(rows, time.time())",
         "test_clock.py::test_a_clock_that_is_set_between_a_kill_and_the_next_run_starts_nothing_twice[600-0]",

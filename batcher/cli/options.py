@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from batcher.edges.credentials import Place
+from batcher.edges.manifest import Choice
 from batcher.edges.progress import Mode
 from batcher.model import Json
+from batcher.rules.admission import Policy
 from batcher.rules.guards import MaxFailures
 from batcher.rules.log import Format, Level
 
@@ -49,6 +51,7 @@ class Options(NamedTuple):
     output: Path
     checkpoint: Path
     format: str | None
+    choice: Choice
     concurrency: int
     max_rate: float | None
     max_attempts: int
@@ -62,6 +65,7 @@ class Options(NamedTuple):
     settle_time: float
     retry_rejected: bool
     allow_duplicates: bool
+    preflight: bool
     trust_503: bool
     allow_http: bool
     verify_tls: bool
@@ -69,3 +73,8 @@ class Options(NamedTuple):
     progress: Mode
     log: LogOptions | None
     metrics: MetricsOptions | None
+
+    @property
+    def policy(self) -> Policy:
+        """What is to be done with rows that are known."""
+        return Policy(self.retry_rejected, self.allow_duplicates)

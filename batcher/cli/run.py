@@ -6,24 +6,45 @@ import asyncio
 import os
 import sys
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from batcher.cli.console import complain
-from batcher.cli.flags import SETTLE_TIME, TIMEOUT, CredentialsPlace, NoVerifyTls, SettleTime, Timeout
+from batcher.cli.flags import (
+    SETTLE_TIME,
+    TIMEOUT,
+    AllowDuplicates,
+    AllowHttp,
+    Bucket,
+    CheckpointFile,
+    CredentialsPlace,
+    Endpoint,
+    FormatName,
+    Inputs,
+    KeepPlaceholders,
+    ManifestFile,
+    NoPreflight,
+    NoVerifyTls,
+    Region,
+    RetryRejected,
+    SettleTime,
+    StorageClasses,
+    Timeout,
+    Workflow,
+    choice_of,
+)
+from batcher.cli.header import beside, endpoint_of
 from batcher.cli.loop import fast_loop
 from batcher.cli.options import LogOptions, MetricsOptions, OnDoubt, Options
 from batcher.edges.progress import Mode
-from batcher.model import JobError, UsageError
+from batcher.model import JobError
 from batcher.rules.ending import MEANINGS
 from batcher.rules.guards import max_failures as parse_max_failures
 from batcher.rules.inputs import parse_inputs
 from batcher.rules.log import Format as LogFormat
 from batcher.rules.log import Level
-from batcher.rules.naming import region_endpoint
 from batcher.rules.times import duration, seconds_until
 
 EXAMPLES = """
@@ -41,7 +62,8 @@ Examples:
 {EXAMPLES.strip(chr(10))}
 
 MANIFEST is CSV, TSV, JSON Lines or plain text with one key a line, also gzipped; - is standard input. CSV has a
-header with the column "object" and, as needed, "bucket", "inputs" (a JSON object) and "inputs.NAME".
+header with the column "object" and, as needed, "bucket", "inputs" (a JSON object) and "inputs.NAME". It may also be
+the manifest.json of an OBS inventory, what obsutil ls -s printed, or Parquet. batcher check tells what it holds.
 
 The same command, given again after any interruption, carries on: rows that are started stay started. Keys come from
 OBS_ACCESS_KEY_ID, OBS_SECRET_ACCESS_KEY and OBS_SECURITY_TOKEN (or HUAWEICLOUD_SDK_AK/SK, HW_ACCESS_KEY/SECRET_KEY),
@@ -53,46 +75,13 @@ Exit codes:
 """
 
 
-class Format(StrEnum):
-    """The formats of a manifest."""
-
-    CSV = "csv"
-    TSV = "tsv"
-    JSONL = "jsonl"
-    TXT = "txt"
-
-
 def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
-    manifest: Annotated[str, typer.Argument(help="The list of objects; - is standard input.", metavar="MANIFEST")],
-    workflow: Annotated[
-        str, typer.Option("-w", "--workflow", help="The workflow to start.", envvar="BATCHER_WORKFLOW", metavar="NAME")
-    ],
-    endpoint: Annotated[
-        str | None,
-        typer.Option(
-            "-e",
-            "--endpoint",
-            help="The service, such as https://obs.cn-north-4.myhuaweicloud.com.",
-            envvar=["BATCHER_ENDPOINT", "OBS_ENDPOINT"],
-            metavar="URL",
-        ),
-    ] = None,
-    region: Annotated[
-        str | None,
-        typer.Option("--region", help="Short for that region's endpoint.", envvar="BATCHER_REGION", metavar="NAME"),
-    ] = None,
-    bucket: Annotated[
-        str | None,
-        typer.Option(
-            "-b", "--bucket", help="The bucket of rows that name none.", envvar="BATCHER_BUCKET", metavar="NAME"
-        ),
-    ] = None,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-i", "--input", help="An input for every row, NAME=VALUE or NAME:=JSON; repeatable.", metavar="NAME=VALUE"
-        ),
-    ] = None,
+    manifest: ManifestFile,
+    workflow: Workflow,
+    endpoint: Endpoint = None,
+    region: Region = None,
+    bucket: Bucket = None,
+    inputs: Inputs = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -103,20 +92,10 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
             metavar="FILE",
         ),
     ] = None,
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option(
-            "-c",
-            "--checkpoint",
-            help="What is remembered between runs.  [default: MANIFEST.checkpoint]",
-            envvar="BATCHER_CHECKPOINT",
-            metavar="FILE",
-        ),
-    ] = None,
-    format_: Annotated[
-        Format | None,
-        typer.Option("--format", help="The manifest's format.  [default: by its suffix]", envvar="BATCHER_FORMAT"),
-    ] = None,
+    checkpoint: CheckpointFile = None,
+    format_: FormatName = None,
+    storage_class: StorageClasses = None,
+    keep_placeholders: KeepPlaceholders = False,
     concurrency: Annotated[
         int, typer.Option(help="Workers, each with one connection.", envvar="BATCHER_CONCURRENCY", min=1, max=10_000)
     ] = 64,
@@ -164,21 +143,16 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
         ),
     ] = OnDoubt.RECONCILE,
     settle_time: SettleTime = SETTLE_TIME,
-    retry_rejected: Annotated[
-        bool, typer.Option("--retry-rejected", help="Send rows that were rejected earlier again.")
-    ] = False,
-    allow_duplicates: Annotated[
-        bool, typer.Option("--allow-duplicates", help="Start a row as often as the manifest repeats it.")
-    ] = False,
+    retry_rejected: RetryRejected = False,
+    allow_duplicates: AllowDuplicates = False,
+    no_preflight: NoPreflight = False,
     trust_503: Annotated[
         bool,
         typer.Option(
             "--trust-503", help="Take any 503 as a refusal that is safe to send again.", envvar="BATCHER_TRUST_503"
         ),
     ] = False,
-    allow_http: Annotated[
-        bool, typer.Option("--allow-http", help="Allow an http:// endpoint that is not on this machine.")
-    ] = False,
+    allow_http: AllowHttp = False,
     no_verify_tls: NoVerifyTls = False,
     credentials: CredentialsPlace = None,
     progress: Annotated[
@@ -224,12 +198,13 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
         options = Options(
             manifest=None if manifest == "-" else Path(manifest),
             workflow=workflow,
-            endpoint=_endpoint(endpoint, region),
+            endpoint=endpoint_of(endpoint, region),
             bucket=bucket,
             inputs=parse_inputs(inputs or ()),
-            output=_beside(manifest, output, ".executions.jsonl", "--output"),
-            checkpoint=_beside(manifest, checkpoint, ".checkpoint", "--checkpoint"),
+            output=beside(manifest, output, ".executions.jsonl", "--output"),
+            checkpoint=beside(manifest, checkpoint, ".checkpoint", "--checkpoint"),
             format=format_,
+            choice=choice_of(storage_class, keep_placeholders=keep_placeholders),
             concurrency=concurrency,
             max_rate=max_rate,
             max_attempts=max_attempts,
@@ -242,6 +217,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
             settle_time=settle_time,
             retry_rejected=retry_rejected,
             allow_duplicates=allow_duplicates,
+            preflight=not no_preflight,
             trust_503=trust_503,
             allow_http=allow_http,
             verify_tls=not no_verify_tls,
@@ -263,14 +239,6 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
     sys.exit(code)
 
 
-def _endpoint(endpoint: str | None, region: str | None) -> str:
-    if region is not None and endpoint is None:
-        return region_endpoint(region)
-    if endpoint is None:
-        raise UsageError("the service is not named", "Give --endpoint URL or --region NAME, or set OBS_ENDPOINT.")
-    return endpoint
-
-
 def _until(max_duration: str | None, stop_at: str | None) -> float | None:
     """Give the seconds until the run is to drain, the nearer of both options."""
     ends = []
@@ -280,15 +248,3 @@ def _until(max_duration: str | None, stop_at: str | None) -> float | None:
         # The zone is that of the person who gives the time: none is named, and the system knows it.
         ends.append(seconds_until("--stop-at", stop_at, datetime.now()))  # noqa: DTZ005
     return min(ends, default=None)
-
-
-def _beside(manifest: str, given: Path | None, suffix: str, option: str) -> Path:
-    """Give the file asked for, or the one named after the manifest."""
-    if given is not None:
-        return given
-    if manifest == "-":
-        raise UsageError(
-            f"standard input has no name to derive {option} from",
-            "With - as the manifest give --format, --output and --checkpoint.",
-        )
-    return Path(manifest + suffix)

@@ -11,6 +11,7 @@ from typer.main import get_command
 
 VERBS = {
     "run": "Start one workflow execution for each row of a manifest.",
+    "check": "Tell what a manifest holds and what a run would start, without starting anything.",
     "status": "Show how many rows of a job are started, rejected or in doubt.",
     "reconcile": "Settle a job's rows in doubt by the service's execution list.",
     "rate": "Change how fast a running job may send.",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from batcher.cli.watch import Watch
-from batcher.edges.manifest import Manifest
+from batcher.edges.manifest import AnyManifest
 from batcher.rules import eta
 from batcher.rules.progress import View
 
 
-def view_of(manifest: Manifest, watch: Watch, limit: int | None) -> View:
+def view_of(manifest: AnyManifest, watch: Watch, limit: int | None) -> View:
     """Look at a run that sends at most `limit` rows (None: all of them)."""
     tally = watch.tally
     rows = eta.rows_in_all(tally.parsed, watch.lines_parsed, manifest.lines, is_parsed=tally.is_parsed)

@@ -92,6 +92,11 @@ def record_of_unsettled(row: Unsettled, status: Status, now: float) -> Record:
     return Record(row.number, row.bucket, row.object, status, error=error, recorded_at=timestamp(now))
 
 
+def described(row: BadRow) -> dict[str, Json]:
+    """Describe a bad row that is not recorded."""
+    return {"row": row.number, "line": row.line, "bucket": row.bucket, "object": row.object, "reason": row.reason}
+
+
 def _error(row: Row | BadRow, status: Status, answer: Answer) -> dict[str, str] | None:
     if isinstance(row, BadRow):
         return {"code": "InvalidRow", "message": row.reason}
