@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from conftest import AK
 from peek import kept_rows
 from test_command import ENVIRONMENT, batcher, records
 
@@ -72,6 +73,7 @@ async def test_a_manifest_is_told_in_full_and_nothing_is_started_or_written(fold
     assert ran.code == 65, ran
     assert ran.stdout.splitlines() == [
         f"m.txt: txt, for workflow transcode at {service.url}",
+        f"credentials: environment OBS_ACCESS_KEY_ID, access key ...{AK[-4:]}",
         "parameter template-id: integer, must be given",
         "parameter note: string, has a default",
         "parameter level: integer, has a default",
@@ -124,6 +126,7 @@ async def test_a_program_is_told_the_same_as_one_object(folder, emulator):
         "format": "csv",
         "endpoint": service.url,
         "workflow": "transcode",
+        "credentials": f"environment OBS_ACCESS_KEY_ID, access key ...{AK[-4:]}",
         "triggers": ["incoming"],
         "rows": 5,
         "bad": 2,

@@ -129,7 +129,7 @@ def check(  # noqa: PLR0913, PLR0917 - one argument for each option of the comma
         print(json.dumps(_document(manifest, checked)))
     else:
         for line in _lines(manifest, checked):
-            print(line)
+            print(printable(line))
     say(_verdict(checked))
     sys.exit(ExitCode.MANIFEST if checked.bad else ExitCode.OK)
 
@@ -147,6 +147,7 @@ def _document(manifest: str, checked: Checked) -> Mapping[str, Json]:
         "format": checked.format,
         "endpoint": checked.header.endpoint,
         "workflow": checked.header.workflow,
+        "credentials": checked.credentials,
         "parameters": None if workflow is None else [_parameter(each) for each in workflow.parameters.values()],
         "triggers": None if workflow is None else list(workflow.triggers),
         "rows": checked.rows,
@@ -170,11 +171,17 @@ def _parameter(parameter: Parameter) -> Mapping[str, Json]:
     }
 
 
-def _lines(manifest: str, checked: Checked) -> Iterator[str]:
+def _service_lines(manifest: str, checked: Checked) -> Iterator[str]:
     yield f"{manifest}: {checked.format}, for workflow {checked.header.workflow} at {checked.header.endpoint}"
+    if checked.credentials is not None:
+        yield f"credentials: {checked.credentials}"
     for parameter in checked.workflow.parameters.values() if checked.workflow else ():
         needed = "has a default" if parameter.has_value else "must be given"
         yield f"parameter {parameter.name}: {parameter.type or 'of any type'}, {needed}"
+
+
+def _lines(manifest: str, checked: Checked) -> Iterator[str]:
+    yield from _service_lines(manifest, checked)
     yield _count(checked.rows, "rows")
     yield _count(checked.bad, "bad")
     yield _count(checked.forecast.repeated, "of the same content as an earlier row")
@@ -186,7 +193,7 @@ def _lines(manifest: str, checked: Checked) -> Iterator[str]:
     if len(checked.buckets) > SHOWN_BUCKETS:
         yield f"and {len(checked.buckets) - SHOWN_BUCKETS:,} more buckets"
     for row in checked.first_bad:
-        yield f"bad: {printable(row.reason)}"
+        yield f"bad: {row.reason}"
     if checked.bad > len(checked.first_bad):
         yield f"bad: and {checked.bad - len(checked.first_bad):,} more: --bad-rows FILE has them all"
     for line, first_line in checked.forecast.repeats:

@@ -31,6 +31,7 @@ from batcher.flow.drain import Drain
 from batcher.flow.preflight import Screen
 from batcher.model import BadRow, DiskError, Json, ManifestError, Parameter, Row, UsageError, Workflow
 from batcher.rules.admission import Policy
+from batcher.rules.credentials import described as shown
 from batcher.rules.forecast import Forecast, Known
 from batcher.rules.records import described
 
@@ -70,6 +71,8 @@ class Checked:
     def __init__(self, header: Header, format_: str, forecast: Forecast) -> None:
         self.header = header
         self.format = format_
+        self.credentials: str | None = None
+        """Where the keys were found and how the access key ends; None where nobody was asked."""
         self.workflow: Workflow | None = None
         """None where nobody was asked, or the service does not describe it."""
         self.rows = 0
@@ -131,6 +134,7 @@ async def _described(
             checked.header.endpoint, connections=1, timeout=checking.timeout, verify_tls=checking.verify_tls
         ) as transport,
     ):
+        checked.credentials = shown(keys.current)
         service = ObsV2(transport.send, keys.use, checking.workflow, checked.warn)
         return await Preflight(service, checking.workflow, drain, manifest, checking.inputs, checked.warn).workflow()
 
