@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from batcher.cli.console import complain, say, warn
 from batcher.cli.doubts import Doubts
-from batcher.cli.files import Files, open_files
+from batcher.cli.files import BUCKET, MANIFEST, Files, open_files
 from batcher.cli.keys import open_keys
 from batcher.cli.options import Options
 from batcher.cli.parameters import parameters_of
@@ -67,7 +67,7 @@ async def run_job(options: Options, environment: Mapping[str, str]) -> ExitCode:
         await asyncio.to_thread(manifest.check)
         async with (
             open_keys(options.credentials, environment, drain) as keys,
-            open_files(options.checkpoint, header, options.output) as files,
+            open_files(options.checkpoint, header, options.output, _about(options)) as files,
             connect(
                 header.endpoint,
                 connections=options.concurrency,
@@ -93,6 +93,12 @@ def _header(options: Options) -> Header:
         raise UsageError(f"--bucket {options.bucket}: {fault}")
     endpoint = naming.endpoint(options.endpoint, allow_http=options.allow_http)
     return Header(endpoint.url, options.workflow, canonical(options.inputs).decode() or "{}")
+
+
+def _about(options: Options) -> dict[str, str]:
+    """Give what is worth remembering of a run, for what is asked after it."""
+    manifest = "-" if options.manifest is None else str(options.manifest.absolute())
+    return {MANIFEST: manifest, BUCKET: options.bucket or ""}
 
 
 @contextmanager

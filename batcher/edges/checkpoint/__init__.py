@@ -4,9 +4,9 @@ Its protocol, in the order of a row's life: `sift` (is it known?), `admit` (its 
 leaves), `settle` (its verdict is durable after its record). See DESIGN.md for the promises and the tests of them.
 """
 
-from batcher.edges.checkpoint.reading import Glance, glance
+from batcher.edges.checkpoint.reading import Glance, Reading, glance, reading
 from batcher.edges.checkpoint.schema import Header
 from batcher.edges.checkpoint.store import Store
 from batcher.edges.checkpoint.writer import Checkpoint, open_checkpoint
 
-__all__ = ["Checkpoint", "Glance", "Header", "Store", "glance", "open_checkpoint"]
+__all__ = ["Checkpoint", "Glance", "Header", "Reading", "Store", "glance", "open_checkpoint", "reading"]
