@@ -17,6 +17,7 @@ VERBS = {
     "pause": "Let a running job send nothing for now.",
     "resume": "Let a paused job go on.",
     "drain": "End a running job in good order.",
+    "explain": "Tell the life of one row.",
     "export": "Write one line for each row, with the last truth about it.",
     "emulator": "Serve the workflow API on this machine, with faults on request.",
 }
