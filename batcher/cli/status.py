@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
@@ -16,6 +17,7 @@ from batcher.edges.checkpoint import Glance, glance
 from batcher.edges.control import ask
 from batcher.model import JobError, Json, State, Unsettled
 from batcher.rules.ending import printable
+from batcher.rules.history import Fate, fates
 from batcher.rules.records import timestamp
 
 HELP = """Show how many rows of a job are started, rejected, in doubt and so on, and name those in doubt.
@@ -31,6 +33,8 @@ last run ended are in doubt.
 """
 
 SHOWN = 10
+
+_STYLES = {Fate.STARTED: "green", Fate.REJECTED: "red", Fate.INVALID: "red", Fate.IN_DOUBT: "bold yellow"}
 
 
 class Rows(StrEnum):
@@ -53,8 +57,13 @@ def status(
     live = (ask(checkpoint, {"do": "look"}) if seen.running and not rows else None) or {}
     if as_json:
         print(json.dumps(_document(checkpoint, seen, live)))
+    elif rows:
+        for row in _in_doubt(seen):
+            print(_line(row))
+    elif sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+        _show_table(checkpoint, seen, live)
     else:
-        for line in map(_line, _in_doubt(seen)) if rows else _lines(checkpoint, seen, live):
+        for line in _lines(checkpoint, seen, live):
             print(line)
 
 
@@ -63,11 +72,8 @@ def _in_doubt(seen: Glance) -> list[Unsettled]:
     return [row for row in seen.unsettled if row.state is State.IN_DOUBT or not seen.running]
 
 
-def _counts(seen: Glance) -> dict[str, int]:
-    counts = {state.name.lower(): seen.states[state] for state in State if state is not State.INTENT}
-    on_the_wire = seen.states[State.INTENT]
-    counts["in_doubt"] += 0 if seen.running else on_the_wire
-    return {"in_flight": on_the_wire if seen.running else 0, **counts}
+def _counts(seen: Glance) -> dict[Fate, int]:
+    return fates(seen.states, running=seen.running)
 
 
 def _document(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> dict[str, object]:
@@ -92,14 +98,46 @@ def _document(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> dict[
 
 
 def _lines(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Iterator[str]:
+    yield from _heading(checkpoint, seen, live)
+    for name, count in _counts(seen).items():
+        yield f"{name:>10}  {count:>12,}"
+    yield from _doubts(checkpoint, seen)
+
+
+def _show_table(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> None:
+    # Imported late: only a terminal needs it.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    counts = _counts(seen)
+    total = sum(counts.values())
+    table = Table("rows", "count", "share", show_footer=total > 0)
+    for column, footer in zip(table.columns, ("in all", f"{total:,}", ""), strict=True):
+        column.footer = footer
+        column.justify = "left" if column.header == "rows" else "right"
+    for name, count in counts.items():
+        share = f"{count / total:.1%}" if count else ""
+        table.add_row(name.replace("_", " "), f"{count:,}", share, style=_STYLES.get(name) if count else "dim")
+    console = Console(highlight=False)
+    # As text: a name of a file or a key may look like rich's own markup.
+    for line in _heading(checkpoint, seen, live):
+        console.print(Text(line))
+    console.print(table)
+    for line in _doubts(checkpoint, seen):
+        console.print(Text(line))
+
+
+def _heading(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Iterator[str]:
     yield f"{checkpoint}: workflow {seen.header.workflow} at {seen.header.endpoint}"
     yield "a run is going on" if seen.running else "no run is going on"
     if live:
         limit = "no limit found" if live["limit"] is None else f"limit about {live['limit']:,.4g}/s"
         state = f", {live['state']}" if live["state"] else ""
         yield f"now {live['rate']:,.4g} starts a second, {live['in_flight']:,} in flight, {limit}{state}"
-    for name, count in _counts(seen).items():
-        yield f"{name:>10}  {count:>12,}"
+
+
+def _doubts(checkpoint: Path, seen: Glance) -> Iterator[str]:
     doubtful = _in_doubt(seen)
     for row in doubtful[:SHOWN]:
         yield f"in doubt: {_line(row)}"
