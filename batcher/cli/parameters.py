@@ -15,7 +15,9 @@ from batcher.flow.drain import Drain
 from batcher.flow.preflight import declared_parameters
 from batcher.model import Answer, Parameter
 
-_FACT = "parameters"
+PARAMETERS = "parameters"
+"""The fact of a checkpoint that keeps the types of the declared parameters."""
+
 _TABLE_COLUMNS = frozenset({"object", "bucket", "inputs"})
 
 
@@ -29,7 +31,7 @@ async def parameters_of(
     """
     if _TABLE_COLUMNS.issuperset(manifest.header):
         return None
-    kept = await checkpoint.recall(_FACT)
+    kept = await checkpoint.recall(PARAMETERS)
     if kept is None:
         found = await declared_parameters(service.get_workflow, drain.sleep, random.random, service.now)
         if isinstance(found, Answer):
@@ -39,6 +41,11 @@ async def parameters_of(
             )
             found = {}
         kept = orjson.dumps({name: parameter.type for name, parameter in found.items()}).decode()
-        await checkpoint.remember({_FACT: kept})
+        await checkpoint.remember({PARAMETERS: kept})
+    return kept_parameters(kept)
+
+
+def kept_parameters(kept: str | int) -> dict[str, Parameter]:
+    """Give the declared parameters as a checkpoint has kept them."""
     types = orjson.loads(str(kept))
     return {name: Parameter(name, type_, has_value=True, constraints={}) for name, type_ in types.items()}

@@ -18,6 +18,7 @@ VERBS = {
     "resume": "Let a paused job go on.",
     "drain": "End a running job in good order.",
     "explain": "Tell the life of one row.",
+    "failures": "Write the rows that failed, with their reasons, as the next manifest.",
     "export": "Write one line for each row, with the last truth about it.",
     "emulator": "Serve the workflow API on this machine, with faults on request.",
 }

@@ -21,7 +21,7 @@ _KINDS = {dict: "an object", list: "an array", str: "a string", bool: "a boolean
 
 def text_rows(texts: Iterable[str], rows: Rows) -> Stream:
     """Read keys, exactly as they stand."""
-    for line, key in _lines(texts):
+    for line, key in lines_of(texts):
         if key is None:
             yield None
         elif key:
@@ -34,7 +34,7 @@ def text_rows(texts: Iterable[str], rows: Rows) -> Stream:
 
 def json_rows(texts: Iterable[str], rows: Rows, ignored: Ignored) -> Stream:
     """Read JSON objects with `object`, and perhaps `bucket` and `inputs`; null is as good as nothing."""
-    for line, text in _lines(texts):
+    for line, text in lines_of(texts):
         if text is None:
             yield None
         elif text and not text.isspace():
@@ -75,7 +75,7 @@ def _readable(entry: Mapping[str, Json], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _lines(texts: Iterable[str]) -> Iterator[tuple[int, str | None]]:
+def lines_of(texts: Iterable[str]) -> Iterator[tuple[int, str | None]]:
     """Give each line with its number; at the end of each text None in a line's place."""
     number = 1
     for text in texts:

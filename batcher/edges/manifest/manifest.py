@@ -14,7 +14,7 @@ from typing import Self
 from batcher.edges.manifest.lines import json_rows, text_rows
 from batcher.edges.manifest.rows import Ignored, Rows, Stream
 from batcher.edges.manifest.source import Source
-from batcher.edges.manifest.table import columns_of, entries, header_of, table_rows
+from batcher.edges.manifest.table import DELIMITERS, columns_of, entries, header_of, table_rows
 from batcher.model import BadRow, Json, Parameter, Row, UsageError
 
 FORMATS = ("csv", "tsv", "jsonl", "txt")
@@ -22,7 +22,6 @@ BLOCK = 1024
 """The most rows of a block."""
 
 _SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "txt"}
-_DELIMITERS = {"csv": ",", "tsv": "\t"}
 _CHECK_CHUNK = 1024 * 1024
 
 
@@ -48,7 +47,7 @@ def open_manifest(path: Path | None, format_: str) -> Manifest:
     For a table in a pipe this waits until the header has come.
     Raises ManifestError for one that cannot be read, is empty, or has no usable header.
     """
-    source = Source(path, lone_cr=format_ in _DELIMITERS)
+    source = Source(path, lone_cr=format_ in DELIMITERS)
     try:
         return Manifest(source, format_)
     except BaseException:
@@ -66,8 +65,8 @@ class Manifest:
         self._texts = source.texts()
         self.header: list[str] = []
         """The names of the columns, for a table."""
-        if format_ in _DELIMITERS:
-            delimiter = _DELIMITERS[format_]
+        if format_ in DELIMITERS:
+            delimiter = DELIMITERS[format_]
             self._entries = entries(self._texts, delimiter, source.name)
             self.header = header_of(self._entries, delimiter, source.name)
 
@@ -105,7 +104,7 @@ class Manifest:
         """
         if self._source.size is None:
             return
-        source = Source(self._source.path, lone_cr=self._format in _DELIMITERS)
+        source = Source(self._source.path, lone_cr=self._format in DELIMITERS)
         try:
             for _ in source.texts(_CHECK_CHUNK):
                 pass
@@ -127,7 +126,7 @@ class Manifest:
         """
         rows = Rows(bucket, static_inputs or {})
         stream: Stream
-        if self._format in _DELIMITERS:
+        if self._format in DELIMITERS:
             columns = columns_of(self.header, parameters or {}, self._ignored, self._source.name)
             stream = table_rows(self._entries, columns, rows)
         elif self._format == "jsonl":

@@ -19,6 +19,9 @@ from batcher.rules.cells import json_object, require_exact, to_type
 MOST_RECORD = 1024 * 1024
 """The longest record that spans lines, in characters: what is kept while its end has not come."""
 
+DELIMITERS = {"csv": ",", "tsv": "\t"}
+"""By the manifest's format."""
+
 _RESERVED = frozenset({"bucket", "object", "inputs"})
 _PREFIX = "inputs."
 
