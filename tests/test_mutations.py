@@ -89,6 +89,24 @@ MUTATIONS = {
         "self.files.checkpoint.admit(rows, time.time())",
         "test_clock.py::test_a_clock_that_is_set_between_a_kill_and_the_next_run_starts_nothing_twice[600-0]",
     ),
+    "a row that the job itself will send is a failure too": Mutation(
+        "cli/failures.py",
+        "if fate in {Fate.REJECTED, Fate.INVALID}:",
+        "if fate in {Fate.REJECTED, Fate.INVALID, Fate.PENDING}:",
+        "test_failures_command.py::test_a_row_that_was_refused_to_its_last_attempt_is_pending_and_no_failure",
+    ),
+    "an integer that JSON cannot carry is written as another one": Mutation(
+        "rules/failures.py",
+        "    begin = _EARLIER.sub",
+        "    text = orjson.dumps(orjson.loads(text)).decode()\n    begin = _EARLIER.sub",
+        "test_failures.py::test_json_keeps_every_digit_and_what_was_no_row_stays_none",
+    ),
+    "a key is markup in the report": Mutation(
+        "edges/report/writer.py",
+        "        autoescape=True,\n",
+        "        autoescape=False,  # noqa: S701\n",
+        "test_report.py::test_whatever_comes_from_outside_is_text_on_the_page",
+    ),
 }
 
 
@@ -117,7 +135,7 @@ def suite(folder, *tests):
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environment["PYTHONPATH"] = str(folder)
     return subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300
     )
 
 
