@@ -253,7 +253,7 @@ async def test_explain_shows_every_row_that_fits(troubled):
     assert "no row fits 'nothing'" in ran.stderr
 
 
-async def test_explain_finds_a_row_that_was_cut_off_on_the_wire(folder, emulator):
+async def test_explain_finds_a_row_in_doubt_by_its_number_and_by_its_key(folder, emulator):
     service = await emulator(faults={FaultKind("500"): 1.0})
     write(folder / "m.jsonl", ["a"])
     assert (await run(service, "m.jsonl", "--on-doubt", "hold")).code == 3

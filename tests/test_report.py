@@ -125,6 +125,17 @@ def test_starts_and_latencies_are_drawn_over_time():
     assert rates.level == Tick(TOP, "limit found")
 
 
+def test_the_rate_of_the_last_span_is_of_the_time_that_it_has_lasted():
+    digest = Digest()
+    for second in range(250):
+        for _ in range(3):
+            digest.add(Record(1, "b", "k", Status.STARTED, "e", recorded_at=timestamp(NOW + second)))
+    made = page(known({State.STARTED: 750}), digest)
+    assert made.span_seconds == 4
+    assert [moment.rate for moment in made.moments] == [3.0] * 63
+    assert sum(span.starts for span in digest.timeline.filled()) == 750
+
+
 def points(path):
     return [(float(x), float(y)) for x, y in re.findall(r"[ML]([\d.]+) ([\d.]+)", path)]
 

@@ -17,7 +17,7 @@ from batcher.rules.digest import Digest, Example, Failure
 from batcher.rules.ending import printable
 from batcher.rules.history import Fate, fates
 from batcher.rules.prefixes import Prefix
-from batcher.rules.timeline import Span
+from batcher.rules.timeline import Span, Timeline
 
 PREFIXES = 10
 NAMED = 100
@@ -102,8 +102,7 @@ def page(known: Known, digest: Digest) -> Page:
     """Put the page together."""
     counts = fates(known.states, running=known.running)
     spans = digest.timeline.filled()
-    seconds = digest.timeline.seconds
-    moments = [_moment(span, seconds, spans) for span in spans]
+    moments = _moments(digest.timeline, spans)
     return Page(
         job=known.job,
         made_at=f"{datetime.fromtimestamp(known.at, UTC):%Y-%m-%d %H:%M:%S} UTC",
@@ -114,7 +113,7 @@ def page(known: Known, digest: Digest) -> Page:
         records=digest.records,
         limit=known.limit,
         charts=_charts(moments, [place for place, span in enumerate(spans) if span.after_pause], known.limit),
-        span_seconds=seconds,
+        span_seconds=digest.timeline.seconds,
         moments=moments,
         failures=digest.failures(),
         doubts=_doubts(known, digest),
@@ -145,11 +144,19 @@ def _headline(counts: Mapping[Fate, int], *, running: bool) -> str:
     return f"{'; '.join(parts)}." if parts else "Every row is started."
 
 
-def _moment(span: Span, seconds: float, spans: Sequence[Span]) -> Moment:
-    is_long = spans[-1].at - spans[0].at >= _DAY
-    time = f"{datetime.fromtimestamp(span.at, UTC):{'%m-%d %H:%M' if is_long else '%H:%M:%S'}}"
-    p50, p95, p99 = (span.latencies.percentile(share) for share in (0.5, 0.95, 0.99))
-    return Moment(time, span.starts / seconds, p50, p95, p99)
+def _moments(timeline: Timeline, spans: Sequence[Span]) -> list[Moment]:
+    is_long = bool(spans) and spans[-1].at - spans[0].at >= _DAY
+    clock = "%m-%d %H:%M" if is_long else "%H:%M:%S"
+    # The last span is not over.
+    seconds = [*[timeline.seconds] * (len(spans) - 1), timeline.last_seconds]
+    return [
+        Moment(
+            f"{datetime.fromtimestamp(span.at, UTC):{clock}}",
+            span.starts / lasted,
+            *(span.latencies.percentile(share) for share in (0.5, 0.95, 0.99)),
+        )
+        for span, lasted in zip(spans, seconds, strict=False)
+    ]
 
 
 def _charts(moments: Sequence[Moment], pauses: Sequence[int], limit: float | None) -> list[Chart]:

@@ -69,6 +69,11 @@ class Timeline:
             if wide is not span:
                 wide.take_in(span)
 
+    @property
+    def last_seconds(self) -> float:
+        """So long the last span has lasted when the last record came, or half of it where that is more."""
+        return max(1.0, self.seconds / 2, self._worked - max(self.spans, default=0) * self.seconds)
+
     def filled(self) -> list[Span]:
         """Give the spans from the first to the last, empty ones too, each with the time at which it began or so."""
         filled: list[Span] = []
