@@ -84,25 +84,25 @@ def last_record(standing: Standing, records: Sequence[Record], static_inputs: by
 
     `records` are in the order of their writing, `static_inputs` are those of the job, canonical.
     """
-    for is_told in (_names_it, _may_tell):
-        for index in reversed(range(len(records))):
-            if _may_tell(standing, records[index], static_inputs) and is_told(standing, records[index], static_inputs):
-                return index
-    return None
+    fitting = [index for index in reversed(range(len(records))) if _may_tell(standing, records[index])]
+    if len(fitting) < 2:  # noqa: PLR2004 - nothing to choose between
+        return fitting[0] if fitting else None
+    # Where the row has inputs of its own no record shows its content: then it is the last.
+    ours = (index for index in fitting if _content(records[index], static_inputs) == standing.key)
+    return next(ours, fitting[0])
 
 
-def _names_it(standing: Standing, record: Record, static_inputs: bytes) -> bool:
-    """Tell whether a record is of this row's content; where the row has inputs of its own nobody can tell."""
-    return content_key(record.bucket, record.object, static_inputs) == standing.key
-
-
-def _may_tell(standing: Standing, record: Record, _: bytes) -> bool:
-    row = standing.unsettled
+def _may_tell(standing: Standing, record: Record) -> bool:
     if record.status not in _TOLD_BY[standing.state]:
         return False
     if standing.state is State.STARTED:
         return record.execution_name == standing.execution
+    row = standing.unsettled
     return row is None or (record.bucket, record.object) == (row.bucket, row.object)
+
+
+def _content(record: Record, static_inputs: bytes) -> bytes:
+    return content_key(record.bucket, record.object, static_inputs)
 
 
 def record_from_jsonl(line: bytes) -> Record:
