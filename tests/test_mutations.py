@@ -119,6 +119,24 @@ MUTATIONS = {
         "                pass\n            else:",
         "test_turns.py::test_after_a_pause_what_has_waited_does_not_leave_all_at_once",
     ),
+    "a row that the job itself will send is a failure too": Mutation(
+        "cli/failures.py",
+        "if fate in {Fate.REJECTED, Fate.INVALID}:",
+        "if fate in {Fate.REJECTED, Fate.INVALID, Fate.PENDING}:",
+        "test_failures_command.py::test_a_row_that_was_refused_to_its_last_attempt_is_pending_and_no_failure",
+    ),
+    "an integer that JSON cannot carry is written as another one": Mutation(
+        "rules/failures.py",
+        "    begin = _EARLIER.sub",
+        "    text = orjson.dumps(orjson.loads(text)).decode()\n    begin = _EARLIER.sub",
+        "test_failures.py::test_json_keeps_every_digit_and_what_was_no_row_stays_none",
+    ),
+    "a key is markup in the report": Mutation(
+        "edges/report/writer.py",
+        "        autoescape=True,\n",
+        "        autoescape=False,  # noqa: S701\n",
+        "test_report.py::test_whatever_comes_from_outside_is_text_on_the_page",
+    ),
 }
 
 

@@ -1,58 +1,53 @@
-"""Keys that are cut into parts, in memory and in a file."""
+"""The scratch, and files that are there whole or not at all."""
 
-import tempfile
-from hashlib import blake2b
+import stat
 
 import pytest
 
-from batcher.edges import scratch
-from batcher.edges.scratch import Scratch
-from batcher.model import DiskError
+from batcher.edges.scratch import scratch
+from batcher.edges.whole import whole_file
+from batcher.model import DiskError, UsageError
 
 
-def entries(count):
-    return [(blake2b(str(n).encode(), digest_size=16).digest(), n) for n in range(count)]
+def test_values_come_back_by_key_in_their_order_until_they_are_removed():
+    with scratch() as kept:
+        kept.add([(1, 10), (2, 20), (b"k", b"v")])
+        kept.add((1, value) for value in (5, 10))
+        assert [value for _, value in kept.find(1)] == [10, 5, 10]
+        assert [value for _, value in kept.find(b"k")] == [b"v"]
+        assert kept.find(3) == []
+        (first, _), *_ = kept.find(1)
+        kept.remove(1, first)
+        assert [value for _, value in kept.find(1)] == [5, 10]
+        assert len(kept) == 4
 
 
-@pytest.mark.parametrize("most_kept", [1, 100, 999, 10_000])
-def test_every_key_comes_back_in_the_part_of_its_first_byte_and_in_order(monkeypatch, most_kept):
-    monkeypatch.setattr(scratch, "MOST_KEPT", most_kept)
-    monkeypatch.setattr(scratch, "MOST_AT_ONCE", 50)
-    added = entries(3000)
-    with Scratch() as kept:
-        for first in range(0, len(added), 70):
-            kept.add(added[first : first + 70])
-        parts = list(kept.parts())
-    assert [{key[0] for key in part.keys} for part in parts] == [{n} for n in range(256)]
-    for part in parts:
-        assert list(part.numbers) == sorted(part.numbers)
-    assert sorted((key, n) for part in parts for key, n in zip(part.keys, part.numbers, strict=True)) == sorted(added)
+def test_a_whole_file_takes_its_place_when_it_is_complete(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    (tmp_path / "link").symlink_to(path)
+    with whole_file(tmp_path / "link") as file:
+        file.write(b"new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+    assert (tmp_path / "link").is_symlink()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_scratch_without_keys_has_empty_parts():
-    with Scratch() as kept:
-        assert [(part.keys, list(part.numbers)) for part in kept.parts()] == [([], [])] * 256
+def test_what_fails_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), whole_file(path) as file:
+        file.write(b"%d" % (1 // 0))
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_folder_that_cannot_be_written_ends_the_job_with_advice(monkeypatch, tmp_path):
-    monkeypatch.setattr(scratch, "MOST_KEPT", 1)
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
-    with Scratch() as kept, pytest.raises(DiskError, match="nowhere cannot be used: No such file") as caught:
-        kept.add(entries(2))
-    assert "TMPDIR" in caught.value.advice
-
-
-def test_a_long_stream_is_put_away_while_it_comes(monkeypatch):
-    monkeypatch.setattr(scratch, "MOST_KEPT", 100)
-    monkeypatch.setattr(scratch, "MOST_AT_ONCE", 50)
-    in_memory = []
-    with Scratch() as kept:
-
-        def watched():
-            for entry in entries(2000):
-                in_memory.append(sum(map(len, kept._numbers)))
-                yield entry
-
-        kept.add(watched())
-        assert max(in_memory) == 50
-        assert sum(len(part.keys) for part in kept.parts()) == 2000
+def test_a_folder_is_no_place_for_a_file(tmp_path):
+    with pytest.raises(UsageError, match="not a regular file"), whole_file(tmp_path):
+        pass
+    with (
+        pytest.raises(DiskError, match="cannot be written: No such file or directory"),
+        whole_file(tmp_path / "a" / "b"),
+    ):
+        pass

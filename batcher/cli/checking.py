@@ -19,12 +19,12 @@ from batcher.cli.console import warn
 from batcher.cli.header import header_of
 from batcher.cli.keys import open_keys
 from batcher.cli.loop import fast_loop
-from batcher.cli.parameters import FACT, has_typed_cells, kept_parameters
+from batcher.cli.parameters import PARAMETERS, has_typed_cells, kept_parameters
 from batcher.cli.preflight import Preflight
-from batcher.edges.checkpoint import COPY, Header, Snapshot, snapshot
+from batcher.edges.checkpoint import COPY, Header, Reading, reading_of
 from batcher.edges.credentials import Place
 from batcher.edges.manifest import AnyManifest, Choice, format_of, open_manifest
-from batcher.edges.scratch import Part, Scratch
+from batcher.edges.partition import Part, Partition
 from batcher.edges.service import ObsV2
 from batcher.edges.transport import connect
 from batcher.flow.drain import Drain
@@ -108,14 +108,14 @@ def check_manifest(checking: Checking, environment: Mapping[str, str]) -> Checke
             with asyncio.Runner(loop_factory=fast_loop()) as runner:
                 checked.workflow = runner.run(_described(checking, manifest, checked, environment))
         with (
-            _snapshot(checking.checkpoint, header) as kept,
+            _kept(checking.checkpoint, header) as kept,
             _writing(checking.bad_rows) as note,
-            Scratch() as scratch,
+            Partition() as partition,
         ):
             types = _types(manifest, kept, checked.workflow)
             blocks = manifest.blocks(bucket=checking.bucket, static_inputs=checking.inputs, parameters=types)
-            _read(blocks, checked, scratch, note)
-            _foresee(checked.forecast, scratch, kept)
+            _read(blocks, checked, partition, note)
+            _foresee(checked.forecast, partition, kept)
         checked.skipped = manifest.skipped
         for warning in manifest.warnings:
             checked.warn(warning)
@@ -139,22 +139,22 @@ async def _described(
         return await Preflight(service, checking.workflow, drain, manifest, checking.inputs, checked.warn).workflow()
 
 
-def _snapshot(path: Path | None, header: Header) -> AbstractContextManager[Snapshot | None]:
-    return nullcontext() if path is None else snapshot(path, header)
+def _kept(path: Path | None, header: Header) -> AbstractContextManager[Reading | None]:
+    return nullcontext() if path is None else reading_of(path, header)
 
 
-def _types(manifest: AnyManifest, kept: Snapshot | None, workflow: Workflow | None) -> Mapping[str, Parameter]:
+def _types(manifest: AnyManifest, kept: Reading | None, workflow: Workflow | None) -> Mapping[str, Parameter]:
     """Give the types of the cells: those that the job has, else those that a new job would have."""
     if not has_typed_cells(manifest):
         return {}
-    fact = None if kept is None else kept.recall(FACT)
+    fact = None if kept is None else kept.facts.get(PARAMETERS)
     if fact is not None:
         return kept_parameters(str(fact))
     return {} if workflow is None else workflow.parameters
 
 
 def _read(
-    blocks: Iterable[list[Row | BadRow]], checked: Checked, scratch: Scratch, note: Callable[[list[BadRow]], None]
+    blocks: Iterable[list[Row | BadRow]], checked: Checked, partition: Partition, note: Callable[[list[BadRow]], None]
 ) -> None:
     screen = None if checked.workflow is None else Screen(checked.workflow.parameters)
     for block in blocks:
@@ -167,16 +167,16 @@ def _read(
         checked.rows += len(block)
         checked.bad += len(bad)
         checked.count(map(_bucket, rows))
-        scratch.add(map(_key_and_line, rows))
+        partition.add(map(_key_and_line, rows))
     for warning, count in (screen.warnings if screen else Counter[str]()).items():
         checked.warn(f"{count:,} rows: {warning}")
 
 
-def _foresee(forecast: Forecast, scratch: Scratch, kept: Snapshot | None) -> None:
+def _foresee(forecast: Forecast, partition: Partition, kept: Reading | None) -> None:
     """Go through what both know of the same contents."""
-    with Scratch() as of_checkpoint:
+    with Partition() as of_checkpoint:
         of_checkpoint.add(() if kept is None else kept.entries())
-        for part, known in zip(scratch.parts(), of_checkpoint.parts(), strict=True):
+        for part, known in zip(partition.parts(), of_checkpoint.parts(), strict=True):
             forecast.add(part.keys, part.numbers, _known(known))
 
 

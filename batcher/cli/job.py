@@ -11,7 +11,7 @@ from math import inf
 from batcher.cli.console import say
 from batcher.cli.doubts import Doubts
 from batcher.cli.ended import tell_end
-from batcher.cli.files import Files, open_files
+from batcher.cli.files import BUCKET, MANIFEST, Files, open_files
 from batcher.cli.header import header_of
 from batcher.cli.keys import open_keys
 from batcher.cli.options import Options
@@ -64,7 +64,7 @@ async def _run(  # noqa: PLR0913, PLR0917 - all edges but the files meet here
     preflight = Preflight(service, options.workflow, drain, manifest, options.inputs, telling.warn)
     if options.preflight and not options.checkpoint.exists():
         await preflight.workflow()
-    async with open_files(options.checkpoint, header, options.output) as files:
+    async with open_files(options.checkpoint, header, options.output, _about(options)) as files:
         watch = await _watch(options, files, service, drain, telling)
         doubts = Doubts(files, service, drain, options.on_doubt, options.settle_time)
         run = Run(options, manifest, files, service, preflight, doubts, watch)
@@ -76,6 +76,12 @@ async def _run(  # noqa: PLR0913, PLR0917 - all edges but the files meet here
                 code = await tell_end(run)
             telling.ended(code, run.view())
         return code
+
+
+def _about(options: Options) -> dict[str, str]:
+    """Give what is worth remembering of a run, for what is asked after it."""
+    manifest = "-" if options.manifest is None else str(options.manifest.absolute())
+    return {MANIFEST: manifest, BUCKET: options.bucket or ""}
 
 
 @contextmanager

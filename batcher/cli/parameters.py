@@ -11,8 +11,9 @@ from batcher.edges.checkpoint import Checkpoint
 from batcher.edges.manifest import AnyManifest
 from batcher.model import Parameter
 
-FACT = "parameters"
-"""The name under which a checkpoint keeps them."""
+PARAMETERS = "parameters"
+"""The fact of a checkpoint that keeps the types of the declared parameters."""
+
 _TABLE_COLUMNS = frozenset({"object", "bucket", "inputs"})
 
 
@@ -31,7 +32,7 @@ async def parameters_of(
     """
     if not has_typed_cells(manifest):
         return None
-    kept = await checkpoint.recall(FACT)
+    kept = await checkpoint.recall(PARAMETERS)
     if kept is None:
         workflow = await preflight.workflow()
         if preflight.is_stopped:
@@ -39,7 +40,7 @@ async def parameters_of(
         kept = orjson.dumps(
             {name: each.type for name, each in workflow.parameters.items()} if workflow else {}
         ).decode()
-        await checkpoint.remember({FACT: kept})
+        await checkpoint.remember({PARAMETERS: kept})
     return kept_parameters(str(kept))
 
 

@@ -38,8 +38,9 @@ from batcher.cli.flags import (
 from batcher.cli.header import beside, endpoint_of
 from batcher.cli.loop import fast_loop
 from batcher.cli.options import LogOptions, MetricsOptions, OnDoubt, Options
+from batcher.cli.report import write_report
 from batcher.edges.progress import Mode
-from batcher.model import JobError
+from batcher.model import JobError, UsageError
 from batcher.rules.ending import MEANINGS
 from batcher.rules.guards import max_failures as parse_max_failures
 from batcher.rules.inputs import parse_inputs
@@ -155,6 +156,14 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
     allow_http: AllowHttp = False,
     no_verify_tls: NoVerifyTls = False,
     credentials: CredentialsPlace = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a page about the job at the end, as batcher report does.",
+            envvar="BATCHER_REPORT",
+            metavar="FILE",
+        ),
+    ] = None,
     progress: Annotated[
         Mode,
         typer.Option(
@@ -228,11 +237,15 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
             if metrics_file is None and metrics_port is None
             else MetricsOptions(metrics_file, metrics_host, metrics_port),
         )
+        if report is not None and not report.parent.is_dir():
+            raise UsageError(f"--report {report}: there is no such folder", "Make it, or name another file.")
         # Imported late, so that the help does not wait for the HTTP client.
         from batcher.cli.job import run_job  # noqa: PLC0415
 
         with asyncio.Runner(loop_factory=fast_loop(tls=options.endpoint.startswith("https:"))) as runner:
             code = runner.run(run_job(options, os.environ))
+        if report is not None:
+            write_report(options.checkpoint, report)
     except JobError as error:
         complain(error)
         code = error.exit_code

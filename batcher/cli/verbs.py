@@ -18,6 +18,10 @@ VERBS = {
     "pause": "Let a running job send nothing for now.",
     "resume": "Let a paused job go on.",
     "drain": "End a running job in good order.",
+    "explain": "Tell the life of one row.",
+    "failures": "Write the rows that failed, with their reasons, as the next manifest.",
+    "export": "Write one line for each row, with the last truth about it.",
+    "report": "Write a page about a job, for people.",
     "emulator": "Serve the workflow API on this machine, with faults on request.",
 }
 """Each verb with what the command's help says of it. The module of that name has the verb's function and its HELP."""

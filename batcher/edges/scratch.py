@@ -1,115 +1,67 @@
-"""The scratch: millions of keys with a number each, cut into parts by their first byte, so that a part fits the memory.
+"""The scratch: a lookup on the disk for what does not fit into memory, gone with the process that made it.
 
-Rows of the same content have the same key and so meet in the same part. What does not fit waits in a temporary file
-without a name (24 bytes a key, where TMPDIR says), which goes with the process.
+It is SQLite's private temporary database (https://www.sqlite.org/inmemorydb.html#temp_db), which has no path.
 """
 
 from __future__ import annotations
 
-import tempfile
-from array import array
+import sqlite3
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
-from struct import iter_unpack
-from types import TracebackType
-from typing import BinaryIO, NamedTuple, Self, cast
+from contextlib import contextmanager
+from typing import TypeAlias
 
 from batcher.model import DiskError
 
-PARTS = 256
-"""One for each value of a key's first byte. A part of ten million keys has forty thousand."""
-MOST_KEPT = 1024 * 1024
-"""So many keys are kept in memory, which are 24 MiB."""
+_PAGE_CACHE_KIB = 8 * 1024
 
-MOST_AT_ONCE = 16 * 1024
-"""So many keys are taken in before it is looked how many are kept."""
-
-_KEY = "16s"
-_KEY_BYTES = 16
-_NUMBER = "Q"
-_NUMBER_BYTES = 8
+Value: TypeAlias = int | bytes
+"""What a key or a value may be."""
 
 
-class Part(NamedTuple):
-    """Keys and their numbers, in the order in which they came."""
-
-    keys: list[bytes]
-    numbers: array[int]
-
-
-class _Piece(NamedTuple):
-    """Where a piece of a part stands in the file, and how many keys it has."""
-
-    at: int
-    keys: int
+@contextmanager
+def scratch() -> Iterator[Scratch]:
+    """Make a scratch. Raises DiskError where the temporary folder has no room for it."""
+    db = sqlite3.connect("", isolation_level=None)
+    try:
+        yield Scratch(db)
+    except sqlite3.OperationalError as error:
+        raise DiskError(
+            f"the scratch file cannot be used: {error}",
+            "Free the disk of the temporary folder, or set SQLITE_TMPDIR to one with more room.",
+        ) from error
+    finally:
+        db.close()
 
 
 class Scratch:
-    """Add keys, then go through the parts. To be used in a `with`. Raises DiskError where the file cannot be used."""
+    """Values by key, any number to one key, in the order of their coming. Its memory is the page cache, 8 MiB."""
 
-    def __init__(self) -> None:
-        self._keys = [bytearray() for _ in range(PARTS)]
-        self._numbers = [array(_NUMBER) for _ in range(PARTS)]
-        self._pieces: list[list[_Piece]] = [[] for _ in range(PARTS)]
-        self._kept = 0
-        self._file: BinaryIO | None = None
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        for pragma in ("journal_mode=OFF", "synchronous=OFF", f"cache_size=-{_PAGE_CACHE_KIB}"):
+            db.execute(f"PRAGMA {pragma}").close()
+        db.execute("CREATE TABLE entry (key, place INTEGER, value, PRIMARY KEY (key, place)) WITHOUT ROWID")
+        self._last = 0
 
-    def __enter__(self) -> Self:
-        return self
+    def add(self, entries: Iterable[tuple[Value, Value]]) -> None:
+        """Add values, each with its key."""
+        self._db.execute("BEGIN")
+        self._db.executemany("INSERT INTO entry VALUES (?, ?, ?)", self._placed(entries))
+        self._db.execute("COMMIT")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._file is not None:
-            self._file.close()
+    def find(self, key: Value) -> list[tuple[int, Value]]:
+        """Give the values of a key, each with its place."""
+        return self._db.execute("SELECT place, value FROM entry WHERE key = ? ORDER BY place", (key,)).fetchall()
 
-    def add(self, entries: Iterable[tuple[bytes, int]]) -> None:
-        """Add keys of 16 bytes with their numbers, which are not negative."""
-        all_keys, all_numbers = self._keys, self._numbers
-        coming = iter(entries)
-        while some := list(islice(coming, MOST_AT_ONCE)):
-            for key, number in some:
-                part = key[0]
-                all_keys[part].extend(key)
-                all_numbers[part].append(number)
-            self._kept += len(some)
-            if self._kept >= MOST_KEPT:
-                self._spill()
+    def remove(self, key: Value, place: int) -> None:
+        """Forget one value of a key."""
+        self._db.execute("DELETE FROM entry WHERE key = ? AND place = ?", (key, place))
 
-    def parts(self) -> Iterator[Part]:
-        """Give the parts, in the order of the first byte of their keys."""
-        for part in range(PARTS):
-            try:
-                pieces = [*self._read(part), (bytes(self._keys[part]), self._numbers[part].tobytes())]
-            except OSError as error:
-                raise _failure(error) from error
-            keys = list(chain.from_iterable(iter_unpack(_KEY, b"".join(keys for keys, _ in pieces))))
-            numbers = array(_NUMBER)
-            numbers.frombytes(b"".join(numbers for _, numbers in pieces))
-            yield Part(keys, numbers)
+    def __len__(self) -> int:
+        count: int = self._db.execute("SELECT count(*) FROM entry").fetchone()[0]
+        return count
 
-    def _spill(self) -> None:
-        try:
-            if self._file is None:
-                self._file = cast("BinaryIO", tempfile.TemporaryFile(prefix="batcher-"))  # noqa: SIM115 - closed at the end
-            for part, (keys, numbers) in enumerate(zip(self._keys, self._numbers, strict=True)):
-                self._pieces[part].append(_Piece(self._file.tell(), len(numbers)))
-                self._file.write(keys + numbers.tobytes())
-                keys.clear()
-                del numbers[:]
-        except OSError as error:
-            raise _failure(error) from error
-        self._kept = 0
-
-    def _read(self, part: int) -> Iterator[tuple[bytes, bytes]]:
-        for at, keys in self._pieces[part]:
-            assert self._file is not None  # noqa: S101 - pieces are in the file
-            self._file.seek(at)
-            yield self._file.read(keys * _KEY_BYTES), self._file.read(keys * _NUMBER_BYTES)
-
-
-def _failure(error: OSError) -> DiskError:
-    return DiskError(
-        f"the temporary file in {tempfile.gettempdir()} cannot be used: {error.strerror}",
-        "Free the disk, or set TMPDIR to a folder with more room.",
-    )
+    def _placed(self, entries: Iterable[tuple[Value, Value]]) -> Iterator[tuple[Value, int, Value]]:
+        for key, value in entries:
+            self._last += 1
+            yield key, self._last, value

@@ -18,15 +18,13 @@ from batcher.edges.manifest.obsutil import obsutil_row
 from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.edges.manifest.skipped import Choice, Skipped
 from batcher.edges.manifest.source import Source
-from batcher.edges.manifest.table import TableReader, columns_of
+from batcher.edges.manifest.table import DELIMITERS, TableReader, columns_of
 from batcher.model import BEGINNING, BadRow, Json, Mark, Parameter, Row
 
 BLOCK = 1024
 """The most rows of a block."""
 CHUNK = 32 * 1024
 """So many bytes are read at a time, and so far apart are the marks."""
-
-_DELIMITERS = {"csv": ",", "tsv": "\t"}
 
 
 def open_text(path: Path | None, format_: str, choice: Choice) -> Manifest:
@@ -35,7 +33,7 @@ def open_text(path: Path | None, format_: str, choice: Choice) -> Manifest:
     For a table in a pipe this waits until the header has come.
     Raises ManifestError for one that cannot be read, is empty, or has no usable header.
     """
-    source = Source(path, lone_cr=format_ in _DELIMITERS)
+    source = Source(path, lone_cr=format_ in DELIMITERS)
     try:
         return Manifest(source, format_, choice)
     except BaseException:
@@ -63,12 +61,12 @@ class Manifest:
         """The names of the columns, for a table."""
         self.lines: int | None = None
         """The lines of the file, known when it was checked; never for standard input and pipes."""
-        if format_ in _DELIMITERS:
+        if format_ in DELIMITERS:
             self._table = self._table_reader()
             self.header = self._table.header(self._texts)
 
     def _table_reader(self) -> TableReader:
-        return TableReader(_DELIMITERS[self._format], self._source.name, self._begin.line)
+        return TableReader(DELIMITERS[self._format], self._source.name, self._begin.line)
 
     def __enter__(self) -> Self:
         return self
@@ -104,7 +102,7 @@ class Manifest:
         """
         if self._source.size is None:
             return
-        source = Source(self._source.path, lone_cr=self._format in _DELIMITERS)
+        source = Source(self._source.path, lone_cr=self._format in DELIMITERS)
         try:
             for _ in source.texts(CHUNK):
                 pass
