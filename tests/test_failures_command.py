@@ -6,7 +6,9 @@ import json
 import shlex
 from collections import Counter
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from test_command import batcher, records, write_csv
 
 KEYS = [f"in/{'abc'[number % 3]}/clip {number}.mp4" for number in range(40)]
@@ -129,3 +131,30 @@ async def test_a_row_that_was_refused_to_its_last_attempt_is_pending_and_no_fail
     assert "no row is rejected or invalid" in ran.stderr
     assert (await batcher("export", "m.jsonl.checkpoint", "-o", "rows.jsonl")).code == 0
     assert sorted(row["status"] for row in records(folder / "rows.jsonl")) == ["pending", "started"]
+
+
+async def test_the_failures_of_a_list_that_another_tool_has_made_are_a_table_that_runs(folder, emulator):
+    service = await emulator(reject_share=0.3, seed=2)
+    (folder / "m.txt").write_text("Object list:\n" + "".join(f"obs://videos/{key}\n" for key in [*KEYS, "dir/"]))
+    objects = [*KEYS, None]
+    table = pa.table({"object": objects, "note": [f"n {number}" for number in range(len(objects))]})
+    parquet.write_table(table, folder / "m.parquet")
+    for name, more in (("m.txt", ("--keep-placeholders", "-i", "note=x")), ("m.parquet", ())):
+        assert (await run(service, name, *more)).code == 1
+    for name, bad in (("m.txt", 0), ("m.parquet", 1)):
+        lines = records(folder / f"{name}.executions.jsonl")
+        rejected = sorted(line["object"] for line in lines if line["status"] == "rejected")
+        ran = await batcher("failures", name, "-o", f"{name}.csv")
+        assert f"{name}.csv: {len(rejected) + bad} rows" in ran.stderr
+        with (folder / f"{name}.csv").open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert sorted(row["object"] for row in rows if row["error_code"] == "SYS.0015") == rejected
+        assert Counter(row["error_code"] for row in rows) == Counter({"SYS.0015": len(rejected), "InvalidRow": bad})
+        service.settings = dataclasses.replace(service.settings, reject_share=0.0)
+        command = ran.stderr.splitlines()[-1].removeprefix("batcher: Mend it and run it: batcher ")
+        assert ("--keep-placeholders" in command) == ("dir/" in rejected)
+        ran = await batcher(*shlex.split(command))
+        assert f"{len(rejected)} started, 0 rejected, {bad} invalid" in ran.stderr, ran
+    contents = [("videos", key, '{"note":"x"}') for key in [*KEYS, "dir/"]]
+    contents += [("videos", key, f'{{"note":"n {number}"}}') for number, key in enumerate(KEYS)]
+    assert service.ledger.counts() == Counter(contents)
