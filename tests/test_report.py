@@ -89,6 +89,12 @@ def test_the_failures_of_standard_input_cannot_be_written_and_those_of_json_line
         assert files == ([failed] if failed else [])
 
 
+def test_few_rows_are_not_told_as_none_and_most_not_as_all():
+    text = render(page(known({State.STARTED: 9_999, State.REJECTED: 1}), Digest())).decode()
+    assert ("&gt;99.9%" in text, "&lt;0.1%" in text) == (True, True)
+    assert "100.0%" in render(page(known({State.STARTED: 3}), Digest())).decode()
+
+
 def doubt(number):
     return Record(number, "b", "k", Status.IN_DOUBT, error={"code": "lost", "message": ""}, recorded_at=timestamp(NOW))
 

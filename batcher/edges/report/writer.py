@@ -9,6 +9,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from batcher.rules import chart
 from batcher.rules.report import Page
 
+_LEAST = 0.0005
+"""The least share that a tenth of a percent tells of."""
+
 
 def render(page: Page) -> bytes:
     """Write the page."""
@@ -33,4 +36,5 @@ def _number(value: float | None) -> str:
 
 
 def _share(value: float) -> str:
-    return f"{value:.1%}"
+    """Few are not none, and most are not all."""
+    return "<0.1%" if value < _LEAST else ">99.9%" if 1 - _LEAST < value < 1 else f"{value:.1%}"
