@@ -38,7 +38,6 @@ from batcher.cli.flags import (
 from batcher.cli.header import beside, endpoint_of
 from batcher.cli.loop import fast_loop
 from batcher.cli.options import LogOptions, MetricsOptions, OnDoubt, Options
-from batcher.cli.report import write_report
 from batcher.edges.progress import Mode
 from batcher.model import JobError, UsageError
 from batcher.rules.ending import MEANINGS
@@ -245,6 +244,8 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
         with asyncio.Runner(loop_factory=fast_loop(tls=options.endpoint.startswith("https:"))) as runner:
             code = runner.run(run_job(options, os.environ))
         if report is not None:
+            from batcher.cli.report import write_report  # noqa: PLC0415 - only who asks for a page waits for it
+
             write_report(options.checkpoint, report)
     except JobError as error:
         complain(error)
