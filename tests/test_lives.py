@@ -78,3 +78,10 @@ def test_rows_of_one_number_and_rows_that_have_left_it_are_told_apart():
 
 def test_a_row_that_was_never_sent_has_a_life_without_a_name():
     assert told([row(State.PENDING)], [])[0][0] == "row 7: no name is known of it"
+
+
+def test_nothing_that_a_terminal_would_obey_is_told_of_a_bad_rows_bucket():
+    bad = Record(7, "\x1b[2J", "k", Status.INVALID, error={"code": "InvalidRow", "message": "\x07"}, recorded_at="T1")
+    standing = Standing(b"x" * 16, 7, State.INVALID)
+    ((name, said, _),) = told([standing], [bad])
+    assert (name, said) == ("row 7: \\x1b[2J/k", "  T1  invalid: InvalidRow (\\x07)")

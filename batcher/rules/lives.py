@@ -59,7 +59,7 @@ def lives(
 
 def sentences(life: Life) -> Iterator[str]:
     """Tell a life, a line for each thing that happened."""
-    name = f"{life.bucket}/{printable(life.object)}" if life.object else "no name is known of it"
+    name = printable(f"{life.bucket}/{life.object}") if life.object else "no name is known of it"
     yield f"row {life.number}: {name}"
     previous: Record | None = None
     for record in life.records:
