@@ -75,6 +75,8 @@ class Parameter(NamedTuple):
     has_value: bool
     """Whether a caller may leave it out: the workflow holds a value or a default for it."""
     constraints: Mapping[str, Json]
+    has_blank_default: bool = False
+    """Whether all that it holds is a default of empty text: nowhere is it said whether that counts."""
 
 
 class Workflow(NamedTuple):
@@ -98,16 +100,14 @@ class ListedExecution(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """A listed execution that a row in doubt may own.
-
-    `at` is its start in POSIX seconds by the service's clock, None where the list does not tell.
-    """
+    """A listed execution that a row in doubt may own."""
 
     name: str
     urn: str
     type: str
     started_at: str
     at: float | None
+    """Its start in POSIX seconds by the service's clock, None where the list does not tell."""
 
 
 class Page(NamedTuple):

@@ -24,7 +24,7 @@ SK = "ExampleSecretKey/abc+DEF0123456789xyzWXYZ"
 TOKEN = "ggpjbi1ub3J0aC00EXAMPLETOKEN//abc+def=="
 CREDENTIALS = Credentials(AK, SK)
 PARAMETERS = {
-    "template-id": Declared(ParameterType.INTEGER),
+    "template-id": Declared(ParameterType.INTEGER, "7000524"),
     "note": Declared(ParameterType.STRING, "hello"),
     "speed": Declared(ParameterType.FLOAT, "1"),
     "loud": Declared(ParameterType.BOOLEAN, "false"),

@@ -22,6 +22,7 @@ from batcher.cli.job import run_job
 from batcher.cli.options import OnDoubt, Options
 from batcher.edges import records
 from batcher.edges.checkpoint.store import Store
+from batcher.edges.manifest import Choice
 from batcher.edges.progress import Mode
 from batcher.edges.transport import Transport
 from batcher.emulator.app import serve
@@ -127,6 +128,7 @@ def options(folder, url):
         "manifest": folder / "m.csv", "workflow": "transcode", "endpoint": url, "bucket": "videos", "inputs": {},
         "output": folder / "records.jsonl", "checkpoint": folder / "checkpoint", "concurrency": 2, "max_attempts": 3,
         "timeout": 30.0, "on_doubt": OnDoubt.RECONCILE, "settle_time": 0.3, "verify_tls": True, "progress": Mode.NONE,
+        "preflight": True, "choice": Choice(),
     }  # fmt: skip
     return Options(**{name: given.get(name) for name in Options._fields})
 

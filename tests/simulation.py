@@ -25,9 +25,10 @@ from simulated_judge import BAD_LINE, Claims, Judge, Watch, content_of
 from simulated_machine import Checkpoint, CrashAt, Loop, Process
 from simulated_service import TYPES, Service, nature
 
-from batcher.cli import doubts, files, job, keys, watch
+from batcher.cli import doubts, ended, files, job, keys, preflight, reading, running, telling, watch
 from batcher.cli.options import OnDoubt, Options
 from batcher.edges.checkpoint.store import Store
+from batcher.edges.manifest import Choice
 from batcher.edges.manifest import manifest as manifest_module
 from batcher.edges.progress import Mode
 from batcher.edges.service import ObsV2
@@ -179,6 +180,7 @@ class World:
             "bucket": "bucket", "output": self.folder / "records.jsonl", "checkpoint": self.folder / "checkpoint",
             "concurrency": self._concurrency, "max_attempts": 3, "timeout": TIMEOUT, "on_doubt": OnDoubt.RECONCILE,
             "settle_time": self._settle_time, "verify_tls": True, "progress": Mode.NONE, "max_outage": 900.0,
+            "choice": Choice(),
         }  # fmt: skip
         return Options(**{name: given.get(name) for name in Options._fields})
 
@@ -250,17 +252,17 @@ class Stage:
         """Swap the edges for as long as the block lasts."""
         clock = SimpleNamespace(time=self._clock, monotonic=self._steady)
         with pytest.MonkeyPatch.context() as patch:
-            for module in (job, files, doubts, watch):
+            for module in (job, running, ended, preflight, files, doubts, watch):
                 patch.setattr(module, "time", clock)
-            for module in (job, doubts):
+            for module in (running, preflight, doubts):
                 patch.setattr(module, "random", SimpleNamespace(random=self._random))
+            for module in (job, ended, doubts, keys, watch):
                 patch.setattr(module, "say", self._say)
+            for module in (doubts, telling):
                 patch.setattr(module, "warn", self._say)
-            patch.setattr(job, "complain", self._say)
-            for module in (keys, watch):
-                patch.setattr(module, "say", self._say)
+            patch.setattr(ended, "complain", self._say)
             patch.setattr(job, "ObsV2", partial(ObsV2, clock=self._clock, steady=self._steady))
-            patch.setattr(job, "read_ahead", self._read_ahead)
+            patch.setattr(reading, "read_ahead", self._read_ahead)
             # So that a manifest of a few lines has marks too.
             patch.setattr(manifest_module, "CHUNK", 100)
             patch.setattr(job, "connect", self._connect)

@@ -31,7 +31,10 @@ PLAIN, RETRY, COPIES = Policy(), Policy(retry_rejected=True), Policy(allow_dupli
         (ROW, State.IN_DOUBT, 1, COPIES, None),
         (BAD, None, 1, PLAIN, State.INVALID),
         (BAD, None, 2, COPIES, State.INVALID),
+        (BAD, State.INVALID, 1, PLAIN, None),
         (BAD, State.INVALID, 1, RETRY, None),
+        (ROW, State.INVALID, 1, PLAIN, None),
+        (ROW, State.INVALID, 1, RETRY, State.INTENT),
     ],
 )
 def test_a_row_is_sent_only_if_it_is_surely_not_started(row, state, copy, policy, expected):

@@ -257,9 +257,12 @@ def test_a_workflow_is_read_from_the_map_of_its_parameters():
         "event_defs": {"e1": trigger, "e2": trigger, "e3": {}},
         "states": {},
     }
+    declared = Parameter(
+        "template-id", "integer", has_value=True, constraints={"valid_values": [7, 8]}, has_blank_default=True
+    )
     assert workflow(ok({"name": "w", "definition": definition})) == Workflow(
         "w",
-        {"template-id": Parameter("template-id", "integer", has_value=True, constraints={"valid_values": [7, 8]})},
+        {"template-id": declared},
         ("in",),
     )
 

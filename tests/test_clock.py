@@ -114,7 +114,7 @@ async def test_a_row_of_the_first_moment_is_released_because_the_time_was_asked_
     keys = KEYS[:20]
     (folder / "m.jsonl").write_text("".join(json.dumps({"object": key}) + "\n" for key in keys))
     service = await emulator(faults={FaultKind("reset-before"): 1.0})
-    assert (await run(service, "--on-doubt", "hold"))[0] == 3
+    assert (await run(service, "--on-doubt", "hold", "--no-preflight"))[0] == 3
     service.settings.faults.clear()
     code, stderr = await run(service)
     assert code == 0, stderr

@@ -96,7 +96,7 @@ async def test_odd_keys_arrive_byte_for_byte_from_every_format(folder):
         csv.writer(file, delimiter="\t").writerows([["object"], *([key] for key in ODD_KEYS)])
     for manifest, keys in manifests.items():
         async with judging() as judge:
-            ran = await run(judge, manifest)
+            ran = await run(judge, manifest, "--keep-placeholders")
             assert ran.code == 0, ran
             assert sorted(judge.objects()) == sorted(keys)
             assert judge.refused == []
@@ -207,7 +207,7 @@ async def test_a_fatal_answer_stops_the_job_and_mended_credentials_finish_it(fol
         assert wrong.code == 77, wrong
         assert "SignatureDoesNotMatch" in wrong.stderr
         assert len(judge.refused) == 1
-        assert records(folder / "m.txt.executions.jsonl") == []
+        assert [path.name for path in folder.iterdir()] == ["m.txt"]
         right = await run(judge, "m.txt")
         assert right.code == 0, right
         assert sorted(judge.objects()) == sorted(f"o{n}" for n in range(500))
@@ -291,7 +291,7 @@ async def test_a_second_signal_leaves_at_once_and_what_was_on_the_wire_is_in_dou
 
         server = await asyncio.start_server(hold, "127.0.0.1", 0)
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        words = ("run", "m.txt", "-w", "transcode", "-e", url, "-b", "videos", "--concurrency", "1")
+        words = ("run", "m.txt", "-w", "transcode", "-e", url, "-b", "videos", "--concurrency", "1", "--no-preflight")
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "batcher", *words, env=ENVIRONMENT, stderr=subprocess.PIPE
         )
@@ -315,7 +315,7 @@ async def test_an_unreachable_service_is_exit_69_and_leaves_the_rows_untouched(f
     ran = await batcher(*words, "-e", "http://127.0.0.1:1")
     assert ran.code == 69, ran
     assert "connection refused" in ran.stderr
-    assert records(folder / "m.txt.executions.jsonl") == []
+    assert [path.name for path in folder.iterdir()] == ["m.txt"]
 
 
 async def test_another_job_on_the_same_checkpoint_is_exit_78(folder):
@@ -366,7 +366,7 @@ BAD = {
     "a header without object": (["keys.csv"], 65, '"object"'),
     "latin-1": (["latin.txt"], 65, "line 2, byte 4"),
     "a gzip that ends early": (["short.txt.gz"], 65, "ends early"),
-    "an unknown suffix": (["m.parquet"], 2, "--format"),
+    "an unknown suffix": (["m.list"], 2, "--format"),
     "a bad workflow name": (["m.txt", "-w", "../x"], 2, "workflow"),
     "a bad bucket name": (["m.txt", "-b", "B"], 2, "bucket"),
     "an endpoint with a path": (["m.txt", "-e", "https://obs.example.com/x"], 2, "path"),
@@ -389,7 +389,7 @@ async def test_bad_input_is_told_clearly_and_nothing_is_sent(folder, case):
     (folder / "latin.txt").write_bytes(b"a\ncaf\xe9\n")
     (folder / "short.txt.gz").write_bytes(gzip.compress(b"a\n" * 1000)[:-10])
     (folder / "m.txt").write_text("a\n" * 40)
-    (folder / "m.parquet").write_bytes(b"PAR1")
+    (folder / "m.list").write_bytes(b"a\n")
     words, code, told = BAD[case]
     async with judging() as judge:
         ran = await batcher("run", "-w", "transcode", "-e", judge.url, "-b", "videos", *words)

@@ -87,11 +87,22 @@ class Aviary:
         self.metadata.keys = [lent(ACCESS_KEY, SECRET_KEY, TOKEN)] if place == "ecs" else []
         return BARE | known | (keys if place == "env" else {})
 
+    async def look(self, *words):
+        """Run another verb to its end, with the keys in the environment."""
+        endpoint = {"BATCHER_ENDPOINT": self.judge.url}
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-X", "dev", "-m", "batcher", *words, env=self.environment("env") | endpoint,
+            cwd=self.folder, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        said, _ = await asyncio.wait_for(process.communicate(), 120)
+        return Left(process.returncode, said, b"", self.folder)
+
     async def run(self, place, *words, program=("-m", "batcher"), after=0, number=None):
         """Run the command to its end, or send it a signal after so many starts."""
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-X", "dev", *program, "run", "m.txt", "-w", "transcode", "-e", self.judge.url,
-            "-b", "videos", "--concurrency", "8", "--progress", "json", *words,
+            "-b", "videos", "--concurrency", "8", "--progress", "json", "--log-file", "log", "--log-level", "debug",
+            "--log-format", "json", "--metrics-file", "m.prom", "--report", "report.html", *words,
             env=self.environment(place), cwd=self.folder, preexec_fn=without_core,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
@@ -125,7 +136,11 @@ async def test_after_a_success_nothing_holds_a_secret(aviary, place):
     left = await aviary.run(place)
     assert left.code == 0, left.said
     assert len(aviary.judge.bodies) == 200
-    assert {"m.txt.checkpoint", "m.txt.executions.jsonl"} <= {Path(where).name for where in left.texts}
+    files = {Path(where).name: text for where, text in left.texts.items()}
+    assert {"m.txt.checkpoint", "m.txt.executions.jsonl"} <= set(files)
+    assert b"Every row is started." in files["report.html"]
+    assert files["log"].count(b'"event": "row_started"') == 200
+    assert b'batcher_rows{checkpoint="m.txt.checkpoint",status="started",workflow="transcode"} 200.0' in files["m.prom"]
     assert_no_hit(left, aviary)
 
 
@@ -136,7 +151,30 @@ async def test_after_rejections_nothing_holds_a_secret(aviary, place):
     # Not one row was started: the job is stopped.
     assert left.code == 69, left.said
     assert b"[security token]" in left.texts[str(aviary.folder / "m.txt.executions.jsonl")]
+    assert b"[security token]" in left.texts[str(aviary.folder / "log")]
+    assert b"[security token]" in left.texts[str(aviary.folder / "report.html")]
     assert_no_hit(left, aviary)
+
+
+LOOKS = [
+    ("check", "m.txt", "-w", "transcode", "-b", "videos", "--json"),
+    ("status", "m.txt.checkpoint", "--json"),
+    ("explain", "m.txt.checkpoint", "1"),
+    ("export", "m.txt.checkpoint", "-o", "rows.csv"),
+    ("failures", "m.txt", "-o", "failed.csv"),
+    ("report", "m.txt.checkpoint", "-o", "report.html"),
+]
+
+
+async def test_what_is_asked_after_a_run_holds_no_secret(aviary):
+    aviary.judge.answer_with = (404, b'{"code": "SYS.0015", "message": "x-obs-security-token:%s"}' % TOKEN.encode())
+    assert (await aviary.run("env")).code == 69
+    for words in LOOKS:
+        left = await aviary.look(*words)
+        assert left.code == 0, left.said
+        assert_no_hit(left, aviary)
+    assert b"[security token]" in left.texts[str(aviary.folder / "rows.csv")]
+    assert b"[security token]" in left.texts[str(aviary.folder / "failed.csv")]
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -146,6 +184,7 @@ async def test_after_refused_credentials_nothing_holds_a_secret(aviary, place):
     assert left.code == 77, left.said
     assert b"InvalidAccessKeyId: [security token]" in left.said
     assert b"access key ...711Q" in left.said
+    assert b'"event": "attempt_fatal"' in left.texts[str(aviary.folder / "log")]
     assert_no_hit(left, aviary)
 
 
@@ -178,6 +217,7 @@ async def test_after_an_internal_error_nothing_holds_a_secret(aviary, place, mod
     assert left.code == 1, left.said
     assert b"Traceback" in left.said
     assert b"broken on purpose" in left.said
+    assert b'"exit_code": 1, "error": "' in left.texts[str(aviary.folder / "log")]
     assert_no_hit(left, aviary)
 
 

@@ -11,7 +11,7 @@ import trustme
 from conftest import AK, CREDENTIALS, PARAMETERS, SK, TOKEN, Clock
 
 from batcher.emulator.answers import json_refusal
-from batcher.emulator.settings import InputKeys, InputShape, ThrottleAnswer
+from batcher.emulator.settings import Declared, InputKeys, InputShape, ParameterType, ThrottleAnswer
 from batcher.model import Credentials, DiskError, UsageError
 
 START = "/v2/workflows/transcode"
@@ -135,16 +135,19 @@ async def test_a_security_token_must_be_there_and_be_the_right_one(emulator, cal
 
 
 async def test_a_workflow_is_described_with_its_declared_parameters(emulator, call):
-    service = await emulator(clock=Clock())
+    declared = PARAMETERS | {"profile": Declared(ParameterType.STRING, None, {"valid_values": ["hd", "sd"]})}
+    service = await emulator(clock=Clock(), workflows={"transcode": declared}, triggers=("incoming",))
     answer = await call(service, "GET", START)
     inputs = answer.json["definition"].pop("inputs")
     assert answer.headers["Content-Type"] == "application/json"
     assert answer.json["name"] == "transcode"
     assert answer.json["created_at"] == "2026-11-24T08:30:00.123Z"
     assert {name: entry["type"] for name, entry in inputs.items()} == {
-        name: parameter.type for name, parameter in PARAMETERS.items()
+        name: parameter.type for name, parameter in declared.items()
     }
-    assert "default" not in inputs["template-id"]
+    assert "default" not in inputs["profile"]
+    assert json.loads(inputs["profile"]["constraints"]) == {"valid_values": ["hd", "sd"]}
+    assert answer.json["definition"]["event_defs"]["incoming"]["trigger_bucket"] == "incoming"
     assert inputs["note"]["default"] == "hello"
     assert json.loads(inputs["note"]["constraints"]) == {}
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.edges.manifest import format_of, open_manifest
+from batcher.edges.manifest import Choice, format_of, open_manifest
 from batcher.edges.manifest import manifest as manifest_module
 from batcher.edges.manifest.source import Source
 from batcher.model import BadRow, ManifestError, Parameter, Row, UsageError
@@ -41,7 +41,7 @@ def written(tmp_path):
 
 
 def read(path, bucket="my-videos", **defaults):
-    with open_manifest(path, format_of(path, None)) as manifest:
+    with open_manifest(path, format_of(path, None), Choice(keep_placeholders=True)) as manifest:
         manifest.check()
         return [row for block in manifest.blocks(bucket=bucket, **defaults) for row in block]
 
@@ -570,14 +570,25 @@ def test_a_bad_key_in_plain_text_is_told(written):
 # Reading in pieces
 
 
-def test_blocks_are_bounded_and_the_position_reaches_the_size(written):
+def test_blocks_are_bounded(written):
     path = written("object\n" + "".join(f"{number}\n" for number in range(20_000)))
     with open_manifest(path, "csv") as manifest:
-        assert 0 < manifest.position < manifest.size == path.stat().st_size
         blocks = list(manifest.blocks(bucket="my-videos"))
-        assert manifest.position == manifest.size
     assert max(map(len, blocks)) == 1024
     assert [row.object for block in blocks for row in block] == [str(number) for number in range(20_000)]
+
+
+@pytest.mark.parametrize("name", ["m.csv", "m.csv.gz"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("last", ["", "last"])
+def test_a_check_counts_the_lines_of_a_file(tmp_path, name, end, last):
+    path = tmp_path / name
+    content = f"object{end}" + f"{'x' * 700}{end}" * 2000 + last
+    path.write_bytes(gzip.compress(content.encode()) if name.endswith("gz") else content.encode())
+    with open_manifest(path, "csv") as manifest:
+        assert manifest.lines is None
+        manifest.check()
+        assert manifest.lines == 2001 + bool(last)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -628,8 +639,8 @@ def _through_a_pipe(path, parts):
         with opened.result(timeout=30) as pipe:
             pipe.write(parts[0])
             with opening.result(timeout=30) as manifest:
-                assert manifest.size is None
                 manifest.check()
+                assert manifest.lines is None
                 blocks = manifest.blocks(bucket="my-videos")
                 arrived = [threads.submit(next, blocks).result(timeout=30)]
                 for part in parts[1:]:
@@ -644,7 +655,7 @@ def test_standard_input_is_read_like_a_pipe():
 from batcher.edges.manifest import open_manifest
 with open_manifest(None, "csv") as manifest:
     manifest.check()
-    print(manifest.size, [row.object for block in manifest.blocks(bucket="my-videos") for row in block])
+    print(manifest.lines, [row.object for block in manifest.blocks(bucket="my-videos") for row in block])
 """
     done = subprocess.run([sys.executable, "-c", program], input=b"object\na\nb", capture_output=True, check=True)
     assert done.stdout == b"None ['a', 'b']\n"

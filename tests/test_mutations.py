@@ -84,13 +84,19 @@ MUTATIONS = {
         "test_matching.py::test_a_row_gets_the_execution_of_its_own_time",
     ),
     "the service's time is not asked for before the first intent": Mutation(
-        "cli/job.py",
+        "cli/running.py",
         "            await contact(self.service.get_workflow, self.drain, random.random, time.monotonic)\n",
         "            pass\n",
         "test_clock.py::test_a_row_of_the_first_moment_is_released_because_the_time_was_asked_for_before_it",
     ),
+    "a row that breaks what the workflow declares is sent": Mutation(
+        "cli/running.py",
+        "            found = found if self.screen is None else self.screen.found(found)\n",
+        "",
+        "test_check.py::test_rows_that_break_what_is_declared_are_recorded_and_nothing_of_them_is_sent",
+    ),
     "an intent is dated by this machine's clock": Mutation(
-        "cli/job.py",
+        "cli/running.py",
         "self.files.checkpoint.admit(rows, self.service.now())",
         "self.files.checkpoint.admit(rows, time.time())",
         "test_clock.py::test_a_clock_that_is_set_between_a_kill_and_the_next_run_starts_nothing_twice[600-0]",
@@ -112,6 +118,24 @@ MUTATIONS = {
         "                number = None\n            else:",
         "                pass\n            else:",
         "test_turns.py::test_after_a_pause_what_has_waited_does_not_leave_all_at_once",
+    ),
+    "a row that the job itself will send is a failure too": Mutation(
+        "cli/failures.py",
+        "if fate in {Fate.REJECTED, Fate.INVALID}:",
+        "if fate in {Fate.REJECTED, Fate.INVALID, Fate.PENDING}:",
+        "test_failures_command.py::test_a_row_that_was_refused_to_its_last_attempt_is_pending_and_no_failure",
+    ),
+    "an integer that JSON cannot carry is written as another one": Mutation(
+        "rules/failures.py",
+        "    begin = _EARLIER.sub",
+        "    text = orjson.dumps(orjson.loads(text)).decode()\n    begin = _EARLIER.sub",
+        "test_failures.py::test_json_keeps_every_digit_and_what_was_no_row_stays_none",
+    ),
+    "a key is markup in the report": Mutation(
+        "edges/report/writer.py",
+        "        autoescape=True,\n",
+        "        autoescape=False,  # noqa: S701\n",
+        "test_report.py::test_whatever_comes_from_outside_is_text_on_the_page",
     ),
 }
 

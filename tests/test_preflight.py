@@ -1,12 +1,24 @@
-"""The first contact with the service, by plain functions."""
+"""The first contact with the service, and how rows stand to what it declares, by plain functions."""
 
 from itertools import count
 
 import pytest
 
 from batcher.flow.drain import Drain
-from batcher.flow.preflight import contact
-from batcher.model import Answer, CredentialsError, ExitCode, Fault, ServiceError
+from batcher.flow.preflight import ATTEMPTS, Screen, contact, described
+from batcher.model import (
+    Answer,
+    BadRow,
+    CredentialsError,
+    ExitCode,
+    Fault,
+    Found,
+    Parameter,
+    Row,
+    ServiceError,
+    State,
+    Workflow,
+)
 
 LOST = Answer(fault=Fault.LOST, message="no answer within 30 s")
 UNREACHED = Answer(fault=Fault.UNREACHED, message="connection refused")
@@ -78,3 +90,104 @@ async def test_a_signal_ends_the_asking_and_stays_the_reason():
 
     await contact(ask, service.drain, lambda: 0.0, count(100.0).__next__)
     assert (service.asked, service.drain.reason) == (1, ExitCode.SIGTERM)
+
+
+# What the workflow declares
+
+WORKFLOW = Answer(200, body={"name": "w", "definition": {"inputs": {"p": {"type": "integer"}}}})
+BUSY = Answer(503, "SlowDown")
+FAILING = Answer(500, "InternalError", "sorry")
+SKEWED = Answer(403, "RequestTimeTooSkewed")
+
+
+async def looked(*answers_):
+    service = Service(*answers_)
+    found = await described(service.ask, "transcode", service.drain, lambda: 0.0, count(100.0).__next__, lambda: 0.0)
+    return found, service
+
+
+@pytest.mark.parametrize(
+    "before", [(), (BUSY,), (FAILING, Answer(502), Answer(408)), (LOST, UNREACHED), (SKEWED,)], ids=len
+)
+async def test_a_workflow_is_described_whatever_came_before(before):
+    found, service = await looked(*before, WORKFLOW)
+    assert found == Workflow("w", {"p": Parameter("p", "integer", has_value=False, constraints={})})
+    assert (service.asked, service.drain.reason) == (len(before) + 1, None)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(403, "AccessDenied"),
+        Answer(403, "SYS.0005"),
+        Answer(403, "a code of tomorrow"),
+        Answer(405, "MethodNotAllowed"),
+        Answer(501),
+        Answer(400, "InvalidArgument"),
+        Answer(200, body={"odd": True}),
+        Answer(200),
+    ],
+)
+async def test_an_answer_that_hides_the_workflow_is_given(answer):
+    found, service = await looked(answer)
+    assert (found, service.drain.reason) == (answer, None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "error", "told"),
+    [
+        (Answer(404), ServiceError, "there is no workflow transcode: HTTP 404"),
+        (Answer(404, "Workflow.0001", "no"), ServiceError, "no workflow transcode: HTTP 404 Workflow.0001: no"),
+        (Answer(404, "NoSuchBucket"), ServiceError, "there is no workflow transcode"),
+        (Answer(404, "SYS.0003"), ServiceError, "the service refuses the job: HTTP 404 SYS.0003"),
+        (Answer(301, "PermanentRedirect"), ServiceError, "the service refuses the job: HTTP 301"),
+        (Answer(403, "NotSignedUp"), ServiceError, "the service refuses the job: HTTP 403"),
+    ],
+)
+async def test_an_answer_about_the_whole_job_ends_it(answer, error, told):
+    with pytest.raises(error, match=told):
+        await looked(answer)
+
+
+async def test_a_clock_that_is_refused_twice_ends_the_job():
+    with pytest.raises(ServiceError, match="RequestTimeTooSkewed"):
+        await looked(SKEWED, SKEWED)
+
+
+@pytest.mark.parametrize("answer", [Answer(401), Answer(403, "SignatureDoesNotMatch")])
+async def test_a_wrong_key_begins_the_drain(answer):
+    found, service = await looked(answer)
+    assert (found, type(service.drain.reason), service.asked) == (answer, CredentialsError, 1)
+
+
+async def test_a_service_that_only_fails_is_asked_a_few_times():
+    service = Service(*[FAILING] * 100)
+    with pytest.raises(ServiceError, match=f"{ATTEMPTS} attempts: HTTP 500 InternalError: sorry"):
+        await described(service.ask, "transcode", service.drain, lambda: 0.0, count(100.0).__next__, lambda: 0.0)
+    assert service.asked == ATTEMPTS
+
+
+PARAMETERS = {"p": Parameter("p", "integer", has_value=True, constraints={"valid_values": [1, 2]})}
+
+
+def row(number, inputs):
+    return Row(number, number + 1, "videos", f"o{number}", inputs, bytes([number]) * 16)
+
+
+def test_rows_that_break_a_rule_become_bad_and_keep_their_identity():
+    screen = Screen(PARAMETERS)
+    good, bad, known = row(1, b'{"p":1}'), row(2, b'{"p":3}'), BadRow(3, 4, "", "", "line 4: no", b"x" * 16)
+    found = [Found(7, good, None, 1), Found(8, bad, State.PENDING, 2), Found(9, known, None, 1)]
+    reason = "line 3: inputs.p: 3 is not among the values allowed: [1,2]"
+    made = BadRow(2, 3, "videos", "o2", reason, b"\2" * 16)
+    assert screen.found(found) == [found[0], Found(8, made, State.PENDING, 2), found[2]]
+    assert screen.rows([good, bad, known]) == [good, made, known]
+    assert screen.rows([good, known]) == [good, known]
+    assert screen.warnings == {}
+
+
+def test_what_only_the_service_can_tell_is_counted():
+    screen = Screen(PARAMETERS)
+    rows = [row(1, b'{"p":"1"}'), row(2, b'{"p":"2"}'), row(3, b'{"p":1}')]
+    assert screen.rows(rows) == rows
+    assert screen.warnings == {"inputs.p: text where an integer is declared": 2}

@@ -159,7 +159,7 @@ async def test_resend_sends_again_without_asking_as_it_says(folder, emulator):
 async def test_odd_keys_are_found_whatever_an_executions_input_looks_like(folder, emulator, shape):
     write(folder, ODD_KEYS)
     service = await emulator(faults={FaultKind("reset-after"): 1.0}, **shape)
-    ran = await run(service)
+    ran = await run(service, "--keep-placeholders")
     assert ran.code == 0, ran
     assert started(service) == once(ODD_KEYS)
 

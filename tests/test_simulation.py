@@ -5,7 +5,7 @@ import math
 import pytest
 from simulation import Stage, scratch, simulate
 
-from batcher.cli import job
+from batcher.cli import running
 from batcher.edges.checkpoint.unsettled import UnsettledRows
 from batcher.edges.records import Output
 from batcher.edges.service import ObsV2
@@ -92,7 +92,7 @@ def do_not_ask_for_the_time_before_the_first_intent(patch):
     async def ask_nobody(*_):
         pass
 
-    patch.setattr(job, "contact", ask_nobody)
+    patch.setattr(running, "contact", ask_nobody)
 
 
 DEFECTS = [

@@ -68,7 +68,7 @@ async def test_under_the_bar_of_a_terminal_a_job_is_paused_and_goes_on():
         await judge.received(20)
         assert (await batcher("pause", CHECKPOINT)).code == 0
         async with asyncio.timeout(60):
-            while (await live())["in_flight"] or b", paused, " not in shown:
+            while (await live())["in_flight"] or b"eta unknown (paused)" not in shown:
                 pass
         before = len(judge.bodies)
         assert "0 requests on the wire" in await status()

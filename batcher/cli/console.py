@@ -6,13 +6,15 @@ import sys
 from contextlib import suppress
 
 from batcher.model import JobError
+from batcher.rules.ending import printable
 
 
 def say(text: str) -> None:
     """Print a line. The stream is looked up each time: a progress bar takes it over while it is shown."""
     # Whoever listened may have gone (a closed pipe, a lost terminal): what is done does not depend on it.
     with suppress(OSError):
-        print(f"batcher: {text}", file=sys.stderr, flush=True)
+        # Names of columns, keys and paths are part of what is said, and may hold anything.
+        print(f"batcher: {printable(text)}", file=sys.stderr, flush=True)
 
 
 def warn(text: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -13,9 +13,13 @@ from batcher.flow.resume import LEFT_OPEN, resume
 from batcher.model import BEGINNING, Record, Settlement, UsageError
 from batcher.rules.prefix import Frontier, Prefix, encoded
 
+OUTPUT = "output"
+LENGTH = "length of "
+LIMIT = "limit in millistarts a second"
+MANIFEST = "manifest"
+BUCKET = "bucket"
 PREFIX = "settled prefix"
-_OUTPUT = "output"
-_LIMIT = "limit in millistarts a second"
+"""The facts that a checkpoint keeps of its job, by name; `LENGTH` goes before an output's path."""
 
 
 class Files:
@@ -42,14 +46,14 @@ class Files:
         facts: dict[str, str | int] = {_length_of(self.output_path): self._output.length}
         limit = self.limit()
         if limit is not None:
-            facts[_LIMIT] = round(limit * 1000)
+            facts[LIMIT] = round(limit * 1000)
         if self.frontier.settled(settlements):
             facts[PREFIX] = encoded(self.frontier.prefix)
         await self.checkpoint.settle(settlements, facts, doubt_at)
 
     async def kept_limit(self) -> float | None:
         """Give the limit that an earlier run has found."""
-        kept = await self.checkpoint.recall(_LIMIT)
+        kept = await self.checkpoint.recall(LIMIT)
         return None if kept is None else int(kept) / 1000
 
     async def repair(self) -> None:
@@ -59,21 +63,24 @@ class Files:
 
 
 @asynccontextmanager
-async def open_files(checkpoint_path: Path, header: Header | None, output_path: Path | None) -> AsyncIterator[Files]:
+async def open_files(
+    checkpoint_path: Path, header: Header | None, output_path: Path | None, about: Mapping[str, str] | None = None
+) -> AsyncIterator[Files]:
     """Hold a job's files for one run, and repair what an interrupted run left.
 
-    Without an output path it is the one that the checkpoint remembers. Raises what opening either file raises.
+    Without an output path it is the one that the checkpoint remembers. `about` are more facts for it to remember.
+    Raises what opening either file raises.
     """
     async with open_checkpoint(checkpoint_path, header) as checkpoint:
         if output_path is None:
-            kept = await checkpoint.recall(_OUTPUT)
+            kept = await checkpoint.recall(OUTPUT)
             if kept is None:
                 raise UsageError(f"{checkpoint_path}: this checkpoint has no output yet", "Run the job first.")
             output_path = Path(str(kept))
         known = await checkpoint.recall(_length_of(output_path))
         async with open_output(output_path, None if known is None else int(known)) as output:
             # Before the first record, so that a crash after it does not leave an output that nobody knows.
-            facts: dict[str, str | int] = {_OUTPUT: str(output_path.absolute())}
+            facts: dict[str, str | int] = {**(about or {}), OUTPUT: str(output_path.absolute())}
             await checkpoint.remember(facts | ({_length_of(output_path): 0} if known is None else {}))
             files = Files(checkpoint, output, output_path)
             await files.repair()
@@ -81,4 +88,4 @@ async def open_files(checkpoint_path: Path, header: Header | None, output_path: 
 
 
 def _length_of(output_path: Path) -> str:
-    return f"length of {output_path.absolute()}"
+    return f"{LENGTH}{output_path.absolute()}"

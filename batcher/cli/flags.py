@@ -2,11 +2,96 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from batcher.edges.credentials import Place
+from batcher.edges.manifest import Choice
+
+
+class Format(StrEnum):
+    """The formats of a manifest."""
+
+    CSV = "csv"
+    TSV = "tsv"
+    JSONL = "jsonl"
+    TXT = "txt"
+    INVENTORY = "inventory"
+    OBSUTIL = "obsutil"
+    PARQUET = "parquet"
+
+
+ManifestFile = Annotated[str, typer.Argument(help="The list of objects; - is standard input.", metavar="MANIFEST")]
+Workflow = Annotated[
+    str, typer.Option("-w", "--workflow", help="The workflow to start.", envvar="BATCHER_WORKFLOW", metavar="NAME")
+]
+Endpoint = Annotated[
+    str | None,
+    typer.Option(
+        "-e",
+        "--endpoint",
+        help="The service, such as https://obs.cn-north-4.myhuaweicloud.com.",
+        envvar=["BATCHER_ENDPOINT", "OBS_ENDPOINT"],
+        metavar="URL",
+    ),
+]
+Region = Annotated[
+    str | None,
+    typer.Option("--region", help="Short for that region's endpoint.", envvar="BATCHER_REGION", metavar="NAME"),
+]
+Bucket = Annotated[
+    str | None,
+    typer.Option("-b", "--bucket", help="The bucket of rows that name none.", envvar="BATCHER_BUCKET", metavar="NAME"),
+]
+Inputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-i", "--input", help="An input for every row, NAME=VALUE or NAME:=JSON; repeatable.", metavar="NAME=VALUE"
+    ),
+]
+CheckpointFile = Annotated[
+    Path | None,
+    typer.Option(
+        "-c",
+        "--checkpoint",
+        help="What is remembered between runs.  [default: MANIFEST.checkpoint]",
+        envvar="BATCHER_CHECKPOINT",
+        metavar="FILE",
+    ),
+]
+FormatName = Annotated[
+    Format | None,
+    typer.Option(
+        "--format", help="The manifest's format.  [default: by its name and content]", envvar="BATCHER_FORMAT"
+    ),
+]
+StorageClasses = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--storage-class", help="Of an inventory only the objects of this storage class; repeatable.", metavar="NAME"
+    ),
+]
+KeepPlaceholders = Annotated[
+    bool, typer.Option("--keep-placeholders", help="Do not skip keys that end in /: they stand for directories.")
+]
+RetryRejected = Annotated[
+    bool,
+    typer.Option(
+        "--retry-rejected",
+        help="Look again at rows that were rejected earlier, or invalid by what the workflow declared.",
+    ),
+]
+AllowDuplicates = Annotated[
+    bool, typer.Option("--allow-duplicates", help="Start a row as often as the manifest repeats it.")
+]
+NoPreflight = Annotated[
+    bool, typer.Option("--no-preflight", help="Do not hold the inputs against what the workflow declares.")
+]
+AllowHttp = Annotated[bool, typer.Option("--allow-http", help="Allow an http:// endpoint that is not on this machine.")]
 
 SettleTime = Annotated[
     float,
@@ -33,3 +118,8 @@ CredentialsPlace = Annotated[
 SETTLE_TIME = 30.0
 TIMEOUT = 30.0
 """The defaults, in seconds."""
+
+
+def choice_of(storage_classes: Sequence[str] | None, *, keep_placeholders: bool) -> Choice:
+    """Give what of a manifest is wanted."""
+    return Choice(keep_placeholders, frozenset(name.upper() for name in storage_classes or ()))

@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 
-from batcher.cli.console import say, warn
+from batcher.cli.console import say
 from batcher.edges.credentials import Place, find_credentials
 from batcher.edges.transport import connect
 from batcher.flow.drain import Drain
@@ -20,14 +20,16 @@ METADATA_SECONDS = 3.0
 
 
 @asynccontextmanager
-async def open_keys(place: Place | None, environment: Mapping[str, str], drain: Drain) -> AsyncIterator[Keys]:
-    """Find the credentials, and keep them fresh. Raises what looking for them raises."""
+async def open_keys(
+    place: Place | None, environment: Mapping[str, str], drain: Drain, warn: Callable[[str], None]
+) -> AsyncIterator[Keys]:
+    """Find the credentials, and keep them fresh; `warn` takes a sentence. Raises what looking for them raises."""
     address = metadata_address(environment.get("BATCHER_METADATA_URL", ""))
     async with connect(address, connections=1, timeout=METADATA_SECONDS) as metadata:
         found = await find_credentials(place, environment, metadata.send)
         for warning in found.warnings:
             warn(warning)
-        renew = None if found.renew is None else _telling(found.renew)
+        renew = None if found.renew is None else _telling(found.renew, warn)
         keys = Keys(found.credentials, renew, lambda: drain.begun, time.time)
         keeper = asyncio.create_task(keys.keep_fresh(asyncio.sleep))
         try:
@@ -40,7 +42,9 @@ async def open_keys(place: Place | None, environment: Mapping[str, str], drain: 
             say(f"the credentials: {described(keys.current)}")
 
 
-def _telling(renew: Callable[[], Awaitable[Credentials]]) -> Callable[[], Awaitable[Credentials | None]]:
+def _telling(
+    renew: Callable[[], Awaitable[Credentials]], warn: Callable[[str], None]
+) -> Callable[[], Awaitable[Credentials | None]]:
     """Say why there are no new credentials, where there are none."""
 
     async def renewed() -> Credentials | None:

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from batcher.edges.credentials import Place
+from batcher.edges.manifest import Choice
 from batcher.edges.progress import Mode
 from batcher.model import Json
+from batcher.rules.admission import Policy
 from batcher.rules.guards import MaxFailures
+from batcher.rules.log import Format, Level
 
 
 class OnDoubt(StrEnum):
@@ -19,6 +22,22 @@ class OnDoubt(StrEnum):
     RECONCILE = "reconcile"
     HOLD = "hold"
     RESEND = "resend"
+
+
+class LogOptions(NamedTuple):
+    """Which events go to which file."""
+
+    file: Path
+    format: Format
+    level: Level
+
+
+class MetricsOptions(NamedTuple):
+    """Where the metrics are: in a file, on a port, or in both."""
+
+    file: Path | None
+    host: str
+    port: int | None
 
 
 class Options(NamedTuple):
@@ -32,6 +51,7 @@ class Options(NamedTuple):
     output: Path
     checkpoint: Path
     format: str | None
+    choice: Choice
     concurrency: int
     max_rate: float | None
     max_attempts: int
@@ -45,8 +65,16 @@ class Options(NamedTuple):
     settle_time: float
     retry_rejected: bool
     allow_duplicates: bool
+    preflight: bool
     trust_503: bool
     allow_http: bool
     verify_tls: bool
     credentials: Place | None
     progress: Mode
+    log: LogOptions | None
+    metrics: MetricsOptions | None
+
+    @property
+    def policy(self) -> Policy:
+        """What is to be done with rows that are known."""
+        return Policy(self.retry_rejected, self.allow_duplicates)

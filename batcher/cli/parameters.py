@@ -1,48 +1,49 @@
-"""The workflow's declared parameters, where the manifest's cells depend on them: asked for once in a job's life."""
+"""The types of a manifest's cells: those of the workflow's declared parameters, fixed at the beginning of a job."""
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Mapping
 
 import orjson
 
-from batcher.cli.console import warn
+from batcher.cli.preflight import Preflight
 from batcher.edges.checkpoint import Checkpoint
-from batcher.edges.manifest import Manifest
-from batcher.edges.service import ObsV2
-from batcher.flow.drain import Drain
-from batcher.flow.preflight import contact, declared_parameters
-from batcher.model import Answer, Parameter
+from batcher.edges.manifest import AnyManifest
+from batcher.model import Parameter
 
-_FACT = "parameters"
+PARAMETERS = "parameters"
+"""The fact of a checkpoint that keeps the types of the declared parameters."""
+
 _TABLE_COLUMNS = frozenset({"object", "bucket", "inputs"})
 
 
+def has_typed_cells(manifest: AnyManifest) -> bool:
+    """Tell whether a manifest has columns of its own, whose cells may be of a declared type."""
+    return not _TABLE_COLUMNS.issuperset(manifest.header)
+
+
 async def parameters_of(
-    manifest: Manifest, checkpoint: Checkpoint, service: ObsV2, drain: Drain
+    manifest: AnyManifest, checkpoint: Checkpoint, preflight: Preflight
 ) -> Mapping[str, Parameter] | None:
     """Give the declared parameters; None for a manifest that has no columns of its own, or where the job stops first.
 
     They are kept in the checkpoint: a cell that is a number today and text tomorrow would be another row. Raises what
-    `declared_parameters` raises.
+    the preflight raises.
     """
-    if _TABLE_COLUMNS.issuperset(manifest.header):
+    if not has_typed_cells(manifest):
         return None
-    kept = await checkpoint.recall(_FACT)
+    kept = await checkpoint.recall(PARAMETERS)
     if kept is None:
-        await contact(service.get_workflow, drain, random.random, time.monotonic)
-        if drain.begun:
+        workflow = await preflight.workflow()
+        if preflight.is_stopped:
             return None
-        found = await declared_parameters(service.get_workflow, drain.sleep, random.random, service.now)
-        if isinstance(found, Answer):
-            warn(
-                f"the service does not describe the workflow (HTTP {found.status} {found.code}):"
-                " every cell is sent as text"
-            )
-            found = {}
-        kept = orjson.dumps({name: parameter.type for name, parameter in found.items()}).decode()
-        await checkpoint.remember({_FACT: kept})
-    types = orjson.loads(str(kept))
-    return {name: Parameter(name, type_, has_value=True, constraints={}) for name, type_ in types.items()}
+        kept = orjson.dumps(
+            {name: each.type for name, each in workflow.parameters.items()} if workflow else {}
+        ).decode()
+        await checkpoint.remember({PARAMETERS: kept})
+    return kept_parameters(str(kept))
+
+
+def kept_parameters(kept: str) -> Mapping[str, Parameter]:
+    """Read what a checkpoint keeps."""
+    return {name: Parameter(name, type_, has_value=True, constraints={}) for name, type_ in orjson.loads(kept).items()}

@@ -6,22 +6,45 @@ import asyncio
 import os
 import sys
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from batcher.cli.console import complain
-from batcher.cli.flags import SETTLE_TIME, TIMEOUT, CredentialsPlace, NoVerifyTls, SettleTime, Timeout
+from batcher.cli.flags import (
+    SETTLE_TIME,
+    TIMEOUT,
+    AllowDuplicates,
+    AllowHttp,
+    Bucket,
+    CheckpointFile,
+    CredentialsPlace,
+    Endpoint,
+    FormatName,
+    Inputs,
+    KeepPlaceholders,
+    ManifestFile,
+    NoPreflight,
+    NoVerifyTls,
+    Region,
+    RetryRejected,
+    SettleTime,
+    StorageClasses,
+    Timeout,
+    Workflow,
+    choice_of,
+)
+from batcher.cli.header import beside, endpoint_of
 from batcher.cli.loop import calm_collector, fast_loop
-from batcher.cli.options import OnDoubt, Options
+from batcher.cli.options import LogOptions, MetricsOptions, OnDoubt, Options
 from batcher.edges.progress import Mode
 from batcher.model import JobError, UsageError
 from batcher.rules.ending import MEANINGS
 from batcher.rules.guards import max_failures as parse_max_failures
 from batcher.rules.inputs import parse_inputs
-from batcher.rules.naming import region_endpoint
+from batcher.rules.log import Format as LogFormat
+from batcher.rules.log import Level
 from batcher.rules.times import duration, seconds_until
 
 EXAMPLES = """
@@ -39,7 +62,8 @@ Examples:
 {EXAMPLES.strip(chr(10))}
 
 MANIFEST is CSV, TSV, JSON Lines or plain text with one key a line, also gzipped; - is standard input. CSV has a
-header with the column "object" and, as needed, "bucket", "inputs" (a JSON object) and "inputs.NAME".
+header with the column "object" and, as needed, "bucket", "inputs" (a JSON object) and "inputs.NAME". It may also be
+the manifest.json of an OBS inventory, what obsutil ls -s printed, or Parquet. batcher check tells what it holds.
 
 The same command, given again after any interruption, carries on: rows that are started stay started. Keys come from
 OBS_ACCESS_KEY_ID, OBS_SECRET_ACCESS_KEY and OBS_SECURITY_TOKEN (or HUAWEICLOUD_SDK_AK/SK, HW_ACCESS_KEY/SECRET_KEY),
@@ -51,46 +75,13 @@ Exit codes:
 """
 
 
-class Format(StrEnum):
-    """The formats of a manifest."""
-
-    CSV = "csv"
-    TSV = "tsv"
-    JSONL = "jsonl"
-    TXT = "txt"
-
-
 def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
-    manifest: Annotated[str, typer.Argument(help="The list of objects; - is standard input.", metavar="MANIFEST")],
-    workflow: Annotated[
-        str, typer.Option("-w", "--workflow", help="The workflow to start.", envvar="BATCHER_WORKFLOW", metavar="NAME")
-    ],
-    endpoint: Annotated[
-        str | None,
-        typer.Option(
-            "-e",
-            "--endpoint",
-            help="The service, such as https://obs.cn-north-4.myhuaweicloud.com.",
-            envvar=["BATCHER_ENDPOINT", "OBS_ENDPOINT"],
-            metavar="URL",
-        ),
-    ] = None,
-    region: Annotated[
-        str | None,
-        typer.Option("--region", help="Short for that region's endpoint.", envvar="BATCHER_REGION", metavar="NAME"),
-    ] = None,
-    bucket: Annotated[
-        str | None,
-        typer.Option(
-            "-b", "--bucket", help="The bucket of rows that name none.", envvar="BATCHER_BUCKET", metavar="NAME"
-        ),
-    ] = None,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-i", "--input", help="An input for every row, NAME=VALUE or NAME:=JSON; repeatable.", metavar="NAME=VALUE"
-        ),
-    ] = None,
+    manifest: ManifestFile,
+    workflow: Workflow,
+    endpoint: Endpoint = None,
+    region: Region = None,
+    bucket: Bucket = None,
+    inputs: Inputs = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -101,20 +92,10 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
             metavar="FILE",
         ),
     ] = None,
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option(
-            "-c",
-            "--checkpoint",
-            help="What is remembered between runs.  [default: MANIFEST.checkpoint]",
-            envvar="BATCHER_CHECKPOINT",
-            metavar="FILE",
-        ),
-    ] = None,
-    format_: Annotated[
-        Format | None,
-        typer.Option("--format", help="The manifest's format.  [default: by its suffix]", envvar="BATCHER_FORMAT"),
-    ] = None,
+    checkpoint: CheckpointFile = None,
+    format_: FormatName = None,
+    storage_class: StorageClasses = None,
+    keep_placeholders: KeepPlaceholders = False,
     concurrency: Annotated[
         int, typer.Option(help="Workers, each with one connection.", envvar="BATCHER_CONCURRENCY", min=1, max=10_000)
     ] = 64,
@@ -162,41 +143,76 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
         ),
     ] = OnDoubt.RECONCILE,
     settle_time: SettleTime = SETTLE_TIME,
-    retry_rejected: Annotated[
-        bool, typer.Option("--retry-rejected", help="Send rows that were rejected earlier again.")
-    ] = False,
-    allow_duplicates: Annotated[
-        bool, typer.Option("--allow-duplicates", help="Start a row as often as the manifest repeats it.")
-    ] = False,
+    retry_rejected: RetryRejected = False,
+    allow_duplicates: AllowDuplicates = False,
+    no_preflight: NoPreflight = False,
     trust_503: Annotated[
         bool,
         typer.Option(
             "--trust-503", help="Take any 503 as a refusal that is safe to send again.", envvar="BATCHER_TRUST_503"
         ),
     ] = False,
-    allow_http: Annotated[
-        bool, typer.Option("--allow-http", help="Allow an http:// endpoint that is not on this machine.")
-    ] = False,
+    allow_http: AllowHttp = False,
     no_verify_tls: NoVerifyTls = False,
     credentials: CredentialsPlace = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a page about the job at the end, as batcher report does.",
+            envvar="BATCHER_REPORT",
+            metavar="FILE",
+        ),
+    ] = None,
     progress: Annotated[
         Mode,
         typer.Option(
             help="On stderr; auto is a bar on a terminal and a line every 10 s elsewhere.", envvar="BATCHER_PROGRESS"
         ),
     ] = Mode.AUTO,
+    log_file: Annotated[
+        Path | None,
+        typer.Option(help="Append a line for each event to this file.", envvar="BATCHER_LOG_FILE", metavar="FILE"),
+    ] = None,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="Lines for people or for programs.", envvar="BATCHER_LOG_FORMAT")
+    ] = LogFormat.TEXT,
+    log_level: Annotated[
+        Level, typer.Option(help="The least that an event must matter.", envvar="BATCHER_LOG_LEVEL")
+    ] = Level.INFO,
+    metrics_file: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write metrics for Prometheus' node exporter to this file, every 15 s and at the end.",
+            envvar="BATCHER_METRICS_FILE",
+            metavar="FILE.prom",
+        ),
+    ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(
+            help="Serve the metrics on this port while the run lasts; 0 is any.",
+            envvar="BATCHER_METRICS_PORT",
+            min=0,
+            max=65_535,
+            metavar="PORT",
+        ),
+    ] = None,
+    metrics_host: Annotated[
+        str, typer.Option(help="The address to serve them on.", envvar="BATCHER_METRICS_HOST", metavar="ADDRESS")
+    ] = "127.0.0.1",
 ) -> None:
     """Check the options, run the job and end the process with the exit code that tells the truth."""
     try:
         options = Options(
             manifest=None if manifest == "-" else Path(manifest),
             workflow=workflow,
-            endpoint=_endpoint(endpoint, region),
+            endpoint=endpoint_of(endpoint, region),
             bucket=bucket,
             inputs=parse_inputs(inputs or ()),
-            output=_beside(manifest, output, ".executions.jsonl", "--output"),
-            checkpoint=_beside(manifest, checkpoint, ".checkpoint", "--checkpoint"),
+            output=beside(manifest, output, ".executions.jsonl", "--output"),
+            checkpoint=beside(manifest, checkpoint, ".checkpoint", "--checkpoint"),
             format=format_,
+            choice=choice_of(storage_class, keep_placeholders=keep_placeholders),
             concurrency=concurrency,
             max_rate=max_rate,
             max_attempts=max_attempts,
@@ -209,30 +225,33 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
             settle_time=settle_time,
             retry_rejected=retry_rejected,
             allow_duplicates=allow_duplicates,
+            preflight=not no_preflight,
             trust_503=trust_503,
             allow_http=allow_http,
             verify_tls=not no_verify_tls,
             credentials=credentials,
             progress=progress,
+            log=None if log_file is None else LogOptions(log_file, log_format, log_level),
+            metrics=None
+            if metrics_file is None and metrics_port is None
+            else MetricsOptions(metrics_file, metrics_host, metrics_port),
         )
+        if report is not None and not report.parent.is_dir():
+            raise UsageError(f"--report {report}: there is no such folder", "Make it, or name another file.")
         # Imported late, so that the help does not wait for the HTTP client.
         from batcher.cli.job import run_job  # noqa: PLC0415
 
         calm_collector()
         with asyncio.Runner(loop_factory=fast_loop(tls=options.endpoint.startswith("https:"))) as runner:
             code = runner.run(run_job(options, os.environ))
+        if report is not None:
+            from batcher.cli.report import write_report  # noqa: PLC0415 - only who asks for a page waits for it
+
+            write_report(options.checkpoint, report)
     except JobError as error:
         complain(error)
         code = error.exit_code
     sys.exit(code)
-
-
-def _endpoint(endpoint: str | None, region: str | None) -> str:
-    if region is not None and endpoint is None:
-        return region_endpoint(region)
-    if endpoint is None:
-        raise UsageError("the service is not named", "Give --endpoint URL or --region NAME, or set OBS_ENDPOINT.")
-    return endpoint
 
 
 def _until(max_duration: str | None, stop_at: str | None) -> float | None:
@@ -244,15 +263,3 @@ def _until(max_duration: str | None, stop_at: str | None) -> float | None:
         # The zone is that of the person who gives the time: none is named, and the system knows it.
         ends.append(seconds_until("--stop-at", stop_at, datetime.now()))  # noqa: DTZ005
     return min(ends, default=None)
-
-
-def _beside(manifest: str, given: Path | None, suffix: str, option: str) -> Path:
-    """Give the file asked for, or the one named after the manifest."""
-    if given is not None:
-        return given
-    if manifest == "-":
-        raise UsageError(
-            f"standard input has no name to derive {option} from",
-            "With - as the manifest give --format, --output and --checkpoint.",
-        )
-    return Path(manifest + suffix)

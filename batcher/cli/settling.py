@@ -35,7 +35,7 @@ async def settle(settling: Settling, environment: Mapping[str, str]) -> ExitCode
     drain = Drain()
     with draining_on_signals(drain.begin):
         async with (
-            open_keys(settling.credentials, environment, drain) as keys,
+            open_keys(settling.credentials, environment, drain, warn) as keys,
             open_files(settling.checkpoint, None, None) as files,
         ):
             header = await files.checkpoint.header()

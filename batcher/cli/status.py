@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
@@ -17,6 +18,7 @@ from batcher.edges.control import ask
 from batcher.model import JobError, Json, State, Unsettled
 from batcher.rules.ending import printable
 from batcher.rules.events import number
+from batcher.rules.history import Fate, fates
 from batcher.rules.records import timestamp
 
 HELP = """Show how many rows of a job are started, rejected, in doubt and so on, and name those in doubt.
@@ -32,6 +34,10 @@ last run ended are in doubt.
 """
 
 SHOWN = 10
+
+_WORDS = {Fate.IN_FLIGHT: "in work"}
+"""Rows between their intent and their verdict; few of them are on the wire at a time."""
+_STYLES = {Fate.STARTED: "green", Fate.REJECTED: "red", Fate.INVALID: "red", Fate.IN_DOUBT: "bold yellow"}
 
 
 class Rows(StrEnum):
@@ -54,8 +60,13 @@ def status(
     live = (ask(checkpoint, {"do": "look"}) if seen.running and not rows else None) or {}
     if as_json:
         print(json.dumps(_document(checkpoint, seen, live)))
+    elif rows:
+        for row in _in_doubt(seen):
+            print(_line(row))
+    elif sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+        _show_table(checkpoint, seen, live)
     else:
-        for line in map(_line, _in_doubt(seen)) if rows else _lines(checkpoint, seen, live):
+        for line in _lines(checkpoint, seen, live):
             print(line)
 
 
@@ -64,11 +75,8 @@ def _in_doubt(seen: Glance) -> list[Unsettled]:
     return [row for row in seen.unsettled if row.state is State.IN_DOUBT or not seen.running]
 
 
-def _counts(seen: Glance) -> dict[str, int]:
-    counts = {state.name.lower(): seen.states[state] for state in State if state is not State.INTENT}
-    on_the_wire = seen.states[State.INTENT]
-    counts["in_doubt"] += 0 if seen.running else on_the_wire
-    return {"in_flight": on_the_wire if seen.running else 0, **counts}
+def _counts(seen: Glance) -> dict[Fate, int]:
+    return fates(seen.states, running=seen.running)
 
 
 def _document(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> dict[str, object]:
@@ -93,15 +101,47 @@ def _document(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> dict[
 
 
 def _lines(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Iterator[str]:
+    yield from _heading(checkpoint, seen, live)
+    for fate, count in _counts(seen).items():
+        yield f"{_WORDS.get(fate, fate):>10}  {count:>12,}"
+    yield from _doubts(checkpoint, seen)
+
+
+def _show_table(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> None:
+    # Imported late: only a terminal needs it.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    counts = _counts(seen)
+    total = sum(counts.values())
+    table = Table("rows", "count", "share", show_footer=total > 0)
+    for column, footer in zip(table.columns, ("in all", f"{total:,}", ""), strict=True):
+        column.footer = footer
+        column.justify = "left" if column.header == "rows" else "right"
+    for name, count in counts.items():
+        share = f"{count / total:.1%}" if count else ""
+        style = _STYLES.get(name) if count else "dim"
+        table.add_row(_WORDS.get(name, name).replace("_", " "), f"{count:,}", share, style=style)
+    console = Console(highlight=False)
+    # As text: a name of a file or a key may look like rich's own markup.
+    for line in _heading(checkpoint, seen, live):
+        console.print(Text(line))
+    console.print(table)
+    for line in _doubts(checkpoint, seen):
+        console.print(Text(line))
+
+
+def _heading(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Iterator[str]:
     yield f"{checkpoint}: workflow {seen.header.workflow} at {seen.header.endpoint}"
     yield "a run is going on" if seen.running else "no run is going on"
     if live:
         limit = "no limit found" if live["limit"] is None else f"limit about {number(live['limit'])}/s"
         state = f", {live['state']}" if live["state"] else ""
         yield f"now {number(live['rate'])} starts a second, {live['in_flight']:,} requests on the wire, {limit}{state}"
-    for name, count in _counts(seen).items():
-        # Rows between their intent and their verdict; few of them are on the wire at a time.
-        yield f"{'in work' if name == 'in_flight' else name:>10}  {count:>12,}"
+
+
+def _doubts(checkpoint: Path, seen: Glance) -> Iterator[str]:
     doubtful = _in_doubt(seen)
     for row in doubtful[:SHOWN]:
         yield f"in doubt: {_line(row)}"

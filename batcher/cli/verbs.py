@@ -11,12 +11,17 @@ from typer.main import get_command
 
 VERBS = {
     "run": "Start one workflow execution for each row of a manifest.",
+    "check": "Tell what a manifest holds and what a run would start, without starting anything.",
     "status": "Show how many rows of a job are started, rejected or in doubt.",
     "reconcile": "Settle a job's rows in doubt by the service's execution list.",
     "rate": "Change how fast a running job may send.",
     "pause": "Let a running job send nothing for now.",
     "resume": "Let a paused job go on.",
     "drain": "End a running job in good order.",
+    "explain": "Tell the life of one row.",
+    "failures": "Write the rows that failed, with their reasons, as the next manifest.",
+    "export": "Write one line for each row, with the last truth about it.",
+    "report": "Write a page about a job, for people.",
     "emulator": "Serve the workflow API on this machine, with faults on request.",
 }
 """Each verb with what the command's help says of it. The module of that name has the verb's function and its HELP."""

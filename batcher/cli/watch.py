@@ -10,18 +10,30 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import inf
+from typing import NamedTuple
 
 from batcher.cli.console import say
+from batcher.cli.telling import Telling
 from batcher.flow.turns import Turns
-from batcher.model import ExitCode, Json
-from batcher.rules import events, slowness
+from batcher.model import ExitCode, Json, Status
+from batcher.rules import events, log, slowness
+from batcher.rules.eta import Pace
 from batcher.rules.events import Told
+from batcher.rules.log import Line
 from batcher.rules.slowness import Cause, Signs, Slowness
 from batcher.rules.tally import Tally
 
 LOOK_SECONDS = 0.2
 RECENT = 50
 """Looks that make the rate of now: ten seconds' worth."""
+
+
+class _Look(NamedTuple):
+    """What the rates are made of: how many rows this run had started, and brought to an end by sending them."""
+
+    at: float
+    started: int
+    sent: int
 
 
 @dataclass(slots=True)
@@ -32,9 +44,17 @@ class Watch:
     turns: Turns
     max_rate: float
     """The cap that the run was started with."""
+    telling: Telling
+    begun: float
+    """When the run began, in seconds of the steady clock."""
     slowness: Slowness = field(default_factory=Slowness)
+    earlier_doubts: int = 0
+    """Rows that earlier runs have left in doubt."""
+    lines_parsed: int = 0
+    """The line that the manifest's last row begins on, of those that were parsed so far."""
     _told: Told = field(default_factory=Told, init=False)
-    _recent: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=RECENT), init=False)
+    _has_told_drain: bool = field(default=False, init=False)
+    _recent: deque[_Look] = field(default_factory=lambda: deque(maxlen=RECENT), init=False)
 
     @asynccontextmanager
     async def keeping(self) -> AsyncIterator[None]:
@@ -57,11 +77,23 @@ class Watch:
     def _look(self) -> None:
         now = time.monotonic()
         self.slowness.turn(now, self._cause(now))
-        self._recent.append((now, self.tally.started))
+        self._recent.append(self._counted(now))
+        self._tell_drain()
         while self.turns.decisions:
             event = self.turns.decisions.popleft()
+            self.telling.tell(log.of_decision(event))
             if self._told.is_news(event, self.turns.throttle.limit):
                 say(events.sentence(event, datetime.now().astimezone() - timedelta(seconds=now - event.at)))
+
+    def _counted(self, now: float) -> _Look:
+        return _Look(now, self.tally.written[Status.STARTED], self.tally.sent)
+
+    def _tell_drain(self) -> None:
+        drain = self.turns.drain
+        if drain.begun and not self._has_told_drain:
+            self._has_told_drain = True
+            reason = drain.reason.name if isinstance(drain.reason, ExitCode) else str(drain.reason)
+            self.telling.tell(Line("drain_begun", {"reason": reason}))
 
     def _cause(self, now: float) -> Cause | None:
         turns, tally = self.turns, self.tally
@@ -82,11 +114,39 @@ class Watch:
     @property
     def rate(self) -> float:
         """Starts a second of the last seconds."""
-        if not self._recent:
-            return 0.0
-        then, started = self._recent[0]
-        seconds = time.monotonic() - then
-        return (self.tally.started - started) / seconds if seconds > 0 else 0.0
+        then, now = self._window
+        return (now.started - then.started) / (now.at - then.at) if now.at > then.at else 0.0
+
+    @property
+    def pace(self) -> Pace:
+        """How fast rows come to an end, and which rate the throttle holds them to, if it is the throttle that does."""
+        then, now = self._window
+        throttle = self.turns.throttle
+        held_to = None
+        if throttle.pace.is_pressed(now.at):
+            held_to = throttle.pace.rate if throttle.is_capped else throttle.limit or throttle.pace.rate
+        return Pace(now.sent - then.sent, now.at - then.at, held_to)
+
+    @property
+    def _window(self) -> tuple[_Look, _Look]:
+        now = self._counted(time.monotonic())
+        return (self._recent[0] if self._recent else now), now
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has lasted."""
+        return time.monotonic() - self.begun
+
+    @property
+    def oldest(self) -> float | None:
+        """For how many seconds the oldest attempt has been on the wire; None where there is none."""
+        since = min(self.tally.on_wire.values(), default=None)
+        return None if since is None else time.monotonic() - since
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing is sent for now, nobody knows for how long."""
+        return self.turns.is_paused or self.turns.is_away
 
     @property
     def state(self) -> str:
@@ -106,6 +166,7 @@ class Watch:
         said = self._done(question)
         if not said:
             return {"error": "this run does not know what is asked"}
+        self.telling.tell(Line("steered", {"said": said}))
         say(f"asked to {question['do']}: {said}")
         return {"said": said}
 

@@ -11,14 +11,10 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from datetime import timedelta
 from enum import StrEnum
-from typing import NamedTuple, TextIO
+from typing import TextIO
 
-from batcher.rules.events import number
-
-_LINE_SECONDS = 10.0
-_BAR_SECONDS = 0.2
+from batcher.rules.progress import View, document, elapsed, line, lines, percent
 
 
 class Mode(StrEnum):
@@ -31,34 +27,16 @@ class Mode(StrEnum):
     NONE = "none"
 
 
-class View(NamedTuple):
-    """What a run looks like at a moment.
-
-    `rate` is that of the last seconds, `limit` what the service was found to take (None: not known), both in starts a
-    second; `state` says what keeps the run from going faster, if anything does. `fraction` of the manifest is done
-    (None: unknown), `seconds` have passed.
-    """
-
-    rows: int
-    started: int
-    rejected: int
-    invalid: int
-    in_doubt: int
-    retries: int
-    in_flight: int
-    rate: float
-    limit: float | None
-    state: str
-    fraction: float | None
-    seconds: float
+SECONDS = {Mode.BAR: 0.2, Mode.LINE: 10.0, Mode.JSON: 1.0, Mode.NONE: 3600.0}
+"""How long a view is shown before the next."""
 
 
 @asynccontextmanager
 async def showing(mode: Mode, look: Callable[[], View], stream: TextIO = sys.stderr) -> AsyncIterator[None]:
-    """Show the progress of what happens within the block."""
-    if mode is Mode.AUTO:
-        is_terminal = stream.isatty() and os.environ.get("TERM") != "dumb"
-        mode = Mode.BAR if is_terminal else Mode.LINE
+    """Show the progress of what happens within the block. A bar needs a terminal that can move its cursor."""
+    can_move = stream.isatty() and os.environ.get("TERM") != "dumb"
+    if mode in {Mode.AUTO, Mode.BAR}:
+        mode = Mode.BAR if can_move else Mode.LINE
     with _painter(mode, stream) as paint:
 
         def show() -> None:
@@ -66,7 +44,7 @@ async def showing(mode: Mode, look: Callable[[], View], stream: TextIO = sys.std
             with suppress(OSError):
                 paint(look())
 
-        task = asyncio.create_task(_repeat(show, _BAR_SECONDS if mode is Mode.BAR else _LINE_SECONDS))
+        task = asyncio.create_task(_repeat(show, SECONDS[mode]))
         try:
             yield
         finally:
@@ -90,50 +68,32 @@ def _painter(mode: Mode, stream: TextIO) -> Iterator[Callable[[View], None]]:
     elif mode is Mode.LINE:
         yield lambda view: print(line(view), file=stream, flush=True)
     elif mode is Mode.JSON:
-        yield lambda view: print(json.dumps(view._asdict()), file=stream, flush=True)
+        yield lambda view: print(json.dumps(document(view)), file=stream, flush=True)
     else:
         yield lambda _: None
-
-
-def line(view: View) -> str:
-    """Say in one line how far the run is."""
-    done = "" if view.fraction is None else f"{view.fraction:.0%} done, "
-    parts = [
-        f"{done}{view.rows:,} rows read",
-        f"{view.started:,} started",
-        f"{number(view.rate)}/s" + ("" if view.limit is None else f" of about {number(view.limit)}/s"),
-        f"{view.in_flight} in flight",
-    ]
-    optional = (
-        (view.rejected, "rejected"),
-        (view.invalid, "invalid"),
-        (view.in_doubt, "in doubt"),
-        (view.retries, "sent again"),
-    )
-    parts += [f"{count:,} {name}" for count, name in optional if count]
-    parts += [view.state] if view.state else []
-    parts.append(f"{timedelta(seconds=int(view.seconds))}")
-    return ", ".join(parts)
 
 
 @contextmanager
 def _bar(stream: TextIO) -> Iterator[Callable[[View], None]]:
     # Imported late: only a terminal needs it, and it takes longer to import than a short run takes.
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415
+    from rich.console import Console, Group  # noqa: PLC0415
+    from rich.live import Live  # noqa: PLC0415
+    from rich.progress_bar import ProgressBar  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
 
-    columns = (BarColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, console=Console(file=stream), auto_refresh=False) as progress:
-        task = progress.add_task("reading the manifest", total=None)
+    console = Console(file=stream)
 
-        def paint(view: View) -> None:
-            total = None if view.fraction is None else 1.0
-            progress.update(
-                task,
-                total=total,
-                completed=view.fraction or 0.0,
-                description=line(view).replace("[", r"\["),
-                refresh=True,
-            )
+    def drawn(view: View) -> Group:
+        head = Table.grid(expand=True, padding=(0, 1))
+        head.add_column(ratio=1)
+        head.add_row(
+            ProgressBar(total=None if view.fraction is None else 1.0, completed=view.fraction or 0.0),
+            Text(percent(view), no_wrap=True),
+            Text(elapsed(view), no_wrap=True),
+        )
+        # `Text` takes what it is given as it stands: nothing in it is markup.
+        return Group(head, *(Text(text, no_wrap=True) for text in lines(view, console.width)))
 
-        yield paint
+    with Live(console=console, auto_refresh=False) as live:
+        yield lambda view: live.update(drawn(view), refresh=True)

@@ -1,4 +1,4 @@
-"""The output file: records appended in blocks, each block on the disk before anybody relies on it.
+"""The output file: records appended in blocks, each block on the disk before anybody relies on it; and read again.
 
 Its length goes into the checkpoint with the verdicts. On the next run whole lines beyond that length are read back
 and a torn last line is cut off.
@@ -6,23 +6,23 @@ and a torn last line is cut off.
 
 from __future__ import annotations
 
+import csv
 import fcntl
 import os
 import stat
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import aiofiles
 import aiofiles.os
 
 from batcher.model import BusyError, DiskError, OtherJobError, Record, UsageError
+from batcher.rules.history import PARSERS
 from batcher.rules.records import ENCODERS, READERS, Written, csv_header
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from aiofiles.threadpool.binary import AsyncFileIO
 
 # Where fdatasync is missing (macOS), fsync does the same and more.
@@ -115,6 +115,69 @@ class Output:
             await _append(self._file.fileno(), block)
         self.length += len(block)
         return self.length
+
+
+@contextmanager
+def reading(path: Path, known_length: int) -> Iterator[PastRecords]:
+    """Open an output for reading, also while a run writes it. Raises DiskError where it cannot be read.
+
+    `known_length` is how many bytes of it the checkpoint knows of: what is damaged beyond them is the torn end that a
+    crash leaves, what is damaged before them is a DiskError.
+    """
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise DiskError(f"{path}: the output cannot be read: {error.strerror}", "Check where it is now.") from error
+    with file:
+        yield PastRecords(file, path, known_length)
+
+
+class PastRecords:
+    """The records of an output, each with its place: the byte at which it begins."""
+
+    def __init__(self, file: BinaryIO, path: Path, known_length: int) -> None:
+        self.path = path
+        self._file = file
+        self._known_length = known_length
+        self._format = format_of(path)
+
+    def __iter__(self) -> Iterator[tuple[int, Record]]:
+        place = 0
+        self._file.seek(place)
+        while (entry := self._entry()).endswith(b"\n"):
+            try:
+                record = self._parsed(entry, place)
+            except DiskError:
+                if place < self._known_length:
+                    raise
+                return
+            if record is not None:
+                yield place, record
+            place += len(entry)
+
+    def at(self, place: int) -> Record:
+        """Read the record at a place that iterating has given."""
+        self._file.seek(place)
+        record = self._parsed(self._entry(), place)
+        assert record is not None  # noqa: S101 - the header of a CSV output has no place
+        return record
+
+    def _entry(self) -> bytes:
+        entry = line = self._file.readline()
+        # In CSV a key may hold line breaks, within quotes.
+        while line and self._format == "csv" and entry.count(b'"') % 2:
+            line = self._file.readline()
+            entry += line
+        return entry
+
+    def _parsed(self, entry: bytes, place: int) -> Record | None:
+        try:
+            return PARSERS[self._format](entry)
+        except (ValueError, TypeError, KeyError, csv.Error) as error:
+            raise DiskError(
+                f"{self.path}: what stands at byte {place:,} is no record: {error}",
+                "Restore the output from a copy if there is one. A run needs only what its end has.",
+            ) from error
 
 
 def _private(path: str, flags: int) -> int:

@@ -7,7 +7,7 @@ https://support.huaweicloud.com/en-us/api-obs/ .
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from batcher.emulator.answers import service_time
@@ -46,7 +46,7 @@ def restore_document(execution: Execution, now: float) -> Json:
     }
 
 
-def workflow_document(graph: str, declared: Mapping[str, Declared], created_at: float) -> Json:
+def workflow_document(graph: str, declared: Mapping[str, Declared], triggers: Sequence[str], created_at: float) -> Json:
     """Describe a workflow. Its `inputs` are a map here; the call that creates one takes an array."""
     return {
         "name": graph,
@@ -55,10 +55,20 @@ def workflow_document(graph: str, declared: Mapping[str, Declared], created_at: 
         "graph_urn": graph_urn(graph),
         "definition": {
             "agency": "emulator",
-            "event_defs": {},
+            "event_defs": {bucket: _trigger(bucket) for bucket in triggers},
             "states": {},
             "inputs": {name: _parameter(parameter) for name, parameter in declared.items()},
         },
+    }
+
+
+def _trigger(bucket: str) -> Json:
+    return {
+        "event_source": "OBS",
+        "trigger_bucket": bucket,
+        "trigger_type": ["ObjectCreated:*"],
+        "trigger_prefix": "",
+        "trigger_suffix": "",
     }
 
 
@@ -68,7 +78,7 @@ def _parameter(parameter: Declared) -> Json:
         "template_parameter_name": "",
         "type": parameter.type.value,
         "label": "",
-        "constraints": "{}",
+        "constraints": json.dumps(parameter.constraints),
         "invisible": False,
         "description": "",
     }

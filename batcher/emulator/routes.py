@@ -132,7 +132,7 @@ class Routes:
     async def workflow(self, request: web.Request) -> web.Response:
         """Describe one workflow."""
         self._emulator.ledger.requests["workflow"] += 1
-        if refusal := self._check(request):
+        if refusal := self._check(request) or (FORBIDDEN if self._settings.workflow_forbidden else None):
             return self._refuse(refusal)
         if request.rel_url.raw_query_string:
             return self._refuse(NOT_SUPPORTED)
@@ -140,7 +140,9 @@ class Routes:
         declared = self._settings.workflows.get(graph)
         if declared is None:
             return self._refuse(self._settings.unknown_workflow)
-        return self._answer(documents.workflow_document(graph, declared, self._emulator.began_at))
+        return self._answer(
+            documents.workflow_document(graph, declared, self._settings.triggers, self._emulator.began_at)
+        )
 
     async def executions(self, request: web.Request) -> web.Response:
         """List a page of executions."""

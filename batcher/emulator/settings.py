@@ -17,7 +17,7 @@ from pathlib import Path
 
 from batcher.emulator.answers import Refusal, json_refusal
 from batcher.emulator.faults import FaultKind
-from batcher.model import Credentials, UsageError
+from batcher.model import Credentials, Json, UsageError
 
 MADE_UP = Credentials("EMULATORACCESSKEY0", "emulator-secret-key", source="made up for the emulator")
 """Well known on purpose: it opens nothing but an emulator."""
@@ -39,10 +39,14 @@ class ParameterType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A declared parameter: its type, and its default as text, None where a caller has to give a value."""
+    """A declared parameter: its type, its default as text, None where a caller has to give a value, and constraints.
+
+    The emulator only tells its constraints: what the service makes of a start that breaks one is not documented.
+    """
 
     type: ParameterType
     default: str | None = None
+    constraints: Mapping[str, Json] = field(default_factory=dict)
 
 
 class ThrottleAnswer(StrEnum):
@@ -109,6 +113,10 @@ class Settings:
     """How long an execution is missing from the list."""
     list_forbidden: bool = False
     get_forbidden: bool = False
+    workflow_forbidden: bool = False
+    """Whether a key that may start workflows may not look at them."""
+    triggers: tuple[str, ...] = ()
+    """The buckets whose objects start every workflow too, as its description says."""
     input_shape: InputShape = InputShape.PLAIN
     input_keys: InputKeys = InputKeys.RAW
     input_twice: bool = False

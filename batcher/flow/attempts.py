@@ -5,7 +5,7 @@ The only module that knows tenacity. A row whose first attempt settles it never 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -60,6 +60,8 @@ class Attempts:
     """A random number from 0 to 1."""
     max_attempts: int
     trust_503: bool = False
+    seen: Callable[[Row, Sequence[Attempt]], None] | None = None
+    """Told of each attempt as soon as it is judged: the row, and its attempts so far."""
     streak: Streak = field(default_factory=Streak)
     """Rejections in a row, while no start has succeeded: then what is denied is one row, not the job."""
 
@@ -70,24 +72,21 @@ class Attempts:
 
     async def fire(self, admitted: Admitted) -> Outcome:
         """Send a row until something is proved about it or its attempts are used up; give it back on a drain."""
-        row = admitted.row
-        assert isinstance(row, Row)  # noqa: S101 - an invalid row has no intent
         turn = await self.turns.take()
         if turn is None:
             return Outcome(admitted, State.PENDING, None)
-        body = start_body(row)
-        first = await self._attempt(body, turn, repeated=False)
+        made: list[Attempt] = []
+        first = await self._attempt(admitted, turn, made)
         if first.verdict not in RESENDABLE:
             return self._end(admitted, first, 1)
-        made = [first]
-        await self._persist(body, made)
+        await self._persist(admitted, made)
         ended = self._end(admitted, made[-1], len(made))
         if made[-1].verdict is Verdict.REFUSED and _counted(made) < self.max_attempts:
             # Interrupted by the drain between two attempts: not refused to the last.
             return ended._replace(status=None)
         return ended
 
-    async def _persist(self, body: bytes, made: list[Attempt]) -> None:
+    async def _persist(self, admitted: Admitted, made: list[Attempt]) -> None:
         """Add further attempts to the first, each after its backoff, until one is no refusal or the drain begins."""
 
         async def attempt() -> Attempt:
@@ -95,8 +94,7 @@ class Attempts:
             turn = await self._turn_of_retry() if waited else None
             if turn is not None:
                 self.tally.retries += 1
-                repeated = any(outcome.is_once(each.answer) for each in made)
-                made.append(await self._attempt(body, turn, repeated=repeated))
+                await self._attempt(admitted, turn, made)
             return made[-1]
 
         async def sleep(seconds: float) -> None:
@@ -122,23 +120,30 @@ class Attempts:
             await self.drain.sleep(backoff.full_jitter(1, self.draw()))
         return await self.turns.take()
 
-    async def _attempt(self, body: bytes, turn: Turn, *, repeated: bool) -> Attempt:
-        tally, streak = self.tally, self.streak
+    async def _attempt(self, admitted: Admitted, turn: Turn, made: list[Attempt]) -> Attempt:
+        """Send a row once, and add the attempt to those that were made."""
+        tally, streak, row = self.tally, self.streak, admitted.row
+        assert isinstance(row, Row)  # noqa: S101 - an invalid row has no intent
         tally.requests += 1
-        tally.in_flight += 1
-        answer = await self.send(body)
-        tally.in_flight -= 1
+        tally.on_wire[admitted.id] = turn.at
+        answer = await self.send(start_body(row))
+        del tally.on_wire[admitted.id]
         execution = answers.started(answer)
         if execution is not None:
             verdict = Verdict.STARTED
         else:
+            repeated = any(outcome.is_once(each.answer) for each in made)
             verdict = outcome.judge(answer, proven=streak.is_proven, repeated=repeated, trust_503=self.trust_503)
         now = self.monotonic()
         self.turns.learn(turn, verdict, answer, now)
         if not streak.is_proven:
             self._count(verdict, answer)
         is_counted = verdict is Verdict.REFUSED and not self.turns.is_away
-        return Attempt(verdict, answer, now - turn.at, execution, is_counted)
+        attempt = Attempt(verdict, answer, now - turn.at, execution, is_counted)
+        made.append(attempt)
+        if self.seen is not None:
+            self.seen(row, made)
+        return attempt
 
     def _count(self, verdict: Verdict, answer: Answer) -> None:
         """Stop the job when every row is rejected: then it is not the rows that are wrong."""

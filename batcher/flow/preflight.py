@@ -1,74 +1,120 @@
-"""The preflight: what is asked of the service before the first start: its time, and the workflow's parameters.
+"""The preflight: what is asked of the service before the first start, and how rows stand to the answer.
 
-An intent is noted in the service's time. A CSV cell is text; the declared parameters say which of them are numbers. The
-question has no side effect, so here, other than for a start, a lost answer may simply be asked for again.
+One signed question proves the endpoint, the keys and that the workflow exists, and brings the service's time and the
+declared parameters. It has no side effect, so here, other than for a start, a lost answer may be asked for again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from http import HTTPStatus
 
 from batcher.flow.drain import Drain
-from batcher.model import Answer, Fault, Parameter, ServiceError, Verdict
+from batcher.model import Answer, BadRow, Fault, Found, Parameter, Row, ServiceError, Verdict, Workflow
 from batcher.rules import answers, backoff, outcome
+from batcher.rules.parameters import Judgement, judge_of
 
 ATTEMPTS = 4
 CONTACT_SECONDS = 8.0
 """How long an endpoint may be out of reach at the beginning of a run."""
 
-_AGAIN = frozenset({Verdict.UNSENT, Verdict.REFUSED, Verdict.IN_DOUBT})
-_DENIED = frozenset({"accessdenied", "sys.0005"})
-"""A key that may start workflows need not be allowed to look at them."""
-
 
 async def contact(
     ask: Callable[[], Awaitable[Answer]], drain: Drain, draw: Callable[[], float], monotonic: Callable[[], float]
-) -> None:
-    """Ask until the service answers: every answer tells its time.
+) -> Answer:
+    """Ask until the service answers, and give that answer: every one of them tells the service's time.
 
     Ends the job where nobody is reached for CONTACT_SECONDS (that is a wrong address, not an outage that may pass),
     where ATTEMPTS answers are lost, and where a wrong key is found out before every worker has tried it.
     """
     begun = monotonic()
     lost = 0
+    answer = Answer(fault=Fault.UNREACHED, message="nobody was asked")
     while not drain.begun:
         answer = await ask()
         if answer.fault is Fault.UNTRUSTED or outcome.refuses_keys(answer):
             drain.begin(outcome.ending(answer))
         if answer.fault is None:
-            return
+            break
         lost += answer.fault is Fault.LOST
         if lost == ATTEMPTS or (monotonic() - begun >= CONTACT_SECONDS and not lost):
             drain.begin(outcome.unreachable(answer))
         await drain.sleep(backoff.full_jitter(1, draw()))
+    return answer
 
 
-async def declared_parameters(
+async def described(  # noqa: PLR0913, PLR0917 - time and chance are arguments
     ask: Callable[[], Awaitable[Answer]],
-    sleep: Callable[[float], Awaitable[None]],
+    name: str,
+    drain: Drain,
     draw: Callable[[], float],
+    monotonic: Callable[[], float],
     now: Callable[[], float],
-) -> Mapping[str, Parameter] | Answer:
-    """Ask for the workflow's declared parameters.
+) -> Workflow | Answer:
+    """Ask how the workflow of this name is defined.
 
-    Gives the answer instead where the service has one and it is not a workflow: then the cells stay text. Raises
-    CredentialsError where the credentials are refused, ServiceError where no answer is to be had.
+    Gives the answer instead where the service has one and it describes no workflow, though there may be one; and
+    whatever came last where the drain begins. Raises ServiceError where there is no such workflow or the service does
+    not come to an answer, and what `outcome.ending` makes of one that refuses the whole job.
     """
     for attempt in range(1, ATTEMPTS + 1):
-        answer = await ask()
+        answer = await contact(ask, drain, draw, monotonic)
         workflow = answers.workflow(answer)
-        if workflow is not None:
-            return workflow.parameters
-        verdict = outcome.judge(answer, proven=False, repeated=False, trust_503=True)
-        if verdict not in _AGAIN:
-            if answer.status in {401, 403} and answer.code.lower() not in _DENIED:
-                raise outcome.ending(answer)
-            if answer.fault is not None:
-                raise outcome.ending(answer)
-            return answer
+        if workflow is not None or drain.begun:
+            return answer if workflow is None else workflow
+        verdict = outcome.judge(answer, proven=False, repeated=attempt > 1, trust_503=True)
+        # An answer of success that is unreadable stays so; what is in doubt for a start is only a failure here.
+        if answer.status in answers.SUCCESS or verdict not in {Verdict.REFUSED, Verdict.IN_DOUBT}:
+            return _undescribed(answer, name)
         if attempt < ATTEMPTS:
-            await sleep(backoff.wait(attempt, draw(), answer.retry_after, now()))
+            await drain.sleep(backoff.wait(attempt, draw(), answer.retry_after, now()))
     raise ServiceError(
-        f"the service does not describe the workflow, {ATTEMPTS} attempts: {answer.message or answer.status}",
-        "Check --endpoint and the network, then run the same command again; nothing was sent.",
+        f"the service does not describe the workflow, {ATTEMPTS} attempts: {outcome.told(answer)}",
+        "Run the same command again later; nothing was sent.",
     )
+
+
+def _undescribed(answer: Answer, name: str) -> Answer:
+    if answer.status in answers.SUCCESS or outcome.hides_workflow(answer):
+        return answer
+    raise outcome.ending(answer) if answer.status != HTTPStatus.NOT_FOUND else outcome.missing(answer, name)
+
+
+_SOUND = Judgement(None)
+
+
+class Screen:
+    """Holds the inputs of rows against the declared parameters of a workflow, before the rows are sent."""
+
+    def __init__(self, parameters: Mapping[str, Parameter]) -> None:
+        self._judge = judge_of(parameters)
+        self.warnings: Counter[str] = Counter()
+        """What only the service can tell, with the number of rows that it is about."""
+
+    def fault(self, row: Row) -> str | None:
+        """Give what is wrong with a row's inputs, None where nothing is; count what there is to warn of."""
+        fault, warnings = self._judge(row.inputs)
+        if warnings:
+            self.warnings.update(warnings)
+        return fault
+
+    def found(self, found: Sequence[Found]) -> Sequence[Found]:
+        """Make those rows bad ones that break a rule. They keep their identity, which is their content."""
+        return found if self._are_sound(each.row for each in found) else [self._screened(each) for each in found]
+
+    def rows(self, rows: Sequence[Row | BadRow]) -> Sequence[Row | BadRow]:
+        """As `found`, for rows of which nothing is known."""
+        return rows if self._are_sound(rows) else [self._screened(Found(0, row, None, 1)).row for row in rows]
+
+    def _are_sound(self, rows: Iterable[Row | BadRow]) -> bool:
+        """Tell at once of rows that have few different inputs among them, as most have."""
+        return all(self._judge(inputs) == _SOUND for inputs in {row.inputs for row in rows if isinstance(row, Row)})
+
+    def _screened(self, found: Found) -> Found:
+        row = found.row
+        fault = None if isinstance(row, BadRow) else self.fault(row)
+        if fault is None:
+            return found
+        reason = f"line {row.line}: {fault}"
+        return found._replace(row=BadRow(row.number, row.line, row.bucket, row.object, reason, row.key))

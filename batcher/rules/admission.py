@@ -12,7 +12,7 @@ from batcher.model import Admitted, BadRow, Found, State
 
 
 class Policy(NamedTuple):
-    """What the user allows: send earlier rejections again, start rows of the same content more than once."""
+    """What the user allows: look at earlier rejections again, start rows of the same content more than once."""
 
     retry_rejected: bool = False
     allow_duplicates: bool = False
@@ -20,9 +20,10 @@ class Policy(NamedTuple):
 
 def left_alone(policy: Policy) -> AbstractSet[State]:
     """Give the states in which a known row needs nothing more."""
-    states = {State.INTENT, State.STARTED, State.INVALID, State.IN_DOUBT}
+    states = {State.INTENT, State.STARTED, State.IN_DOUBT}
     if not policy.retry_rejected:
-        states.add(State.REJECTED)
+        # Rows are invalid by themselves, or by what the workflow declared at that time.
+        states |= {State.REJECTED, State.INVALID}
     if not policy.allow_duplicates:
         states.add(State.DUPLICATE)
     return states
@@ -30,7 +31,7 @@ def left_alone(policy: Policy) -> AbstractSet[State]:
 
 def admission(found: Found, policy: Policy) -> Admitted | None:
     """Decide on a row as found: with an intent, as invalid, as a duplicate, or not at all (None)."""
-    if found.state is not None and found.state in left_alone(policy):
+    if (found.state is not None and found.state in left_alone(policy)) or is_still_invalid(found):
         return None
     state = State.INTENT
     if isinstance(found.row, BadRow):
@@ -38,3 +39,8 @@ def admission(found: Found, policy: Policy) -> Admitted | None:
     elif found.copy > 1 and not policy.allow_duplicates:
         state = State.DUPLICATE
     return Admitted(found.id, found.row, state, found.copy, new=found.state is None)
+
+
+def is_still_invalid(found: Found) -> bool:
+    """Tell whether a row that was invalid when it was last looked at is so again: its record is written."""
+    return found.state is State.INVALID and isinstance(found.row, BadRow)

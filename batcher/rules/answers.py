@@ -235,9 +235,16 @@ def _named(inputs: Json) -> list[tuple[Json, Json]]:
 def _parameter(name: Json, entry: Json) -> Parameter | None:
     if not isinstance(name, str) or not name or not isinstance(entry, dict):
         return None
-    # Whether an empty default is one is nowhere said; it is the caller's to warn, not to refuse.
-    valued = any(_get(entry, key) not in (None, "") for key in VALUE_NAMES) or entry.get("default") is not None
-    return Parameter(name, _text(entry, "type").lower(), valued, _constraints(entry.get("constraints")))
+    valued = any(_get(entry, key) not in (None, "") for key in VALUE_NAMES)
+    default = entry.get("default")
+    return Parameter(
+        name,
+        _text(entry, "type").lower(),
+        valued or default is not None,
+        _constraints(entry.get("constraints")),
+        # Whether an empty default is one is nowhere said; it is the caller's to warn, not to refuse.
+        has_blank_default=not valued and default == "",
+    )
 
 
 def _constraints(value: Json) -> Mapping[str, Json]:

@@ -37,7 +37,7 @@ def json_object(text: str) -> dict[str, Json]:
     value = _json(text)
     if isinstance(value, dict):
         return value
-    raise ValueError(f"{_shown(text)} is no JSON object")
+    raise ValueError(f"{shown(text)} is no JSON object")
 
 
 def require_exact(values: Iterable[Json], text: str) -> None:
@@ -53,6 +53,11 @@ def require_exact(values: Iterable[Json], text: str) -> None:
         raise ValueError("nested too deeply") from None
 
 
+def shown(text: str) -> str:
+    """Quote text for a sentence, no more of it than a sentence can hold."""
+    return f'"{text}"' if len(text) <= _SHOWN else f'"{text[:_SHOWN]}..."'
+
+
 def _json(text: str) -> Json:
     try:
         return orjson.loads(text)
@@ -63,25 +68,25 @@ def _json(text: str) -> Json:
 def _integer(text: str) -> int:
     if _INTEGER.fullmatch(text) and -(2**63) <= int(text) < 2**64:
         return int(text)
-    raise ValueError(f"{_shown(text)} is no integer of 64 bits")
+    raise ValueError(f"{shown(text)} is no integer of 64 bits")
 
 
 def _float(text: str) -> float:
     if _FLOAT.fullmatch(text) and math.isfinite(float(text)):
         return float(text)
-    raise ValueError(f"{_shown(text)} is no finite number")
+    raise ValueError(f"{shown(text)} is no finite number")
 
 
 def _boolean(text: str) -> bool:
     if text.lower() in {"true", "false"}:
         return text.lower() == "true"
-    raise ValueError(f"{_shown(text)} is neither true nor false")
+    raise ValueError(f"{shown(text)} is neither true nor false")
 
 
 def _list(text: str) -> list[Json]:
     value = _json(text)
     if not isinstance(value, list):
-        raise ValueError(f"{_shown(text)} is no JSON array")  # noqa: TRY004 - a fault of the cell
+        raise ValueError(f"{shown(text)} is no JSON array")  # noqa: TRY004 - a fault of the cell
     require_exact(value, text)
     return value
 
@@ -90,10 +95,6 @@ def _map(text: str) -> dict[str, Json]:
     value = json_object(text)
     require_exact(value.values(), text)
     return value
-
-
-def _shown(text: str) -> str:
-    return f'"{text}"' if len(text) <= _SHOWN else f'"{text[:_SHOWN]}..."'
 
 
 _CONVERSIONS: dict[str, Callable[[str], Json]] = {

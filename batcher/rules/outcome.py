@@ -165,7 +165,7 @@ FAULTS = {
     Fault.LOST: Verdict.IN_DOUBT,
 }
 
-_TOO_MANY, _FAILURES, _UNAVAILABLE = 429, 500, 503
+_MISSING, _TOO_MANY, _FAILURES, _UNAVAILABLE = 404, 429, 500, 503
 _UNKNOWN = Rule(Kind.DOUBT, 0)
 _BY_CODE = {(rule.status, code): rule for rule in RULES for code in rule.codes.lower().split() or [""]}
 
@@ -238,6 +238,32 @@ def word(answer: Answer) -> str:
     return answer.code if is_busy(answer) and answer.code else f"HTTP {answer.status} {answer.code}".rstrip()
 
 
+def hides_workflow(answer: Answer) -> bool:
+    """Tell whether this answer to a question about the workflow leaves open that it can be started.
+
+    A key that may start a workflow need not be allowed to look at it, and not every error is about every call.
+    """
+    return answer.status != _MISSING and _rule(answer).cause in {PERMISSION, UNSERVED, OTHER}
+
+
+def missing(answer: Answer, workflow: str) -> JobError:
+    """Give the error that ends the job where the service does not know the workflow (which code says so is open)."""
+    if _rule(answer).cause is UNSERVED:
+        return ending(answer)
+    return ServiceError(
+        f"there is no workflow {workflow}: {told(answer)}",
+        "Check --workflow, and that --endpoint is in the region that has it. Nothing was sent.",
+    )
+
+
+def told(answer: Answer) -> str:
+    """Give the service's own words about an error, in one line."""
+    message = f"HTTP {answer.status}"
+    message += f" {answer.code}" if answer.code else ""
+    message += f": {answer.message}" if answer.message else ""
+    return message + (f" (request id {answer.request_id})" if answer.request_id else "")
+
+
 def refuses_keys(answer: Answer) -> bool:
     """Tell whether this answer refuses the keys that signed the request, so that nothing ran and other keys may do."""
     if answer.fault is not None or answer.status in answers.SUCCESS:
@@ -260,10 +286,7 @@ def ending(answer: Answer) -> JobError:
         message = f"the service cannot be trusted: {answer.message}"
     else:
         cause = _rule(answer).cause
-        message = f"the service refuses the job: HTTP {answer.status}"
-        message += f" {answer.code}" if answer.code else ""
-        message += f": {answer.message}" if answer.message else ""
-        message += f" (request id {answer.request_id})" if answer.request_id else ""
+        message = f"the service refuses the job: {told(answer)}"
     return cause.error(message, f"{cause.advice} Then run the same command again; rows not yet sent are untouched.")
 
 

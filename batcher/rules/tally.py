@@ -15,6 +15,8 @@ class Tally:
 
     parsed: int = 0
     """Rows of the manifest parsed so far; reading is ahead of the work."""
+    is_parsed: bool = False
+    """Whether the manifest was parsed to its end."""
     rows: int = 0
     """Rows of the manifest taken up so far."""
     written: Counter[Status] = field(default_factory=Counter)
@@ -29,8 +31,8 @@ class Tally:
     """Rows taken in and given back untouched, because the job stopped first."""
     requests: int = 0
     retries: int = 0
-    in_flight: int = 0
-    """Requests on the wire."""
+    on_wire: dict[int, float] = field(default_factory=dict)
+    """The rows on the wire, by their id: when their attempts were sent, in seconds of the steady clock."""
     is_reading: bool = False
     """Whether the manifest's next rows are waited for."""
     is_writing: bool = False
@@ -52,6 +54,16 @@ class Tally:
     def again(self) -> Tally:
         """Give a tally for rows that are sent again: their records count here too, but not their being read."""
         return Tally(written=self.written)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests on the wire."""
+        return len(self.on_wire)
+
+    @property
+    def sent(self) -> int:
+        """Rows that this run has sent and brought to an end."""
+        return self.written.total() - self.written[Status.INVALID] - self.written[Status.DUPLICATE]
 
     @property
     def ended(self) -> int:

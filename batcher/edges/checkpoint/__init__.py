@@ -4,9 +4,20 @@ Its protocol, in the order of a row's life: `sift` (is it known?), `admit` (its 
 leaves), `settle` (its verdict is durable after its record). See DESIGN.md for the promises and the tests of them.
 """
 
-from batcher.edges.checkpoint.reading import Glance, glance
+from batcher.edges.checkpoint.reading import COPY, Glance, Reading, glance, reading, reading_of
 from batcher.edges.checkpoint.schema import Header
 from batcher.edges.checkpoint.store import Store
 from batcher.edges.checkpoint.writer import Checkpoint, open_checkpoint
 
-__all__ = ["Checkpoint", "Glance", "Header", "Store", "glance", "open_checkpoint"]
+__all__ = [
+    "COPY",
+    "Checkpoint",
+    "Glance",
+    "Header",
+    "Reading",
+    "Store",
+    "glance",
+    "open_checkpoint",
+    "reading",
+    "reading_of",
+]

@@ -1,17 +1,26 @@
-"""Reading a checkpoint without holding it: what `status` shows, also while a run goes on."""
+"""Reading a checkpoint without holding it, as it stands at one moment: what is asked while or after a run goes on."""
 
 from __future__ import annotations
 
 import fcntl
+import sqlite3
 from collections import Counter
-from contextlib import closing
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing, contextmanager
+from heapq import merge
+from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
 from batcher.edges.checkpoint.lock import lock_path
-from batcher.edges.checkpoint.schema import Header, translated
-from batcher.edges.checkpoint.store import Store
+from batcher.edges.checkpoint.schema import Header, check_header, open_database, translated
+from batcher.edges.checkpoint.settled import SettledRows
+from batcher.edges.checkpoint.unsettled import UnsettledRows
 from batcher.model import State, Unsettled
+from batcher.rules.history import Standing
+
+COPY = 256
+"""What a copy is multiplied with, so that a state fits below it."""
 
 
 class Glance(NamedTuple):
@@ -26,10 +35,88 @@ class Glance(NamedTuple):
 
 def glance(path: Path) -> Glance:
     """Look at the checkpoint at `path`. Raises DiskError or OtherJobError where it cannot be read as one."""
-    with translated(path), closing(Store.open(path, None)) as store:
-        return Glance(
-            store.header, _is_held(lock_path(path)), store.count(), store.unsettled({State.INTENT, State.IN_DOUBT})
-        )
+    with reading(path) as checkpoint:
+        unsettled = checkpoint.unsettled({State.INTENT, State.IN_DOUBT})
+        return Glance(checkpoint.header, checkpoint.running, checkpoint.count(), unsettled)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[Reading]:
+    """Open the checkpoint at `path` for reading. Raises DiskError or OtherJobError where it cannot be read as one."""
+    with translated(path):
+        db = open_database(path, None)
+    with closing(db):
+        with translated(path):
+            running = _is_held(lock_path(path))
+            # What is read from here on is of one moment, however far a run has come meanwhile.
+            db.execute("BEGIN")
+            checkpoint = Reading(db, path, running=running)
+        yield checkpoint
+
+
+@contextmanager
+def reading_of(path: Path, header: Header) -> Iterator[Reading | None]:
+    """Open the checkpoint of a job for reading; None where the job has none yet.
+
+    Raises OtherJobError where it is another job's, and what `reading` raises.
+    """
+    if not path.exists() or path.stat().st_size == 0:
+        yield None
+        return
+    with reading(path) as checkpoint:
+        checkpoint.require(header)
+        yield checkpoint
+
+
+class Reading:
+    """A checkpoint at one moment. `running` tells whether a run holds it, `facts` are those of the job by name."""
+
+    def __init__(self, db: sqlite3.Connection, path: Path, *, running: bool) -> None:
+        self.path = path
+        self.running = running
+        self.facts: Mapping[str, str | int] = dict(db.execute("SELECT name, value FROM header"))
+        self._db = db
+        self._settled = SettledRows(db)
+        self._unsettled = UnsettledRows(db)
+
+    @property
+    def header(self) -> Header:
+        """The job that the checkpoint belongs to."""
+        return Header(*(str(self.facts.get(name, "")) for name in Header._fields))
+
+    def require(self, header: Header) -> None:
+        """Raise OtherJobError where this is not the checkpoint of `header`."""
+        check_header(self._db, self.path, header)
+
+    def count(self) -> Counter[State]:
+        """Count all rows by state, in one pass over them."""
+        with translated(self.path):
+            return self._settled.count() + self._unsettled.count()
+
+    def unsettled(self, states: Collection[State], most: int = -1) -> list[Unsettled]:
+        """List the unsettled rows in one of `states`, in the order of their admission, at most `most` of them."""
+        with translated(self.path):
+            return self._unsettled.list(states, most)
+
+    def entries(self) -> Iterator[tuple[bytes, int]]:
+        """Give each row's key and a number, COPY times which copy of its content it is, plus its state."""
+        with translated(self.path):
+            self._settled.compare()
+            for _, row, state, copy, _ in self._unsettled.admitted():
+                yield row.key, copy * COPY + state
+            # Millions of them: SQLite reckons faster.
+            yield from self._db.execute(f"SELECT key, copy * {COPY} + state FROM rows")  # noqa: S608 - a number of ours
+            for key, copy in self._db.execute("SELECT key, copy FROM doubts"):
+                yield key, copy * COPY + State.IN_DOUBT
+
+    def standings(self) -> Iterator[Standing]:
+        """Give every row, in the order of admission."""
+        with translated(self.path):
+            self._settled.compare()
+            unsettled = self._unsettled.list(frozenset(State), -1)
+            waiting = [(row.id, Standing(b"", row.number, row.state, "", row)) for row in unsettled]
+            for _, standing in merge(self._settled.standings(), waiting, key=itemgetter(0)):
+                yield standing
 
 
 def _is_held(path: Path) -> bool:

@@ -121,6 +121,18 @@ def damage(table: str, count: int) -> sqlite3.DatabaseError:
     return sqlite3.DatabaseError(f"{count:,} entries of its table {table} are not as they were written")
 
 
+def check_header(db: sqlite3.Connection, path: Path, header: Header) -> None:
+    """Raise OtherJobError where the checkpoint is not that of `header`."""
+    kept = dict(db.execute("SELECT name, value FROM header"))
+    for name, wanted in header._asdict().items():
+        if kept.get(name) != wanted:
+            raise OtherJobError(
+                f"{path}: this checkpoint belongs to another job: its {name.replace('_', ' ')} is"
+                f" {kept.get(name)!r}, this command's is {wanted!r}",
+                "Give this job a checkpoint of its own with --checkpoint FILE, or repeat the first command exactly.",
+            )
+
+
 def _is_the_disks(error: Exception) -> bool:
     """Tell whether the disk failed. If not, the content makes no sense: a text that is none, a column that is lost."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
@@ -155,7 +167,7 @@ def _prepare(db: sqlite3.Connection, path: Path, header: Header | None) -> None:
         facts = header._asdict().items()
         db.executemany("INSERT INTO header VALUES (?, ?, ?)", [(*fact, seal(*fact)) for fact in facts])
         db.execute("COMMIT")
-    _check_header(db, path, header)
+    check_header(db, path, header)
 
 
 def _check_damage(db: sqlite3.Connection) -> None:
@@ -170,17 +182,6 @@ def _check_seals(db: sqlite3.Connection) -> None:
         broken = db.execute(f"SELECT count(*) FROM {table} WHERE seal IS NOT {made}").fetchone()[0]  # noqa: S608 - our names
         if broken:
             raise damage(table, broken)
-
-
-def _check_header(db: sqlite3.Connection, path: Path, header: Header) -> None:
-    kept = dict(db.execute("SELECT name, value FROM header"))
-    for name, wanted in header._asdict().items():
-        if kept.get(name) != wanted:
-            raise OtherJobError(
-                f"{path}: this checkpoint belongs to another job: its {name.replace('_', ' ')} is"
-                f" {kept.get(name)!r}, this command's is {wanted!r}",
-                "Give this job a checkpoint of its own with --checkpoint FILE, or repeat the first command exactly.",
-            )
 
 
 def _check_version(db: sqlite3.Connection, path: Path) -> None:

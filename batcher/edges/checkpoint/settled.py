@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 from zlib import crc32
 
 from batcher.edges.checkpoint.bulk import insert
 from batcher.edges.checkpoint.schema import damage
 from batcher.model import State
+from batcher.rules.history import Standing
 
 IS_BROKEN = """
 seal IS NOT crc32(CAST(key || coalesce(execution, '') AS BLOB), id * 65537 + number * 257 + copy * 17 + state
@@ -65,6 +66,12 @@ class SettledRows:
         self.compare()
         counted = self._db.execute("SELECT state, count(*) FROM rows GROUP BY state")
         return Counter({State(state): count for state, count in counted})
+
+    def standings(self) -> Iterator[tuple[int, Standing]]:
+        """Give every row with its id, in the order of their ids."""
+        entries = self._db.execute("SELECT id, key, number, state, execution FROM rows ORDER BY id")
+        for id_, key, number, state, execution in entries:
+            yield id_, Standing(key, number, State(state), unpacked(execution))
 
     def compare(self) -> None:
         """Compare every row with its seal, once, 0.5 s for a million rows. Raises sqlite3.DatabaseError."""

@@ -28,9 +28,7 @@ class LineReader:
     def __init__(self, line: int) -> None:
         self.line = line
 
-    def rows(
-        self, texts: Iterable[str], make: Callable[[int, str], Row | BadRow | None]
-    ) -> Iterator[list[Row | BadRow]]:
+    def rows(self, texts: Iterable[str], make: Callable[[int, str], T | None]) -> Iterator[list[T]]:
         """Give what `make` makes of the lines of each text that are not empty, by their numbers."""
         for text in texts:
             lines = text.replace("\r\n", "\n").removesuffix("\r").split("\n")

@@ -1,4 +1,4 @@
-"""The manifest as the job sees it: opened, checked, then read once in blocks of rows.
+"""A manifest of text as the job sees it: opened, checked, then read once in blocks of rows.
 
 Opening and checking find what makes the whole manifest unusable, before anything is sent; what is wrong with one row
 is that row's own affair, and reading goes on.
@@ -7,53 +7,35 @@ is that row's own affair, and reading goes on.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from batcher.edges.manifest.lines import LineReader, json_row, key_row
+from batcher.edges.manifest.obsutil import obsutil_row
 from batcher.edges.manifest.rows import Ignored, Rows
+from batcher.edges.manifest.skipped import Choice, Skipped
 from batcher.edges.manifest.source import Source
-from batcher.edges.manifest.table import TableReader, columns_of
-from batcher.model import BEGINNING, BadRow, Json, Mark, Parameter, Row, UsageError
+from batcher.edges.manifest.table import DELIMITERS, TableReader, columns_of
+from batcher.model import BEGINNING, BadRow, Json, Mark, Parameter, Row
 
-FORMATS = ("csv", "tsv", "jsonl", "txt")
 BLOCK = 1024
 """The most rows of a block."""
 CHUNK = 32 * 1024
 """So many bytes are read at a time, and so far apart are the marks."""
 
-_SUFFIXES = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".txt": "txt"}
-_DELIMITERS = {"csv": ",", "tsv": "\t"}
 
-
-def format_of(path: Path | None, given: str | None) -> str:
-    """Give the format asked for, else the one by the name's suffix, `.gz` aside. Raises UsageError if none is known."""
-    if given is not None:
-        return given
-    if path is None:
-        raise UsageError("standard input has no suffix that tells its format", f"Give --format: {', '.join(FORMATS)}.")
-    name = path.name.lower().removesuffix(".gz")
-    format_ = _SUFFIXES.get(Path(name).suffix)
-    if format_ is None:
-        raise UsageError(
-            f"{path}: its suffix does not tell its format",
-            f"Give --format {', '.join(FORMATS)}; known suffixes are {' '.join(_SUFFIXES)}, also with .gz.",
-        )
-    return format_
-
-
-def open_manifest(path: Path | None, format_: str) -> Manifest:
-    """Open a manifest, standard input where `path` is None, and read its header if its format has one.
+def open_text(path: Path | None, format_: str, choice: Choice) -> Manifest:
+    """Open a manifest that is text, standard input where `path` is None, and read its header if its format has one.
 
     For a table in a pipe this waits until the header has come.
     Raises ManifestError for one that cannot be read, is empty, or has no usable header.
     """
-    source = Source(path, lone_cr=format_ in _DELIMITERS)
+    source = Source(path, lone_cr=format_ in DELIMITERS)
     try:
-        return Manifest(source, format_)
+        return Manifest(source, format_, choice)
     except BaseException:
         source.close()
         raise
@@ -62,9 +44,13 @@ def open_manifest(path: Path | None, format_: str) -> Manifest:
 class Manifest:
     """An open manifest. Read it once, with `blocks`; close it, or use it in a `with`."""
 
-    def __init__(self, source: Source, format_: str) -> None:
+    lines_before = 0
+    """The lines of files that were read before this one: it is the only one."""
+
+    def __init__(self, source: Source, format_: str, choice: Choice) -> None:
         self._source = source
         self._format = format_
+        self._skipped = Skipped(choice)
         self._ignored = Ignored()
         self._digest = sha256()
         self._begin = BEGINNING
@@ -73,12 +59,14 @@ class Manifest:
         self._table: TableReader | None = None
         self.header: list[str] = []
         """The names of the columns, for a table."""
-        if format_ in _DELIMITERS:
+        self.lines: int | None = None
+        """The lines of the file, known when it was checked; never for standard input and pipes."""
+        if format_ in DELIMITERS:
             self._table = self._table_reader()
             self.header = self._table.header(self._texts)
 
     def _table_reader(self) -> TableReader:
-        return TableReader(_DELIMITERS[self._format], self._source.name, self._begin.line)
+        return TableReader(DELIMITERS[self._format], self._source.name, self._begin.line)
 
     def __enter__(self) -> Self:
         return self
@@ -93,19 +81,19 @@ class Manifest:
         self._source.close()
 
     @property
-    def size(self) -> int | None:
-        """The bytes of the file, None where that is not known: for standard input and pipes."""
-        return self._source.size
-
-    @property
-    def position(self) -> int:
-        """The bytes read so far, compressed as they are: how far it is to `size`."""
-        return self._source.position
-
-    @property
     def warnings(self) -> list[str]:
         """Sentences on what of the manifest is not used, as far as it has been read."""
-        return self._ignored.sentences(self._source.name)
+        return self._ignored.sentences(self._source.name) + self._skipped.sentences(self._source.name)
+
+    @property
+    def skipped(self) -> Mapping[str, int]:
+        """What was skipped as no row so far, by its kind."""
+        return self._skipped.counts
+
+    @property
+    def has_inputs(self) -> bool:
+        """Whether its rows may have inputs of their own, whatever its header says."""
+        return self._format == "jsonl"
 
     def check(self) -> None:
         """Read the whole file once, if it is one that can be read again, and decode it.
@@ -114,10 +102,11 @@ class Manifest:
         """
         if self._source.size is None:
             return
-        source = Source(self._source.path, lone_cr=self._format in _DELIMITERS)
+        source = Source(self._source.path, lone_cr=self._format in DELIMITERS)
         try:
             for _ in source.texts(CHUNK):
                 pass
+            self.lines = source.lines
         finally:
             source.close()
 
@@ -161,10 +150,18 @@ class Manifest:
         rows = Rows(bucket, static_inputs or {}, self._begin.rows)
         if self._table is not None:
             columns = columns_of(self.header, parameters or {}, self._ignored, self._source.name)
-            return self._blocks(self._table, self._table.rows(self._texts, columns, rows), rows)
-        make = json_row(rows, self._ignored) if self._format == "jsonl" else key_row(rows)
+            arrived = self._table.rows(self._texts, columns, rows)
+            return self._skipped.without_placeholders(self._blocks(self._table, arrived, rows))
         reader = LineReader(self._begin.line)
-        return self._blocks(reader, reader.rows(self._texts, make), rows)
+        arrived = reader.rows(self._texts, self._line_row(rows))
+        return self._skipped.without_placeholders(self._blocks(reader, arrived, rows))
+
+    def _line_row(self, rows: Rows) -> Callable[[int, str], Row | BadRow | None]:
+        if self._format == "jsonl":
+            return json_row(rows, self._ignored)
+        if self._format == "obsutil":
+            return obsutil_row(rows, self._skipped, self._source.name)
+        return key_row(rows)
 
     def _blocks(
         self, reader: TableReader | LineReader, arrived: Iterable[list[Row | BadRow]], rows: Rows

@@ -48,6 +48,8 @@ class Source:
         self.path = path
         self.name = "standard input" if path is None else str(path)
         self._lone_cr = lone_cr
+        self.lines = 0
+        """The lines of the whole of it, once it has been read to its end."""
         try:
             self._file = _Arriving(_STDIN if path is None else path, closefd=path is not None)
             status = os.fstat(self._file.fileno())
@@ -67,11 +69,6 @@ class Source:
             self.close()
             raise self._empty()
 
-    @property
-    def position(self) -> int:
-        """How many bytes of the file have been read, compressed ones if it is compressed."""
-        return self._file.position
-
     def close(self) -> None:
         """Close the file; standard input stays open."""
         self._file.close()
@@ -81,6 +78,7 @@ class Source:
 
         Each piece is given as soon as it has arrived, and its bytes to `digest`. Raises ManifestError.
         """
+        data = bytearray()
         for piece in self._pieces(chunk):
             if self.given == 0:
                 self._refuse_foreign(piece)
@@ -97,6 +95,7 @@ class Source:
             self._line += self._line_ends(data)
         if self.given == 0:
             raise self._empty()
+        self.lines = self._line - self._line_ends(data[-1:])
 
     def digest(self, length: int) -> Hash:
         """Give the digest of the file's first `length` bytes, of all where it is shorter; reading goes on as before."""
@@ -180,9 +179,8 @@ class Source:
 
 
 class _Arriving(io.FileIO):
-    """A file that is read as its bytes arrive, and counts them; its beginning can be looked at first."""
+    """A file that is read as its bytes arrive; its beginning can be looked at first."""
 
-    position = 0
     _ahead = b""
 
     def peek(self, size: int) -> bytes:
@@ -193,12 +191,9 @@ class _Arriving(io.FileIO):
     def read(self, size: int | None = -1, /) -> bytes:
         """Give at most `size` bytes, which is positive: what is there, waiting only for the first."""
         data, self._ahead = self._ahead[:size], self._ahead[size:]
-        data = data or super().read(size) or b""
-        self.position += len(data)
-        return data
+        return data or super().read(size) or b""
 
     def pass_over(self, length: int) -> None:
         """Go to the byte behind the first `length` bytes."""
         self.seek(length)
-        self.position = length
         self._ahead = b""

@@ -20,6 +20,9 @@ from batcher.rules.cells import json_object, require_exact, to_type
 MOST_RECORD = 1024 * 1024
 """The longest record that spans lines, in characters: what is kept while its end has not come."""
 
+DELIMITERS = {"csv": ",", "tsv": "\t"}
+"""By the manifest's format."""
+
 _RESERVED = frozenset({"bucket", "object", "inputs"})
 _PREFIX = "inputs."
 
@@ -86,8 +89,12 @@ class TableReader:
         Raises ManifestError for a record without end.
         """
         make = _row_of(columns, rows)
-        for entries in chain([self._ahead], self._entries(texts)):
+        for entries in self.entries(texts):
             yield [make(entry) for entry in entries]
+
+    def entries(self, texts: Iterable[str]) -> Iterator[list[Entry]]:
+        """Give the records of each text behind the header. Raises ManifestError for a record without end."""
+        return chain([self._ahead], self._entries(texts))
 
     def _entries(self, texts: Iterable[str]) -> Iterator[list[Entry]]:
         for text in texts:

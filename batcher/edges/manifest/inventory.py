@@ -1,0 +1,212 @@
+"""Manifests that are an inventory of OBS: CSV files, one object a line, with percent-encoded keys.
+
+Columns: https://support.huaweicloud.com/intl/zh-cn/my-kualalumpur-1-usermanual-obs/obs_03_0083.html. A start names no
+version, so only the latest version of an object can be a row.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from string import hexdigits
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from batcher.edges.manifest.inventory_files import files_of, header_of
+from batcher.edges.manifest.rows import Rows
+from batcher.edges.manifest.skipped import DELETE_MARKER, OLD_VERSION, OTHER_CLASS, Choice, Skipped
+from batcher.edges.manifest.source import Source
+from batcher.model import BadRow, Json, ManifestError, Mark, Parameter, Row
+
+BLOCK = 1024
+"""The most rows of a block."""
+
+_CHUNK = 32 * 1024
+_BYTES = {high + low: bytes([int(high + low, 16)]) for high in hexdigits for low in hexdigits}
+"""What follows a % in an encoded key, and the byte that it stands for."""
+_PLUS_NOTE = "keys that hold a + are taken to mean it: if no object has such a name, it stands for a space"
+_NO_COLUMNS_ADVICE = "Give the manifest.json that OBS has written for it, or put that beside the file."
+
+
+class Columns(NamedTuple):
+    """Where what is needed of a line stands; None for what the inventory does not tell."""
+
+    width: int
+    bucket: int
+    key: int
+    latest: int | None
+    delete_marker: int | None
+    storage_class: int | None
+
+
+def open_inventory(path: Path | None, choice: Choice) -> Inventory:
+    """Open the inventory of a manifest.json, or of one of its CSV files. Raises ManifestError."""
+    paths, schema = files_of(path)
+    sources: list[Source] = []
+    try:
+        sources += [Source(each, lone_cr=False) for each in paths]
+        return Inventory(sources, schema, choice)
+    except BaseException:
+        for source in sources:
+            source.close()
+        raise
+
+
+class Inventory:
+    """An open inventory. Read it once, with `blocks`; close it, or use it in a `with`."""
+
+    header: Sequence[str] = ()
+    """It has no columns of a user's own."""
+    has_inputs = False
+
+    def __init__(self, sources: Sequence[Source], schema: Sequence[str], choice: Choice) -> None:
+        self._sources = sources
+        self._schema = schema
+        self._classes = choice.storage_classes
+        self._skipped = Skipped(choice)
+        self.lines: int | None = None
+        """The lines of all files, known when they were checked; never for standard input."""
+        self.lines_before = 0
+        """The lines of the files before the one that is read."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files; standard input stays open."""
+        for source in self._sources:
+            source.close()
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences on what of the inventory is not used, as far as it has been read."""
+        return self._skipped.sentences("inventory")
+
+    @property
+    def skipped(self) -> Mapping[str, int]:
+        """What was skipped as no row so far, by its kind."""
+        return self._skipped.counts
+
+    def check(self) -> None:
+        """Read all files once, if they can be read again. Raises ManifestError for what makes one unusable."""
+        for each in self._sources:
+            if each.size is None:
+                continue
+            source = Source(each.path, lone_cr=False)
+            try:
+                for _ in source.texts(_CHUNK):
+                    pass
+                self.lines = source.lines + (self.lines or 0)
+            finally:
+                source.close()
+
+    def enter(self, _mark: Mark) -> bool:
+        """Tell that the reading begins at the beginning: an inventory gives no marks."""
+        return False
+
+    def mark(self, _rows: int) -> None:
+        """Give no mark."""
+
+    def blocks(
+        self,
+        *,
+        bucket: str | None = None,
+        static_inputs: Mapping[str, Json] | None = None,
+        parameters: Mapping[str, Parameter] | None = None,  # noqa: ARG002 - rows of an inventory have no inputs
+    ) -> Iterator[list[Row | BadRow]]:
+        """Read the rows in blocks of at most 1,024, file by file.
+
+        Each line names its bucket; `bucket` is that of a line that does not. `static_inputs` are the inputs of every
+        row. Raises ManifestError while reading, for what `check` finds and for a file whose columns nobody names.
+        """
+        rows = Rows(bucket, static_inputs or {}, 0)
+        for source in self._sources:
+            for made in self._read(source, rows):
+                for first in range(0, len(made), BLOCK):
+                    yield made[first : first + BLOCK]
+
+    def _read(self, source: Source, rows: Rows) -> Iterator[list[Row | BadRow]]:
+        columns: Columns | None = None
+        line = 0
+        for text in source.texts(_CHUNK):
+            made: list[Row | BadRow] = []
+            # Keys are encoded, so that no line break stands within a line.
+            for entry in text.split("\n"):
+                line += 1
+                entry_ = entry.removesuffix("\r")
+                if columns is None and entry_:
+                    named = header_of(entry_)
+                    columns = self._columns(named or self._schema, source.name)
+                    if named is not None:
+                        continue
+                if (
+                    columns is not None
+                    and entry_
+                    and (row := self._row(line, entry_, columns, rows, source)) is not None
+                ):
+                    made.append(row)
+            # What follows the last newline is not a line yet.
+            line -= 1
+            yield made
+        self.lines_before += source.lines
+
+    def _columns(self, names: Sequence[str], name: str) -> Columns:
+        where = {heading.lower(): index for index, heading in enumerate(names)}
+        if "bucket" not in where or "key" not in where:
+            raise ManifestError(f"{name}: nothing names the columns of this inventory", _NO_COLUMNS_ADVICE)
+        if self._classes and "storageclass" not in where:
+            raise ManifestError(f"{name}: this inventory does not tell storage classes", "Leave --storage-class out.")
+        optional = (where.get(heading) for heading in ("islatest", "isdeletemarker", "storageclass"))
+        return Columns(len(names), where["bucket"], where["key"], *optional)
+
+    def _row(self, line: int, entry: str, columns: Columns, rows: Rows, source: Source) -> Row | BadRow | None:
+        """Make a row of a line, None where the line is to be skipped."""
+        bucket = key = ""
+        try:
+            cells = _cells(entry, columns.width)
+            bucket, key = cells[columns.bucket], self._decoded(cells[columns.key])
+            if self._is_skipped(cells, key, columns):
+                return None
+            return rows.row(line, bucket, key)
+        except (ValueError, csv.Error) as fault:
+            bad = rows.bad(line, bucket, key, fault, entry)
+            return bad._replace(reason=f"{source.name}, {bad.reason}") if len(self._sources) > 1 else bad
+
+    def _is_skipped(self, cells: Sequence[str], key: str, columns: Columns) -> bool:
+        kind = ""
+        if columns.delete_marker is not None and cells[columns.delete_marker].lower() == "true":
+            kind = DELETE_MARKER
+        elif columns.latest is not None and cells[columns.latest].lower() == "false":
+            kind = OLD_VERSION
+        elif columns.storage_class is not None and self._classes:
+            kind = "" if cells[columns.storage_class].upper() in self._classes else OTHER_CLASS
+        if kind:
+            self._skipped.counts[kind] += 1
+        return bool(kind) or self._skipped.is_placeholder(key)
+
+    def _decoded(self, key: str) -> str:
+        """Decode a key. Whether a + may stand for a space is nowhere said."""
+        if "+" in key and _PLUS_NOTE not in self._skipped.notes:
+            self._skipped.notes.append(_PLUS_NOTE)
+        if "%" not in key:
+            return key
+        # A third of the time that the standard library's function takes, which lets a broken escape pass.
+        first, *escaped = key.split("%")
+        try:
+            return (first.encode() + b"".join([_BYTES[each[:2]] + each[2:].encode() for each in escaped])).decode()
+        except (KeyError, UnicodeDecodeError):
+            raise ValueError("object: the key is not percent-encoded UTF-8, as those of an inventory are") from None
+
+
+def _cells(entry: str, width: int) -> Sequence[str]:
+    """Cut a line into its cells. Raises ValueError or csv.Error."""
+    cells = entry.split(",") if '"' not in entry else next(csv.reader([entry], strict=True))
+    if len(cells) != width:
+        raise ValueError(f"{len(cells)} cells where the inventory has {width} columns")
+    return cells

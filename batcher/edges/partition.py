@@ -1,0 +1,115 @@
+"""A partition: millions of keys with a number each, cut into parts by their first byte, so that a part fits the memory.
+
+Rows of the same content have the same key and so meet in the same part. What does not fit waits in a temporary file
+without a name (24 bytes a key, where TMPDIR says), which goes with the process.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from array import array
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from struct import iter_unpack
+from types import TracebackType
+from typing import BinaryIO, NamedTuple, Self, cast
+
+from batcher.model import DiskError
+
+PARTS = 256
+"""One for each value of a key's first byte. A part of ten million keys has forty thousand."""
+MOST_KEPT = 1024 * 1024
+"""So many keys are kept in memory, which are 24 MiB."""
+
+MOST_AT_ONCE = 16 * 1024
+"""So many keys are taken in before it is looked how many are kept."""
+
+_KEY = "16s"
+_KEY_BYTES = 16
+_NUMBER = "Q"
+_NUMBER_BYTES = 8
+
+
+class Part(NamedTuple):
+    """Keys and their numbers, in the order in which they came."""
+
+    keys: list[bytes]
+    numbers: array[int]
+
+
+class _Piece(NamedTuple):
+    """Where a piece of a part stands in the file, and how many keys it has."""
+
+    at: int
+    keys: int
+
+
+class Partition:
+    """Add keys, then go through the parts. To be used in a `with`. Raises DiskError where the file cannot be used."""
+
+    def __init__(self) -> None:
+        self._keys = [bytearray() for _ in range(PARTS)]
+        self._numbers = [array(_NUMBER) for _ in range(PARTS)]
+        self._pieces: list[list[_Piece]] = [[] for _ in range(PARTS)]
+        self._kept = 0
+        self._file: BinaryIO | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def add(self, entries: Iterable[tuple[bytes, int]]) -> None:
+        """Add keys of 16 bytes with their numbers, which are not negative."""
+        all_keys, all_numbers = self._keys, self._numbers
+        coming = iter(entries)
+        while some := list(islice(coming, MOST_AT_ONCE)):
+            for key, number in some:
+                part = key[0]
+                all_keys[part].extend(key)
+                all_numbers[part].append(number)
+            self._kept += len(some)
+            if self._kept >= MOST_KEPT:
+                self._spill()
+
+    def parts(self) -> Iterator[Part]:
+        """Give the parts, in the order of the first byte of their keys."""
+        for part in range(PARTS):
+            try:
+                pieces = [*self._read(part), (bytes(self._keys[part]), self._numbers[part].tobytes())]
+            except OSError as error:
+                raise _failure(error) from error
+            keys = list(chain.from_iterable(iter_unpack(_KEY, b"".join(keys for keys, _ in pieces))))
+            numbers = array(_NUMBER)
+            numbers.frombytes(b"".join(numbers for _, numbers in pieces))
+            yield Part(keys, numbers)
+
+    def _spill(self) -> None:
+        try:
+            if self._file is None:
+                self._file = cast("BinaryIO", tempfile.TemporaryFile(prefix="batcher-"))  # noqa: SIM115 - closed at the end
+            for part, (keys, numbers) in enumerate(zip(self._keys, self._numbers, strict=True)):
+                self._pieces[part].append(_Piece(self._file.tell(), len(numbers)))
+                self._file.write(keys + numbers.tobytes())
+                keys.clear()
+                del numbers[:]
+        except OSError as error:
+            raise _failure(error) from error
+        self._kept = 0
+
+    def _read(self, part: int) -> Iterator[tuple[bytes, bytes]]:
+        for at, keys in self._pieces[part]:
+            assert self._file is not None  # noqa: S101 - pieces are in the file
+            self._file.seek(at)
+            yield self._file.read(keys * _KEY_BYTES), self._file.read(keys * _NUMBER_BYTES)
+
+
+def _failure(error: OSError) -> DiskError:
+    return DiskError(
+        f"the temporary file in {tempfile.gettempdir()} cannot be used: {error.strerror}",
+        "Free the disk, or set TMPDIR to a folder with more room.",
+    )

@@ -1,0 +1,8 @@
+"""The report as a page: one HTML file that asks the network for nothing and runs no script.
+
+`page.html` is a Jinja2 template (https://jinja.palletsprojects.com) with autoescape: keys and messages are hostile.
+"""
+
+from batcher.edges.report.writer import render
+
+__all__ = ["render"]

@@ -1,0 +1,67 @@
+"""The scratch: a lookup on the disk for what does not fit into memory, gone with the process that made it.
+
+It is SQLite's private temporary database (https://www.sqlite.org/inmemorydb.html#temp_db), which has no path.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+from batcher.model import DiskError
+
+_PAGE_CACHE_KIB = 8 * 1024
+
+Value: TypeAlias = int | bytes
+"""What a key or a value may be."""
+
+
+@contextmanager
+def scratch() -> Iterator[Scratch]:
+    """Make a scratch. Raises DiskError where the temporary folder has no room for it."""
+    db = sqlite3.connect("", isolation_level=None)
+    try:
+        yield Scratch(db)
+    except sqlite3.OperationalError as error:
+        raise DiskError(
+            f"the scratch file cannot be used: {error}",
+            "Free the disk of the temporary folder, or set SQLITE_TMPDIR to one with more room.",
+        ) from error
+    finally:
+        db.close()
+
+
+class Scratch:
+    """Values by key, any number to one key, in the order of their coming. Its memory is the page cache, 8 MiB."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        for pragma in ("journal_mode=OFF", "synchronous=OFF", f"cache_size=-{_PAGE_CACHE_KIB}"):
+            db.execute(f"PRAGMA {pragma}").close()
+        db.execute("CREATE TABLE entry (key, place INTEGER, value, PRIMARY KEY (key, place)) WITHOUT ROWID")
+        self._last = 0
+
+    def add(self, entries: Iterable[tuple[Value, Value]]) -> None:
+        """Add values, each with its key."""
+        self._db.execute("BEGIN")
+        self._db.executemany("INSERT INTO entry VALUES (?, ?, ?)", self._placed(entries))
+        self._db.execute("COMMIT")
+
+    def find(self, key: Value) -> list[tuple[int, Value]]:
+        """Give the values of a key, each with its place."""
+        return self._db.execute("SELECT place, value FROM entry WHERE key = ? ORDER BY place", (key,)).fetchall()
+
+    def remove(self, key: Value, place: int) -> None:
+        """Forget one value of a key."""
+        self._db.execute("DELETE FROM entry WHERE key = ? AND place = ?", (key, place))
+
+    def __len__(self) -> int:
+        count: int = self._db.execute("SELECT count(*) FROM entry").fetchone()[0]
+        return count
+
+    def _placed(self, entries: Iterable[tuple[Value, Value]]) -> Iterator[tuple[Value, int, Value]]:
+        for key, value in entries:
+            self._last += 1
+            yield key, self._last, value

@@ -1,0 +1,45 @@
+"""A histogram of positive values whose buckets grow with the values: percentiles of any number of them, to 5 %. Pure.
+
+The buckets are those of a logarithm, as in https://www.vldb.org/pvldb/vol12/p2195-masson.pdf; a few hundred hold
+everything from a microsecond to a day.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+PER_DOUBLING = 8
+"""Buckets between a value and twice that value: the middle of a bucket is at most 4.5 % off."""
+
+LEAST = 0.001
+"""Values below are counted as this."""
+
+
+class Histogram:
+    """Counts of values."""
+
+    __slots__ = ("_counts", "total")
+
+    def __init__(self) -> None:
+        self._counts: Counter[int] = Counter()
+        self.total = 0
+
+    def add(self, value: float) -> None:
+        """Count a value."""
+        self._counts[math.floor(math.log2(max(LEAST, value)) * PER_DOUBLING)] += 1
+        self.total += 1
+
+    def merge(self, other: Histogram) -> None:
+        """Count all that another histogram has counted."""
+        self._counts += other._counts
+        self.total += other.total
+
+    def percentile(self, share: float) -> float | None:
+        """Give the value below which this share of the values lies, from 0 to 1; None where there is none."""
+        below = 0
+        for bucket in sorted(self._counts):
+            below += self._counts[bucket]
+            if below >= share * self.total:
+                return float(2 ** ((bucket + 0.5) / PER_DOUBLING))
+        return None

@@ -1,0 +1,204 @@
+"""The progress: its line and its bar as golden text, and the real command on a terminal, a dumb one and none."""
+
+import asyncio
+import fcntl
+import io
+import json
+import os
+import pty
+import re
+import struct
+import sys
+import termios
+
+import pytest
+from conftest import KEYS
+
+from batcher.edges.progress import Mode, showing
+from batcher.rules.eta import Range
+from batcher.rules.progress import View, document, line, lines
+
+BEGUN = View(
+    rows=2048, started=12, rejected=0, invalid=0, duplicates=0, in_doubt=0, retries=0, in_flight=4, oldest=0.0341,
+    rate=9.52, limit=None, state="", fraction=0.0123, eta=None, seconds=1.9,
+)  # fmt: skip
+BUSY = View(
+    rows=120_000, started=119_000, rejected=3, invalid=2, duplicates=11, in_doubt=4, retries=1234, in_flight=24,
+    oldest=31.4, rate=481.3, limit=502.7, state="slowed by service limit", fraction=0.9961, eta=Range(700.0, 850.0),
+    seconds=4210.0,
+)  # fmt: skip
+AWAY = BUSY._replace(state="the service has been away for 1,234 s", eta=None, rate=0.0, in_flight=0, oldest=None)
+DONE = BUSY._replace(fraction=1.0, eta=Range(0.0, 0.0), in_flight=0, oldest=None)
+PIPED = BEGUN._replace(fraction=None)
+
+LINES = {
+    BEGUN: "1% done, 2,048 rows read, 12 started, 9.5/s, 4 in flight (oldest 0.034 s), eta unknown, 0:00:01",
+    BUSY: "99% done, 120,000 rows read, 119,000 started, 3 rejected, 2 invalid, 11 duplicate, 4 in doubt,"
+    " 481/s of about 503/s, 24 in flight (oldest 31 s), 1,234 sent again,"
+    " eta 12m to 15m (slowed by service limit), 1:10:10",
+    AWAY: "99% done, 120,000 rows read, 119,000 started, 3 rejected, 2 invalid, 11 duplicate, 4 in doubt,"
+    " 0/s of about 503/s, 0 in flight, 1,234 sent again, eta unknown (the service has been away for 1,234 s), 1:10:10",
+    DONE: "100% done, 120,000 rows read, 119,000 started, 3 rejected, 2 invalid, 11 duplicate, 4 in doubt,"
+    " 481/s of about 503/s, 0 in flight, 1,234 sent again, 1:10:10",
+    PIPED: "2,048 rows read, 12 started, 9.5/s, 4 in flight (oldest 0.034 s), eta unknown, 0:00:01",
+}
+
+
+@pytest.mark.parametrize("view", LINES, ids=["begun", "busy", "away", "done", "piped"])
+def test_a_line_says_how_far_the_run_is(view):
+    assert line(view) == LINES[view]
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        (
+            80,
+            [
+                "120,000 rows read, 119,000 started, 3 rejected, 2 invalid, 11 duplicate,",
+                "4 in doubt, 481/s of about 503/s, 24 in flight (oldest 31 s), 1,234 sent again,",
+                "eta 12m to 15m (slowed by service limit)",
+            ],
+        ),
+        (
+            60,
+            [
+                "120,000 rows read, 119,000 started, 3 rejected, 2 invalid,",
+                "11 duplicate, 4 in doubt, 481/s of about 503/s,",
+                "24 in flight (oldest 31 s), 1,234 sent again,",
+                "eta 12m to 15m (slowed by service limit)",
+            ],
+        ),
+    ],
+)
+def test_below_a_bar_the_same_is_said_within_the_width(columns, expected):
+    assert lines(BUSY, columns) == expected
+
+
+@pytest.mark.parametrize("view", LINES, ids=["begun", "busy", "away", "done", "piped"])
+def test_nothing_is_cut_at_any_width_that_a_part_fits_in(view):
+    for columns in range(55, 200):
+        filled = lines(view, columns)
+        assert max(map(len, filled)) <= columns
+        assert line(view).find(" ".join(filled)) >= 0
+
+
+def test_a_program_gets_every_field_as_a_number_or_null():
+    assert document(BUSY) == {
+        "rows": 120_000, "started": 119_000, "rejected": 3, "invalid": 2, "duplicates": 11, "in_doubt": 4,
+        "retries": 1234, "in_flight": 24, "oldest": 31.4, "rate": 481.3, "limit": 502.7,
+        "state": "slowed by service limit", "fraction": 0.996, "eta": [700.0, 850.0], "seconds": 4210.0,
+    }  # fmt: skip
+    assert [document(PIPED)[name] for name in ("limit", "fraction", "eta", "oldest")] == [None, None, None, 0.034]
+
+
+async def test_without_a_terminal_a_bar_is_a_line():
+    stream = io.StringIO()
+    async with showing(Mode.BAR, lambda: BUSY, stream):
+        pass
+    assert stream.getvalue() == LINES[BUSY] + "\n"
+
+
+class Screen:
+    """What a terminal of so many columns has shown: it knows what the bar needs, and fails at anything else."""
+
+    KNOWN = re.compile(r"\x1b\[(?:(\d*)([AK])|\?25[lh]|[\d;]*m)|\r|\n|[^\x00-\x1f\x7f]+")
+
+    def __init__(self, columns):
+        self.columns = columns
+        self.rows, self.at = [""], 0
+        self.colours = 0
+        self.widest = 0
+
+    def show(self, text):
+        place = 0
+        while place < len(text):
+            found = self.KNOWN.match(text, place)
+            assert found, f"the terminal is sent {text[place : place + 20]!r}"
+            self._take(found[0], found[1], found[2])
+            place = found.end()
+
+    def _take(self, text, count, move):
+        if move == "A":
+            self.at -= int(count or 1)
+        elif move == "K":
+            self.rows[self.at] = ""
+        elif text == "\n":
+            self.at += 1
+            self.rows += [""] * (self.at + 1 - len(self.rows))
+        elif text.startswith("\x1b"):
+            self.colours += text.endswith("m")
+        elif text != "\r":
+            self.rows[self.at] += text
+            if not text.startswith("batcher: "):
+                self.widest = max(self.widest, len(self.rows[self.at]))
+
+
+async def on_terminal(folder, columns, *words, **environment):
+    """Run the command on a terminal, and give its exit code and what the terminal has been sent."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    bare = {name: value for name, value in os.environ.items() if not name.startswith(("BATCHER_", "OBS_"))}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "batcher", "run", *words, "-w", "transcode", "-b", "videos",
+        cwd=folder, env=bare | KEYS | {"TERM": "xterm", "LANG": "C.UTF-8"} | environment, stderr=follower,
+    )  # fmt: skip
+    os.close(follower)
+    sent = await asyncio.to_thread(_read, leader)
+    return await process.wait(), sent.decode()
+
+
+def _read(leader):
+    sent = b""
+    try:
+        while data := os.read(leader, 65_536):
+            sent += data
+    except OSError:
+        pass  # how the end of a terminal reads on Linux
+    os.close(leader)
+    return sent
+
+
+HOSTILE = "\x1b[2J\x1b]0;title\x07[bold]\u202e\r%s\x9b31m"
+
+
+@pytest.fixture
+async def job(emulator, tmp_path):
+    """A manifest whose keys would do harm to a terminal, and a service that loses every answer about some of them."""
+    service = await emulator(reject_share=0.2, rate=60)
+    rows = [json.dumps({"object": HOSTILE % number, HOSTILE % "field": 1}) for number in range(150)]
+    (tmp_path / "m.jsonl").write_text("\n".join(rows))
+    return tmp_path, ("m.jsonl", "-e", service.url)
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+async def test_on_a_terminal_there_is_a_bar_that_keeps_to_its_lines(job, columns):
+    folder, words = job
+    code, sent = await on_terminal(folder, columns, *words)
+    assert code == 1, sent
+    screen = Screen(columns)
+    screen.show(sent)
+    assert screen.widest <= columns
+    assert screen.colours > 0
+    bars = [number for number, row in enumerate(screen.rows) if row.startswith("━")]
+    assert len(bars) == 1
+    assert re.fullmatch(r"━+ 100% 0:00:\d\d", screen.rows[bars[0]].rstrip())
+    assert screen.rows[bars[0] + 1].startswith("150 rows read, ")
+    assert any("ignored: \\x1b[2J\\x1b]0;title\\x07[bold]\\u202e" in row for row in screen.rows)
+    assert re.search(r"\d% 0:00:0\d\b.*?eta (\d+s to )?\d+s \(slowed by service limit\)", sent, re.DOTALL)
+
+
+async def test_a_person_who_wants_no_colour_gets_none(job):
+    folder, words = job
+    code, sent = await on_terminal(folder, 80, *words, NO_COLOR="1")
+    assert code == 1, sent
+    assert "━" in sent
+    assert not re.search(r"\x1b\[[\d;]*3\dm|\x1b\[38;", sent)
+
+
+async def test_a_terminal_that_cannot_move_its_cursor_gets_lines(job):
+    folder, words = job
+    code, sent = await on_terminal(folder, 80, *words, "--progress", "bar", TERM="dumb")
+    assert code == 1, sent
+    assert "\x1b" not in sent
+    assert "100% done, 150 rows read, " in sent

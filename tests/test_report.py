@@ -1,0 +1,192 @@
+"""What a report says: totals that add up, charts that are drawn to scale, and commands that fit."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batcher.edges.report import render
+from batcher.model import Record, State, Status, Unsettled
+from batcher.rules import chart as charts
+from batcher.rules.chart import Axis, Series, Tick, chart
+from batcher.rules.commands import Job
+from batcher.rules.digest import Digest
+from batcher.rules.records import timestamp
+from batcher.rules.report import Known, page
+
+NOW = 1_795_509_000.0
+JOB = Job("/m/a b.csv", "/m/a b.csv.checkpoint", "/m/a b.csv.executions.jsonl", "https://obs.x.com", "w", "videos", {})
+TOP, FLOOR = charts.TOP, charts.HEIGHT - charts.BOTTOM
+
+
+def known(states, *, running=False, in_doubt=(), limit=None, job=JOB):
+    return Known(job, running, states, in_doubt, limit, NOW)
+
+
+@given(st.dictionaries(st.sampled_from(State), st.integers(0, 10**9)), st.booleans())
+def test_the_totals_add_up(states, running):
+    made = page(known(states, running=running), Digest())
+    assert sum(total.rows for total in made.totals) == made.rows == sum(states.values())
+    names = ["started", "rejected", "invalid", "duplicate", "in doubt", "not yet started"]
+    assert [total.name for total in made.totals] == names
+
+
+@pytest.mark.parametrize(
+    ("states", "headline", "programs"),
+    [
+        ({State.STARTED: 2}, "Every row is started.", []),
+        ({State.STARTED: 1, State.DUPLICATE: 1}, "Every row is started.", []),
+        ({State.REJECTED: 1, State.INVALID: 1}, "2 rows failed.", ["failures", "run"]),
+        ({State.PENDING: 1}, "1 row is free to be sent, and not yet started.", ["run"]),
+        ({State.IN_DOUBT: 1}, "1 row may have been started, and nobody knows yet.", ["reconcile"]),
+        (
+            {State.IN_DOUBT: 1, State.INTENT: 1, State.PENDING: 1200},
+            "2 rows may have been started, and nobody knows yet; 1,200 rows are free to be sent, and not yet started.",
+            ["run", "reconcile"],
+        ),
+        ({}, "No row has been taken in yet.", []),
+    ],
+)
+def test_the_headline_and_the_commands_say_what_is_left(states, headline, programs):
+    made = page(known(states), Digest())
+    assert made.headline == headline
+    assert [each.command.split()[1] for each in made.commands] == [*programs, "export", "explain"]
+
+
+def test_while_a_run_goes_on_the_page_says_so_and_no_command_starts_another():
+    made = page(known({State.INTENT: 3, State.PENDING: 1}, running=True), Digest())
+    assert made.headline.startswith("A run is going on.")
+    assert {total.name: total.rows for total in made.totals}["not yet started"] == 4
+    assert made.doubts.interrupted == 0
+    assert [each.command.split()[1] for each in made.commands] == ["export", "explain"]
+
+
+def test_the_commands_are_the_jobs_own_ready_for_a_shell():
+    job = JOB._replace(
+        endpoint="http://127.0.0.1:1", inputs={"n": 1.5, "who's": "a b"}, checkpoint="/c", output="/o.csv"
+    )
+    made = page(known({State.PENDING: 1, State.REJECTED: 1}, job=job), Digest())
+    common = (
+        "--workflow w --endpoint http://127.0.0.1:1 --allow-http --bucket videos"
+        " --input n:=1.5 --input 'who'\"'\"'s:=\"a b\"' --checkpoint /c --output /o.csv"
+    )
+    assert [each.command for each in made.commands] == [
+        f"batcher run '/m/a b.csv' {common}",
+        "batcher failures '/m/a b.csv' -o failed.csv --checkpoint /c",
+        f"batcher run failed.csv {common} --retry-rejected",
+        "batcher export /c -o rows.csv",
+        "batcher explain /c 1",
+    ]
+    plain = page(known({State.PENDING: 1}), Digest()).commands[0].command
+    assert plain == "batcher run '/m/a b.csv' --workflow w --endpoint https://obs.x.com --bucket videos"
+
+
+def test_the_failures_of_standard_input_cannot_be_written_and_those_of_json_lines_go_to_json_lines():
+    for manifest, failed in (("-", None), ("/m.jsonl.gz", "failed.jsonl"), ("/m.ndjson", "failed.jsonl")):
+        made = page(known({State.REJECTED: 1}, job=JOB._replace(manifest=manifest)), Digest())
+        files = [each.command.split()[4] for each in made.commands if each.command.split()[1] == "failures"]
+        assert files == ([failed] if failed else [])
+
+
+def test_few_rows_are_not_told_as_none_and_most_not_as_all():
+    text = render(page(known({State.STARTED: 9_999, State.REJECTED: 1}), Digest())).decode()
+    assert ("&gt;99.9%" in text, "&lt;0.1%" in text) == (True, True)
+    assert "100.0%" in render(page(known({State.STARTED: 3}), Digest())).decode()
+
+
+def doubt(number):
+    return Record(number, "b", "k", Status.IN_DOUBT, error={"code": "lost", "message": ""}, recorded_at=timestamp(NOW))
+
+
+def test_each_doubt_was_settled_in_one_of_three_ways():
+    digest = Digest()
+    for number in range(10):
+        digest.add(doubt(number))
+    for number in range(4):
+        digest.add(Record(number, "b", "k", Status.STARTED, "e", recorded_at=timestamp(NOW), reconciled=True))
+    held = Unsettled(1, State.IN_DOUBT, 9, "b", "k\n", b"", "", NOW)
+    doubts = page(known({State.IN_DOUBT: 1, State.INTENT: 2, State.STARTED: 9}, in_doubt=[held]), digest).doubts
+    assert doubts[:5] == (10, 4, 5, 1, 2)
+    assert [example.name for example in doubts.named] == ["b/k\\n"]
+
+
+def test_starts_and_latencies_are_drawn_over_time():
+    digest = Digest()
+    for second, starts in enumerate((10, 0, 30)):
+        for _ in range(starts):
+            at = timestamp(NOW + second)
+            digest.add(Record(1, "b", "k", Status.STARTED, "e", latency_ms=100.0, recorded_at=at))
+    made = page(known({State.STARTED: 40}, limit=50.0), digest)
+    assert [(moment.time, moment.rate) for moment in made.moments] == [
+        ("08:30:00", 10),
+        ("08:30:01", 0),
+        ("08:30:02", 30),
+    ]
+    assert made.moments[1].p99 is None
+    assert made.moments[2].p99 == pytest.approx(100, rel=0.05)
+    rates, latencies = made.charts
+    assert (rates.unit, latencies.unit) == ("starts a second", "milliseconds")
+    assert [line.name for line in latencies.lines] == ["p50", "p95", "p99"]
+    assert rates.level == Tick(TOP, "limit found")
+
+
+def test_the_rate_of_the_last_span_is_of_the_time_that_it_has_lasted():
+    digest = Digest()
+    for second in range(250):
+        for _ in range(3):
+            digest.add(Record(1, "b", "k", Status.STARTED, "e", recorded_at=timestamp(NOW + second)))
+    made = page(known({State.STARTED: 750}), digest)
+    assert made.span_seconds == 4
+    assert [moment.rate for moment in made.moments] == [3.0] * 63
+    assert sum(span.starts for span in digest.timeline.filled()) == 750
+
+
+def points(path):
+    return [(float(x), float(y)) for x, y in re.findall(r"[ML]([\d.]+) ([\d.]+)", path)]
+
+
+def test_a_line_goes_through_its_values_and_stops_where_there_are_none():
+    drawn = chart("t", "u", [Series("a", [0.0, 5.0, None, 10.0])], Axis(["1", "2", "3", "4"], [2]), Tick(5.0, "level"))
+    (line,) = drawn.lines
+    width = (charts.WIDTH - charts.LEFT - charts.RIGHT) / 4
+    middle = (TOP + FLOOR) / 2
+    assert points(line.path) == [
+        (charts.LEFT + width / 2, FLOOR),
+        (charts.LEFT + 3 * width / 2, middle),
+        (charts.LEFT + 7 * width / 2, TOP),
+    ]
+    assert line.path.count("M") == 2
+    assert drawn.level == Tick(middle, "level")
+    assert drawn.pauses == [charts.LEFT + 2 * width]
+    assert [tick.label for tick in drawn.y_ticks] == ["0", "2", "4", "6", "8", "10"]
+    assert [tick.label for tick in drawn.x_ticks] == ["1", "2", "3", "4"]
+
+
+@given(st.lists(st.floats(0, 1e12), min_size=1, max_size=120), st.none() | st.floats(0, 1e12))
+def test_a_chart_holds_every_value_within_its_frame(values, level):
+    axis = Axis([str(number) for number in range(len(values))], [0])
+    drawn = chart("t", "u", [Series("a", values)], axis, None if level is None else Tick(level, "l"))
+    for x, y in points(drawn.lines[0].path):
+        assert charts.LEFT <= x <= charts.WIDTH - charts.RIGHT
+        assert TOP - 0.1 <= y <= FLOOR + 0.1
+    assert 2 <= len(drawn.y_ticks) <= charts.MOST_TICKS + 1
+    assert len({tick.label for tick in drawn.y_ticks}) == len(drawn.y_ticks)
+    assert 1 <= len(drawn.x_ticks) <= charts.MOST_TIMES
+
+
+def test_whatever_comes_from_outside_is_text_on_the_page():
+    digest = Digest()
+    error = {"code": "<b>", "message": "<script>"}
+    digest.add(Record(1, "b", "<i>&", Status.REJECTED, error=error, request_id="<u>", recorded_at=timestamp(NOW)))
+    digest.add(Record(2, "b", "<p>/k", Status.STARTED, "e", latency_ms=5.0, recorded_at=timestamp(NOW)))
+    job = JOB._replace(
+        manifest="<a>", checkpoint="<hr>", output="<br>", endpoint="<td>", workflow="<h6>", bucket="<em>"
+    )
+    held = Unsettled(1, State.IN_DOUBT, 9, "b", "<q>", b"", "", NOW)
+    text = render(page(known({State.REJECTED: 1, State.IN_DOUBT: 1}, in_doubt=[held], job=job), digest)).decode()
+    for hostile in ("<b>", "<script>", "<i>", "<u>", "<p>/", "<a>", "<hr>", "<br>", "<td>", "<h6>", "<em>", "<q>"):
+        assert text.count(hostile.replace("<", "&lt;").replace(">", "&gt;")) >= 1
+        if hostile != "<td>":
+            assert hostile not in text
+    assert "&lt;i&gt;&amp;" in text
