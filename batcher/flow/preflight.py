@@ -11,14 +11,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from batcher.flow.drain import Drain
 from batcher.model import Answer, Fault, Parameter, ServiceError, Verdict
 from batcher.rules import answers, backoff, outcome
+from batcher.rules.examination import DENIED
 
 ATTEMPTS = 4
 CONTACT_SECONDS = 8.0
 """How long an endpoint may be out of reach at the beginning of a run."""
 
 _AGAIN = frozenset({Verdict.UNSENT, Verdict.REFUSED, Verdict.IN_DOUBT})
-_DENIED = frozenset({"accessdenied", "sys.0005"})
-"""A key that may start workflows need not be allowed to look at them."""
 
 
 async def contact(
@@ -61,7 +60,7 @@ async def declared_parameters(
             return workflow.parameters
         verdict = outcome.judge(answer, proven=False, repeated=False, trust_503=True)
         if verdict not in _AGAIN:
-            if answer.status in {401, 403} and answer.code.lower() not in _DENIED:
+            if answer.status in {401, 403} and answer.code.lower() not in DENIED:
                 raise outcome.ending(answer)
             if answer.fault is not None:
                 raise outcome.ending(answer)
