@@ -313,6 +313,7 @@ class ExitCode(enum.IntEnum):
     ROWS_IN_DOUBT = 3
     FAILURES = 4
     STOPPED = 5
+    UNACCEPTED = 64
     MANIFEST = 65
     SERVICE = 69
     DISK = 74
@@ -340,6 +341,12 @@ class UsageError(JobError):
     """The command line asks for something that cannot be."""
 
     exit_code = ExitCode.USAGE
+
+
+class UnacceptedError(JobError):
+    """What was asked for costs something, and nobody has said that this is accepted."""
+
+    exit_code = ExitCode.UNACCEPTED
 
 
 class ManifestError(JobError):

@@ -13,7 +13,20 @@ from typing import Annotated
 import typer
 
 from batcher.cli.console import complain
-from batcher.cli.flags import SETTLE_TIME, TIMEOUT, CredentialsPlace, NoVerifyTls, SettleTime, Timeout
+from batcher.cli.flags import (
+    SETTLE_TIME,
+    TIMEOUT,
+    AllowHttp,
+    CredentialsPlace,
+    Endpoint,
+    Inputs,
+    NoVerifyTls,
+    Region,
+    SettleTime,
+    Timeout,
+    Workflow,
+    endpoint_of,
+)
 from batcher.cli.loop import fast_loop
 from batcher.cli.options import OnDoubt, Options
 from batcher.edges.progress import Mode
@@ -21,7 +34,6 @@ from batcher.model import JobError, UsageError
 from batcher.rules.ending import MEANINGS
 from batcher.rules.guards import max_failures as parse_max_failures
 from batcher.rules.inputs import parse_inputs
-from batcher.rules.naming import region_endpoint
 from batcher.rules.times import duration, seconds_until
 
 EXAMPLES = """
@@ -62,35 +74,16 @@ class Format(StrEnum):
 
 def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
     manifest: Annotated[str, typer.Argument(help="The list of objects; - is standard input.", metavar="MANIFEST")],
-    workflow: Annotated[
-        str, typer.Option("-w", "--workflow", help="The workflow to start.", envvar="BATCHER_WORKFLOW", metavar="NAME")
-    ],
-    endpoint: Annotated[
-        str | None,
-        typer.Option(
-            "-e",
-            "--endpoint",
-            help="The service, such as https://obs.cn-north-4.myhuaweicloud.com.",
-            envvar=["BATCHER_ENDPOINT", "OBS_ENDPOINT"],
-            metavar="URL",
-        ),
-    ] = None,
-    region: Annotated[
-        str | None,
-        typer.Option("--region", help="Short for that region's endpoint.", envvar="BATCHER_REGION", metavar="NAME"),
-    ] = None,
+    workflow: Workflow,
+    endpoint: Endpoint = None,
+    region: Region = None,
     bucket: Annotated[
         str | None,
         typer.Option(
             "-b", "--bucket", help="The bucket of rows that name none.", envvar="BATCHER_BUCKET", metavar="NAME"
         ),
     ] = None,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-i", "--input", help="An input for every row, NAME=VALUE or NAME:=JSON; repeatable.", metavar="NAME=VALUE"
-        ),
-    ] = None,
+    inputs: Inputs = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -174,9 +167,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
             "--trust-503", help="Take any 503 as a refusal that is safe to send again.", envvar="BATCHER_TRUST_503"
         ),
     ] = False,
-    allow_http: Annotated[
-        bool, typer.Option("--allow-http", help="Allow an http:// endpoint that is not on this machine.")
-    ] = False,
+    allow_http: AllowHttp = False,
     no_verify_tls: NoVerifyTls = False,
     credentials: CredentialsPlace = None,
     progress: Annotated[
@@ -191,7 +182,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
         options = Options(
             manifest=None if manifest == "-" else Path(manifest),
             workflow=workflow,
-            endpoint=_endpoint(endpoint, region),
+            endpoint=endpoint_of(endpoint, region),
             bucket=bucket,
             inputs=parse_inputs(inputs or ()),
             output=_beside(manifest, output, ".executions.jsonl", "--output"),
@@ -224,14 +215,6 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
         complain(error)
         code = error.exit_code
     sys.exit(code)
-
-
-def _endpoint(endpoint: str | None, region: str | None) -> str:
-    if region is not None and endpoint is None:
-        return region_endpoint(region)
-    if endpoint is None:
-        raise UsageError("the service is not named", "Give --endpoint URL or --region NAME, or set OBS_ENDPOINT.")
-    return endpoint
 
 
 def _until(max_duration: str | None, stop_at: str | None) -> float | None:

@@ -17,6 +17,7 @@ VERBS = {
     "pause": "Let a running job send nothing for now.",
     "resume": "Let a paused job go on.",
     "drain": "End a running job in good order.",
+    "doctor": "Find out with one start what the service's documents leave open.",
     "emulator": "Serve the workflow API on this machine, with faults on request.",
 }
 """Each verb with what the command's help says of it. The module of that name has the verb's function and its HELP."""
