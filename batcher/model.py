@@ -343,12 +343,6 @@ class UsageError(JobError):
     exit_code = ExitCode.USAGE
 
 
-class UnacceptedError(JobError):
-    """What was asked for costs something, and nobody has said that this is accepted."""
-
-    exit_code = ExitCode.UNACCEPTED
-
-
 class ManifestError(JobError):
     """The manifest as a whole is unusable."""
 

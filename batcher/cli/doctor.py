@@ -25,7 +25,7 @@ from batcher.cli.flags import (
 )
 from batcher.cli.loop import fast_loop
 from batcher.edges.settings import NAME
-from batcher.model import JobError, UnacceptedError, UsageError
+from batcher.model import ExitCode, JobError, UsageError
 from batcher.rules import naming
 from batcher.rules.ending import printable
 from batcher.rules.inputs import parse_inputs
@@ -50,6 +50,13 @@ Exit codes: 0 started and found, 1 rejected, 3 in doubt, 64 not accepted, others
 """
 
 PATIENCE = 120.0
+"""The default, in seconds."""
+
+
+class UnacceptedError(JobError):
+    """Nobody has said that the one start is accepted."""
+
+    exit_code = ExitCode.UNACCEPTED
 
 
 def doctor(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
