@@ -56,7 +56,10 @@ class Value(NamedTuple):
 def config(
     ctx: typer.Context,
     verb: Annotated[
-        str | None, typer.Argument(help="The verb, and flags as it would be given them.", metavar="VERB")
+        str | None,
+        typer.Argument(
+            help="The verb, and flags as it would be given them.", metavar="VERB", autocompletion=lambda: list(VERBS)
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")] = False,
 ) -> None:

@@ -9,6 +9,8 @@ import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+SUMMARY = "Start one workflow execution for each object of a list, and carry on after any interruption."
+
 VERBS = {
     "run": "Start one workflow execution for each row of a manifest.",
     "status": "Show how many rows of a job are started, rejected or in doubt.",
@@ -20,6 +22,7 @@ VERBS = {
     "doctor": "Find out with one start what the service's documents leave open.",
     "config": "Show each flag's value, and where it comes from.",
     "emulator": "Serve the workflow API on this machine, with faults on request.",
+    "man": "Print the manual page.",
 }
 """Each verb with what the command's help says of it. The module of that name has the verb's function and its HELP."""
 
