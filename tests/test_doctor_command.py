@@ -108,6 +108,14 @@ def test_no_start_is_spent_on_settings_that_have_no_place(emulator_process, fold
     assert (folder / "mine.toml").read_bytes() == content
 
 
+def test_no_start_is_spent_where_the_settings_cannot_be_written(emulator_process):
+    url = emulator_process().url
+    ran = doctor(url, ACCEPT, "--write", "missing/mine.toml")
+    assert (ran.returncode, ran.stdout) == (74, "")
+    assert "with --write" in ran.stderr
+    assert ledger(url)["starts"] == 0
+
+
 def test_a_lost_answer_is_looked_for_and_an_execution_that_is_never_listed_stays_in_doubt(emulator_process, folder):
     url = emulator_process("--fault", "reset-after=100%", "--list-delay", "600").url
     ran = doctor(url, ACCEPT, "--patience", "1")

@@ -15,7 +15,7 @@ from batcher.cli.keys import open_keys
 from batcher.cli.signals import draining_on_signals
 from batcher.edges.credentials import Place
 from batcher.edges.service import ObsV2, steady
-from batcher.edges.settings import read_settings, write_settings
+from batcher.edges.settings import check_place, read_settings, write_settings
 from batcher.edges.transport import connect
 from batcher.flow import examination
 from batcher.flow.drain import Drain
@@ -55,6 +55,7 @@ class Examining(NamedTuple):
 async def examine(examining: Examining, environment: Mapping[str, str]) -> ExitCode:
     """Make the one start, tell what it has shown, and write the settings. Raises JobError where none can be made."""
     # Before the start, so that it is not spent on settings that have no place.
+    check_place(examining.write)
     _edited(examining.write, {})
     drain = Drain()
     with draining_on_signals(drain.begin):

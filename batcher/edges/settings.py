@@ -33,6 +33,13 @@ def read_settings(path: Path) -> str | None:
         ) from error
 
 
+def check_place(path: Path) -> None:
+    """Raise DiskError where the file's folder takes no file: what is found out at a price must have a place to go."""
+    folder = path.resolve().parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise DiskError(f"{path}: no file can be written in {folder}", "Name a file that can be with --write.")
+
+
 def write_settings(path: Path, text: str) -> None:
     """Put the text in the file's place, so that a reader finds the old or the new one. Raises DiskError."""
     # Where it is a link, what it leads to is replaced and not the link.
