@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test simulate chaos limits bench check format clean
+.PHONY: help demo test simulate chaos limits bench man check format clean
 
 help:
 	@echo "make demo      run the main job on the built-in emulator, kill it half-way, run it again"
@@ -14,6 +14,7 @@ help:
 	@echo "make chaos     kill the main job 200 times at random instants; some minutes"
 	@echo "make limits    measure how the main job finds and follows the limits of a service; some minutes"
 	@echo "make bench     measure against nginx, hey, aiohttp and the official SDK; 40 minutes, some with ROWS=100000"
+	@echo "make man       write the manual page, man/batcher.1"
 	@echo "make check     run the linter, the formatter's check and the type checker"
 	@echo "make format    format the code"
 	@echo "make clean     remove the environment and everything that was made"
@@ -45,6 +46,11 @@ ROWS ?= 5000000
 bench: $(READY)
 	$(BIN)/python bench/bench.py --rows $(ROWS)
 
+# For packagers: the same that an installed `batcher man` prints.
+man: $(READY)
+	mkdir -p man
+	$(BIN)/batcher man > man/batcher.1
+
 check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -55,4 +61,4 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) demo man build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

@@ -313,6 +313,7 @@ class ExitCode(enum.IntEnum):
     ROWS_IN_DOUBT = 3
     FAILURES = 4
     STOPPED = 5
+    UNACCEPTED = 64
     MANIFEST = 65
     SERVICE = 69
     DISK = 74

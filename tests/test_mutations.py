@@ -101,6 +101,12 @@ MUTATIONS = {
         "self.files.checkpoint.admit(rows, time.time())",
         "test_clock.py::test_a_clock_that_is_set_between_a_kill_and_the_next_run_starts_nothing_twice[600-0]",
     ),
+    "the one start of an examination is sent again": Mutation(
+        "flow/examination.py",
+        "start = await examination.start(start_body(row))",
+        "start = await _asked(examination, partial(examination.start, start_body(row)))",
+        "test_examination.py::test_a_start_that_failed_before_it_was_carried_out_is_not_made_again",
+    ),
     "an outage uses rows up": Mutation(
         "flow/attempts.py",
         "verdict is Verdict.REFUSED and not self.turns.is_away",

@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 
 from batcher import __version__
-from batcher.cli.verbs import Verbs
+from batcher.cli.verbs import SUMMARY, Verbs
 
 app = typer.Typer(
     name="batcher",
     cls=Verbs,
-    help="Start one workflow execution for each object of a list, and carry on after any interruption.",
-    epilog="Begin with: batcher run --help",
+    help=SUMMARY,
+    epilog="Begin with: batcher run --help. Any flag may also be set in batcher.toml: batcher config --help",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -6,11 +6,11 @@ from batcher.cli.steering import Checkpoint, steer
 
 HELP = """Let a running job send nothing new, finish what is on the wire, and end with exit code 5.
 
-The job's own command, given again, goes on from there.
-
 \b
 Examples:
   batcher drain objects.csv.checkpoint
+
+The job's own command, given again, goes on from there.
 """
 
 

@@ -17,7 +17,7 @@ from batcher.cli.console import complain, say
 from batcher.cli.loop import fast_loop
 from batcher.emulator.faults import AFTER, BEFORE
 from batcher.emulator.options import parse_fault, parse_parameter, parse_refusal, parse_share
-from batcher.emulator.settings import MADE_UP, InputKeys, InputShape, Settings, ThrottleAnswer
+from batcher.emulator.settings import MADE_UP, QUIRKS, InputKeys, InputShape, Quirk, Settings, ThrottleAnswer
 from batcher.model import Credentials, JobError, UsageError
 
 if TYPE_CHECKING:
@@ -56,6 +56,10 @@ Faults (--fault KIND=SHARE), before the start is committed: no execution exists.
 \b
 Faults after the start was committed: the execution runs.
 {chr(10).join(f"  {kind:<14}{fault.meaning}" for kind, fault in AFTER.items())}
+
+\b
+What no document tells (--quirk NAME):
+{chr(10).join(f"  {quirk:<17}{meaning}" for quirk, meaning in QUIRKS.items())}
 """
 
 
@@ -113,6 +117,10 @@ def emulator(  # noqa: PLR0913, PLR0917 - one argument for each option of the co
     unknown_workflow: Annotated[
         str, typer.Option(help="How an unknown workflow is refused.", metavar="STATUS:CODE")
     ] = "404:Workflow.0001",
+    quirk: Annotated[
+        list[Quirk] | None,
+        typer.Option(help="Read the documents otherwise; repeatable.", show_choices=False, metavar="NAME"),
+    ] = None,
 ) -> None:
     """Check the options, serve until the end, and sum up."""
     try:
@@ -141,6 +149,7 @@ def emulator(  # noqa: PLR0913, PLR0917 - one argument for each option of the co
             input_twice=input_twice,
             strip_leading_slash=strip_leading_slash,
             unknown_workflow=parse_refusal(unknown_workflow),
+            quirks=frozenset(quirk or ()),
         )
         with asyncio.Runner(loop_factory=fast_loop()) as runner:
             runner.run(_serve(settings, duration))

@@ -11,6 +11,7 @@ import typer
 
 from batcher.edges.credentials import Place
 from batcher.edges.manifest import Choice
+from batcher.rules import listing
 
 
 class Format(StrEnum):
@@ -92,7 +93,6 @@ NoPreflight = Annotated[
     bool, typer.Option("--no-preflight", help="Do not hold the inputs against what the workflow declares.")
 ]
 AllowHttp = Annotated[bool, typer.Option("--allow-http", help="Allow an http:// endpoint that is not on this machine.")]
-
 SettleTime = Annotated[
     float,
     typer.Option(
@@ -115,7 +115,7 @@ CredentialsPlace = Annotated[
     ),
 ]
 
-SETTLE_TIME = 30.0
+SETTLE_TIME = listing.SETTLE_TIME
 TIMEOUT = 30.0
 """The defaults, in seconds."""
 

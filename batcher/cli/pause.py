@@ -6,11 +6,11 @@ from batcher.cli.steering import Checkpoint, steer
 
 HELP = """Let a running job send nothing new until batcher resume. Requests on the wire come to their end.
 
-The process goes on and keeps its files. To end it, use batcher drain.
-
 \b
 Examples:
   batcher pause objects.csv.checkpoint
+
+The process goes on and keeps its files. To end it, use batcher drain.
 """
 
 

@@ -23,7 +23,9 @@ It holds until the run ends, and never goes above the --max-rate that the run wa
 
 def rate(
     checkpoint: Checkpoint,
-    most: Annotated[str, typer.Argument(help="Starts a second, or auto.", metavar="RATE")],
+    most: Annotated[
+        str, typer.Argument(help="Starts a second, or auto.", metavar="RATE", autocompletion=lambda: ["auto"])
+    ],
 ) -> None:
     """Ask the run to do it."""
     try:

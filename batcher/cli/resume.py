@@ -6,11 +6,11 @@ from batcher.cli.steering import Checkpoint, steer
 
 HELP = """Let a job that was paused by batcher pause go on.
 
-A job that has ended is resumed by its own command, given again.
-
 \b
 Examples:
   batcher resume objects.csv.checkpoint
+
+A job that has ended is resumed by its own command, given again.
 """
 
 

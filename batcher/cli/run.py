@@ -48,7 +48,6 @@ from batcher.rules.log import Level
 from batcher.rules.times import duration, seconds_until
 
 EXAMPLES = """
-\b
   batcher run objects.csv -w transcode -e https://obs.cn-north-4.myhuaweicloud.com -b my-videos
   batcher run objects.csv -w transcode --region cn-north-4 -i template-id:=7000524
   zcat keys.txt.gz | batcher run - --format txt -w transcode --region cn-north-4 -b my-videos \\

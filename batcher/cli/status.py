@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from batcher.cli.console import complain
+from batcher.cli.console import complain, say
 from batcher.edges.checkpoint import Glance, glance
 from batcher.edges.control import ask
 from batcher.model import JobError, Json, State, Unsettled
@@ -68,6 +68,16 @@ def status(
     else:
         for line in _lines(checkpoint, seen, live):
             print(line)
+        if not rows:
+            say(f"next: {_next(checkpoint, seen)}")
+
+
+def _next(checkpoint: Path, seen: Glance) -> str:
+    if seen.running:
+        return f"batcher rate, pause or drain {checkpoint}"
+    if _in_doubt(seen):
+        return f"batcher reconcile {checkpoint}, or the job's own command again, which asks first"
+    return "the job's own command again, if rows of its manifest are left"
 
 
 def _in_doubt(seen: Glance) -> list[Unsettled]:

@@ -9,10 +9,18 @@ from typing import Annotated
 
 import typer
 
-from batcher.cli.console import complain
+from batcher.cli.console import complain, say
 from batcher.model import Json, UsageError
 
 Checkpoint = Annotated[Path, typer.Argument(help="The job's checkpoint file.", metavar="CHECKPOINT")]
+
+NEXT = {
+    "rate": "batcher status {}",
+    "pause": "batcher resume {}",
+    "resume": "batcher status {}",
+    "drain": "the job's own command again goes on, once this run has ended; batcher status {}",
+}
+"""The next command, by what was asked for."""
 
 
 def steer(checkpoint: Path, question: Mapping[str, Json]) -> None:
@@ -29,6 +37,7 @@ def steer(checkpoint: Path, question: Mapping[str, Json]) -> None:
         error = UsageError(f"{checkpoint}: {answer['error']}")
     else:
         print(answer["said"])
+        say(f"next: {NEXT[str(question['do'])].format(checkpoint)}")
         return
     complain(error)
     sys.exit(error.exit_code)

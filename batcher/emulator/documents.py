@@ -7,14 +7,17 @@ https://support.huaweicloud.com/en-us/api-obs/ .
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
 from batcher.emulator.answers import service_time
 from batcher.emulator.executions import Execution, Listing
-from batcher.emulator.settings import Declared, InputKeys, InputShape, Settings
+from batcher.emulator.settings import Declared, InputKeys, InputShape, Quirk, Settings
 from batcher.model import Json
 
+AHEAD = 8 * 3600.0
+"""Seconds of the time in China over UTC."""
 REGION, PROJECT, DOMAIN = "local", "emulator", "loopback"
 
 
@@ -85,14 +88,21 @@ def _parameter(parameter: Declared) -> Json:
     return entry if parameter.default is None else entry | {"default": parameter.default}
 
 
-def listing_document(listing: Listing, now: float) -> Json:
-    """Answer a list. The items tell neither bucket nor object nor inputs."""
+def listing_document(listing: Listing, total: int, settings: Settings, now: float) -> Json:
+    """Answer a list, of `total` executions in all. The items tell neither bucket nor object nor inputs."""
     document = {
-        "count": len(listing.executions),
+        "count": total if Quirk.COUNT_ALL in settings.quirks else len(listing.executions),
         "is_truncated": bool(listing.next_marker),
-        "executions": [{"graph_urn": graph_urn(each.graph), **_summary(each, now)} for each in listing.executions],
+        "executions": [_item(each, settings, now) for each in listing.executions],
     }
     return document | {"next_marker": listing.next_marker} if listing.next_marker else document
+
+
+def _item(execution: Execution, settings: Settings, now: float) -> Json:
+    item = {"graph_urn": graph_urn(execution.graph), **_summary(execution, now)}
+    if Quirk.LOCAL_TIME in settings.quirks:
+        item["started_at"] = service_time(execution.started_at + AHEAD)
+    return item
 
 
 def execution_document(execution: Execution, settings: Settings, now: float) -> Json:
@@ -131,10 +141,22 @@ def _summary(execution: Execution, now: float) -> dict[str, str]:
 def _input(execution: Execution, settings: Settings) -> str:
     """Write what an execution was started with, in the shape that the settings choose: no page documents it."""
     key = execution.object.removeprefix("/") if settings.strip_leading_slash else execution.object
-    content: Json = {"bucket": execution.bucket, "object": key, "inputs": execution.inputs}
+    key = unicodedata.normalize("NFC", key).strip() if Quirk.KEYS_NORMALISED in settings.quirks else key
+    inputs = _inputs(execution, settings)
+    content: Json = {"bucket": execution.bucket, "object": key, **inputs}
     if settings.input_shape is InputShape.RECORDS:
         key = quote(key) if settings.input_keys is InputKeys.ENCODED else key
         event = {"obs": {"bucket": {"name": execution.bucket}, "object": {"key": key}}}
-        content = {"Records": [event], "inputs": execution.inputs}
+        content = {"Records": [event], **inputs}
     text = json.dumps(content, ensure_ascii=False)
     return json.dumps(text, ensure_ascii=False) if settings.input_twice else text
+
+
+def _inputs(execution: Execution, settings: Settings) -> dict[str, Json]:
+    inputs = execution.inputs
+    if Quirk.INPUTS_ADDED in settings.quirks:
+        declared = settings.workflows[execution.graph].items()
+        inputs = {name: parameter.default for name, parameter in declared if parameter.default is not None} | inputs
+    if Quirk.INPUTS_AS_TEXT in settings.quirks:
+        inputs = {name: value if isinstance(value, str) else json.dumps(value) for name, value in inputs.items()}
+    return {} if Quirk.INPUTS_LOST in settings.quirks else {"inputs": inputs}

@@ -79,6 +79,9 @@ class Executions:
         self._order: list[str] = []
         self._unsorted = False
 
+    def __len__(self) -> int:
+        return len(self._order)
+
     def add(self, execution: Execution) -> None:
         """Take an execution in. Sorting waits for the next listing: starts come by the thousand, lists do not."""
         self._by_name[execution.name] = execution

@@ -27,13 +27,15 @@ from batcher.emulator.faults import BEFORE, FAULTS, FaultKind
 from batcher.emulator.gate import Signed, check, read_query
 from batcher.emulator.options import parse_faults, parse_rate
 from batcher.emulator.orders import BODY_TOO_LONG, INCOMPLETE_BODY, read_order
-from batcher.emulator.settings import Settings, ThrottleAnswer
+from batcher.emulator.settings import Quirk, Settings, ThrottleAnswer
 from batcher.emulator.twin import Emulator
 from batcher.model import Json, UsageError
 from batcher.rules.signing import http_date
 
 UNTYPED = "application/octet-stream"
-"""The type that aiohttp gives to a body without one; `drop_untyped` takes it off."""
+"""The type that aiohttp gives to a body without one; `drop_marked` takes it off."""
+UNDATED = "none"
+"""Stands for no date, since aiohttp would add one; `drop_marked` takes it off."""
 
 THROTTLED = {ThrottleAnswer.SLOWDOWN: SLOW_DOWN, ThrottleAnswer.TOO_MANY: TOO_MANY}
 FORBIDDEN = xml_refusal(403, "AccessDenied", "You have no permission for this operation.")
@@ -91,7 +93,12 @@ class Routes:
         if isinstance(execution, Refusal):
             return self._refuse(execution)
         document = documents.start_document(execution)
-        return self._answer(document, typed=False) if fault is None else await self._fail(request, fault, document)
+        if fault is not None:
+            return await self._fail(request, fault, document)
+        response = self._answer(document, typed=False)
+        if Quirk.CREATED in self._settings.quirks:
+            response.set_status(201)
+        return response
 
     def _throttle(self) -> Refusal | None:
         return None if self._emulator.takes_a_start() else THROTTLED[self._settings.throttle_answer]
@@ -165,8 +172,10 @@ class Routes:
             return BAD_TYPE
         now = self._settings.clock()
         marker = query.get("x-workflow-next-marker") or ""
-        wanted = ExecutionType(type_) if type_ else None
-        return documents.listing_document(self._emulator.executions[graph].page(now, int(limit), marker, wanted), now)
+        wanted = ExecutionType(type_) if type_ and Quirk.NO_FILTER not in self._settings.quirks else None
+        executions = self._emulator.executions[graph]
+        page = executions.page(now, int(limit), marker, wanted)
+        return documents.listing_document(page, len(executions), self._settings, now)
 
     async def execution(self, request: web.Request) -> web.Response:
         """Describe one execution."""
@@ -237,7 +246,7 @@ class Routes:
         self._emulator.ledger.answers[label] += 1
         headers = {
             "Content-Type": type_,
-            "Date": http_date(self._settings.clock()),
+            "Date": UNDATED if Quirk.NO_DATE in self._settings.quirks else http_date(self._settings.clock()),
             "Server": "batcher-emulator",
             "X-Request-ID": request_id or self._request_id(),
         }
@@ -265,7 +274,8 @@ async def _read_body(request: web.Request) -> bytes | Refusal:
         return INCOMPLETE_BODY
 
 
-async def drop_untyped(_: web.Request, response: web.StreamResponse) -> None:
-    """Take the type off that aiohttp gives to every body: the service's answer to a start is shown without one."""
-    if response.headers.get("Content-Type") == UNTYPED:
-        del response.headers["Content-Type"]
+async def drop_marked(_: web.Request, response: web.StreamResponse) -> None:
+    """Take off what aiohttp would give to every answer: the service's answer to a start is shown without a type."""
+    for name, mark in (("Content-Type", UNTYPED), ("Date", UNDATED)):
+        if response.headers.get(name) == mark:
+            del response.headers[name]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
@@ -70,6 +70,34 @@ class InputKeys(StrEnum):
     ENCODED = "encoded"
 
 
+class Quirk(StrEnum):
+    """What the documents leave open and no other setting tells; without a quirk the likelier reading holds."""
+
+    CREATED = "created"
+    COUNT_ALL = "count-all"
+    NO_FILTER = "no-filter"
+    LOCAL_TIME = "local-time"
+    NO_DATE = "no-date"
+    KEYS_NORMALISED = "keys-normalised"
+    INPUTS_AS_TEXT = "inputs-as-text"
+    INPUTS_ADDED = "inputs-added"
+    INPUTS_LOST = "inputs-lost"
+
+
+QUIRKS: Mapping[Quirk, str] = {
+    Quirk.CREATED: "a start is answered with 201",
+    Quirk.COUNT_ALL: "the list's count is that of all executions, not of the page",
+    Quirk.NO_FILTER: "the list ignores which type it is asked for",
+    Quirk.LOCAL_TIME: "the list tells the time of UTC+8 as if it were UTC",
+    Quirk.NO_DATE: "answers have no Date",
+    Quirk.KEYS_NORMALISED: "an execution's key is trimmed and in normal form (NFC)",
+    Quirk.INPUTS_AS_TEXT: "an execution's inputs have all become text",
+    Quirk.INPUTS_ADDED: "the defaults of parameters are among an execution's inputs",
+    Quirk.INPUTS_LOST: "an execution does not tell its inputs",
+}
+"""Each quirk in a few words."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What an emulator does. Times are in seconds, shares between 0 and 1. Raises UsageError on what cannot be."""
@@ -124,6 +152,7 @@ class Settings:
     strip_leading_slash: bool = False
     """Whether an execution's object has lost the leading slash that it was started with."""
     unknown_workflow: Refusal = NO_WORKFLOW
+    quirks: Collection[Quirk] = ()
 
     def __post_init__(self) -> None:
         """Refuse what would only show later."""

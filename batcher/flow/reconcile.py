@@ -17,14 +17,13 @@ from batcher.model import Answer, Listed, ListedExecution, Page, Unsettled, Verd
 from batcher.rules import answers, backoff, outcome
 from batcher.rules.dates import RESOLUTION, posix, posix_of_header
 from batcher.rules.likeness import Content, contents_of
+from batcher.rules.listing import RETENTION
 from batcher.rules.matching import Candidate, is_within, match, merged, window
 
 ATTEMPTS = 5
 """So often a question is asked before its answer is done without."""
 ASKERS = 8
 """So many executions are looked at side by side."""
-RETENTION = 24 * 3600.0
-"""Seconds for which the list surely keeps an execution. Older rows need an execution of their age in the list."""
 _AGAIN = frozenset({Verdict.UNSENT, Verdict.REFUSED, Verdict.IN_DOUBT})
 
 

@@ -90,30 +90,32 @@ def likeness(row: Unsettled, content: Content) -> int | None:
 
 def places(content: Content) -> set[tuple[str, str]]:
     """Give the (bucket, key) under which rows that this content may fit are found, see `place`."""
-    return {(content.bucket, _bare(form)) for form in _forms(content.key)}
+    return {(content.bucket, bare(form)) for form in forms(content.key)}
 
 
 def place(row: Unsettled) -> tuple[str, str]:
     """Give the (bucket, key) that every content that may fit the row has among its `places`."""
-    return row.bucket, _bare(row.object)
+    return row.bucket, bare(row.object)
 
 
-def _forms(told: str) -> list[str]:
+def forms(told: str) -> list[str]:
+    """Give the keys that one may stand for which is told: itself, percent-decoded, and with + for a blank too."""
     return [told, unquote(told), unquote_plus(told)]
 
 
-def _bare(key: str) -> str:
+def bare(key: str) -> str:
+    """Take from a key what a service might change: outer blanks, leading slashes, how its letters are composed."""
     return unicodedata.normalize("NFC", key).strip().lstrip("/")
 
 
 def _key_likeness(key: str, told: str) -> int | None:
-    forms = _forms(told)
-    if key in forms:
-        return forms.index(key)
-    if key.lstrip("/") in [form.lstrip("/") for form in forms]:
-        return len(forms)
+    read = forms(told)
+    if key in read:
+        return read.index(key)
+    if key.lstrip("/") in [form.lstrip("/") for form in read]:
+        return len(read)
     # Nothing says that the service normalises or trims keys, but if it did, the row must not be sent again.
-    return BLURRED if _bare(key) in map(_bare, forms) else None
+    return BLURRED if bare(key) in map(bare, read) else None
 
 
 def _inputs_likeness(inputs: Mapping[str, Json], told: Mapping[str, Json] | None) -> int | None:
