@@ -69,6 +69,8 @@ READINGS = {
     "keys normalised": ({"quirks": {Quirk.KEYS_NORMALISED}}, set(), set(), RECONCILE, 30),
     "inputs as text": ({"quirks": {Quirk.INPUTS_AS_TEXT}}, {"inputs-kept"}, set(), RECONCILE, 30),
     "inputs added": ({"quirks": {Quirk.INPUTS_ADDED}}, {"inputs-added"}, set(), HOLD, None),
+    "the workflow is not to be looked at": ({"workflow_forbidden": True}, set(), {"unknown-workflow"}, RECONCILE, 30),
+    "triggered by its bucket too": ({"triggers": ("videos",)}, set(), set(), RECONCILE, 30),
     "inputs lost": ({"quirks": {Quirk.INPUTS_LOST}}, {"inputs-kept"}, {"inputs-added"}, RECONCILE, 30),
 }
 

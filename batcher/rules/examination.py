@@ -165,7 +165,9 @@ def _signed(seen: Seen) -> Told:
 
 
 def _unknown_workflow(seen: Seen) -> Told:
-    if seen.unknown is None or not is_denied(seen.unknown):
+    # A key that may not look at the known workflow is told the same of any.
+    may_look = seen.workflow is None or seen.workflow.status in answers.SUCCESS
+    if seen.unknown is None or not is_denied(seen.unknown) or not may_look:
         return unseen("not answered" if seen.unknown is None else phrase(seen.unknown))
     return told(phrase(seen.unknown), holds=seen.unknown.status == _NOT_FOUND)
 
