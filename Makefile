@@ -29,7 +29,7 @@ demo: $(READY)
 	$(BIN)/python samples/demo.py
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2
 
 simulate: $(READY)
 	$(BIN)/python tests/simulation.py --seeds 5000

@@ -17,6 +17,7 @@ ALLOWED = {
     "flow": {"model", "rules", "flow"},
     "emulator": {"model", "rules.signing", "emulator"},
     "cli": {"model", "rules", "edges", "flow", "emulator", "cli"},
+    "library": {"model", "rules", "edges", "flow", "cli"},
 }
 IMPURE = {"asyncio", "os", "pathlib", "random", "socket", "sqlite3", "subprocess", "threading", "time", "aiohttp"}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -22,10 +22,15 @@ PREFIX = "settled prefix"
 """The facts that a checkpoint keeps of its job, by name; `LENGTH` goes before an output's path."""
 
 
+PassOn = Callable[[Sequence[Record]], Awaitable[None]]
+
+
 class Files:
     """An open checkpoint with its open output."""
 
-    def __init__(self, checkpoint: Checkpoint, output: Output, output_path: Path) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, output: Output, output_path: Path, pass_on: PassOn | None = None
+    ) -> None:
         self.checkpoint = checkpoint
         self.output_path = output_path
         self.limit: Callable[[], float | None] = lambda: None
@@ -33,10 +38,13 @@ class Files:
         self.frontier = Frontier(Prefix(BEGINNING, {}, ""))
         """Follows the reading of the manifest, where there is one."""
         self._output = output
+        self._pass_on = pass_on
 
     async def write(self, records: Sequence[Record]) -> None:
-        """Put records on the disk."""
+        """Put records on the disk, and then pass them on to whoever waits for them."""
         await self._output.append(records)
+        if self._pass_on is not None and records:
+            await self._pass_on(records)
 
     async def settle(self, settlements: Sequence[Settlement], doubt_at: float | None = None) -> None:
         """Note how rows stand, now that their records are on the disk.
@@ -64,12 +72,16 @@ class Files:
 
 @asynccontextmanager
 async def open_files(
-    checkpoint_path: Path, header: Header | None, output_path: Path | None, about: Mapping[str, str] | None = None
+    checkpoint_path: Path,
+    header: Header | None,
+    output_path: Path | None,
+    about: Mapping[str, str] | None = None,
+    pass_on: PassOn | None = None,
 ) -> AsyncIterator[Files]:
     """Hold a job's files for one run, and repair what an interrupted run left.
 
     Without an output path it is the one that the checkpoint remembers. `about` are more facts for it to remember.
-    Raises what opening either file raises.
+    Records are passed on once they are on the disk. Raises what opening either file raises.
     """
     async with open_checkpoint(checkpoint_path, header) as checkpoint:
         if output_path is None:
@@ -82,7 +94,7 @@ async def open_files(
             # Before the first record, so that a crash after it does not leave an output that nobody knows.
             facts: dict[str, str | int] = {**(about or {}), OUTPUT: str(output_path.absolute())}
             await checkpoint.remember(facts | ({_length_of(output_path): 0} if known is None else {}))
-            files = Files(checkpoint, output, output_path)
+            files = Files(checkpoint, output, output_path, pass_on)
             await files.repair()
             yield files
 

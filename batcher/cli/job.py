@@ -11,7 +11,7 @@ from math import inf
 from batcher.cli.console import say
 from batcher.cli.doubts import Doubts
 from batcher.cli.ended import tell_end
-from batcher.cli.files import BUCKET, MANIFEST, Files, open_files
+from batcher.cli.files import BUCKET, MANIFEST, Files, PassOn, open_files
 from batcher.cli.header import header_of
 from batcher.cli.keys import open_keys
 from batcher.cli.options import Options
@@ -33,14 +33,24 @@ from batcher.rules.throttle import Throttle
 
 
 async def run_job(options: Options, environment: Mapping[str, str]) -> ExitCode:
-    """Run the job that `options` describe, and say how it ended. Raises JobError where it cannot begin or go on."""
+    """Run the job that `options` describe until it ends or a signal drains it. Raises what `run_until` raises."""
+    drain = Drain()
+    with draining_on_signals(drain.begin):
+        return await run_until(drain, options, environment)
+
+
+async def run_until(
+    drain: Drain, options: Options, environment: Mapping[str, str], pass_on: PassOn | None = None
+) -> ExitCode:
+    """Run the job that `options` describe until it ends or `drain` begins, and say how it ended.
+
+    Records are passed on once the disk has them. Raises JobError where the job cannot begin or go on.
+    """
     header = header_of(
         options.workflow, options.endpoint, options.bucket, options.inputs, allow_http=options.allow_http
     )
-    drain = Drain()
-    async with open_telling(options) as telling:
+    async with open_telling(options, pass_on) as telling:
         with (
-            draining_on_signals(drain.begin),
             _draining_after(options.max_duration, drain),
             open_manifest(options.manifest, format_of(options.manifest, options.format), options.choice) as manifest,
         ):
@@ -64,7 +74,7 @@ async def _run(  # noqa: PLR0913, PLR0917 - all edges but the files meet here
     preflight = Preflight(service, options.workflow, drain, manifest, options.inputs, telling.warn)
     if options.preflight and not options.checkpoint.exists():
         await preflight.workflow()
-    async with open_files(options.checkpoint, header, options.output, _about(options)) as files:
+    async with open_files(options.checkpoint, header, options.output, _about(options), telling.pass_on) as files:
         watch = await _watch(options, files, service, drain, telling)
         doubts = Doubts(files, service, drain, options.on_doubt, options.settle_time)
         run = Run(options, manifest, files, service, preflight, doubts, watch)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from batcher import __version__
 from batcher.cli.console import say, warn
+from batcher.cli.files import PassOn
 from batcher.cli.options import MetricsOptions, Options
 from batcher.edges.log import Log, open_log
 from batcher.flow.attempts import Attempt
@@ -30,6 +31,8 @@ class Telling:
 
     log: Log | None
     metrics: Metrics | None
+    pass_on: PassOn | None = None
+    """Takes the records; None where nobody does."""
 
     @property
     def seen(self) -> Callable[[Row, Sequence[Attempt]], None] | None:
@@ -107,7 +110,7 @@ class Telling:
 
 
 @asynccontextmanager
-async def open_telling(options: Options) -> AsyncIterator[Telling]:
+async def open_telling(options: Options, pass_on: PassOn | None = None) -> AsyncIterator[Telling]:
     """Open the log if there is to be one, and tell it how the run begins and whether it fails.
 
     Raises UsageError where one file would be two things, DiskError where the log cannot be opened.
@@ -118,7 +121,7 @@ async def open_telling(options: Options) -> AsyncIterator[Telling]:
         if options.log is not None:
             run = uuid.uuid4().hex[:12]
             opened = await stack.enter_async_context(open_log(*options.log, run, warn))
-        telling = Telling(opened, _metrics(options))
+        telling = Telling(opened, _metrics(options), pass_on)
         telling.tell(_begun(options))
         try:
             yield telling
