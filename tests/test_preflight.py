@@ -167,6 +167,23 @@ async def test_a_service_that_only_fails_is_asked_a_few_times():
     assert service.asked == ATTEMPTS
 
 
+async def test_a_service_that_fails_for_a_while_is_asked_on_and_the_person_is_told_once():
+    service, told = Service(*[FAILING] * 30, WORKFLOW), []
+    clock = count(100.0).__next__
+    found = await described(
+        service.ask, "transcode", service.drain, lambda: 0.0, clock, lambda: 0.0, patience=900.0, waiting=told.append
+    )
+    assert (found.name, service.asked, told) == ("w", 31, [FAILING])
+
+
+async def test_a_service_that_fails_for_longer_than_the_patience_ends_the_job():
+    service = Service(*[FAILING] * 100)
+    clock = count(100.0).__next__
+    with pytest.raises(ServiceError, match="12 attempts: HTTP 500 InternalError: sorry"):
+        await described(service.ask, "transcode", service.drain, lambda: 0.0, clock, lambda: 0.0, patience=20.0)
+    assert service.asked == 12
+
+
 PARAMETERS = {"p": Parameter("p", "integer", has_value=True, constraints={"valid_values": [1, 2]})}
 
 

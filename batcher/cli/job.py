@@ -71,7 +71,7 @@ async def run_until(
 async def _run(  # noqa: PLR0913, PLR0917 - all edges but the files meet here
     options: Options, header: Header, manifest: AnyManifest, service: ObsV2, drain: Drain, telling: Telling
 ) -> ExitCode:
-    preflight = Preflight(service, options.workflow, drain, manifest, options.inputs, telling.warn)
+    preflight = Preflight(service, options.workflow, drain, manifest, options.inputs, telling.warn, options.max_outage)
     if options.preflight and not options.checkpoint.exists():
         await preflight.workflow()
     async with open_files(options.checkpoint, header, options.output, _about(options), telling.pass_on) as files:

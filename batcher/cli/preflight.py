@@ -22,7 +22,8 @@ from batcher.rules.parameters import judge_of, unknown_fault
 class Preflight:
     """Asks about one workflow, the first time that the answer is needed. `inputs` are those of every row.
 
-    `warn` takes a sentence for people.
+    `warn` takes a sentence for people. `patience` is how long a service that is busy or failing is asked again, in
+    seconds.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - a service and a job meet here
@@ -33,6 +34,7 @@ class Preflight:
         manifest: AnyManifest,
         inputs: Mapping[str, Json],
         warn: Callable[[str], None],
+        patience: float = 0.0,
     ) -> None:
         self._service = service
         self._name = name
@@ -40,6 +42,7 @@ class Preflight:
         self._manifest = manifest
         self._inputs = inputs
         self._warn = warn
+        self._patience = patience
         self._found: Workflow | Answer | None = None
 
     @property
@@ -55,7 +58,9 @@ class Preflight:
         """
         if self._found is None:
             ask, now = self._service.get_workflow, self._service.now
-            found = await described(ask, self._name, self._drain, random.random, time.monotonic, now)
+            found = await described(
+                ask, self._name, self._drain, random.random, time.monotonic, now, self._patience, self._wait
+            )
             if isinstance(self._drain.reason, JobError):
                 raise self._drain.reason
             if isinstance(found, Workflow):
@@ -64,6 +69,9 @@ class Preflight:
                 self._warn(f"the service does not describe the workflow, so inputs are not checked: {told(found)}")
             self._found = found
         return self._found if isinstance(self._found, Workflow) else None
+
+    def _wait(self, answer: Answer) -> None:
+        self._warn(f"the service is asked again until it describes the workflow: {told(answer)}")
 
     def _look_at(self, workflow: Workflow) -> None:
         if workflow.triggers:

@@ -51,14 +51,20 @@ async def described(  # noqa: PLR0913, PLR0917 - time and chance are arguments
     draw: Callable[[], float],
     monotonic: Callable[[], float],
     now: Callable[[], float],
+    patience: float = 0.0,
+    waiting: Callable[[Answer], None] = lambda _: None,
 ) -> Workflow | Answer:
     """Ask how the workflow of this name is defined.
 
+    A service that is busy or failing is asked ATTEMPTS times, and on for `patience` seconds: then `waiting` is told.
     Gives the answer instead where the service has one and it describes no workflow, though there may be one; and
     whatever came last where the drain begins. Raises ServiceError where there is no such workflow or the service does
     not come to an answer, and what `outcome.ending` makes of one that refuses the whole job.
     """
-    for attempt in range(1, ATTEMPTS + 1):
+    begun = monotonic()
+    attempt = 0
+    while True:
+        attempt += 1
         answer = await contact(ask, drain, draw, monotonic)
         workflow = answers.workflow(answer)
         if workflow is not None or drain.begun:
@@ -67,12 +73,14 @@ async def described(  # noqa: PLR0913, PLR0917 - time and chance are arguments
         # An answer of success that is unreadable stays so; what is in doubt for a start is only a failure here.
         if answer.status in answers.SUCCESS or verdict not in {Verdict.REFUSED, Verdict.IN_DOUBT}:
             return _undescribed(answer, name)
-        if attempt < ATTEMPTS:
-            await drain.sleep(backoff.wait(attempt, draw(), answer.retry_after, now()))
-    raise ServiceError(
-        f"the service does not describe the workflow, {ATTEMPTS} attempts: {outcome.told(answer)}",
-        "Run the same command again later; nothing was sent.",
-    )
+        if attempt >= ATTEMPTS and monotonic() - begun >= patience:
+            raise ServiceError(
+                f"the service does not describe the workflow, {attempt} attempts: {outcome.told(answer)}",
+                "Run the same command again later; nothing was sent.",
+            )
+        if attempt == ATTEMPTS:
+            waiting(answer)
+        await drain.sleep(backoff.wait(attempt, draw(), answer.retry_after, now()))
 
 
 def _undescribed(answer: Answer, name: str) -> Answer:
