@@ -33,6 +33,7 @@ from batcher.cli.flags import (
     choice_of,
 )
 from batcher.cli.header import beside, endpoint_of
+from batcher.cli.loop import calm_collector
 from batcher.model import ExitCode, JobError, Json, Parameter, State
 from batcher.rules.admission import Policy
 from batcher.rules.ending import printable
@@ -119,6 +120,7 @@ def check(  # noqa: PLR0913, PLR0917 - one argument for each option of the comma
             verify_tls=not no_verify_tls,
             credentials=credentials,
         )
+        calm_collector()
         checked = check_manifest(checking, os.environ)
     except JobError as error:
         complain(error)

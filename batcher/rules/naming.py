@@ -65,12 +65,14 @@ def object_fault(key: str) -> str | None:
 
     Nothing else is refused but NUL, which separates the parts of a row's identity.
     """
+    if key and key.isascii() and "\0" not in key and len(key) <= MOST_KEY_BYTES:
+        return None
     if not key:
         return "the key is missing or empty"
     if "\0" in key:
         return "the key holds a NUL character"
     try:
-        size = len(key) if key.isascii() else len(key.encode())
+        size = len(key.encode())
     except UnicodeEncodeError:
         return "the key holds half a surrogate pair, which is no character"
     return None if size <= MOST_KEY_BYTES else f"the key has {size:,} bytes of UTF-8; {MOST_KEY_BYTES:,} are allowed"
