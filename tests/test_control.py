@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import stat
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -53,13 +54,27 @@ async def test_a_socket_that_a_killed_run_has_left_is_replaced(tmp_path):
         assert await asked(checkpoint, {}) == {"asked": {}}
 
 
+def deep_down(folder):
+    deep = folder.joinpath(*["a folder of forty characters, or about so"] * 6)
+    deep.mkdir(parents=True)
+    return deep / "job.checkpoint"
+
+
 async def test_a_checkpoint_deep_down_can_be_asked_too(tmp_path):
-    folder = tmp_path.joinpath(*["a folder of forty characters, or about so"] * 6)
-    folder.mkdir(parents=True)
-    checkpoint = folder / "job.checkpoint"
+    checkpoint = deep_down(tmp_path)
     async with listening(checkpoint, echo) as fault:
         assert fault == ""
         assert await asked(checkpoint, {"do": "look"}) == {"asked": {"do": "look"}}
+
+
+async def test_a_socket_deep_down_goes_with_the_run_whatever_was_opened_meanwhile(tmp_path):
+    checkpoint = deep_down(tmp_path)
+    async with AsyncExitStack() as stack:
+        assert await stack.enter_async_context(listening(checkpoint, echo)) == ""
+        # takes the number that the folder's descriptor had
+        with (tmp_path / "another file").open("w"):
+            await stack.aclose()
+    assert not socket_path(checkpoint).exists()
 
 
 async def test_where_no_socket_can_be_the_reason_is_given(tmp_path):

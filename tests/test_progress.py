@@ -138,7 +138,8 @@ async def on_terminal(folder, columns, *words, **environment):
     """Run the command on a terminal, and give its exit code and what the terminal has been sent."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    bare = {name: value for name, value in os.environ.items() if not name.startswith(("BATCHER_", "OBS_"))}
+    ours = ("BATCHER_", "OBS_", "COLUMNS", "LINES")
+    bare = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "batcher", "run", *words, "-w", "transcode", "-b", "videos",
         cwd=folder, env=bare | KEYS | {"TERM": "xterm", "LANG": "C.UTF-8"} | environment, stderr=follower,

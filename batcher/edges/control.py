@@ -51,7 +51,10 @@ async def listening(checkpoint: Path, answer: Answering) -> AsyncIterator[str]:
     try:
         yield ""
     finally:
-        server.close()
+        # The loop's own server looks for its socket where it was bound, and a long path has lent that address only for
+        # the binding.
+        with suppress(OSError):
+            server.close()
         with suppress(OSError):
             path.unlink()
 

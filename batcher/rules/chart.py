@@ -17,6 +17,8 @@ _NICE = (1, 2, 2.5, 5, 10)
 """Steps between ticks that a person reads easily, times a power of ten."""
 
 MOST_TICKS = 5
+LEAST = 1e-300
+"""What is not more is drawn as nothing."""
 MOST_TIMES = 4
 
 
@@ -79,7 +81,8 @@ def chart(title: str, unit: str, series: Sequence[Series], axis: Axis, level: Ti
 
 def _ticks(highest: float) -> tuple[list[Tick], float]:
     """Give ticks from zero to beyond the highest value, and the last of them."""
-    rough = (highest or 1.0) / MOST_TICKS
+    # What is next to nothing has no tenth.
+    rough = (highest if highest > LEAST else 1.0) / MOST_TICKS
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(nice * power for nice in _NICE if nice * power >= rough * (1 - 1e-9))
     count = math.ceil(highest / step - 1e-9) or 1
