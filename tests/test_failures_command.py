@@ -9,6 +9,7 @@ from collections import Counter
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from test_after import run, started, write
 from test_command import batcher, records, write_csv
 
 KEYS = [f"in/{'abc'[number % 3]}/clip {number}.mp4" for number in range(40)]
@@ -18,24 +19,6 @@ KEYS = [f"in/{'abc'[number % 3]}/clip {number}.mp4" for number in range(40)]
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def run(service, manifest, *words):
-    command = ("run", manifest, "-w", "transcode", "-e", service.url, "-b", "videos", "--progress", "none")
-    return batcher(*command, "--settle-time", "0.2", *words)
-
-
-def write(path, keys):
-    path.write_text("".join(json.dumps({"object": key}) + "\n" for key in keys))
-    return path
-
-
-def started(service):
-    """Give what the ledger says has started, by object key."""
-    counts = Counter()
-    for (_bucket, key, _inputs), count in service.ledger.counts().items():
-        counts[key] += count
-    return counts
 
 
 CASES = [("csv", "csv"), ("tsv", "csv"), ("jsonl", "jsonl"), ("txt", "tsv")]

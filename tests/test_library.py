@@ -106,18 +106,24 @@ async def test_a_program_that_fails_in_the_block_gets_its_own_error_and_leaves_w
     assert started(service) == OBJECTS
 
 
-async def test_a_cancelled_program_leaves_a_job_that_goes_on_later(emulator):
-    service = await emulator()
-    begun = asyncio.Event()
+async def hanging(url):
+    """Give a program that takes one record of a job and then no more, once it has taken it."""
+    taken = asyncio.Event()
 
     async def hang():
-        async with job(service.url, concurrency=2) as running:
+        async with job(url, concurrency=4) as running:
             async for _ in running:
-                begun.set()
+                taken.set()
                 await asyncio.Event().wait()
 
     program = asyncio.create_task(hang())
-    await begun.wait()
+    await taken.wait()
+    return program
+
+
+async def test_a_cancelled_program_leaves_a_job_that_goes_on_later(emulator):
+    service = await emulator()
+    program = await hanging(service.url)
     program.cancel()
     with pytest.raises(asyncio.CancelledError):
         await program
@@ -127,24 +133,14 @@ async def test_a_cancelled_program_leaves_a_job_that_goes_on_later(emulator):
 
 async def test_a_program_that_is_cancelled_twice_leaves_at_once_and_the_next_run_settles_what_it_left(emulator):
     service = await emulator()
-    begun = asyncio.Event()
-
-    async def hang():
-        async with job(service.url, concurrency=8) as running:
-            async for _ in running:
-                begun.set()
-                await asyncio.Event().wait()
-
-    program = asyncio.create_task(hang())
-    await begun.wait()
+    program = await hanging(service.url)
     program.cancel()
     await asyncio.sleep(0)
     program.cancel()
     with pytest.raises(asyncio.CancelledError):
         await program
     async with job(service.url, settle_time=0.5) as running:
-        async for _ in running:
-            pass
+        assert [record async for record in running]
     assert running.exit_code is batcher.ExitCode.OK
     assert started(service) == OBJECTS
 
