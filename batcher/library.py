@@ -124,6 +124,7 @@ async def run(  # noqa: PLR0913 - one argument for each option of the command
         verify_tls=verify_tls,
         credentials=None if credentials is None else Place(credentials),
         progress=Mode.NONE,
+        report=None,
         log=None,
         metrics=None,
     )
@@ -211,5 +212,5 @@ def _log(kind: str, text: str) -> None:
 def _check(numbers: Mapping[str, float | None]) -> None:
     for name, value in numbers.items():
         least, most = BOUNDS[name]
-        if value is not None and not least <= value <= most:
-            raise UsageError(f"{name}={value}: it is not from {least:g} to {most:g}")
+        if value is not None and not (isinstance(value, int | float) and least <= value <= most):
+            raise UsageError(f"{name}={value!r}: not a number from {least:g} to {most:g}", "Give one, or leave it out.")

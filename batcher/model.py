@@ -320,15 +320,13 @@ class ExitCode(enum.IntEnum):
     BUSY = 75
     CREDENTIALS = 77
     OTHER_JOB = 78
+    SIGHUP = 129
     SIGINT = 130
     SIGTERM = 143
 
 
 class JobError(Exception):
-    """The job cannot go on. `str(error)` says what and where; `advice` says what to do next.
-
-    Each kind of it ends the command with the kind's own exit code.
-    """
+    """The job cannot go on: `str(error)` says what and where, `advice` what to do. Each kind has its own exit code."""
 
     exit_code = ExitCode.SERVICE
 

@@ -21,9 +21,9 @@ CLIMBS = {"cut": AFTER_CUT, "start": AFTER_START, "outage": AFTER_OUTAGE}
         ("outage", 0.0, 0.1),
         ("outage", 9.0, 0.91),
         ("outage", 12.0, 1.0),
-        ("cut", 12.75, 1.01),
-        ("cut", 13.5, 1.03),
-        ("cut", 18.0, 3.55),
+        ("cut", 12.65, 1.01),
+        ("cut", 13.3, 1.03),
+        ("cut", 17.2, 3.55),
     ],
 )
 def test_the_curve_has_these_points(name, age, part):

@@ -252,7 +252,7 @@ async def test_duplicates_are_started_only_when_allowed(folder):
         assert judge.objects() == ["a", "a", "a"]
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)])
 async def test_a_signal_drains_and_the_same_command_finishes(folder, number, code):
     (folder / "m.txt").write_text("".join(f"o{n}\n" for n in range(300)))
     async with judging() as judge:
@@ -270,6 +270,70 @@ async def test_a_signal_drains_and_the_same_command_finishes(folder, number, cod
         assert {record["status"] for record in written} == {"started"}
         assert (await run(judge, "m.txt")).code == 0
         assert sorted(judge.objects()) == sorted(f"o{n}" for n in range(300))
+
+
+async def test_a_job_that_is_to_outlive_its_terminal_goes_on(folder):
+    (folder / "m.txt").write_text("".join(f"o{n}\n" for n in range(100)))
+    async with judging() as judge:
+        words = ("run", "m.txt", "-w", "transcode", "-e", judge.url, "-b", "videos", "--max-rate", "100")
+        process = await asyncio.create_subprocess_exec(
+            "nohup", sys.executable, "-m", "batcher", *words, env=ENVIRONMENT | {"PATH": os.environ["PATH"]},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        await judge.received(10)
+        process.send_signal(signal.SIGHUP)
+        _, stderr = await process.communicate()
+        assert process.returncode == 0, stderr
+        assert len(judge.bodies) == 100
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+async def test_a_job_with_closed_standard_streams_does_its_work(folder, closed):
+    (folder / "m.txt").write_text("a\nb\n")
+    async with judging() as judge:
+        words = f"-m batcher run m.txt -w transcode -e {judge.url} -b videos"
+        process = await asyncio.create_subprocess_shell(f"exec {sys.executable} {words} {closed}", env=ENVIRONMENT)
+        assert await process.wait() == 0
+        assert sorted(judge.objects()) == ["a", "b"]
+        assert len(records(folder / "m.txt.executions.jsonl")) == 2
+
+
+@pytest.mark.parametrize("verb", ["--help", "config", "man", "status m.txt.checkpoint"])
+async def test_what_cannot_be_printed_is_one_line_and_74(folder, verb):
+    (folder / "m.txt").write_text("a\n")
+    async with judging() as judge:
+        await run(judge, "m.txt")
+    command = f"exec {sys.executable} -m batcher {verb} >/dev/full"
+    process = await asyncio.create_subprocess_shell(command, env=ENVIRONMENT, stderr=subprocess.PIPE)
+    _, stderr = await process.communicate()
+    assert process.returncode == 74
+    assert stderr.decode().splitlines() == [
+        "batcher: error: standard output: No space left on device",
+        "batcher: Free the disk or mend it.",
+    ]
+
+
+@pytest.mark.parametrize("name", ["m.txt", "m.csv"])
+async def test_a_list_whose_rows_can_have_no_bucket_is_refused_before_its_rows_are(folder, name):
+    (folder / name).write_text("object\na\n")
+    async with judging() as judge:
+        for verb in ("run", "check"):
+            ran = await batcher(verb, name, "-w", "transcode", "-e", judge.url)
+            assert (ran.code, [path.name for path in folder.iterdir()]) == (2, [name])
+            assert "no row of the manifest names a bucket" in ran.stderr
+        assert judge.bodies == []
+
+
+async def test_a_concurrency_beyond_the_open_files_that_are_allowed_is_refused(folder):
+    (folder / "m.txt").write_text("a\n")
+    async with judging() as judge:
+        words = f"-m batcher run m.txt -w transcode -e {judge.url} -b videos --concurrency"
+        for concurrency, code in ((500, 2), (100, 0)):
+            command = f"ulimit -Sn 80; ulimit -Hn 200; exec {sys.executable} {words} {concurrency}"
+            process = await asyncio.create_subprocess_shell(command, env=ENVIRONMENT, stderr=subprocess.PIPE)
+            _, stderr = await process.communicate()
+            assert process.returncode == code, stderr
+            assert code == 0 or b"Give at most 136, or allow more (ulimit -n)." in stderr
 
 
 async def test_a_second_signal_leaves_at_once_and_what_was_on_the_wire_is_in_doubt(folder):
@@ -376,7 +440,7 @@ BAD = {
     "an input without a value": (["m.txt", "-i", "x"], 2, "NAME=VALUE"),
     "an output in no folder": (["m.txt", "-o", "nowhere/o.jsonl"], 74, "nowhere"),
     "a checkpoint in no folder": (["m.txt", "-c", "nowhere/c"], 74, "nowhere"),
-    "a checkpoint that is none": (["m.txt", "-c", "m.txt"], 74, "m.txt"),
+    "a checkpoint that is none": (["m.txt", "-c", "m.list"], 74, "m.list"),
     "no concurrency": (["m.txt", "--concurrency", "0"], 2, "concurrency"),
 }
 

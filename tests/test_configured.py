@@ -154,6 +154,43 @@ def test_a_verbs_table_goes_before_what_is_for_all(folder):
     assert [parsed(verb).params["settle_time"] for verb in ("run", "reconcile")] == [2, 1]
 
 
+@pytest.mark.usefixtures("folder")
+def test_endpoint_and_region_together_on_the_command_line_are_refused():
+    with pytest.raises(typer.BadParameter, match="--endpoint and --region say the same"):
+        parsed("run", "-e", "https://x", "--region", "y")
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf"])
+def test_what_is_no_finite_number_is_refused_wherever_it_comes_from(folder, monkeypatch, text):
+    for verb in VERBS:
+        for option in options(verb_command(verb)):
+            if option.type.name.startswith("float"):
+                with pytest.raises(typer.BadParameter, match=f"{text} is not|{text} is not in the range"):
+                    parsed(verb, f"--{key(option)}={text}")
+    monkeypatch.setenv("BATCHER_SETTLE_TIME", text)
+    with pytest.raises(typer.BadParameter):
+        parsed("run")
+    monkeypatch.delenv("BATCHER_SETTLE_TIME")
+    (folder / "batcher.toml").write_text(f"settle-time = {text}\n")
+    with refused():
+        parsed("run")
+
+
+def test_what_is_paid_for_is_accepted_on_the_command_line_alone(folder, monkeypatch):
+    monkeypatch.setenv("BATCHER_I_ACCEPT_ONE_START", "1")
+    assert parsed("doctor").params["accepted"] is False
+    assert parsed("doctor", "--i-accept-one-start").params["accepted"] is True
+    (folder / "batcher.toml").write_text("i-accept-one-start = true\n")
+    with refused():
+        parsed("doctor")
+
+
+async def test_a_password_in_an_address_is_not_shown():
+    shown = await batcher("config", "run", "-e", "https://u:S3cret@h/p")
+    assert "S3cret" not in shown.stdout + shown.stderr
+    assert "https://***@h/p" in shown.stdout
+
+
 @pytest.mark.parametrize(
     ("environment", "words", "expected"),
     [
@@ -162,7 +199,6 @@ def test_a_verbs_table_goes_before_what_is_for_all(folder):
         ({"BATCHER_REGION": "cn-north-4"}, [], {"endpoint": None, "region": "cn-north-4"}),
         ({"OBS_ENDPOINT": "https://of.env"}, ["--region", "cn-north-4"], {"endpoint": None, "region": "cn-north-4"}),
         ({"BATCHER_REGION": "cn-north-4"}, ["-e", "https://x"], {"endpoint": "https://x", "region": None}),
-        ({}, ["-e", "https://x", "--region", "y"], {"endpoint": "https://x", "region": "y"}),
     ],
 )
 def test_of_endpoint_and_region_the_one_that_is_given_more_directly_counts(
@@ -254,6 +290,6 @@ def test_a_help_reads_no_file_and_that_of_all_verbs_imports_nothing_for_it(folde
         code, *shown[words] = ran.stdout.splitlines()[-1].split()
         assert code == "0", ran.stdout
     ours = {name for name in shown["--help"] if name.startswith("batcher")}
-    assert ours == {"batcher", "batcher.cli", "batcher.cli.app", "batcher.cli.verbs"}
+    assert ours == {"batcher", "batcher.cli", "batcher.cli.app", "batcher.cli.streams", "batcher.cli.verbs"}
     assert {"tomllib", "pydantic", "rich", "asyncio"}.isdisjoint(shown["--help"])
     assert {"tomllib", "batcher.cli.settings"}.isdisjoint(shown["run --help"])

@@ -97,6 +97,16 @@ def test_a_setting_of_a_persons_own_is_named_with_the_one_that_would_follow(emul
     assert tomllib.loads((folder / "batcher.toml").read_text())["on-doubt"] == "resend"
 
 
+def test_no_start_is_spent_on_inputs_that_the_workflow_does_not_take(emulator_process, folder):
+    url = emulator_process("--parameter", "template-id:integer").url
+    ran = doctor(url, ACCEPT)
+    assert ran.returncode == 2, ran
+    assert "template-id" in ran.stderr
+    assert "nothing was started" in ran.stderr
+    assert ledger(url)["starts"] == 0
+    assert not (folder / "batcher.toml").exists()
+
+
 @pytest.mark.parametrize("content", [b"on-doubt = \n", b"# caf\xe9\n"])
 def test_no_start_is_spent_on_settings_that_have_no_place(emulator_process, folder, content):
     url = emulator_process().url

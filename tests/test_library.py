@@ -198,7 +198,7 @@ async def test_an_error_that_nobody_met_while_iterating_is_raised_at_the_end_of_
 
 @pytest.mark.parametrize("name", BOUNDS)
 async def test_a_number_out_of_its_bounds_is_named_with_them(name):
-    with pytest.raises(batcher.UsageError, match=rf"{name}=-1: it is not from"):
+    with pytest.raises(batcher.UsageError, match=rf"{name}=-1: not a number from"):
         await records_of("http://127.0.0.1:9", **{name: -1})
 
 

@@ -131,6 +131,9 @@ async def test_a_log_that_cannot_be_opened_ends_the_job_before_it_begins(tmp_pat
             pass
 
 
+FILES = ("m.txt", "m.txt.executions.jsonl", "m.txt.checkpoint")
+
+
 async def run(folder, *words):
     """Run the command to its end, and give its exit code and what it said."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith(("BATCHER_", "OBS_"))}
@@ -205,8 +208,14 @@ async def test_a_run_that_fails_says_why_in_its_log_and_runs_append_to_it(emulat
     assert len({line["run"] for line in lines}) == 2
 
 
-@pytest.mark.parametrize("option", ["--log-file", "--metrics-file"])
-@pytest.mark.parametrize("other", ["m.txt", "m.txt.executions.jsonl", "m.txt.checkpoint"])
+@pytest.mark.parametrize(
+    ("option", "other"),
+    [
+        *((option, other) for option in ("--log-file", "--metrics-file", "--report") for other in FILES),
+        *(("--output", other) for other in FILES if other != "m.txt.executions.jsonl"),
+        ("--checkpoint", "m.txt"),
+    ],
+)
 async def test_no_file_of_the_job_is_written_over(tmp_path, option, other):
     (tmp_path / "m.txt").write_text("a\n")
     code, said = await run(tmp_path, "m.txt", "-e", "http://127.0.0.1:1", option, f"./{other}")

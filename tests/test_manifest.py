@@ -421,13 +421,18 @@ def test_a_quote_that_is_never_closed_is_told_with_all_its_lines(written):
     assert bad.reason == "lines 3 to 5: a quote is opened and never closed"
 
 
-def test_a_quote_that_is_never_closed_costs_only_the_rows_it_may_span(written):
-    rows = read(written('object\n"first\n' + "".join(f"{number:09}\n" for number in range(100_000))))
-    assert isinstance(rows[0], BadRow)
-    assert "lines 2 to " in rows[0].reason
-    assert all(isinstance(row, Row) for row in rows[1:])
-    assert rows[-1].object == "000099999"
-    assert rows[1].line + len(rows) - 2 == rows[-1].line == 100_002
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('object\na\n"first\n' + "".join(f"{number:09}\n" for number in range(100_000)), "line 3: a quote that is"),
+        ('object\na\n"first\n' + "".join(f"{number:09}\n" for number in range(20)), "takes in 21 lines"),
+        ('object\n"first\n' + "".join(f"{number:09}\n" for number in range(20)) + '"x\nb\n', "takes in 22 lines"),
+    ],
+)
+def test_a_quote_that_nobody_meant_does_not_make_one_bad_row_of_many_rows(written, content, said):
+    with pytest.raises(ManifestError, match=said) as raised:
+        read(written(content))
+    assert "Close the quote, or double it" in raised.value.advice
 
 
 def test_a_bad_row_is_known_again_by_its_text_wherever_it_stands(written):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
 
 from batcher import __version__
+from batcher.cli.streams import give_up, open_streams
 from batcher.cli.verbs import SUMMARY, Verbs
 
 app = typer.Typer(
@@ -35,5 +37,12 @@ def _batcher(
 
 
 def main() -> None:
-    """Run the command line."""
-    app(prog_name="batcher")
+    """Run the command line. What cannot be read or written, where no verb has words for it, ends it with 74."""
+    open_streams()
+    try:
+        try:
+            app(prog_name="batcher")
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        give_up(error)

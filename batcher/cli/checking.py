@@ -16,7 +16,7 @@ from typing import NamedTuple
 import orjson
 
 from batcher.cli.console import warn
-from batcher.cli.header import header_of
+from batcher.cli.header import header_of, need_bucket
 from batcher.cli.keys import open_keys
 from batcher.cli.loop import fast_loop
 from batcher.cli.parameters import PARAMETERS, has_typed_cells, kept_parameters
@@ -104,6 +104,7 @@ def check_manifest(checking: Checking, environment: Mapping[str, str]) -> Checke
     format_ = format_of(checking.manifest, checking.format)
     checked = Checked(header, format_, Forecast(checking.policy))
     with open_manifest(checking.manifest, format_, checking.choice) as manifest:
+        need_bucket(manifest, format_, checking.bucket)
         if checking.preflight:
             with asyncio.Runner(loop_factory=fast_loop()) as runner:
                 checked.workflow = runner.run(_described(checking, manifest, checked, environment))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
@@ -42,6 +43,8 @@ The file holds no secrets, and keys that look like any are refused.
 CONTEXT = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 _DEFAULT = "default"
+_USER = re.compile(r"//[^/?#\s]*@")
+"""The user and the password of an address."""
 
 
 class Value(NamedTuple):
@@ -117,4 +120,7 @@ def _plain(value: Any) -> Json:
         return value.value
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, str):
+        # `run` refuses an address with a password in it; here it is not shown either.
+        return _USER.sub("//***@", value)
     return str(value) if isinstance(value, Path) else value

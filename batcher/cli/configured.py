@@ -6,6 +6,7 @@ line comes first, then the environment, then the file, then the default.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -19,6 +20,9 @@ from batcher.model import JobError
 
 ALTERNATIVES = (("endpoint", "region"),)
 """Flags that say the same in two ways: the one that is given more directly counts alone."""
+
+SPOKEN = frozenset({"i-accept-one-start"})
+"""Flags that hold for the one command that they are given to: what is paid for is not accepted once and for all."""
 
 _DIRECT = ("COMMANDLINE", "ENVIRONMENT", "DEFAULT_MAP", "DEFAULT")
 """Where a value may come from, the most direct first, by click's names."""
@@ -53,6 +57,9 @@ class Verb(TyperCommand):
 
 def configured(command: Any) -> Any:
     """Give a verb's command the flag --config, and each of its other flags its name in the environment."""
+    for option in command.params:
+        if option.type.name.startswith("float"):
+            option.callback = _finite
     for option in options(command):
         option.envvar = option.envvar or f"BATCHER_{key(option).replace('-', '_').upper()}"
     command.params += [option for option in get_command(_EVERYWHERE).params if option.name == "config"]
@@ -61,7 +68,8 @@ def configured(command: Any) -> Any:
 
 def options(command: Any) -> list[Any]:
     """Give the flags of a verb that can be set."""
-    return [param for param in command.params if param.param_type_name == "option" and param.name != "config"]
+    flags = [param for param in command.params if param.param_type_name == "option" and param.name != "config"]
+    return [flag for flag in flags if key(flag) not in SPOKEN]
 
 
 def key(option: Any) -> str:
@@ -87,11 +95,20 @@ def config_file(ctx: Any) -> Path | None:
     return file
 
 
+def _finite(ctx: Any, param: Any, value: float | None) -> float | None:
+    """Refuse what is no number of anything: NaN is not under any bound, and so passes every one."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number.", ctx, param)
+    return value
+
+
 def _choose(ctx: Any, names: tuple[str, str]) -> None:
     given = [name for name in names if ctx.params.get(name) is not None]
     if len(given) < len(names):
         return
     ranks = {name: _DIRECT.index(source(ctx, name)) for name in given}
+    if set(ranks.values()) == {0}:
+        raise typer.BadParameter(f"{' and '.join(f'--{name}' for name in names)} say the same: give one of them.", ctx)
     for name in given:
         if ranks[name] > min(ranks.values()):
             ctx.params[name] = None

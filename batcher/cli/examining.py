@@ -25,6 +25,7 @@ from batcher.rules import answers
 from batcher.rules.ending import printable
 from batcher.rules.examination import UNTRIED, Finding, Seen, phrase
 from batcher.rules.identity import canonical, content_key
+from batcher.rules.parameters import judge_of
 from batcher.rules.prescription import POINTS, ending, prescription
 from batcher.rules.settings import Edited, Setting, edited
 
@@ -67,9 +68,15 @@ async def examine(examining: Examining, environment: Mapping[str, str]) -> ExitC
         ):
             service = ObsV2(transport.send, keys.use, examining.workflow, warn)
             nobodys = ObsV2(transport.send, keys.use, f"doctor-{secrets.token_hex(8)}", warn)
-            await contact(service.get_workflow, drain, random.random, time.monotonic)
+            described = answers.workflow(await contact(service.get_workflow, drain, random.random, time.monotonic))
             if isinstance(drain.reason, JobError):
                 raise drain.reason
+            fault = None if described is None else judge_of(described.parameters)(canonical(examining.inputs)).fault
+            if fault is not None:
+                raise UsageError(
+                    f"the workflow would not run with these inputs: {fault}; nothing was started",
+                    "Give what it declares with --input NAME=VALUE, or NAME:=JSON for what is no text.",
+                )
             seen = await examination.examine(_examination(examining, service, nobodys, drain), _row(examining))
     return _end(examining, seen, drain.reason)
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from batcher.edges.checkpoint import Header
+from batcher.edges.manifest import AnyManifest
 from batcher.model import Json, UsageError
 from batcher.rules import naming
 from batcher.rules.identity import canonical
@@ -32,6 +33,12 @@ def endpoint_of(endpoint: str | None, region: str | None) -> str:
     if endpoint is None:
         raise UsageError("the service is not named", "Give --endpoint URL or --region NAME, or set OBS_ENDPOINT.")
     return endpoint
+
+
+def need_bucket(manifest: AnyManifest, format_: str, bucket: str | None) -> None:
+    """Make sure that rows can have a bucket. Raises UsageError where none can, before each of them is found invalid."""
+    if bucket is None and (format_ == "txt" or (manifest.header and "bucket" not in manifest.header)):
+        raise UsageError("no row of the manifest names a bucket", 'Give --bucket NAME, or add a column "bucket".')
 
 
 def beside(manifest: str, given: Path | None, suffix: str, option: str) -> Path:

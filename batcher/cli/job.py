@@ -12,7 +12,7 @@ from batcher.cli.console import say
 from batcher.cli.doubts import Doubts
 from batcher.cli.ended import tell_end
 from batcher.cli.files import BUCKET, MANIFEST, Files, PassOn, open_files
-from batcher.cli.header import header_of
+from batcher.cli.header import header_of, need_bucket
 from batcher.cli.keys import open_keys
 from batcher.cli.options import Options
 from batcher.cli.preflight import Preflight
@@ -54,6 +54,7 @@ async def run_until(
             _draining_after(options.max_duration, drain),
             open_manifest(options.manifest, format_of(options.manifest, options.format), options.choice) as manifest,
         ):
+            need_bucket(manifest, format_of(options.manifest, options.format), options.bucket)
             await asyncio.to_thread(manifest.check)
             async with (
                 open_keys(options.credentials, environment, drain, telling.warn) as keys,

@@ -4,16 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import resource
 from collections.abc import Callable
+
+from batcher.model import UsageError
 
 RARELY = 10_000
 """New objects between two looks for cycles. Python looks at each 700, which a few rows make, and they are no cycles."""
+
+
+BESIDE = 64
+"""Open files of a job beside its connections."""
 
 
 def calm_collector() -> None:
     """Let the collector look less often, and no more at what is imported by now: a twentieth of a start's CPU."""
     gc.freeze()
     gc.set_threshold(RARELY)
+
+
+def make_room(connections: int) -> None:
+    """Allow so many connections beside the job's files, as far as the system lets a process do. Raises UsageError."""
+    needed = connections + BESIDE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or needed <= soft:
+        return
+    if hard != resource.RLIM_INFINITY and needed > hard:
+        raise UsageError(
+            f"--concurrency {connections}: a process may have {hard:,} open files here, and this needs {needed:,}",
+            f"Give at most {max(1, hard - BESIDE):,}, or allow more (ulimit -n).",
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def fast_loop(*, tls: bool = False) -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -71,6 +71,8 @@ class Options(NamedTuple):
     verify_tls: bool
     credentials: Place | None
     progress: Mode
+    report: Path | None
+    """The page that is written at the end."""
     log: LogOptions | None
     metrics: MetricsOptions | None
 

@@ -36,7 +36,7 @@ from batcher.cli.flags import (
     choice_of,
 )
 from batcher.cli.header import beside, endpoint_of
-from batcher.cli.loop import calm_collector, fast_loop
+from batcher.cli.loop import calm_collector, fast_loop, make_room
 from batcher.cli.options import LogOptions, MetricsOptions, OnDoubt, Options
 from batcher.edges.progress import Mode
 from batcher.model import JobError, UsageError
@@ -230,6 +230,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
             verify_tls=not no_verify_tls,
             credentials=credentials,
             progress=progress,
+            report=report,
             log=None if log_file is None else LogOptions(log_file, log_format, log_level),
             metrics=None
             if metrics_file is None and metrics_port is None
@@ -240,6 +241,7 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
         # Imported late, so that the help does not wait for the HTTP client.
         from batcher.cli.job import run_job  # noqa: PLC0415
 
+        make_room(concurrency)
         calm_collector()
         with asyncio.Runner(loop_factory=fast_loop(tls=options.endpoint.startswith("https:"))) as runner:
             code = runner.run(run_job(options, os.environ))

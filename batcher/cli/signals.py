@@ -1,4 +1,4 @@
-"""The signals: the first SIGINT or SIGTERM drains the job, the second leaves at once."""
+"""The signals: the first SIGINT, SIGTERM or SIGHUP drains the job, the second leaves at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from contextlib import contextmanager
 from batcher.cli.console import say
 from batcher.model import ExitCode
 
-_CODES = {signal.SIGINT: ExitCode.SIGINT, signal.SIGTERM: ExitCode.SIGTERM}
+_CODES = {
+    signal.SIGINT: ExitCode.SIGINT,
+    signal.SIGTERM: ExitCode.SIGTERM,
+    # The terminal is closed, or the connection to it lost.
+    signal.SIGHUP: ExitCode.SIGHUP,
+}
 _SHOW_CURSOR = "\x1b[?25h"
 
 
@@ -32,10 +37,12 @@ def draining_on_signals(drain: Callable[[ExitCode], None]) -> Iterator[None]:
         say(f"{number.name}: no new starts, waiting for what is on the wire; once more to leave at once")
         drain(_CODES[number])
 
-    for number in _CODES:
+    # What is ignored stays so: `nohup` lets a job outlive its terminal.
+    heeded = [number for number in _CODES if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in heeded:
         loop.add_signal_handler(number, arrived, number)
     try:
         yield
     finally:
-        for number in _CODES:
+        for number in heeded:
             loop.remove_signal_handler(number)

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batcher import __version__
@@ -155,13 +156,19 @@ def _begun(options: Options) -> Line:
 
 
 def _refuse_same_files(options: Options) -> None:
-    """Refuse files that are the same: a log is appended to its own, and metrics replace theirs."""
-    known = {options.output.resolve(): "--output", options.checkpoint.resolve(): "--checkpoint"}
-    if options.manifest is not None:
-        known[options.manifest.resolve()] = "MANIFEST"
+    """Refuse files that are the same: each is written in a way of its own, and the manifest not at all."""
+    known: dict[Path, str] = {}
     log_file = None if options.log is None else options.log.file
     metrics_file = None if options.metrics is None else options.metrics.file
-    for name, path in (("--log-file", log_file), ("--metrics-file", metrics_file)):
+    files = {
+        "MANIFEST": options.manifest,
+        "--checkpoint": options.checkpoint,
+        "--output": options.output,
+        "--report": options.report,
+        "--log-file": log_file,
+        "--metrics-file": metrics_file,
+    }
+    for name, path in files.items():
         other = name if path is None else known.setdefault(path.resolve(), name)
         if other != name:
             raise UsageError(f"{other} and {name} are the same file: {path}", "Give each of them a file of its own.")

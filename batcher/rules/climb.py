@@ -14,7 +14,7 @@ STAY = 12.0
 PROBE = 0.01
 """The part of the limit with which a probe begins."""
 
-DOUBLING = 0.75
+DOUBLING = 0.65
 """Seconds in which a probe doubles: a limit that has risen fourfold is found within 20 s, the stay included."""
 
 MOST_DOUBLINGS = 60.0

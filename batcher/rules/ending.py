@@ -27,6 +27,7 @@ NEXT: dict[ExitCode, str] = {
     ExitCode.STOPPED: "Stopped as you asked; rows are left. Run the same command again to go on.",
     ExitCode.SIGINT: "Interrupted. Run the same command again to go on.",
     ExitCode.SIGTERM: "Terminated. Run the same command again to go on.",
+    ExitCode.SIGHUP: "The terminal is gone. Run the same command again to go on.",
 }
 """What to do next, by exit code. Errors bring their own advice."""
 
@@ -44,6 +45,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.BUSY: "another run holds the checkpoint or the output",
     ExitCode.CREDENTIALS: "credentials are missing or refused",
     ExitCode.OTHER_JOB: "the checkpoint or the output belongs to another job",
+    ExitCode.SIGHUP: "drained on SIGHUP, since the terminal was closed; resumable",
     ExitCode.SIGINT: "drained on SIGINT, resumable",
     ExitCode.SIGTERM: "drained on SIGTERM, resumable",
 }

@@ -30,7 +30,10 @@ def max_failures(text: str) -> MaxFailures:
         return MaxFailures(rows=int(match[1]))
     if match and float(match[2]) <= 100:  # noqa: PLR2004 - per cent
         return MaxFailures(percentage=float(match[2]))
-    raise UsageError(f"--max-failures {text}: not a number", "Give a number of rows, or a percentage such as 5%.")
+    raise UsageError(
+        f"--max-failures {text}: not a number of rows or a share",
+        "Give a number of rows, or a percentage up to 100%, like 5%.",
+    )
 
 
 def is_exceeded(limit: MaxFailures, failed: int, ended: int) -> bool:

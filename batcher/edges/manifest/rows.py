@@ -49,6 +49,7 @@ class Rows:
         last = line + text.count("\n")
         where = f"line {line}" if last == line else f"lines {line} to {last}"
         self.count += 1
+        bucket = bucket or (self._bucket if object_ else "")
         return BadRow(self.count, line, _safe(bucket), _safe(object_), f"{where}: {fault}", bad_key(text))
 
     def _check_bucket(self, bucket: str) -> None:

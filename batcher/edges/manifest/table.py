@@ -20,6 +20,9 @@ from batcher.rules.cells import json_object, require_exact, to_type
 MOST_RECORD = 1024 * 1024
 """The longest record that spans lines, in characters: what is kept while its end has not come."""
 
+MOST_SWALLOWED = 10
+"""So many lines an unreadable record may have: more are rows behind a quote that nobody meant."""
+
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 """By the manifest's format."""
 
@@ -105,7 +108,9 @@ class TableReader:
                     "Check the quotes on this line.",
                 )
         if self._rest:
-            yield [(self.line, "a quote is opened and never closed", self._rest)]
+            yield [
+                self._unreadable(self.line, "a quote is opened and never closed", self._rest.splitlines(keepends=True))
+            ]
 
     def _read(self, text: str) -> Iterator[Entry]:
         lines = list(io.StringIO(text, newline=""))
@@ -123,9 +128,19 @@ class TableReader:
                 # A reader that asked for more is within quotes: whether that is an error, the next text tells.
                 if not self._exhausted:
                     begin, done = done, reader.line_num
-                    yield self.line + begin, f"not CSV: {error}", "".join(lines[begin:done])
+                    yield self._unreadable(self.line + begin, f"not CSV: {error}", lines[begin:done])
         self._rest = "".join(lines[done:])
         self.line += done
+
+    def _unreadable(self, line: int, fault: str, lines: Sequence[str]) -> Entry:
+        """Give a record that is none. Raises ManifestError where it takes in so many lines that these must be rows."""
+        if len(lines) > MOST_SWALLOWED:
+            raise ManifestError(
+                f"{self._name}, line {line}: a quote that is opened here takes in {len(lines):,} lines",
+                "Close the quote, or double it if it is part of the cell. What came before may have been started; the"
+                " same command goes on.",
+            )
+        return line, fault, "".join(lines)
 
     def _feed(self, lines: Sequence[str]) -> Iterator[str]:
         yield from lines
