@@ -23,6 +23,7 @@ from batcher.flow import engine
 from batcher.flow.attempts import Attempts
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import Screen, contact
+from batcher.flow.reconcile import Findings
 from batcher.flow.resend import Sift, released_rows
 from batcher.model import FailuresError, Found, JobError, Record, Row, Settlement, State, Status
 from batcher.rules import admission, guards
@@ -60,7 +61,7 @@ class Run:
 
     async def whole(self) -> None:
         """Settle what earlier runs left in doubt, start what is to be started, and settle again."""
-        self.watch.telling.reconciled(await self.doubts.settle(patient=False))
+        await self._settled(patient=False)
         parameters = await parameters_of(self.manifest, self.files.checkpoint, self.preflight)
         self.tally.pass_over(await enter(self.options, self.manifest, self.files, parameters))
         self.watch.earlier_doubts = (await self.files.checkpoint.count_unsettled())[State.IN_DOUBT]
@@ -75,11 +76,18 @@ class Run:
         """Look at the run as it stands."""
         return view_of(self.manifest, self.watch, self.options.limit)
 
+    async def _settled(self, *, patient: bool, release: bool = True) -> Findings:
+        """Ask about the rows in doubt once."""
+        findings = await self.doubts.settle(patient=patient, release=release)
+        self.watch.telling.reconciled(findings)
+        self.tally.found += len(findings.adopted)
+        self.tally.missed += len(findings.released)
+        return findings
+
     async def _settle_doubts(self) -> None:
         """Ask about the rows in doubt, and send those again that were never started; a few rounds at most."""
         for round_ in range(ROUNDS + 1):
-            findings = await self.doubts.settle(patient=True, release=round_ < ROUNDS)
-            self.watch.telling.reconciled(findings)
+            findings = await self._settled(patient=True, release=round_ < ROUNDS)
             self.tally.adopted += len(findings.adopted)
             if not findings.released:
                 return

@@ -80,7 +80,7 @@ def summary(tally: Tally, in_doubt: int, seconds: float, files: Files) -> list[s
     """Say in a few lines what a run has done. `in_doubt` counts the checkpoint's rows, `seconds` is the run's time."""
     now_started = tally.written[Status.STARTED]
     rate = now_started / seconds if seconds > 0 else 0.0
-    rows = f"{tally.rows:,} rows" if tally.read_whole else f"{tally.rows:,} rows read, more may follow"
+    rows = counted(tally.rows, "row") if tally.read_whole else f"{counted(tally.rows, 'row')} read, more may follow"
     counts = (
         (tally.started, "started"),
         (tally.rejected, "rejected"),
@@ -88,12 +88,12 @@ def summary(tally: Tally, in_doubt: int, seconds: float, files: Files) -> list[s
         (tally.duplicates, "duplicate"),
         (in_doubt, "in doubt"),
     )
-    settled = f"{tally.adopted:,} found started in the execution list, {tally.resent:,} found absent and sent again"
-    work = f"{tally.requests:,} requests, {tally.retries:,} of them retries"
+    settled = f"{tally.found:,} found started in the execution list, {tally.missed:,} found absent and free to be sent"
+    work = f"{counted(tally.requests, 'request')}, {tally.retries:,} of them retries"
     return [
         f"{rows}: {', '.join(f'{count:,} {name}' for count, name in counts)}",
         f"this run: {now_started:,} started in {seconds:,.1f} s ({rate:,.1f} a second), {work}",
-        *([f"in doubt:   {settled}"] if tally.adopted or tally.resent else []),
+        *([f"in doubt:   {settled}"] if tally.found or tally.missed else []),
         f"records:    {files.records}",
         f"checkpoint: {files.checkpoint}",
     ]
@@ -112,6 +112,11 @@ def doubts(rows: Sequence[Unsettled], total: int) -> list[str]:
     if total > len(lines):
         lines.append(f"in doubt: and {total - len(lines):,} more, see the records with status in_doubt")
     return lines
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number of things: 1 row, 2,000 rows."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def printable(text: str) -> str:

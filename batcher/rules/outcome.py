@@ -275,7 +275,8 @@ def all_rejected(answer: Answer, rows: int) -> ServiceError:
     """Give the error that ends the job when the first so many rows were all rejected, `answer` being the last word."""
     return ServiceError(
         f"the first {rows} rows were all rejected, the last with HTTP {answer.status} {answer.code}: {answer.message}",
-        "The workflow or the inputs are wrong rather than the rows: mend them, then run again with --retry-rejected.",
+        "The workflow, the inputs or the bucket are wrong rather than the rows: mend them, then run again with"
+        " --retry-rejected.",
     )
 
 

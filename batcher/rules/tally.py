@@ -27,6 +27,10 @@ class Tally:
     """Rows in doubt that the execution list has shown to be started, after the manifest was read."""
     resent: int = 0
     """Rows in doubt that the execution list has shown to be absent, and that were sent again."""
+    found: int = 0
+    """Rows in doubt that the execution list has shown to be started, whenever in this run."""
+    missed: int = 0
+    """Rows in doubt that the execution list has shown to be absent, whenever in this run."""
     given_back: int = 0
     """Rows taken in and given back untouched, because the job stopped first."""
     requests: int = 0
