@@ -85,13 +85,14 @@ def test_the_limit_that_is_shown_is_the_rate_at_which_the_refused_attempt_was_se
     assert throttle.limit == 20.5
 
 
-def test_many_workers_refused_at_once_cut_the_rate_once():
-    throttle, now = climbed(12.5)
+@pytest.mark.parametrize(("seconds", "left", "least"), [(8.0, 0.7, 0), (12.5, 0.8, 97)])
+def test_many_workers_refused_at_once_cut_the_rate_once_and_a_probe_less_deeply(seconds, left, least):
+    throttle, now = climbed(seconds)
     rate = throttle.pace.rate
     events = refuse(throttle, now, times=64)
     assert [(event.before, event.cause) for event in events] == [(rate, "SlowDown")]
-    assert throttle.pace.rate == pytest.approx(0.7 * throttle.limit)
-    assert 97 < throttle.limit < rate
+    assert throttle.pace.rate == pytest.approx(left * throttle.limit)
+    assert least < throttle.limit <= rate
 
 
 def test_attempts_that_were_on_their_way_when_the_rate_was_cut_count_for_nothing():

@@ -32,6 +32,9 @@ class Climb(NamedTuple):
 AFTER_CUT = Climb(0.7, 2.0, 3)
 """Quick, for most of the limit is known to be there."""
 
+AFTER_PROBE = Climb(0.8, 2.0, 3)
+"""Shallower: a probe just above a limit that has held for long is refused for itself, and not for an overload."""
+
 AFTER_START = Climb(0.25, 10.0, 1)
 """Low and slow: a slow start passes a limit with a burst of a second's worth several times before it is refused."""
 

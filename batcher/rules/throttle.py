@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import inf
 
-from batcher.rules.climb import AFTER_CUT, AFTER_OUTAGE, AFTER_START, STAY, Climb, share
+from batcher.rules.climb import AFTER_CUT, AFTER_OUTAGE, AFTER_PROBE, AFTER_START, STAY, Climb, share
 from batcher.rules.events import Event, Kind
 from batcher.rules.limit import shown
 from batcher.rules.pace import Pace
@@ -131,7 +131,7 @@ class Throttle:
         if not is_told and self._is_chance(now):
             return None
         limit = max(self._least, self._shown(now, min(rate, self.pace.rate)) * (TOLD if is_told else 1.0))
-        climb = AFTER_START if self._limit is None else AFTER_CUT
+        climb = self._climb_after(rate)
         self._limit, self._is_found = limit, True
         self._count_anew(now)
         return self._begin(now, climb, cause)
@@ -168,6 +168,12 @@ class Throttle:
         # On the way up a single refusal is an accident more often than a limit.
         is_early = self._limit is None or self._age < self._climb.seconds
         return now < self._cut_at + COOL_DOWN or bad < 1 + is_early or bad <= NOISE * (bad + good)
+
+    def _climb_after(self, rate: float) -> Climb:
+        """Give the climb after a refusal at `rate`."""
+        if self._limit is None:
+            return AFTER_START
+        return AFTER_PROBE if self._age >= STAY and rate <= MOVED * self._limit else AFTER_CUT
 
     def _shown(self, now: float, rate: float) -> float:
         """Give the limit that a refusal at `rate` shows."""
