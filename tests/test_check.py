@@ -119,7 +119,7 @@ async def test_a_program_is_told_the_same_as_one_object(folder, emulator):
     ]
     bad = [
         {"row": row, "line": row + 1, "bucket": bucket, "object": object_, "reason": reason}
-        for row, bucket, object_, reason in ((4, "videos", "c", reasons[0]), (5, "", "d", reasons[1]))
+        for row, bucket, object_, reason in ((4, "videos", "c", reasons[0]), (5, "videos", "d", reasons[1]))
     ]
     assert document == {
         "manifest": "m.csv",
