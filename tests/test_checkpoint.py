@@ -135,6 +135,15 @@ async def test_a_further_copy_is_new_while_the_first_is_sent_again(path):
         assert numbers(await take_in(checkpoint, [row(3, "a")])) == [(3, "DUPLICATE")]
 
 
+async def test_a_further_copy_is_new_while_the_first_is_in_doubt(path):
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        first, copy = await take_in(checkpoint, [row(1, "a"), row(2, "a")])
+        await checkpoint.settle([Settlement(first.id, State.IN_DOUBT), Settlement(copy.id, State.DUPLICATE)], {}, 200.0)
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        admitted = await take_in(checkpoint, [row(1, "a"), row(2, "a"), row(3, "a")])
+        assert [(new.row.number, new.copy, new.state) for new in admitted] == [(3, 3, State.DUPLICATE)]
+
+
 async def test_duplicates_are_started_when_they_are_allowed_later(path):
     rows = [row(1, "a"), row(2, "a"), row(3, "a")]
     allow = Policy(allow_duplicates=True)

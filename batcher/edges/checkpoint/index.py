@@ -44,6 +44,8 @@ class ScratchIndex:
         for table in ("rows", "doubts"):
             known = f"SELECT key, copy, id, id <= ? FROM {table} ORDER BY key, copy"  # noqa: S608 - our names
             self._db.execute(f"INSERT OR IGNORE INTO scratch.hit {known}", (shown,))
+        # Only now: a copy may stand in the one table and the first of its content in the other.
+        for table in ("rows", "doubts"):
             copies = f"SELECT key, copy FROM {table} WHERE copy > 1 AND id <= ?"  # noqa: S608 - our names
             for key, copy in self._db.execute(copies, (shown,)):
                 self.mark(key, copy)
