@@ -104,7 +104,7 @@ MUTATIONS = {
     "the one start of an examination is sent again": Mutation(
         "flow/examination.py",
         "start = await examination.start(start_body(row))",
-        "start = await _asked(examination, partial(examination.start, start_body(row)))",
+        "start = await asked(examination, partial(examination.start, start_body(row)))",
         "test_examination.py::test_a_start_that_failed_before_it_was_carried_out_is_not_made_again",
     ),
     "an outage uses rows up": Mutation(

@@ -10,20 +10,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
+from batcher.flow.asking import asked
 from batcher.model import Answer, Execution, ListedExecution, Page, Row, State, Unsettled, Verdict
-from batcher.rules import answers, backoff, outcome
+from batcher.rules import answers, outcome
 from batcher.rules.dates import RESOLUTION, posix, posix_of_header
 from batcher.rules.examination import Delay, Seen, hindrance
 from batcher.rules.identity import start_body
 from batcher.rules.likeness import contents_of
 from batcher.rules.matching import Candidate, is_within, match, window
 
-ATTEMPTS = 5
-"""So often a question is asked before its answer is done without."""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0
 """Seconds between two walks over the list: each wait is twice the one before."""
-
-_AGAIN = frozenset({Verdict.UNSENT, Verdict.REFUSED, Verdict.IN_DOUBT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +50,11 @@ class Examination:
 
 async def examine(examination: Examination, row: Row) -> Seen:
     """Start `row` once and find out what the service shows of it. Raises JobError where no start is to be spent."""
-    workflow = await _asked(examination, examination.get_workflow)
+    workflow = await asked(examination, examination.get_workflow)
     error = hindrance(workflow)
     if error is not None:
         raise error
-    unknown = await _asked(examination, examination.get_unknown)
+    unknown = await asked(examination, examination.get_unknown)
     now = examination.now()
     sent = Unsettled(0, State.IN_DOUBT, row.number, row.bucket, row.object, row.inputs, "", now)
     seen = Seen(sent, workflow, unknown, examination.clock() - now if now else None)
@@ -112,7 +109,7 @@ async def _pages(examination: Examination) -> AsyncIterator[tuple[Answer, Page |
     """Give the pages of the list; the last has no page where it cannot be read."""
     marker, markers = "", {""}
     while True:
-        answer = await _asked(examination, partial(examination.list_page, marker, 1000, ""))
+        answer = await asked(examination, partial(examination.list_page, marker, 1000, ""))
         page = answers.page(answer)
         yield answer, page
         marker = page.next_marker if page else ""
@@ -133,7 +130,7 @@ async def _recognised(examination: Examination, seen: Seen, near: list[ListedExe
     """Recognise the execution of a start whose answer was lost, as the reconcile does: by its content and its time."""
     candidates = []
     for listed in near:
-        detail = answers.detail(await _asked(examination, partial(examination.get_execution, listed.name)))
+        detail = answers.detail(await asked(examination, partial(examination.get_execution, listed.name)))
         contents = None if detail is None else contents_of(detail.input)
         at = posix(listed.started_at)
         candidates.append(Candidate(listed.name, listed.urn, listed.type, listed.started_at, at, contents))
@@ -146,28 +143,16 @@ async def _recognised(examination: Examination, seen: Seen, near: list[ListedExe
 async def _questioned(examination: Examination, seen: Seen) -> Seen:
     """Ask what can be asked of the list and of the execution, whatever came of the start."""
     if seen.execution is not None:
-        detail = await _asked(examination, partial(examination.get_execution, seen.execution.name))
+        detail = await asked(examination, partial(examination.get_execution, seen.execution.name))
         seen = seen._replace(detail=detail)
-    first = await _asked(examination, partial(examination.list_page, "", 1, ""))
+    first = await asked(examination, partial(examination.list_page, "", 1, ""))
     page = answers.page(first)
     if page is not None and page.next_marker:
-        second = await _asked(examination, partial(examination.list_page, page.next_marker, 1, ""))
+        second = await asked(examination, partial(examination.list_page, page.next_marker, 1, ""))
         seen = seen._replace(second=second)
     return seen._replace(
         first=first,
         listing=seen.listing or first,
-        called=await _asked(examination, partial(examination.list_page, "", 1000, "APICALL")),
-        triggered=await _asked(examination, partial(examination.list_page, "", 1000, "TRIGGERCAL")),
+        called=await asked(examination, partial(examination.list_page, "", 1000, "APICALL")),
+        triggered=await asked(examination, partial(examination.list_page, "", 1000, "TRIGGERCAL")),
     )
-
-
-async def _asked(examination: Examination, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Ask until there is an answer that asking again would not change, a few times at most."""
-    attempt = 1
-    while True:
-        answer = await ask()
-        verdict = outcome.judge(answer, proven=True, repeated=False, trust_503=True)
-        if answer.body is not None or verdict not in _AGAIN or attempt == ATTEMPTS or examination.stopped():
-            return answer
-        await examination.sleep(backoff.wait(attempt, examination.draw(), answer.retry_after, examination.now()))
-        attempt += 1

@@ -13,18 +13,16 @@ from functools import partial
 from math import inf
 from typing import NamedTuple
 
-from batcher.model import Answer, Listed, ListedExecution, Page, Unsettled, Verdict
-from batcher.rules import answers, backoff, outcome
+from batcher.flow.asking import asked
+from batcher.model import Answer, Listed, ListedExecution, Page, Unsettled
+from batcher.rules import answers
 from batcher.rules.dates import RESOLUTION, posix, posix_of_header
 from batcher.rules.likeness import Content, contents_of
 from batcher.rules.listing import RETENTION
 from batcher.rules.matching import Candidate, is_within, match, merged, window
 
-ATTEMPTS = 5
-"""So often a question is asked before its answer is done without."""
 ASKERS = 8
 """So many executions are looked at side by side."""
-_AGAIN = frozenset({Verdict.UNSENT, Verdict.REFUSED, Verdict.IN_DOUBT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +148,7 @@ async def _look(
 
 async def _ask(inquiry: Inquiry, names: Iterator[str]) -> None:
     for name in names:
-        answer = await _answer(inquiry, partial(inquiry.get, name))
+        answer = await asked(inquiry, partial(inquiry.get, name))
         detail = answers.detail(answer)
         inquiry.looked_at[name] = contents_of(detail.input) if detail is not None else None
 
@@ -171,7 +169,7 @@ async def _pages(inquiry: Inquiry) -> AsyncIterator[tuple[Answer, Page]]:
     marker = ""
     markers = {marker}
     while True:
-        answer = await _answer(inquiry, partial(inquiry.list_page, marker))
+        answer = await asked(inquiry, partial(inquiry.list_page, marker))
         page = answers.page(answer)
         if inquiry.stopped():
             raise _UnreadableError("the job is stopping")
@@ -197,18 +195,6 @@ def _told(answer: Answer) -> float:
 def _timed(execution: ListedExecution) -> Listed:
     at = posix(execution.started_at)
     return Listed(execution.name, execution.urn, execution.type, execution.started_at, at)
-
-
-async def _answer(inquiry: Inquiry, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Ask until there is an answer that asking again would not change, a few times at most."""
-    attempt = 1
-    while True:
-        answer = await ask()
-        verdict = outcome.judge(answer, proven=True, repeated=False, trust_503=True)
-        if answer.body is not None or verdict not in _AGAIN or attempt == ATTEMPTS or inquiry.stopped():
-            return answer
-        await inquiry.sleep(backoff.wait(attempt, inquiry.draw(), answer.retry_after, inquiry.now()))
-        attempt += 1
 
 
 def _unreadable(answer: Answer) -> str:
