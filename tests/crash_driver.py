@@ -12,7 +12,6 @@ import os
 import random
 import signal
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
@@ -74,28 +73,31 @@ class Steps:
         self._watch_requests()
 
     def _watch_checkpoint(self):
-        real = Store.transaction
+        begin, commit = Store.begin, Store.commit
+        before = 0
 
-        @contextmanager
-        def transaction(store):
+        def watched_begin(store):
+            nonlocal before
             before = store._db.total_changes
-            with real(store):
-                yield
-                has_written = store._db.total_changes > before
-                if has_written:
-                    self.reach("before commit")
+            begin(store)
+
+        def watched_commit(store):
+            has_written = store._db.total_changes > before
+            if has_written:
+                self.reach("before commit")
+            commit(store)
             if has_written:
                 self.reach("after commit")
 
-        Store.transaction = transaction
+        Store.begin, Store.commit = watched_begin, watched_commit
 
     def _watch_output(self):
-        append, sync = records._append, records._sync
+        write, sync = records._write_whole, records._sync
 
-        async def watched_append(descriptor, block):
+        def watched_write(descriptor, block):
             self.reach("before write")
             self.reach("half of the write", lambda: os.write(descriptor, block[: len(block) // 2]))
-            await append(descriptor, block)
+            write(descriptor, block)
 
         def watched_sync(descriptor):
             self.reach("after write")
@@ -103,7 +105,7 @@ class Steps:
             sync(descriptor)
             self.reach("after sync")
 
-        records._append, records._sync = watched_append, watched_sync
+        records._write_whole, records._sync = watched_write, watched_sync
 
     def _watch_requests(self):
         send, start = Transport.send, aiohttp.ClientResponse.start

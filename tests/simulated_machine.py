@@ -66,9 +66,9 @@ class Process:
 
     def _tear(self, name, call):
         """Let a part of the block that was being written reach the disk."""
-        if name == "_write_whole" and self.crash_at is not None:
-            descriptor, block = call.args
-            call.func(descriptor, block[: self.dice.randint(0, len(block))])
+        if name == "append" and self.crash_at is not None:
+            (block,) = call.args
+            call.func(block[: self.dice.randint(0, len(block))])
             self.crash_at = None
 
 
@@ -141,16 +141,16 @@ class Checkpoint(writer.Checkpoint):
         self._watch.admitted(rows)
         await super().admit(rows, now)
 
-    async def settle(self, settlements, facts, doubt_at=None):
+    async def settle(self, settlements, facts, doubt_at=None, before=None):
         self._watch.settled(settlements)
-        await super().settle(settlements, facts, doubt_at)
+        await super().settle(settlements, facts, doubt_at, before and partial(self._process.run_call, before))
 
     async def close(self):
         self._store.close()
 
-    async def _do(self, work):
+    async def _do(self, work, *, is_quick=False, before=None):
         done = asyncio.get_running_loop().create_future()
-        self._waiting.append((work, done))
+        self._waiting.append(writer._Asked(work, is_quick, before, done))
         if self._writing is None:
             self._writing = asyncio.ensure_future(self._write_all())
         return await done
@@ -160,13 +160,17 @@ class Checkpoint(writer.Checkpoint):
             await asyncio.sleep(self._process.dice.uniform(0, 0.005))
             most = self._process.dice.randint(1, 3)
             group, self._waiting = self._waiting[:most], self._waiting[most:]
-            writer._resolve([done for _, done in group], self._commit_in_steps([work for work, _ in group]))
+            asked = sorted(group, key=lambda each: not each.is_quick)
+            writer._resolve(asked, self._commit_in_steps(asked))
         self._writing = None
 
-    def _commit_in_steps(self, works):
+    def _commit_in_steps(self, asked):
         """Commit, with crash points before anything is noted, before it is durable, and after."""
-        first, last = (lambda _: self._process.step("begin")), (lambda _: self._process.step("commit"))
-        results = self._commit([first, *works, last])
+        first = writer._Asked(lambda _: self._process.step("begin"), is_quick=True, before=None, done=None)
+        last = first._replace(work=lambda _: None, is_quick=False, before=lambda: self._process.step("commit"))
+        results = self._broken or self._noted([first, *asked])
+        if not isinstance(results, BaseException):
+            results = self._committed([*asked, last], results)
         if isinstance(results, BaseException):
             return results
         try:

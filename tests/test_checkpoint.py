@@ -392,6 +392,40 @@ async def test_when_a_commit_fails_everybody_who_waited_for_it_gets_the_error_an
         assert [u.number for u in await checkpoint.unsettled({State.INTENT})] == [1]
 
 
+async def test_what_verdicts_rely_on_is_done_before_they_are_committed(path):
+    states = []
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        (admitted,) = await take_in(checkpoint, [row(1)])
+        settlements = [Settlement(admitted.id, State.STARTED, "ab")]
+        await checkpoint.settle(settlements, {}, before=lambda: states.extend(kept_rows(path)))
+        states += kept_rows(path)
+    assert [(kept.id, kept.state) for kept in states] == [(1, State.INTENT), (1, State.STARTED)]
+
+
+async def test_where_records_cannot_be_written_no_verdict_is_noted_and_nothing_later(path):
+    def fail():
+        raise DiskError("the disk is full")
+
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        (admitted,) = await take_in(checkpoint, [row(1)])
+        settlements = [Settlement(admitted.id, State.STARTED, "ab")]
+        waiting = [checkpoint.settle(settlements, {}, before=fail), take_in(checkpoint, [row(2)])]
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [str(result) for result in results] == ["the disk is full"] * 2
+        with pytest.raises(DiskError, match="the disk is full"):
+            await checkpoint.remember({"length": 1})
+    assert [(kept.id, kept.state) for kept in kept_rows(path)] == [(1, State.INTENT)]
+
+
+@pytest.mark.parametrize("count", [1, 1024, 1025, 3000])
+async def test_many_rows_are_noted_as_few_are(path, count):
+    async with open_checkpoint(path, HEADER) as checkpoint:
+        await start_all(checkpoint, [row(number) for number in range(1, count + 1)])
+    assert [(kept.id, kept.state) for kept in kept_rows(path)] == [
+        (number, State.STARTED) for number in range(1, count + 1)
+    ]
+
+
 @pytest.mark.parametrize("name", ["84a3dd2bd67f43aa9b98cdd74604ca68", "ABCDEF", "e-1", "0", "ab cd", "\u7247"])
 async def test_an_execution_name_comes_back_as_it_was(path, name):
     async with open_checkpoint(path, HEADER) as checkpoint:

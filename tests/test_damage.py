@@ -64,8 +64,14 @@ def started(admitted):
     return Outcome(admitted, State.STARTED, Status.STARTED, Answer(200), Execution(f"{admitted.id:032x}"), 1, 0.012)
 
 
-async def record(output, admitted):
-    return await output.append([record_of(started(each), Status.STARTED, timestamp(200.0)) for each in admitted])
+def record(output, admitted):
+    return append(output, [record_of(started(each), Status.STARTED, timestamp(200.0)) for each in admitted])
+
+
+def append(output, records):
+    """Append a block of records. Gives the file's length."""
+    output.append(output.compose(records))
+    return output.length
 
 
 async def settle(checkpoint, admitted, length):
@@ -78,8 +84,8 @@ async def interrupted(folder, suffix, count, settled):
     job = Job(folder / "m.checkpoint", folder / f"m.{suffix}", [row(number) for number in range(1, count + 1)])
     async with open_checkpoint(job.checkpoint, HEADER) as checkpoint, open_output(job.output, None) as output:
         admitted = await admit(checkpoint, job.rows)
-        await settle(checkpoint, admitted[:settled], await record(output, admitted[:settled]))
-        await record(output, admitted[settled:])
+        await settle(checkpoint, admitted[:settled], record(output, admitted[:settled]))
+        record(output, admitted[settled:])
     return job
 
 
@@ -120,11 +126,13 @@ async def test_an_output_cut_at_each_of_its_last_bytes_is_finished_with_one_line
         job.output.write_bytes(whole[:cut])
         settlements = []
 
-        async def keep(made, settlements=settlements):
-            settlements.extend(made)
-
         async with open_output(job.output, known) as output:
-            await resume(left, output.recovered, output.append, keep, 300.0)
+
+            async def keep(made, records, settlements=settlements, output=output):
+                append(output, records)
+                settlements.extend(made)
+
+            await resume(left, output.recovered, keep, 300.0)
         assert_finished(job, cut)
         assert [each.id for each in left] == sorted(each.id for each in settlements)
 
@@ -139,11 +147,11 @@ async def test_after_the_resume_of_a_cut_output_the_checkpoint_has_nothing_to_se
         async with open_checkpoint(job.checkpoint, HEADER) as checkpoint:
             async with open_output(job.output, await checkpoint.recall(LENGTH)) as output:
 
-                async def keep(made, checkpoint=checkpoint, output=output):
-                    await checkpoint.settle(made, {LENGTH: output.length}, 300.0)
+                async def keep(made, records, checkpoint=checkpoint, output=output):
+                    await checkpoint.settle(made, {LENGTH: append(output, records)}, 300.0)
 
                 left = await checkpoint.unsettled(LEFT_OPEN)
-                await resume(left, output.recovered, output.append, keep, 300.0)
+                await resume(left, output.recovered, keep, 300.0)
             assert await admit(checkpoint, job.rows) == []
             assert await checkpoint.recall(LENGTH) == job.output.stat().st_size
         assert_finished(job, cut)

@@ -67,11 +67,9 @@ class Bench:
         self.on_wire -= 1
         return Outcome(admitted, State.STARTED, Status.STARTED, execution=Execution(f"e{admitted.id}"), attempts=1)
 
-    async def write(self, records):
+    async def settle(self, settlements, records):
         self._step("write", [record.row for record in records])
         self.records += records
-
-    async def settle(self, settlements):
         self._step("settle", [s.id for s in settlements])
         self.open -= len(settlements)
 
@@ -87,7 +85,6 @@ class Bench:
             decide=lambda found: admission(found, Policy()),
             admit=self.admit,
             fire=self.fire,
-            write=self.write,
             settle=self.settle,
             look=self.look,
             now=lambda: 0.0,

@@ -24,8 +24,8 @@ class Mutation(NamedTuple):
 MUTATIONS = {
     "no intents are written": Mutation(
         "edges/checkpoint/writer.py",
-        "await self._do(lambda store: store.admit(rows, now))",
-        "await self._do(lambda store: None)",
+        "store.admit(rows, now), is_quick",
+        "None, is_quick",
         "test_checkpoint.py::test_an_intent_is_on_the_disk_before_admit_returns",
     ),
     "a row in doubt is sent again in the same run": Mutation(
@@ -42,22 +42,22 @@ MUTATIONS = {
     ),
     "a failed commit is taken for a success": Mutation(
         "edges/checkpoint/writer.py",
-        "            self._broken = error\n            return error\n",
-        "            return [None] * len(works)\n",
+        "        return error\n",
+        "        return [None] * 9\n",
         "test_checkpoint.py::test_when_a_commit_fails_everybody_who_waited_for_it_gets_the_error_and_so_do_all_later",
     ),
     "a failed commit is told only to those who waited for it": Mutation(
         "edges/checkpoint/writer.py",
-        "            self._broken = error\n",
+        "        self._broken = error\n",
         "",
         "test_checkpoint.py::test_when_a_commit_fails_everybody_who_waited_for_it_gets_the_error_and_so_do_all_later",
     ),
     "the verdict comes before its record": Mutation(
-        "flow/engine.py",
-        "            await self.job.write(records)\n",
-        "            await self.job.settle([_settlement(outcome) for outcome in outcomes])\n"
-        "            await self.job.write(records)\n",
-        "test_engine.py::test_each_row_is_admitted_then_sent_then_written_then_settled",
+        "edges/checkpoint/writer.py",
+        "                for each in asked:\n",
+        "                self._store.commit()\n                self._store.begin()\n"
+        "                for each in asked:\n",
+        "test_checkpoint.py::test_what_verdicts_rely_on_is_done_before_they_are_committed",
     ),
     "a damaged page is not looked for": Mutation(
         "edges/checkpoint/schema.py",

@@ -20,6 +20,12 @@ def written(number):
     return Written(number, Status.STARTED, f"e{number}")
 
 
+def append(output, *records):
+    """Append a block of records. Gives the file's length."""
+    output.append(output.compose(records))
+    return output.length
+
+
 @pytest.mark.parametrize(
     ("name", "expected"), [("a.jsonl", "jsonl"), ("a.csv", "csv"), ("a.CSV", "csv"), ("a", "jsonl"), ("a.txt", "jsonl")]
 )
@@ -30,11 +36,11 @@ def test_the_suffix_names_the_format(name, expected):
 async def test_records_are_appended_over_several_runs(tmp_path):
     path = tmp_path / "out.jsonl"
     async with open_output(path, None) as output:
-        length = await output.append([record(1), record(2)])
+        length = append(output, record(1), record(2))
     async with open_output(path, length) as output:
         assert (output.recovered, output.length) == ([], length)
-        assert await output.append([]) == length
-        await output.append([record(3)])
+        assert append(output) == length
+        append(output, record(3))
     assert [json.loads(line)["row"] for line in path.read_bytes().splitlines()] == [1, 2, 3]
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
@@ -42,9 +48,9 @@ async def test_records_are_appended_over_several_runs(tmp_path):
 async def test_a_csv_output_has_one_header_over_several_runs(tmp_path):
     path = tmp_path / "out.csv"
     async with open_output(path, None) as output:
-        length = await output.append([record(1)])
+        length = append(output, record(1))
     async with open_output(path, length) as output:
-        await output.append([record(2)])
+        append(output, record(2))
     assert path.read_text().count("execution_name") == 1
     assert read_csv(path.read_bytes()).records == [written(1), written(2)]
 
@@ -53,14 +59,14 @@ async def test_a_csv_output_has_one_header_over_several_runs(tmp_path):
 async def test_whole_records_beyond_the_known_length_are_believed_at_every_cut(tmp_path, suffix, read):
     path = tmp_path / f"out.{suffix}"
     async with open_output(path, None) as output:
-        known = await output.append([record(1)])
-        await output.append([record(2), record(3)])
+        known = append(output, record(1))
+        append(output, record(2), record(3))
     whole = path.read_bytes()
     for cut in range(known, len(whole) + 1):
         path.write_bytes(whole[:cut])
         async with open_output(path, known) as output:
             believed = list(output.recovered)
-            await output.append([record(4)])
+            append(output, record(4))
         assert believed == [written(2), written(3)][: len(believed)]
         assert len(believed) == whole[known:cut].count(b"\n")
         after = read(path.read_bytes())
@@ -79,7 +85,7 @@ async def test_content_that_the_checkpoint_knows_nothing_of_is_refused_and_kept(
 async def test_an_output_that_has_lost_content_is_refused_and_one_moved_away_is_begun_anew(tmp_path):
     path = tmp_path / "out.jsonl"
     async with open_output(path, None) as output:
-        length = await output.append([record(1), record(2)])
+        length = append(output, record(1), record(2))
     path.write_bytes(path.read_bytes()[: length - 5])
     with pytest.raises(OtherJobError, match="bytes, and this job has written"):
         async with open_output(path, length):
@@ -87,7 +93,7 @@ async def test_an_output_that_has_lost_content_is_refused_and_one_moved_away_is_
     path.rename(tmp_path / "moved.jsonl")
     async with open_output(path, length) as output:
         assert output.length == 0
-        await output.append([record(3)])
+        append(output, record(3))
     assert read_jsonl(path.read_bytes()).records == [written(3)]
 
 
@@ -117,11 +123,11 @@ async def test_a_full_disk_is_a_disk_error_and_what_is_whole_stays_readable(tmp_
     path = tmp_path / "out.jsonl"
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     async with open_output(path, None) as output:
-        length = await output.append([record(1)])
+        length = append(output, record(1))
         resource.setrlimit(resource.RLIMIT_FSIZE, (length + 20, limits[1]))
         try:
             with pytest.raises(DiskError, match="File too large"):
-                await output.append([record(2)])
+                append(output, record(2))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.stat().st_size == length + 20

@@ -74,13 +74,15 @@ class Doubts:
         )
 
     async def _date(self, rows: Sequence[Unsettled], at: float) -> None:
-        await self.files.settle([Settlement(row.id, State.IN_DOUBT) for row in rows], at)
+        await self.files.settle([Settlement(row.id, State.IN_DOUBT) for row in rows], doubt_at=at)
 
     async def _adopt(self, findings: Findings) -> None:
         now = time.time()
         executions = [(row, Execution(found.name, found.urn, found.started_at)) for row, found in findings.adopted]
-        await self.files.write([record_of_adopted(row, execution, now) for row, execution in executions])
-        await self.files.settle([Settlement(row.id, State.STARTED, execution.name) for row, execution in executions])
+        await self.files.settle(
+            [Settlement(row.id, State.STARTED, execution.name) for row, execution in executions],
+            [record_of_adopted(row, execution, now) for row, execution in executions],
+        )
 
     async def _release(self, rows: list[Unsettled]) -> None:
         await self.files.settle([Settlement(row.id, State.PENDING) for row in rows])

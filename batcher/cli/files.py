@@ -1,10 +1,11 @@
-"""The two files of a job together: records go to the output first, and only then is the checkpoint told."""
+"""The two files of a job together: records are on the disk before the verdicts that rely on them are committed."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from batcher.edges.checkpoint import Checkpoint, Header, open_checkpoint
@@ -38,26 +39,27 @@ class Files:
         self.frontier = Frontier(Prefix(BEGINNING, {}, ""))
         """Follows the reading of the manifest, where there is one."""
         self._output = output
+        self._length_name = _length_of(output_path)
         self._pass_on = pass_on
 
-    async def write(self, records: Sequence[Record]) -> None:
-        """Put records on the disk, and then pass them on to whoever waits for them."""
-        await self._output.append(records)
-        if self._pass_on is not None and records:
-            await self._pass_on(records)
-
-    async def settle(self, settlements: Sequence[Settlement], doubt_at: float | None = None) -> None:
-        """Note how rows stand, now that their records are on the disk.
+    async def settle(
+        self, settlements: Sequence[Settlement], records: Sequence[Record] = (), doubt_at: float | None = None
+    ) -> None:
+        """Put records on the disk, then note how rows stand; and pass the records on to whoever waits for them.
 
         Those in doubt were not sent after `doubt_at`, in POSIX seconds by the service's clock, where that is known.
         """
-        facts: dict[str, str | int] = {_length_of(self.output_path): self._output.length}
+        block = self._output.compose(records)
+        facts: dict[str, str | int] = {self._length_name: self._output.length}
         limit = self.limit()
         if limit is not None:
             facts[LIMIT] = round(limit * 1000)
         if self.frontier.settled(settlements):
             facts[PREFIX] = encoded(self.frontier.prefix)
-        await self.checkpoint.settle(settlements, facts, doubt_at)
+        append = partial(self._output.append, block) if block else None
+        await self.checkpoint.settle(settlements, facts, doubt_at, append)
+        if self._pass_on is not None and records:
+            await self._pass_on(records)
 
     async def kept_limit(self) -> float | None:
         """Give the limit that an earlier run has found."""
@@ -67,7 +69,7 @@ class Files:
     async def repair(self) -> None:
         """Settle what an interrupted run left between an intent and a verdict."""
         left = await self.checkpoint.unsettled(LEFT_OPEN)
-        await resume(left, self._output.recovered, self.write, self.settle, time.time())
+        await resume(left, self._output.recovered, self.settle, time.time())
 
 
 @asynccontextmanager

@@ -146,7 +146,6 @@ class Run:
             decide=lambda found: admission.admission(found, policy),
             admit=lambda rows: self.files.checkpoint.admit(rows, self.service.now()),
             fire=attempts.fire,
-            write=self._write,
             settle=self._settle,
             look=self._guard,
             now=time.time,
@@ -154,14 +153,11 @@ class Run:
             limit=limit,
         )
 
-    async def _write(self, records: Sequence[Record]) -> None:
+    async def _settle(self, settlements: Sequence[Settlement], records: Sequence[Record]) -> None:
         self.tally.is_writing = True
-        await self.files.write(records)
-        self.watch.telling.recorded(records)
-
-    async def _settle(self, settlements: Sequence[Settlement]) -> None:
-        await self.files.settle(settlements)
+        await self.files.settle(settlements, records)
         self.tally.is_writing = False
+        self.watch.telling.recorded(records)
 
     def _guard(self, tally: Tally) -> None:
         """Stop the job when more rows are rejected than the user allows."""

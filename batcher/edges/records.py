@@ -1,7 +1,7 @@
 """The output file: records appended in blocks, each block on the disk before anybody relies on it; and read again.
 
-Its length goes into the checkpoint with the verdicts. On the next run whole lines beyond that length are read back
-and a torn last line is cut off.
+The caller appends from the thread that then commits what relies on it. The file's length goes into the checkpoint with
+the verdicts: on the next run whole lines beyond it are read back, and a torn last line is cut off.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import aiofiles
-import aiofiles.os
 
 from batcher.model import BusyError, DiskError, OtherJobError, Record, UsageError
 from batcher.rules.history import PARSERS
@@ -35,10 +34,6 @@ def _write_whole(descriptor: int, block: bytes) -> None:
     while rest:
         rest = rest[os.write(descriptor, rest) :]
     _sync(descriptor)
-
-
-# One hop to a thread for both.
-_append = aiofiles.os.wrap(_write_whole)
 
 
 def format_of(path: Path) -> str:
@@ -104,17 +99,18 @@ class Output:
         os.truncate(self._file.fileno(), self.length)
         os.fsync(self._file.fileno())
 
-    async def append(self, records: Sequence[Record]) -> int:
-        """Write records and wait until the disk has them. Give the file's length in bytes."""
-        if not records:
-            return self.length
+    def compose(self, records: Sequence[Record]) -> bytes:
+        """Write records as a block of the file. It counts in `length` at once: blocks are appended in this order."""
         block = ENCODERS[self._format](records)
-        if self._format == "csv" and self.length == 0:
+        if records and self._format == "csv" and self.length == 0:
             block = csv_header() + block
-        with _translated(self._path):
-            await _append(self._file.fileno(), block)
         self.length += len(block)
-        return self.length
+        return block
+
+    def append(self, block: bytes) -> None:
+        """Append a block and wait until the disk has it, blocking the thread. Raises DiskError."""
+        with _translated(self._path):
+            _write_whole(self._file.fileno(), block)
 
 
 @contextmanager

@@ -36,10 +36,8 @@ class Job:
     """Make intents durable."""
     fire: Callable[[Admitted], Awaitable[Outcome]]
     """Send a row until something is proved about it, or give it back."""
-    write: Callable[[Sequence[Record]], Awaitable[None]]
-    """Make records durable."""
-    settle: Callable[[Sequence[Settlement]], Awaitable[None]]
-    """Make verdicts durable."""
+    settle: Callable[[Sequence[Settlement], Sequence[Record]], Awaitable[None]]
+    """Make records durable, then the verdicts, in the order of the calls and before what is admitted later."""
     look: Callable[[Tally], None]
     """Look at the counts after each group, and begin the drain if they ask for it."""
     now: Callable[[], float]
@@ -123,14 +121,13 @@ class _Engine:
             self.ended.put(await self.job.fire(admitted))
 
     async def stream(self) -> None:
-        """Write the records of ended rows, then settle them, a group at a time."""
+        """Write the records of ended rows and settle them, a group at a time."""
         while outcomes := await self.ended.take():
             recorded_at = timestamp(self.job.now())
             records = [record_of(each, each.status, recorded_at) for each in outcomes if each.status is not None]
-            await self.job.write(records)
-            # Rows that are admitted for the slots come after these settlements, but may share their commit.
+            # What is admitted for these slots is durable with these settlements, or later.
             self.slots.give(len(outcomes))
-            await self.job.settle([_settlement(outcome) for outcome in outcomes])
+            await self.job.settle([_settlement(outcome) for outcome in outcomes], records)
             self.tally.written.update([record.status for record in records])
             self.tally.given_back += len(outcomes) - len(records)
             self.job.look(self.tally)

@@ -60,11 +60,9 @@ def repair_of(left: Sequence[Unsettled], written: Sequence[Written], now: float)
 async def resume(
     left: Sequence[Unsettled],
     written: Sequence[Written],
-    write: Callable[[Sequence[Record]], Awaitable[None]],
-    settle: Callable[[Sequence[Settlement]], Awaitable[None]],
+    settle: Callable[[Sequence[Settlement], Sequence[Record]], Awaitable[None]],
     now: float,
 ) -> None:
-    """Settle what an interrupted run left open: records first, then verdicts."""
+    """Settle what an interrupted run left open. `settle` puts the records on the disk before the verdicts."""
     repair = repair_of(left, written, now)
-    await write(repair.records)
-    await settle(repair.settlements)
+    await settle(repair.settlements, repair.records)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from batcher.edges.checkpoint.schema import Header, open_database, seal, translated
@@ -52,17 +51,18 @@ class Store:
         """Close the file; SQLite then folds its write-ahead log into it."""
         self._db.close()
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Make everything within durable at once, or nothing of it."""
+    def begin(self) -> None:
+        """Begin a transaction: everything up to the commit becomes durable at once, or nothing of it."""
         self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
+
+    def commit(self) -> None:
+        """Make the transaction durable."""
+        self._db.execute("COMMIT")
+
+    def roll_back(self) -> None:
+        """Undo the transaction, if there is one."""
+        if self._db.in_transaction:
+            self._db.execute("ROLLBACK")
 
     def enter(self, rows: int) -> None:
         """Pass over the manifest's first rows, which are settled and known to be the checkpoint's first ones."""

@@ -1,20 +1,21 @@
-"""The checkpoint as asyncio sees it: one writer thread, commits in groups.
+"""The checkpoint as asyncio sees it: one transaction at a time, of all that was asked for since the last one began.
 
-What is asked for in one turn of the event loop, and what is waiting when the thread is free, goes into one transaction.
-If its commit fails, everybody who waited for it gets the error, and so does everybody who comes later: after a failed
-commit nothing more is ever noted or sent.
+Rows are noted on the event loop; what takes long, the commit first of all, is done on a thread. Each statement lets go
+of Python's lock: on a thread, the two would take it from each other all the time. If a commit fails, everybody who
+waited for it gets the error, and so does everybody who comes later: nothing more is ever noted or sent.
 """
 
 from __future__ import annotations
 
 import asyncio
 import queue
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from batcher.edges.checkpoint.lock import Lock
 from batcher.edges.checkpoint.schema import Header, translated
@@ -23,7 +24,21 @@ from batcher.edges.checkpoint.store import Store
 from batcher.model import Admitted, BadRow, Listed, Row, Settlement, State, Unsettled
 
 T = TypeVar("T")
-_Work = tuple[Callable[[Store], Any], "asyncio.Future[Any]"]
+
+
+class _Asked(NamedTuple):
+    """Something to be done in a transaction, and who waits for it to be durable."""
+
+    work: Callable[[Store], Any]
+    is_quick: bool
+    """Whether it is done on the event loop: it touches few rows, and reads none but by their ids."""
+    before: Callable[[], object] | None
+    """What has to be on the disk before this is."""
+    done: asyncio.Future[Any]
+
+
+QUICK = 1024
+"""Rows that may be noted on the event loop at once: it is held up for some milliseconds."""
 
 
 @asynccontextmanager
@@ -51,12 +66,13 @@ class Checkpoint:
     def __init__(self, store: Store, path: Path) -> None:
         self._store = store
         self._path = path
-        self._asked: list[_Work] = []
-        """What has been asked for in this turn of the event loop."""
-        self._work: queue.SimpleQueue[list[_Work] | None] = queue.SimpleQueue()
+        self._asked: list[_Asked] = []
+        self._is_committing = False
+        """Whether the thread has the store."""
+        self._begun: queue.SimpleQueue[tuple[Sequence[_Asked], list[Any]] | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._broken: BaseException | None = None
-        self._thread = threading.Thread(target=self._write, name="checkpoint", daemon=True)
+        self._thread = threading.Thread(target=self._commit_begun, name="checkpoint", daemon=True)
         self._thread.start()
 
     async def header(self) -> Header:
@@ -73,16 +89,24 @@ class Checkpoint:
 
     async def admit(self, rows: Sequence[Admitted], now: float) -> None:
         """Take rows in. Only after this may a row with an INTENT be sent."""
-        await self._do(lambda store: store.admit(rows, now))
+        await self._do(lambda store: store.admit(rows, now), is_quick=len(rows) <= QUICK)
 
     async def settle(
-        self, settlements: Sequence[Settlement], facts: Mapping[str, str | int], doubt_at: float | None = None
+        self,
+        settlements: Sequence[Settlement],
+        facts: Mapping[str, str | int],
+        doubt_at: float | None = None,
+        before: Callable[[], object] | None = None,
     ) -> None:
-        """Note how rows stand now, and facts of the job with them. Only after their records are in the output.
+        """Note how rows stand now, and facts of the job with them.
 
-        Those in doubt were not sent after `doubt_at`, in POSIX seconds by the service's clock, where that is known.
+        `before` is called before the commit, on a thread: it puts their records on the disk, and where it raises
+        nothing is noted. Those in doubt were not sent after `doubt_at`, in POSIX seconds by the service's clock, where
+        that is known.
         """
-        await self._do(lambda store: store.settle(settlements, facts, doubt_at))
+        await self._do(
+            lambda store: store.settle(settlements, facts, doubt_at), is_quick=len(settlements) <= QUICK, before=before
+        )
 
     async def remember(self, facts: Mapping[str, str | int]) -> None:
         """Keep facts of the job by name."""
@@ -110,52 +134,80 @@ class Checkpoint:
 
     async def close(self) -> None:
         """Finish what is waiting, then close the file."""
-        self._hand_over()
-        self._work.put(None)
+        # Nothing, committed after all that was asked for. Who asked for what cannot be committed has been told.
+        with suppress(Exception):
+            await self._do(lambda _: None)
+        self._begun.put(None)
         await asyncio.to_thread(self._thread.join)
         with translated(self._path):
             self._store.close()
 
-    async def _do(self, work: Callable[[Store], T]) -> T:
+    async def _do(
+        self, work: Callable[[Store], T], *, is_quick: bool = False, before: Callable[[], object] | None = None
+    ) -> T:
         done: asyncio.Future[T] = self._loop.create_future()
         if not self._asked:
-            self._loop.call_soon(self._hand_over)
-        self._asked.append((work, done))
+            self._loop.call_soon(self._begin)
+        self._asked.append(_Asked(work, is_quick, before, done))
         return await done
 
-    def _hand_over(self) -> None:
-        if self._asked:
-            self._work.put(self._asked)
-            self._asked = []
+    def _begin(self) -> None:
+        """Begin a transaction of all that is asked for, unless one is on its way: then its end comes here again."""
+        if self._is_committing or not self._asked:
+            return
+        asked, self._asked = sorted(self._asked, key=lambda each: not each.is_quick), []
+        results = self._broken or self._noted(asked)
+        if isinstance(results, BaseException):
+            _resolve(asked, results)
+        else:
+            self._is_committing = True
+            self._begun.put((asked, results))
 
-    def _write(self) -> None:
-        while (first := self._work.get()) is not None:
-            group = first
-            while not self._work.empty():
-                following = self._work.get()
-                if following is None:
-                    self._work.put(None)
-                    break
-                group += following
-            results = self._commit([work for work, _ in group])
-            self._loop.call_soon_threadsafe(_resolve, [done for _, done in group], results)
+    def _commit_begun(self) -> None:
+        while (transaction := self._begun.get()) is not None:
+            asked, results = transaction
+            self._loop.call_soon_threadsafe(self._end, asked, self._committed(asked, results))
 
-    def _commit(self, works: Sequence[Callable[[Store], Any]]) -> list[Any] | BaseException:
-        if self._broken is not None:
-            return self._broken
+    def _noted(self, asked: Sequence[_Asked]) -> list[Any] | BaseException:
+        """Begin a transaction and do what is quick. Give the results, or the error."""
         try:
-            with translated(self._path), self._store.transaction():
-                return [work(self._store) for work in works]
+            with translated(self._path):
+                self._store.begin()
+                return [each.work(self._store) for each in asked if each.is_quick]
+        except BaseException as error:  # noqa: BLE001 - handed to those who wait
+            return self._undone(error)
+
+    def _committed(self, asked: Sequence[_Asked], results: list[Any]) -> list[Any] | BaseException:
+        """Do what takes long, then commit. Give all results, or the error."""
+        try:
+            with translated(self._path):
+                results = results + [each.work(self._store) for each in asked if not each.is_quick]
+                for each in asked:
+                    if each.before is not None:
+                        each.before()
+                self._store.commit()
+                return results
         except BaseException as error:  # noqa: BLE001 - handed to those who wait: the thread must not die alone
-            self._broken = error
-            return error
+            return self._undone(error)
+
+    def _undone(self, error: BaseException) -> BaseException:
+        self._broken = error
+        with suppress(sqlite3.Error):
+            self._store.roll_back()
+        return error
+
+    def _end(self, asked: Sequence[_Asked], results: list[Any] | BaseException) -> None:
+        self._is_committing = False
+        _resolve(asked, results)
+        # After those who have waited: what they ask for next is part of the next transaction.
+        self._loop.call_soon(self._begin)
 
 
-def _resolve(waiting: Sequence[asyncio.Future[Any]], results: list[Any] | BaseException) -> None:
-    for position, done in enumerate(waiting):
-        if done.done():
+def _resolve(asked: Sequence[_Asked], results: list[Any] | BaseException) -> None:
+    for position, each in enumerate(asked):
+        if each.done.done():
             continue
         if isinstance(results, BaseException):
-            done.set_exception(results)
+            each.done.set_exception(results)
         else:
-            done.set_result(results[position])
+            each.done.set_result(results[position])
