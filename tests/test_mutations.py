@@ -121,8 +121,8 @@ MUTATIONS = {
     ),
     "a pause lets what has waited leave at once": Mutation(
         "flow/turns.py",
-        "                number = None\n            else:",
-        "                pass\n            else:",
+        "                    number = None\n                else:",
+        "                    pass\n                else:",
         "test_turns.py::test_after_a_pause_what_has_waited_does_not_leave_all_at_once",
     ),
     "a row that the job itself will send is a failure too": Mutation(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from functools import lru_cache, partial
+from functools import partial
 from urllib.parse import quote
 
 from batcher.model import Answer, Credentials, Lost, Reply
@@ -65,8 +65,8 @@ class ObsV2:
         self._steady = steady
         self._path = f"/v2/workflows/{workflow}"
         self._of_workflow = ("x-workflow-graph-name", workflow)
-        # The signature does not cover the body: the starts of one second and of the same keys share theirs.
-        self._sign = lru_cache(maxsize=1)(signed_headers)
+        self._signed_of: tuple[object, ...] = ()
+        self._signed: Mapping[str, str] = {}
 
     def now(self) -> float:
         """Give the service's time in POSIX seconds, or somewhat earlier; 0 while no answer has told it."""
@@ -109,7 +109,7 @@ class ObsV2:
         sent = self._steady()
         # The service compares the date with its own clock. This machine's is a guess, until an answer has told.
         now = self._clock() if self._lead is None else sent + self._lead.seconds
-        headers = self._sign(credentials, method, path, query, now=int(now))
+        headers = self._sign(credentials, method, path, query, int(now))
         target = path + wire_query(query) if query else path
         answer = read(await self._send(method, target, headers, body))
         if answer.date != self._date:
@@ -117,6 +117,15 @@ class ObsV2:
         if answer.code and outcome.is_skewed(answer):
             self._warn_once()
         return answer
+
+    def _sign(
+        self, credentials: Credentials, method: str, path: str, query: tuple[tuple[str, str], ...], now: int
+    ) -> Mapping[str, str]:
+        """Give the signed headers. The body is not covered: the starts of one second and the same keys share them."""
+        signed_of = (credentials, method, path, query, now)
+        if signed_of != self._signed_of:
+            self._signed_of, self._signed = signed_of, signed_headers(credentials, method, path, query, now=now)
+        return self._signed
 
     def _learn(self, date: str, sent: float) -> None:
         """Take the time from an answer; the answers of one second tell it once."""

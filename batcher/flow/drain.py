@@ -20,17 +20,15 @@ class Drain:
 
     def __init__(self) -> None:
         self.reason: ExitCode | JobError | None = None
+        self.begun = False
+        """Whether nothing new may be sent. `begin` sets it."""
         self._begun = asyncio.Event()
-
-    @property
-    def begun(self) -> bool:
-        """Whether nothing new may be sent."""
-        return self._begun.is_set()
 
     def begin(self, reason: ExitCode | JobError) -> None:
         """Stop sending. Only the first reason counts."""
         if not self.begun:
             self.reason = reason
+            self.begun = True
             self._begun.set()
 
     async def sleep(self, seconds: float) -> None:

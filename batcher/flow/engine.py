@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from batcher.flow.drain import Drain
 from batcher.flow.gathering import Gathering
+from batcher.flow.handout import Handout
 from batcher.flow.slots import Slots
 from batcher.model import Admitted, BadRow, Found, JobError, Outcome, Record, Row, Settlement, State, Status
 from batcher.rules.records import record_of, timestamp
@@ -74,7 +75,7 @@ class _Engine:
         self.tally = tally
         self.drain = drain
         self.slots = Slots(2 * job.concurrency)
-        self.ready: asyncio.Queue[Admitted | None] = asyncio.Queue(maxsize=2 * job.concurrency)
+        self.ready: Handout[Admitted] = Handout()
         self.ended: Gathering[Outcome] = Gathering(enough=job.concurrency)
 
     async def produce(self) -> None:
@@ -86,15 +87,13 @@ class _Engine:
             wanted = self._within_limit([each for each in map(self.job.decide, found) if each is not None])
             while wanted and not self.drain.begun:
                 room = await self.slots.take(len(wanted))
-                await self.job.admit(wanted[:room])
-                for admitted in wanted[:room]:
-                    self._pass_on(admitted)
-                del wanted[:room]
+                admitted, wanted = wanted[:room], wanted[room:]
+                await self.job.admit(admitted)
+                self._pass_on(admitted)
             if self.tally.is_limited:
                 break
         self.tally.read_whole = not self.drain.begun and not self.tally.is_limited
-        for _ in range(self.job.concurrency):
-            await self.ready.put(None)
+        self.ready.close()
 
     def _within_limit(self, wanted: list[Admitted]) -> list[Admitted]:
         """Cut a block off before the first row that is over the limit."""
@@ -108,16 +107,15 @@ class _Engine:
                 self.tally.taken += 1
         return wanted
 
-    def _pass_on(self, admitted: Admitted) -> None:
-        if admitted.state is State.INTENT:
-            # There is room: the queue has a place for each slot.
-            self.ready.put_nowait(admitted)
-        else:
-            self.ended.put(Outcome(admitted, admitted.state, NOTED[admitted.state]))
+    def _pass_on(self, admitted: Sequence[Admitted]) -> None:
+        self.ready.put([each for each in admitted if each.state is State.INTENT])
+        for each in admitted:
+            if each.state is not State.INTENT:
+                self.ended.put(Outcome(each, each.state, NOTED[each.state]))
 
     async def work(self) -> None:
         """Fire one row after another."""
-        while (admitted := await self.ready.get()) is not None:
+        while (admitted := await self.ready.take()) is not None:
             self.ended.put(await self.job.fire(admitted))
 
     async def stream(self) -> None:

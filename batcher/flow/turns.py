@@ -66,13 +66,27 @@ class Turns:
         while self.given >= self.flight.cap(self.throttle.pace.rate) and not self.drain.begun:
             await self._room()
         self.given += 1
-        turn = None
+        number: float | None = None
         try:
-            turn = await self._wait()
-        finally:
-            if turn is None:
-                self._give_back()
-        return turn
+            while not self.drain.begun:
+                now = self.monotonic()
+                wait = STEP if self.is_paused else outage.wait(self.health, now)
+                if wait > 0:
+                    # Its place in the pace's order is lost: what has waited must not leave all at once.
+                    number = None
+                else:
+                    if number is None:
+                        number = self.throttle.pace.turn(now)
+                    wait = self.throttle.pace.wait(number, now)
+                    if wait <= SLACK:
+                        self.health = outage.probed(self.health, now)
+                        return Turn(now, self.throttle.pace.rate)
+                await asyncio.sleep(min(wait, STEP))
+        except BaseException:
+            self._give_back()
+            raise
+        self._give_back()
+        return None
 
     def may_retry(self) -> bool:
         """Tell whether the budget allows a retry now."""
@@ -111,24 +125,6 @@ class Turns:
             # It may have been let in before it was cancelled: then the next one is.
             self._let_in()
             raise
-
-    async def _wait(self) -> Turn | None:
-        number: float | None = None
-        while not self.drain.begun:
-            now = self.monotonic()
-            wait = STEP if self.is_paused else outage.wait(self.health, now)
-            if wait > 0:
-                # Its place in the pace's order is lost: what has waited must not leave all at once.
-                number = None
-            else:
-                if number is None:
-                    number = self.throttle.pace.turn(now)
-                wait = self.throttle.pace.wait(number, now)
-                if wait <= SLACK:
-                    self.health = outage.probed(self.health, now)
-                    return Turn(now, self.throttle.pace.rate)
-            await asyncio.sleep(min(wait, STEP))
-        return None
 
     def _look_at_health(self, verdict: Verdict, answer: Answer, now: float, word: str) -> None:
         # A 503 that the user trusts is no doubt, and no sign of life either.

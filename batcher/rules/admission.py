@@ -31,14 +31,15 @@ def left_alone(policy: Policy) -> AbstractSet[State]:
 
 def admission(found: Found, policy: Policy) -> Admitted | None:
     """Decide on a row as found: with an intent, as invalid, as a duplicate, or not at all (None)."""
-    if (found.state is not None and found.state in left_alone(policy)) or is_still_invalid(found):
+    id_, row, known, copy = found
+    if known is not None and (known in left_alone(policy) or is_still_invalid(found)):
         return None
     state = State.INTENT
-    if isinstance(found.row, BadRow):
+    if isinstance(row, BadRow):
         state = State.INVALID
-    elif found.copy > 1 and not policy.allow_duplicates:
+    elif copy > 1 and not policy.allow_duplicates:
         state = State.DUPLICATE
-    return Admitted(found.id, found.row, state, found.copy, new=found.state is None)
+    return Admitted(id_, row, state, copy, known is None)
 
 
 def is_still_invalid(found: Found) -> bool:

@@ -65,22 +65,19 @@ def read(reply: Reply | Lost) -> Answer:
     if isinstance(reply, Lost):
         return Answer(message=_legible(reply.detail), fault=reply.fault)
     status, headers, content = reply
-    body: Mapping[str, Json] | None = None
+    date = headers.get("date", "")
     if status in SUCCESS:
         body = _object(content)
-        words = _NO_WORDS
-        request_id = _first(body, REQUEST_ID_NAMES) if body else ""
-    else:
-        words = _words(content)
-        request_id = words.request_id
+        request_id = (_first(body, REQUEST_ID_NAMES) if body else "") or _first(headers, REQUEST_ID_HEADERS)
+        return Answer(status, "", "", request_id, "", date, body)
+    words = _words(content)
     return Answer(
         status,
         words.code,
         words.message or _elsewhere(status, headers),
-        request_id or _first(headers, REQUEST_ID_HEADERS),
+        words.request_id or _first(headers, REQUEST_ID_HEADERS),
         headers.get("retry-after", ""),
-        headers.get("date", ""),
-        body,
+        date,
     )
 
 
@@ -198,7 +195,7 @@ def _first(fields: Mapping[str, Json], names: tuple[str, ...]) -> str:
         value = fields.get(name, "")
         if value == "":
             continue
-        if isinstance(value, str | int) and not isinstance(value, bool):
+        if isinstance(value, (str, int)) and not isinstance(value, bool):
             return _legible(str(value))
     return ""
 

@@ -36,4 +36,5 @@ class Flight:
 
     def cap(self, rate: float) -> int:
         """Give how many attempts may be on the wire or wait for their turn, at `rate` attempts a second."""
-        return max(FEWEST, ceil(SPARE * rate * self.p95))
+        cap = SPARE * rate * self.p95
+        return ceil(cap) if cap > FEWEST else FEWEST

@@ -51,8 +51,9 @@ def is_passable(prefix: Prefix, reading: str, left_alone: AbstractSet[State]) ->
 
 @dataclass(slots=True)
 class _Stretch:
-    """Rows up to the number `last`: how many have not ended, and in which states the others have."""
+    """Rows behind the number `after`, up to `last`: how many have not ended, and in which states the others have."""
 
+    after: int
     last: int
     mark: Mark | None = None
     """The place behind it; None while it grows."""
@@ -78,7 +79,8 @@ class Frontier:
         if not self._is_in_order:
             return
         if not self._stretches or (self._stretches[-1].mark is not None and len(self._stretches) < MOST_STRETCHES):
-            self._stretches.append(_Stretch(last))
+            after = self._stretches[-1].last if self._stretches else self.prefix.mark.rows
+            self._stretches.append(_Stretch(after, last))
         stretch = self._stretches[-1]
         stretch.last, stretch.mark = last, None
         stretch.waiting += waiting
@@ -95,8 +97,11 @@ class Frontier:
 
     def settled(self, settlements: Iterable[Settlement]) -> bool:
         """Note rows that are settled. Tell whether the prefix has moved on."""
+        stretch: _Stretch | None = None
         for id_, state, _ in settlements:
-            stretch = self._stretch_of(id_)
+            # Most are of the same stretch as the one before.
+            if stretch is None or not stretch.after < id_ <= stretch.last:
+                stretch = self._stretch_of(id_)
             if stretch is not None and state in ENDED:
                 stretch.waiting -= 1
                 stretch.states[state] += 1

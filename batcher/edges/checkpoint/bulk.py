@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from functools import cache
 from itertools import chain
 from typing import Any
 
@@ -15,16 +16,21 @@ MOST = 64
 """Rows of a statement. With their columns they stay below the 999 values that any SQLite takes."""
 
 
-def insert(db: sqlite3.Connection, into: str, rows: Sequence[tuple[Any, ...]]) -> int:
-    """Insert rows of one width. `into` is the statement's beginning, such as `INSERT INTO t`. Give how many it were.
+def insert(db: sqlite3.Connection, into: str, values: str, rows: Sequence[tuple[Any, ...]]) -> int:
+    """Insert rows. Give how many it were.
 
-    The sizes of the statements are powers of two, so that a few of them, prepared once, serve every number of rows.
+    `into` is the statement's beginning, such as `INSERT INTO t`, and `values` what it says of each row, such as
+    `(?, 1, ?)`. The sizes of the statements are powers of two, so that a few of them serve every number of rows.
     """
     inserted = begin = 0
     while begin < len(rows):
         size = min(MOST, 1 << ((len(rows) - begin).bit_length() - 1))
-        part = rows[begin : begin + size]
-        marks = f"({', '.join('?' * len(part[0]))})"
-        inserted += db.execute(f"{into} VALUES {', '.join([marks] * size)}", list(chain.from_iterable(part))).rowcount
+        parameters = list(chain.from_iterable(rows[begin : begin + size]))
+        inserted += db.execute(_statement(into, values, size), parameters).rowcount
         begin += size
     return inserted
+
+
+@cache
+def _statement(into: str, values: str, size: int) -> str:
+    return f"{into} VALUES {', '.join([values] * size)}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from itertools import count
 from typing import NamedTuple
 
 from batcher.edges.checkpoint.bulk import insert
@@ -56,7 +57,11 @@ class ScratchIndex:
 
     def put(self, entries: Iterable[tuple[bytes, int, int, int]]) -> int:
         """Add entries of key, copy, id and `seen`, but those that are there already. Give the number of new ones."""
-        return insert(self._db, "INSERT OR IGNORE INTO scratch.hit", list(entries))
+        return insert(self._db, "INSERT OR IGNORE INTO scratch.hit", "(?, ?, ?, ?)", list(entries))
+
+    def put_first(self, keys: Iterable[bytes], first: int) -> int:
+        """Add entries for the contents of rows whose ids begin with `first`, as `put` does."""
+        return insert(self._db, "INSERT OR IGNORE INTO scratch.hit", "(?, 1, ?, 1)", list(zip(keys, count(first))))
 
     def meets(self, last: int) -> bool:
         """Tell whether a content of the index is that of a row, up to the id `last`, that is settled or in doubt."""

@@ -14,7 +14,7 @@ from zlib import crc32
 
 from batcher.edges.checkpoint.bulk import insert
 from batcher.edges.checkpoint.schema import damage
-from batcher.model import State
+from batcher.model import Settlement, State
 from batcher.rules.history import Standing
 
 IS_BROKEN = """
@@ -40,9 +40,10 @@ class SettledRows:
         last: int = self._db.execute("SELECT coalesce(max(id), 0) FROM rows").fetchone()[0]
         return last
 
-    def add(self, rows: Sequence[tuple[int, Identity, State, str]]) -> None:
-        """Add rows by id, identity, state and the name of their execution. Quickest in the order of their ids."""
-        insert(self._db, "INSERT INTO rows", [_entry(*row) for row in rows])
+    def add(self, settlements: Sequence[Settlement], rows: Sequence[Identity]) -> None:
+        """Add rows as they stand now. Quickest in the order of their ids."""
+        entries = [_entry(each, row) for each, row in zip(settlements, rows, strict=True)]
+        insert(self._db, "INSERT INTO rows", "(?, ?, ?, ?, ?, ?, ?)", entries)
 
     def take(self, id_: int) -> Identity:
         """Take a row out, which is to be sent again."""
@@ -99,9 +100,8 @@ def unpacked(execution: bytes | str | None) -> str:
     return execution.hex() if isinstance(execution, bytes) else execution or ""
 
 
-def _entry(
-    id_: int, row: Identity, state: State, execution: str
-) -> tuple[int, bytes, int, int, int, bytes | str | None, int]:
+def _entry(settlement: Settlement, row: Identity) -> tuple[int, bytes, int, int, int, bytes | str | None, int]:
+    id_, state, execution = settlement
     key, copy, number = row
     name = packed(execution)
     numbers = id_ * 65537 + number * 257 + copy * 17 + state

@@ -130,7 +130,7 @@ class Sieve:
         return self._put(rows, first)
 
     def _put(self, rows: Sequence[Row | BadRow], first: int) -> bool:
-        return self._index.put((row.key, 1, id_, 1) for id_, row in enumerate(rows, first)) == len(rows)
+        return self._index.put_first([row.key for row in rows], first) == len(rows)
 
     def _meet_known(self, rows: Sequence[Row | BadRow]) -> bool:
         keys = {row.key for row in rows}

@@ -82,12 +82,9 @@ class Store:
 
     def settle(self, settlements: Sequence[Settlement], facts: Mapping[str, str | int], doubt_at: float | None) -> None:
         """Note how rows stand now, and with them facts of the job such as the output's length."""
-        ended = sorted(settlement for settlement in settlements if settlement.state is not State.IN_DOUBT)
-        taken = self._unsettled.take(settlement.id for settlement in ended)
-        self._settled.add(
-            [(id_, row, state, execution) for (id_, state, execution), row in zip(ended, taken, strict=True)]
-        )
-        self._unsettled.doubt((each.id for each in settlements if each.state is State.IN_DOUBT), doubt_at)
+        ended = sorted([each for each in settlements if each.state is not State.IN_DOUBT])
+        self._settled.add(ended, self._unsettled.take([each.id for each in ended]))
+        self._unsettled.doubt([each.id for each in settlements if each.state is State.IN_DOUBT], doubt_at)
         self.remember(facts)
 
     @property

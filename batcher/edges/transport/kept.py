@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from time import monotonic
 
 import aiohttp
-from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from batcher.edges.transport.body import read_body
@@ -120,25 +119,21 @@ class KeptConnections:
         transport.write(message)
         self._limit.begin(transport)
         try:
-            answer = await _read_answer(protocol)
-            is_late = self._limit.is_over(transport)
+            try:
+                head, content = await protocol.read()
+                while head.code in _INFORMATION and head.code != _SWITCHED:
+                    head, content = await protocol.read()
+                # Nearly every answer has come whole with its head.
+                body = content.read_nowait() if content.is_eof() else await read_body(content)
+            finally:
+                is_in_time = self._limit.end(transport)
         except Exception as error:
-            if self._limit.is_over(transport):
-                raise TimeoutError from error
-            raise
-        finally:
-            self._limit.end(transport)
-        if is_late:
+            if is_in_time:
+                raise
+            raise TimeoutError from error
+        if not is_in_time:
             # The abort looked like the end of a body that ends with its connection.
             raise TimeoutError
-        return answer
-
-
-async def _read_answer(protocol: ResponseHandler) -> tuple[Reply | None, bool]:
-    head, content = await protocol.read()
-    while head.code in _INFORMATION and head.code != _SWITCHED:
-        head, content = await protocol.read()
-    # Nearly every answer has come whole with its head.
-    body = content.read_nowait() if content.is_eof() else await read_body(content)
-    is_open = body is not None and not head.should_close and not protocol.should_close
-    return (None if body is None else Reply(head.code, head.headers, body)), is_open
+        if body is None:
+            return None, False
+        return Reply(head.code, head.headers, body), not head.should_close

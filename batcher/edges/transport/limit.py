@@ -24,13 +24,9 @@ class TimeLimit:
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._seconds, self._look)
 
-    def is_over(self, transport: asyncio.Transport) -> bool:
-        """Tell whether what has begun was aborted."""
-        return transport not in self._begun
-
-    def end(self, transport: asyncio.Transport) -> None:
-        """Count no longer."""
-        self._begun.pop(transport, None)
+    def end(self, transport: asyncio.Transport) -> bool:
+        """Count no longer. Tell whether it has ended in time: what has not was aborted."""
+        return self._begun.pop(transport, None) is not None
 
     def close(self) -> None:
         """Stop the timer; what still runs is limited no longer."""
