@@ -26,15 +26,14 @@ Use = Callable[[Callable[[Credentials], Awaitable[Answer]]], Awaitable[Answer]]
 NOTABLE = 60.0
 """Seconds by which this machine's clock must be off to be the reason why the service refuses a request's date."""
 
-_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
-"""The clock that nobody can set and that goes on while the machine sleeps: on Linux the one, on macOS the other."""
-
 EXECUTIONS = "/v2/workflowexecutions"
 
 
-def steady() -> float:
-    """Give the seconds since some instant of the past."""
-    return time.clock_gettime(_STEADY)
+steady = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+"""Gives the seconds since some instant of the past.
+
+By the clock that nobody can set and that goes on while the machine sleeps: on Linux the one, on macOS the other.
+"""
 
 
 class ObsV2:
@@ -75,7 +74,7 @@ class ObsV2:
     def start(self, body: bytes) -> Awaitable[Answer]:
         """Ask for one execution. `body` is the JSON object of bucket, object and inputs. There is no second guess."""
         # Never a query here: with one, the same method and path creates a workflow.
-        return self._call("POST", self._path, body=body)
+        return self._use(partial(self._ask, "POST", self._path, (), body))
 
     def get_workflow(self) -> Awaitable[Answer]:
         """Ask how the workflow is defined. Without side effect."""
@@ -98,10 +97,8 @@ class ObsV2:
         """Ask for a failed execution to go on from the step that failed."""
         return self._call("PUT", f"{EXECUTIONS}/{quote(name, safe='')}", (self._of_workflow,))
 
-    def _call(
-        self, method: str, path: str, query: tuple[tuple[str, str], ...] = (), body: bytes | None = None
-    ) -> Awaitable[Answer]:
-        return self._use(partial(self._ask, method, path, query, body))
+    def _call(self, method: str, path: str, query: tuple[tuple[str, str], ...] = ()) -> Awaitable[Answer]:
+        return self._use(partial(self._ask, method, path, query, None))
 
     async def _ask(
         self, method: str, path: str, query: tuple[tuple[str, str], ...], body: bytes | None, credentials: Credentials

@@ -19,6 +19,8 @@ from batcher.rules.guards import Streak
 from batcher.rules.identity import start_body
 from batcher.rules.tally import Tally
 
+STARTED, REFUSED, FATAL = Verdict.STARTED, Verdict.REFUSED, Verdict.FATAL
+
 RESENDABLE = frozenset({Verdict.UNSENT, Verdict.REFUSED})
 
 ENDS: dict[Verdict, tuple[State, Status | None]] = {
@@ -130,7 +132,7 @@ class Attempts:
         del tally.on_wire[admitted.id]
         execution = answers.started(answer)
         if execution is not None:
-            verdict = Verdict.STARTED
+            verdict = STARTED
         else:
             repeated = any(outcome.is_once(each.answer) for each in made)
             verdict = outcome.judge(answer, proven=streak.is_proven, repeated=repeated, trust_503=self.trust_503)
@@ -138,8 +140,8 @@ class Attempts:
         self.turns.learn(turn, verdict, answer, now)
         if not streak.is_proven:
             self._count(verdict, answer)
-        is_counted = verdict is Verdict.REFUSED and not self.turns.is_away
-        attempt = Attempt(verdict, answer, now - turn.at, execution, is_counted)
+        is_counted = verdict is REFUSED and not self.turns.is_away
+        attempt = tuple.__new__(Attempt, (verdict, answer, now - turn.at, execution, is_counted))
         made.append(attempt)
         if self.seen is not None:
             self.seen(row, made)
@@ -152,11 +154,11 @@ class Attempts:
             self.drain.begin(outcome.all_rejected(answer, self.streak.rejected))
 
     def _end(self, admitted: Admitted, last: Attempt, attempts: int) -> Outcome:
-        verdict, answer, execution = last.verdict, last.answer, last.execution
+        verdict, answer, latency, execution, _ = last
         state, status = ENDS[verdict]
-        if verdict is Verdict.FATAL:
+        if verdict is FATAL:
             self.drain.begin(outcome.ending(answer))
-        return Outcome(admitted, state, status, answer, execution, attempts, last.latency)
+        return tuple.__new__(Outcome, (admitted, state, status, answer, execution, attempts, latency))
 
 
 def _counted(made: list[Attempt]) -> int:

@@ -20,6 +20,8 @@ from batcher.rules.tally import Tally
 
 Block = Sequence[Row | BadRow]
 
+INTENT = State.INTENT
+
 NOTED = {State.INVALID: Status.INVALID, State.DUPLICATE: Status.DUPLICATE}
 """The rows that are admitted only to be written down, and the status of their record."""
 
@@ -100,7 +102,7 @@ class _Engine:
         if self.job.limit is None:
             return wanted
         for position, admitted in enumerate(wanted):
-            if admitted.state is State.INTENT:
+            if admitted.state is INTENT:
                 if self.tally.taken == self.job.limit:
                     self.tally.is_limited = True
                     return wanted[:position]
@@ -108,9 +110,9 @@ class _Engine:
         return wanted
 
     def _pass_on(self, admitted: Sequence[Admitted]) -> None:
-        self.ready.put([each for each in admitted if each.state is State.INTENT])
+        self.ready.put([each for each in admitted if each.state is INTENT])
         for each in admitted:
-            if each.state is not State.INTENT:
+            if each.state is not INTENT:
                 self.ended.put(Outcome(each, each.state, NOTED[each.state]))
 
     async def work(self) -> None:
@@ -132,7 +134,8 @@ class _Engine:
 
 
 def _settlement(outcome: Outcome) -> Settlement:
-    return Settlement(outcome.admitted.id, outcome.state, outcome.execution.name if outcome.execution else "")
+    (id_, *_), state, _, _, execution, _, _ = outcome
+    return tuple.__new__(Settlement, (id_, state, execution.name if execution else ""))
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -28,8 +28,10 @@ class Gathering(Generic[T]):
     def put(self, item: T) -> None:
         """Add an item to the group."""
         self._items.append(item)
-        self._any.set()
-        if len(self._items) >= self._enough:
+        count = len(self._items)
+        if count == 1:
+            self._any.set()
+        if count == self._enough:
             self._full.set()
 
     def close(self) -> None:

@@ -27,6 +27,8 @@ SLACK = 0.002
 """Seconds by which a turn may be used early: the timers of event loops are no finer, and a wait costs as much as a
 start's whole arithmetic."""
 
+STARTED = Verdict.STARTED
+
 MOST_DECISIONS = 1000
 """Decisions that are kept for whoever looks."""
 
@@ -80,7 +82,7 @@ class Turns:
                     wait = self.throttle.pace.wait(number, now)
                     if wait <= SLACK:
                         self.health = outage.probed(self.health, now)
-                        return Turn(now, self.throttle.pace.rate)
+                        return tuple.__new__(Turn, (now, self.throttle.pace.rate))
                 await asyncio.sleep(min(wait, STEP))
         except BaseException:
             self._give_back()
@@ -96,10 +98,11 @@ class Turns:
         """Learn what came of an attempt, and pass its turn on. `now` is when it ended, by the steady clock."""
         if answer.fault is None:
             self.flight.answered(now - turn.at)
-        word = "" if verdict is Verdict.STARTED else outcome.word(answer)
-        if verdict is not Verdict.STARTED or self.health.failures:
+        is_started = verdict is STARTED
+        word = "" if is_started else outcome.word(answer)
+        if not is_started or self.health.failures:
             self._look_at_health(verdict, answer, now, word)
-        if verdict is Verdict.STARTED:
+        if is_started:
             self.budget.started()
             self._tell(self.throttle.started(now))
         elif outcome.is_busy(answer):

@@ -10,6 +10,9 @@ from typing import NamedTuple
 
 from batcher.model import Admitted, BadRow, Found, State
 
+INTENT = State.INTENT
+"""Looking a member up in its enumeration takes Python 3.11 as long as ten looks at a name: too long for each row."""
+
 
 class Policy(NamedTuple):
     """What the user allows: look at earlier rejections again, start rows of the same content more than once."""
@@ -34,12 +37,12 @@ def admission(found: Found, policy: Policy) -> Admitted | None:
     id_, row, known, copy = found
     if known is not None and (known in left_alone(policy) or is_still_invalid(found)):
         return None
-    state = State.INTENT
+    state = INTENT
     if isinstance(row, BadRow):
         state = State.INVALID
     elif copy > 1 and not policy.allow_duplicates:
         state = State.DUPLICATE
-    return Admitted(id_, row, state, copy, known is None)
+    return tuple.__new__(Admitted, (id_, row, state, copy, known is None))
 
 
 def is_still_invalid(found: Found) -> bool:

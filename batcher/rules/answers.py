@@ -69,7 +69,7 @@ def read(reply: Reply | Lost) -> Answer:
     if status in SUCCESS:
         body = _object(content)
         request_id = (_first(body, REQUEST_ID_NAMES) if body else "") or _first(headers, REQUEST_ID_HEADERS)
-        return Answer(status, "", "", request_id, "", date, body)
+        return tuple.__new__(Answer, (status, "", "", request_id, "", date, body, None))
     words = _words(content)
     return Answer(
         status,
@@ -90,7 +90,7 @@ def started(answer: Answer) -> Execution | None:
     name = _text(body, "execution_name") if body else ""
     if not name:
         return None
-    return Execution(name, _text(body, "execution_urn"), _text(body, "started_at"))
+    return tuple.__new__(Execution, (name, _text(body, "execution_urn"), _text(body, "started_at")))
 
 
 def workflow(answer: Answer) -> Workflow | None:

@@ -27,6 +27,9 @@ CRASHED = "Interrupted"
 """The error code of a row whose run ended between its intent and its verdict."""
 
 
+STARTED = Status.STARTED
+
+
 class Written(NamedTuple):
     """What a record that was found in the output says: enough to settle its row."""
 
@@ -50,21 +53,25 @@ def timestamp(now: float) -> str:
 def record_of(outcome: Outcome, status: Status, recorded_at: str) -> Record:
     """Write down how a row ended. `recorded_at` is a `timestamp`: the records of a block share it."""
     (_, row, *_), _, _, answer, execution, attempts, latency = outcome
-    return Record(
+    name, urn, started_at = execution or (None, None, None)
+    values = (
         row.number,
         row.bucket,
         row.object,
         status,
-        execution.name if execution else None,
-        execution.urn or None if execution else None,
-        execution.started_at or None if execution else None,
+        name,
+        urn or None,
+        started_at or None,
         answer.request_id or None,
         attempts,
         answer.status or None,
-        None if status is Status.STARTED else _error(row, status, answer),
-        None if latency is None else round(latency * 1000, 1),
+        None if status is STARTED else _error(row, status, answer),
+        # A tenth of a millisecond; `round` takes as long as all the rest.
+        None if latency is None else int(latency * 10_000 + 0.5) / 10,
         recorded_at,
+        False,
     )
+    return tuple.__new__(Record, values)
 
 
 def record_of_adopted(row: Unsettled, execution: Execution, now: float) -> Record:

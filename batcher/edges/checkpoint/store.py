@@ -17,6 +17,8 @@ from batcher.edges.checkpoint.sieve import Sieve, Sifted
 from batcher.edges.checkpoint.unsettled import UnsettledRows
 from batcher.model import Admitted, BadRow, Listed, Row, Settlement, State, Unsettled
 
+IN_DOUBT = State.IN_DOUBT
+
 _LISTED = """
 CREATE TEMP TABLE IF NOT EXISTS listed (name PRIMARY KEY, urn TEXT, type TEXT, started_at TEXT, at REAL) WITHOUT ROWID
 """
@@ -82,9 +84,10 @@ class Store:
 
     def settle(self, settlements: Sequence[Settlement], facts: Mapping[str, str | int], doubt_at: float | None) -> None:
         """Note how rows stand now, and with them facts of the job such as the output's length."""
-        ended = sorted([each for each in settlements if each.state is not State.IN_DOUBT])
+        ended = sorted([each for each in settlements if each.state is not IN_DOUBT])
         self._settled.add(ended, self._unsettled.take([each.id for each in ended]))
-        self._unsettled.doubt([each.id for each in settlements if each.state is State.IN_DOUBT], doubt_at)
+        if len(ended) < len(settlements):
+            self._unsettled.doubt([each.id for each in settlements if each.state is IN_DOUBT], doubt_at)
         self.remember(facts)
 
     @property

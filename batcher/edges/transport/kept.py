@@ -2,8 +2,8 @@
 
 ClientSession makes a dozen objects for each request and asks every hook; for a million starts that is most of the
 work. Its connector and its parser, which are what matters of it, are used here directly. Beyond aiohttp's documented
-interface this is known: `Connection.protocol`, and of that `set_response_params`, `read` and `should_close`; and that
-a parser, once set, reads one answer after another.
+interface this is known: `Connection.protocol`, and of that `set_response_params`, `read` and `should_close`; that a
+parser, once set, reads one answer after another; and that `StreamReader._buffer` holds the parts of a body.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ CONNECT_SECONDS = 8.0
 """How long a request may wait for its connection, the TLS handshake and a place among the connections included."""
 IDLE_SECONDS = 15.0
 """How long a kept connection may idle. Under the server's patience: a connection it drops would put a row in doubt."""
+
+SMALL = 1 << 12
+"""Bytes of a body that never make aiohttp pause the reading of a connection, not even in chunks of one byte."""
 
 _INFORMATION = range(100, 200)
 _SWITCHED = 101
@@ -123,8 +126,10 @@ class KeptConnections:
                 head, content = await protocol.read()
                 while head.code in _INFORMATION and head.code != _SWITCHED:
                     head, content = await protocol.read()
-                # Nearly every answer has come whole with its head.
-                body = content.read_nowait() if content.is_eof() else await read_body(content)
+                # Nearly every answer has come whole with its head, and is small.
+                body = _whole(content) if content.is_eof() else None
+                if body is None:
+                    body = await read_body(content)
             finally:
                 is_in_time = self._limit.end(transport)
         except Exception as error:
@@ -136,4 +141,11 @@ class KeptConnections:
             raise TimeoutError
         if body is None:
             return None, False
-        return Reply(head.code, head.headers, body), not head.should_close
+        return tuple.__new__(Reply, (head.code, head.headers, body)), not head.should_close
+
+
+def _whole(content: aiohttp.StreamReader) -> bytes | None:
+    """Give a body that is there, and so small that its reading was not paused: then nothing has to be resumed."""
+    if content is aiohttp.EMPTY_PAYLOAD:
+        return b""
+    return b"".join(content._buffer) if content.total_bytes <= SMALL else None  # noqa: SLF001 - pinned, see above
