@@ -28,9 +28,13 @@ from batcher.model import Fault, Lost, Reply
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 STARTED = HEAD + b'X-Request-ID: r-1\r\nContent-Length: 24\r\n\r\n{"execution_name":"e-1"}'
+IN_BYTES = HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 5000 + b"0\r\n\r\n"
+"""So many chunks that aiohttp pauses the connection, although they are few bytes."""
 BEHAVIOURS = {
     "a good answer": STARTED,
     "an answer in chunks": HEAD + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    "an answer in chunks of one byte": IN_BYTES,
+    "a long answer": HEAD + b"Content-Length: 300000\r\n\r\n" + b" " * 300_000,
     "an answer that ends with the connection": then(HEAD + b"\r\n{}", close),
     "an answer without a length that does not end": then(HEAD + b"\r\n{", hang),
     "an answer without a body": b"HTTP/1.1 204 No Content\r\n\r\n",
@@ -79,7 +83,9 @@ def comparable(outcome, host):
 
 
 @pytest.mark.parametrize("case", BEHAVIOURS)
-@pytest.mark.parametrize("before", [(), (OK,)], ids=["a new connection", "a used connection"])
+@pytest.mark.parametrize(
+    "before", [(), (OK,), (IN_BYTES,)], ids=["a new connection", "a used connection", "one that was paused"]
+)
 async def test_the_same_server_gives_the_same_outcome_for_the_same_bytes(case, before):
     seen = []
     for by_session in (True, False):

@@ -52,7 +52,8 @@ def timestamp(now: float) -> str:
 
 def record_of(outcome: Outcome, status: Status, recorded_at: str) -> Record:
     """Write down how a row ended. `recorded_at` is a `timestamp`: the records of a block share it."""
-    (_, row, *_), _, _, answer, execution, attempts, latency = outcome
+    admitted, _, _, answer, execution, attempts, latency = outcome
+    row = admitted.row
     name, urn, started_at = execution or (None, None, None)
     values = (
         row.number,
