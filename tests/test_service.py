@@ -40,7 +40,7 @@ class Clock:
 
 def lend(credentials):
     """Give every request the same credentials."""
-    return lambda ask: ask(credentials)
+    return lambda ask, *request: ask(credentials, *request)
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from batcher.cli.doubts import Doubts
 from batcher.cli.files import Files
@@ -143,7 +144,7 @@ class Run:
         return engine.Job(
             blocks=blocks,
             sift=sift,
-            decide=lambda found: admission.admission(found, policy),
+            decide=partial(admission.admission, policy=policy),
             admit=lambda rows: self.files.checkpoint.admit(rows, self.service.now()),
             fire=attempts.fire,
             settle=self._settle,

@@ -20,8 +20,8 @@ from batcher.rules.signing import signed_headers, wire_query
 Send = Callable[[str, str, Mapping[str, str], bytes | None], Awaitable[Reply | Lost]]
 """Sends method, target, headers and body once, and says what came of it."""
 
-Use = Callable[[Callable[[Credentials], Awaitable[Answer]]], Awaitable[Answer]]
-"""Lends credentials to a request, and again to the same request where the service has refused the first ones."""
+Use = Callable[..., Awaitable[Answer]]
+"""Calls with credentials and all that is given besides, and once more where the service has refused the first ones."""
 
 NOTABLE = 60.0
 """Seconds by which this machine's clock must be off to be the reason why the service refuses a request's date."""
@@ -74,7 +74,7 @@ class ObsV2:
     def start(self, body: bytes) -> Awaitable[Answer]:
         """Ask for one execution. `body` is the JSON object of bucket, object and inputs. There is no second guess."""
         # Never a query here: with one, the same method and path creates a workflow.
-        return self._use(partial(self._ask, "POST", self._path, (), body))
+        return self._use(self._ask, "POST", self._path, (), body)
 
     def get_workflow(self) -> Awaitable[Answer]:
         """Ask how the workflow is defined. Without side effect."""
@@ -98,10 +98,10 @@ class ObsV2:
         return self._call("PUT", f"{EXECUTIONS}/{quote(name, safe='')}", (self._of_workflow,))
 
     def _call(self, method: str, path: str, query: tuple[tuple[str, str], ...] = ()) -> Awaitable[Answer]:
-        return self._use(partial(self._ask, method, path, query, None))
+        return self._use(self._ask, method, path, query, None)
 
     async def _ask(
-        self, method: str, path: str, query: tuple[tuple[str, str], ...], body: bytes | None, credentials: Credentials
+        self, credentials: Credentials, method: str, path: str, query: tuple[tuple[str, str], ...], body: bytes | None
     ) -> Answer:
         sent = self._steady()
         # The service compares the date with its own clock. This machine's is a guess, until an answer has told.

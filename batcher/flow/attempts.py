@@ -154,11 +154,10 @@ class Attempts:
             self.drain.begin(outcome.all_rejected(answer, self.streak.rejected))
 
     def _end(self, admitted: Admitted, last: Attempt, attempts: int) -> Outcome:
-        verdict, answer, latency, execution, _ = last
-        state, status = ENDS[verdict]
-        if verdict is FATAL:
-            self.drain.begin(outcome.ending(answer))
-        return tuple.__new__(Outcome, (admitted, state, status, answer, execution, attempts, latency))
+        state, status = ENDS[last.verdict]
+        if last.verdict is FATAL:
+            self.drain.begin(outcome.ending(last.answer))
+        return tuple.__new__(Outcome, (admitted, state, status, last.answer, last.execution, attempts, last.latency))
 
 
 def _counted(made: list[Attempt]) -> int:

@@ -134,8 +134,8 @@ class _Engine:
 
 
 def _settlement(outcome: Outcome) -> Settlement:
-    admitted, state, _, _, execution, _, _ = outcome
-    return tuple.__new__(Settlement, (admitted.id, state, execution.name if execution else ""))
+    execution = outcome.execution
+    return tuple.__new__(Settlement, (outcome.admitted.id, outcome.state, execution.name if execution else ""))
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from batcher.model import Answer, Credentials, Fault
 from batcher.rules import outcome
 from batcher.rules.credentials import is_due
 
-Ask = Callable[[Credentials], Awaitable[Answer]]
-"""Sends one request, signed with these."""
+Ask = Callable[..., Awaitable[Answer]]
+"""Sends one request, signed with the credentials that come before all that makes it this request."""
 
 LOOK_SECONDS = 60.0
 """So often it is looked whether keys are due; a clock that is set or a machine that slept costs no more than this."""
@@ -43,7 +44,7 @@ class Keys:
         """Whether a request with keys like these was not refused."""
         self._alone = asyncio.Lock()
 
-    async def use(self, ask: Ask) -> Answer:
+    async def use(self, ask: Ask, *request: Any) -> Answer:
         """Ask with the credentials in use; where the service refuses them, once more with newer ones if there are any.
 
         Until a request has shown that keys are not refused, it is alone on its way: a key that sends many requests
@@ -51,21 +52,21 @@ class Keys:
         """
         while self._tried:
             lent = self.current
-            answer = await ask(lent)
+            answer = await ask(lent, *request)
             if not outcome.refuses_keys(answer):
                 return answer
             async with self._alone:
                 if self._stopped():
                     return answer
                 if self.current is lent:
-                    return await self._ask_with_newer(ask, answer)
+                    return await self._ask_with_newer(ask, request, answer)
         has_to_wait = self._alone.locked()
         async with self._alone:
             if has_to_wait and self._stopped():
                 return STOPPED
             if not self._tried:
-                return await self._ask_first(ask)
-        return await self.use(ask)
+                return await self._ask_first(ask, request)
+        return await self.use(ask, *request)
 
     async def keep_fresh(self, sleep: Callable[[float], Awaitable[None]]) -> None:
         """Replace temporary keys before they expire, until cancelled. Meanwhile requests go on with the old ones."""
@@ -75,17 +76,17 @@ class Keys:
                 if is_due(self.current, self._now()):
                     self.current = await self._newer() or self.current
 
-    async def _ask_first(self, ask: Ask) -> Answer:
-        answer = await ask(self.current)
+    async def _ask_first(self, ask: Ask, request: tuple[Any, ...]) -> Answer:
+        answer = await ask(self.current, *request)
         self._tried = not outcome.refuses_keys(answer)
-        return answer if self._tried else await self._ask_with_newer(ask, answer)
+        return answer if self._tried else await self._ask_with_newer(ask, request, answer)
 
-    async def _ask_with_newer(self, ask: Ask, refusal: Answer) -> Answer:
+    async def _ask_with_newer(self, ask: Ask, request: tuple[Any, ...], refusal: Answer) -> Answer:
         newer = await self._newer()
         if newer is None or self._stopped():
             return refusal
         self.current = newer
-        answer = await ask(newer)
+        answer = await ask(newer, *request)
         self._tried = not outcome.refuses_keys(answer)
         return answer
 

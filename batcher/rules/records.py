@@ -52,19 +52,17 @@ def timestamp(now: float) -> str:
 
 def record_of(outcome: Outcome, status: Status, recorded_at: str) -> Record:
     """Write down how a row ended. `recorded_at` is a `timestamp`: the records of a block share it."""
-    admitted, _, _, answer, execution, attempts, latency = outcome
-    row = admitted.row
-    name, urn, started_at = execution or (None, None, None)
+    row, answer, execution, latency = outcome.admitted.row, outcome.answer, outcome.execution, outcome.latency
     values = (
         row.number,
         row.bucket,
         row.object,
         status,
-        name,
-        urn or None,
-        started_at or None,
+        execution.name if execution else None,
+        execution.urn or None if execution else None,
+        execution.started_at or None if execution else None,
         answer.request_id or None,
-        attempts,
+        outcome.attempts,
         answer.status or None,
         None if status is STARTED else _error(row, status, answer),
         # A tenth of a millisecond; `round` takes as long as all the rest.

@@ -55,7 +55,9 @@ class Store:
 
     def begin(self) -> None:
         """Begin a transaction: everything up to the commit becomes durable at once, or nothing of it."""
-        self._db.execute("BEGIN IMMEDIATE")
+        # Not IMMEDIATE: that would begin one of the scratch index too, and its end costs a look at each of its pages.
+        # No other connection writes, the lock sees to that.
+        self._db.execute("BEGIN")
 
     def commit(self) -> None:
         """Make the transaction durable."""
