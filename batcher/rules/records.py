@@ -114,7 +114,7 @@ def _error(row: Row | BadRow, status: Status, answer: Answer) -> dict[str, str] 
 
 def to_jsonl(records: Iterable[Record]) -> bytes:
     """Write records as JSON Lines."""
-    return b"".join(orjson.dumps(fields(record), option=orjson.OPT_APPEND_NEWLINE) for record in records)
+    return b"".join([orjson.dumps(fields(record), option=orjson.OPT_APPEND_NEWLINE) for record in records])
 
 
 def fields(record: Record) -> dict[str, Json]:

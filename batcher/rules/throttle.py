@@ -20,12 +20,10 @@ FIRST = 10.0
 LEAST = 0.5
 """Starts a second that no evidence takes away: less would be an outage."""
 
-GAIN = 5.5
-"""By how much each start raises the rate while nothing was refused: to 10,000 a second in 2 s, but no faster than the
-answers come that it learns from."""
-
-GENTLY = (20.0, 1.5)
-"""Up to which rate the gain is a smaller one: there a minute has few starts, and each refusal weighs."""
+GAINS = ((20.0, 1.5), (400.0, 5.5), (inf, 11.0))
+"""By how much each start raises the rate while nothing was refused, below which rate: to 10,000 a second in 2 s, but no
+faster than the answers come that it learns from. Where the rate is small a minute has few starts, and each refusal
+weighs; a limit of 50 a second with a second's burst is passed by up to 350."""
 
 COOL_DOWN = 1.0
 """Seconds between two cuts. A limit that is counted by the second refuses everything until its second is over."""
@@ -109,7 +107,7 @@ class Throttle:
         if pace.rate >= self._most or not pace.is_pressed(now):
             return None
         if self._limit is None:
-            rate = pace.rate + (GENTLY[1] if pace.rate < GENTLY[0] else GAIN)
+            rate = pace.rate + next(gain for below, gain in GAINS if pace.rate < below)
         else:
             if idle > 0:
                 self._age += min(idle, 1.0)
