@@ -98,8 +98,8 @@ async def examined(emulator):
         text = canonical(inputs)
         row = Row(1, 1, "videos", key, text, content_key("videos", key, text))
 
-        async def use(ask):
-            return await ask(credentials)
+        async def use(ask, *request):
+            return await ask(credentials, *request)
 
         async def sleep(seconds):
             clock.now += seconds

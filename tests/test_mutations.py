@@ -109,8 +109,8 @@ MUTATIONS = {
     ),
     "an outage uses rows up": Mutation(
         "flow/attempts.py",
-        "verdict is Verdict.REFUSED and not self.turns.is_away",
-        "verdict is Verdict.REFUSED",
+        "verdict is REFUSED and not self.turns.is_away",
+        "verdict is REFUSED",
         "test_attempts.py::test_a_probe_that_fails_uses_no_attempt_up",
     ),
     "the budget of retries is not asked": Mutation(
