@@ -40,11 +40,19 @@ def commits(fault, message, code):
 
     class Connection(sqlite3.Connection):
         def execute(self, statement, *arguments):
-            if statement == "COMMIT" and fault.strikes():
+            if statement == "COMMIT":
+                self._may_fail()
+            return super().execute(statement, *arguments)
+
+        def commit(self):
+            self._may_fail()
+            super().commit()
+
+        def _may_fail(self):
+            if fault.strikes():
                 error = sqlite3.OperationalError(message)
                 error.sqlite_errorcode = code
                 raise error
-            return super().execute(statement, *arguments)
 
     _connect_as(Connection)
 
