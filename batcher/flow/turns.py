@@ -68,6 +68,7 @@ class Turns:
         while self.given >= self.flight.cap(self.throttle.pace.rate) and not self.drain.begun:
             await self._room()
         self.given += 1
+        turn: Turn | None = None
         number: float | None = None
         try:
             while not self.drain.begun:
@@ -82,13 +83,13 @@ class Turns:
                     wait = self.throttle.pace.wait(number, now)
                     if wait <= SLACK:
                         self.health = outage.probed(self.health, now)
-                        return tuple.__new__(Turn, (now, self.throttle.pace.rate))
+                        turn = tuple.__new__(Turn, (now, self.throttle.pace.rate))
+                        break
                 await asyncio.sleep(min(wait, STEP))
-        except BaseException:
-            self._give_back()
-            raise
-        self._give_back()
-        return None
+        finally:
+            if turn is None:
+                self._give_back()
+        return turn
 
     def may_retry(self) -> bool:
         """Tell whether the budget allows a retry now."""

@@ -65,7 +65,7 @@ def record_of(outcome: Outcome, status: Status, recorded_at: str) -> Record:
         outcome.attempts,
         answer.status or None,
         None if status is STARTED else _error(row, status, answer),
-        # A tenth of a millisecond; `round` takes as long as all the rest.
+        # To a tenth of a millisecond; `round` takes several times as long.
         None if latency is None else int(latency * 10_000 + 0.5) / 10,
         recorded_at,
         False,
