@@ -49,6 +49,14 @@ async def test_a_worker_that_is_cancelled_takes_nothing_with_it():
     assert await other == "a"
 
 
+async def test_a_worker_that_is_cancelled_when_it_was_woken_leaves_its_item_to_the_next():
+    handout = Handout()
+    woken, other = await waiting(handout), await waiting(handout)
+    handout.put("a")
+    woken.cancel()
+    assert await other == "a"
+
+
 async def test_after_the_close_comes_the_rest_and_then_nothing():
     handout = Handout()
     handout.put("ab")

@@ -6,10 +6,11 @@ calls for each row.
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from collections.abc import Iterable
 from typing import Generic, TypeVar
+
+from batcher.flow.waiters import Waiters
 
 T = TypeVar("T")
 
@@ -19,33 +20,23 @@ class Handout(Generic[T]):
 
     def __init__(self) -> None:
         self._items: deque[T] = deque()
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiters = Waiters()
         self._closed = False
 
     def put(self, items: Iterable[T]) -> None:
         """Add items."""
         self._items.extend(items)
-        self._wake(len(self._items))
+        self._waiters.wake(len(self._items))
 
     def close(self) -> None:
         """Say that nothing more will come."""
         self._closed = True
-        self._wake(len(self._waiting))
+        self._waiters.wake(len(self._waiters))
 
     async def take(self) -> T | None:
         """Wait for an item; None when there will be no more."""
         while not self._items:
             if self._closed:
                 return None
-            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(waiter)
-            await waiter
+            await self._waiters.wait()
         return self._items.popleft()
-
-    def _wake(self, most: int) -> None:
-        while most > 0 and self._waiting:
-            waiter = self._waiting.popleft()
-            # A cancelled one takes nothing.
-            if not waiter.done():
-                waiter.set_result(None)
-                most -= 1

@@ -13,6 +13,7 @@ from math import inf
 from typing import NamedTuple
 
 from batcher.flow.drain import Drain
+from batcher.flow.waiters import Waiters
 from batcher.model import Answer, Verdict
 from batcher.rules import backoff, outage, outcome
 from batcher.rules.budget import RetryBudget
@@ -60,13 +61,13 @@ class Turns:
     budget: RetryBudget = field(default_factory=RetryBudget, init=False)
     given: int = field(default=0, init=False)
     """Turns given or waited for, and not yet given back."""
-    _waiting: deque[asyncio.Future[None]] = field(default_factory=deque, init=False)
+    _waiters: Waiters = field(default_factory=Waiters, init=False)
     """Who waits for room in the flight: at most one for each worker."""
 
     async def take(self) -> Turn | None:
         """Wait until an attempt may be sent. None when the job stops first."""
         while self.given >= self.flight.cap(self.throttle.pace.rate) and not self.drain.begun:
-            await self._room()
+            await self._waiters.wait()
         self.given += 1
         turn: Turn | None = None
         number: float | None = None
@@ -119,17 +120,6 @@ class Turns:
         """Whether the service is taken to be away."""
         return self.health.out_since is not None
 
-    async def _room(self) -> None:
-        """Wait until somebody gives a turn back."""
-        room = asyncio.get_running_loop().create_future()
-        self._waiting.append(room)
-        try:
-            await room
-        except asyncio.CancelledError:
-            # It may have been let in before it was cancelled: then the next one is.
-            self._let_in()
-            raise
-
     def _look_at_health(self, verdict: Verdict, answer: Answer, now: float, word: str) -> None:
         # A 503 that the user trusts is no doubt, and no sign of life either.
         seen = Verdict.IN_DOUBT if outcome.is_failing(answer) else verdict
@@ -146,17 +136,10 @@ class Turns:
 
     def _give_back(self) -> None:
         self.given -= 1
-        if self._waiting:
-            self._let_in()
-
-    def _let_in(self) -> None:
-        """Wake as many of those who wait as there is room for, and everybody when the job stops."""
-        room = len(self._waiting) if self.drain.begun else self.flight.cap(self.throttle.pace.rate) - self.given
-        while self._waiting and room > 0:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(None)
-                room -= 1
+        if waiting := len(self._waiters):
+            # As many as there is room for, and everybody when the job stops.
+            room = self.flight.cap(self.throttle.pace.rate) - self.given
+            self._waiters.wake(waiting if self.drain.begun else room)
 
     def _tell(self, event: Event | None) -> None:
         if event is not None:

@@ -1,0 +1,38 @@
+"""The waiters: tasks that wait for one of something each, in their order, until somebody wakes as many as there are.
+
+Nothing is lost with a task that is cancelled after it was woken: the next one is woken instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+
+class Waiters:
+    """Tasks that wait. Whoever uses them bounds their number."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    async def wait(self) -> None:
+        """Wait to be woken."""
+        woken = asyncio.get_running_loop().create_future()
+        self._waiting.append(woken)
+        try:
+            await woken
+        except asyncio.CancelledError:
+            if not woken.cancelled():
+                self.wake(1)
+            raise
+
+    def wake(self, most: int) -> None:
+        """Wake the first of those who wait, at most so many."""
+        while most > 0 and self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                most -= 1
