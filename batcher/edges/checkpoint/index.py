@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from itertools import count
 from typing import NamedTuple
 
-from batcher.edges.checkpoint.bulk import insert
+from batcher.edges.checkpoint.bulk import Blob, insert
 
 _PAGE_CACHE_KIB = 8 * 1024
 
@@ -61,7 +61,8 @@ class ScratchIndex:
 
     def put_first(self, keys: Iterable[bytes], first: int) -> int:
         """Add entries for the contents of rows whose ids begin with `first`, as `put` does."""
-        return insert(self._db, "INSERT OR IGNORE INTO scratch.hit", "(?, 1, ?, 1)", list(zip(keys, count(first))))
+        entries = list(zip(map(Blob, keys), count(first)))
+        return insert(self._db, "INSERT OR IGNORE INTO scratch.hit", "(?, 1, ?, 1)", entries)
 
     def meets(self, last: int) -> bool:
         """Tell whether a content of the index is that of a row, up to the id `last`, that is settled or in doubt."""

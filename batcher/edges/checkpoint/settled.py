@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 from zlib import crc32
 
-from batcher.edges.checkpoint.bulk import insert
+from batcher.edges.checkpoint.bulk import Blob, insert
 from batcher.edges.checkpoint.schema import damage
 from batcher.model import Settlement, State
 from batcher.rules.history import Standing
@@ -84,12 +84,12 @@ class SettledRows:
         self._is_compared = True
 
 
-def packed(execution: str) -> bytes | str | None:
+def packed(execution: str) -> Blob | str | None:
     """Keep a name of hexadecimal digits in half the space."""
     if not execution:
         return None
     try:
-        digits = bytes.fromhex(execution)
+        digits = Blob.fromhex(execution)
     except ValueError:
         return execution
     return digits if digits.hex() == execution else execution
@@ -100,7 +100,7 @@ def unpacked(execution: bytes | str | None) -> str:
     return execution.hex() if isinstance(execution, bytes) else execution or ""
 
 
-def _entry(settlement: Settlement, row: Identity) -> tuple[int, bytes, int, int, int, bytes | str | None, int]:
+def _entry(settlement: Settlement, row: Identity) -> tuple[int, Blob, int, int, int, Blob | str | None, int]:
     id_, state, execution = settlement
     key, copy, number = row
     name = packed(execution)
@@ -109,4 +109,4 @@ def _entry(settlement: Settlement, row: Identity) -> tuple[int, bytes, int, int,
         seal = crc32(key + name.encode(), numbers + 3)
     else:
         seal = crc32(key + name if name else key, numbers)
-    return id_, key, copy, int(state), number, name, seal
+    return id_, Blob(key), copy, int(state), number, name, seal
