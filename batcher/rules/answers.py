@@ -37,6 +37,8 @@ CODE_NAMES = ("code", "error_code", "Code", "errorCode")
 MESSAGE_NAMES = ("message", "error_msg", "Message")
 REQUEST_ID_NAMES = ("request_id", "RequestId")
 REQUEST_ID_HEADERS = ("x-obs-request-id", "x-request-id", "x-amz-request-id")
+_ID_NAMES = frozenset(REQUEST_ID_NAMES)
+_STARTED = ("execution_name", "execution_urn", "started_at")
 
 VALUE_NAMES = ("value", "parameter_value", "paramter_value")
 """Where a declared parameter keeps its value; the last is the documentation's own spelling."""
@@ -68,14 +70,15 @@ def read(reply: Reply | Lost) -> Answer:
     date = headers.get("date", "")
     if status in SUCCESS:
         body = _object(content)
-        request_id = (_first(body, REQUEST_ID_NAMES) if body else "") or _first(headers, REQUEST_ID_HEADERS)
+        request_id = "" if body is None or _ID_NAMES.isdisjoint(body) else _first(body, REQUEST_ID_NAMES)
+        request_id = request_id or _request_id(headers)
         return tuple.__new__(Answer, (status, "", "", request_id, "", date, body, None))
     words = _words(content)
     return Answer(
         status,
         words.code,
         words.message or _elsewhere(status, headers),
-        words.request_id or _first(headers, REQUEST_ID_HEADERS),
+        words.request_id or _request_id(headers),
         headers.get("retry-after", ""),
         date,
     )
@@ -86,11 +89,13 @@ def started(answer: Answer) -> Execution | None:
 
     https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html
     """
-    body = answer.body
-    name = _text(body, "execution_name") if body else ""
-    if not name:
+    if answer.body is None:
         return None
-    return tuple.__new__(Execution, (name, _text(body, "execution_urn"), _text(body, "started_at")))
+    name, urn, started_at = map(answer.body.get, _STARTED)
+    if not name or not isinstance(name, str):
+        return None
+    words = (name, urn if isinstance(urn, str) else "", started_at if isinstance(started_at, str) else "")
+    return tuple.__new__(Execution, words)
 
 
 def workflow(answer: Answer) -> Workflow | None:
@@ -198,6 +203,11 @@ def _first(fields: Mapping[str, Json], names: tuple[str, ...]) -> str:
         if isinstance(value, (str, int)) and not isinstance(value, bool):
             return _legible(str(value))
     return ""
+
+
+def _request_id(headers: Mapping[str, str]) -> str:
+    found = next(filter(None, map(headers.get, REQUEST_ID_HEADERS)), "")
+    return _legible(found) if found else ""
 
 
 def _legible(text: str) -> str:

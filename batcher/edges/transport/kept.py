@@ -1,9 +1,7 @@
 """The kept connections: a start goes out as one write on a connection that is held for the next one.
 
 ClientSession makes a dozen objects for each request and asks every hook; for a million starts that is most of the
-work. Its connector and its parser, which are what matters of it, are used here directly. Beyond aiohttp's documented
-interface this is known: `Connection.protocol`, and of that `set_response_params`, `read` and `should_close`; that a
-parser, once set, reads one answer after another; and that `StreamReader._buffer` holds the parts of a body.
+work. Its connector, which is what matters of it, is used here directly, and its parser by each `Wire`.
 """
 
 from __future__ import annotations
@@ -11,33 +9,19 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from time import monotonic
 
 import aiohttp
 from yarl import URL
 
-from batcher.edges.transport.body import read_body
 from batcher.edges.transport.limit import TimeLimit
+from batcher.edges.transport.wire import Mark, Wire
 from batcher.model import Reply
 
 CONNECT_SECONDS = 8.0
 """How long a request may wait for its connection, the TLS handshake and a place among the connections included."""
 IDLE_SECONDS = 15.0
 """How long a kept connection may idle. Under the server's patience: a connection it drops would put a row in doubt."""
-
-SMALL = 1 << 12
-"""Bytes of a body that never make aiohttp pause the reading of a connection, not even in chunks of one byte."""
-
-_INFORMATION = range(100, 200)
-_SWITCHED = 101
-
-
-@dataclass(slots=True)
-class Mark:
-    """Whether a byte of one request may have left."""
-
-    sent: bool = False
 
 
 class KeptConnections:
@@ -54,7 +38,7 @@ class KeptConnections:
         # What the connector wants to know of a request: where it goes.
         self._route = aiohttp.ClientRequest("POST", origin, loop=asyncio.get_running_loop())
         self._fixed = {"Host": origin.host_port_subcomponent or "", **fixed}
-        self._idle: list[tuple[aiohttp.connector.Connection, float]] = []
+        self._idle: list[tuple[Wire, float]] = []
         self._limit = TimeLimit(limits.total or math.inf)
         self._head = b""
         self._head_of: tuple[str, Mapping[str, str]] | None = None
@@ -65,17 +49,16 @@ class KeptConnections:
         The mark is set before the first byte is written, and not before the connection is known to be open.
         """
         message = b"%s%d\r\n\r\n%s" % (self._composed(target, headers), len(body), body)
-        connection = self._take() or await self._open()
+        wire = self._take() or await self._open()
+        self._limit.begin(wire)
         try:
-            reply, is_open = await self._exchange(connection, message, mark)
-        except BaseException:
-            connection.close()
-            raise
-        if is_open:
-            self._idle.append((connection, monotonic()))
-        else:
-            connection.close()
-        return reply
+            return await wire.ask(message, mark)
+        finally:
+            self._limit.end(wire)
+            if wire.is_free:
+                self._idle.append((wire, monotonic()))
+            else:
+                wire.close()
 
     def close(self) -> None:
         """Close the connections that no request uses; one in use is closed by its request."""
@@ -83,21 +66,16 @@ class KeptConnections:
         while self._idle:
             self._idle.pop()[0].close()
 
-    async def _open(self) -> aiohttp.connector.Connection:
-        connection = await self._connector.connect(self._route, traces=[], timeout=self._limits)
-        if connection.protocol is not None:
-            connection.protocol.set_response_params(read_until_eof=True, auto_decompress=False)
-        return connection
+    async def _open(self) -> Wire:
+        return Wire(await self._connector.connect(self._route, traces=[], timeout=self._limits))
 
-    def _take(self) -> aiohttp.connector.Connection | None:
+    def _take(self) -> Wire | None:
         """Take the connection that was used last, if it is open and nothing has arrived on it meanwhile."""
         while self._idle:
-            connection, since = self._idle.pop()
-            protocol = connection.protocol
-            is_fresh = monotonic() - since <= IDLE_SECONDS
-            if is_fresh and protocol is not None and protocol.is_connected() and not protocol.should_close:
-                return connection
-            connection.close()
+            wire, since = self._idle.pop()
+            if wire.is_free and monotonic() - since <= IDLE_SECONDS:
+                return wire
+            wire.close()
         return None
 
     def _composed(self, target: str, headers: Mapping[str, str]) -> bytes:
@@ -110,42 +88,3 @@ class KeptConnections:
             self._head = "".join(f"{line}\r\n" for line in lines).encode("ascii") + b"Content-Length: "
             self._head_of = (target, headers)
         return self._head
-
-    async def _exchange(
-        self, connection: aiohttp.connector.Connection, message: bytes, mark: Mark
-    ) -> tuple[Reply | None, bool]:
-        """Write a request and read its answer. Tell whether the connection may be used again."""
-        protocol, transport = connection.protocol, connection.transport
-        if protocol is None or transport is None or transport.is_closing():
-            raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
-        mark.sent = True
-        transport.write(message)
-        self._limit.begin(transport)
-        try:
-            try:
-                head, content = await protocol.read()
-                while head.code in _INFORMATION and head.code != _SWITCHED:
-                    head, content = await protocol.read()
-                # Nearly every answer has come whole with its head, and is small.
-                body = _whole(content) if content.is_eof() else None
-                if body is None:
-                    body = await read_body(content)
-            finally:
-                is_in_time = self._limit.end(transport)
-        except Exception as error:
-            if is_in_time:
-                raise
-            raise TimeoutError from error
-        if not is_in_time:
-            # The abort looked like the end of a body that ends with its connection.
-            raise TimeoutError
-        if body is None:
-            return None, False
-        return tuple.__new__(Reply, (head.code, head.headers, body)), not head.should_close
-
-
-def _whole(content: aiohttp.StreamReader) -> bytes | None:
-    """Give a body that is there, and so small that its reading was not paused: then nothing has to be resumed."""
-    if content is aiohttp.EMPTY_PAYLOAD:
-        return b""
-    return b"".join(content._buffer) if content.total_bytes <= SMALL else None  # noqa: SLF001 - pinned, see above

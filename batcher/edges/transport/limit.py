@@ -8,25 +8,27 @@ from __future__ import annotations
 import asyncio
 from time import monotonic
 
+from batcher.edges.transport.wire import Wire
+
 
 class TimeLimit:
-    """Aborts the transport of whatever takes longer than `seconds`."""
+    """Ends whatever takes longer than `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._begun: dict[asyncio.Transport, float] = {}
+        self._begun: dict[Wire, float] = {}
         """When each running request began, the oldest first."""
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self, transport: asyncio.Transport) -> None:
+    def begin(self, wire: Wire) -> None:
         """Count from now."""
-        self._begun[transport] = monotonic()
+        self._begun[wire] = monotonic()
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._seconds, self._look)
 
-    def end(self, transport: asyncio.Transport) -> bool:
-        """Count no longer. Tell whether it has ended in time: what has not was aborted."""
-        return self._begun.pop(transport, None) is not None
+    def end(self, wire: Wire) -> None:
+        """Count no longer."""
+        self._begun.pop(wire, None)
 
     def close(self) -> None:
         """Stop the timer; what still runs is limited no longer."""
@@ -34,12 +36,12 @@ class TimeLimit:
             self._timer.cancel()
 
     def _look(self) -> None:
-        """Abort what has run too long, and come back when the next will have."""
+        """End what has run too long, and come back when the next will have."""
         self._timer = None
-        for transport, begun in list(self._begun.items()):
+        for wire, begun in list(self._begun.items()):
             left = begun + self._seconds - monotonic()
             if left > 0:
                 self._timer = asyncio.get_running_loop().call_later(left, self._look)
                 return
-            del self._begun[transport]
-            transport.abort()
+            del self._begun[wire]
+            wire.expire()

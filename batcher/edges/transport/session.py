@@ -17,8 +17,9 @@ from yarl import URL
 
 from batcher import __version__
 from batcher.edges.transport.body import MOST_BYTES, read_body
-from batcher.edges.transport.kept import CONNECT_SECONDS, IDLE_SECONDS, KeptConnections, Mark
+from batcher.edges.transport.kept import CONNECT_SECONDS, IDLE_SECONDS, KeptConnections
 from batcher.edges.transport.meanings import found_closed, meaning_of, reason_of
+from batcher.edges.transport.wire import Mark
 from batcher.model import Fault, Lost, Reply
 
 _HEADERS = {"User-Agent": f"batcher/{__version__}", "Accept-Encoding": "identity"}

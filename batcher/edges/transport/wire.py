@@ -1,0 +1,154 @@
+"""The wire: one kept connection. One request at a time is written on it, and what arrives is made into its answer.
+
+A wire takes the place of the protocol that aiohttp has given the connection, and uses the same parser. Beyond aiohttp's
+documented interface this is known: `Connection.protocol`, and of that `should_close` and `connection_lost`; the
+arguments of `HttpResponseParser`, that it reads one answer after another, and that it asks its protocol to pause and
+resume; and that `StreamReader._buffer` holds the parts of a body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import aiohttp
+from aiohttp.http import HttpResponseParser
+
+from batcher.edges.transport.body import MOST_BYTES
+from batcher.model import Reply
+
+if TYPE_CHECKING:
+    from aiohttp.http import RawResponseMessage
+
+_INTERIM = frozenset(range(100, 200)) - {101}
+_SWITCHED = 101
+_READ_BYTES = 1 << 18
+"""What a parser is told that is read at once; it matters to readers that pause, and a wire never does."""
+
+
+@dataclass(slots=True)
+class Mark:
+    """Whether a byte of one request may have left."""
+
+    sent: bool = False
+
+
+class Wire(asyncio.Protocol):
+    """A connection that is held for one request after another. `is_free` tells whether it may be used for the next.
+
+    What arrives unasked, even while nothing is asked, may belong to no request: then the wire is not used again.
+    """
+
+    def __init__(self, connection: aiohttp.connector.Connection) -> None:
+        self._connection = connection
+        self._replaced = connection.protocol
+        self._transport = connection.transport
+        self._loop = asyncio.get_running_loop()
+        self._parser = HttpResponseParser(
+            cast("Any", self),
+            self._loop,
+            _READ_BYTES,
+            payload_exception=aiohttp.ClientPayloadError,
+            read_until_eof=True,
+            auto_decompress=False,
+        )
+        self._asked: asyncio.Future[Reply | None] | None = None
+        self._head: RawResponseMessage | None = None
+        self._content = aiohttp.EMPTY_PAYLOAD
+        self._is_last = False
+        """Whether the connection ends with this answer."""
+        self.is_free = self._replaced is not None and not self._replaced.should_close
+        if self._transport is not None:
+            self._transport.set_protocol(self)
+
+    def ask(self, message: bytes, mark: Mark) -> asyncio.Future[Reply | None]:
+        """Write a request; the future gives its answer, None where that is too large, or raises what aiohttp raises.
+
+        The mark is set before the first byte is written, and not before the connection is known to be open.
+        """
+        is_free, self.is_free = self.is_free, False
+        transport = self._transport
+        if not is_free or transport is None or transport.is_closing():
+            raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+        self._asked = asked = self._loop.create_future()
+        mark.sent = True
+        transport.write(message)
+        return asked
+
+    def expire(self) -> None:
+        """Give the answer up: it took too long."""
+        self._fail(TimeoutError())
+        if self._transport is not None:
+            self._transport.abort()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what has arrived."""
+        if self._asked is None:
+            self.is_free = False
+            return
+        try:
+            messages, _, _ = self._parser.feed_data(data)
+        except Exception as error:  # noqa: BLE001 - whatever the parser raises, there is no answer
+            self._fail(error)
+            return
+        for head, content in messages:
+            if head.code in _INTERIM:
+                continue
+            self._is_last = self._head is not None or head.should_close or head.code == _SWITCHED
+            if self._head is None:
+                self._head, self._content = head, content
+        if self._head is not None:
+            if self._content.is_eof():
+                self._answer(self._head)
+            elif self._content.total_bytes > MOST_BYTES:
+                self._is_last = True
+                self._resolve(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End what is asked, well if the answer's body ends with the connection. The connector waits to hear of it."""
+        self.is_free = False
+        if self._replaced is not None:
+            self._replaced.connection_lost(exc)
+        if self._asked is None:
+            return
+        self._is_last = True
+        cut: Exception | None = None
+        try:
+            self._parser.feed_eof()
+        except Exception as error:  # noqa: BLE001 - as above
+            cut = error
+        if self._head is not None and cut is None:
+            self._answer(self._head)
+        elif self._head is not None:
+            self._fail(aiohttp.ClientPayloadError(str(cut)))
+        elif isinstance(exc, OSError):
+            self._fail(aiohttp.ClientOSError(*exc.args))
+        else:
+            self._fail(aiohttp.ServerDisconnectedError())
+
+    def pause_reading(self) -> None:
+        """Go on reading: an answer is read as it comes, up to MOST_BYTES."""
+
+    def resume_reading(self, *, resume_parser: bool = True) -> None:
+        """Go on reading."""
+
+    def _answer(self, head: RawResponseMessage) -> None:
+        content = self._content
+        body = b"" if content is aiohttp.EMPTY_PAYLOAD else b"".join(content._buffer)  # noqa: SLF001 - pinned, see above
+        self._resolve(tuple.__new__(Reply, (head.code, head.headers, body)))
+
+    def _resolve(self, reply: Reply | None) -> None:
+        asked, self._asked, self._head = self._asked, None, None
+        self.is_free = not self._is_last
+        if asked is not None and not asked.done():
+            asked.set_result(reply)
+
+    def _fail(self, error: Exception) -> None:
+        asked, self._asked = self._asked, None
+        if asked is not None and not asked.done():
+            asked.set_exception(error)
