@@ -77,10 +77,10 @@ class Attempts:
         turn = await self.turns.take()
         if turn is None:
             return Outcome(admitted, State.PENDING, None)
-        made: list[Attempt] = []
-        first = await self._attempt(admitted, turn, made)
+        first = await self._attempt(admitted, turn, ())
         if first.verdict not in RESENDABLE:
             return self._end(admitted, first, 1)
+        made = [first]
         await self._persist(admitted, made)
         ended = self._end(admitted, made[-1], len(made))
         if made[-1].verdict is Verdict.REFUSED and _counted(made) < self.max_attempts:
@@ -96,7 +96,7 @@ class Attempts:
             turn = await self._turn_of_retry() if waited else None
             if turn is not None:
                 self.tally.retries += 1
-                await self._attempt(admitted, turn, made)
+                made.append(await self._attempt(admitted, turn, made))
             return made[-1]
 
         async def sleep(seconds: float) -> None:
@@ -122,8 +122,8 @@ class Attempts:
             await self.drain.sleep(backoff.full_jitter(1, self.draw()))
         return await self.turns.take()
 
-    async def _attempt(self, admitted: Admitted, turn: Turn, made: list[Attempt]) -> Attempt:
-        """Send a row once, and add the attempt to those that were made."""
+    async def _attempt(self, admitted: Admitted, turn: Turn, made: Sequence[Attempt]) -> Attempt:
+        """Send a row once, after the attempts that were made."""
         tally, streak, row = self.tally, self.streak, admitted.row
         assert isinstance(row, Row)  # noqa: S101 - an invalid row has no intent
         tally.requests += 1
@@ -142,9 +142,8 @@ class Attempts:
             self._count(verdict, answer)
         is_counted = verdict is REFUSED and not self.turns.is_away
         attempt = tuple.__new__(Attempt, (verdict, answer, now - turn.at, execution, is_counted))
-        made.append(attempt)
         if self.seen is not None:
-            self.seen(row, made)
+            self.seen(row, [*made, attempt])
         return attempt
 
     def _count(self, verdict: Verdict, answer: Answer) -> None:

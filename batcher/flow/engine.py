@@ -110,10 +110,12 @@ class _Engine:
         return wanted
 
     def _pass_on(self, admitted: Sequence[Admitted]) -> None:
-        self.ready.put([each for each in admitted if each.state is INTENT])
-        for each in admitted:
-            if each.state is not INTENT:
-                self.ended.put(Outcome(each, each.state, NOTED[each.state]))
+        intents = [each for each in admitted if each.state is INTENT]
+        self.ready.put(intents)
+        if len(intents) < len(admitted):
+            for each in admitted:
+                if each.state is not INTENT:
+                    self.ended.put(Outcome(each, each.state, NOTED[each.state]))
 
     async def work(self) -> None:
         """Fire one row after another."""
@@ -127,15 +129,17 @@ class _Engine:
             records = [record_of(each, each.status, recorded_at) for each in outcomes if each.status is not None]
             # What is admitted for these slots is durable with these settlements, or later.
             self.slots.give(len(outcomes))
-            await self.job.settle([_settlement(outcome) for outcome in outcomes], records)
+            await self.job.settle(_settlements(outcomes), records)
             self.tally.written.update([record.status for record in records])
             self.tally.given_back += len(outcomes) - len(records)
             self.job.look(self.tally)
 
 
-def _settlement(outcome: Outcome) -> Settlement:
-    execution = outcome.execution
-    return tuple.__new__(Settlement, (outcome.admitted.id, outcome.state, execution.name if execution else ""))
+def _settlements(outcomes: Sequence[Outcome]) -> list[Settlement]:
+    return [
+        tuple.__new__(Settlement, (admitted.id, state, execution.name if execution else ""))
+        for admitted, state, _, _, execution, _, _ in outcomes
+    ]
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:

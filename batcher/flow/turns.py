@@ -19,7 +19,7 @@ from batcher.rules import backoff, outage, outcome
 from batcher.rules.budget import RetryBudget
 from batcher.rules.events import Event
 from batcher.rules.flight import Flight
-from batcher.rules.outage import Health
+from batcher.rules.outage import WELL, Health
 from batcher.rules.throttle import Throttle
 
 STEP = 0.5
@@ -56,7 +56,7 @@ class Turns:
     """What was decided about the rate, the latest last, until somebody takes it away."""
     is_paused: bool = field(default=False, init=False)
     """Whether a person wants nothing to be sent for now."""
-    health: Health = field(default=Health(), init=False)
+    health: Health = field(default=WELL, init=False)
     flight: Flight = field(default_factory=Flight, init=False)
     budget: RetryBudget = field(default_factory=RetryBudget, init=False)
     given: int = field(default=0, init=False)
@@ -74,7 +74,7 @@ class Turns:
         try:
             while not self.drain.begun:
                 now = self.monotonic()
-                wait = STEP if self.is_paused else outage.wait(self.health, now)
+                wait = 0.0 if self.health is WELL and not self.is_paused else self._held(now)
                 if wait > 0:
                     # Its place in the pace's order is lost: what has waited must not leave all at once.
                     number = None
@@ -83,7 +83,8 @@ class Turns:
                         number = self.throttle.pace.turn(now)
                     wait = self.throttle.pace.wait(number, now)
                     if wait <= SLACK:
-                        self.health = outage.probed(self.health, now)
+                        if self.health is not WELL:
+                            self.health = outage.probed(self.health, now)
                         turn = tuple.__new__(Turn, (now, self.throttle.pace.rate))
                         break
                 await asyncio.sleep(min(wait, STEP))
@@ -100,11 +101,10 @@ class Turns:
         """Learn what came of an attempt, and pass its turn on. `now` is when it ended, by the steady clock."""
         if answer.fault is None:
             self.flight.answered(now - turn.at)
-        is_started = verdict is STARTED
-        word = "" if is_started else outcome.word(answer)
-        if not is_started or self.health.failures:
+        word = "" if verdict is STARTED else outcome.word(answer)
+        if verdict is not STARTED or self.health is not WELL:
             self._look_at_health(verdict, answer, now, word)
-        if is_started:
+        if verdict is STARTED:
             self.budget.started()
             self._tell(self.throttle.started(now))
         elif outcome.is_busy(answer):
@@ -119,6 +119,10 @@ class Turns:
     def is_away(self) -> bool:
         """Whether the service is taken to be away."""
         return self.health.out_since is not None
+
+    def _held(self, now: float) -> float:
+        """Give the seconds to wait before anything may be sent: a person wants it so, or the service is away."""
+        return STEP if self.is_paused else outage.wait(self.health, now)
 
     def _look_at_health(self, verdict: Verdict, answer: Answer, now: float, word: str) -> None:
         # A 503 that the user trusts is no doubt, and no sign of life either.

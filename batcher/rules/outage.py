@@ -34,10 +34,14 @@ class Health(NamedTuple):
     """When the next attempt may be sent while the outage lasts."""
 
 
+WELL = Health()
+"""Nothing has failed lately: then an attempt has to ask for nothing else."""
+
+
 def learn(health: Health, verdict: Verdict, now: float) -> Health:
     """Give what is known after an attempt came to this verdict."""
     if verdict not in FAILURES:
-        return Health() if health.failures else health
+        return WELL
     failures = health.failures + 1
     since = health.failing_since if health.failures else now
     if health.out_since is not None or failures < IN_A_ROW:

@@ -6,12 +6,12 @@ row that may be sent by a later run, is in doubt, or has not the place in the ch
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import NamedTuple
 
 import orjson
@@ -22,6 +22,9 @@ ENDED = frozenset({State.STARTED, State.REJECTED, State.INVALID, State.DUPLICATE
 """The states of rows in a prefix. PENDING rows are sent by the next run, the others may still be settled otherwise."""
 MOST_STRETCHES = 1000
 """So many stretches between marks may wait for their rows; further ones are added to the last of them."""
+
+_ID = itemgetter(0)
+"""The id of a settlement."""
 
 
 class Prefix(NamedTuple):
@@ -97,14 +100,15 @@ class Frontier:
 
     def settled(self, settlements: Iterable[Settlement]) -> bool:
         """Note rows that are settled. Tell whether the prefix has moved on."""
-        stretch: _Stretch | None = None
-        for id_, state, _ in settlements:
-            # Most are of the same stretch as the one before.
-            if stretch is None or not stretch.after < id_ <= stretch.last:
-                stretch = self._stretch_of(id_)
-            if stretch is not None and state in ENDED:
-                stretch.waiting -= 1
-                stretch.states[state] += 1
+        ended = sorted([each for each in settlements if each[1] in ENDED])
+        begin = 0
+        while begin < len(ended):
+            stretch = self._stretch_of(ended[begin].id)
+            end = begin + 1 if stretch is None else bisect_right(ended, stretch.last, begin, key=_ID)
+            if stretch is not None:
+                stretch.waiting -= end - begin
+                stretch.states.update([state for _, state, _ in ended[begin:end]])
+            begin = end
         return self._move_on()
 
     def _stretch_of(self, id_: int) -> _Stretch | None:

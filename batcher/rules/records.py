@@ -26,8 +26,8 @@ COLUMNS = (
 CRASHED = "Interrupted"
 """The error code of a row whose run ended between its intent and its verdict."""
 
-
 STARTED = Status.STARTED
+_NOT_STARTED = (None, None, None)
 
 
 class Written(NamedTuple):
@@ -52,17 +52,19 @@ def timestamp(now: float) -> str:
 
 def record_of(outcome: Outcome, status: Status, recorded_at: str) -> Record:
     """Write down how a row ended. `recorded_at` is a `timestamp`: the records of a block share it."""
-    row, answer, execution, latency = outcome.admitted.row, outcome.answer, outcome.execution, outcome.latency
+    admitted, _, _, answer, execution, attempts, latency = outcome
+    row = admitted.row
+    name, urn, started_at = execution or _NOT_STARTED
     values = (
         row.number,
         row.bucket,
         row.object,
         status,
-        execution.name if execution else None,
-        execution.urn or None if execution else None,
-        execution.started_at or None if execution else None,
+        name,
+        urn or None,
+        started_at or None,
         answer.request_id or None,
-        outcome.attempts,
+        attempts,
         answer.status or None,
         None if status is STARTED else _error(row, status, answer),
         # To a tenth of a millisecond; `round` takes several times as long.

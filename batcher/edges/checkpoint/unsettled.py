@@ -55,24 +55,28 @@ class UnsettledRows:
         """Forget rows that are settled now, and say which they are."""
         taken: list[Identity] = []
         for id_ in ids:
-            block = self._blocks.get(id_)
+            block = self._blocks.pop(id_, None)
             if block is None:
                 taken.append(self._db.execute("SELECT key, copy, number FROM doubts WHERE id = ?", (id_,)).fetchone())
                 self._db.execute("DELETE FROM doubts WHERE id = ?", (id_,))
             else:
-                _, row, _, copy, _ = self._leave(id_, block)
+                _, row, _, copy, _ = block.rows.pop(id_)
                 taken.append((row.key, copy, row.number))
+                if not block.rows:
+                    self._forget(block)
         return taken
 
     def doubt(self, ids: Iterable[int], doubt_at: float | None) -> None:
         """Put rows in doubt: they were not sent after then, where that is known."""
         for id_ in ids:
-            block = self._blocks.get(id_)
+            block = self._blocks.pop(id_, None)
             if block is None:
                 query = "SELECT id, key, copy, number, bucket, object, inputs, intent_at FROM doubts WHERE id = ?"
                 entry = (*self._db.execute(query, (id_,)).fetchone(), doubt_at)
             else:
-                entry = (id_, *_content(self._leave(id_, block)), block.at, doubt_at)
+                entry = (id_, *_content(block.rows.pop(id_)), block.at, doubt_at)
+                if not block.rows:
+                    self._forget(block)
             values = (*entry, seal(*entry))
             self._db.execute("INSERT OR REPLACE INTO doubts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
@@ -106,12 +110,8 @@ class UnsettledRows:
             del self._blocks[id_].rows[id_]
         self._blocks.update(dict.fromkeys(block.rows, block))
 
-    def _leave(self, id_: int, block: _Block) -> Admitted:
-        del self._blocks[id_]
-        admitted = block.rows.pop(id_)
-        if not block.rows:
-            self._db.execute("DELETE FROM intents WHERE id = ?", (block.id,))
-        return admitted
+    def _forget(self, block: _Block) -> None:
+        self._db.execute("DELETE FROM intents WHERE id = ?", (block.id,))
 
     def _is_elsewhere(self, id_: int) -> bool:
         query = "SELECT 1 FROM rows WHERE id = :id UNION ALL SELECT 1 FROM doubts WHERE id = :id"
@@ -132,14 +132,15 @@ def _unsettled(admitted: Admitted, at: float) -> Unsettled:
 
 def _encoded(rows: Sequence[Admitted]) -> str:
     """Write admitted rows as JSON: the id, the state, which copy of its content, and the row; a bad row's is longer."""
-    return orjson.dumps([(id_, int(state), copy, *_written(row)) for id_, row, state, copy, _ in rows]).decode()
+    return orjson.dumps([_written(each) for each in rows]).decode()
 
 
-def _written(row: Row | BadRow) -> tuple[int | str, ...]:
+def _written(admitted: Admitted) -> tuple[int | str, ...]:
+    id_, row, state, copy, _new = admitted
     if isinstance(row, BadRow):
-        return row.number, row.key.hex(), row.bucket, row.object, row.reason, "bad"
-    number, _, bucket, object_, inputs, key = row
-    return number, key.hex(), bucket, object_, inputs.decode()
+        return id_, int(state), copy, row.number, row.key.hex(), row.bucket, row.object, row.reason, "bad"
+    number, _line, bucket, object_, inputs, key = row
+    return id_, int(state), copy, number, key.hex(), bucket, object_, inputs.decode()
 
 
 def _decoded(text: str) -> list[Admitted]:

@@ -53,7 +53,7 @@ class Skipped:
         """Leave them out. The other rows keep the numbers that they have in the manifest."""
         for block in blocks:
             kept = block
-            if not self._keeps_placeholders and any(row.object.endswith("/") for row in block):
+            if not self._keeps_placeholders and "/" in {row.object[-1:] for row in block}:
                 kept = [row for row in block if isinstance(row, BadRow) or not self.is_placeholder(row.object)]
             if kept:
                 yield kept

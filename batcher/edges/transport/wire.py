@@ -9,7 +9,6 @@ resume; and that `StreamReader._buffer` holds the parts of a body.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
@@ -27,11 +26,10 @@ _READ_BYTES = 1 << 18
 """What a parser is told that is read at once; it matters to readers that pause, and a wire never does."""
 
 
-@dataclass(slots=True)
 class Mark:
     """Whether a byte of one request may have left."""
 
-    sent: bool = False
+    sent = False
 
 
 class Wire(asyncio.Protocol):
@@ -102,12 +100,13 @@ class Wire(asyncio.Protocol):
             self._is_last = self._head is not None or head.should_close or head.code == _SWITCHED
             if self._head is None:
                 self._head, self._content = head, content
-        if self._head is not None:
-            if self._content.is_eof():
-                self._answer(self._head)
-            elif self._content.total_bytes > MOST_BYTES:
-                self._is_last = True
-                self._resolve(None)
+        if self._head is None:
+            return
+        if self._content.is_eof():
+            self._answer(self._head, self._content)
+        elif self._content.total_bytes > MOST_BYTES:
+            self._is_last = True
+            self._resolve(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End what is asked, well if the answer's body ends with the connection. The connector waits to hear of it."""
@@ -123,7 +122,7 @@ class Wire(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001 - as above
             cut = error
         if self._head is not None and cut is None:
-            self._answer(self._head)
+            self._answer(self._head, self._content)
         elif self._head is not None:
             self._fail(aiohttp.ClientPayloadError(str(cut)))
         elif isinstance(exc, OSError):
@@ -137,8 +136,7 @@ class Wire(asyncio.Protocol):
     def resume_reading(self, *, resume_parser: bool = True) -> None:
         """Go on reading."""
 
-    def _answer(self, head: RawResponseMessage) -> None:
-        content = self._content
+    def _answer(self, head: RawResponseMessage, content: aiohttp.StreamReader) -> None:
         body = b"" if content is aiohttp.EMPTY_PAYLOAD else b"".join(content._buffer)  # noqa: SLF001 - pinned, see above
         self._resolve(tuple.__new__(Reply, (head.code, head.headers, body)))
 
