@@ -15,8 +15,6 @@ import sys
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
-import aiohttp
-
 from batcher.cli.job import run_job
 from batcher.cli.options import OnDoubt, Options
 from batcher.edges import records
@@ -24,6 +22,7 @@ from batcher.edges.checkpoint.store import Store
 from batcher.edges.manifest import Choice
 from batcher.edges.progress import Mode
 from batcher.edges.transport import Transport
+from batcher.edges.transport.wire import Wire
 from batcher.emulator.app import serve
 from batcher.emulator.faults import FaultKind, draw
 from batcher.emulator.settings import MADE_UP, Settings
@@ -108,7 +107,7 @@ class Steps:
         records._write_whole, records._sync = watched_write, watched_sync
 
     def _watch_requests(self):
-        send, start = Transport.send, aiohttp.ClientResponse.start
+        send, ask = Transport.send, Wire.ask
 
         async def watched_send(transport, *request):
             self.reach("before send")
@@ -116,13 +115,13 @@ class Steps:
             self.reach("received")
             return reply
 
-        async def watched_start(response, connection):
-            # A body is written by a task of its own, which has its turn now.
-            await asyncio.sleep(0)
-            self.reach("sent")
-            return await start(response, connection)
+        def watched_ask(wire, message, mark):
+            answered = ask(wire, message, mark)
+            # The loop writes what it was given before it comes to this.
+            asyncio.get_running_loop().call_soon(self.reach, "sent")
+            return answered
 
-        Transport.send, aiohttp.ClientResponse.start = watched_send, watched_start
+        Transport.send, Wire.ask = watched_send, watched_ask
 
 
 def options(folder, url):
