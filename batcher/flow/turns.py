@@ -66,15 +66,25 @@ class Turns:
 
     async def take(self) -> Turn | None:
         """Wait until an attempt may be sent. None when the job stops first."""
-        while self.given >= self.flight.cap(self.throttle.pace.rate) and not self.drain.begun:
+        pace = self.throttle.pace
+        while self.given >= self.flight.cap(pace.rate) and not self.drain.begun:
             await self._waiters.wait()
         self.given += 1
+        if self.health is not WELL or self.is_paused or self.drain.begun:
+            return await self._later(None)
+        now = self.monotonic()
+        number = pace.turn(now)
+        if pace.wait(number, now) > SLACK:
+            return await self._later(number)
+        return tuple.__new__(Turn, (now, pace.rate))
+
+    async def _later(self, number: float | None) -> Turn | None:
+        """Wait for the turn with this number; for the next one where there is none yet, or it is lost by a hold."""
         turn: Turn | None = None
-        number: float | None = None
         try:
             while not self.drain.begun:
                 now = self.monotonic()
-                wait = 0.0 if self.health is WELL and not self.is_paused else self._held(now)
+                wait = STEP if self.is_paused else outage.wait(self.health, now)
                 if wait > 0:
                     # Its place in the pace's order is lost: what has waited must not leave all at once.
                     number = None
@@ -83,9 +93,8 @@ class Turns:
                         number = self.throttle.pace.turn(now)
                     wait = self.throttle.pace.wait(number, now)
                     if wait <= SLACK:
-                        if self.health is not WELL:
-                            self.health = outage.probed(self.health, now)
-                        turn = tuple.__new__(Turn, (now, self.throttle.pace.rate))
+                        self.health = outage.probed(self.health, now)
+                        turn = Turn(now, self.throttle.pace.rate)
                         break
                 await asyncio.sleep(min(wait, STEP))
         finally:
@@ -120,10 +129,6 @@ class Turns:
         """Whether the service is taken to be away."""
         return self.health.out_since is not None
 
-    def _held(self, now: float) -> float:
-        """Give the seconds to wait before anything may be sent: a person wants it so, or the service is away."""
-        return STEP if self.is_paused else outage.wait(self.health, now)
-
     def _look_at_health(self, verdict: Verdict, answer: Answer, now: float, word: str) -> None:
         # A 503 that the user trusts is no doubt, and no sign of life either.
         seen = Verdict.IN_DOUBT if outcome.is_failing(answer) else verdict
@@ -140,7 +145,7 @@ class Turns:
 
     def _give_back(self) -> None:
         self.given -= 1
-        if waiting := len(self._waiters):
+        if waiting := len(self._waiters.waiting):
             # As many as there is room for, and everybody when the job stops.
             room = self.flight.cap(self.throttle.pace.rate) - self.given
             self._waiters.wake(waiting if self.drain.begun else room)

@@ -19,6 +19,8 @@ SHORT = 0.1
 LONGEST = 1.0
 """No caller is told to wait longer than so many seconds before it asks again."""
 
+_NEVER = -inf
+
 
 class Pace:
     """Turns at `rate` a second: no burst at the start, none after a pause, none saved up."""
@@ -31,19 +33,18 @@ class Pace:
         """The number of the last turn that was taken."""
         self._come = 0.0
         """The number of the turn that has come at `_since`; after it, turns come at the rate."""
-        self._since = -inf
-        self._idle_at = -inf
+        self._since = _NEVER
+        self._idle_at = _NEVER
 
     def turn(self, now: float) -> float:
         """Take the next turn at `now`, in seconds of any steady clock. Give its number, for `wait`."""
-        turn = self._last + 1
-        if self._since == -inf:
-            self._since = now
-        come = self._come
-        if now > self._since:
-            come += self.rate * (now - self._since)
+        turn, come, since, rate = self._last + 1, self._come, self._since, self.rate
+        if since == _NEVER:
+            self._since = since = now
+        if now > since:
+            come += rate * (now - since)
         if come > turn:
-            if come > turn + self.rate * IDLE:
+            if come > turn + rate * IDLE:
                 self._idle_at = now
             turn = come
         self._last = turn
@@ -66,7 +67,7 @@ class Pace:
         """Go on at another rate, also for those who wait."""
         if now > self._since:
             # Before the first turn is taken none has come.
-            self._come += self.rate * (now - self._since) if self._since > -inf else 0.0
+            self._come += self.rate * (now - self._since) if self._since > _NEVER else 0.0
             self._since = now
         self.rate = rate
 

@@ -105,8 +105,10 @@ def _entry(settlement: Settlement, row: Identity) -> tuple[int, Blob, int, int, 
     key, copy, number = row
     name = packed(execution)
     numbers = id_ * 65537 + number * 257 + copy * 17 + state
-    if isinstance(name, str):
+    if name is None:
+        seal = crc32(key, numbers)
+    elif isinstance(name, str):
         seal = crc32(key + name.encode(), numbers + 3)
     else:
-        seal = crc32(key + name if name else key, numbers)
+        seal = crc32(key + name, numbers)
     return id_, Blob(key), copy, int(state), number, name, seal
