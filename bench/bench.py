@@ -32,6 +32,7 @@ from peers import (
     check_records,
     environment,
     hey,
+    inherited,
     limit,
     manifest,
     run_command,
@@ -224,7 +225,9 @@ def help_(setting: Setting) -> list[Figure]:
     """Measure how long `batcher --help` takes longer than Python's own start."""
     sides = [[BATCHER, "--help"], [sys.executable, "-c", "pass"]]
     log = setting.folder / "help.log"
-    ours, bare = in_turn(5 * setting.rounds, *(partial(run, command, log) for command in sides))
+    ours, bare = in_turn(
+        5 * setting.rounds, *(partial(run, command, log, environment=inherited()) for command in sides)
+    )
     walls = [[usage.wall * 1000 for usage in usages] for usages in (ours, bare)]
     detail = f"{median(walls[0]):.0f} ms and {median(walls[1]):.0f} ms; median of {5 * setting.rounds}"
     what = "`batcher --help`, longer than `python -c pass`"

@@ -24,7 +24,8 @@ BATCHER = str(Path(sys.executable).with_name("batcher"))
 SLOWEST = 200.0
 """Rows a second below which a client is taken to hang."""
 LAUNCH_SECONDS = 120.0
-_OWN = ("OBS_", "HUAWEICLOUD_", "HW_", "BATCHER_", "SSL_CERT_")
+_OWN = ("OBS_", "HUAWEICLOUD_", "HW_", "BATCHER_", "SSL_CERT_", "PYTHON")
+"""The caller's own settings: of jobs, and of Python, which can be told to compile everything anew at each launch."""
 _HEY_ANSWERED = re.compile(r"\[200\]\s+(\d+) responses")
 
 
@@ -99,9 +100,13 @@ def run_command(source: Path, server: Server, files: Path, workers: int) -> list
 
 
 def environment(server: Server) -> dict[str, str]:
-    """Give a client's environment: nothing of the caller's own jobs, made-up keys, whom to trust."""
-    inherited = {name: text for name, text in os.environ.items() if not name.startswith(_OWN)}
-    return inherited | KEYS | dict(server.trust)
+    """Give a client's environment: nothing of the caller's own, made-up keys, whom to trust."""
+    return inherited() | KEYS | dict(server.trust)
+
+
+def inherited() -> dict[str, str]:
+    """Give the environment without the caller's own settings."""
+    return {name: text for name, text in os.environ.items() if not name.startswith(_OWN)}
 
 
 def manifest(folder: Path, rows: int) -> Path:
