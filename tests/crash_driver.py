@@ -115,8 +115,8 @@ class Steps:
             self.reach("received")
             return reply
 
-        def watched_ask(wire, message, mark):
-            answered = ask(wire, message, mark)
+        def watched_ask(wire, message):
+            answered = ask(wire, message)
             # The loop writes what it was given before it comes to this.
             asyncio.get_running_loop().call_soon(self.reach, "sent")
             return answered

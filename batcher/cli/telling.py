@@ -17,7 +17,7 @@ from batcher.cli.options import MetricsOptions, Options
 from batcher.edges.log import Log, open_log
 from batcher.flow.attempts import Attempt
 from batcher.flow.reconcile import Findings
-from batcher.model import ExitCode, JobError, Record, Row, Status, UsageError
+from batcher.model import Admitted, ExitCode, JobError, Record, Status, UsageError
 from batcher.rules import log
 from batcher.rules.log import Level, Line
 from batcher.rules.progress import View
@@ -36,7 +36,7 @@ class Telling:
     """Takes the records; None where nobody does."""
 
     @property
-    def seen(self) -> Callable[[Row, Sequence[Attempt]], None] | None:
+    def seen(self) -> Callable[[Admitted, Sequence[Attempt]], None] | None:
         """What is to be told of each attempt; None where nobody hears it, which costs a row nothing."""
         return self._seen if self.log or self.metrics else None
 
@@ -102,12 +102,12 @@ class Telling:
                 say(f"metrics on {await stack.enter_async_context(server)}")
             yield
 
-    def _seen(self, row: Row, made: Sequence[Attempt]) -> None:
+    def _seen(self, admitted: Admitted, made: Sequence[Attempt]) -> None:
         last = made[-1]
         if self.metrics is not None:
             self.metrics.attempted(last.verdict, last.answer, last.latency, is_retry=len(made) > 1)
         if self.log is not None:
-            self.tell(log.of_attempt(row, len(made), last.verdict, last.answer, last.latency))
+            self.tell(log.of_attempt(admitted.row, len(made), last.verdict, last.answer, last.latency))
 
 
 @asynccontextmanager

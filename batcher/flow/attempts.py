@@ -62,7 +62,7 @@ class Attempts:
     """A random number from 0 to 1."""
     max_attempts: int
     trust_503: bool = False
-    seen: Callable[[Row, Sequence[Attempt]], None] | None = None
+    seen: Callable[[Admitted, Sequence[Attempt]], None] | None = None
     """Told of each attempt as soon as it is judged: the row, and its attempts so far."""
     streak: Streak = field(default_factory=Streak)
     """Rejections in a row, while no start has succeeded: then what is denied is one row, not the job."""
@@ -77,7 +77,8 @@ class Attempts:
         turn = await self.turns.take()
         if turn is None:
             return Outcome(admitted, State.PENDING, None)
-        first = await self._attempt(admitted, turn, ())
+        answer = await self.send(self._leaving(admitted, turn))
+        first = self._judged(admitted, turn, answer, ())
         if first.verdict not in RESENDABLE:
             return self._end(admitted, first, 1)
         made = [first]
@@ -96,7 +97,8 @@ class Attempts:
             turn = await self._turn_of_retry() if waited else None
             if turn is not None:
                 self.tally.retries += 1
-                made.append(await self._attempt(admitted, turn, made))
+                answer = await self.send(self._leaving(admitted, turn))
+                made.append(self._judged(admitted, turn, answer, made))
             return made[-1]
 
         async def sleep(seconds: float) -> None:
@@ -122,14 +124,18 @@ class Attempts:
             await self.drain.sleep(backoff.full_jitter(1, self.draw()))
         return await self.turns.take()
 
-    async def _attempt(self, admitted: Admitted, turn: Turn, made: Sequence[Attempt]) -> Attempt:
-        """Send a row once, after the attempts that were made."""
-        tally, streak, row = self.tally, self.streak, admitted.row
+    def _leaving(self, admitted: Admitted, turn: Turn) -> bytes:
+        """Count a row that is sent now, and give the body that starts it."""
+        tally, row = self.tally, admitted.row
         assert isinstance(row, Row)  # noqa: S101 - an invalid row has no intent
         tally.requests += 1
         tally.on_wire[admitted.id] = turn.at
-        answer = await self.send(start_body(row))
-        del tally.on_wire[admitted.id]
+        return start_body(row)
+
+    def _judged(self, admitted: Admitted, turn: Turn, answer: Answer, made: Sequence[Attempt]) -> Attempt:
+        """Judge the answer to a row, after the attempts that were made before."""
+        streak = self.streak
+        del self.tally.on_wire[admitted.id]
         execution = answers.started(answer)
         if execution is not None:
             verdict = STARTED
@@ -143,7 +149,7 @@ class Attempts:
         is_counted = verdict is REFUSED and not self.turns.is_away
         attempt = tuple.__new__(Attempt, (verdict, answer, now - turn.at, execution, is_counted))
         if self.seen is not None:
-            self.seen(row, [*made, attempt])
+            self.seen(admitted, [*made, attempt])
         return attempt
 
     def _count(self, verdict: Verdict, answer: Answer) -> None:

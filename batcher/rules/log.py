@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from batcher.model import Answer, Json, Record, Row, Status, Verdict
+from batcher.model import Answer, BadRow, Json, Record, Row, Status, Verdict
 from batcher.rules.ending import printable
 from batcher.rules.events import Event, Kind
 
@@ -87,7 +87,7 @@ class Line(NamedTuple):
         return VOCABULARY[self.event].level
 
 
-def of_attempt(row: Row, attempt: int, verdict: Verdict, answer: Answer, latency: float) -> Line | None:
+def of_attempt(row: Row | BadRow, attempt: int, verdict: Verdict, answer: Answer, latency: float) -> Line | None:
     """Tell of an attempt; `attempt` counts from 1, `latency` is in seconds. None where its record will tell all."""
     event = f"attempt_{verdict.value}"
     if event not in VOCABULARY:

@@ -15,8 +15,9 @@ import aiohttp
 from yarl import URL
 
 from batcher.edges.transport.limit import TimeLimit
-from batcher.edges.transport.wire import Mark, Wire
-from batcher.model import Reply
+from batcher.edges.transport.losses import Losses
+from batcher.edges.transport.wire import Wire
+from batcher.model import Lost, Reply
 
 CONNECT_SECONDS = 8.0
 """How long a request may wait for its connection, the TLS handshake and a place among the connections included."""
@@ -27,14 +28,21 @@ IDLE_SECONDS = 15.0
 class KeptConnections:
     """Connections to one origin, each used by one request at a time; as many as there are requests at once.
 
-    `fixed` are the headers of every request. The connector is its owner's to close, after this.
+    `fixed` are the headers of every request, `losses` says what it means that there is no answer. The connector is its
+    owner's to close, after this.
     """
 
     def __init__(
-        self, connector: aiohttp.BaseConnector, origin: URL, fixed: Mapping[str, str], limits: aiohttp.ClientTimeout
+        self,
+        connector: aiohttp.BaseConnector,
+        origin: URL,
+        fixed: Mapping[str, str],
+        limits: aiohttp.ClientTimeout,
+        losses: Losses,
     ) -> None:
         self._connector = connector
         self._limits = limits
+        self._losses = losses
         # What the connector wants to know of a request: where it goes.
         self._route = aiohttp.ClientRequest("POST", origin, loop=asyncio.get_running_loop())
         self._fixed = {"Host": origin.host_port_subcomponent or "", **fixed}
@@ -43,28 +51,32 @@ class KeptConnections:
         self._head = b""
         self._head_of: tuple[str, Mapping[str, str]] | None = None
 
-    async def post(self, target: str, headers: Mapping[str, str], body: bytes, mark: Mark) -> Reply | None:
-        """Send one request and read its answer; None where that is too large. Raises what aiohttp raises.
-
-        The mark is set before the first byte is written, and not before the connection is known to be open.
-        """
-        message = b"%s%d\r\n\r\n%s" % (self._composed(target, headers), len(body), body)
-        wire = self._take() or await self._open()
-        self._limit.begin(wire)
+    async def post(self, target: str, headers: Mapping[str, str], body: bytes) -> Reply | Lost:
+        """Send one request and read its answer."""
+        wire: Wire | None = None
         try:
-            return await wire.ask(message, mark)
+            message = b"%s%d\r\n\r\n%s" % (self._composed(target, headers), len(body), body)
+            wire = self._take() or await self._open()
+            self._limit.begin(wire)
+            return await wire.ask(message) or self._losses.too_large
+        except Exception as error:  # noqa: BLE001 - whatever a library raises, the row may have been sent
+            return self._losses.lost(error, is_sent=wire is not None and wire.has_sent)
         finally:
-            self._limit.end(wire)
-            if wire.is_free:
-                self._idle.append((wire, monotonic()))
-            else:
-                wire.close()
+            if wire is not None:
+                self._limit.end(wire)
+                self._give_back(wire)
 
     def close(self) -> None:
         """Close the connections that no request uses; one in use is closed by its request."""
         self._limit.close()
         while self._idle:
             self._idle.pop()[0].close()
+
+    def _give_back(self, wire: Wire) -> None:
+        if wire.is_free:
+            self._idle.append((wire, monotonic()))
+        else:
+            wire.close()
 
     async def _open(self) -> Wire:
         return Wire(await self._connector.connect(self._route, traces=[], timeout=self._limits))

@@ -7,7 +7,7 @@ first write, not by the kind of the exception.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
 from urllib.request import getproxies, proxy_bypass
@@ -16,11 +16,10 @@ import aiohttp
 from yarl import URL
 
 from batcher import __version__
-from batcher.edges.transport.body import MOST_BYTES, read_body
+from batcher.edges.transport.body import read_body
 from batcher.edges.transport.kept import CONNECT_SECONDS, IDLE_SECONDS, KeptConnections
-from batcher.edges.transport.meanings import found_closed, meaning_of, reason_of
-from batcher.edges.transport.wire import Mark
-from batcher.model import Fault, Lost, Reply
+from batcher.edges.transport.losses import Losses
+from batcher.model import Lost, Reply
 
 _HEADERS = {"User-Agent": f"batcher/{__version__}", "Accept-Encoding": "identity"}
 _NOT_ADDED = ("Accept", "Content-Type")
@@ -63,48 +62,53 @@ async def connect(
         ) as session,
         aiohttp.TCPConnector(limit=connections, ssl=trusted) as connector,
     ):
+        losses = Losses(origin, limits)
         # How a request goes through a proxy is the session's own knowledge.
-        kept = None if proxy else KeptConnections(connector, origin, _HEADERS, limits)
+        kept = None if proxy else KeptConnections(connector, origin, _HEADERS, limits, losses)
         try:
-            yield Transport(session, kept, origin, limits)
+            yield Transport(session, kept, origin, losses)
         finally:
             if kept is not None:
                 kept.close()
+
+
+class Mark:
+    """Whether a byte of one request may have left."""
+
+    sent = False
 
 
 class Transport:
     """Sends requests to one endpoint over kept connections. Made by `connect`."""
 
     def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        kept: KeptConnections | None,
-        origin: URL,
-        limits: aiohttp.ClientTimeout,
+        self, session: aiohttp.ClientSession, kept: KeptConnections | None, origin: URL, losses: Losses
     ) -> None:
         self._session = session
         self._kept = kept
         self._base = str(origin.origin())
-        self._peer = f"{origin.host}:{origin.port}"
-        self._limits = limits
+        self._losses = losses
 
-    async def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Reply | Lost:
+    def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Awaitable[Reply | Lost]:
         """Send one request, once. Redirects are not followed and cookies not kept.
 
         `target` is the path with its query, encoded: it goes out byte for byte, and so do `headers`. Added to them are
         Host, User-Agent, Accept-Encoding and Content-Length.
         """
+        if self._kept is not None and method == "POST":
+            return self._kept.post(target, headers, body or b"")
+        return self._send_by_session(method, target, headers, body)
+
+    async def _send_by_session(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None
+    ) -> Reply | Lost:
         mark = Mark()
         try:
-            if self._kept is not None and method == "POST":
-                reply = await self._kept.post(target, headers, body or b"", mark)
-            else:
-                reply = await self._ask(method, target, headers, body, mark)
+            return await self._ask(method, target, headers, body, mark) or self._losses.too_large
         except _SendError as error:
-            return self._lost(error.cause, mark)
+            return self._losses.lost(error.cause, is_sent=mark.sent)
         except Exception as error:  # noqa: BLE001 - whatever a library raises, the row may have been sent
-            return self._lost(error, mark)
-        return reply or Lost(Fault.LOST, f"{self._peer}: answer larger than {MOST_BYTES >> 20} MiB")
+            return self._losses.lost(error, is_sent=mark.sent)
 
     async def _ask(
         self, method: str, target: str, headers: Mapping[str, str], body: bytes | None, mark: Mark
@@ -119,16 +123,6 @@ class Transport:
         ) as response:
             content = await read_body(response.content)
             return None if content is None else Reply(response.status, response.headers, content)
-
-    def _lost(self, error: Exception, mark: Mark) -> Lost:
-        if found_closed(error):
-            return Lost(Fault.UNREACHED, f"{self._peer}: the connection was closed before anything was written")
-        meaning = meaning_of(error)
-        # A connector's error names the host it was about: the proxy's, where there is one.
-        peer = f"{error.host}:{error.port}" if isinstance(error, aiohttp.ClientConnectorError) else self._peer
-        awaited, limit = ("answer", self._limits.total) if mark.sent else ("connection", self._limits.connect)
-        text = meaning.text.format(reason=reason_of(error), awaited=awaited, limit=limit)
-        return Lost(Fault.LOST if mark.sent else meaning.unsent, f"{peer}: {text}")
 
 
 async def _set_mark(_session: aiohttp.ClientSession, context: SimpleNamespace, _: object) -> None:

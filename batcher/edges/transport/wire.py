@@ -26,12 +26,6 @@ _READ_BYTES = 1 << 18
 """What a parser is told that is read at once; it matters to readers that pause, and a wire never does."""
 
 
-class Mark:
-    """Whether a byte of one request may have left."""
-
-    sent = False
-
-
 class Wire(asyncio.Protocol):
     """A connection that is held for one request after another. `is_free` tells whether it may be used for the next.
 
@@ -56,21 +50,23 @@ class Wire(asyncio.Protocol):
         self._content = aiohttp.EMPTY_PAYLOAD
         self._is_last = False
         """Whether the connection ends with this answer."""
+        self.has_sent = False
+        """Whether a byte of the last request may have left."""
         self.is_free = self._replaced is not None and not self._replaced.should_close
         if self._transport is not None:
             self._transport.set_protocol(self)
 
-    def ask(self, message: bytes, mark: Mark) -> asyncio.Future[Reply | None]:
+    def ask(self, message: bytes) -> asyncio.Future[Reply | None]:
         """Write a request; the future gives its answer, None where that is too large, or raises what aiohttp raises.
 
-        The mark is set before the first byte is written, and not before the connection is known to be open.
+        `has_sent` is set before the first byte is written, and not before the connection is known to be open.
         """
-        is_free, self.is_free = self.is_free, False
+        is_free, self.is_free, self.has_sent = self.is_free, False, False
         transport = self._transport
         if not is_free or transport is None or transport.is_closing():
             raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
         self._asked = asked = self._loop.create_future()
-        mark.sent = True
+        self.has_sent = True
         transport.write(message)
         return asked
 
