@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 
 import pytest
 from test_transport import (
@@ -24,6 +25,7 @@ from test_transport import (
 
 from batcher.edges.transport import MOST_BYTES
 from batcher.edges.transport.kept import IDLE_SECONDS
+from batcher.edges.transport.wire import Wire
 from batcher.model import Fault, Lost, Reply
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -58,7 +60,18 @@ BEHAVIOURS = {
     "no HTTP": then(b"SSH-2.0-OpenSSH_9.6\r\n\r\n", close),
     "a bad length": then(HEAD + b"Content-Length: x\r\n\r\n", close),
     "an endless header": then(HEAD + b"X-A: " + b"a" * 20_000, hang),
+    "a head without carriage returns": b"HTTP/1.1 200 OK\nContent-Length: 9\n\n{\r\n\r\n  }}",
+    "lengths that disagree": HEAD + b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}",
+    "a length and chunks": HEAD + b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+    "a length where there is no body": b"HTTP/1.1 304 Not Modified\r\nContent-Length: 2\r\n\r\n",
+    "an answer behind empty lines": b"\r\n\r\n" + STARTED,
 }  # fmt: skip
+WHOLE = [
+    "a good answer", "an answer in chunks", "an answer without a body", "an answer after an interim one", "a redirect",
+    "an answer with a header twice", "a busy service", "a compressed answer", "a head without carriage returns",
+    "a length where there is no body", "an answer behind empty lines",
+]  # fmt: skip
+"""Answers that leave their connection open."""
 SILENT = {
     "an answer without a length that does not end",
     "no answer",
@@ -97,6 +110,36 @@ async def test_the_same_server_gives_the_same_outcome_for_the_same_bytes(case, b
             sent = [request.replace(server.host.encode(), b"HOST") for request in server.requests]
             seen.append((comparable(outcome, server.host), sent, len(server.connections)))
     assert seen[0] == seen[1]
+
+
+async def answered(wire, pieces):
+    """Let the pieces of an answer arrive, and give what is made of them."""
+    wire._asked = asked = asyncio.get_running_loop().create_future()
+    wire.is_free = False
+    for piece in pieces:
+        wire.data_received(piece)
+    reply = await asked
+    return reply.status, list(reply.headers.items()), reply.body, wire.is_free
+
+
+@pytest.mark.parametrize("case", WHOLE)
+async def test_an_answer_is_the_same_however_it_is_cut_and_so_is_the_next(case):
+    answer = BEHAVIOURS[case]
+    wire = Wire(SimpleNamespace(protocol=None, transport=None))
+    whole = await answered(wire, [answer])
+    following = await answered(wire, [STARTED])
+    assert following[::2] == (200, b'{"execution_name":"e-1"}')
+    cuts = [[answer[:at], answer[at:]] for at in range(1, min(len(answer), 200))]
+    for pieces in [*cuts, [bytes([byte]) for byte in answer]]:
+        assert await answered(wire, pieces) == whole
+        assert await answered(wire, [STARTED]) == following
+
+
+async def test_what_follows_an_answer_in_the_same_piece_makes_its_connection_the_last():
+    for answer in (STARTED, BEHAVIOURS["an answer in chunks"]):
+        wire = Wire(SimpleNamespace(protocol=None, transport=None))
+        assert (await answered(wire, [answer]))[-1]
+        assert not (await answered(wire, [answer + STARTED]))[-1]
 
 
 @asynccontextmanager
