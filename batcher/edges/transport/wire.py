@@ -2,8 +2,8 @@
 
 A wire takes the place of the protocol that aiohttp has given the connection, and uses the same parser. Beyond aiohttp's
 documented interface this is known: `Connection.protocol`, and of that `should_close` and `connection_lost`; the
-arguments of `HttpResponseParser`, that it reads one answer after another, and that it asks its protocol to pause and
-resume; and that `StreamReader._buffer` holds the parts of a body.
+arguments of `HttpResponseParser`, that it parses one answer after another, and that its readers ask their protocol to
+pause and resume; and that `StreamReader._buffer` holds the parts of a body.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ class Wire(asyncio.Protocol):
 
     What arrives unasked, even while nothing is asked, may belong to no request: then the wire is not used again.
     """
+
+    _reading_paused = False
+    """What aiohttp before 3.14 asks its protocol before it asks for more."""
 
     def __init__(self, connection: aiohttp.connector.Connection) -> None:
         self._connection = connection
@@ -82,13 +85,13 @@ class Wire(asyncio.Protocol):
         """Parse what has arrived."""
         if self._asked is None:
             self.is_free = False
-        elif self._is_begun or not self._is_whole(data):
+        elif self._is_begun or not self._take_whole(data):
             self._parse(data)
 
-    def _is_whole(self, data: bytes) -> bool:
+    def _take_whole(self, data: bytes) -> bool:
         """Take an answer that has come in one piece, as nearly all do; tell whether it is one.
 
-        Its body is what follows its head, and needs no reader: that is a tenth of what a start costs.
+        Its body is what follows its head, and needs no reader: that saves one in twenty-five of a start's instructions.
         """
         head_end = data.find(_HEAD_END)
         if head_end < 0:
