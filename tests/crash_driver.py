@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
+import aiohttp
+
 from batcher.cli.job import run_job
 from batcher.cli.options import OnDoubt, Options
 from batcher.edges import records
@@ -107,7 +109,7 @@ class Steps:
         records._write_whole, records._sync = watched_write, watched_sync
 
     def _watch_requests(self):
-        send, ask = Transport.send, Wire.ask
+        send, start, ask = Transport.send, aiohttp.ClientResponse.start, Wire.ask
 
         async def watched_send(transport, *request):
             self.reach("before send")
@@ -115,13 +117,19 @@ class Steps:
             self.reach("received")
             return reply
 
+        async def watched_start(response, connection):
+            # A body is written by a task of its own, which has its turn now.
+            await asyncio.sleep(0)
+            self.reach("sent")
+            return await start(response, connection)
+
         def watched_ask(wire, message):
             answered = ask(wire, message)
             # The loop writes what it was given before it comes to this.
             asyncio.get_running_loop().call_soon(self.reach, "sent")
             return answered
 
-        Transport.send, Wire.ask = watched_send, watched_ask
+        Transport.send, aiohttp.ClientResponse.start, Wire.ask = watched_send, watched_start, watched_ask
 
 
 def options(folder, url):

@@ -31,7 +31,7 @@ class Handout(Generic[T]):
     def close(self) -> None:
         """Say that nothing more will come."""
         self._closed = True
-        self._waiters.wake(len(self._waiters.waiting))
+        self._waiters.wake(len(self._waiters))
 
     async def take(self) -> T | None:
         """Wait for an item; None when there will be no more."""

@@ -53,7 +53,7 @@ class Keys:
         while self._tried:
             lent = self.current
             answer = await ask(lent, *request)
-            if answer.body is not None or not outcome.refuses_keys(answer):
+            if not outcome.refuses_keys(answer):
                 return answer
             async with self._alone:
                 if self._stopped():

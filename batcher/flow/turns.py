@@ -145,7 +145,7 @@ class Turns:
 
     def _give_back(self) -> None:
         self.given -= 1
-        if waiting := len(self._waiters.waiting):
+        if waiting := len(self._waiters):
             # As many as there is room for, and everybody when the job stops.
             room = self.flight.cap(self.throttle.pace.rate) - self.given
             self._waiters.wake(waiting if self.drain.begun else room)

@@ -13,13 +13,15 @@ class Waiters:
     """Tasks that wait. Whoever uses them bounds their number."""
 
     def __init__(self) -> None:
-        self.waiting: deque[asyncio.Future[None]] = deque()
-        """The tasks that wait, the first one first."""
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
 
     async def wait(self) -> None:
         """Wait to be woken."""
         woken = asyncio.get_running_loop().create_future()
-        self.waiting.append(woken)
+        self._waiting.append(woken)
         try:
             await woken
         except asyncio.CancelledError:
@@ -29,8 +31,8 @@ class Waiters:
 
     def wake(self, most: int) -> None:
         """Wake the first of those who wait, at most so many."""
-        while most > 0 and self.waiting:
-            waiter = self.waiting.popleft()
+        while most > 0 and self._waiting:
+            waiter = self._waiting.popleft()
             if not waiter.done():
                 waiter.set_result(None)
                 most -= 1

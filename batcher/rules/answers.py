@@ -37,8 +37,8 @@ CODE_NAMES = ("code", "error_code", "Code", "errorCode")
 MESSAGE_NAMES = ("message", "error_msg", "Message")
 REQUEST_ID_NAMES = ("request_id", "RequestId")
 REQUEST_ID_HEADERS = ("x-obs-request-id", "x-request-id", "x-amz-request-id")
-_ID_NAMES = frozenset(REQUEST_ID_NAMES)
 _STARTED = ("execution_name", "execution_urn", "started_at")
+"""Where a start's answer has the fields of an Execution."""
 
 VALUE_NAMES = ("value", "parameter_value", "paramter_value")
 """Where a declared parameter keeps its value; the last is the documentation's own spelling."""
@@ -70,15 +70,14 @@ def read(reply: Reply | Lost) -> Answer:
     date = headers.get("date", "")
     if status in SUCCESS:
         body = _object(content)
-        request_id = "" if body is None or _ID_NAMES.isdisjoint(body) else _first(body, REQUEST_ID_NAMES)
-        request_id = request_id or _request_id(headers)
+        request_id = (_first(body, REQUEST_ID_NAMES) if body else "") or _first(headers, REQUEST_ID_HEADERS)
         return tuple.__new__(Answer, (status, "", "", request_id, "", date, body, None))
     words = _words(content)
     return Answer(
         status,
         words.code,
         words.message or _elsewhere(status, headers),
-        words.request_id or _request_id(headers),
+        words.request_id or _first(headers, REQUEST_ID_HEADERS),
         headers.get("retry-after", ""),
         date,
     )
@@ -91,11 +90,8 @@ def started(answer: Answer) -> Execution | None:
     """
     if answer.body is None:
         return None
-    name, urn, started_at = map(answer.body.get, _STARTED)
-    if not name or not isinstance(name, str):
-        return None
-    words = (name, urn if isinstance(urn, str) else "", started_at if isinstance(started_at, str) else "")
-    return tuple.__new__(Execution, words)
+    words = [value if isinstance(value, str) else "" for value in map(answer.body.get, _STARTED)]
+    return tuple.__new__(Execution, words) if words[0] else None
 
 
 def workflow(answer: Answer) -> Workflow | None:
@@ -196,18 +192,12 @@ def _elsewhere(status: int, headers: Mapping[str, str]) -> str:
 
 def _first(fields: Mapping[str, Json], names: tuple[str, ...]) -> str:
     """Give the first of these fields that says something; numbers, which some codes are, as text."""
-    for name in names:
-        value = fields.get(name, "")
-        if value == "":
+    for value in map(fields.get, names):
+        if value is None or value == "":
             continue
         if isinstance(value, (str, int)) and not isinstance(value, bool):
             return _legible(str(value))
     return ""
-
-
-def _request_id(headers: Mapping[str, str]) -> str:
-    found = next(filter(None, map(headers.get, REQUEST_ID_HEADERS)), "")
-    return _legible(found) if found else ""
 
 
 def _legible(text: str) -> str:

@@ -104,10 +104,12 @@ class Frontier:
         begin = 0
         while begin < len(ended):
             stretch = self._stretch_of(ended[begin].id)
-            end = begin + 1 if stretch is None else bisect_right(ended, stretch.last, begin, key=_ID)
-            if stretch is not None:
-                stretch.waiting -= end - begin
-                stretch.states.update([state for _, state, _ in ended[begin:end]])
+            if stretch is None:
+                begin += 1
+                continue
+            end = bisect_right(ended, stretch.last, begin, key=_ID)
+            stretch.waiting -= end - begin
+            stretch.states.update([state for _, state, _ in ended[begin:end]])
             begin = end
         return self._move_on()
 

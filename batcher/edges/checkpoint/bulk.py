@@ -13,7 +13,7 @@ from itertools import chain
 from typing import Any
 
 Blob = bytearray
-"""What bytes are inserted as. For each `bytes` sqlite3 asks how to adapt it, which takes longer than binding it."""
+"""What many bytes go in as. For each `bytes` sqlite3 asks how to adapt it, which takes longer than binding it."""
 
 MOST = 64
 """Rows of a statement. With their columns they stay below the 999 values that any SQLite takes."""

@@ -20,8 +20,8 @@ from batcher.model import Reply
 if TYPE_CHECKING:
     from aiohttp.http import RawResponseMessage
 
-_INTERIM = frozenset(range(100, 200)) - {101}
 _SWITCHED = 101
+_INTERIM = frozenset(range(100, 200)) - {_SWITCHED}
 _WITH_BODY = frozenset(range(200, 600)) - {204, 304}
 _HEAD_END = b"\r\n\r\n"
 _READ_BYTES = 1 << 18
