@@ -6,37 +6,51 @@ calls for each row.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Iterable
 from typing import Generic, TypeVar
-
-from batcher.flow.waiters import Waiters
 
 T = TypeVar("T")
 
 
 class Handout(Generic[T]):
-    """Items, given out one by one in their order."""
+    """Items, given out one by one in their order, to those who wait in theirs."""
 
     def __init__(self) -> None:
         self._items: deque[T] = deque()
-        self._waiters = Waiters()
+        self._waiting: deque[asyncio.Future[T | None]] = deque()
         self._closed = False
+        self._loop = asyncio.get_running_loop()
 
     def put(self, items: Iterable[T]) -> None:
         """Add items."""
         self._items.extend(items)
-        self._waiters.wake(len(self._items))
+        while self._items and self._waiting:
+            waiting = self._waiting.popleft()
+            if not waiting.done():
+                waiting.set_result(self._items.popleft())
 
     def close(self) -> None:
         """Say that nothing more will come."""
         self._closed = True
-        self._waiters.wake(len(self._waiters))
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(None)
 
     async def take(self) -> T | None:
         """Wait for an item; None when there will be no more."""
-        while not self._items:
-            if self._closed:
-                return None
-            await self._waiters.wait()
-        return self._items.popleft()
+        if self._items:
+            return self._items.popleft()
+        if self._closed:
+            return None
+        waiting: asyncio.Future[T | None] = self._loop.create_future()
+        self._waiting.append(waiting)
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if not waiting.cancelled() and (item := waiting.result()) is not None:
+                # Cancelled with an item in its hands: that is the next one's.
+                self._items.appendleft(item)
+                self.put(())
+            raise
