@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from batcher.cli.options import OnDoubt
     from batcher.edges.credentials import Place
-    from batcher.library import Running, run
-    from batcher.model import (
+    from batcher.errors import (
         BusyError,
         CredentialsError,
         DiskError,
@@ -20,11 +19,11 @@ if TYPE_CHECKING:
         JobError,
         ManifestError,
         OtherJobError,
-        Record,
         ServiceError,
-        Status,
         UsageError,
     )
+    from batcher.library import Running, run
+    from batcher.model import Record, Status
 
 __version__ = "0.1.0"
 
@@ -53,8 +52,10 @@ _HOMES = {
     "Running": "batcher.library",
     "OnDoubt": "batcher.cli.options",
     "Place": "batcher.edges.credentials",
+    "Record": "batcher.model",
+    "Status": "batcher.model",
 }
-"""Where each of these names lives; all others live in `batcher.model`."""
+"""Where each of these names lives; all others live in `batcher.errors`."""
 
 
 def __getattr__(name: str) -> Any:
@@ -63,4 +64,4 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415
 
-    return getattr(import_module(_HOMES.get(name, "batcher.model")), name)
+    return getattr(import_module(_HOMES.get(name, "batcher.errors")), name)

@@ -20,8 +20,9 @@ from batcher.cli.options import OnDoubt, Options
 from batcher.edges.credentials import Place
 from batcher.edges.manifest import Choice
 from batcher.edges.progress import Mode
+from batcher.errors import ExitCode, JobError, UsageError
 from batcher.flow.drain import Drain
-from batcher.model import ExitCode, JobError, Json, Record, UsageError
+from batcher.model import Json, Record
 from batcher.rules.guards import max_failures as parse_max_failures
 from batcher.rules.listing import SETTLE_TIME
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from simulated_service import Content
 
-from batcher.model import ExitCode, Row, State
+from batcher.errors import ExitCode
+from batcher.model import Row, State
 from batcher.rules.identity import content_key
 
 LATE = 60.0

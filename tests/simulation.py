@@ -32,7 +32,8 @@ from batcher.edges.manifest import Choice
 from batcher.edges.manifest import manifest as manifest_module
 from batcher.edges.progress import Mode
 from batcher.edges.service import ObsV2
-from batcher.model import ExitCode, Fault, JobError, Lost, State
+from batcher.errors import ExitCode, JobError
+from batcher.model import Fault, Lost, State
 
 BEGINNING = 1_795_509_000.0
 TIMEOUT = 30.0

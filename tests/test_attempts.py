@@ -6,21 +6,11 @@ from itertools import count
 import pytest
 from simulated_machine import Loop
 
+from batcher.errors import CredentialsError, ExitCode, ServiceError
 from batcher.flow.attempts import Attempts
 from batcher.flow.drain import Drain
 from batcher.flow.turns import Turns
-from batcher.model import (
-    Admitted,
-    Answer,
-    CredentialsError,
-    Execution,
-    ExitCode,
-    Fault,
-    Row,
-    ServiceError,
-    State,
-    Status,
-)
+from batcher.model import Admitted, Answer, Execution, Fault, Row, State, Status
 from batcher.rules.outage import Health
 from batcher.rules.tally import Tally
 from batcher.rules.throttle import Throttle

@@ -11,11 +11,13 @@ import threading
 from collections import Counter
 
 import pytest
+from msgspec import structs
 from peek import kept_rows
 
 from batcher.edges.checkpoint import Header, open_checkpoint
 from batcher.edges.checkpoint.lock import lock_path
-from batcher.model import Admitted, BadRow, BusyError, DiskError, OtherJobError, Row, Settlement, State
+from batcher.errors import BusyError, DiskError, OtherJobError
+from batcher.model import Admitted, BadRow, Row, Settlement, State
 from batcher.rules.admission import Policy, admission, left_alone
 
 HEADER = Header("https://obs.example.com", "transcode", "{}")
@@ -217,7 +219,7 @@ async def test_a_row_admitted_again_beside_an_open_one_of_its_first_block_has_it
     async with open_checkpoint(path, HEADER) as checkpoint:
         first, second = await take_in(checkpoint, [row(1), row(2)])
         await checkpoint.settle([Settlement(first.id, State.PENDING)], {}, 200.0)
-        await checkpoint.admit([first._replace(new=False)], 300.0)
+        await checkpoint.admit([structs.replace(first, new=False)], 300.0)
     async with open_checkpoint(path, HEADER) as checkpoint:
         left = await checkpoint.unsettled({State.INTENT})
         assert [(each.id, each.intent_at) for each in left] == [(first.id, 300.0), (second.id, 100.0)]
@@ -254,11 +256,11 @@ async def test_whatever_happens_to_its_rows_the_checkpoint_tells_what_it_was_tol
                 open_ids = dice.sample(sorted(intents), dice.randint(0, len(intents)))
                 settlements = [Settlement(id_, dice.choice(STATES_OF_SETTLEMENTS), "ab") for id_ in open_ids]
                 await checkpoint.settle(settlements, {}, 999.0)
-                for id_, state, _ in settlements:
-                    told[id_] = state
-                    _, at = intents.pop(id_)
-                    if state is State.IN_DOUBT:
-                        intents[id_] = (state, at)
+                for each in settlements:
+                    told[each.id] = each.state
+                    _, at = intents.pop(each.id)
+                    if each.state is State.IN_DOUBT:
+                        intents[each.id] = (each.state, at)
     async with open_checkpoint(path, HEADER) as checkpoint:
         sifted = await checkpoint.sift(dice.sample(rows, len(rows)), {State.STARTED})
         found = {each.row.number: each.state for each in sifted.found}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import pytest
 from crash_driver import CRASHED, MANIFEST, STEPS
 
-from batcher.model import ExitCode
+from batcher.errors import ExitCode
 
 DRIVER = Path(__file__).with_name("crash_driver.py")
 ENDS = [

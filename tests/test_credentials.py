@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.edges.credentials import FAMILIES, Place, find_credentials
-from batcher.model import Credentials, CredentialsError, Fault, Lost, UsageError
+from batcher.errors import CredentialsError, UsageError
+from batcher.model import Credentials, Fault, Lost
 from batcher.rules.credentials import described, is_due, metadata_address, read_file
 
 PAIR = {"OBS_ACCESS_KEY_ID": "AK", "OBS_SECRET_ACCESS_KEY": "SK"}

@@ -8,7 +8,8 @@ from metadata import TOKEN, VARIANTS, lent, metadata_service
 from batcher.edges.credentials import Found
 from batcher.edges.credentials.metadata import in_metadata
 from batcher.edges.transport import connect
-from batcher.model import Credentials, CredentialsError
+from batcher.errors import CredentialsError
+from batcher.model import Credentials
 
 AT_ONCE = (0.0, 0.0)
 KEYS = lent("AK", "SK", "T")

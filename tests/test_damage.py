@@ -14,20 +14,9 @@ import pytest
 
 from batcher.edges.checkpoint import Header, open_checkpoint
 from batcher.edges.records import open_output
+from batcher.errors import DiskError, ExitCode, JobError
 from batcher.flow.resume import LEFT_OPEN, resume
-from batcher.model import (
-    Answer,
-    DiskError,
-    Execution,
-    ExitCode,
-    JobError,
-    Listed,
-    Outcome,
-    Row,
-    Settlement,
-    State,
-    Status,
-)
+from batcher.model import Answer, Execution, Listed, Outcome, Row, Settlement, State, Status
 from batcher.rules.admission import Policy, admission, left_alone
 from batcher.rules.records import record_of, timestamp
 

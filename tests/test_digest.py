@@ -5,6 +5,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from batcher.model import Record, Status
 from batcher.rules import prefixes, timeline
@@ -150,7 +151,7 @@ def test_a_service_that_makes_up_codes_does_not_fill_the_memory():
 
 def test_a_long_key_is_named_without_its_middle():
     digest = Digest()
-    digest.add(record(1, Status.REJECTED)._replace(object="a" * 500 + "z" * 500))
+    digest.add(structs.replace(record(1, Status.REJECTED), object="a" * 500 + "z" * 500))
     ((example,),) = [failure.examples for failure in digest.failures()]
     assert len(example.name) == 163
     assert example.name.startswith("b/aaa")

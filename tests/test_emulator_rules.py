@@ -11,7 +11,8 @@ from batcher.emulator.options import parse_fault, parse_parameter, parse_refusal
 from batcher.emulator.orders import Order, read_order
 from batcher.emulator.settings import Declared, ParameterType, Settings
 from batcher.emulator.throttle import TokenBucket
-from batcher.model import Credentials, UsageError
+from batcher.errors import UsageError
+from batcher.model import Credentials
 
 NOW = 1_795_509_000.0
 DATE = "Tue, 24 Nov 2026 08:30:00 GMT"

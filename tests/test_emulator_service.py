@@ -12,7 +12,8 @@ from conftest import AK, CREDENTIALS, PARAMETERS, SK, TOKEN, Clock
 
 from batcher.emulator.answers import json_refusal
 from batcher.emulator.settings import Declared, InputKeys, InputShape, ParameterType, ThrottleAnswer
-from batcher.model import Credentials, DiskError, UsageError
+from batcher.errors import DiskError, UsageError
+from batcher.model import Credentials
 
 START = "/v2/workflows/transcode"
 LIST = "/v2/workflowexecutions"

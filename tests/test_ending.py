@@ -2,7 +2,8 @@
 
 import pytest
 
-from batcher.model import CredentialsError, DiskError, ExitCode, FailuresError, ServiceError, State, Status, Unsettled
+from batcher.errors import CredentialsError, DiskError, ExitCode, FailuresError, ServiceError
+from batcher.model import State, Status, Unsettled
 from batcher.rules.ending import MEANINGS, NEXT, Files, doubts, exit_code, slowness, summary
 from batcher.rules.slowness import Cause
 from batcher.rules.tally import Tally

@@ -5,21 +5,10 @@ from collections import Counter
 
 import pytest
 
+from batcher.errors import DiskError, ExitCode, ServiceError
 from batcher.flow import engine
 from batcher.flow.drain import Drain
-from batcher.model import (
-    Admitted,
-    BadRow,
-    DiskError,
-    Execution,
-    ExitCode,
-    Found,
-    Outcome,
-    Row,
-    ServiceError,
-    State,
-    Status,
-)
+from batcher.model import Admitted, BadRow, Execution, Found, Outcome, Row, State, Status
 from batcher.rules.admission import Policy, admission
 from batcher.rules.tally import Tally
 

@@ -14,8 +14,9 @@ from batcher.edges.transport import connect
 from batcher.emulator.faults import AFTER, BEFORE, FaultKind
 from batcher.emulator.options import parse_refusal
 from batcher.emulator.settings import MADE_UP, InputKeys, InputShape, Quirk, Settings, ThrottleAnswer
+from batcher.errors import CredentialsError, ExitCode, JobError, ServiceError
 from batcher.flow.examination import Examination, examine
-from batcher.model import CredentialsError, ExitCode, JobError, Row, ServiceError
+from batcher.model import Row
 from batcher.rules.examination import Finding
 from batcher.rules.identity import canonical, content_key
 from batcher.rules.prescription import POINTS, ending, prescription

@@ -2,7 +2,8 @@
 
 import pytest
 
-from batcher.model import UsageError, Verdict
+from batcher.errors import UsageError
+from batcher.model import Verdict
 from batcher.rules.guards import MaxFailures, Streak, count, is_broken, is_exceeded, max_failures
 
 

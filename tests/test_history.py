@@ -7,6 +7,7 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from batcher.model import Record, State, Status, Unsettled
 from batcher.rules.history import (
@@ -41,7 +42,7 @@ written = st.builds(
     error=st.none() | st.fixed_dictionaries({"code": filled, "message": texts}),
     latency_ms=st.none() | st.integers(0, 10**6).map(lambda tenths: tenths / 10),
     recorded_at=filled,
-    reconciled=st.booleans(),
+    reconciled=st.sampled_from([True, UNSET]),
 )
 
 

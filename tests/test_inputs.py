@@ -2,7 +2,7 @@
 
 import pytest
 
-from batcher.model import UsageError
+from batcher.errors import UsageError
 from batcher.rules.inputs import parse_inputs
 
 

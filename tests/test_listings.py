@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from batcher.edges.manifest import Choice, format_of, open_manifest
-from batcher.model import BadRow, ManifestError, Parameter, Row, UsageError
+from batcher.errors import ManifestError, UsageError
+from batcher.model import BadRow, Parameter, Row
 from batcher.rules.naming import bucket_fault
 
 SAMPLES = Path(__file__).parent.parent / "samples"

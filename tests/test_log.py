@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 from conftest import KEYS
+from msgspec import structs
 
 from batcher.edges.log import open_log
 from batcher.emulator.faults import FaultKind
-from batcher.model import Answer, DiskError, Fault, Record, Row, Status, Verdict
+from batcher.errors import DiskError
+from batcher.model import Answer, Fault, Record, Row, Status, Verdict
 from batcher.rules import log
 from batcher.rules.events import Event, Kind
 from batcher.rules.log import VOCABULARY, Format, Level, Line, written
@@ -23,11 +25,13 @@ ODD = 'a b\n\r\x00\x1b[2J"\\=\u2028\u0085\u202e\U0001f600'
 ROW = Row(7, 8, "videos", ODD, b"", b"k" * 16)
 SLOW_DOWN = Answer(status=503, code="SlowDown", message="slow down", request_id="R1")
 RECORD = Record(7, "videos", "o", Status.STARTED, "e1", request_id="R1", attempts=2, http_status=200, latency_ms=3.2)
-REJECTED = RECORD._replace(status=Status.REJECTED, execution_name=None, error={"code": "SYS.0015", "message": "gone"})
+REJECTED = structs.replace(
+    RECORD, status=Status.REJECTED, execution_name=None, error={"code": "SYS.0015", "message": "gone"}
+)
 
 EVERY = [
     *(log.of_attempt(ROW, 2, verdict, SLOW_DOWN, 0.0312) for verdict in Verdict),
-    *(log.of_record(record._replace(status=status)) for record in (RECORD, REJECTED) for status in Status),
+    *(log.of_record(structs.replace(record, status=status)) for record in (RECORD, REJECTED) for status in Status),
     *(log.of_decision(Event(5.0, kind, 340.0, 238.0, "SlowDown")) for kind in Kind),
     log.of_row("row_adopted", 7, "videos", ODD, execution="e1"),
     log.of_row("row_released", 7, "videos", ODD),
@@ -43,7 +47,7 @@ def test_every_event_has_just_the_fields_of_the_table(line):
 def test_an_attempt_whose_record_tells_all_and_a_record_whose_attempt_did_are_no_events():
     assert log.of_attempt(ROW, 1, Verdict.STARTED, Answer(status=200), 0.1) is None
     assert log.of_attempt(ROW, 1, Verdict.REJECTED, Answer(status=404), 0.1) is None
-    assert log.of_record(RECORD._replace(status=Status.IN_DOUBT)) is None
+    assert log.of_record(structs.replace(RECORD, status=Status.IN_DOUBT)) is None
 
 
 def test_starts_that_succeed_are_the_lowest_level():

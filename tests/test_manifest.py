@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from batcher.edges.manifest import Choice, format_of, open_manifest
 from batcher.edges.manifest import manifest as manifest_module
 from batcher.edges.manifest.source import Source
-from batcher.model import BadRow, ManifestError, Parameter, Row, UsageError
+from batcher.errors import ManifestError, UsageError
+from batcher.model import BadRow, Parameter, Row
 from batcher.rules.identity import bad_key, canonical, content_key
 
 SAMPLES = Path(__file__).parent.parent / "samples"

@@ -14,7 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from batcher.edges.metrics import LAST_SUCCESS, Metrics, keeping, serving
 from batcher.emulator.faults import FaultKind
-from batcher.model import Answer, DiskError, UsageError, Verdict
+from batcher.errors import DiskError, UsageError
+from batcher.model import Answer, Verdict
 from batcher.rules.progress import View
 
 VIEW = View(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from batcher.model import UsageError
+from batcher.errors import UsageError
 from batcher.rules.naming import Endpoint, bucket_fault, endpoint, object_fault, region_endpoint, workflow_fault
 
 

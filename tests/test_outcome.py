@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batcher.model import Answer, CredentialsError, ExitCode, Fault, Lost, Reply, ServiceError, Verdict
+from batcher.errors import CredentialsError, ExitCode, ServiceError
+from batcher.model import Answer, Fault, Lost, Reply, Verdict
 from batcher.rules import answers, outcome
 from batcher.rules.outcome import Kind, ending, is_once, judge, refuses_keys
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from batcher.edges.records import format_of, open_output
-from batcher.model import BusyError, DiskError, OtherJobError, Record, Status, UsageError
+from batcher.errors import BusyError, DiskError, OtherJobError, UsageError
+from batcher.model import Record, Status
 from batcher.rules.records import Written, read_csv, read_jsonl
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from batcher.edges import partition
 from batcher.edges.partition import Partition
-from batcher.model import DiskError
+from batcher.errors import DiskError
 
 
 def entries(count):

@@ -4,21 +4,10 @@ from itertools import count
 
 import pytest
 
+from batcher.errors import CredentialsError, ExitCode, ServiceError
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import ATTEMPTS, Screen, contact, described
-from batcher.model import (
-    Answer,
-    BadRow,
-    CredentialsError,
-    ExitCode,
-    Fault,
-    Found,
-    Parameter,
-    Row,
-    ServiceError,
-    State,
-    Workflow,
-)
+from batcher.model import Answer, BadRow, Fault, Found, Parameter, Row, State, Workflow
 
 LOST = Answer(fault=Fault.LOST, message="no answer within 30 s")
 UNREACHED = Answer(fault=Fault.UNREACHED, message="connection refused")

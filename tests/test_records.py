@@ -99,7 +99,7 @@ WRITTEN = [
 def test_jsonl_lines_parse_and_keep_every_field():
     lines = to_jsonl(RECORDS).splitlines()
     assert [json.loads(line)["object"] for line in lines] == [record.object for record in RECORDS]
-    assert list(json.loads(lines[0])) == list(Record._fields[:-1])
+    assert list(json.loads(lines[0])) == list(Record.__struct_fields__[:-1])
 
 
 def test_only_a_reconciled_record_says_so():

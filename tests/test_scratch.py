@@ -6,7 +6,7 @@ import pytest
 
 from batcher.edges.scratch import scratch
 from batcher.edges.whole import whole_file
-from batcher.model import DiskError, UsageError
+from batcher.errors import DiskError, UsageError
 
 
 def test_values_come_back_by_key_in_their_order_until_they_are_removed():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.model import UsageError
+from batcher.errors import UsageError
 from batcher.rules.settings import Setting, edited
 
 SETTINGS = {"on-doubt": Setting("hold", "of this"), "settle-time": Setting(30.0, "of that")}

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from batcher.model import UsageError
+from batcher.errors import UsageError
 from batcher.rules.times import duration, seconds_until
 
 BERLIN = ZoneInfo("Europe/Berlin")

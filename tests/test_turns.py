@@ -5,9 +5,10 @@ import asyncio
 import pytest
 from simulated_machine import Loop
 
+from batcher.errors import ExitCode, ServiceError
 from batcher.flow.drain import Drain
 from batcher.flow.turns import Turn, Turns
-from batcher.model import Answer, ExitCode, Fault, ServiceError, Verdict
+from batcher.model import Answer, Fault, Verdict
 from batcher.rules.events import Kind
 from batcher.rules.flight import FEWEST
 from batcher.rules.throttle import Throttle

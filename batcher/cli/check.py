@@ -34,7 +34,8 @@ from batcher.cli.flags import (
 )
 from batcher.cli.header import beside, endpoint_of
 from batcher.cli.loop import calm_collector
-from batcher.model import ExitCode, JobError, Json, Parameter, State
+from batcher.errors import ExitCode, JobError
+from batcher.model import Json, Parameter, State
 from batcher.rules.admission import Policy
 from batcher.rules.ending import printable
 from batcher.rules.inputs import parse_inputs

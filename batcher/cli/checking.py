@@ -27,9 +27,10 @@ from batcher.edges.manifest import AnyManifest, Choice, format_of, open_manifest
 from batcher.edges.partition import Part, Partition
 from batcher.edges.service import ObsV2
 from batcher.edges.transport import connect
+from batcher.errors import DiskError, ManifestError, UsageError
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import Screen
-from batcher.model import BadRow, DiskError, Json, ManifestError, Parameter, Row, UsageError, Workflow
+from batcher.model import BadRow, Json, Parameter, Row, Workflow
 from batcher.rules.admission import Policy
 from batcher.rules.credentials import described as shown
 from batcher.rules.forecast import Forecast, Known

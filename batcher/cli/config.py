@@ -15,7 +15,8 @@ import typer
 from batcher.cli.configured import config_file, key, options, places, source
 from batcher.cli.console import complain
 from batcher.cli.verbs import VERBS, verb_command
-from batcher.model import Json, UsageError
+from batcher.errors import UsageError
+from batcher.model import Json
 
 HELP = """Show what each flag of VERB, or of every verb, is set to, and where that comes from.
 

@@ -16,7 +16,7 @@ from typer.core import TyperCommand
 from typer.main import get_command
 
 from batcher.cli.console import complain, say
-from batcher.model import JobError
+from batcher.errors import JobError
 
 ALTERNATIVES = (("endpoint", "region"),)
 """Flags that say the same in two ways: the one that is given more directly counts alone."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
 
-from batcher.model import JobError
+from batcher.errors import JobError
 from batcher.rules.ending import printable
 
 

@@ -25,7 +25,7 @@ from batcher.cli.flags import (
 from batcher.cli.header import endpoint_of
 from batcher.cli.loop import fast_loop
 from batcher.edges.settings import NAME
-from batcher.model import ExitCode, JobError, UsageError
+from batcher.errors import ExitCode, JobError, UsageError
 from batcher.rules import naming
 from batcher.rules.ending import printable
 from batcher.rules.inputs import parse_inputs

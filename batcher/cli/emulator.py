@@ -18,7 +18,8 @@ from batcher.cli.loop import fast_loop
 from batcher.emulator.faults import AFTER, BEFORE
 from batcher.emulator.options import parse_fault, parse_parameter, parse_refusal, parse_share
 from batcher.emulator.settings import MADE_UP, QUIRKS, InputKeys, InputShape, Quirk, Settings, ThrottleAnswer
-from batcher.model import Credentials, JobError, UsageError
+from batcher.errors import JobError, UsageError
+from batcher.model import Credentials
 
 if TYPE_CHECKING:
     from batcher.emulator.twin import Emulator

@@ -7,7 +7,8 @@ from collections import Counter
 
 from batcher.cli.console import complain, say
 from batcher.cli.running import Run
-from batcher.model import ExitCode, JobError, ManifestError, State
+from batcher.errors import ExitCode, JobError, ManifestError
+from batcher.model import State
 from batcher.rules import ending
 
 

@@ -17,10 +17,11 @@ from batcher.edges.credentials import Place
 from batcher.edges.service import ObsV2, steady
 from batcher.edges.settings import check_place, read_settings, write_settings
 from batcher.edges.transport import connect
+from batcher.errors import ExitCode, JobError, UsageError
 from batcher.flow import examination
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import contact
-from batcher.model import Answer, ExitCode, JobError, Json, Row, UsageError
+from batcher.model import Answer, Json, Row
 from batcher.rules import answers
 from batcher.rules.ending import printable
 from batcher.rules.examination import UNTRIED, Finding, Seen, phrase

@@ -10,7 +10,8 @@ import typer
 
 from batcher.cli.console import complain, say
 from batcher.cli.past import Past, open_past
-from batcher.model import ExitCode, JobError, Record, Unsettled
+from batcher.errors import ExitCode, JobError
+from batcher.model import Record, Unsettled
 from batcher.rules.identity import canonical
 from batcher.rules.lives import Life, lives, sentences
 

@@ -13,7 +13,7 @@ from batcher.cli.console import complain, say
 from batcher.cli.past import batches, must_differ, open_past
 from batcher.edges.parquet import parquet_table
 from batcher.edges.whole import whole_file
-from batcher.model import JobError, UsageError
+from batcher.errors import JobError, UsageError
 from batcher.rules.history import Truth, truth_cells, truths_as_csv, truths_as_jsonl
 from batcher.rules.records import COLUMNS, csv_header
 

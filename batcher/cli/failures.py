@@ -26,7 +26,8 @@ from batcher.edges.manifest import (
 )
 from batcher.edges.scratch import Scratch, scratch
 from batcher.edges.whole import whole_file
-from batcher.model import BadRow, JobError, Row, UsageError
+from batcher.errors import JobError, UsageError
+from batcher.model import BadRow, Row
 from batcher.rules import commands
 from batcher.rules.failures import Reason, Table, json_entry
 from batcher.rules.history import Fate

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from batcher.edges.checkpoint import Checkpoint, Header, open_checkpoint
 from batcher.edges.records import Output, open_output
+from batcher.errors import UsageError
 from batcher.flow.resume import LEFT_OPEN, resume
-from batcher.model import BEGINNING, Record, Settlement, UsageError
+from batcher.model import BEGINNING, Record, Settlement
 from batcher.rules.prefix import Frontier, Prefix, encoded
 
 OUTPUT = "output"

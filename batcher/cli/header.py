@@ -7,7 +7,8 @@ from pathlib import Path
 
 from batcher.edges.checkpoint import Header
 from batcher.edges.manifest import AnyManifest
-from batcher.model import Json, UsageError
+from batcher.errors import UsageError
+from batcher.model import Json
 from batcher.rules import naming
 from batcher.rules.identity import canonical
 from batcher.rules.naming import region_endpoint

@@ -25,9 +25,9 @@ from batcher.edges.control import listening
 from batcher.edges.manifest import AnyManifest, format_of, open_manifest
 from batcher.edges.service import ObsV2
 from batcher.edges.transport import connect
+from batcher.errors import ExitCode
 from batcher.flow.drain import Drain
 from batcher.flow.turns import Turns
-from batcher.model import ExitCode
 from batcher.rules.tally import Tally
 from batcher.rules.throttle import Throttle
 

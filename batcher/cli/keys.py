@@ -10,9 +10,10 @@ from contextlib import asynccontextmanager, suppress
 from batcher.cli.console import say
 from batcher.edges.credentials import Place, find_credentials
 from batcher.edges.transport import connect
+from batcher.errors import CredentialsError
 from batcher.flow.drain import Drain
 from batcher.flow.keys import Keys
-from batcher.model import Credentials, CredentialsError
+from batcher.model import Credentials
 from batcher.rules.credentials import described, metadata_address
 
 METADATA_SECONDS = 3.0

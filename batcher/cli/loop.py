@@ -7,7 +7,7 @@ import gc
 import resource
 from collections.abc import Callable
 
-from batcher.model import UsageError
+from batcher.errors import UsageError
 
 RARELY = 10_000
 """New objects between two looks for cycles. Python looks at each 700, which a few rows make, and they are no cycles."""

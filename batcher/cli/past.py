@@ -19,7 +19,8 @@ from batcher.edges.checkpoint import Reading, reading
 from batcher.edges.records import PastRecords
 from batcher.edges.records import reading as reading_records
 from batcher.edges.scratch import Scratch, scratch
-from batcher.model import Record, UsageError
+from batcher.errors import UsageError
+from batcher.model import Record
 from batcher.rules.commands import Job
 from batcher.rules.history import Standing, Truth, fate, last_record
 from batcher.rules.identity import canonical

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 
 from batcher.edges.manifest import AnyManifest
 from batcher.edges.service import ObsV2
+from batcher.errors import JobError, UsageError
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import described
-from batcher.model import Answer, JobError, Json, Parameter, UsageError, Workflow
+from batcher.model import Answer, Json, Parameter, Workflow
 from batcher.rules.identity import canonical
 from batcher.rules.outcome import told
 from batcher.rules.parameters import judge_of, unknown_fault

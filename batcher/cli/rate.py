@@ -8,7 +8,7 @@ import typer
 
 from batcher.cli.console import complain
 from batcher.cli.steering import Checkpoint, steer
-from batcher.model import UsageError
+from batcher.errors import UsageError
 
 HELP = """Let a running job start at most RATE rows a second, or find the service's limit by itself again.
 

@@ -13,7 +13,7 @@ import typer
 from batcher.cli.console import complain
 from batcher.cli.flags import SETTLE_TIME, TIMEOUT, CredentialsPlace, NoVerifyTls, SettleTime, Timeout
 from batcher.cli.loop import fast_loop
-from batcher.model import JobError
+from batcher.errors import JobError
 
 HELP = """Ask the service's execution list about a job's rows in doubt, and settle those that it tells about.
 

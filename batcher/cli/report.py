@@ -13,7 +13,8 @@ from batcher.cli.console import complain, say
 from batcher.cli.files import LIMIT
 from batcher.cli.past import must_differ, open_past
 from batcher.edges.whole import whole_file
-from batcher.model import JobError, State
+from batcher.errors import JobError
+from batcher.model import State
 from batcher.rules.digest import Digest
 from batcher.rules.report import NAMED, Known, page
 

@@ -39,7 +39,7 @@ from batcher.cli.header import beside, endpoint_of
 from batcher.cli.loop import calm_collector, fast_loop, make_room
 from batcher.cli.options import LogOptions, MetricsOptions, OnDoubt, Options
 from batcher.edges.progress import Mode
-from batcher.model import JobError, UsageError
+from batcher.errors import JobError, UsageError
 from batcher.rules.ending import MEANINGS
 from batcher.rules.guards import max_failures as parse_max_failures
 from batcher.rules.inputs import parse_inputs

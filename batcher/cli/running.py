@@ -20,13 +20,14 @@ from batcher.cli.watch import Watch
 from batcher.edges.manifest import AnyManifest
 from batcher.edges.progress import showing
 from batcher.edges.service import ObsV2
+from batcher.errors import FailuresError, JobError
 from batcher.flow import engine
 from batcher.flow.attempts import Attempts
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import Screen, contact
 from batcher.flow.reconcile import Findings
 from batcher.flow.resend import Sift, released_rows
-from batcher.model import FailuresError, Found, JobError, Record, Row, Settlement, State, Status
+from batcher.model import Found, Record, Row, Settlement, State, Status
 from batcher.rules import admission, guards
 from batcher.rules.guards import Streak
 from batcher.rules.progress import View

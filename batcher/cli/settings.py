@@ -20,7 +20,8 @@ import typer
 from batcher.cli.configured import Place, key, options
 from batcher.cli.verbs import VERBS, verb_command
 from batcher.edges.settings import NAME, read_settings
-from batcher.model import Json, UsageError
+from batcher.errors import UsageError
+from batcher.model import Json
 from batcher.rules.settings import parsed
 
 _SECRET = re.compile(r"secret|token|passw|credential|access.?key|(?:^|[-_])[as]k(?:$|[-_])", re.IGNORECASE)

@@ -15,9 +15,10 @@ from batcher.cli.signals import draining_on_signals
 from batcher.edges.credentials import Place
 from batcher.edges.service import ObsV2
 from batcher.edges.transport import connect
+from batcher.errors import ExitCode, JobError
 from batcher.flow.drain import Drain
 from batcher.flow.reconcile import ASKERS
-from batcher.model import ExitCode, JobError, State
+from batcher.model import State
 
 
 class Settling(NamedTuple):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from batcher.cli.console import say
-from batcher.model import ExitCode
+from batcher.errors import ExitCode
 
 _CODES = {
     signal.SIGINT: ExitCode.SIGINT,

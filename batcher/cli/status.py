@@ -15,7 +15,8 @@ import typer
 from batcher.cli.console import complain, say
 from batcher.edges.checkpoint import Glance, glance
 from batcher.edges.control import ask
-from batcher.model import JobError, Json, State, Unsettled
+from batcher.errors import JobError
+from batcher.model import Json, State, Unsettled
 from batcher.rules.ending import printable
 from batcher.rules.events import number
 from batcher.rules.history import Fate, fates

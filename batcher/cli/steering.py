@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from batcher.cli.console import complain, say
-from batcher.model import Json, UsageError
+from batcher.errors import UsageError
+from batcher.model import Json
 
 Checkpoint = Annotated[Path, typer.Argument(help="The job's checkpoint file.", metavar="CHECKPOINT")]
 

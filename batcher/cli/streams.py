@@ -26,7 +26,7 @@ def give_up(error: OSError) -> NoReturn:
     """End the command for something that cannot be read or written, and that no verb has words of its own for."""
     # Imported late: the help needs none of it.
     from batcher.cli.console import complain  # noqa: PLC0415
-    from batcher.model import DiskError  # noqa: PLC0415
+    from batcher.errors import DiskError  # noqa: PLC0415
 
     # What was printed and not written is lost: Python would try once more at its end.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -15,9 +15,10 @@ from batcher.cli.console import say, warn
 from batcher.cli.files import PassOn
 from batcher.cli.options import MetricsOptions, Options
 from batcher.edges.log import Log, open_log
+from batcher.errors import ExitCode, JobError, UsageError
 from batcher.flow.attempts import Attempt
 from batcher.flow.reconcile import Findings
-from batcher.model import Admitted, ExitCode, JobError, Record, Status, UsageError
+from batcher.model import Admitted, Record, Status
 from batcher.rules import log
 from batcher.rules.log import Level, Line
 from batcher.rules.progress import View

@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 from batcher.cli.console import say
 from batcher.cli.telling import Telling
+from batcher.errors import ExitCode
 from batcher.flow.turns import Turns
-from batcher.model import ExitCode, Json, Status
+from batcher.model import Json, Status
 from batcher.rules import events, log, slowness
 from batcher.rules.eta import Pace
 from batcher.rules.events import Told

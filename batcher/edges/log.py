@@ -15,7 +15,7 @@ from contextlib import asynccontextmanager
 from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 
-from batcher.model import DiskError
+from batcher.errors import DiskError
 from batcher.rules.log import Format, Level, Line, written
 from batcher.rules.records import timestamp
 

@@ -24,7 +24,8 @@ from prometheus_client import (
 )
 from prometheus_client.parser import text_string_to_metric_families
 
-from batcher.model import Answer, DiskError, Status, UsageError, Verdict
+from batcher.errors import DiskError, UsageError
+from batcher.model import Answer, Status, Verdict
 from batcher.rules.labels import label
 from batcher.rules.progress import View
 

@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import BinaryIO
 
-from batcher.model import Json, UsageError
+from batcher.errors import UsageError
+from batcher.model import Json
 
 _TYPES = {"row": "int64", "attempts": "int32", "http_status": "int32", "latency_ms": "float64"}
 """The columns that are no text."""

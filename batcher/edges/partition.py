@@ -14,7 +14,7 @@ from struct import iter_unpack
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self, cast
 
-from batcher.model import DiskError
+from batcher.errors import DiskError
 
 PARTS = 256
 """One for each value of a key's first byte. A part of ten million keys has forty thousand."""

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import aiofiles
 
-from batcher.model import BusyError, DiskError, OtherJobError, Record, UsageError
+from batcher.errors import BusyError, DiskError, OtherJobError, UsageError
+from batcher.model import Record
 from batcher.rules.history import PARSERS
 from batcher.rules.records import ENCODERS, READERS, Written, csv_header
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeAlias
 
-from batcher.model import DiskError
+from batcher.errors import DiskError
 
 _PAGE_CACHE_KIB = 8 * 1024
 

@@ -10,7 +10,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from batcher.model import DiskError, UsageError
+from batcher.errors import DiskError, UsageError
 
 NAME = "batcher.toml"
 """Looked for in the working directory."""

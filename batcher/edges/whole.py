@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from batcher.model import DiskError, UsageError
+from batcher.errors import DiskError, UsageError
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from batcher.emulator.orders import MAX_BODY
 from batcher.emulator.routes import Routes, drop_marked
 from batcher.emulator.settings import Settings
 from batcher.emulator.twin import Emulator
-from batcher.model import UsageError
+from batcher.errors import UsageError
 
 CLOSING_TIME = 1.0
 """Seconds that answers on their way have when the emulator ends."""

@@ -11,7 +11,8 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from batcher.model import DiskError, Json
+from batcher.errors import DiskError
+from batcher.model import Json
 
 MAX_TWICE = 100
 """How many objects the summary names."""

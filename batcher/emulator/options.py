@@ -10,7 +10,7 @@ from http import HTTPStatus
 from batcher.emulator.answers import Refusal, json_refusal
 from batcher.emulator.faults import FaultKind
 from batcher.emulator.settings import NO_WORKFLOW, Declared, ParameterType
-from batcher.model import UsageError
+from batcher.errors import UsageError
 
 
 def parse_share(text: str) -> float:

@@ -29,7 +29,8 @@ from batcher.emulator.options import parse_faults, parse_rate
 from batcher.emulator.orders import BODY_TOO_LONG, INCOMPLETE_BODY, read_order
 from batcher.emulator.settings import Quirk, Settings, ThrottleAnswer
 from batcher.emulator.twin import Emulator
-from batcher.model import Json, UsageError
+from batcher.errors import UsageError
+from batcher.model import Json
 from batcher.rules.signing import http_date
 
 UNTYPED = "application/octet-stream"

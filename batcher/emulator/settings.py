@@ -17,7 +17,8 @@ from pathlib import Path
 
 from batcher.emulator.answers import Refusal, json_refusal
 from batcher.emulator.faults import FaultKind
-from batcher.model import Credentials, Json, UsageError
+from batcher.errors import UsageError
+from batcher.model import Credentials, Json
 
 MADE_UP = Credentials("EMULATORACCESSKEY0", "emulator-secret-key", source="made up for the emulator")
 """Well known on purpose: it opens nothing but an emulator."""

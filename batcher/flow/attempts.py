@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
+from msgspec import Struct, structs
 from tenacity import AsyncRetrying, retry_if_result
 
 from batcher.flow.drain import Drain
@@ -36,7 +36,7 @@ ENDS: dict[Verdict, tuple[State, Status | None]] = {
 """What the last verdict on a row leaves behind: its state, and its record's status if it gets a record."""
 
 
-class Attempt(NamedTuple):
+class Attempt(Struct, frozen=True, gc=False):
     """One request for a row, judged. `latency` is in seconds; `execution` is there when the row is started."""
 
     verdict: Verdict
@@ -86,7 +86,7 @@ class Attempts:
         ended = self._end(admitted, made[-1], len(made))
         if made[-1].verdict is Verdict.REFUSED and _counted(made) < self.max_attempts:
             # Interrupted by the drain between two attempts: not refused to the last.
-            return ended._replace(status=None)
+            return structs.replace(ended, status=None)
         return ended
 
     async def _persist(self, admitted: Admitted, made: list[Attempt]) -> None:
@@ -147,7 +147,7 @@ class Attempts:
         if not streak.is_proven:
             self._count(verdict, answer)
         is_counted = verdict is REFUSED and not self.turns.is_away
-        attempt = tuple.__new__(Attempt, (verdict, answer, now - turn.at, execution, is_counted))
+        attempt = Attempt(verdict, answer, now - turn.at, execution, is_counted)
         if self.seen is not None:
             self.seen(admitted, [*made, attempt])
         return attempt
@@ -162,7 +162,7 @@ class Attempts:
         state, status = ENDS[last.verdict]
         if last.verdict is FATAL:
             self.drain.begin(outcome.ending(last.answer))
-        return tuple.__new__(Outcome, (admitted, state, status, last.answer, last.execution, attempts, last.latency))
+        return Outcome(admitted, state, status, last.answer, last.execution, attempts, last.latency)
 
 
 def _counted(made: list[Attempt]) -> int:

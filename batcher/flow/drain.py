@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import suppress
 from typing import TypeVar
 
-from batcher.model import ExitCode, JobError
+from batcher.errors import ExitCode, JobError
 
 T = TypeVar("T")
 

@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from batcher.errors import JobError
 from batcher.flow.drain import Drain
 from batcher.flow.gathering import Gathering
 from batcher.flow.handout import Handout
 from batcher.flow.slots import Slots
-from batcher.model import Admitted, BadRow, Found, JobError, Outcome, Record, Row, Settlement, State, Status
+from batcher.model import Admitted, BadRow, Found, Outcome, Record, Row, Settlement, State, Status
 from batcher.rules.records import record_of, timestamp
 from batcher.rules.tally import Tally
 
@@ -137,8 +138,7 @@ class _Engine:
 
 def _settlements(outcomes: Sequence[Outcome]) -> list[Settlement]:
     return [
-        tuple.__new__(Settlement, (admitted.id, state, execution.name if execution else ""))
-        for admitted, state, _, _, execution, _, _ in outcomes
+        Settlement(each.admitted.id, each.state, each.execution.name if each.execution else "") for each in outcomes
     ]
 
 

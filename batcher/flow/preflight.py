@@ -10,8 +10,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 
+from msgspec import structs
+
+from batcher.errors import ServiceError
 from batcher.flow.drain import Drain
-from batcher.model import Answer, BadRow, Fault, Found, Parameter, Row, ServiceError, Verdict, Workflow
+from batcher.model import Answer, BadRow, Fault, Found, Parameter, Row, Verdict, Workflow
 from batcher.rules import answers, backoff, outcome
 from batcher.rules.parameters import Judgement, judge_of
 
@@ -125,4 +128,4 @@ class Screen:
         if fault is None:
             return found
         reason = f"line {row.line}: {fault}"
-        return found._replace(row=BadRow(row.number, row.line, row.bucket, row.object, reason, row.key))
+        return structs.replace(found, row=BadRow(row.number, row.line, row.bucket, row.object, reason, row.key))

@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from batcher.flow.drain import Drain
 from batcher.flow.waiters import Waiters
@@ -34,7 +35,7 @@ MOST_DECISIONS = 1000
 """Decisions that are kept for whoever looks."""
 
 
-class Turn(NamedTuple):
+class Turn(Struct, frozen=True, gc=False):
     """Leave to send one attempt: since when, in seconds of the steady clock, and at which rate."""
 
     at: float
@@ -76,7 +77,7 @@ class Turns:
         number = pace.turn(now)
         if pace.wait(number, now) > SLACK:
             return await self._later(number)
-        return tuple.__new__(Turn, (now, pace.rate))
+        return Turn(now, pace.rate)
 
     async def _later(self, number: float | None) -> Turn | None:
         """Wait for the turn with this number; for the next one where there is none yet, or it is lost by a hold."""

@@ -34,7 +34,7 @@ def left_alone(policy: Policy) -> AbstractSet[State]:
 
 def admission(found: Found, policy: Policy) -> Admitted | None:
     """Decide on a row as found: with an intent, as invalid, as a duplicate, or not at all (None)."""
-    id_, row, known, copy = found
+    row, known, copy = found.row, found.state, found.copy
     if known is not None and (known in left_alone(policy) or is_still_invalid(found)):
         return None
     state = INTENT
@@ -42,7 +42,7 @@ def admission(found: Found, policy: Policy) -> Admitted | None:
         state = State.INVALID
     elif copy > 1 and not policy.allow_duplicates:
         state = State.DUPLICATE
-    return tuple.__new__(Admitted, (id_, row, state, copy, known is None))
+    return Admitted(found.id, row, state, copy, known is None)
 
 
 def is_still_invalid(found: Found) -> bool:

@@ -66,12 +66,12 @@ def read(reply: Reply | Lost) -> Answer:
     """Read a reply. The body is known by its first byte: neither errors nor starts have a dependable `Content-Type`."""
     if isinstance(reply, Lost):
         return Answer(message=_legible(reply.detail), fault=reply.fault)
-    status, headers, content = reply
+    status, headers, content = reply.status, reply.headers, reply.body
     date = headers.get("date", "")
     if status in SUCCESS:
         body = _object(content)
         request_id = (_first(body, REQUEST_ID_NAMES) if body else "") or _first(headers, REQUEST_ID_HEADERS)
-        return tuple.__new__(Answer, (status, "", "", request_id, "", date, body, None))
+        return Answer(status, "", "", request_id, "", date, body)
     words = _words(content)
     return Answer(
         status,
@@ -90,8 +90,8 @@ def started(answer: Answer) -> Execution | None:
     """
     if answer.body is None:
         return None
-    words = [value if isinstance(value, str) else "" for value in map(answer.body.get, _STARTED)]
-    return tuple.__new__(Execution, words) if words[0] else None
+    name, urn, started_at = [value if isinstance(value, str) else "" for value in map(answer.body.get, _STARTED)]
+    return Execution(name, urn, started_at) if name else None
 
 
 def workflow(answer: Answer) -> Workflow | None:

@@ -10,7 +10,8 @@ import re
 
 import orjson
 
-from batcher.model import Credentials, Json, UsageError
+from batcher.errors import UsageError
+from batcher.model import Credentials, Json
 from batcher.rules.dates import posix
 
 RENEW_BEFORE = 600.0

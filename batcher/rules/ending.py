@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from batcher.model import ExitCode, JobError, Status, Unsettled
+from batcher.errors import ExitCode, JobError
+from batcher.model import Status, Unsettled
 from batcher.rules.events import number
 from batcher.rules.slowness import Cause
 from batcher.rules.tally import Tally

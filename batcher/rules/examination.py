@@ -11,7 +11,8 @@ import enum
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from batcher.model import Answer, Execution, JobError, ListedExecution, ServiceError, Unsettled
+from batcher.errors import JobError, ServiceError
+from batcher.model import Answer, Execution, ListedExecution, Unsettled
 from batcher.rules import answers, outcome
 
 NOTABLE = 60.0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from batcher.model import UsageError, Verdict
+from batcher.errors import UsageError
+from batcher.model import Verdict
 
 ENOUGH = 100
 """Rows that must have ended before a percentage means anything: one bad row of the first two is no half."""

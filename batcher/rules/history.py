@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 import orjson
+from msgspec import UNSET
 
 from batcher.model import Json, Record, State, Status, Unsettled
 from batcher.rules.identity import content_key
@@ -133,7 +134,7 @@ def record_from_csv(line: bytes) -> Record | None:
         error={"code": code, "message": message} if code else None,
         latency_ms=float(values["latency_ms"]) if values["latency_ms"] else None,
         recorded_at=values["recorded_at"],
-        reconciled=bool(values["reconciled"]),
+        reconciled=bool(values["reconciled"]) or UNSET,
     )
 
 

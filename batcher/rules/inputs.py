@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import orjson
 
-from batcher.model import Json, UsageError
+from batcher.errors import UsageError
+from batcher.model import Json
 from batcher.rules.cells import require_exact
 
 

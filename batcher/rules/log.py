@@ -11,6 +11,8 @@ import json
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from msgspec import structs
+
 from batcher.model import Answer, BadRow, Json, Record, Row, Status, Verdict
 from batcher.rules.ending import printable
 from batcher.rules.events import Event, Kind
@@ -112,7 +114,7 @@ def of_record(record: Record) -> Line | None:
         return None
     event = f"row_{record.status.value}"
     error = record.error or {"code": "", "message": ""}
-    known: dict[str, Json] = {**record._asdict(), **error, "execution": record.execution_name}
+    known: dict[str, Json] = {**structs.asdict(record), **error, "execution": record.execution_name}
     return Line(event, {name: known[name] for name in VOCABULARY[event].fields.split()})
 
 

@@ -11,7 +11,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-from batcher.model import UsageError
+from batcher.errors import UsageError
 
 MOST_KEY_BYTES = 1024
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import enum
 from typing import NamedTuple
 
-from batcher.model import Answer, CredentialsError, Fault, JobError, ServiceError, Verdict
+from batcher.errors import CredentialsError, JobError, ServiceError
+from batcher.model import Answer, Fault, Verdict
 from batcher.rules import answers
 
 

@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import NamedTuple
 
 import orjson
@@ -23,7 +23,7 @@ ENDED = frozenset({State.STARTED, State.REJECTED, State.INVALID, State.DUPLICATE
 MOST_STRETCHES = 1000
 """So many stretches between marks may wait for their rows; further ones are added to the last of them."""
 
-_ID = itemgetter(0)
+_ID = attrgetter("id")
 """The id of a settlement."""
 
 
@@ -100,7 +100,7 @@ class Frontier:
 
     def settled(self, settlements: Iterable[Settlement]) -> bool:
         """Note rows that are settled. Tell whether the prefix has moved on."""
-        ended = sorted([each for each in settlements if each[1] in ENDED])
+        ended = sorted([each for each in settlements if each.state in ENDED], key=_ID)
         begin = 0
         while begin < len(ended):
             stretch = self._stretch_of(ended[begin].id)
@@ -109,7 +109,7 @@ class Frontier:
                 continue
             end = bisect_right(ended, stretch.last, begin, key=_ID)
             stretch.waiting -= end - begin
-            stretch.states.update([state for _, state, _ in ended[begin:end]])
+            stretch.states.update([each.state for each in ended[begin:end]])
             begin = end
         return self._move_on()
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import ceil
 
-from batcher.model import Answer, ExitCode, JobError, ServiceError, Verdict
+from batcher.errors import ExitCode, JobError, ServiceError
+from batcher.model import Answer, Verdict
 from batcher.rules import outcome
 from batcher.rules.examination import CALLS, Point, Seen, phrase
 from batcher.rules.kept import KEPT, content, fits

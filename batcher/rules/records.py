@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 import orjson
+from msgspec import UNSET, json, structs
 
 from batcher.model import Answer, BadRow, Execution, Json, Outcome, Record, Row, Status, Unsettled
 
 COLUMNS = (
-    *(name for name in Record._fields if name not in {"error", "reconciled"}),
+    *(name for name in Record.__struct_fields__ if name not in {"error", "reconciled"}),
     "error_code",
     "error_message",
     "reconciled",
@@ -27,7 +28,9 @@ CRASHED = "Interrupted"
 """The error code of a row whose run ended between its intent and its verdict."""
 
 STARTED = Status.STARTED
-_NOT_STARTED = (None, None, None)
+
+_TO_JSON = json.Encoder()
+"""Writes a Struct as it is, in a third of the time that it takes by way of a dictionary."""
 
 
 class Written(NamedTuple):
@@ -52,27 +55,23 @@ def timestamp(now: float) -> str:
 
 def record_of(outcome: Outcome, status: Status, recorded_at: str) -> Record:
     """Write down how a row ended. `recorded_at` is a `timestamp`: the records of a block share it."""
-    admitted, _, _, answer, execution, attempts, latency = outcome
-    row = admitted.row
-    name, urn, started_at = execution or _NOT_STARTED
-    values = (
+    row, answer, execution, latency = outcome.admitted.row, outcome.answer, outcome.execution, outcome.latency
+    return Record(
         row.number,
         row.bucket,
         row.object,
         status,
-        name,
-        urn or None,
-        started_at or None,
+        execution.name if execution else None,
+        execution.urn or None if execution else None,
+        execution.started_at or None if execution else None,
         answer.request_id or None,
-        attempts,
+        outcome.attempts,
         answer.status or None,
         None if status is STARTED else _error(row, status, answer),
         # To a tenth of a millisecond; `round` takes several times as long.
         None if latency is None else int(latency * 10_000 + 0.5) / 10,
         recorded_at,
-        False,
     )
-    return tuple.__new__(Record, values)
 
 
 def record_of_adopted(row: Unsettled, execution: Execution, now: float) -> Record:
@@ -116,31 +115,12 @@ def _error(row: Row | BadRow, status: Status, answer: Answer) -> dict[str, str] 
 
 def to_jsonl(records: Iterable[Record]) -> bytes:
     """Write records as JSON Lines."""
-    return b"".join([orjson.dumps(fields(record), option=orjson.OPT_APPEND_NEWLINE) for record in records])
+    return _TO_JSON.encode_lines(records)
 
 
 def fields(record: Record) -> dict[str, Json]:
     """Give a record's fields by name, as a line of JSON Lines has them."""
-    # Twice as fast as making it of the names and the values: this runs once for each of millions of rows.
-    row, bucket, object_, status, name, urn, started_at, request_id, attempts, http_status, error, ms, at, _ = record
-    values: dict[str, Json] = {
-        "row": row,
-        "bucket": bucket,
-        "object": object_,
-        "status": status,
-        "execution_name": name,
-        "execution_urn": urn,
-        "started_at": started_at,
-        "request_id": request_id,
-        "attempts": attempts,
-        "http_status": http_status,
-        "error": error,
-        "latency_ms": ms,
-        "recorded_at": at,
-    }
-    if record.reconciled:
-        values["reconciled"] = True
-    return values
+    return {name: value for name, value in structs.asdict(record).items() if value is not UNSET}
 
 
 def to_csv(records: Iterable[Record]) -> bytes:

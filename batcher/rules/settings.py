@@ -11,7 +11,8 @@ import tomllib
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from batcher.model import Json, UsageError
+from batcher.errors import UsageError
+from batcher.model import Json
 
 _OURS = re.compile(r"([a-z0-9-]+) = .*  # batcher doctor: .*\n?")
 

@@ -11,7 +11,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from batcher.model import BusyError
+from batcher.errors import BusyError
 
 GLANCES = 5
 GLANCE_SECONDS = 0.05

@@ -102,8 +102,8 @@ class Reading:
         """Give each row's key and a number, COPY times which copy of its content it is, plus its state."""
         with translated(self.path):
             self._settled.compare()
-            for _, row, state, copy, _ in self._unsettled.admitted():
-                yield row.key, copy * COPY + state
+            for each in self._unsettled.admitted():
+                yield each.row.key, each.copy * COPY + each.state
             # Millions of them: SQLite reckons faster.
             yield from self._db.execute(f"SELECT key, copy * {COPY} + state FROM rows")  # noqa: S608 - a number of ours
             for key, copy in self._db.execute("SELECT key, copy FROM doubts"):

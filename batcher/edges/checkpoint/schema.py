@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
-from batcher.model import DiskError, OtherJobError
+from batcher.errors import DiskError, OtherJobError
 
 APPLICATION_ID = 0x62746368
 """Marks the file as ours (`btch`)."""

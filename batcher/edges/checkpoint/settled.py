@@ -101,9 +101,9 @@ def unpacked(execution: bytes | str | None) -> str:
 
 
 def _entry(settlement: Settlement, row: Identity) -> tuple[int, Blob, int, int, int, Blob | str | None, int]:
-    id_, state, execution = settlement
+    id_, state = settlement.id, settlement.state
     key, copy, number = row
-    name = packed(execution)
+    name = packed(settlement.execution)
     numbers = id_ * 65537 + number * 257 + copy * 17 + state
     if name is None:
         seal = crc32(key, numbers)
@@ -111,4 +111,4 @@ def _entry(settlement: Settlement, row: Identity) -> tuple[int, Blob, int, int, 
         seal = crc32(key + name.encode(), numbers + 3)
     else:
         seal = crc32(key + name, numbers)
-    return id_, Blob(key), copy, int(state), number, name, seal
+    return id_, Blob(key), copy, +state, number, name, seal

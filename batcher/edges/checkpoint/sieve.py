@@ -113,8 +113,7 @@ class Sieve:
         first = self._last_id + 1
         self._last_id += len(rows)
         if self._are_new(rows, first):
-            # Here and wherever a tuple is made for each row: half the cost of Found(...).
-            return [tuple.__new__(Found, (id_, row, None, 1)) for id_, row in enumerate(rows, first)]
+            return [Found(id_, row, None, 1) for id_, row in enumerate(rows, first)]
         return [self._look_up(row, id_) for id_, row in enumerate(rows, first)]
 
     def _are_new(self, rows: Sequence[Row | BadRow], first: int) -> bool:
@@ -142,11 +141,11 @@ class Sieve:
         self._is_loaded = True
         waiting = self._unsettled.admitted()
         # Before the settled rows: how many copies were shown is noted with the first, which may be among these.
-        self._index.put((row.key, copy, id_, id_ <= self._cursor) for id_, row, _, copy, _ in waiting)
+        self._index.put((each.row.key, each.copy, each.id, each.id <= self._cursor) for each in waiting)
         self._index.load(self._cursor)
-        for id_, row, _, copy, _ in waiting:
-            if id_ <= self._cursor:
-                self._index.mark(row.key, copy)
+        for each in waiting:
+            if each.id <= self._cursor:
+                self._index.mark(each.row.key, each.copy)
 
     def _look_up(self, row: Row | BadRow, id_: int) -> Found:
         """Find a row whose content has an entry; it is the row's own, with this id, if the content was new."""

@@ -9,7 +9,10 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from operator import attrgetter
 from pathlib import Path
+
+from msgspec import structs
 
 from batcher.edges.checkpoint.schema import Header, open_database, seal, translated
 from batcher.edges.checkpoint.settled import SettledRows, packed, unpacked
@@ -18,6 +21,7 @@ from batcher.edges.checkpoint.unsettled import UnsettledRows
 from batcher.model import Admitted, BadRow, Listed, Row, Settlement, State, Unsettled
 
 IN_DOUBT = State.IN_DOUBT
+_ID = attrgetter("id")
 
 _LISTED = """
 CREATE TEMP TABLE IF NOT EXISTS listed (name PRIMARY KEY, urn TEXT, type TEXT, started_at TEXT, at REAL) WITHOUT ROWID
@@ -82,12 +86,12 @@ class Store:
         if rows:
             # A row that is sent again stays the copy of its content that it is.
             self._unsettled.admit(
-                [row if row.new else row._replace(copy=self._settled.take(row.id)[1]) for row in rows], now
+                [row if row.new else structs.replace(row, copy=self._settled.take(row.id)[1]) for row in rows], now
             )
 
     def settle(self, settlements: Sequence[Settlement], facts: Mapping[str, str | int], doubt_at: float | None) -> None:
         """Note how rows stand now, and with them facts of the job such as the output's length."""
-        ended = sorted([each for each in settlements if each.state is not IN_DOUBT])
+        ended = sorted([each for each in settlements if each.state is not IN_DOUBT], key=_ID)
         self._settled.add(ended, self._unsettled.take([each.id for each in ended]))
         if len(ended) < len(settlements):
             self._unsettled.doubt([each.id for each in settlements if each.state is IN_DOUBT], doubt_at)

@@ -9,7 +9,7 @@ from batcher.edges.credentials.environment import FAMILIES, in_environment
 from batcher.edges.credentials.file import in_file
 from batcher.edges.credentials.found import Found, Send
 from batcher.edges.credentials.metadata import in_metadata
-from batcher.model import CredentialsError
+from batcher.errors import CredentialsError
 
 
 class Place(StrEnum):

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from batcher.edges.credentials.found import Found
-from batcher.model import Credentials, CredentialsError
+from batcher.errors import CredentialsError
+from batcher.model import Credentials
 from batcher.rules.credentials import is_key
 
 

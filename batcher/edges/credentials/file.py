@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 
 from batcher.edges.credentials.found import Found
-from batcher.model import Credentials, CredentialsError
+from batcher.errors import CredentialsError
+from batcher.model import Credentials
 from batcher.rules.credentials import read_file
 
 VARIABLE = "HUAWEICLOUD_SDK_CREDENTIALS_FILE"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from batcher.edges.manifest.inventory_files import MANIFEST, is_inventory
 from batcher.edges.manifest.obsutil import is_printed_by_obsutil
-from batcher.model import UsageError
+from batcher.errors import UsageError
 
 FORMATS = ("csv", "tsv", "jsonl", "txt", "inventory", "obsutil", "parquet")
 

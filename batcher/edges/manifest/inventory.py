@@ -13,11 +13,14 @@ from string import hexdigits
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from msgspec import structs
+
 from batcher.edges.manifest.inventory_files import files_of, header_of
 from batcher.edges.manifest.rows import Rows
 from batcher.edges.manifest.skipped import DELETE_MARKER, OLD_VERSION, OTHER_CLASS, Choice, Skipped
 from batcher.edges.manifest.source import Source
-from batcher.model import BadRow, Json, ManifestError, Mark, Parameter, Row
+from batcher.errors import ManifestError
+from batcher.model import BadRow, Json, Mark, Parameter, Row
 
 BLOCK = 1024
 """The most rows of a block."""
@@ -176,7 +179,7 @@ class Inventory:
             return rows.row(line, bucket, key)
         except (ValueError, csv.Error) as fault:
             bad = rows.bad(line, bucket, key, fault, entry)
-            return bad._replace(reason=f"{source.name}, {bad.reason}") if len(self._sources) > 1 else bad
+            return structs.replace(bad, reason=f"{source.name}, {bad.reason}") if len(self._sources) > 1 else bad
 
     def _is_skipped(self, cells: Sequence[str], key: str, columns: Columns) -> bool:
         kind = ""

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from batcher.model import Json, ManifestError
+from batcher.errors import ManifestError
+from batcher.model import Json
 
 MANIFEST = "manifest.json"
 

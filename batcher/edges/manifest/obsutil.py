@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from batcher.edges.manifest.rows import Rows
 from batcher.edges.manifest.skipped import Skipped
-from batcher.model import BadRow, ManifestError, Row
+from batcher.errors import ManifestError
+from batcher.model import BadRow, Row
 
 _SCHEME = "obs://"
 _OBJECT = re.compile(r"obs://[a-z0-9.-]+/")

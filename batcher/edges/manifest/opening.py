@@ -9,7 +9,7 @@ from batcher.edges.manifest.inventory import Inventory, open_inventory
 from batcher.edges.manifest.manifest import Manifest, open_text
 from batcher.edges.manifest.parquet import ParquetManifest, open_parquet
 from batcher.edges.manifest.skipped import Choice
-from batcher.model import UsageError
+from batcher.errors import UsageError
 
 AnyManifest: TypeAlias = Manifest | Inventory | ParquetManifest
 

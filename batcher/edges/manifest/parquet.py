@@ -15,7 +15,8 @@ from typing import Any, Self
 from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.edges.manifest.skipped import Choice, Skipped
 from batcher.edges.manifest.table import Columns, columns_of
-from batcher.model import BadRow, Json, ManifestError, Mark, Parameter, Row, UsageError
+from batcher.errors import ManifestError, UsageError
+from batcher.model import BadRow, Json, Mark, Parameter, Row
 from batcher.rules.cells import json_object, require_exact, to_type
 
 BLOCK = 1024

@@ -40,8 +40,7 @@ class Rows:
         written = canonical({**self._static, **inputs}) if inputs else self._static_bytes
         key = content_key(bucket, object_, written)
         self.count += 1
-        # Half the cost of Row(...): this runs once for each of millions of rows.
-        return tuple.__new__(Row, (self.count, line, bucket, object_, written, key))
+        return Row(self.count, line, bucket, object_, written, key)
 
     def bad(self, line: int, bucket: str, object_: str, fault: object, text: str) -> BadRow:
         """Make a bad row of the next entry, whose `text` begins on this line."""

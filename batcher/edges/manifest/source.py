@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batcher.model import ManifestError
+from batcher.errors import ManifestError
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash

@@ -14,7 +14,8 @@ from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 from batcher.edges.manifest.rows import Ignored, Rows
-from batcher.model import BadRow, Json, ManifestError, Parameter, Row
+from batcher.errors import ManifestError
+from batcher.model import BadRow, Json, Parameter, Row
 from batcher.rules.cells import json_object, require_exact, to_type
 
 MOST_RECORD = 1024 * 1024

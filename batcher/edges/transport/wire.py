@@ -105,7 +105,7 @@ class Wire(asyncio.Protocol):
         if length is None or head.chunked or head.code not in _WITH_BODY or len(data) != body_at + int(length):
             return False
         self._is_last = head.should_close
-        self._resolve(tuple.__new__(Reply, (head.code, head.headers, data[body_at:])))
+        self._resolve(Reply(head.code, head.headers, data[body_at:]))
         return True
 
     def _parse(self, data: bytes) -> None:
@@ -171,7 +171,7 @@ class Wire(asyncio.Protocol):
 
     def _answer(self, head: RawResponseMessage, content: aiohttp.StreamReader) -> None:
         body = b"" if content is aiohttp.EMPTY_PAYLOAD else b"".join(content._buffer)  # noqa: SLF001 - pinned, see above
-        self._resolve(tuple.__new__(Reply, (head.code, head.headers, body)))
+        self._resolve(Reply(head.code, head.headers, body))
 
     def _resolve(self, reply: Reply | None) -> None:
         asked, self._asked, self._head, self._is_begun = self._asked, None, None, False

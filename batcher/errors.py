@@ -1,0 +1,87 @@
+"""How a command ends: the exit codes, and the errors that end a job, each kind with an exit code of its own.
+
+This module imports nothing of the project, so every room may import it.
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class ExitCode(enum.IntEnum):
+    """How a command ends. The numbers from 64 on follow sysexits.h, those from 128 on are 128 + the signal."""
+
+    OK = 0
+    ROWS_REJECTED = 1
+    USAGE = 2
+    ROWS_IN_DOUBT = 3
+    FAILURES = 4
+    STOPPED = 5
+    UNACCEPTED = 64
+    MANIFEST = 65
+    SERVICE = 69
+    DISK = 74
+    BUSY = 75
+    CREDENTIALS = 77
+    OTHER_JOB = 78
+    SIGHUP = 129
+    SIGINT = 130
+    SIGTERM = 143
+
+
+class JobError(Exception):
+    """The job cannot go on: `str(error)` says what and where, `advice` what to do. Each kind has its own exit code."""
+
+    exit_code = ExitCode.SERVICE
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.advice = advice
+
+
+class UsageError(JobError):
+    """The command line asks for something that cannot be."""
+
+    exit_code = ExitCode.USAGE
+
+
+class ManifestError(JobError):
+    """The manifest as a whole is unusable."""
+
+    exit_code = ExitCode.MANIFEST
+
+
+class ServiceError(JobError):
+    """The service cannot be reached, or refuses the whole job."""
+
+    exit_code = ExitCode.SERVICE
+
+
+class FailuresError(JobError):
+    """More rows were rejected than the user allows."""
+
+    exit_code = ExitCode.FAILURES
+
+
+class DiskError(JobError):
+    """A file of the job cannot be read or written."""
+
+    exit_code = ExitCode.DISK
+
+
+class BusyError(JobError):
+    """Another run holds the job's files."""
+
+    exit_code = ExitCode.BUSY
+
+
+class CredentialsError(JobError):
+    """There are no credentials, or the service refuses them."""
+
+    exit_code = ExitCode.CREDENTIALS
+
+
+class OtherJobError(JobError):
+    """The checkpoint or the output belongs to another job, or to another version of this program."""
+
+    exit_code = ExitCode.OTHER_JOB
