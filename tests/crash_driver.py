@@ -123,8 +123,8 @@ class Steps:
             self.reach("sent")
             return await start(response, connection)
 
-        def watched_ask(wire, message):
-            answered = ask(wire, message)
+        def watched_ask(wire, message, now):
+            answered = ask(wire, message, now)
             # The loop writes what it was given before it comes to this.
             asyncio.get_running_loop().call_soon(self.reach, "sent")
             return answered

@@ -46,7 +46,7 @@ class KeptConnections:
         # What the connector wants to know of a request: where it goes.
         self._route = aiohttp.ClientRequest("POST", origin, loop=asyncio.get_running_loop())
         self._fixed = {"Host": origin.host_port_subcomponent or "", **fixed}
-        self._idle: list[tuple[Wire, float]] = []
+        self._idle: list[Wire] = []
         self._limit = TimeLimit(limits.total or math.inf)
         self._head = b""
         self._head_of: tuple[str, Mapping[str, str]] | None = None
@@ -56,39 +56,44 @@ class KeptConnections:
         wire: Wire | None = None
         try:
             message = b"%s%d\r\n\r\n%s" % (self._composed(target, headers), len(body), body)
-            wire = self._take() or await self._open()
-            self._limit.begin(wire)
-            return await wire.ask(message) or self._losses.too_large
+            now = monotonic()
+            wire = self._take(now)
+            if wire is None:
+                wire, now = await self._open(), monotonic()
+            return await wire.ask(message, now) or self._losses.too_large
         except Exception as error:  # noqa: BLE001 - whatever a library raises, the row may have been sent
             return self._losses.lost(error, is_sent=wire is not None and wire.has_sent)
         finally:
             if wire is not None:
-                self._limit.end(wire)
-                self._give_back(wire)
+                if wire.is_free:
+                    self._idle.append(wire)
+                else:
+                    self._drop(wire)
 
     def close(self) -> None:
         """Close the connections that no request uses; one in use is closed by its request."""
         self._limit.close()
         while self._idle:
-            self._idle.pop()[0].close()
-
-    def _give_back(self, wire: Wire) -> None:
-        if wire.is_free:
-            self._idle.append((wire, monotonic()))
-        else:
-            wire.close()
+            self._drop(self._idle.pop())
 
     async def _open(self) -> Wire:
-        return Wire(await self._connector.connect(self._route, traces=[], timeout=self._limits))
+        wire = Wire(await self._connector.connect(self._route, traces=[], timeout=self._limits))
+        self._limit.add(wire)
+        return wire
 
-    def _take(self) -> Wire | None:
+    def _take(self, now: float) -> Wire | None:
         """Take the connection that was used last, if it is open and nothing has arrived on it meanwhile."""
         while self._idle:
-            wire, since = self._idle.pop()
-            if wire.is_free and monotonic() - since <= IDLE_SECONDS:
+            wire = self._idle.pop()
+            # It has idled for no longer than since it was asked last.
+            if wire.is_free and now - wire.asked_at <= IDLE_SECONDS:
                 return wire
-            wire.close()
+            self._drop(wire)
         return None
+
+    def _drop(self, wire: Wire) -> None:
+        self._limit.remove(wire)
+        wire.close()
 
     def _composed(self, target: str, headers: Mapping[str, str]) -> bytes:
         """Write the request up to its length. The starts of one second share their headers, and so this."""

@@ -6,42 +6,49 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from time import monotonic
 
 from batcher.edges.transport.wire import Wire
 
 
 class TimeLimit:
-    """Ends whatever takes longer than `seconds`."""
+    """Ends whatever takes longer than `seconds` on one of its wires."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._begun: dict[Wire, float] = {}
-        """When each running request began, the oldest first."""
+        self._wires: set[Wire] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self, wire: Wire) -> None:
-        """Count from now."""
-        self._begun[wire] = monotonic()
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._look)
+    def add(self, wire: Wire) -> None:
+        """Look after a wire."""
+        self._wires.add(wire)
+        if self._timer is None and self._seconds < math.inf:
+            self._look_in(self._seconds)
 
-    def end(self, wire: Wire) -> None:
-        """Count no longer."""
-        self._begun.pop(wire, None)
+    def remove(self, wire: Wire) -> None:
+        """Look after a wire no longer."""
+        self._wires.discard(wire)
 
     def close(self) -> None:
         """Stop the timer; what still runs is limited no longer."""
         if self._timer is not None:
             self._timer.cancel()
 
+    def _look_in(self, seconds: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._look)
+
     def _look(self) -> None:
-        """End what has run too long, and come back when the next will have."""
+        """End what has run too long, and come back when the next will have: what is begun meanwhile may run longer."""
         self._timer = None
-        for wire, begun in list(self._begun.items()):
-            left = begun + self._seconds - monotonic()
-            if left > 0:
-                self._timer = asyncio.get_running_loop().call_later(left, self._look)
-                return
-            del self._begun[wire]
-            wire.expire()
+        now = monotonic()
+        next_end = now + self._seconds
+        for wire in self._wires:
+            if wire.is_asked:
+                end = wire.asked_at + self._seconds
+                if end <= now:
+                    wire.expire()
+                else:
+                    next_end = min(next_end, end)
+        if self._wires:
+            self._look_in(next_end - now)

@@ -12,6 +12,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
+from aiohttp.hdrs import CONTENT_LENGTH
 from aiohttp.http import HttpResponseParser
 
 from batcher.edges.transport.body import MOST_BYTES
@@ -53,16 +54,25 @@ class Wire(asyncio.Protocol):
         """Whether the connection ends with this answer."""
         self.has_sent = False
         """Whether a byte of the last request may have left."""
+        self.asked_at = 0.0
+        """When it was asked last, in seconds of the steady clock."""
         self.is_free = self._replaced is not None and not self._replaced.should_close
         if self._transport is not None:
             self._transport.set_protocol(self)
 
-    def ask(self, message: bytes) -> asyncio.Future[Reply | None]:
+    @property
+    def is_asked(self) -> bool:
+        """Whether an answer is waited for."""
+        return self._asked is not None
+
+    def ask(self, message: bytes, now: float) -> asyncio.Future[Reply | None]:
         """Write a request; the future gives its answer, None where that is too large, or raises what aiohttp raises.
 
-        `has_sent` is set before the first byte is written, and not before the connection is known to be open.
+        `has_sent` is set before the first byte is written, and not before the connection is known to be open. `now` is
+        in seconds of the steady clock.
         """
         is_free, self.is_free, self.has_sent = self.is_free, False, False
+        self.asked_at = now
         transport = self._transport
         if not is_free or transport is None or transport.is_closing():
             raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
@@ -93,19 +103,19 @@ class Wire(asyncio.Protocol):
 
         Its body is what follows its head, and needs no reader: that saves one in twenty-five of a start's instructions.
         """
-        head_end = data.find(_HEAD_END)
-        if head_end < 0:
+        body_at = data.find(_HEAD_END) + len(_HEAD_END)
+        if body_at < len(_HEAD_END):
             return False
-        body_at = head_end + len(_HEAD_END)
         try:
             ((head, _),), _, _ = self._head_parser.feed_data(data[:body_at])
         except Exception:  # noqa: BLE001 - the other parser will find that too, and tell
             return False
-        length = head.headers.get("Content-Length")
-        if length is None or head.chunked or head.code not in _WITH_BODY or len(data) != body_at + int(length):
+        status, headers = head.code, head.headers
+        length = headers.get(CONTENT_LENGTH)
+        if length is None or len(data) != body_at + int(length) or status not in _WITH_BODY or head.chunked:
             return False
         self._is_last = head.should_close
-        self._resolve(Reply(head.code, head.headers, data[body_at:]))
+        self._resolve(Reply(status, headers, data[body_at:]))
         return True
 
     def _parse(self, data: bytes) -> None:
