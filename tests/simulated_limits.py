@@ -120,7 +120,7 @@ class Run:
         if wait > 0:
             self._at(self.now + wait, self._ask, attempt)
         else:
-            self._go(self.throttle.pace.turn(self.now), attempt)
+            self._go(self.throttle.pace.turn(self.now)[0], attempt)
 
     def _go(self, turn, attempt):
         wait = self.throttle.pace.wait(turn, self.now)

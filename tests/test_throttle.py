@@ -169,7 +169,7 @@ def test_the_cap_wins_over_everything():
 
 def test_a_retry_after_holds_everybody_back_for_a_minute_at_the_most():
     throttle = Throttle()
-    turn = throttle.pace.turn(100.0)
+    turn, _ = throttle.pace.turn(100.0)
     assert throttle.hold(100.0, 7.0, "Retry-After") == Event(100.0, Kind.HELD, 0.0, 7.0, "Retry-After")
     assert throttle.hold(101.0, 3.0, "Retry-After") is None
     assert [throttle.pace.wait(turn, now) for now in (106.95, 107.0)] == pytest.approx([0.05, 0.0])

@@ -120,8 +120,9 @@ class _Engine:
 
     async def work(self) -> None:
         """Fire one row after another."""
-        while (admitted := await self.ready.take()) is not None:
-            self.ended.put(await self.job.fire(admitted))
+        take, fire, put = self.ready.take, self.job.fire, self.ended.put
+        while (admitted := await take()) is not None:
+            put(await fire(admitted))
 
     async def stream(self) -> None:
         """Write the records of ended rows and settle them, a group at a time."""

@@ -74,10 +74,8 @@ class Turns:
         if self.health is not WELL or self.is_paused or self.drain.begun:
             return await self._later(None)
         now = self.monotonic()
-        number = pace.turn(now)
-        if pace.wait(number, now) > SLACK:
-            return await self._later(number)
-        return Turn(now, pace.rate)
+        number, wait = pace.turn(now)
+        return Turn(now, pace.rate) if wait <= SLACK else await self._later(number)
 
     async def _later(self, number: float | None) -> Turn | None:
         """Wait for the turn with this number; for the next one where there is none yet, or it is lost by a hold."""
@@ -91,8 +89,9 @@ class Turns:
                     number = None
                 else:
                     if number is None:
-                        number = self.throttle.pace.turn(now)
-                    wait = self.throttle.pace.wait(number, now)
+                        number, wait = self.throttle.pace.turn(now)
+                    else:
+                        wait = self.throttle.pace.wait(number, now)
                     if wait <= SLACK:
                         self.health = outage.probed(self.health, now)
                         turn = Turn(now, self.throttle.pace.rate)
@@ -116,7 +115,9 @@ class Turns:
             self._look_at_health(verdict, answer, now, word)
         if verdict is STARTED:
             self.budget.started()
-            self._tell(self.throttle.started(now))
+            event = self.throttle.started(now)
+            if event is not None:
+                self._tell(event)
         elif outcome.is_busy(answer):
             hold = backoff.retry_after(answer.retry_after, self.service_now())
             self._tell(self.throttle.refused(now, turn.at, turn.rate, word, is_told=bool(hold)))
@@ -146,7 +147,7 @@ class Turns:
 
     def _give_back(self) -> None:
         self.given -= 1
-        if waiting := len(self._waiters):
+        if waiting := self._waiters.count:
             # As many as there is room for, and everybody when the job stops.
             room = self.flight.cap(self.throttle.pace.rate) - self.given
             self._waiters.wake(waiting if self.drain.begun else room)

@@ -14,14 +14,14 @@ class Waiters:
 
     def __init__(self) -> None:
         self._waiting: deque[asyncio.Future[None]] = deque()
-
-    def __len__(self) -> int:
-        return len(self._waiting)
+        self.count = 0
+        """How many wait, or have been cancelled since `wake` came this far."""
 
     async def wait(self) -> None:
         """Wait to be woken."""
         woken = asyncio.get_running_loop().create_future()
         self._waiting.append(woken)
+        self.count += 1
         try:
             await woken
         except asyncio.CancelledError:
@@ -33,6 +33,7 @@ class Waiters:
         """Wake the first of those who wait, at most so many."""
         while most > 0 and self._waiting:
             waiter = self._waiting.popleft()
+            self.count -= 1
             if not waiter.done():
                 waiter.set_result(None)
                 most -= 1

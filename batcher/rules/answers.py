@@ -37,8 +37,6 @@ CODE_NAMES = ("code", "error_code", "Code", "errorCode")
 MESSAGE_NAMES = ("message", "error_msg", "Message")
 REQUEST_ID_NAMES = ("request_id", "RequestId")
 REQUEST_ID_HEADERS = ("x-obs-request-id", "x-request-id", "x-amz-request-id")
-_STARTED = ("execution_name", "execution_urn", "started_at")
-"""Where a start's answer has the fields of an Execution."""
 
 VALUE_NAMES = ("value", "parameter_value", "paramter_value")
 """Where a declared parameter keeps its value; the last is the documentation's own spelling."""
@@ -88,10 +86,13 @@ def started(answer: Answer) -> Execution | None:
 
     https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html
     """
-    if answer.body is None:
+    body = answer.body
+    if body is None:
         return None
-    name, urn, started_at = [value if isinstance(value, str) else "" for value in map(answer.body.get, _STARTED)]
-    return Execution(name, urn, started_at) if name else None
+    name, urn, started_at = body.get("execution_name"), body.get("execution_urn"), body.get("started_at")
+    if not isinstance(name, str) or not name:
+        return None
+    return Execution(name, urn if isinstance(urn, str) else "", started_at if isinstance(started_at, str) else "")
 
 
 def workflow(answer: Answer) -> Workflow | None:

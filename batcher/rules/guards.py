@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from batcher.errors import UsageError
 from batcher.model import Verdict
 
@@ -44,7 +46,7 @@ def is_exceeded(limit: MaxFailures, failed: int, ended: int) -> bool:
     return limit.percentage is not None and ended >= ENOUGH and failed * 100 > limit.percentage * ended
 
 
-class Streak(NamedTuple):
+class Streak(Struct, frozen=True):
     """What the breaker remembers: rejections in a row, and whether any start of this run has succeeded."""
 
     rejected: int = 0

@@ -36,19 +36,21 @@ class Pace:
         self._since = _NEVER
         self._idle_at = _NEVER
 
-    def turn(self, now: float) -> float:
-        """Take the next turn at `now`, in seconds of any steady clock. Give its number, for `wait`."""
+    def turn(self, now: float) -> tuple[float, float]:
+        """Take the next turn at `now`, in seconds of any steady clock. Give its number, and what `wait` says of it."""
         turn, come, since, rate = self._last + 1, self._come, self._since, self.rate
         if since == _NEVER:
             self._since = since = now
-        if now > since:
+        is_held = now < since
+        if not is_held:
             come += rate * (now - since)
         if come > turn:
             if come > turn + rate * IDLE:
                 self._idle_at = now
-            turn = come
+            self._last = come
+            return come, self.wait(come, now) if is_held else 0.0
         self._last = turn
-        return turn
+        return turn, self.wait(turn, now)
 
     def wait(self, turn: float, now: float) -> float:
         """Give the seconds to wait before asking again; 0.0 when the turn has come.
