@@ -25,6 +25,7 @@ from test_transport import (
 
 from batcher.edges.transport import MOST_BYTES
 from batcher.edges.transport.kept import IDLE_SECONDS
+from batcher.edges.transport.parsing import WholeAnswers
 from batcher.edges.transport.wire import Wire
 from batcher.model import Fault, Lost, Reply
 
@@ -125,7 +126,7 @@ async def answered(wire, pieces):
 @pytest.mark.parametrize("case", WHOLE)
 async def test_an_answer_is_the_same_however_it_is_cut_and_so_is_the_next(case):
     answer = BEHAVIOURS[case]
-    wire = Wire(SimpleNamespace(protocol=None, transport=None))
+    wire = Wire(SimpleNamespace(protocol=None, transport=None), WholeAnswers())
     whole = await answered(wire, [answer])
     following = await answered(wire, [STARTED])
     assert following[::2] == (200, b'{"execution_name":"e-1"}')
@@ -137,9 +138,29 @@ async def test_an_answer_is_the_same_however_it_is_cut_and_so_is_the_next(case):
 
 async def test_what_follows_an_answer_in_the_same_piece_makes_its_connection_the_last():
     for answer in (STARTED, BEHAVIOURS["an answer in chunks"]):
-        wire = Wire(SimpleNamespace(protocol=None, transport=None))
+        wire = Wire(SimpleNamespace(protocol=None, transport=None), WholeAnswers())
         assert (await answered(wire, [answer]))[-1]
         assert not (await answered(wire, [answer + STARTED]))[-1]
+
+
+ODD = [
+    *(answer for answer in BEHAVIOURS.values() if isinstance(answer, bytes)),
+    b"SSH-2.0-OpenSSH_9.6\r\n\r\n",
+    HEAD + b"Content-Length: x\r\n\r\n",
+    HEAD + b"Connection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\n{}",
+    b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n",
+    HEAD + b"Content-Length: 99\r\n\r\n{",
+    b"\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("odd", ODD)
+async def test_what_comes_on_one_connection_changes_nothing_on_another(odd):
+    answers = WholeAnswers()
+    for _ in range(2):
+        answers.read(odd)
+        reply = answers.read(STARTED)
+        assert (reply.status, reply.headers["x-request-id"], reply.body) == (200, "r-1", b'{"execution_name":"e-1"}')
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from yarl import URL
 
 from batcher.edges.transport.limit import TimeLimit
 from batcher.edges.transport.losses import Losses
+from batcher.edges.transport.parsing import WholeAnswers
 from batcher.edges.transport.wire import Wire
 from batcher.model import Lost, Reply
 
@@ -46,6 +47,7 @@ class KeptConnections:
         # What the connector wants to know of a request: where it goes.
         self._route = aiohttp.ClientRequest("POST", origin, loop=asyncio.get_running_loop())
         self._fixed = {"Host": origin.host_port_subcomponent or "", **fixed}
+        self._answers = WholeAnswers()
         self._idle: list[Wire] = []
         self._limit = TimeLimit(limits.total or math.inf)
         self._head = b""
@@ -77,7 +79,7 @@ class KeptConnections:
             self._drop(self._idle.pop())
 
     async def _open(self) -> Wire:
-        wire = Wire(await self._connector.connect(self._route, traces=[], timeout=self._limits))
+        wire = Wire(await self._connector.connect(self._route, traces=[], timeout=self._limits), self._answers)
         self._limit.add(wire)
         return wire
 

@@ -1,50 +1,42 @@
 """The wire: one kept connection. One request at a time is written on it, and what arrives is made into its answer.
 
 A wire takes the place of the protocol that aiohttp has given the connection, and uses the same parser. Beyond aiohttp's
-documented interface this is known: `Connection.protocol`, and of that `should_close` and `connection_lost`; the
-arguments of `HttpResponseParser`, that it parses one answer after another, and that its readers ask their protocol to
-pause and resume; and that `StreamReader._buffer` holds the parts of a body.
+documented interface this is known: `Connection.protocol`, and of that `should_close` and `connection_lost`; and that
+`StreamReader._buffer` holds the parts of a body.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import aiohttp
-from aiohttp.hdrs import CONTENT_LENGTH
-from aiohttp.http import HttpResponseParser
 
 from batcher.edges.transport.body import MOST_BYTES
+from batcher.edges.transport.parsing import Unpaused, WholeAnswers, parser
 from batcher.model import Reply
 
 if TYPE_CHECKING:
-    from aiohttp.http import RawResponseMessage
+    from aiohttp.http import HttpResponseParser, RawResponseMessage
 
 _SWITCHED = 101
 _INTERIM = frozenset(range(100, 200)) - {_SWITCHED}
-_WITH_BODY = frozenset(range(200, 600)) - {204, 304}
-_HEAD_END = b"\r\n\r\n"
-_READ_BYTES = 1 << 18
-"""What a parser is told that is read at once; it matters to readers that pause, and a wire never does."""
 
 
-class Wire(asyncio.Protocol):
+class Wire(Unpaused, asyncio.Protocol):
     """A connection that is held for one request after another. `is_free` tells whether it may be used for the next.
 
     What arrives unasked, even while nothing is asked, may belong to no request: then the wire is not used again.
     """
 
-    _reading_paused = False
-    """What aiohttp before 3.14 asks its protocol before it asks for more."""
-
-    def __init__(self, connection: aiohttp.connector.Connection) -> None:
+    def __init__(self, connection: aiohttp.connector.Connection, answers: WholeAnswers) -> None:
         self._connection = connection
+        self._answers = answers
         self._replaced = connection.protocol
         self._transport = connection.transport
         self._loop = asyncio.get_running_loop()
-        self._head_parser = self._parser_of(is_body_read=False)
-        self._parser = self._parser_of(is_body_read=True)
+        self._parser: HttpResponseParser | None = None
+        """Made for the first answer that does not come in one piece."""
         self._is_begun = False
         """Whether the parser has the first part of an answer."""
         self._asked: asyncio.Future[Reply | None] | None = None
@@ -95,32 +87,16 @@ class Wire(asyncio.Protocol):
         """Parse what has arrived."""
         if self._asked is None:
             self.is_free = False
-        elif self._is_begun or not self._take_whole(data):
+        elif not self._is_begun and (reply := self._answers.read(data)) is not None:
+            self._resolve(reply)
+        else:
             self._parse(data)
-
-    def _take_whole(self, data: bytes) -> bool:
-        """Take an answer that has come in one piece, as nearly all do; tell whether it is one.
-
-        Its body is what follows its head, and needs no reader: that saves one in twenty-five of a start's instructions.
-        """
-        body_at = data.find(_HEAD_END) + len(_HEAD_END)
-        if body_at < len(_HEAD_END):
-            return False
-        try:
-            ((head, _),), _, _ = self._head_parser.feed_data(data[:body_at])
-        except Exception:  # noqa: BLE001 - the other parser will find that too, and tell
-            return False
-        status, headers = head.code, head.headers
-        length = headers.get(CONTENT_LENGTH)
-        if length is None or len(data) != body_at + int(length) or status not in _WITH_BODY or head.chunked:
-            return False
-        self._is_last = head.should_close
-        self._resolve(Reply(status, headers, data[body_at:]))
-        return True
 
     def _parse(self, data: bytes) -> None:
         """Take the next part of an answer."""
         self._is_begun = True
+        if self._parser is None:
+            self._parser = parser(self)
         try:
             messages, _, _ = self._parser.feed_data(data)
         except Exception as error:  # noqa: BLE001 - whatever the parser raises, there is no answer
@@ -150,7 +126,8 @@ class Wire(asyncio.Protocol):
         self._is_last = True
         cut: Exception | None = None
         try:
-            self._parser.feed_eof()
+            if self._parser is not None:
+                self._parser.feed_eof()
         except Exception as error:  # noqa: BLE001 - as above
             cut = error
         if self._head is not None and cut is None:
@@ -161,23 +138,6 @@ class Wire(asyncio.Protocol):
             self._fail(aiohttp.ClientOSError(*exc.args))
         else:
             self._fail(aiohttp.ServerDisconnectedError())
-
-    def _parser_of(self, *, is_body_read: bool) -> HttpResponseParser:
-        return HttpResponseParser(
-            cast("Any", self),
-            self._loop,
-            _READ_BYTES,
-            payload_exception=aiohttp.ClientPayloadError,
-            response_with_body=is_body_read,
-            read_until_eof=is_body_read,
-            auto_decompress=False,
-        )
-
-    def pause_reading(self) -> None:
-        """Go on reading: an answer is read as it comes, up to MOST_BYTES."""
-
-    def resume_reading(self, *, resume_parser: bool = True) -> None:
-        """Go on reading."""
 
     def _answer(self, head: RawResponseMessage, content: aiohttp.StreamReader) -> None:
         body = b"" if content is aiohttp.EMPTY_PAYLOAD else b"".join(content._buffer)  # noqa: SLF001 - pinned, see above
