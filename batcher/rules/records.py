@@ -28,6 +28,7 @@ CRASHED = "Interrupted"
 """The error code of a row whose run ended between its intent and its verdict."""
 
 STARTED = Status.STARTED
+_NO_EXECUTION = Execution("")
 
 _TO_JSON = json.Encoder()
 """Writes a Struct as it is, in a third of the time that it takes by way of a dictionary."""
@@ -55,15 +56,16 @@ def timestamp(now: float) -> str:
 
 def record_of(outcome: Outcome, status: Status, recorded_at: str) -> Record:
     """Write down how a row ended. `recorded_at` is a `timestamp`: the records of a block share it."""
-    row, answer, execution, latency = outcome.admitted.row, outcome.answer, outcome.execution, outcome.latency
+    row, answer, latency = outcome.admitted.row, outcome.answer, outcome.latency
+    execution = outcome.execution or _NO_EXECUTION
     return Record(
         row.number,
         row.bucket,
         row.object,
         status,
-        execution.name if execution else None,
-        execution.urn or None if execution else None,
-        execution.started_at or None if execution else None,
+        execution.name or None,
+        execution.urn or None,
+        execution.started_at or None,
         answer.request_id or None,
         outcome.attempts,
         answer.status or None,
