@@ -34,7 +34,8 @@ class Server(NamedTuple):
 
     host: str
     requests: list[bytes]
-    connections: list[asyncio.StreamWriter]
+    connections: list[tuple[str, int]]
+    """The clients' addresses. Not the writers: a cycle may end on any thread, and not every loop's transports allow it."""
     arrived: asyncio.Event
     """Set when the first request is there."""
     left: asyncio.Event
@@ -55,7 +56,7 @@ async def serving(*acts, tls=None):
 
     async def serve(reader, writer):
         tasks.add(asyncio.current_task())
-        connections.append(writer)
+        connections.append(writer.get_extra_info("peername"))
         with suppress(ConnectionError, asyncio.IncompleteReadError):
             while remaining:
                 requests.append(await read_request(reader))
