@@ -35,7 +35,7 @@ class Server(NamedTuple):
     host: str
     requests: list[bytes]
     connections: list[tuple[str, int]]
-    """The clients' addresses. Not the writers: a cycle may end on any thread, and not every loop's transports allow it."""
+    """The clients' addresses. Not the writers: a cycle may end on any thread, and not every transport allows that."""
     arrived: asyncio.Event
     """Set when the first request is there."""
     left: asyncio.Event
