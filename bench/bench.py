@@ -289,7 +289,7 @@ def write(figures: Sequence[Figure], machine: Mapping[str, str], note: str) -> N
 
 def main() -> int:
     """Measure what was asked for."""
-    parser = argparse.ArgumentParser(description="Measure batcher against its peers. All of it takes about 40 minutes.")
+    parser = argparse.ArgumentParser(description="Measure batcher against its peers. All of it takes about 50 minutes.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(MEASUREMENTS)}; all without one")
     parser.add_argument("--rows", type=int, default=ALL_ROWS, help="the most rows of any measurement")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often the sides take turns")
