@@ -1,7 +1,8 @@
 """The parsing of answers: by aiohttp's parser, in C. Most answers come in one piece, and are read at a lower price.
 
 Beyond aiohttp's documented interface this is known of `HttpResponseParser`: its arguments, that it parses one answer
-after another, and that its readers ask their protocol to pause and resume.
+after another, that its readers ask their protocol to pause and resume, and (since 3.14) that a parser which is to read
+no bodies takes what follows a head for the next one.
 """
 
 from __future__ import annotations
@@ -23,9 +24,6 @@ _READ_BYTES = 1 << 18
 
 class Unpaused:
     """A protocol as the readers of bodies see it: one that never pauses, for a body is read up to a limit anyway."""
-
-    _reading_paused = False
-    """What aiohttp before 3.14 asks its protocol before it asks for more."""
 
     def pause_reading(self) -> None:
         """Go on reading."""
