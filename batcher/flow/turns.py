@@ -115,9 +115,7 @@ class Turns:
             self._look_at_health(verdict, answer, now, word)
         if verdict is STARTED:
             self.budget.started()
-            event = self.throttle.started(now)
-            if event is not None:
-                self._tell(event)
+            self._tell(self.throttle.started(now))
         elif outcome.is_busy(answer):
             hold = backoff.retry_after(answer.retry_after, self.service_now())
             self._tell(self.throttle.refused(now, turn.at, turn.rate, word, is_told=bool(hold)))
@@ -147,7 +145,7 @@ class Turns:
 
     def _give_back(self) -> None:
         self.given -= 1
-        if waiting := self._waiters.count:
+        if waiting := len(self._waiters.waiting):
             # As many as there is room for, and everybody when the job stops.
             room = self.flight.cap(self.throttle.pace.rate) - self.given
             self._waiters.wake(waiting if self.drain.begun else room)

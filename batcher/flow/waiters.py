@@ -13,15 +13,13 @@ class Waiters:
     """Tasks that wait. Whoever uses them bounds their number."""
 
     def __init__(self) -> None:
-        self._waiting: deque[asyncio.Future[None]] = deque()
-        self.count = 0
-        """How many wait, or have been cancelled since `wake` came this far."""
+        self.waiting: deque[asyncio.Future[None]] = deque()
+        """The tasks that wait, the first one first."""
 
     async def wait(self) -> None:
         """Wait to be woken."""
         woken = asyncio.get_running_loop().create_future()
-        self._waiting.append(woken)
-        self.count += 1
+        self.waiting.append(woken)
         try:
             await woken
         except asyncio.CancelledError:
@@ -31,9 +29,8 @@ class Waiters:
 
     def wake(self, most: int) -> None:
         """Wake the first of those who wait, at most so many."""
-        while most > 0 and self._waiting:
-            waiter = self._waiting.popleft()
-            self.count -= 1
+        while most > 0 and self.waiting:
+            waiter = self.waiting.popleft()
             if not waiter.done():
                 waiter.set_result(None)
                 most -= 1

@@ -87,12 +87,8 @@ def started(answer: Answer) -> Execution | None:
     https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html
     """
     body = answer.body
-    if body is None:
-        return None
-    name, urn, started_at = body.get("execution_name"), body.get("execution_urn"), body.get("started_at")
-    if not isinstance(name, str) or not name:
-        return None
-    return Execution(name, urn if isinstance(urn, str) else "", started_at if isinstance(started_at, str) else "")
+    name = _text(body, "execution_name")
+    return Execution(name, _text(body, "execution_urn"), _text(body, "started_at")) if name else None
 
 
 def workflow(answer: Answer) -> Workflow | None:

@@ -47,10 +47,9 @@ class Pace:
         if come > turn:
             if come > turn + rate * IDLE:
                 self._idle_at = now
-            self._last = come
-            return come, self.wait(come, now) if is_held else 0.0
+            turn = come
         self._last = turn
-        return turn, self.wait(turn, now)
+        return turn, self.wait(turn, now) if is_held or turn > come else 0.0
 
     def wait(self, turn: float, now: float) -> float:
         """Give the seconds to wait before asking again; 0.0 when the turn has come.

@@ -1,7 +1,7 @@
 """The kept connections: a start goes out as one write on a connection that is held for the next one.
 
 ClientSession makes a dozen objects for each request and asks every hook; for a million starts that is most of the
-work. Its connector, which is what matters of it, is used here directly, and its parser by each `Wire`.
+work. Its connector, which is what matters of it, is used here directly, and so is its parser.
 """
 
 from __future__ import annotations

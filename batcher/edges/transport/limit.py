@@ -39,16 +39,12 @@ class TimeLimit:
         self._timer = asyncio.get_running_loop().call_later(seconds, self._look)
 
     def _look(self) -> None:
-        """End what has run too long, and come back when the next will have: what is begun meanwhile may run longer."""
+        """End what has run too long, and come back when the next of what runs now will have."""
         self._timer = None
         now = monotonic()
-        next_end = now + self._seconds
         for wire in self._wires:
-            if wire.is_asked:
-                end = wire.asked_at + self._seconds
-                if end <= now:
-                    wire.expire()
-                else:
-                    next_end = min(next_end, end)
+            if wire.is_asked and wire.asked_at + self._seconds <= now:
+                wire.expire()
         if self._wires:
-            self._look_in(next_end - now)
+            oldest = min((wire.asked_at for wire in self._wires if wire.is_asked), default=now)
+            self._look_in(oldest + self._seconds - now)

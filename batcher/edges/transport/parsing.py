@@ -45,6 +45,10 @@ def parser(protocol: Unpaused, *, is_body_read: bool = True) -> HttpResponsePars
     )
 
 
+def _head_parser() -> HttpResponseParser:
+    return parser(Unpaused(), is_body_read=False)
+
+
 class WholeAnswers:
     """Reads answers that have come in one piece, for all connections: one parser of heads stays in the CPU's cache.
 
@@ -53,7 +57,7 @@ class WholeAnswers:
     """
 
     def __init__(self) -> None:
-        self._heads = parser(Unpaused(), is_body_read=False)
+        self._heads = _head_parser()
 
     def read(self, data: bytes) -> Reply | None:
         """Read an answer with its length told, after which the connection stays open; None for anything else."""
@@ -63,11 +67,11 @@ class WholeAnswers:
         try:
             ((head, _),), is_upgraded, _ = self._heads.feed_data(data[:body_at])
         except Exception:  # noqa: BLE001 - the connection's own parser will find that too, and tell
-            self._heads = parser(Unpaused(), is_body_read=False)
+            self._heads = _head_parser()
             return None
         status, headers = head.code, head.headers
         length = headers.get(CONTENT_LENGTH)
         if is_upgraded or length is None or status not in _WITH_BODY or head.chunked or head.should_close:
-            self._heads = parser(Unpaused(), is_body_read=False)
+            self._heads = _head_parser()
             return None
         return Reply(status, headers, data[body_at:]) if len(data) == body_at + int(length) else None
