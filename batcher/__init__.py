@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from batcher.cli.options import OnDoubt
+    from batcher.app.options import OnDoubt
     from batcher.edges.credentials import Place
     from batcher.errors import (
         BusyError,
@@ -50,7 +50,7 @@ __all__ = [
 _HOMES = {
     "run": "batcher.library",
     "Running": "batcher.library",
-    "OnDoubt": "batcher.cli.options",
+    "OnDoubt": "batcher.app.options",
     "Place": "batcher.edges.credentials",
     "Record": "batcher.model",
     "Status": "batcher.model",

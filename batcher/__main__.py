@@ -1,5 +1,5 @@
 """`python -m batcher` is the command `batcher`."""
 
-from batcher.cli.app import main
+from batcher.cli.main import main
 
 main()

@@ -13,18 +13,18 @@ from contextlib import asynccontextmanager
 from math import inf
 from pathlib import Path
 
-from batcher.cli.console import ERROR, HEARD, WARNING
-from batcher.cli.header import beside, endpoint_of
-from batcher.cli.job import run_until
-from batcher.cli.options import OnDoubt, Options
+from batcher.app.job_identity import beside, endpoint_of
+from batcher.app.options import OnDoubt, Options
+from batcher.app.run import run_until
+from batcher.app.voice import ERROR, HEARD, WARNING
 from batcher.edges.credentials import Place
 from batcher.edges.manifest import Choice
 from batcher.edges.progress import Mode
 from batcher.errors import ExitCode, JobError, UsageError
 from batcher.flow.drain import Drain
 from batcher.model import Json, Record
-from batcher.rules.guards import max_failures as parse_max_failures
-from batcher.rules.listing import SETTLE_TIME
+from batcher.rules.doubts.matching import SETTLE_TIME
+from batcher.rules.rate.stop import max_failures as parse_max_failures
 
 _LOGGER = logging.getLogger("batcher")
 _LEVELS = {WARNING: logging.WARNING, ERROR: logging.ERROR}

@@ -14,10 +14,10 @@ import pytest
 import uvloop
 from yarl import URL
 
-from batcher.emulator.app import serve
+from batcher.emulator.server import serve
 from batcher.emulator.settings import Declared, ParameterType, Settings
 from batcher.model import Credentials
-from batcher.rules.signing import signed_headers, wire_query
+from batcher.rules.service.signing import signed_headers, wire_query
 
 AK = "EXAMPLEAK0123456789A"
 SK = "ExampleSecretKey/abc+DEF0123456789xyzWXYZ"

@@ -17,16 +17,16 @@ from urllib.request import ProxyHandler, build_opener
 
 import aiohttp
 
-from batcher.cli.job import run_job
-from batcher.cli.options import OnDoubt, Options
+from batcher.app.options import OnDoubt, Options
+from batcher.app.run import run_job
 from batcher.edges import records
 from batcher.edges.checkpoint.store import Store
 from batcher.edges.manifest import Choice
 from batcher.edges.progress import Mode
 from batcher.edges.transport import Transport
 from batcher.edges.transport.wire import Wire
-from batcher.emulator.app import serve
 from batcher.emulator.faults import FaultKind, draw
+from batcher.emulator.server import serve
 from batcher.emulator.settings import MADE_UP, Settings
 
 SIDE_BY_SIDE = 6

@@ -12,7 +12,7 @@ CLOCK = Path("clock")
 def main():
     true_time = time.time
     time.time = lambda: true_time() + (float(CLOCK.read_text()) if CLOCK.exists() else 0.0)
-    from batcher.cli.app import main as command  # noqa: PLC0415 - the clock must be there first
+    from batcher.cli.main import main as command  # noqa: PLC0415 - the clock must be there first
 
     command()
 

@@ -133,7 +133,7 @@ def main():
     name, at, judge, *words = sys.argv[1:]
     FAULTS[name](int(at), judge)
     sys.argv[1:] = words
-    from batcher.cli.app import main as command  # noqa: PLC0415 - the disk must be faulty first
+    from batcher.cli.main import main as command  # noqa: PLC0415 - the disk must be faulty first
 
     command()
 

@@ -11,7 +11,7 @@ from simulated_service import Content
 
 from batcher.errors import ExitCode
 from batcher.model import Row, State
-from batcher.rules.identity import content_key
+from batcher.rules.rows.identity import content_key
 
 LATE = 60.0
 """Seconds after a doubt in which its execution may yet begin: the job promises to look so far, and no further."""

@@ -10,11 +10,11 @@ from bisect import bisect_left
 from itertools import count
 
 from batcher.model import Verdict
-from batcher.rules import outage
-from batcher.rules.backoff import full_jitter
-from batcher.rules.budget import RetryBudget
-from batcher.rules.flight import Flight
-from batcher.rules.throttle import Throttle
+from batcher.rules.rate import outage
+from batcher.rules.rate.backoff import full_jitter
+from batcher.rules.rate.budget import RetryBudget
+from batcher.rules.rate.flight import Flight
+from batcher.rules.rate.throttle import Throttle
 
 WIRE = 0.001
 """Seconds, at most, from sending to the service's decision."""

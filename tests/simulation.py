@@ -25,8 +25,9 @@ from simulated_judge import BAD_LINE, Claims, Judge, Watch, content_of
 from simulated_machine import Checkpoint, CrashAt, Loop, Process
 from simulated_service import TYPES, Service, nature
 
-from batcher.cli import doubts, ended, files, job, keys, preflight, reading, running, telling, watch
-from batcher.cli.options import OnDoubt, Options
+from batcher.app import doubts, job_files, monitor, preflight, reading, run, service, summary, telemetry
+from batcher.app import job as running
+from batcher.app.options import OnDoubt, Options
 from batcher.edges.checkpoint.store import Store
 from batcher.edges.manifest import Choice
 from batcher.edges.manifest import manifest as manifest_module
@@ -125,7 +126,7 @@ class World:
                 self.complaints.append(f"tasks were left behind: {left}")
 
     async def _live(self, *, in_peace):
-        self.process.main = asyncio.ensure_future(job.run_job(self._options(), KEYS))
+        self.process.main = asyncio.ensure_future(run.run_job(self._options(), KEYS))
         if not in_peace:
             self._draw_fate()
         if self._has_bad_clock:
@@ -253,22 +254,22 @@ class Stage:
         """Swap the edges for as long as the block lasts."""
         clock = SimpleNamespace(time=self._clock, monotonic=self._steady)
         with pytest.MonkeyPatch.context() as patch:
-            for module in (job, running, ended, preflight, files, doubts, watch):
+            for module in (run, running, summary, preflight, job_files, doubts, monitor):
                 patch.setattr(module, "time", clock)
             for module in (running, preflight, doubts):
                 patch.setattr(module, "random", SimpleNamespace(random=self._random))
-            for module in (job, ended, doubts, keys, watch):
+            for module in (run, summary, doubts, service, monitor):
                 patch.setattr(module, "say", self._say)
-            for module in (doubts, telling):
+            for module in (doubts, telemetry):
                 patch.setattr(module, "warn", self._say)
-            patch.setattr(ended, "complain", self._say)
-            patch.setattr(job, "ObsV2", partial(ObsV2, clock=self._clock, steady=self._steady))
+            patch.setattr(summary, "complain", self._say)
+            patch.setattr(run, "ObsV2", partial(ObsV2, clock=self._clock, steady=self._steady))
             patch.setattr(reading, "read_ahead", self._read_ahead)
             # So that a manifest of a few lines has marks too.
             patch.setattr(manifest_module, "CHUNK", 100)
-            patch.setattr(job, "connect", self._connect)
-            patch.setattr(job, "draining_on_signals", self._draining_on_signals)
-            patch.setattr(files, "open_checkpoint", self._open_checkpoint)
+            patch.setattr(run, "connect", self._connect)
+            patch.setattr(run, "draining_on_signals", self._draining_on_signals)
+            patch.setattr(job_files, "open_checkpoint", self._open_checkpoint)
             yield
 
     def _clock(self):

@@ -3,7 +3,7 @@
 import pytest
 
 from batcher.model import Admitted, BadRow, Found, Row, State
-from batcher.rules.admission import Policy, admission, left_alone
+from batcher.rules.rows.admission import Policy, admission, left_alone
 
 ROW = Row(1, 2, "b", "o", b"", b"k" * 16)
 BAD = BadRow(1, 2, "b", "", "empty key", b"x" * 16)

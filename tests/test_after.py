@@ -16,10 +16,10 @@ from conftest import CREDENTIALS
 from independent import judging
 from test_command import ODD_KEYS, batcher, records
 
-from batcher.cli.past import open_past
+from batcher.app.history import open_past
 from batcher.edges.checkpoint import glance
-from batcher.emulator.app import serve
 from batcher.emulator.faults import FaultKind
+from batcher.emulator.server import serve
 from batcher.emulator.settings import Settings
 from batcher.model import State
 

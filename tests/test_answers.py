@@ -19,7 +19,7 @@ from batcher.model import (
     Reply,
     Workflow,
 )
-from batcher.rules.answers import detail, page, read, started, workflow
+from batcher.rules.service.answers import detail, page, read, started, workflow
 
 XML = b"""<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>NoSuchKey</Code><Message>No such &lt;key&gt; &amp; none like it.</Message>

@@ -11,9 +11,9 @@ from batcher.flow.attempts import Attempts
 from batcher.flow.drain import Drain
 from batcher.flow.turns import Turns
 from batcher.model import Admitted, Answer, Execution, Fault, Row, State, Status
-from batcher.rules.outage import Health
-from batcher.rules.tally import Tally
-from batcher.rules.throttle import Throttle
+from batcher.rules.progress.counts import Tally
+from batcher.rules.rate.outage import Health
+from batcher.rules.rate.throttle import Throttle
 
 ROW = Row(1, 2, "b", "o", b"", b"k" * 16)
 ADMITTED = Admitted(7, ROW, State.INTENT)

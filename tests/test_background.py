@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from batcher.edges.background import read_ahead
+from batcher.edges.read_ahead import read_ahead
 
 
 async def test_every_block_arrives_in_order():

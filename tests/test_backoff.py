@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batcher.rules.backoff import full_jitter, retry_after, wait
+from batcher.rules.rate.backoff import full_jitter, retry_after, wait
 
 NOW = 784111777.0
 """Sun, 06 Nov 1994 08:49:37 GMT."""

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.rules.budget import RetryBudget
+from batcher.rules.rate.budget import RetryBudget
 
 
 def spend(budget, now, most=10_000):

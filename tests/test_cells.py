@@ -2,7 +2,7 @@
 
 import pytest
 
-from batcher.rules.cells import to_type
+from batcher.rules.rows.values import to_type
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from batcher.edges.checkpoint import Header, open_checkpoint
 from batcher.edges.checkpoint.lock import lock_path
 from batcher.errors import BusyError, DiskError, OtherJobError
 from batcher.model import Admitted, BadRow, Row, Settlement, State
-from batcher.rules.admission import Policy, admission, left_alone
+from batcher.rules.rows.admission import Policy, admission, left_alone
 
 HEADER = Header("https://obs.example.com", "transcode", "{}")
 POLICY = Policy()

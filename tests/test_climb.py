@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.rules.climb import AFTER_CUT, AFTER_OUTAGE, AFTER_START, share
+from batcher.rules.rate.climb import AFTER_CUT, AFTER_OUTAGE, AFTER_START, share
 
 CLIMBS = {"cut": AFTER_CUT, "start": AFTER_START, "outage": AFTER_OUTAGE}
 

@@ -14,8 +14,8 @@ import typer
 from independent import judging
 from test_command import ENVIRONMENT, batcher
 
+from batcher.cli.config_file import function_of
 from batcher.cli.configured import key, options, places, source
-from batcher.cli.settings import function_of
 from batcher.cli.verbs import VERBS, verb_command
 from batcher.emulator.settings import Quirk
 
@@ -279,7 +279,7 @@ def test_a_help_reads_no_file_and_that_of_all_verbs_imports_nothing_for_it(folde
     (folder / "batcher.toml").write_text("limit =\n")
     script = (
         "import sys\n"
-        "from batcher.cli.app import app\n"
+        "from batcher.cli.main import app\n"
         "try:\n    app(sys.argv[1:], prog_name='batcher')\n"
         "except SystemExit as ended:\n    print(ended.code, *sorted(sys.modules))\n"
     )
@@ -290,6 +290,6 @@ def test_a_help_reads_no_file_and_that_of_all_verbs_imports_nothing_for_it(folde
         code, *shown[words] = ran.stdout.splitlines()[-1].split()
         assert code == "0", ran.stdout
     ours = {name for name in shown["--help"] if name.startswith("batcher")}
-    assert ours == {"batcher", "batcher.cli", "batcher.cli.app", "batcher.cli.streams", "batcher.cli.verbs"}
+    assert ours == {"batcher", "batcher.cli", "batcher.cli.main", "batcher.cli.streams", "batcher.cli.verbs"}
     assert {"tomllib", "pydantic", "rich", "asyncio"}.isdisjoint(shown["--help"])
-    assert {"tomllib", "batcher.cli.settings"}.isdisjoint(shown["run --help"])
+    assert {"tomllib", "batcher.cli.config_file"}.isdisjoint(shown["run --help"])

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from batcher.flow.keys import STOPPED, Keys
+from batcher.flow.credentials import STOPPED, Keys
 from batcher.model import Answer, Credentials
 
 OLD = Credentials("AK1", "SK1", "T1", expires_at=10_000.0)

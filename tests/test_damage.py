@@ -15,10 +15,10 @@ import pytest
 from batcher.edges.checkpoint import Header, open_checkpoint
 from batcher.edges.records import open_output
 from batcher.errors import DiskError, ExitCode, JobError
-from batcher.flow.resume import LEFT_OPEN, resume
+from batcher.flow.repair import LEFT_OPEN, resume
 from batcher.model import Answer, Execution, Listed, Outcome, Row, Settlement, State, Status
-from batcher.rules.admission import Policy, admission, left_alone
-from batcher.rules.records import record_of, timestamp
+from batcher.rules.records.codec import record_of, timestamp
+from batcher.rules.rows.admission import Policy, admission, left_alone
 
 HEADER = Header("https://obs.example.com", "transcode", "{}")
 POLICY = Policy()

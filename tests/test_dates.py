@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.rules.dates import Lead, lead
+from batcher.rules.service.clock import Lead, lead
 
 BOOT = 1_795_509_000.0
 """The service's time when the steady clock began, as long as that has not stood still."""

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from batcher.model import Record, Status
-from batcher.rules import prefixes, timeline
-from batcher.rules.digest import EXAMPLES, MOST_KINDS, Digest
-from batcher.rules.histogram import Histogram
-from batcher.rules.prefixes import OTHERS, Prefixes
-from batcher.rules.records import timestamp
-from batcher.rules.timeline import Timeline
+from batcher.rules.records.codec import timestamp
+from batcher.rules.report import prefixes, timeline
+from batcher.rules.report.digest import EXAMPLES, MOST_KINDS, Digest
+from batcher.rules.report.histogram import Histogram
+from batcher.rules.report.prefixes import OTHERS, Prefixes
+from batcher.rules.report.timeline import Timeline
 
 NOW = 1_795_509_000.0
 

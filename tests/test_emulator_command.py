@@ -13,7 +13,7 @@ from conftest import CREDENTIALS, KEYS
 
 from batcher.emulator.faults import FaultKind
 from batcher.emulator.settings import MADE_UP
-from batcher.rules.signing import signed_headers
+from batcher.rules.service.signing import signed_headers
 
 START = "/v2/workflows/transcode"
 

@@ -7,10 +7,10 @@ from email.parser import BytesHeaderParser
 import pytest
 from conftest import CREDENTIALS
 
-from batcher.emulator.app import serve
 from batcher.emulator.faults import AFTER, BEFORE, FaultKind
+from batcher.emulator.server import serve
 from batcher.emulator.settings import Settings
-from batcher.rules.signing import signed_headers
+from batcher.rules.service.signing import signed_headers
 
 START = "/v2/workflows/transcode"
 BODY = {"bucket": "b", "object": "o"}

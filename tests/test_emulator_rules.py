@@ -7,10 +7,10 @@ from batcher.emulator.answers import json_refusal, refusal_body, service_time, x
 from batcher.emulator.executions import Execution, Executions, ExecutionState, ExecutionType
 from batcher.emulator.faults import AFTER, BEFORE, FaultKind, draw, lot
 from batcher.emulator.gate import NO_AUTHORIZATION, NO_DATE, UNKNOWN_KEY, WRONG_SIGNATURE, Signed, check
-from batcher.emulator.options import parse_fault, parse_parameter, parse_refusal, parse_share
 from batcher.emulator.orders import Order, read_order
+from batcher.emulator.parsing import parse_fault, parse_parameter, parse_refusal, parse_share
 from batcher.emulator.settings import Declared, ParameterType, Settings
-from batcher.emulator.throttle import TokenBucket
+from batcher.emulator.token_bucket import TokenBucket
 from batcher.errors import UsageError
 from batcher.model import Credentials
 

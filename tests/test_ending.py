@@ -4,9 +4,9 @@ import pytest
 
 from batcher.errors import CredentialsError, DiskError, ExitCode, FailuresError, ServiceError
 from batcher.model import State, Status, Unsettled
-from batcher.rules.ending import MEANINGS, NEXT, Files, doubts, exit_code, slowness, summary
-from batcher.rules.slowness import Cause
-from batcher.rules.tally import Tally
+from batcher.rules.progress.counts import Tally
+from batcher.rules.rate.bottleneck import Cause
+from batcher.rules.report.summary import MEANINGS, NEXT, Files, doubts, exit_code, slowness, summary
 
 
 def tally(written=(), known=(), **counts):

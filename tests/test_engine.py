@@ -9,8 +9,8 @@ from batcher.errors import DiskError, ExitCode, ServiceError
 from batcher.flow import engine
 from batcher.flow.drain import Drain
 from batcher.model import Admitted, BadRow, Execution, Found, Outcome, Row, State, Status
-from batcher.rules.admission import Policy, admission
-from batcher.rules.tally import Tally
+from batcher.rules.progress.counts import Tally
+from batcher.rules.rows.admission import Policy, admission
 
 
 def row(number):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from batcher.rules.eta import Pace, Range, eta, in_words, part_done, rows_in_all
+from batcher.rules.progress.eta import Pace, Range, eta, in_words, part_done, rows_in_all
 
 
 def seconds(left, *pace):

@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from batcher.rules.events import Event, Kind, Told, number, sentence
+from batcher.rules.rate.decisions import Event, Kind, Told, sentence
+from batcher.rules.text import number
 
 NOON = datetime(2026, 11, 24, 12, 3, 7, tzinfo=UTC)
 

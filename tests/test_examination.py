@@ -12,14 +12,14 @@ from conftest import CREDENTIALS, Clock
 from batcher.edges.service import ObsV2
 from batcher.edges.transport import connect
 from batcher.emulator.faults import AFTER, BEFORE, FaultKind
-from batcher.emulator.options import parse_refusal
+from batcher.emulator.parsing import parse_refusal
 from batcher.emulator.settings import MADE_UP, InputKeys, InputShape, Quirk, Settings, ThrottleAnswer
 from batcher.errors import CredentialsError, ExitCode, JobError, ServiceError
-from batcher.flow.examination import Examination, examine
+from batcher.flow.doctor import Examination, examine
 from batcher.model import Row
-from batcher.rules.examination import Finding
-from batcher.rules.identity import canonical, content_key
-from batcher.rules.prescription import POINTS, ending, prescription
+from batcher.rules.doctor.advice import POINTS, ending, prescription
+from batcher.rules.doctor.points import Finding
+from batcher.rules.rows.identity import canonical, content_key
 
 KEY = "/in/caf\u00e9 100% + clip 01.mp4"
 INPUTS = {"template-id": 7, "loud": True}

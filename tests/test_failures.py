@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from batcher.edges.manifest import open_manifest, written_entries
 from batcher.model import BadRow, Row
-from batcher.rules.failures import Reason, Table, json_entry
+from batcher.rules.rows.next_manifest import Reason, Table, json_entry
 
 REASON = Reason('Code,"x"', 'say "no",\nplease\t\\')
 cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12)

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from batcher.rules.flight import Flight
+from batcher.rules.rate.flight import Flight
 
 
 def after(latencies):

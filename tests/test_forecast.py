@@ -3,8 +3,8 @@
 import pytest
 
 from batcher.model import State
-from batcher.rules.admission import Policy
-from batcher.rules.forecast import SHOWN, Forecast, Known, Repeat
+from batcher.rules.rows.admission import Policy
+from batcher.rules.rows.forecast import SHOWN, Forecast, Known, Repeat
 
 NOTHING = Known({}, {})
 A, B, C = b"a" * 16, b"b" * 16, b"c" * 16

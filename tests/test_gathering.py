@@ -2,7 +2,7 @@
 
 import asyncio
 
-from batcher.flow.gathering import Gathering
+from batcher.flow.queues import Gathering
 
 
 async def test_a_group_is_passed_on_as_soon_as_it_is_full():

@@ -4,7 +4,7 @@ import pytest
 
 from batcher.errors import UsageError
 from batcher.model import Verdict
-from batcher.rules.guards import MaxFailures, Streak, count, is_broken, is_exceeded, max_failures
+from batcher.rules.rate.stop import MaxFailures, Streak, count, is_broken, is_exceeded, max_failures
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from batcher.flow.handout import Handout
+from batcher.flow.queues import Handout
 
 
 async def waiting(handout):

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from msgspec import UNSET
 
 from batcher.model import Record, State, Status, Unsettled
-from batcher.rules.history import (
+from batcher.rules.records.codec import COLUMNS, csv_header, to_csv, to_jsonl
+from batcher.rules.records.standing import (
     Fate,
     Standing,
     Truth,
@@ -22,8 +23,7 @@ from batcher.rules.history import (
     truths_as_csv,
     truths_as_jsonl,
 )
-from batcher.rules.identity import content_key
-from batcher.rules.records import COLUMNS, csv_header, to_csv, to_jsonl
+from batcher.rules.rows.identity import content_key
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 filled = texts.filter(bool)

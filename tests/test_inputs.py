@@ -3,7 +3,7 @@
 import pytest
 
 from batcher.errors import UsageError
-from batcher.rules.inputs import parse_inputs
+from batcher.rules.rows.values import parse_inputs
 
 
 def test_text_stays_text_and_json_is_typed():

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from batcher.model import Answer, Fault
-from batcher.rules.labels import OTHER, label
+from batcher.rules.service.labels import OTHER, label
 
 
 @pytest.mark.parametrize(

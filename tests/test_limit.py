@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.rules.limit import shown
+from batcher.rules.rate.limit import shown
 
 RATES = st.floats(0.01, 1e6)
 

@@ -3,9 +3,9 @@
 import pytest
 
 from batcher.model import Record, State, Status, Unsettled
-from batcher.rules.history import Standing
-from batcher.rules.identity import content_key
-from batcher.rules.lives import lives, sentences
+from batcher.rules.records.standing import Standing
+from batcher.rules.report.explain import lives, sentences
+from batcher.rules.rows.identity import content_key
 
 ERROR = {"code": "lost", "message": "reset by\npeer"}
 DOUBT = Record(7, "b", "k", Status.IN_DOUBT, attempts=1, error=ERROR, latency_ms=3.5, recorded_at="T1")

@@ -17,9 +17,9 @@ from batcher.edges.log import open_log
 from batcher.emulator.faults import FaultKind
 from batcher.errors import DiskError
 from batcher.model import Answer, Fault, Record, Row, Status, Verdict
-from batcher.rules import log
-from batcher.rules.events import Event, Kind
-from batcher.rules.log import VOCABULARY, Format, Level, Line, written
+from batcher.rules.rate.decisions import Event, Kind
+from batcher.rules.records import event_log
+from batcher.rules.records.event_log import VOCABULARY, Format, Level, Line, written
 
 ODD = 'a b\n\r\x00\x1b[2J"\\=\u2028\u0085\u202e\U0001f600'
 ROW = Row(7, 8, "videos", ODD, b"", b"k" * 16)
@@ -30,12 +30,16 @@ REJECTED = structs.replace(
 )
 
 EVERY = [
-    *(log.of_attempt(ROW, 2, verdict, SLOW_DOWN, 0.0312) for verdict in Verdict),
-    *(log.of_record(structs.replace(record, status=status)) for record in (RECORD, REJECTED) for status in Status),
-    *(log.of_decision(Event(5.0, kind, 340.0, 238.0, "SlowDown")) for kind in Kind),
-    log.of_row("row_adopted", 7, "videos", ODD, execution="e1"),
-    log.of_row("row_released", 7, "videos", ODD),
-    log.of_row("row_held", 7, "videos", ODD),
+    *(event_log.of_attempt(ROW, 2, verdict, SLOW_DOWN, 0.0312) for verdict in Verdict),
+    *(
+        event_log.of_record(structs.replace(record, status=status))
+        for record in (RECORD, REJECTED)
+        for status in Status
+    ),
+    *(event_log.of_decision(Event(5.0, kind, 340.0, 238.0, "SlowDown")) for kind in Kind),
+    event_log.of_row("row_adopted", 7, "videos", ODD, execution="e1"),
+    event_log.of_row("row_released", 7, "videos", ODD),
+    event_log.of_row("row_held", 7, "videos", ODD),
 ]
 
 
@@ -45,17 +49,17 @@ def test_every_event_has_just_the_fields_of_the_table(line):
 
 
 def test_an_attempt_whose_record_tells_all_and_a_record_whose_attempt_did_are_no_events():
-    assert log.of_attempt(ROW, 1, Verdict.STARTED, Answer(status=200), 0.1) is None
-    assert log.of_attempt(ROW, 1, Verdict.REJECTED, Answer(status=404), 0.1) is None
-    assert log.of_record(structs.replace(RECORD, status=Status.IN_DOUBT)) is None
+    assert event_log.of_attempt(ROW, 1, Verdict.STARTED, Answer(status=200), 0.1) is None
+    assert event_log.of_attempt(ROW, 1, Verdict.REJECTED, Answer(status=404), 0.1) is None
+    assert event_log.of_record(structs.replace(RECORD, status=Status.IN_DOUBT)) is None
 
 
 def test_starts_that_succeed_are_the_lowest_level():
-    assert log.of_record(RECORD).level is Level.DEBUG
+    assert event_log.of_record(RECORD).level is Level.DEBUG
 
 
 def test_a_line_for_programs():
-    line = log.of_attempt(ROW, 2, Verdict.REFUSED, SLOW_DOWN, 0.0312)
+    line = event_log.of_attempt(ROW, 2, Verdict.REFUSED, SLOW_DOWN, 0.0312)
     text = written(Format.JSON, line, "2026-11-24T08:30:00.123Z", "8c1f")
     assert json.loads(text) == {
         "at": "2026-11-24T08:30:00.123Z", "level": "info", "event": "attempt_refused", "run": "8c1f",
@@ -67,7 +71,7 @@ def test_a_line_for_programs():
 
 
 def test_a_line_for_people():
-    line = log.of_attempt(ROW, 2, Verdict.UNSENT, Answer(fault=Fault.UNREACHED, message="refused"), 0.0)
+    line = event_log.of_attempt(ROW, 2, Verdict.UNSENT, Answer(fault=Fault.UNREACHED, message="refused"), 0.0)
     assert written(Format.TEXT, line, "2026-11-24T08:30:00.123Z", "8c1f") == (
         "2026-11-24T08:30:00.123Z INFO attempt_unsent run=8c1f row=7 bucket=videos "
         r'object="a b\n\r\u0000\u001b[2J\"\\=\u2028\x85\u202e' + '\U0001f600" attempt=2 message=refused latency_ms=0.0'

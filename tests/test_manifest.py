@@ -20,7 +20,7 @@ from batcher.edges.manifest import manifest as manifest_module
 from batcher.edges.manifest.source import Source
 from batcher.errors import ManifestError, UsageError
 from batcher.model import BadRow, Parameter, Row
-from batcher.rules.identity import bad_key, canonical, content_key
+from batcher.rules.rows.identity import bad_key, canonical, content_key
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 PARAMETERS = {

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.model import State, Unsettled
-from batcher.rules.dates import posix, posix_of_header
-from batcher.rules.identity import canonical
-from batcher.rules.likeness import Content, contents_of, likeness
-from batcher.rules.matching import Candidate, Window, match, merged, window
+from batcher.rules.doubts.contents import Content, contents_of, likeness
+from batcher.rules.doubts.matching import Candidate, Window, match, merged, window
+from batcher.rules.rows.identity import canonical
+from batcher.rules.service.clock import posix, posix_of_header
 
 WIDE = Window(0.0, 1000.0)
 

@@ -16,7 +16,7 @@ from batcher.edges.metrics import LAST_SUCCESS, Metrics, keeping, serving
 from batcher.emulator.faults import FaultKind
 from batcher.errors import DiskError, UsageError
 from batcher.model import Answer, Verdict
-from batcher.rules.progress import View
+from batcher.rules.progress.view import View
 
 VIEW = View(
     rows=10, started=4, rejected=3, invalid=2, duplicates=1, in_doubt=5, retries=6, in_flight=7, oldest=0.5,

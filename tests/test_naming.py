@@ -3,7 +3,7 @@
 import pytest
 
 from batcher.errors import UsageError
-from batcher.rules.naming import Endpoint, bucket_fault, endpoint, object_fault, region_endpoint, workflow_fault
+from batcher.rules.service.names import Endpoint, bucket_fault, endpoint, object_fault, region_endpoint, workflow_fault
 
 
 @pytest.mark.parametrize("name", ["a", "7", "transcode-h264_v2", "A" * 64])

@@ -5,9 +5,9 @@ import random
 import pytest
 
 from batcher.model import Verdict
-from batcher.rules import outage
-from batcher.rules.events import Event, Kind
-from batcher.rules.outage import Health
+from batcher.rules.rate import outage
+from batcher.rules.rate.decisions import Event, Kind
+from batcher.rules.rate.outage import Health
 
 
 def after(verdicts, health=None, begin=100.0, every=0.1):

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from batcher.errors import CredentialsError, ExitCode, ServiceError
 from batcher.model import Answer, Fault, Lost, Reply, Verdict
-from batcher.rules import answers, outcome
-from batcher.rules.outcome import Kind, ending, is_once, judge, refuses_keys
+from batcher.rules.service import answers, verdicts
+from batcher.rules.service.verdicts import Kind, ending, is_once, judge, refuses_keys
 
 REJECTED, REFUSED, FATAL, IN_DOUBT = Verdict.REJECTED, Verdict.REFUSED, Verdict.FATAL, Verdict.IN_DOUBT
 NAMED = {"execution_name": "84a3dd2b"}
@@ -100,12 +100,12 @@ def test_a_code_has_its_verdict_however_it_is_spelled(status, code, verdict, spe
 
 
 def test_every_code_of_the_table_is_tested_here():
-    tabled = {(rule.status, code) for rule in outcome.RULES for code in rule.codes.split()}
+    tabled = {(rule.status, code) for rule in verdicts.RULES for code in rule.codes.split()}
     assert tabled == {(case.values[0], case.values[1]) for case in CODED}
 
 
 def test_no_status_and_code_stands_in_the_table_twice():
-    keys = Counter((rule.status, code) for rule in outcome.RULES for code in rule.codes.lower().split() or [""])
+    keys = Counter((rule.status, code) for rule in verdicts.RULES for code in rule.codes.lower().split() or [""])
     assert [key for key, count in keys.items() if count > 1] == []
 
 
@@ -326,8 +326,8 @@ def test_any_other_answer_does_not_refuse_the_keys(answer):
 
 
 def test_every_answer_that_can_end_a_job_has_advice_of_its_own():
-    fatal = [rule for rule in outcome.RULES if rule.kind in {Kind.FATAL, Kind.DENIED, Kind.ONCE}]
-    assert [rule for rule in fatal if rule.cause is outcome.OTHER] == []
+    fatal = [rule for rule in verdicts.RULES if rule.kind in {Kind.FATAL, Kind.DENIED, Kind.ONCE}]
+    assert [rule for rule in fatal if rule.cause is verdicts.OTHER] == []
 
 
 def test_the_exit_code_tells_refused_credentials_from_a_service_that_refuses():

@@ -10,7 +10,7 @@ import pytest
 from batcher.edges.records import format_of, open_output
 from batcher.errors import BusyError, DiskError, OtherJobError, UsageError
 from batcher.model import Record, Status
-from batcher.rules.records import Written, read_csv, read_jsonl
+from batcher.rules.records.codec import Written, read_csv, read_jsonl
 
 
 def record(number):

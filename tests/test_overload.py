@@ -6,8 +6,8 @@ import pytest
 from simulated_limits import Bucket, Run, Unlimited, Windows
 
 from batcher.model import Verdict
-from batcher.rules.events import Kind
-from batcher.rules.throttle import Throttle
+from batcher.rules.rate.decisions import Kind
+from batcher.rules.rate.throttle import Throttle
 
 KINDS = {
     "a second's burst": partial(Bucket, seconds=1.0),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.rules.pace import Pace
+from batcher.rules.rate.pace import Pace
 
 always = settings(deadline=None, derandomize=True)
 

@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from batcher.model import Parameter
-from batcher.rules.parameters import Judgement, judge_of, unknown_fault
+from batcher.rules.rows.declared import Judgement, judge_of, unknown_fault
 
 
 def declared(type_, *, has_value=True, blank=False, **constraints):

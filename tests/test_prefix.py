@@ -18,17 +18,19 @@ from conftest import KEYS
 from peek import kept_rows
 from simulation import scratch
 
-from batcher.cli import doubts, ended, files, job, preflight, running, telling, watch
-from batcher.cli.options import OnDoubt, Options
+from batcher.app import doubts, job_files, monitor, preflight, summary, telemetry
+from batcher.app import job as running
+from batcher.app import run as job
+from batcher.app.options import OnDoubt, Options
 from batcher.edges.manifest import Choice
 from batcher.edges.manifest import manifest as manifest_module
 from batcher.edges.progress import Mode
 from batcher.edges.service import ObsV2
 from batcher.model import BEGINNING, Mark, Reply, Settlement, State
-from batcher.rules import prefix as rules
-from batcher.rules.admission import Policy, left_alone
-from batcher.rules.prefix import Frontier, Prefix, decoded, encoded, is_passable
-from batcher.rules.tally import Tally
+from batcher.rules.progress.counts import Tally
+from batcher.rules.rows import settled_prefix as rules
+from batcher.rules.rows.admission import Policy, left_alone
+from batcher.rules.rows.settled_prefix import Frontier, Prefix, decoded, encoded, is_passable
 
 MARKS = [Mark(rows, rows + 1, 10 * rows, f"{rows:064x}") for rows in range(40)]
 EMPTY = Prefix(BEGINNING, {}, "rules")
@@ -175,11 +177,11 @@ class Stage(NamedTuple):
         with pytest.MonkeyPatch.context() as patch:
             # So fast that nobody waits for a turn.
             clock = SimpleNamespace(time=lambda: 1e9, monotonic=count(0.0, 60.0).__next__)
-            for module in (job, running, ended, preflight, files, doubts, watch):
+            for module in (job, running, summary, preflight, job_files, doubts, monitor):
                 patch.setattr(module, "time", clock)
-            for module in (job, ended, doubts):
+            for module in (job, summary, doubts):
                 patch.setattr(module, "say", lambda _: None)
-            patch.setattr(telling, "warn", lambda _: None)
+            patch.setattr(telemetry, "warn", lambda _: None)
             patch.setattr(job, "ObsV2", lambda *given: ObsV2(*given, clock=lambda: 1e9))
             patch.setattr(job, "connect", connect)
             patch.setattr(job, "draining_on_signals", lambda _: nullcontext())

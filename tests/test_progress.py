@@ -15,8 +15,8 @@ import pytest
 from conftest import KEYS
 
 from batcher.edges.progress import Mode, showing
-from batcher.rules.eta import Range
-from batcher.rules.progress import View, document, line, lines
+from batcher.rules.progress.eta import Range
+from batcher.rules.progress.view import View, document, line, lines
 
 BEGUN = View(
     rows=2048, started=12, rejected=0, invalid=0, duplicates=0, in_doubt=0, retries=0, in_flight=4, oldest=0.0341,

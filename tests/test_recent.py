@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.rules.recent import Recent
+from batcher.rules.rate.recent import Recent
 
 
 def test_what_is_older_than_two_spans_is_forgotten():

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from batcher.model import Admitted, Answer, BadRow, Execution, Fault, Outcome, Record, Row, State, Status, Unsettled
-from batcher.rules.records import (
+from batcher.rules.records.codec import (
     COLUMNS,
     Written,
     csv_header,

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 
 from batcher.edges.report import render
 from batcher.model import Record, State, Status, Unsettled
-from batcher.rules import chart as charts
-from batcher.rules.chart import Axis, Series, Tick, chart
-from batcher.rules.commands import Job
-from batcher.rules.digest import Digest
-from batcher.rules.records import timestamp
-from batcher.rules.report import Known, page
+from batcher.rules.records.codec import timestamp
+from batcher.rules.report import chart as charts
+from batcher.rules.report.chart import Axis, Series, Tick, chart
+from batcher.rules.report.digest import Digest
+from batcher.rules.report.next_commands import Job
+from batcher.rules.report.page import Known, page
 
 NOW = 1_795_509_000.0
 JOB = Job("/m/a b.csv", "/m/a b.csv.checkpoint", "/m/a b.csv.executions.jsonl", "https://obs.x.com", "w", "videos", {})

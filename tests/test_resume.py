@@ -1,8 +1,8 @@
 """What an interruption leaves between an intent and a verdict, and how it is settled."""
 
-from batcher.flow.resume import repair_of
+from batcher.flow.repair import repair_of
 from batcher.model import Settlement, State, Status, Unsettled
-from batcher.rules.records import Written
+from batcher.rules.records.codec import Written
 
 
 def _left(id_, state, number):

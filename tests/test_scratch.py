@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from batcher.edges.scratch import scratch
-from batcher.edges.whole import whole_file
+from batcher.edges.whole_file import whole_file
 from batcher.errors import DiskError, UsageError
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.errors import UsageError
-from batcher.rules.settings import Setting, edited
+from batcher.rules.settings_file import Setting, edited
 
 SETTINGS = {"on-doubt": Setting("hold", "of this"), "settle-time": Setting(30.0, "of that")}
 OURS = 'on-doubt = "hold"  # batcher doctor: of this\nsettle-time = 30.0  # batcher doctor: of that\n'

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from batcher.model import Credentials
-from batcher.rules.signing import (
+from batcher.rules.service.signing import (
     authorization,
     canonical_resource,
     http_date,

@@ -5,14 +5,15 @@ import math
 import pytest
 from simulation import Stage, scratch, simulate
 
-from batcher.cli import running
+from batcher.app import job
 from batcher.edges.checkpoint.unsettled import UnsettledRows
 from batcher.edges.records import Output
 from batcher.edges.service import ObsV2
-from batcher.flow import attempts, reconcile, resume
+from batcher.flow import attempts, reconcile
+from batcher.flow import repair as resume
 from batcher.model import State, Status, Unsettled, Verdict
-from batcher.rules import matching
-from batcher.rules.records import Written
+from batcher.rules.doubts import matching
+from batcher.rules.records.codec import Written
 
 SHARE = 75
 
@@ -92,7 +93,7 @@ def do_not_ask_for_the_time_before_the_first_intent(patch):
     async def ask_nobody(*_):
         pass
 
-    patch.setattr(running, "contact", ask_nobody)
+    patch.setattr(job, "contact", ask_nobody)
 
 
 DEFECTS = [

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.rules import slowness
-from batcher.rules.slowness import Cause, Signs, Slowness
+from batcher.rules.rate import bottleneck
+from batcher.rules.rate.bottleneck import Cause, Signs, Slowness
 
 PRESSED = Signs(is_pressed=True)
 
@@ -29,7 +29,7 @@ PRESSED = Signs(is_pressed=True)
     ],
 )
 def test_what_keeps_a_run_from_going_faster(signs, slowed_by):
-    assert slowness.cause(signs) is slowed_by
+    assert bottleneck.cause(signs) is slowed_by
 
 
 def test_seconds_add_up_by_cause_the_longest_first():

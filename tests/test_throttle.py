@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.rules.events import Event, Kind
-from batcher.rules.throttle import Throttle
+from batcher.rules.rate.decisions import Event, Kind
+from batcher.rules.rate.throttle import Throttle
 
 
 def press(throttle, now, turns=10_000):

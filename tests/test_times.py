@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from batcher.errors import UsageError
-from batcher.rules.times import duration, seconds_until
+from batcher.rules.text import duration, seconds_until
 
 BERLIN = ZoneInfo("Europe/Berlin")
 

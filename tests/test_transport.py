@@ -22,7 +22,7 @@ from batcher import __version__
 from batcher.edges.transport import IDLE_SECONDS, MEANINGS, MOST_BYTES, connect, meaning_of
 from batcher.edges.transport.session import _proxy
 from batcher.model import Fault, Lost, Reply
-from batcher.rules.credentials import METADATA
+from batcher.rules.service.credentials import METADATA
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 SOON = 0.2

@@ -9,9 +9,9 @@ from batcher.errors import ExitCode, ServiceError
 from batcher.flow.drain import Drain
 from batcher.flow.turns import Turn, Turns
 from batcher.model import Answer, Fault, Verdict
-from batcher.rules.events import Kind
-from batcher.rules.flight import FEWEST
-from batcher.rules.throttle import Throttle
+from batcher.rules.rate.decisions import Kind
+from batcher.rules.rate.flight import FEWEST
+from batcher.rules.rate.throttle import Throttle
 
 STARTED = (Verdict.STARTED, Answer(200))
 SLOW_DOWN = (Verdict.REFUSED, Answer(503, "SlowDown"))

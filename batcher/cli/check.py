@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from batcher.cli.console import complain, say
+from batcher.app.job_identity import beside, endpoint_of
+from batcher.app.process import calm_collector
+from batcher.app.voice import complain, say
 from batcher.cli.flags import (
     TIMEOUT,
     AllowDuplicates,
@@ -32,17 +34,15 @@ from batcher.cli.flags import (
     Workflow,
     choice_of,
 )
-from batcher.cli.header import beside, endpoint_of
-from batcher.cli.loop import calm_collector
 from batcher.errors import ExitCode, JobError
 from batcher.model import Json, Parameter, State
-from batcher.rules.admission import Policy
-from batcher.rules.ending import printable
-from batcher.rules.inputs import parse_inputs
-from batcher.rules.records import described
+from batcher.rules.records.codec import described
+from batcher.rules.rows.admission import Policy
+from batcher.rules.rows.values import parse_inputs
+from batcher.rules.text import printable
 
 if TYPE_CHECKING:
-    from batcher.cli.checking import Checked
+    from batcher.app.check import Checked
 
 HELP = """Tell what MANIFEST holds and what a run would start, without starting anything.
 
@@ -101,7 +101,7 @@ def check(  # noqa: PLR0913, PLR0917 - one argument for each option of the comma
     """Check, print what was found, and end the process with the exit code that tells the truth."""
     try:
         # Imported late, so that the help does not wait for the HTTP client.
-        from batcher.cli.checking import Checking, check_manifest  # noqa: PLC0415
+        from batcher.app.check import Checking, check_manifest  # noqa: PLC0415
 
         has_name = checkpoint is not None or manifest != "-"
         checking = Checking(

@@ -12,8 +12,8 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from batcher.app.voice import complain
 from batcher.cli.configured import config_file, key, options, places, source
-from batcher.cli.console import complain
 from batcher.cli.verbs import VERBS, verb_command
 from batcher.errors import UsageError
 from batcher.model import Json

@@ -15,7 +15,7 @@ import typer
 from typer.core import TyperCommand
 from typer.main import get_command
 
-from batcher.cli.console import complain, say
+from batcher.app.voice import complain, say
 from batcher.errors import JobError
 
 ALTERNATIVES = (("endpoint", "region"),)
@@ -120,7 +120,7 @@ def _load(ctx: typer.Context, path: Path | None) -> Path | None:
     if ctx.resilient_parsing:
         return path
     # Imported late: most commands have no such file.
-    from batcher.cli.settings import values  # noqa: PLC0415
+    from batcher.cli.config_file import values  # noqa: PLC0415
 
     try:
         found = values(ctx.command, path)

@@ -10,7 +10,9 @@ from typing import Annotated
 
 import typer
 
-from batcher.cli.console import complain
+from batcher.app.job_identity import endpoint_of
+from batcher.app.process import fast_loop
+from batcher.app.voice import complain
 from batcher.cli.flags import (
     TIMEOUT,
     AllowHttp,
@@ -22,13 +24,11 @@ from batcher.cli.flags import (
     Timeout,
     Workflow,
 )
-from batcher.cli.header import endpoint_of
-from batcher.cli.loop import fast_loop
-from batcher.edges.settings import NAME
+from batcher.edges.settings_file import NAME
 from batcher.errors import ExitCode, JobError, UsageError
-from batcher.rules import naming
-from batcher.rules.ending import printable
-from batcher.rules.inputs import parse_inputs
+from batcher.rules.rows.values import parse_inputs
+from batcher.rules.service import names
+from batcher.rules.text import printable
 
 HELP = """Start ONE execution of a workflow, and find out what the service's documents leave open.
 
@@ -85,7 +85,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - one argument for each option of the comm
 ) -> None:
     """Check the options, start one execution if that is accepted, and end the process with the code that tells."""
     try:
-        url = naming.endpoint(endpoint_of(endpoint, region), allow_http=allow_http).url
+        url = names.endpoint(endpoint_of(endpoint, region), allow_http=allow_http).url
         _check(workflow, bucket, object_)
         given = parse_inputs(inputs or ())
         if not accepted:
@@ -96,7 +96,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - one argument for each option of the comm
                 " Nothing was sent. If that is what you want, add --i-accept-one-start.",
             )
         # Imported late, so that the help does not wait for the HTTP client.
-        from batcher.cli.examining import Examining, examine  # noqa: PLC0415
+        from batcher.app.doctor import Examining, examine  # noqa: PLC0415
 
         examining = Examining(
             url,
@@ -121,9 +121,9 @@ def doctor(  # noqa: PLR0913, PLR0917 - one argument for each option of the comm
 
 def _check(workflow: str, bucket: str, key: str) -> None:
     faults = {
-        f"--workflow {workflow}": naming.workflow_fault(workflow),
-        f"--bucket {bucket}": naming.bucket_fault(bucket),
-        f"--object {printable(key)}": naming.object_fault(key),
+        f"--workflow {workflow}": names.workflow_fault(workflow),
+        f"--bucket {bucket}": names.bucket_fault(bucket),
+        f"--object {printable(key)}": names.object_fault(key),
     }
     for where, fault in faults.items():
         if fault is not None:

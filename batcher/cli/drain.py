@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batcher.cli.steering import Checkpoint, steer
+from batcher.app.steering import Checkpoint, steer
 
 HELP = """Let a running job send nothing new, finish what is on the wire, and end with exit code 5.
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from batcher.cli.console import complain, say
-from batcher.cli.loop import fast_loop
+from batcher.app.process import fast_loop
+from batcher.app.voice import complain, say
 from batcher.emulator.faults import AFTER, BEFORE
-from batcher.emulator.options import parse_fault, parse_parameter, parse_refusal, parse_share
+from batcher.emulator.parsing import parse_fault, parse_parameter, parse_refusal, parse_share
 from batcher.emulator.settings import MADE_UP, QUIRKS, InputKeys, InputShape, Quirk, Settings, ThrottleAnswer
 from batcher.errors import JobError, UsageError
 from batcher.model import Credentials
@@ -169,7 +169,7 @@ def _credentials(environment: Mapping[str, str]) -> Credentials:
 
 async def _serve(settings: Settings, duration: float | None) -> None:
     # Imported late, so that the help does not wait for the HTTP server.
-    from batcher.emulator.app import serve  # noqa: PLC0415
+    from batcher.emulator.server import serve  # noqa: PLC0415
 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

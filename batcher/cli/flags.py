@@ -11,7 +11,7 @@ import typer
 
 from batcher.edges.credentials import Place
 from batcher.edges.manifest import Choice
-from batcher.rules import listing
+from batcher.rules.doubts import matching
 
 
 class Format(StrEnum):
@@ -115,7 +115,7 @@ CredentialsPlace = Annotated[
     ),
 ]
 
-SETTLE_TIME = listing.SETTLE_TIME
+SETTLE_TIME = matching.SETTLE_TIME
 TIMEOUT = 30.0
 """The defaults, in seconds."""
 

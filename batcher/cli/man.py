@@ -9,7 +9,7 @@ import typer
 from batcher import __version__
 from batcher.cli.verbs import SUMMARY, VERBS, verb_command
 from batcher.rules import roff
-from batcher.rules.ending import MEANINGS
+from batcher.rules.report.summary import MEANINGS
 
 HELP = """Print the manual page of batcher and all of its verbs, as roff.
 

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from batcher.cli.console import complain
-from batcher.cli.steering import Checkpoint, steer
+from batcher.app.steering import Checkpoint, steer
+from batcher.app.voice import complain
 from batcher.errors import UsageError
 
 HELP = """Let a running job start at most RATE rows a second, or find the service's limit by itself again.

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from batcher.cli.console import complain
+from batcher.app.process import fast_loop
+from batcher.app.voice import complain
 from batcher.cli.flags import SETTLE_TIME, TIMEOUT, CredentialsPlace, NoVerifyTls, SettleTime, Timeout
-from batcher.cli.loop import fast_loop
 from batcher.errors import JobError
 
 HELP = """Ask the service's execution list about a job's rows in doubt, and settle those that it tells about.
@@ -37,7 +37,7 @@ def reconcile(
     """Settle the rows in doubt, and end the process with the exit code that tells the truth."""
     try:
         # Imported late, so that the help does not wait for the HTTP client.
-        from batcher.cli.settling import Settling, settle  # noqa: PLC0415
+        from batcher.app.reconcile import Settling, settle  # noqa: PLC0415
 
         settling = Settling(checkpoint, settle_time, timeout, verify_tls=not no_verify_tls, credentials=credentials)
         with asyncio.Runner(loop_factory=fast_loop()) as runner:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batcher.cli.steering import Checkpoint, steer
+from batcher.app.steering import Checkpoint, steer
 
 HELP = """Let a job that was paused by batcher pause go on.
 

@@ -11,7 +11,10 @@ from typing import Annotated
 
 import typer
 
-from batcher.cli.console import complain
+from batcher.app.job_identity import beside, endpoint_of
+from batcher.app.options import LogOptions, MetricsOptions, OnDoubt, Options
+from batcher.app.process import calm_collector, fast_loop, make_room
+from batcher.app.voice import complain
 from batcher.cli.flags import (
     SETTLE_TIME,
     TIMEOUT,
@@ -35,17 +38,14 @@ from batcher.cli.flags import (
     Workflow,
     choice_of,
 )
-from batcher.cli.header import beside, endpoint_of
-from batcher.cli.loop import calm_collector, fast_loop, make_room
-from batcher.cli.options import LogOptions, MetricsOptions, OnDoubt, Options
 from batcher.edges.progress import Mode
 from batcher.errors import JobError, UsageError
-from batcher.rules.ending import MEANINGS
-from batcher.rules.guards import max_failures as parse_max_failures
-from batcher.rules.inputs import parse_inputs
-from batcher.rules.log import Format as LogFormat
-from batcher.rules.log import Level
-from batcher.rules.times import duration, seconds_until
+from batcher.rules.rate.stop import max_failures as parse_max_failures
+from batcher.rules.records.event_log import Format as LogFormat
+from batcher.rules.records.event_log import Level
+from batcher.rules.report.summary import MEANINGS
+from batcher.rules.rows.values import parse_inputs
+from batcher.rules.text import duration, seconds_until
 
 EXAMPLES = """
   batcher run objects.csv -w transcode -e https://obs.cn-north-4.myhuaweicloud.com -b my-videos
@@ -239,14 +239,14 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
         if report is not None and not report.parent.is_dir():
             raise UsageError(f"--report {report}: there is no such folder", "Make it, or name another file.")
         # Imported late, so that the help does not wait for the HTTP client.
-        from batcher.cli.job import run_job  # noqa: PLC0415
+        from batcher.app.run import run_job  # noqa: PLC0415
 
         make_room(concurrency)
         calm_collector()
         with asyncio.Runner(loop_factory=fast_loop(tls=options.endpoint.startswith("https:"))) as runner:
             code = runner.run(run_job(options, os.environ))
         if report is not None:
-            from batcher.cli.report import write_report  # noqa: PLC0415 - only who asks for a page waits for it
+            from batcher.app.report import write_report  # noqa: PLC0415 - only who asks for a page waits for it
 
             write_report(options.checkpoint, report)
     except JobError as error:

@@ -12,15 +12,14 @@ from typing import Annotated
 
 import typer
 
-from batcher.cli.console import complain, say
+from batcher.app.voice import complain, say
 from batcher.edges.checkpoint import Glance, glance
 from batcher.edges.control import ask
 from batcher.errors import JobError
 from batcher.model import Json, State, Unsettled
-from batcher.rules.ending import printable
-from batcher.rules.events import number
-from batcher.rules.history import Fate, fates
-from batcher.rules.records import timestamp
+from batcher.rules.records.codec import timestamp
+from batcher.rules.records.standing import Fate, fates
+from batcher.rules.text import number, printable
 
 HELP = """Show how many rows of a job are started, rejected, in doubt and so on, and name those in doubt.
 

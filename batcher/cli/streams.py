@@ -25,7 +25,7 @@ def open_streams() -> None:
 def give_up(error: OSError) -> NoReturn:
     """End the command for something that cannot be read or written, and that no verb has words of its own for."""
     # Imported late: the help needs none of it.
-    from batcher.cli.console import complain  # noqa: PLC0415
+    from batcher.app.voice import complain  # noqa: PLC0415
     from batcher.errors import DiskError  # noqa: PLC0415
 
     # What was printed and not written is lost: Python would try once more at its end.

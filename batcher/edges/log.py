@@ -16,8 +16,8 @@ from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 
 from batcher.errors import DiskError
-from batcher.rules.log import Format, Level, Line, written
-from batcher.rules.records import timestamp
+from batcher.rules.records.codec import timestamp
+from batcher.rules.records.event_log import Format, Level, Line, written
 
 MOST_WAITING = 20_000
 """Events that may wait for the disk: some seconds' worth at DEBUG, and a few tens of MiB."""

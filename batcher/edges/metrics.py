@@ -26,8 +26,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from batcher.errors import DiskError, UsageError
 from batcher.model import Answer, Status, Verdict
-from batcher.rules.labels import label
-from batcher.rules.progress import View
+from batcher.rules.progress.view import View
+from batcher.rules.service.labels import label
 
 LOOK_SECONDS = 1.0
 """How often the gauges are set."""

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from enum import StrEnum
 from typing import TextIO
 
-from batcher.rules.progress import View, document, elapsed, line, lines, percent
+from batcher.rules.progress.view import View, document, elapsed, line, lines, percent
 
 
 class Mode(StrEnum):

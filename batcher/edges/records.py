@@ -19,8 +19,8 @@ import aiofiles
 
 from batcher.errors import BusyError, DiskError, OtherJobError, UsageError
 from batcher.model import Record
-from batcher.rules.history import PARSERS
-from batcher.rules.records import ENCODERS, READERS, Written, csv_header
+from batcher.rules.records.codec import ENCODERS, READERS, Written, csv_header
+from batcher.rules.records.standing import PARSERS
 
 if TYPE_CHECKING:
     from aiofiles.threadpool.binary import AsyncFileIO

@@ -12,10 +12,10 @@ from functools import partial
 from urllib.parse import quote
 
 from batcher.model import Answer, Credentials, Lost, Reply
-from batcher.rules import outcome
-from batcher.rules.answers import read
-from batcher.rules.dates import Lead, lead, posix_of_header
-from batcher.rules.signing import signed_headers, wire_query
+from batcher.rules.service import verdicts
+from batcher.rules.service.answers import read
+from batcher.rules.service.clock import Lead, lead, posix_of_header
+from batcher.rules.service.signing import signed_headers, wire_query
 
 Send = Callable[[str, str, Mapping[str, str], bytes | None], Awaitable[Reply | Lost]]
 """Sends method, target, headers and body once, and says what came of it."""
@@ -111,7 +111,7 @@ class ObsV2:
         answer = read(await self._send(method, target, headers, body))
         if answer.date != self._date:
             self._learn(answer.date, sent)
-        if answer.code and outcome.is_skewed(answer):
+        if answer.code and verdicts.is_skewed(answer):
             self._warn_once()
         return answer
 

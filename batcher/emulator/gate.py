@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from batcher.emulator.answers import Refusal, service_time, xml_refusal
 from batcher.model import Credentials
-from batcher.rules.signing import Query, signature, string_to_sign
+from batcher.rules.service.signing import Query, signature, string_to_sign
 
 MAX_SKEW = 900
 """Seconds between a request's date and the service's clock."""

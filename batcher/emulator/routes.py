@@ -12,7 +12,7 @@ from itertools import count
 
 from aiohttp import web
 
-from batcher.emulator import documents, wire
+from batcher.emulator import connection_faults, documents
 from batcher.emulator.answers import (
     JSON_TYPE,
     SLOW_DOWN,
@@ -25,13 +25,13 @@ from batcher.emulator.answers import (
 from batcher.emulator.executions import Execution, ExecutionState, ExecutionType
 from batcher.emulator.faults import BEFORE, FAULTS, FaultKind
 from batcher.emulator.gate import Signed, check, read_query
-from batcher.emulator.options import parse_faults, parse_rate
 from batcher.emulator.orders import BODY_TOO_LONG, INCOMPLETE_BODY, read_order
+from batcher.emulator.parsing import parse_faults, parse_rate
 from batcher.emulator.settings import Quirk, Settings, ThrottleAnswer
 from batcher.emulator.twin import Emulator
 from batcher.errors import UsageError
 from batcher.model import Json
-from batcher.rules.signing import http_date
+from batcher.rules.service.signing import http_date
 
 UNTYPED = "application/octet-stream"
 """The type that aiohttp gives to a body without one; `drop_marked` takes it off."""
@@ -123,18 +123,18 @@ class Routes:
         response = self._respond(200, body, UNTYPED, kind)
         match kind:
             case FaultKind.SLOW:
-                await wire.pause(self._emulator.stopping, self._settings.slow)
+                await connection_faults.pause(self._emulator.stopping, self._settings.slow)
             case FaultKind.NAMELESS:
                 response.body = json.dumps({"execution_urn": "", "started_at": document["started_at"]}).encode()
             case FaultKind.GARBAGE:
                 response.body, response.content_type = GARBAGE, "text/html"
             case FaultKind.CUT:
-                return await wire.cut(request, body, response.headers)
+                return await connection_faults.cut(request, body, response.headers)
             case FaultKind.HANG_BEFORE | FaultKind.HANG_AFTER:
-                await wire.pause(self._emulator.stopping, wire.LONGEST_HANG)
-                wire.reset(request)
+                await connection_faults.pause(self._emulator.stopping, connection_faults.LONGEST_HANG)
+                connection_faults.reset(request)
             case FaultKind.RESET_BEFORE | FaultKind.RESET_AFTER:
-                wire.reset(request)
+                connection_faults.reset(request)
         return response
 
     async def workflow(self, request: web.Request) -> web.Response:

@@ -14,7 +14,7 @@ from batcher.emulator.faults import FaultKind, draw, lot
 from batcher.emulator.ledger import Ledger
 from batcher.emulator.orders import Order
 from batcher.emulator.settings import Settings
-from batcher.emulator.throttle import TokenBucket
+from batcher.emulator.token_bucket import TokenBucket
 from batcher.model import Json
 
 

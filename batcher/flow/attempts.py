@@ -14,10 +14,11 @@ from tenacity import AsyncRetrying, retry_if_result
 from batcher.flow.drain import Drain
 from batcher.flow.turns import Turn, Turns
 from batcher.model import Admitted, Answer, Execution, Outcome, Row, State, Status, Verdict
-from batcher.rules import answers, backoff, guards, outcome
-from batcher.rules.guards import Streak
-from batcher.rules.identity import start_body
-from batcher.rules.tally import Tally
+from batcher.rules.progress.counts import Tally
+from batcher.rules.rate import backoff, stop
+from batcher.rules.rate.stop import Streak
+from batcher.rules.rows.identity import start_body
+from batcher.rules.service import answers, verdicts
 
 STARTED, REFUSED, FATAL = Verdict.STARTED, Verdict.REFUSED, Verdict.FATAL
 
@@ -140,8 +141,8 @@ class Attempts:
         if execution is not None:
             verdict = STARTED
         else:
-            repeated = any(outcome.is_once(each.answer) for each in made)
-            verdict = outcome.judge(answer, proven=streak.is_proven, repeated=repeated, trust_503=self.trust_503)
+            repeated = any(verdicts.is_once(each.answer) for each in made)
+            verdict = verdicts.judge(answer, proven=streak.is_proven, repeated=repeated, trust_503=self.trust_503)
         now = self.monotonic()
         self.turns.learn(turn, verdict, answer, now)
         if not streak.is_proven:
@@ -154,14 +155,14 @@ class Attempts:
 
     def _count(self, verdict: Verdict, answer: Answer) -> None:
         """Stop the job when every row is rejected: then it is not the rows that are wrong."""
-        self.streak = guards.count(self.streak, verdict)
-        if guards.is_broken(self.streak) and not self.tally.known[State.STARTED]:
-            self.drain.begin(outcome.all_rejected(answer, self.streak.rejected))
+        self.streak = stop.count(self.streak, verdict)
+        if stop.is_broken(self.streak) and not self.tally.known[State.STARTED]:
+            self.drain.begin(verdicts.all_rejected(answer, self.streak.rejected))
 
     def _end(self, admitted: Admitted, last: Attempt, attempts: int) -> Outcome:
         state, status = ENDS[last.verdict]
         if last.verdict is FATAL:
-            self.drain.begin(outcome.ending(last.answer))
+            self.drain.begin(verdicts.ending(last.answer))
         return Outcome(admitted, state, status, last.answer, last.execution, attempts, last.latency)
 
 

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 
 from batcher.errors import JobError
 from batcher.flow.drain import Drain
-from batcher.flow.gathering import Gathering
-from batcher.flow.handout import Handout
-from batcher.flow.slots import Slots
+from batcher.flow.queues import Gathering, Handout, Slots
 from batcher.model import Admitted, BadRow, Found, Outcome, Record, Row, Settlement, State, Status
-from batcher.rules.records import record_of, timestamp
-from batcher.rules.tally import Tally
+from batcher.rules.progress.counts import Tally
+from batcher.rules.records.codec import record_of, timestamp
 
 Block = Sequence[Row | BadRow]
 

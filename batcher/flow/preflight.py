@@ -15,8 +15,9 @@ from msgspec import structs
 from batcher.errors import ServiceError
 from batcher.flow.drain import Drain
 from batcher.model import Answer, BadRow, Fault, Found, Parameter, Row, Verdict, Workflow
-from batcher.rules import answers, backoff, outcome
-from batcher.rules.parameters import Judgement, judge_of
+from batcher.rules.rate import backoff
+from batcher.rules.rows.declared import Judgement, judge_of
+from batcher.rules.service import answers, verdicts
 
 ATTEMPTS = 4
 CONTACT_SECONDS = 8.0
@@ -36,13 +37,13 @@ async def contact(
     answer = Answer(fault=Fault.UNREACHED, message="nobody was asked")
     while not drain.begun:
         answer = await ask()
-        if answer.fault is Fault.UNTRUSTED or outcome.refuses_keys(answer):
-            drain.begin(outcome.ending(answer))
+        if answer.fault is Fault.UNTRUSTED or verdicts.refuses_keys(answer):
+            drain.begin(verdicts.ending(answer))
         if answer.fault is None:
             break
         lost += answer.fault is Fault.LOST
         if lost == ATTEMPTS or (monotonic() - begun >= CONTACT_SECONDS and not lost):
-            drain.begin(outcome.unreachable(answer))
+            drain.begin(verdicts.unreachable(answer))
         await drain.sleep(backoff.full_jitter(1, draw()))
     return answer
 
@@ -72,13 +73,13 @@ async def described(  # noqa: PLR0913, PLR0917 - time and chance are arguments
         workflow = answers.workflow(answer)
         if workflow is not None or drain.begun:
             return answer if workflow is None else workflow
-        verdict = outcome.judge(answer, proven=False, repeated=attempt > 1, trust_503=True)
+        verdict = verdicts.judge(answer, proven=False, repeated=attempt > 1, trust_503=True)
         # An answer of success that is unreadable stays so; what is in doubt for a start is only a failure here.
         if answer.status in answers.SUCCESS or verdict not in {Verdict.REFUSED, Verdict.IN_DOUBT}:
             return _undescribed(answer, name)
         if attempt >= ATTEMPTS and monotonic() - begun >= patience:
             raise ServiceError(
-                f"the service does not describe the workflow, {attempt} attempts: {outcome.told(answer)}",
+                f"the service does not describe the workflow, {attempt} attempts: {verdicts.told(answer)}",
                 "Run the same command again later; nothing was sent.",
             )
         if attempt == ATTEMPTS:
@@ -87,9 +88,9 @@ async def described(  # noqa: PLR0913, PLR0917 - time and chance are arguments
 
 
 def _undescribed(answer: Answer, name: str) -> Answer:
-    if answer.status in answers.SUCCESS or outcome.hides_workflow(answer):
+    if answer.status in answers.SUCCESS or verdicts.hides_workflow(answer):
         return answer
-    raise outcome.ending(answer) if answer.status != HTTPStatus.NOT_FOUND else outcome.missing(answer, name)
+    raise verdicts.ending(answer) if answer.status != HTTPStatus.NOT_FOUND else verdicts.missing(answer, name)
 
 
 _SOUND = Judgement(None)

@@ -13,13 +13,12 @@ from functools import partial
 from math import inf
 from typing import NamedTuple
 
-from batcher.flow.asking import asked
+from batcher.flow.ask import asked
 from batcher.model import Answer, Listed, ListedExecution, Page, Unsettled
-from batcher.rules import answers
-from batcher.rules.dates import RESOLUTION, posix, posix_of_header
-from batcher.rules.likeness import Content, contents_of
-from batcher.rules.listing import RETENTION
-from batcher.rules.matching import Candidate, is_within, match, merged, window
+from batcher.rules.doubts.contents import Content, contents_of
+from batcher.rules.doubts.matching import RETENTION, Candidate, is_within, match, merged, window
+from batcher.rules.service import answers
+from batcher.rules.service.clock import RESOLUTION, posix, posix_of_header
 
 ASKERS = 8
 """So many executions are looked at side by side."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 from batcher.model import BadRow, Found, Row, State, Unsettled
-from batcher.rules.identity import content_key
+from batcher.rules.rows.identity import content_key
 
 Block = Sequence[Row | BadRow]
 Sift = Callable[[Block], Awaitable[tuple[Sequence[Found], Counter[State]]]]

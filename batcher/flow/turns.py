@@ -14,14 +14,15 @@ from math import inf
 from msgspec import Struct
 
 from batcher.flow.drain import Drain
-from batcher.flow.waiters import Waiters
+from batcher.flow.queues import Waiters
 from batcher.model import Answer, Verdict
-from batcher.rules import backoff, outage, outcome
-from batcher.rules.budget import RetryBudget
-from batcher.rules.events import Event
-from batcher.rules.flight import Flight
-from batcher.rules.outage import WELL, Health
-from batcher.rules.throttle import Throttle
+from batcher.rules.rate import backoff, outage
+from batcher.rules.rate.budget import RetryBudget
+from batcher.rules.rate.decisions import Event
+from batcher.rules.rate.flight import Flight
+from batcher.rules.rate.outage import WELL, Health
+from batcher.rules.rate.throttle import Throttle
+from batcher.rules.service import verdicts
 
 STEP = 0.5
 """Seconds after which whoever waits looks up: for the drain, for a pause, for a rate that has changed."""
@@ -110,13 +111,13 @@ class Turns:
         """Learn what came of an attempt, and pass its turn on. `now` is when it ended, by the steady clock."""
         if answer.fault is None:
             self.flight.answered(now - turn.at)
-        word = "" if verdict is STARTED else outcome.word(answer)
+        word = "" if verdict is STARTED else verdicts.word(answer)
         if verdict is not STARTED or self.health is not WELL:
             self._look_at_health(verdict, answer, now, word)
         if verdict is STARTED:
             self.budget.started()
             self._tell(self.throttle.started(now))
-        elif outcome.is_busy(answer):
+        elif verdicts.is_busy(answer):
             hold = backoff.retry_after(answer.retry_after, self.service_now())
             self._tell(self.throttle.refused(now, turn.at, turn.rate, word, is_told=bool(hold)))
             self._tell(self.throttle.hold(now, hold, word) if hold else None)
@@ -131,7 +132,7 @@ class Turns:
 
     def _look_at_health(self, verdict: Verdict, answer: Answer, now: float, word: str) -> None:
         # A 503 that the user trusts is no doubt, and no sign of life either.
-        seen = Verdict.IN_DOUBT if outcome.is_failing(answer) else verdict
+        seen = Verdict.IN_DOUBT if verdicts.is_failing(answer) else verdict
         before, self.health = self.health, outage.learn(self.health, seen, now)
         if self.health is before:
             return
@@ -141,7 +142,7 @@ class Turns:
             self._tell(self.throttle.restart(now, "climbing back after the outage"))
         # Only a failed probe shows that an outage goes on: during a pause there are none.
         if since is not None and now - since >= self.max_outage:
-            self.drain.begin(outcome.away(self.max_outage, word))
+            self.drain.begin(verdicts.away(self.max_outage, word))
 
     def _give_back(self) -> None:
         self.given -= 1

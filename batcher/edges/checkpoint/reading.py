@@ -17,7 +17,7 @@ from batcher.edges.checkpoint.schema import Header, check_header, open_database,
 from batcher.edges.checkpoint.settled import SettledRows
 from batcher.edges.checkpoint.unsettled import UnsettledRows
 from batcher.model import State, Unsettled
-from batcher.rules.history import Standing
+from batcher.rules.records.standing import Standing
 
 COPY = 256
 """What a copy is multiplied with, so that a state fits below it."""

@@ -15,7 +15,7 @@ from zlib import crc32
 from batcher.edges.checkpoint.bulk import Blob, insert
 from batcher.edges.checkpoint.schema import damage
 from batcher.model import Settlement, State
-from batcher.rules.history import Standing
+from batcher.rules.records.standing import Standing
 
 IS_BROKEN = """
 seal IS NOT crc32(CAST(key || coalesce(execution, '') AS BLOB), id * 65537 + number * 257 + copy * 17 + state

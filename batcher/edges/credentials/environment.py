@@ -11,7 +11,7 @@ from typing import NamedTuple
 from batcher.edges.credentials.found import Found
 from batcher.errors import CredentialsError
 from batcher.model import Credentials
-from batcher.rules.credentials import is_key
+from batcher.rules.service.credentials import is_key
 
 
 class Family(NamedTuple):

@@ -14,7 +14,7 @@ from pathlib import Path
 from batcher.edges.credentials.found import Found
 from batcher.errors import CredentialsError
 from batcher.model import Credentials
-from batcher.rules.credentials import read_file
+from batcher.rules.service.credentials import read_file
 
 VARIABLE = "HUAWEICLOUD_SDK_CREDENTIALS_FILE"
 DEFAULT = "~/.huaweicloud/credentials"

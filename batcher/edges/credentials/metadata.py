@@ -15,7 +15,7 @@ from http import HTTPStatus
 from batcher.edges.credentials.found import Found, Send
 from batcher.errors import CredentialsError
 from batcher.model import Credentials, Fault, Lost, Reply
-from batcher.rules.credentials import is_key, read_agency, read_security_key
+from batcher.rules.service.credentials import is_key, read_agency, read_security_key
 
 TOKEN = "/meta-data/latest/api/token"  # noqa: S105 - a path
 SECURITY_KEY = "/openstack/latest/securitykey"

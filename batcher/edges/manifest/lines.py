@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.model import BadRow, Json, Row
-from batcher.rules.cells import json_object, require_exact
+from batcher.rules.rows.values import json_object, require_exact
 
 T = TypeVar("T")
 

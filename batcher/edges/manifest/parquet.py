@@ -17,7 +17,7 @@ from batcher.edges.manifest.skipped import Choice, Skipped
 from batcher.edges.manifest.table import Columns, columns_of
 from batcher.errors import ManifestError, UsageError
 from batcher.model import BadRow, Json, Mark, Parameter, Row
-from batcher.rules.cells import json_object, require_exact, to_type
+from batcher.rules.rows.values import json_object, require_exact, to_type
 
 BLOCK = 1024
 """The most rows of a block."""

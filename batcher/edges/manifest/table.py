@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.errors import ManifestError
 from batcher.model import BadRow, Json, Parameter, Row
-from batcher.rules.cells import json_object, require_exact, to_type
+from batcher.rules.rows.values import json_object, require_exact, to_type
 
 MOST_RECORD = 1024 * 1024
 """The longest record that spans lines, in characters: what is kept while its end has not come."""

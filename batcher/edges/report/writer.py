@@ -6,8 +6,8 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from batcher.rules import chart
-from batcher.rules.report import Page
+from batcher.rules.report import chart
+from batcher.rules.report.page import Page
 
 _LEAST = 0.0005
 """The least share that a tenth of a percent tells of."""

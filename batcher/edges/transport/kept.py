@@ -14,9 +14,9 @@ from time import monotonic
 import aiohttp
 from yarl import URL
 
-from batcher.edges.transport.limit import TimeLimit
 from batcher.edges.transport.losses import Losses
 from batcher.edges.transport.parsing import WholeAnswers
+from batcher.edges.transport.time_limit import TimeLimit
 from batcher.edges.transport.wire import Wire
 from batcher.model import Lost, Reply
 

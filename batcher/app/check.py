@@ -1,0 +1,212 @@
+"""What `batcher check` does: looks at the service, reads the manifest, and holds both against the checkpoint.
+
+Nothing is started and nothing of the job is changed. Memory stays bounded however long the manifest is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from operator import attrgetter
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from batcher.app.cell_types import PARAMETERS, has_typed_cells, kept_parameters
+from batcher.app.job_identity import header_of, need_bucket
+from batcher.app.preflight import Preflight
+from batcher.app.process import fast_loop
+from batcher.app.service import open_keys
+from batcher.app.voice import warn
+from batcher.edges.checkpoint import COPY, Header, Reading, reading_of
+from batcher.edges.credentials import Place
+from batcher.edges.manifest import AnyManifest, Choice, format_of, open_manifest
+from batcher.edges.partition import Part, Partition
+from batcher.edges.service import ObsV2
+from batcher.edges.transport import connect
+from batcher.errors import DiskError, ManifestError, UsageError
+from batcher.flow.drain import Drain
+from batcher.flow.preflight import Screen
+from batcher.model import BadRow, Json, Parameter, Row, Workflow
+from batcher.rules.records.codec import described
+from batcher.rules.rows.admission import Policy
+from batcher.rules.rows.forecast import Forecast, Known
+from batcher.rules.service.credentials import described as shown
+
+SHOWN = 20
+"""So many bad rows are kept for the screen."""
+MOST_BUCKETS = 1000
+"""So many buckets are counted by name. More than that are no buckets of one account."""
+
+_key_and_line = attrgetter("key", "line")
+_bucket = attrgetter("bucket")
+
+
+class Checking(NamedTuple):
+    """What `batcher check` was asked for. `manifest` is None for standard input; `timeout` is in seconds."""
+
+    manifest: Path | None
+    workflow: str
+    endpoint: str
+    bucket: str | None
+    inputs: Mapping[str, Json]
+    checkpoint: Path | None
+    bad_rows: Path | None
+    """The file that all bad rows are written to."""
+    format: str | None
+    choice: Choice
+    policy: Policy
+    preflight: bool
+    timeout: float
+    allow_http: bool
+    verify_tls: bool
+    credentials: Place | None
+
+
+class Checked:
+    """What was found."""
+
+    def __init__(self, header: Header, format_: str, forecast: Forecast) -> None:
+        self.header = header
+        self.format = format_
+        self.credentials: str | None = None
+        """Where the keys were found and how the access key ends; None where nobody was asked."""
+        self.workflow: Workflow | None = None
+        """None where nobody was asked, or the service does not describe it."""
+        self.rows = 0
+        self.bad = 0
+        self.first_bad: list[BadRow] = []
+        self.buckets: Counter[str] = Counter()
+        """Sound rows by bucket, where there are not more than MOST_BUCKETS."""
+        self.skipped: Mapping[str, int] = {}
+        self.forecast = forecast
+        self.warnings: list[str] = []
+
+    def count(self, buckets: Iterable[str]) -> None:
+        """Count rows by bucket."""
+        self.buckets.update(buckets)
+        if len(self.buckets) > MOST_BUCKETS:
+            self.buckets = Counter(dict(self.buckets.most_common(MOST_BUCKETS)))
+
+    def warn(self, text: str) -> None:
+        """Tell a person at once, and a program at the end."""
+        warn(text)
+        self.warnings.append(text)
+
+
+def check_manifest(checking: Checking, environment: Mapping[str, str]) -> Checked:
+    """Check a manifest. Raises JobError for what would keep a run from beginning."""
+    header = header_of(
+        checking.workflow, checking.endpoint, checking.bucket, checking.inputs, allow_http=checking.allow_http
+    )
+    format_ = format_of(checking.manifest, checking.format)
+    checked = Checked(header, format_, Forecast(checking.policy))
+    with open_manifest(checking.manifest, format_, checking.choice) as manifest:
+        need_bucket(manifest, format_, checking.bucket)
+        if checking.preflight:
+            with asyncio.Runner(loop_factory=fast_loop()) as runner:
+                checked.workflow = runner.run(_described(checking, manifest, checked, environment))
+        with (
+            _kept(checking.checkpoint, header) as kept,
+            _writing(checking.bad_rows) as note,
+            Partition() as partition,
+        ):
+            types = _types(manifest, kept, checked.workflow)
+            blocks = manifest.blocks(bucket=checking.bucket, static_inputs=checking.inputs, parameters=types)
+            _read(blocks, checked, partition, note)
+            _foresee(checked.forecast, partition, kept)
+        checked.skipped = manifest.skipped
+        for warning in manifest.warnings:
+            checked.warn(warning)
+    if not checked.rows:
+        raise ManifestError(f"{checking.manifest or 'standard input'}: the manifest has no rows")
+    return checked
+
+
+async def _described(
+    checking: Checking, manifest: AnyManifest, checked: Checked, environment: Mapping[str, str]
+) -> Workflow | None:
+    drain = Drain()
+    async with (
+        open_keys(checking.credentials, environment, drain, checked.warn) as keys,
+        connect(
+            checked.header.endpoint, connections=1, timeout=checking.timeout, verify_tls=checking.verify_tls
+        ) as transport,
+    ):
+        checked.credentials = shown(keys.current)
+        service = ObsV2(transport.send, keys.use, checking.workflow, checked.warn)
+        return await Preflight(service, checking.workflow, drain, manifest, checking.inputs, checked.warn).workflow()
+
+
+def _kept(path: Path | None, header: Header) -> AbstractContextManager[Reading | None]:
+    return nullcontext() if path is None else reading_of(path, header)
+
+
+def _types(manifest: AnyManifest, kept: Reading | None, workflow: Workflow | None) -> Mapping[str, Parameter]:
+    """Give the types of the cells: those that the job has, else those that a new job would have."""
+    if not has_typed_cells(manifest):
+        return {}
+    fact = None if kept is None else kept.facts.get(PARAMETERS)
+    if fact is not None:
+        return kept_parameters(str(fact))
+    return {} if workflow is None else workflow.parameters
+
+
+def _read(
+    blocks: Iterable[list[Row | BadRow]], checked: Checked, partition: Partition, note: Callable[[list[BadRow]], None]
+) -> None:
+    screen = None if checked.workflow is None else Screen(checked.workflow.parameters)
+    for block in blocks:
+        rows = block if screen is None else screen.rows(block)
+        bad = [row for row in rows if isinstance(row, BadRow)]
+        if bad:
+            rows = [row for row in rows if isinstance(row, Row)]
+            note(bad)
+            checked.first_bad += bad[: SHOWN - len(checked.first_bad)]
+        checked.rows += len(block)
+        checked.bad += len(bad)
+        checked.count(map(_bucket, rows))
+        partition.add(map(_key_and_line, rows))
+    for warning, count in (screen.warnings if screen else Counter[str]()).items():
+        checked.warn(f"{count:,} rows: {warning}")
+
+
+def _foresee(forecast: Forecast, partition: Partition, kept: Reading | None) -> None:
+    """Go through what both know of the same contents."""
+    with Partition() as of_checkpoint:
+        of_checkpoint.add(() if kept is None else kept.entries())
+        for part, known in zip(partition.parts(), of_checkpoint.parts(), strict=True):
+            forecast.add(part.keys, part.numbers, _known(known))
+
+
+def _known(part: Part) -> Known:
+    """Take the numbers of a checkpoint's rows apart."""
+    entries = list(zip(part.keys, part.numbers, strict=True))
+    return Known(
+        {key: number - COPY for key, number in entries if number < 2 * COPY},
+        {(key, number // COPY): number % COPY for key, number in entries if number >= 2 * COPY},
+    )
+
+
+@contextmanager
+def _writing(path: Path | None) -> Iterator[Callable[[Iterable[BadRow]], None]]:
+    """Write bad rows to a new file, as JSON Lines, or nowhere.
+
+    Raises UsageError where there is such a file, DiskError where it cannot be written.
+    """
+    if path is None:
+        yield lambda _: None
+        return
+    try:
+        with path.open("xb") as file:
+            path.chmod(0o600)
+            yield lambda rows: file.writelines(
+                orjson.dumps(described(row), option=orjson.OPT_APPEND_NEWLINE) for row in rows
+            )
+    except FileExistsError:
+        raise UsageError(f"{path}: is there already", "Give --bad-rows the name of a new file.") from None
+    except OSError as error:
+        raise DiskError(f"{path}: {error.strerror}", "Check the path that --bad-rows names, and the disk.") from error

@@ -1,0 +1,188 @@
+"""What `batcher doctor` does: one start and the questions about it, the report, and the settings that follow."""
+
+from __future__ import annotations
+
+import json
+import random
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from batcher.app.process import draining_on_signals
+from batcher.app.service import open_keys
+from batcher.app.voice import complain, say, warn
+from batcher.edges.credentials import Place
+from batcher.edges.service import ObsV2, steady
+from batcher.edges.settings_file import check_place, read_settings, write_settings
+from batcher.edges.transport import connect
+from batcher.errors import ExitCode, JobError, UsageError
+from batcher.flow import doctor
+from batcher.flow.drain import Drain
+from batcher.flow.preflight import contact
+from batcher.model import Answer, Json, Row
+from batcher.rules.doctor.advice import POINTS, ending, prescription
+from batcher.rules.doctor.points import UNTRIED, Finding, Seen, phrase
+from batcher.rules.rows.declared import judge_of
+from batcher.rules.rows.identity import canonical, content_key
+from batcher.rules.service import answers
+from batcher.rules.settings_file import Edited, Setting, edited
+from batcher.rules.text import printable
+
+NEXT: Mapping[ExitCode, str] = {
+    ExitCode.OK: "next: batcher run MANIFEST with the same --workflow and endpoint, from this directory",
+    ExitCode.ROWS_REJECTED: "The service refused this start: mend the object, the inputs or the workflow.",
+    ExitCode.ROWS_IN_DOUBT: "The start may have been carried out, and the list does not show it. Look for it in the"
+    " console before another one is made.",
+}
+
+
+class Examining(NamedTuple):
+    """What `batcher doctor` was asked for; times are in seconds."""
+
+    endpoint: str
+    workflow: str
+    bucket: str
+    object: str
+    inputs: Mapping[str, Json]
+    patience: float
+    write: Path
+    as_json: bool
+    timeout: float
+    verify_tls: bool
+    credentials: Place | None
+
+
+async def examine(examining: Examining, environment: Mapping[str, str]) -> ExitCode:
+    """Make the one start, tell what it has shown, and write the settings. Raises JobError where none can be made."""
+    # Before the start, so that it is not spent on settings that have no place.
+    check_place(examining.write)
+    _edited(examining.write, {})
+    drain = Drain()
+    with draining_on_signals(drain.begin):
+        async with (
+            open_keys(examining.credentials, environment, drain, warn) as keys,
+            connect(
+                examining.endpoint, connections=1, timeout=examining.timeout, verify_tls=examining.verify_tls
+            ) as transport,
+        ):
+            service = ObsV2(transport.send, keys.use, examining.workflow, warn)
+            nobodys = ObsV2(transport.send, keys.use, f"doctor-{secrets.token_hex(8)}", warn)
+            described = answers.workflow(await contact(service.get_workflow, drain, random.random, time.monotonic))
+            if isinstance(drain.reason, JobError):
+                raise drain.reason
+            fault = None if described is None else judge_of(described.parameters)(canonical(examining.inputs)).fault
+            if fault is not None:
+                raise UsageError(
+                    f"the workflow would not run with these inputs: {fault}; nothing was started",
+                    "Give what it declares with --input NAME=VALUE, or NAME:=JSON for what is no text.",
+                )
+            seen = await doctor.examine(_examination(examining, service, nobodys, drain), _row(examining))
+    return _end(examining, seen, drain.reason)
+
+
+def _row(examining: Examining) -> Row:
+    inputs = canonical(examining.inputs)
+    key = content_key(examining.bucket, examining.object, inputs)
+    return Row(1, 1, examining.bucket, examining.object, inputs, key)
+
+
+def _examination(examining: Examining, service: ObsV2, nobodys: ObsV2, drain: Drain) -> doctor.Examination:
+    what = f"{examining.workflow} for {examining.bucket}/{printable(examining.object)}"
+
+    async def start(body: bytes) -> Answer:
+        say(f"starting ONE execution of {what} now; it is not sent again, whatever the answer")
+        answer = await service.start(body)
+        execution = answers.started(answer)
+        say(f"started: execution {execution.name}" if execution else f"no execution is named: {phrase(answer)}")
+        return answer
+
+    return doctor.Examination(
+        get_workflow=service.get_workflow,
+        get_unknown=nobodys.get_workflow,
+        start=start,
+        list_page=service.list_executions,
+        get_execution=service.get_execution,
+        sleep=drain.sleep,
+        stopped=lambda: drain.begun,
+        now=service.now,
+        clock=time.time,
+        steady=steady,
+        draw=random.random,
+        patience=examining.patience,
+    )
+
+
+def _end(examining: Examining, seen: Seen, reason: ExitCode | JobError | None) -> ExitCode:
+    settings = prescription(seen)
+    found = _edited(examining.write, settings)
+    # Told before it is written: what was paid for must not be lost with a full disk.
+    if examining.as_json:
+        print(json.dumps(_document(examining, seen, settings, found)))
+    else:
+        _tell(examining, seen, settings, found)
+    if settings:
+        write_settings(examining.write, found.text)
+    end = ending(seen, reason)
+    if isinstance(end, JobError):
+        complain(end)
+        return end.exit_code
+    if end in NEXT:
+        say(NEXT[end])
+    return end
+
+
+def _edited(path: Path, settings: Mapping[str, Setting]) -> Edited:
+    try:
+        return edited(read_settings(path) or "", settings)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}", error.advice) from None
+
+
+def _document(examining: Examining, seen: Seen, settings: Mapping[str, Setting], found: Edited) -> dict[str, Json]:
+    told = {point.name: point.tell(seen) for point in POINTS}
+    return {
+        "endpoint": examining.endpoint,
+        "workflow": examining.workflow,
+        "bucket": examining.bucket,
+        "object": examining.object,
+        "execution_name": None if seen.execution is None else seen.execution.name,
+        "points": [
+            {
+                "point": point.name,
+                "assumed": point.assumed,
+                "finding": told[point.name].finding,
+                "seen": told[point.name].seen,
+            }
+            for point in POINTS
+        ],
+        "untried": list(UNTRIED),
+        "settings": {key: setting._asdict() for key, setting in settings.items()},
+        "kept": dict(found.kept),
+        "file": str(examining.write) if settings else None,
+    }
+
+
+def _tell(examining: Examining, seen: Seen, settings: Mapping[str, Setting], found: Edited) -> None:
+    if seen.execution is not None:
+        print(f"execution {seen.execution.name}")
+    for line in _lines(seen):
+        print(line)
+    if settings:
+        print(f"\n{examining.write}:")
+    for key, setting in settings.items():
+        value = json.dumps(setting.value)
+        if key in found.kept:
+            print(f"  {key} = {json.dumps(found.kept[key])}, as you wrote it, where {value} would follow")
+        else:
+            print(f"  {key} = {value}, since {setting.why}")
+
+
+def _lines(seen: Seen) -> Sequence[str]:
+    lines = []
+    for point in POINTS:
+        finding, what = point.tell(seen)
+        but = f", not that {point.assumed}" if finding is Finding.DIFFERS else ""
+        lines.append(f"{finding:<10} {point.name:<17} {printable(what)}{but}")
+    return [*lines, *(f"{'untried':<28} {what}" for what in UNTRIED)]

@@ -1,0 +1,105 @@
+"""The doubts of a job: the reconcile joined to the job's files and to the service, for `run` and for `reconcile`."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from batcher.app.job_files import Files
+from batcher.app.options import OnDoubt
+from batcher.app.voice import say, warn
+from batcher.edges.service import ObsV2
+from batcher.flow.drain import Drain
+from batcher.flow.preflight import contact
+from batcher.flow.reconcile import Findings, Inquiry, reconcile
+from batcher.model import Execution, Settlement, State, Unsettled
+from batcher.rules.records.codec import record_of_adopted
+from batcher.rules.text import printable
+
+SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """Asks about rows in doubt, and settles those that there is an answer for. `settle_time` is in seconds."""
+
+    files: Files
+    service: ObsV2
+    drain: Drain
+    on_doubt: OnDoubt
+    settle_time: float
+
+    async def settle(self, *, patient: bool, release: bool = True) -> Findings:
+        """Settle what can be: rows found started are recorded so, rows found absent are released, free to be sent.
+
+        `patient` waits until the list must be complete. Without `release` absent rows stay in doubt for the next run.
+        """
+        rows = await self.files.checkpoint.unsettled({State.IN_DOUBT})
+        if not rows or self.on_doubt is OnDoubt.HOLD or self.drain.begun:
+            return Findings([], [], rows, [])
+        if self.on_doubt is OnDoubt.RESEND and not release:
+            return Findings([], [], rows, [])
+        if self.on_doubt is OnDoubt.RESEND:
+            say(f"rows in doubt: {len(rows):,}, sent again as --on-doubt resend asks")
+            await self._release(rows)
+            return Findings([], rows, [], [])
+        say(f"rows in doubt: {len(rows):,}, asking the service's execution list")
+        if not self.service.now():
+            # Any answer tells the service's time, by which a walk over the list is known to be late enough.
+            await contact(self.service.get_workflow, self.drain, random.random, time.monotonic)
+            if self.drain.begun:
+                return Findings([], [], rows, [])
+        findings = await reconcile(self._inquiry(), rows, patient=patient)
+        if not release:
+            findings = findings._replace(released=[], held=[*findings.held, *findings.released])
+        await self._adopt(findings)
+        await self._release(findings.released)
+        _tell(findings)
+        return findings
+
+    def _inquiry(self) -> Inquiry:
+        return Inquiry(
+            list_page=self.service.list_executions,
+            get=self.service.get_execution,
+            note=self.files.checkpoint.note_listed,
+            unowned=self.files.checkpoint.unowned,
+            date=self._date,
+            sleep=self.drain.sleep,
+            stopped=lambda: self.drain.begun,
+            now=self.service.now,
+            draw=random.random,
+            settle_time=self.settle_time,
+        )
+
+    async def _date(self, rows: Sequence[Unsettled], at: float) -> None:
+        await self.files.settle([Settlement(row.id, State.IN_DOUBT) for row in rows], doubt_at=at)
+
+    async def _adopt(self, findings: Findings) -> None:
+        now = time.time()
+        executions = [(row, Execution(found.name, found.urn, found.started_at)) for row, found in findings.adopted]
+        await self.files.settle(
+            [Settlement(row.id, State.STARTED, execution.name) for row, execution in executions],
+            [record_of_adopted(row, execution, now) for row, execution in executions],
+        )
+
+    async def _release(self, rows: list[Unsettled]) -> None:
+        await self.files.settle([Settlement(row.id, State.PENDING) for row in rows])
+
+
+def _tell(findings: Findings) -> None:
+    """Say what came of it, and name what somebody else started."""
+    told = (
+        (findings.adopted, "found started"),
+        (findings.released, "never started, free to be sent"),
+        (findings.held, "still in doubt"),
+    )
+    reason = f" ({findings.reason})" if findings.held and findings.reason else ""
+    say("rows in doubt: " + ", ".join(f"{len(rows):,} {name}" for rows, name in told if rows) + reason)
+    for found in findings.elsewhere[:SHOWN]:
+        content = found.contents[0] if found.contents else None
+        where = f" for {content.bucket}/{printable(content.key)}" if content else ""
+        warn(f"execution {found.name}{where} was started by somebody else")
+    if len(findings.elsewhere) > SHOWN:
+        warn(f"and {len(findings.elsewhere) - SHOWN:,} more executions were started by somebody else")

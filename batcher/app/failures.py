@@ -1,0 +1,116 @@
+"""The rows of a manifest that failed, written as the next manifest with their reasons."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from batcher.app.cell_types import PARAMETERS, kept_parameters
+from batcher.app.history import Past
+from batcher.app.voice import say, warn
+from batcher.edges.manifest import (
+    WRITTEN_FORMATS,
+    AnyManifest,
+    Choice,
+    Written,
+    open_manifest,
+    written_entries,
+)
+from batcher.edges.scratch import Scratch, scratch
+from batcher.edges.whole_file import whole_file
+from batcher.errors import UsageError
+from batcher.model import BadRow, Row
+from batcher.rules.records.standing import Fate
+from batcher.rules.report import next_commands
+from batcher.rules.rows.next_manifest import Reason, Table, json_entry
+
+_SUFFIXES = {".csv": ",", ".tsv": "\t", ".jsonl": None, ".ndjson": None}
+"""What a file's suffix asks for: a table with this delimiter, or JSON Lines."""
+
+
+_ROW_COLUMNS = ("bucket", "object", "inputs")
+"""The columns of rows whose entries cannot stand in another file as they are."""
+
+
+Encode = Callable[[Written, Reason], bytes]
+
+
+def require_fitting(output: Path, format_: str) -> None:
+    """Make sure that the manifest's columns have a place in the file that is asked for. Raises UsageError."""
+    suffix = output.suffix.lower()
+    fitting = [each for each, delimiter in _SUFFIXES.items() if (delimiter is None) == (format_ == "jsonl")]
+    if suffix not in fitting:
+        raise UsageError(f"{output}: a {format_} manifest cannot go there", f"Name a file with {' or '.join(fitting)}.")
+
+
+class Failures(NamedTuple):
+    """The failed rows of a job on their way from its manifest into a file."""
+
+    past: Past
+    manifest: Path
+    format: str
+    output: Path
+
+    def write(self) -> None:
+        """Write the file, and say what is in it."""
+        with scratch() as failed:
+            failed.add(self._failed())
+            count = len(failed)
+            if not count:
+                say(f"no row is rejected or invalid: {self.output} is not written")
+                return
+            # What was skipped cannot have failed.
+            everything = Choice(keep_placeholders=True)
+            more = ["--retry-rejected"]
+            with whole_file(self.output) as file, open_manifest(self.manifest, self.format, everything) as manifest:
+                header, encode = self._encoding(manifest)
+                file.write(header)
+                for row, entry, reason in self._again(manifest, failed):
+                    file.write(encode(entry, reason))
+                    if row.object.endswith("/") and len(more) == 1:
+                        more.append("--keep-placeholders")
+            left = len(failed)
+        say(f"{self.output}: {count - left:,} rows")
+        if left:
+            warn(f"{left:,} more rows that failed are no longer in {self.manifest}")
+        say(f"Mend it and run it: {next_commands.run(self.past.job, str(self.output), *more)}")
+
+    def _failed(self) -> Iterator[tuple[bytes, bytes]]:
+        """Give the reason of each row that failed, by its content."""
+        for standing, fate, record in self.past.truths():
+            if fate in {Fate.REJECTED, Fate.INVALID}:
+                error = record.error if record and record.error else {"code": "", "message": ""}
+                yield standing.key, orjson.dumps([error["code"], error["message"]])
+
+    def _encoding(self, manifest: AnyManifest) -> tuple[bytes, Encode]:
+        """Give the beginning of the file, and how an entry is written into it."""
+        delimiter = _SUFFIXES[self.output.suffix.lower()]
+        if delimiter is None:
+            return b"", lambda entry, reason: json_entry(entry.text, reason)
+        columns = (manifest.header or ["object"]) if self.format in WRITTEN_FORMATS else _ROW_COLUMNS
+        table = Table(columns, delimiter)
+        return table.header, lambda entry, reason: table.entry(entry.text, entry.cells, reason)
+
+    def _again(self, manifest: AnyManifest, failed: Scratch) -> Iterator[tuple[Row | BadRow, Written, Reason]]:
+        """Read the manifest as the job does, and give the entries of failed rows; what was given is failed no more."""
+        job, kept = self.past.job, self.past.checkpoint.facts.get(PARAMETERS, "{}")
+        blocks = manifest.blocks(bucket=job.bucket, static_inputs=job.inputs, parameters=kept_parameters(str(kept)))
+        entries = written_entries(self.manifest, self.format) if self.format in WRITTEN_FORMATS else None
+        for row in itertools.chain.from_iterable(blocks):
+            found = failed.find(row.key)
+            if found:
+                place, reason = found[0]
+                failed.remove(row.key, place)
+                entry = next(each for each in entries if each.line == row.line) if entries else _written_row(row)
+                yield row, entry, Reason(*orjson.loads(bytes(reason)))
+
+
+def _written_row(row: Row | BadRow) -> Written:
+    """Give a row with the cells of _ROW_COLUMNS. A bad one has none: without what is wrong it would be another row."""
+    if isinstance(row, BadRow):
+        return Written(row.line, f"{row.bucket}/{row.object}")
+    return Written(row.line, "", [row.bucket, row.object, row.inputs.decode()])

@@ -1,0 +1,117 @@
+"""A job's past, as the verbs read it that look back: its checkpoint joined to every output that its runs have written.
+
+The checkpoint is of one moment; a row that is settled there has its record in an output by then.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+
+from batcher.app.job_files import BUCKET, LENGTH, MANIFEST, OUTPUT
+from batcher.app.voice import warn
+from batcher.edges.checkpoint import Reading, reading
+from batcher.edges.records import PastRecords
+from batcher.edges.records import reading as reading_records
+from batcher.edges.scratch import Scratch, scratch
+from batcher.errors import UsageError
+from batcher.model import Record
+from batcher.rules.records.standing import Standing, Truth, fate, last_record
+from batcher.rules.report.next_commands import Job
+from batcher.rules.rows.identity import canonical
+
+BATCH = 10_000
+"""So many rows are in memory at a time."""
+
+
+@contextmanager
+def open_past(checkpoint: Path) -> Iterator[Past]:
+    """Open what is left of a job. Raises what opening the checkpoint raises; an output that is gone is a warning."""
+    with reading(checkpoint) as kept, ExitStack() as opened:
+        last = str(kept.facts.get(OUTPUT, ""))
+        lengths = {
+            name.removeprefix(LENGTH): int(length) for name, length in kept.facts.items() if name.startswith(LENGTH)
+        }
+        outputs = []
+        # The output of the last run comes last, and its records after those of all others.
+        for path in sorted(map(Path, lengths), key=lambda path: str(path) == last):
+            if path.exists():
+                outputs.append(opened.enter_context(reading_records(path, lengths[str(path)])))
+            else:
+                warn(f"{path}: this output is gone, and with it what its records tell")
+        yield Past(kept, outputs)
+
+
+class Past(NamedTuple):
+    """An open checkpoint with its open outputs."""
+
+    checkpoint: Reading
+    outputs: list[PastRecords]
+
+    def records(self) -> Iterator[Record]:
+        """Give every record, in the order of their writing."""
+        return (record for output in self.outputs for _, record in output)
+
+    def truths(self) -> Iterator[Truth]:
+        """Give each row once, in the order of admission, with its last record. Memory does not grow with the rows."""
+        static_inputs = canonical(self.job.inputs)
+        with scratch() as places:
+            for number, output in enumerate(self.outputs):
+                # One number for both: in which output, and where in it.
+                places.add((record.row, place * len(self.outputs) + number) for place, record in output)
+            for standing in self.checkpoint.standings():
+                how = fate(standing.state, running=self.checkpoint.running)
+                yield Truth(standing, how, self._last_record(standing, places, static_inputs))
+
+    def _last_record(self, standing: Standing, places: Scratch, static_inputs: bytes) -> Record | None:
+        found = places.find(standing.number)
+        records = [self._at(int(value)) for _, value in found]
+        index = last_record(standing, records, static_inputs)
+        if index is None:
+            return None
+        if len(found) > 1:
+            # Another row that bears this number gets another record.
+            places.remove(standing.number, found[index][0])
+        return records[index]
+
+    def _at(self, value: int) -> Record:
+        place, number = divmod(value, len(self.outputs))
+        return self.outputs[number].at(place)
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files of the job: its checkpoint, its outputs and its manifest."""
+        outputs = [output.path for output in self.outputs]
+        return [self.checkpoint.path, *outputs, Path(str(self.checkpoint.facts.get(MANIFEST, "-")))]
+
+    @property
+    def job(self) -> Job:
+        """What the checkpoint remembers of the job's command."""
+        header, facts = self.checkpoint.header, self.checkpoint.facts
+        return Job(
+            manifest=str(facts.get(MANIFEST, "MANIFEST")),
+            checkpoint=str(self.checkpoint.path.absolute()),
+            output=str(facts.get(OUTPUT, "OUTPUT")),
+            endpoint=header.endpoint,
+            workflow=header.workflow,
+            bucket=str(facts.get(BUCKET, "")),
+            inputs=orjson.loads(header.static_inputs),
+        )
+
+
+def batches(truths: Iterator[Truth]) -> Iterator[list[Truth]]:
+    """Cut rows into lists of at most BATCH."""
+    while batch := list(itertools.islice(truths, BATCH)):
+        yield batch
+
+
+def must_differ(path: Path, *others: Path) -> None:
+    """Make sure that what is written is none of the files that it is made from. Raises UsageError."""
+    for other in others:
+        if path.exists() and other.exists() and path.samefile(other):
+            raise UsageError(f"{path}: this is one of the files that it would be made from", "Name another file.")

@@ -1,0 +1,174 @@
+"""One run over open edges: the engine joined to them, and what comes before it and after it."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from batcher.app.cell_types import parameters_of
+from batcher.app.doubts import Doubts
+from batcher.app.job_files import Files
+from batcher.app.monitor import Watch, view_of
+from batcher.app.options import Options
+from batcher.app.preflight import Preflight
+from batcher.app.reading import enter, rows_of
+from batcher.edges.manifest import AnyManifest
+from batcher.edges.progress import showing
+from batcher.edges.service import ObsV2
+from batcher.errors import FailuresError, JobError
+from batcher.flow import engine
+from batcher.flow.attempts import Attempts
+from batcher.flow.drain import Drain
+from batcher.flow.preflight import Screen, contact
+from batcher.flow.reconcile import Findings
+from batcher.flow.resend import Sift, released_rows
+from batcher.model import Found, Record, Row, Settlement, State, Status
+from batcher.rules.progress.counts import Tally
+from batcher.rules.progress.view import View
+from batcher.rules.rate import stop
+from batcher.rules.rate.stop import Streak
+from batcher.rules.rows import admission
+
+ROUNDS = 5
+"""So often rows that were found absent are sent again within one run."""
+
+
+@dataclass(slots=True)
+class Run:
+    """One run over open edges."""
+
+    options: Options
+    manifest: AnyManifest
+    files: Files
+    service: ObsV2
+    preflight: Preflight
+    doubts: Doubts
+    watch: Watch
+    screen: Screen | None = None
+    """Made before the first row is sent; there is none where the workflow is not to be looked at, or is not shown."""
+
+    @property
+    def tally(self) -> Tally:
+        """What has become of the rows so far."""
+        return self.watch.tally
+
+    @property
+    def drain(self) -> Drain:
+        """Whether the run is to end, and why."""
+        return self.watch.turns.drain
+
+    async def whole(self) -> None:
+        """Settle what earlier runs left in doubt, start what is to be started, and settle again."""
+        await self._settled(patient=False)
+        parameters = await parameters_of(self.manifest, self.files.checkpoint, self.preflight)
+        self.tally.pass_over(await enter(self.options, self.manifest, self.files, parameters))
+        self.watch.earlier_doubts = (await self.files.checkpoint.count_unsettled())[State.IN_DOUBT]
+        async with showing(self.options.progress, self.view):
+            rows = rows_of(self.options, self.manifest, self.watch, parameters)
+            await engine.run(self._job(rows, self._sift, self.options.limit), self.tally, self.drain)
+        await self._settle_doubts()
+        # The settled prefix may have moved on without a settlement.
+        await self.files.settle([])
+
+    def view(self) -> View:
+        """Look at the run as it stands."""
+        return view_of(self.manifest, self.watch, self.options.limit)
+
+    async def _settled(self, *, patient: bool, release: bool = True) -> Findings:
+        """Ask about the rows in doubt once."""
+        findings = await self.doubts.settle(patient=patient, release=release)
+        self.watch.telling.reconciled(findings)
+        self.tally.found += len(findings.adopted)
+        self.tally.missed += len(findings.released)
+        return findings
+
+    async def _settle_doubts(self) -> None:
+        """Ask about the rows in doubt, and send those again that were never started; a few rounds at most."""
+        for round_ in range(ROUNDS + 1):
+            findings = await self._settled(patient=True, release=round_ < ROUNDS)
+            self.tally.adopted += len(findings.adopted)
+            if not findings.released:
+                return
+            self.tally.resent += len(findings.released)
+            again = self.tally.again()
+            await engine.run(self._job(*released_rows(findings.released), None), again, self.drain)
+            self.tally.given_back += again.given_back
+
+    async def _sift(self, rows: engine.Block) -> tuple[Sequence[Found], Counter[State]]:
+        sifted = await self.files.checkpoint.sift(rows, admission.left_alone(self.options.policy))
+        found: Sequence[Found] = sifted.found
+        passed, again = sifted.passed, 0
+        if any(isinstance(each.row, Row) for each in found):
+            await self._look_at_the_service()
+            found = found if self.screen is None else self.screen.found(found)
+        if self.options.retry_rejected:
+            again = sum(map(admission.is_still_invalid, found))
+            passed = passed + Counter({State.INVALID: again})
+        frontier = self.files.frontier
+        frontier.sifted(rows[-1].number, len(found) - again, passed, is_in_order=sifted.in_order)
+        mark = self.manifest.mark(rows[-1].number)
+        if mark is not None:
+            frontier.reached(mark)
+        return found, passed
+
+    async def _look_at_the_service(self) -> None:
+        """See to what has to be known before the first intent; begin the drain where the job cannot go on."""
+        if self.options.preflight and self.screen is None:
+            try:
+                workflow = await self.preflight.workflow()
+            except JobError as error:
+                self.drain.begin(error)
+                return
+            self.screen = None if workflow is None else Screen(workflow.parameters)
+        if not self.service.now():
+            # An intent is dated by the service's clock, since this machine's may be set later.
+            await contact(self.service.get_workflow, self.drain, random.random, time.monotonic)
+
+    def _job(self, blocks: AsyncIterator[engine.Block], sift: Sift, limit: int | None) -> engine.Job:
+        attempts = Attempts(
+            send=self.service.start,
+            tally=self.tally,
+            turns=self.watch.turns,
+            now=self.service.now,
+            monotonic=time.monotonic,
+            draw=random.random,
+            max_attempts=self.options.max_attempts,
+            trust_503=self.options.trust_503,
+            seen=self.watch.telling.seen,
+            streak=Streak(is_proven=self.tally.started > 0),
+        )
+        policy = self.options.policy
+        return engine.Job(
+            blocks=blocks,
+            sift=sift,
+            decide=partial(admission.admission, policy=policy),
+            admit=lambda rows: self.files.checkpoint.admit(rows, self.service.now()),
+            fire=attempts.fire,
+            settle=self._settle,
+            look=self._guard,
+            now=time.time,
+            concurrency=self.options.concurrency,
+            limit=limit,
+        )
+
+    async def _settle(self, settlements: Sequence[Settlement], records: Sequence[Record]) -> None:
+        self.tally.is_writing = True
+        await self.files.settle(settlements, records)
+        self.tally.is_writing = False
+        self.watch.telling.recorded(records)
+
+    def _guard(self, tally: Tally) -> None:
+        """Stop the job when more rows are rejected than the user allows."""
+        allowed, rejected = self.options.max_failures, tally.written[Status.REJECTED]
+        if allowed is not None and stop.is_exceeded(allowed, rejected, tally.written.total()):
+            self.drain.begin(
+                FailuresError(
+                    f"{rejected:,} rows were rejected, more than --max-failures allows",
+                    "The records say why. Mend the cause, then run the same command again, with --retry-rejected to"
+                    " send rejected rows once more.",
+                )
+            )

@@ -1,0 +1,54 @@
+"""What makes a job this job: the service, the workflow and the inputs of every row, as a person has named them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from batcher.edges.checkpoint import Header
+from batcher.edges.manifest import AnyManifest
+from batcher.errors import UsageError
+from batcher.model import Json
+from batcher.rules.rows.identity import canonical
+from batcher.rules.service import names
+from batcher.rules.service.names import region_endpoint
+
+
+def header_of(
+    workflow: str, endpoint: str, bucket: str | None, inputs: Mapping[str, Json], *, allow_http: bool
+) -> Header:
+    """Check the names, and give the header of the job's checkpoint. Raises UsageError for a name that cannot be."""
+    fault = names.workflow_fault(workflow)
+    if fault is not None:
+        raise UsageError(f"--workflow {workflow}: {fault}")
+    fault = None if bucket is None else names.bucket_fault(bucket)
+    if fault is not None:
+        raise UsageError(f"--bucket {bucket}: {fault}")
+    return Header(names.endpoint(endpoint, allow_http=allow_http).url, workflow, canonical(inputs).decode() or "{}")
+
+
+def endpoint_of(endpoint: str | None, region: str | None) -> str:
+    """Give the endpoint asked for, or that of the region. Raises UsageError where neither is named."""
+    if region is not None and endpoint is None:
+        return region_endpoint(region)
+    if endpoint is None:
+        raise UsageError("the service is not named", "Give --endpoint URL or --region NAME, or set OBS_ENDPOINT.")
+    return endpoint
+
+
+def need_bucket(manifest: AnyManifest, format_: str, bucket: str | None) -> None:
+    """Make sure that rows can have a bucket. Raises UsageError where none can, before each of them is found invalid."""
+    if bucket is None and (format_ == "txt" or (manifest.header and "bucket" not in manifest.header)):
+        raise UsageError("no row of the manifest names a bucket", 'Give --bucket NAME, or add a column "bucket".')
+
+
+def beside(manifest: str, given: Path | None, suffix: str, option: str) -> Path:
+    """Give the file asked for, or the one named after the manifest. Raises UsageError where that is standard input."""
+    if given is not None:
+        return given
+    if manifest == "-":
+        raise UsageError(
+            f"standard input has no name to derive {option} from",
+            "With - as the manifest give --format, --output and --checkpoint.",
+        )
+    return Path(manifest + suffix)

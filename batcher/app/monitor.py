@@ -1,0 +1,238 @@
+"""The watch over a run: what is decided about its rate, what slows it, and how a person may change that meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from math import inf
+from typing import NamedTuple
+
+from batcher.app.telemetry import Telling
+from batcher.app.voice import say
+from batcher.edges.manifest import AnyManifest
+from batcher.errors import ExitCode
+from batcher.flow.turns import Turns
+from batcher.model import Json, Status
+from batcher.rules.progress import eta
+from batcher.rules.progress.counts import Tally
+from batcher.rules.progress.eta import Pace
+from batcher.rules.progress.view import View
+from batcher.rules.rate import bottleneck as slowness
+from batcher.rules.rate import decisions
+from batcher.rules.rate.bottleneck import Cause, Signs, Slowness
+from batcher.rules.rate.decisions import Told
+from batcher.rules.records import event_log
+from batcher.rules.records.event_log import Line
+
+LOOK_SECONDS = 0.2
+RECENT = 50
+"""Looks that make the rate of now: ten seconds' worth."""
+
+
+class _Look(NamedTuple):
+    """What the rates are made of: how many rows this run had started, and brought to an end by sending them."""
+
+    at: float
+    started: int
+    sent: int
+
+
+@dataclass(slots=True)
+class Watch:
+    """Looks at a run a few times a second."""
+
+    tally: Tally
+    turns: Turns
+    max_rate: float
+    """The cap that the run was started with."""
+    telling: Telling
+    begun: float
+    """When the run began, in seconds of the steady clock."""
+    slowness: Slowness = field(default_factory=Slowness)
+    earlier_doubts: int = 0
+    """Rows that earlier runs have left in doubt."""
+    lines_parsed: int = 0
+    """The line that the manifest's last row begins on, of those that were parsed so far."""
+    _told: Told = field(default_factory=Told, init=False)
+    _has_told_drain: bool = field(default=False, init=False)
+    _recent: deque[_Look] = field(default_factory=lambda: deque(maxlen=RECENT), init=False)
+
+    @asynccontextmanager
+    async def keeping(self) -> AsyncIterator[None]:
+        """Look on while the block lasts."""
+        task = asyncio.create_task(self._look_on(), name="watch")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+            self._look()
+            self.slowness.turn(time.monotonic(), None)
+
+    async def _look_on(self) -> None:
+        while True:
+            self._look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _look(self) -> None:
+        now = time.monotonic()
+        self.slowness.turn(now, self._cause(now))
+        self._recent.append(self._counted(now))
+        self._tell_drain()
+        while self.turns.decisions:
+            event = self.turns.decisions.popleft()
+            self.telling.tell(event_log.of_decision(event))
+            if self._told.is_news(event, self.turns.throttle.limit):
+                say(decisions.sentence(event, datetime.now().astimezone() - timedelta(seconds=now - event.at)))
+
+    def _counted(self, now: float) -> _Look:
+        return _Look(now, self.tally.written[Status.STARTED], self.tally.sent)
+
+    def _tell_drain(self) -> None:
+        drain = self.turns.drain
+        if drain.begun and not self._has_told_drain:
+            self._has_told_drain = True
+            reason = drain.reason.name if isinstance(drain.reason, ExitCode) else str(drain.reason)
+            self.telling.tell(Line("drain_begun", {"reason": reason}))
+
+    def _cause(self, now: float) -> Cause | None:
+        turns, tally = self.turns, self.tally
+        return slowness.cause(
+            Signs(
+                is_away=turns.is_away,
+                is_paused=turns.is_paused,
+                is_held=turns.throttle.pace.is_held(now),
+                is_pressed=turns.throttle.pace.is_pressed(now),
+                is_capped=turns.throttle.is_capped,
+                has_limit=turns.throttle.limit is not None,
+                in_flight=tally.in_flight,
+                is_reading=tally.is_reading,
+                is_writing=tally.is_writing,
+            )
+        )
+
+    @property
+    def rate(self) -> float:
+        """Starts a second of the last seconds."""
+        then, now = self._window
+        return (now.started - then.started) / (now.at - then.at) if now.at > then.at else 0.0
+
+    @property
+    def pace(self) -> Pace:
+        """How fast rows come to an end, and which rate the throttle holds them to, if it is the throttle that does."""
+        then, now = self._window
+        throttle = self.turns.throttle
+        held_to = None
+        if throttle.pace.is_pressed(now.at):
+            held_to = throttle.pace.rate if throttle.is_capped else throttle.limit or throttle.pace.rate
+        return Pace(now.sent - then.sent, now.at - then.at, held_to)
+
+    @property
+    def _window(self) -> tuple[_Look, _Look]:
+        now = self._counted(time.monotonic())
+        return (self._recent[0] if self._recent else now), now
+
+    @property
+    def seconds(self) -> float:
+        """How long the run has lasted."""
+        return time.monotonic() - self.begun
+
+    @property
+    def oldest(self) -> float | None:
+        """For how many seconds the oldest attempt has been on the wire; None where there is none."""
+        since = min(self.tally.on_wire.values(), default=None)
+        return None if since is None else time.monotonic() - since
+
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing is sent for now, nobody knows for how long."""
+        return self.turns.is_paused or self.turns.is_away
+
+    @property
+    def state(self) -> str:
+        """Say in a few words what keeps the run from its full speed; empty where nothing does."""
+        now = time.monotonic()
+        out_since = self.turns.health.out_since
+        away = "" if out_since is None else f"the service has been away for {now - out_since:,.0f} s"
+        if self.turns.is_paused:
+            return f"paused, {away}" if away else "paused"
+        cause = self._cause(now)
+        return away or ("" if cause is None else f"slowed by {cause.value}")
+
+    def answer(self, question: Mapping[str, Json]) -> Mapping[str, Json]:
+        """Do what another process asks of this run, and say what was done."""
+        if question.get("do") == "look":
+            return self._figures()
+        said = self._done(question)
+        if not said:
+            return {"error": "this run does not know what is asked"}
+        self.telling.tell(Line("steered", {"said": said}))
+        say(f"asked to {question['do']}: {said}")
+        return {"said": said}
+
+    def _done(self, question: Mapping[str, Json]) -> str:
+        match question:
+            case {"do": "rate", "value": None | int() | float() as value} if value is None or value > 0:
+                return self._cap(value)
+            case {"do": "pause"}:
+                self.turns.is_paused = True
+                return "nothing new is sent until batcher resume; requests on the wire come to their end"
+            case {"do": "resume"}:
+                self.turns.is_paused = False
+                return "the run goes on"
+            case {"do": "drain"}:
+                self.turns.drain.begin(ExitCode.STOPPED)
+                return "nothing new is sent; the run ends when what is on the wire has ended"
+        return ""
+
+    def _cap(self, rate: float | None) -> str:
+        most = min(rate or inf, self.max_rate)
+        self.turns.throttle.cap(time.monotonic(), most)
+        if most == inf:
+            return "the rate is found by itself"
+        if rate is None:
+            return f"the rate is found by itself, up to the {most:g} starts a second of --max-rate"
+        return f"at most {most:g} starts a second" + (", as --max-rate has it" if most < rate else "")
+
+    def _figures(self) -> Mapping[str, Json]:
+        return {
+            "rate": round(self.rate, 1),
+            "pace": round(self.turns.throttle.pace.rate, 1),
+            "limit": self.turns.throttle.limit,
+            "in_flight": self.tally.in_flight,
+            "requests": self.tally.requests,
+            "retries": self.tally.retries,
+            "state": self.state,
+        }
+
+
+def view_of(manifest: AnyManifest, watch: Watch, limit: int | None) -> View:
+    """Look at a run that sends at most `limit` rows (None: all of them)."""
+    tally = watch.tally
+    rows = eta.rows_in_all(tally.parsed, watch.lines_parsed, manifest.lines, is_parsed=tally.is_parsed)
+    left = None if rows is None else rows - tally.ended
+    if left is not None and limit is not None:
+        left = min(left, limit - tally.sent)
+    return View(
+        rows=tally.rows,
+        started=tally.started,
+        rejected=tally.rejected,
+        invalid=tally.invalid,
+        duplicates=tally.duplicates,
+        in_doubt=watch.earlier_doubts + tally.in_doubt - tally.adopted - tally.resent,
+        retries=tally.retries,
+        in_flight=tally.in_flight,
+        oldest=watch.oldest,
+        rate=watch.rate,
+        limit=watch.turns.throttle.limit,
+        state=watch.state,
+        fraction=eta.part_done(tally.ended, rows),
+        eta=None if watch.is_at_rest else eta.eta(left, watch.pace),
+        seconds=watch.seconds,
+    )

@@ -1,0 +1,97 @@
+"""The preflight joined to the service: what the workflow declares, asked for once, and what it says of the job as such.
+
+A new job asks before it has files: with a workflow or an input that is mended it would be another job than theirs.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+
+from batcher.edges.manifest import AnyManifest
+from batcher.edges.service import ObsV2
+from batcher.errors import JobError, UsageError
+from batcher.flow.drain import Drain
+from batcher.flow.preflight import described
+from batcher.model import Answer, Json, Parameter, Workflow
+from batcher.rules.rows.declared import judge_of, unknown_fault
+from batcher.rules.rows.identity import canonical
+from batcher.rules.service.verdicts import told
+
+
+class Preflight:
+    """Asks about one workflow, the first time that the answer is needed. `inputs` are those of every row.
+
+    `warn` takes a sentence for people. `patience` is how long a service that is busy or failing is asked again, in
+    seconds.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - a service and a job meet here
+        self,
+        service: ObsV2,
+        name: str,
+        drain: Drain,
+        manifest: AnyManifest,
+        inputs: Mapping[str, Json],
+        warn: Callable[[str], None],
+        patience: float = 0.0,
+    ) -> None:
+        self._service = service
+        self._name = name
+        self._drain = drain
+        self._manifest = manifest
+        self._inputs = inputs
+        self._warn = warn
+        self._patience = patience
+        self._found: Workflow | Answer | None = None
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the job is to send nothing, so that the lack of an answer means nothing."""
+        return self._drain.begun
+
+    async def workflow(self) -> Workflow | None:
+        """Give the workflow, None where the service does not describe it, which there is a warning of.
+
+        Raises what `described` raises, what has begun the drain, and UsageError where the inputs given for every row
+        cannot be right.
+        """
+        if self._found is None:
+            ask, now = self._service.get_workflow, self._service.now
+            found = await described(
+                ask, self._name, self._drain, random.random, time.monotonic, now, self._patience, self._wait
+            )
+            if isinstance(self._drain.reason, JobError):
+                raise self._drain.reason
+            if isinstance(found, Workflow):
+                self._look_at(found)
+            elif not self._drain.begun:
+                self._warn(f"the service does not describe the workflow, so inputs are not checked: {told(found)}")
+            self._found = found
+        return self._found if isinstance(self._found, Workflow) else None
+
+    def _wait(self, answer: Answer) -> None:
+        self._warn(f"the service is asked again until it describes the workflow: {told(answer)}")
+
+    def _look_at(self, workflow: Workflow) -> None:
+        if workflow.triggers:
+            self._warn(
+                f"the workflow is also triggered by objects that are put into {', '.join(workflow.triggers)}: such an"
+                " object is worked on twice, and what the workflow writes there may start it again"
+            )
+        fault = unknown_fault(self._inputs, workflow.parameters)
+        if fault is None and not _carries_inputs(self._manifest, workflow.parameters):
+            fault = judge_of(workflow.parameters)(canonical(self._inputs)).fault
+        if fault is not None:
+            raise UsageError(
+                f"no row can be started with these inputs: {fault}",
+                "Give what the workflow declares with --input NAME=VALUE, or NAME:=JSON for what is no text.",
+            )
+
+
+def _carries_inputs(manifest: AnyManifest, parameters: Mapping[str, Parameter]) -> bool:
+    """Tell whether rows may have inputs of their own."""
+    return manifest.has_inputs or any(
+        heading == "inputs" or heading.startswith("inputs.") or heading in parameters for heading in manifest.header
+    )

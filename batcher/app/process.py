@@ -1,0 +1,98 @@
+"""What the process owns for one command: its event loop, garbage collector, open files and signals."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from batcher.app.voice import say
+from batcher.errors import ExitCode, UsageError
+
+RARELY = 10_000
+"""New objects between two looks for cycles. Python looks at each 700, which a few rows make, and they are no cycles."""
+
+
+BESIDE = 64
+"""Open files of a job beside its connections."""
+
+
+def calm_collector() -> None:
+    """Let the collector look less often, and no more at what is imported by now: a twentieth of a start's CPU."""
+    gc.freeze()
+    gc.set_threshold(RARELY)
+
+
+def make_room(connections: int) -> None:
+    """Allow so many connections beside the job's files, as far as the system lets a process do. Raises UsageError."""
+    needed = connections + BESIDE
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or needed <= soft:
+        return
+    if hard != resource.RLIM_INFINITY and needed > hard:
+        raise UsageError(
+            f"--concurrency {connections}: a process may have {hard:,} open files here, and this needs {needed:,}",
+            f"Give at most {max(1, hard - BESIDE):,}, or allow more (ulimit -n).",
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def fast_loop(*, tls: bool = False) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Give the maker of event loops that is fastest here, None for Python's own.
+
+    `tls`: it is for connections over TLS, where aiofastnet's transports need a third less CPU than uvloop's. Over
+    plain TCP they need more.
+    """
+    # They take their time to import, and not every platform has them.
+    try:
+        import uvloop  # noqa: PLC0415
+    except ImportError:
+        return None
+    if not tls:
+        return uvloop.new_event_loop
+    try:
+        import aiofastnet  # noqa: PLC0415
+    except ImportError:
+        return uvloop.new_event_loop
+    return aiofastnet.loop_factory(uvloop.new_event_loop)
+
+
+_CODES = {
+    signal.SIGINT: ExitCode.SIGINT,
+    signal.SIGTERM: ExitCode.SIGTERM,
+    # The terminal is closed, or the connection to it lost.
+    signal.SIGHUP: ExitCode.SIGHUP,
+}
+_SHOW_CURSOR = "\x1b[?25h"
+
+
+@contextmanager
+def draining_on_signals(drain: Callable[[ExitCode], None]) -> Iterator[None]:
+    """Call `drain` with the signal's exit code on the first signal. Leaving on the second is as safe as a crash."""
+    loop = asyncio.get_running_loop()
+    seen: list[signal.Signals] = []
+
+    def arrived(number: signal.Signals) -> None:
+        if seen:
+            if sys.stderr.isatty():
+                sys.stderr.write(_SHOW_CURSOR)
+                sys.stderr.flush()
+            os._exit(_CODES[number])
+        seen.append(number)
+        say(f"{number.name}: no new starts, waiting for what is on the wire; once more to leave at once")
+        drain(_CODES[number])
+
+    # What is ignored stays so: `nohup` lets a job outlive its terminal.
+    heeded = [number for number in _CODES if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in heeded:
+        loop.add_signal_handler(number, arrived, number)
+    try:
+        yield
+    finally:
+        for number in heeded:
+            loop.remove_signal_handler(number)

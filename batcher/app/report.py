@@ -1,0 +1,40 @@
+"""The report of a job: one page, made from its checkpoint and its records."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from batcher.app.history import must_differ, open_past
+from batcher.app.job_files import LIMIT
+from batcher.app.voice import say
+from batcher.edges.whole_file import whole_file
+from batcher.model import State
+from batcher.rules.report.digest import Digest
+from batcher.rules.report.page import NAMED, Known, page
+
+
+def write_report(checkpoint: Path, output: Path) -> None:
+    """Write the page about a job, and say where it is. Raises JobError where a file stands in the way."""
+    # Imported late: only this needs it.
+    from batcher.edges.report import render  # noqa: PLC0415
+
+    digest = Digest()
+    with open_past(checkpoint) as past:
+        must_differ(output, *past.paths)
+        for record in past.records():
+            digest.add(record)
+        kept = past.checkpoint
+        doubtful = {State.IN_DOUBT} if kept.running else {State.IN_DOUBT, State.INTENT}
+        limit = kept.facts.get(LIMIT)
+        known = Known(
+            job=past.job,
+            running=kept.running,
+            states=kept.count(),
+            in_doubt=kept.unsettled(doubtful, NAMED),
+            limit=None if limit is None else int(limit) / 1000,
+            at=time.time(),
+        )
+    with whole_file(output) as file:
+        file.write(render(page(known, digest)))
+    say(f"report:     {output}")

@@ -1,0 +1,123 @@
+"""A job put together for one run: every edge opened, joined to the run, and closed again in the right order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from math import inf
+
+from batcher.app.doubts import Doubts
+from batcher.app.job import Run
+from batcher.app.job_files import BUCKET, MANIFEST, Files, PassOn, open_files
+from batcher.app.job_identity import header_of, need_bucket
+from batcher.app.monitor import Watch
+from batcher.app.options import Options
+from batcher.app.preflight import Preflight
+from batcher.app.process import draining_on_signals
+from batcher.app.service import open_keys
+from batcher.app.summary import tell_end
+from batcher.app.telemetry import Telling, open_telling
+from batcher.app.voice import say
+from batcher.edges.checkpoint import Header
+from batcher.edges.control import listening
+from batcher.edges.manifest import AnyManifest, format_of, open_manifest
+from batcher.edges.service import ObsV2
+from batcher.edges.transport import connect
+from batcher.errors import ExitCode
+from batcher.flow.drain import Drain
+from batcher.flow.turns import Turns
+from batcher.rules.progress.counts import Tally
+from batcher.rules.rate.throttle import Throttle
+
+
+async def run_job(options: Options, environment: Mapping[str, str]) -> ExitCode:
+    """Run the job that `options` describe until it ends or a signal drains it. Raises what `run_until` raises."""
+    drain = Drain()
+    with draining_on_signals(drain.begin):
+        return await run_until(drain, options, environment)
+
+
+async def run_until(
+    drain: Drain, options: Options, environment: Mapping[str, str], pass_on: PassOn | None = None
+) -> ExitCode:
+    """Run the job that `options` describe until it ends or `drain` begins, and say how it ended.
+
+    Records are passed on once the disk has them. Raises JobError where the job cannot begin or go on.
+    """
+    header = header_of(
+        options.workflow, options.endpoint, options.bucket, options.inputs, allow_http=options.allow_http
+    )
+    async with open_telling(options, pass_on) as telling:
+        with (
+            _draining_after(options.max_duration, drain),
+            open_manifest(options.manifest, format_of(options.manifest, options.format), options.choice) as manifest,
+        ):
+            need_bucket(manifest, format_of(options.manifest, options.format), options.bucket)
+            await asyncio.to_thread(manifest.check)
+            async with (
+                open_keys(options.credentials, environment, drain, telling.warn) as keys,
+                connect(
+                    header.endpoint,
+                    connections=options.concurrency,
+                    timeout=options.timeout,
+                    verify_tls=options.verify_tls,
+                ) as transport,
+            ):
+                service = ObsV2(transport.send, keys.use, options.workflow, telling.warn)
+                return await _run(options, header, manifest, service, drain, telling)
+
+
+async def _run(  # noqa: PLR0913, PLR0917 - all edges but the files meet here
+    options: Options, header: Header, manifest: AnyManifest, service: ObsV2, drain: Drain, telling: Telling
+) -> ExitCode:
+    preflight = Preflight(service, options.workflow, drain, manifest, options.inputs, telling.warn, options.max_outage)
+    if options.preflight and not options.checkpoint.exists():
+        await preflight.workflow()
+    async with open_files(options.checkpoint, header, options.output, _about(options), telling.pass_on) as files:
+        watch = await _watch(options, files, service, drain, telling)
+        doubts = Doubts(files, service, drain, options.on_doubt, options.settle_time)
+        run = Run(options, manifest, files, service, preflight, doubts, watch)
+        async with telling.measuring(options.metrics, run.view):
+            async with watch.keeping(), listening(options.checkpoint, watch.answer) as fault:
+                if fault:
+                    telling.warn(f"the run cannot be steered while it goes on: {fault}")
+                await run.whole()
+                code = await tell_end(run)
+            telling.ended(code, run.view())
+        return code
+
+
+def _about(options: Options) -> dict[str, str]:
+    """Give what is worth remembering of a run, for what is asked after it."""
+    manifest = "-" if options.manifest is None else str(options.manifest.absolute())
+    return {MANIFEST: manifest, BUCKET: options.bucket or ""}
+
+
+@contextmanager
+def _draining_after(seconds: float | None, drain: Drain) -> Iterator[None]:
+    def end() -> None:
+        say("it is time to stop: no new starts, waiting for what is on the wire")
+        drain.begin(ExitCode.STOPPED)
+
+    timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, end)
+    try:
+        yield
+    finally:
+        if timer is not None:
+            timer.cancel()
+
+
+async def _watch(options: Options, files: Files, service: ObsV2, drain: Drain, telling: Telling) -> Watch:
+    """Begin at the limit that an earlier run has found, and keep the one that this run finds."""
+    max_rate = options.max_rate or inf
+    turns = Turns(
+        drain=drain,
+        throttle=Throttle(max_rate, await files.kept_limit()),
+        monotonic=time.monotonic,
+        service_now=service.now,
+        max_outage=options.max_outage,
+    )
+    files.limit = lambda: turns.throttle.limit
+    return Watch(Tally(), turns, max_rate, telling, time.monotonic())

@@ -1,0 +1,37 @@
+"""The end of a run: what is said of it, and the exit code that tells the truth."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+from batcher.app.job import Run
+from batcher.app.voice import complain, say
+from batcher.errors import ExitCode, JobError, ManifestError
+from batcher.model import State
+from batcher.rules.report import summary
+
+
+async def tell_end(run: Run) -> ExitCode:
+    """Say how the run went, and give its exit code. Raises ManifestError where its manifest turned out to be empty."""
+    options, tally, watch = run.options, run.tally, run.watch
+    for warning in run.manifest.warnings:
+        watch.telling.warn(warning)
+    for warning, count in (run.screen.warnings if run.screen else Counter[str]()).items():
+        watch.telling.warn(f"{count:,} rows: {warning}")
+    if tally.read_whole and tally.rows == 0:
+        raise ManifestError(f"{options.manifest or 'standard input'}: the manifest has no rows")
+    in_doubt = (await run.files.checkpoint.count_unsettled())[State.IN_DOUBT]
+    files = summary.Files(str(options.output), str(options.checkpoint))
+    for line in summary.summary(tally, in_doubt, watch.seconds, files):
+        say(line)
+    for line in summary.slowness(watch.turns.throttle.limit, watch.slowness.seconds(time.monotonic())):
+        say(line)
+    for line in summary.doubts(await run.files.checkpoint.unsettled({State.IN_DOUBT}, summary.SHOWN), in_doubt):
+        say(line)
+    code = summary.exit_code(tally, in_doubt, run.drain.reason)
+    if isinstance(run.drain.reason, JobError):
+        complain(run.drain.reason)
+    else:
+        say(summary.NEXT[code])
+    return code

@@ -1,0 +1,1 @@
+"""What one start shows of a service. Pure."""

@@ -1,0 +1,85 @@
+"""The prescription: which settings follow from what was seen of a service. Pure.
+
+Rule 1: a row in doubt may be settled by the list only where the list would have found this start's execution.
+Rule 2: nothing that was seen once makes an ambiguous answer safe: 503 stays in doubt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+
+from batcher.errors import ExitCode, JobError, ServiceError
+from batcher.model import Answer, Verdict
+from batcher.rules.doctor.execution_list import LISTING, is_readable, is_timely
+from batcher.rules.doctor.kept_input import KEPT, content, fits
+from batcher.rules.doctor.points import CALLS, Point, Seen, phrase
+from batcher.rules.doubts.matching import SETTLE_TIME
+from batcher.rules.service import verdicts
+from batcher.rules.settings_file import Setting
+
+SPARE = 3
+"""The settle time is so many times the delay that was seen: it was seen once."""
+_STEP = 5
+
+POINTS: Sequence[Point] = (*CALLS, *LISTING, *KEPT)
+"""Every point that one start can show something about."""
+
+
+def prescription(seen: Seen) -> Mapping[str, Setting]:
+    """Give settings by the names of their flags, none where nothing was started or may have been."""
+    if seen.start is None or (seen.execution is None and not is_doubtful(seen)):
+        return {}
+    settings = {"trust-503": Setting(value=False, why="one start cannot show that nothing runs behind a 503")}
+    why = _why_hold(seen)
+    if why:
+        return settings | {"on-doubt": Setting("hold", why)}
+    settings["on-doubt"] = Setting("reconcile", "the execution was found, with what it was started with")
+    if seen.delay is not None:
+        seconds = max(SETTLE_TIME, ceil(SPARE * seen.delay.by / _STEP) * _STEP)
+        settings["settle-time"] = Setting(seconds, f"listed {seen.delay.by:,.1f} s after its start")
+    return settings
+
+
+def is_doubtful(seen: Seen) -> bool:
+    """Tell whether something may have been started that no answer and no list has shown."""
+    return (
+        seen.start is not None
+        and seen.execution is None
+        and verdicts.judge(seen.start, proven=False, repeated=False, trust_503=False) is Verdict.IN_DOUBT
+    )
+
+
+def _why_hold(seen: Seen) -> str:
+    causes = (
+        (not is_readable(seen), "the execution list cannot be read"),
+        (seen.listed is None, f"the execution was not listed within {seen.waited:,.0f} s"),
+        (not is_timely(seen), "the list does not tell when the execution was started"),
+        (seen.clock_off is None, "answers do not tell the service's time"),
+        (content(seen) is None, "the execution does not tell what it was started with"),
+        (not fits(seen), "the execution tells something else than was sent"),
+    )
+    return next((why for holds, why in causes if holds), "")
+
+
+def ending(seen: Seen, reason: ExitCode | JobError | None) -> ExitCode | JobError:
+    """Give the exit code that tells the truth about the one start, or the error that tells why there was none.
+
+    `reason` is why the examination was stopped early, None where it was not.
+    """
+    if isinstance(reason, JobError):
+        return reason
+    if seen.start is not None and seen.execution is None:
+        return _without_execution(seen.start)
+    return reason or ExitCode.OK
+
+
+def _without_execution(start: Answer) -> ExitCode | JobError:
+    verdict = verdicts.judge(start, proven=False, repeated=False, trust_503=False)
+    if verdict is Verdict.FATAL:
+        return verdicts.ending(start)
+    if verdict is Verdict.REJECTED:
+        return ExitCode.ROWS_REJECTED
+    if verdict is Verdict.IN_DOUBT:
+        return ExitCode.ROWS_IN_DOUBT
+    return ServiceError(f"nothing was started: {phrase(start)}", "Run the same command again later.")

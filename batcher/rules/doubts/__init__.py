@@ -1,0 +1,1 @@
+"""Which execution belongs to a row in doubt. Pure."""

@@ -1,0 +1,208 @@
+"""The matching: which of the service's executions is which row in doubt. Pure.
+
+Rule 1: a row is given back to be sent only if no execution can be its own. What is not clear stays in doubt.
+Rule 2: one execution explains one row. What is left over was started by somebody else, and is only reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import NamedTuple
+
+from batcher.model import Unsettled
+from batcher.rules.doubts.contents import BLURRED, Content, likeness, place, places
+
+EARLY = 5.0
+"""Seconds that an execution may seem to have begun before its row's intent: a service has many clocks."""
+LATE = 60.0
+"""Seconds, at the least, that one may begin after its row's doubt: the request may still have been on its way."""
+
+
+class Candidate(NamedTuple):
+    """An execution that no row owns. `at` is its start in POSIX seconds, `contents` what it was started with.
+
+    Either is None where it cannot be read: it may be any then.
+    """
+
+    name: str
+    urn: str
+    type: str
+    started_at: str
+    at: float | None
+    contents: tuple[Content, ...] | None
+
+    @property
+    def is_event(self) -> bool:
+        """Whether an event of a bucket started it: then it is nobody's request."""
+        return self.type.upper().startswith("TRIGGER")
+
+
+class Window(NamedTuple):
+    """When a row's execution can have started, in POSIX seconds by the service's clock."""
+
+    begin: float
+    end: float
+
+
+class Matching(NamedTuple):
+    """What the list says of the rows in doubt."""
+
+    started: list[tuple[Unsettled, Candidate]]
+    """Rows that are started, each with its execution."""
+    absent: list[Unsettled]
+    """Rows that nothing in the list can be."""
+    unclear: list[Unsettled]
+    """Rows that something in the list may be, or may not."""
+    elsewhere: list[Candidate]
+    """Executions of such content that somebody else has started."""
+
+
+def window(row: Unsettled, settle_time: float) -> Window:
+    """Give the window of a row in doubt, without an end where nobody knows since when it is not sent any more."""
+    return Window(row.intent_at - EARLY, row.last_at + max(settle_time, LATE))
+
+
+def is_within(at: float | None, windows: Iterable[Window]) -> bool:
+    """Tell whether a time may lie in one of the windows; one that is not known may."""
+    return at is None or any(begin <= at <= end for begin, end in windows)
+
+
+def merged(windows: Iterable[Window]) -> list[Window]:
+    """Join windows that overlap, in the order of time."""
+    joined: list[Window] = []
+    for each in sorted(windows):
+        if joined and each.begin <= joined[-1].end:
+            joined[-1] = Window(joined[-1].begin, max(joined[-1].end, each.end))
+        else:
+            joined.append(each)
+    return joined
+
+
+def match(rows: Sequence[Unsettled], candidates: Sequence[Candidate], windows: Sequence[Window]) -> Matching:
+    """Match rows in doubt with executions that no row owns, one to one. `windows` are the rows' own, in their order."""
+    fits = _fits(rows, candidates)
+    edges = [
+        {number: fit for number, fit in row_fits.items() if fit < BLURRED and _is_possible(candidates[number], within)}
+        for row_fits, within in zip(fits, windows, strict=True)
+    ]
+    result = Matching([], [], [], [])
+    for group in _groups(edges):
+        pairs = _pair(group, edges)
+        alone = [row for row in group if row not in pairs]
+        # Rows of one content are as good as one another; others must all be explained, or none is.
+        if alone and len({(rows[row].bucket, rows[row].object, rows[row].inputs) for row in group}) > 1:
+            result.unclear.extend(rows[row] for row in group)
+            continue
+        result.started.extend((rows[row], candidates[candidate]) for row, candidate in pairs.items())
+        surplus = {candidate for row in group for candidate in edges[row]}.difference(pairs.values())
+        result.elsewhere.extend(candidates[candidate] for candidate in sorted(surplus))
+        for row in alone:
+            # What is no match may be the row's all the same: it is unreadable, or has inputs added.
+            others = [each for each in candidates if each.contents is None]
+            others += [candidates[number] for number, fit in fits[row].items() if fit == BLURRED]
+            blurred = any(_is_possible(each, windows[row]) for each in others)
+            (result.unclear if blurred else result.absent).append(rows[row])
+    touched = {number for row_fits in fits for number in row_fits}
+    result.elsewhere.extend(candidates[number] for number in sorted(touched) if candidates[number].is_event)
+    return result
+
+
+def _fits(rows: Sequence[Unsettled], candidates: Sequence[Candidate]) -> list[dict[int, int]]:
+    """Give for each row the candidates whose content fits it, whatever their time, and how well."""
+    numbers_at: dict[tuple[str, str], set[int]] = {}
+    for number, candidate in enumerate(candidates):
+        for content in candidate.contents or ():
+            for where in places(content):
+                numbers_at.setdefault(where, set()).add(number)
+    fits: list[dict[int, int]] = []
+    for row in rows:
+        near = {number: _fit(row, candidates[number]) for number in numbers_at.get(place(row), ())}
+        fits.append({number: fit for number, fit in near.items() if fit is not None})
+    return fits
+
+
+def _fit(row: Unsettled, candidate: Candidate) -> int | None:
+    fits = [fit for content in candidate.contents or () if (fit := likeness(row, content)) is not None]
+    return min(fits, default=None)
+
+
+def _is_possible(candidate: Candidate, within: Window) -> bool:
+    return not candidate.is_event and is_within(candidate.at, [within])
+
+
+def _groups(edges: Sequence[Mapping[int, int]]) -> list[list[int]]:
+    """Put rows together that a candidate could be one or the other of."""
+    rows_of: dict[int, list[int]] = {}
+    for row, fits in enumerate(edges):
+        for candidate in fits:
+            rows_of.setdefault(candidate, []).append(row)
+    groups: list[list[int]] = []
+    seen: set[int] = set()
+    for first in range(len(edges)):
+        if first in seen:
+            continue
+        seen.add(first)
+        group = [first]
+        for row in group:
+            for candidate in edges[row]:
+                fresh = [other for other in rows_of.pop(candidate, ()) if other not in seen]
+                seen.update(fresh)
+                group.extend(fresh)
+        groups.append(group)
+    return groups
+
+
+def _pair(group: Sequence[int], edges: Sequence[Mapping[int, int]]) -> dict[int, int]:
+    """Pair as many rows of a group with candidates as can be, the best fits first (augmenting paths)."""
+    row_of: dict[int, int] = {}
+    candidate_of: dict[int, int] = {}
+    settled: set[int] = set()
+    """Candidates that a search has shown to stay with the rows that have them."""
+    for first in sorted(group, key=lambda row: min(edges[row].values(), default=0)):
+        asked_by: dict[int, int] = {}
+        free = _find_free(first, edges, row_of, asked_by, settled)
+        if free is None:
+            settled.update(asked_by)
+        else:
+            _hand_over(first, free, asked_by, row_of, candidate_of)
+    return candidate_of
+
+
+def _find_free(
+    first: int,
+    edges: Sequence[Mapping[int, int]],
+    row_of: Mapping[int, int],
+    asked_by: dict[int, int],
+    settled: AbstractSet[int],
+) -> int | None:
+    """Find a candidate for a row, perhaps by asking rows for theirs; `asked_by` notes which row asked for which."""
+    asking = [first]
+    for row in asking:
+        fits = edges[row]
+        for candidate in sorted(fits.keys() - asked_by.keys() - settled, key=lambda each: (fits[each], each)):
+            asked_by[candidate] = row
+            if candidate not in row_of:
+                return candidate
+            asking.append(row_of[candidate])
+    return None
+
+
+def _hand_over(
+    first: int, free: int, asked_by: Mapping[int, int], row_of: dict[int, int], candidate_of: dict[int, int]
+) -> None:
+    """Give a free candidate to the row that asked for it, that row's own to the one that asked for that, and so on."""
+    candidate: int | None = free
+    while candidate is not None:
+        row = asked_by[candidate]
+        given_up = candidate_of.get(row) if row != first else None
+        row_of[candidate], candidate_of[row] = row, candidate
+        candidate = given_up
+
+
+RETENTION = 24 * 3600.0
+"""Seconds for which the list surely keeps an execution. Older rows need an execution of their age in the list."""
+
+
+SETTLE_TIME = 30.0
+"""Seconds for which an execution may be missing from the list, as long as nobody knows better."""

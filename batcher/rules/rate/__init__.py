@@ -1,0 +1,1 @@
+"""How fast to send, and when to stop. Pure."""

@@ -1,0 +1,103 @@
+"""The digest of a job's records: counts, histograms and a few examples, whatever the number of records. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from batcher.model import Record, Status
+from batcher.rules.report.prefixes import Prefixes
+from batcher.rules.report.timeline import Timeline
+from batcher.rules.service.clock import posix
+from batcher.rules.text import printable
+
+MOST_KINDS = 50
+"""Kinds of failures that are told apart; the service's codes are its own."""
+EXAMPLES = 3
+"""Rows that are named for each kind."""
+
+LONGEST = 160
+"""Characters of such a name."""
+
+_OTHER = "other codes"
+_FAILED = frozenset({Status.REJECTED, Status.INVALID, Status.IN_DOUBT})
+
+
+class Example(NamedTuple):
+    """A row that a failure has struck."""
+
+    row: int
+    name: str
+    request_id: str
+
+
+@dataclass(slots=True)
+class Failure:
+    """Records that say the same: their status, HTTP status and code. `message` is that of the first."""
+
+    status: Status
+    http_status: int | None
+    code: str
+    message: str
+    count: int = 0
+    examples: list[Example] = field(default_factory=list)
+
+
+class Digest:
+    """What records come down to."""
+
+    def __init__(self) -> None:
+        self.records = 0
+        self.timeline = Timeline()
+        self.prefixes = Prefixes()
+        self.doubted = 0
+        """So often a row was put in doubt."""
+        self.adopted = 0
+        """So often a doubt was settled by an execution in the list."""
+        self._failures: dict[tuple[Status, int | None, str], Failure] = {}
+        self._recorded_at = ""
+        self._at: float | None = None
+
+    def add(self, record: Record) -> None:
+        """Take a record in. Records come in the order of their writing."""
+        self.records += 1
+        if record.reconciled:
+            # It was started earlier, at a time that no answer told.
+            self.adopted += 1
+            return
+        if record.recorded_at != self._recorded_at:
+            self._recorded_at, self._at = record.recorded_at, posix(record.recorded_at)
+        if record.status is Status.STARTED:
+            self._add_start(record)
+        elif record.status in _FAILED:
+            self.doubted += record.status is Status.IN_DOUBT
+            self._add_failure(record)
+
+    def failures(self) -> list[Failure]:
+        """Give the failures, the most frequent first."""
+        return sorted(self._failures.values(), key=lambda failure: (-failure.count, failure.code))
+
+    def _add_start(self, record: Record) -> None:
+        span = self.timeline.note(self._at) if self._at is not None else None
+        if span is not None:
+            span.starts += 1
+        if record.latency_ms is not None:
+            self.prefixes.add(record.bucket, record.object, record.latency_ms)
+            if span is not None:
+                span.latencies.add(record.latency_ms)
+
+    def _add_failure(self, record: Record) -> None:
+        error = record.error or {"code": "", "message": ""}
+        kind = (record.status, record.http_status, error["code"])
+        if kind not in self._failures and len(self._failures) >= MOST_KINDS:
+            kind = (record.status, None, _OTHER)
+        failure = self._failures.setdefault(kind, Failure(*kind[:2], printable(kind[2]), printable(error["message"])))
+        failure.count += 1
+        if len(failure.examples) < EXAMPLES:
+            failure.examples.append(Example(record.row, _name(record), printable(record.request_id or "")))
+
+
+def _name(record: Record) -> str:
+    """Name a row so that a page can show it: all on one line, without the middle of a long key."""
+    name = printable(record.object if not record.bucket else f"{record.bucket}/{record.object}")
+    return name if len(name) <= LONGEST else f"{name[: LONGEST // 2]}...{name[-LONGEST // 2 :]}"

@@ -1,0 +1,203 @@
+"""The report: what a page about a job says, put together from its checkpoint and from the digest of its records. Pure.
+
+The counts of rows are the checkpoint's, and add up; what the records tell is counted by the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from batcher.model import State, Unsettled
+from batcher.rules.records.standing import Fate, fates
+from batcher.rules.report import next_commands as commands
+from batcher.rules.report.chart import Axis, Chart, Series, Tick, chart
+from batcher.rules.report.digest import Digest, Example, Failure
+from batcher.rules.report.next_commands import Job
+from batcher.rules.report.prefixes import Prefix
+from batcher.rules.report.timeline import Span, Timeline
+from batcher.rules.text import printable
+
+PREFIXES = 10
+NAMED = 100
+"""Rows in doubt that are named."""
+
+_DAY = 24 * 3600.0
+_NOT_YET = (Fate.PENDING, Fate.IN_FLIGHT)
+
+
+class Known(NamedTuple):
+    """What the checkpoint knows of a job, and when that was read (POSIX seconds).
+
+    `in_doubt` are the first rows in doubt, `limit` is in starts a second, None where none was found.
+    """
+
+    job: Job
+    running: bool
+    states: Mapping[State, int]
+    in_doubt: Sequence[Unsettled]
+    limit: float | None
+    at: float
+
+
+class Total(NamedTuple):
+    """So many rows stand like this; `share` is from 0 to 1."""
+
+    kind: str
+    name: str
+    rows: int
+    share: float
+
+
+class Doubts(NamedTuple):
+    """How doubts came and went. `interrupted` rows have neither a record nor an answer."""
+
+    doubted: int
+    adopted: int
+    released: int
+    held: int
+    interrupted: int
+    named: list[Example]
+
+
+class Moment(NamedTuple):
+    """The figures of one span: its time, starts a second, and latencies in milliseconds."""
+
+    time: str
+    rate: float
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+class Command(NamedTuple):
+    """A command that may come next, and what it is for."""
+
+    reason: str
+    command: str
+
+
+class Page(NamedTuple):
+    """All that the report says."""
+
+    job: Job
+    made_at: str
+    running: bool
+    headline: str
+    rows: int
+    totals: list[Total]
+    records: int
+    limit: float | None
+    charts: list[Chart]
+    span_seconds: float
+    moments: list[Moment]
+    failures: list[Failure]
+    doubts: Doubts
+    prefixes: list[Prefix]
+    commands: list[Command]
+
+
+def page(known: Known, digest: Digest) -> Page:
+    """Put the page together."""
+    counts = fates(known.states, running=known.running)
+    spans = digest.timeline.filled()
+    moments = _moments(digest.timeline, spans)
+    return Page(
+        job=known.job,
+        made_at=f"{datetime.fromtimestamp(known.at, UTC):%Y-%m-%d %H:%M:%S} UTC",
+        running=known.running,
+        headline=_headline(counts, running=known.running),
+        rows=sum(counts.values()),
+        totals=_totals(counts),
+        records=digest.records,
+        limit=known.limit,
+        charts=_charts(moments, [place for place, span in enumerate(spans) if span.after_pause], known.limit),
+        span_seconds=digest.timeline.seconds,
+        moments=moments,
+        failures=digest.failures(),
+        doubts=_doubts(known, digest),
+        prefixes=digest.prefixes.slowest(PREFIXES),
+        commands=_commands(known, counts),
+    )
+
+
+def _totals(counts: Mapping[Fate, int]) -> list[Total]:
+    rows = sum(counts.values()) or 1
+    named = [(each, each.replace("_", " "), counts[each]) for each in Fate if each not in _NOT_YET]
+    named.append((Fate.PENDING, "not yet started", sum(counts[each] for each in _NOT_YET)))
+    return [Total(kind.value, name, count, count / rows) for kind, name, count in named]
+
+
+def _headline(counts: Mapping[Fate, int], *, running: bool) -> str:
+    if running:
+        return "A run is going on. These are the figures of the moment at which the report was made."
+    if not sum(counts.values()):
+        return "No row has been taken in yet."
+    said = (
+        (counts[Fate.REJECTED] + counts[Fate.INVALID], "failed"),
+        (counts[Fate.IN_DOUBT], "may have been started, and nobody knows yet"),
+        (counts[Fate.PENDING], "free to be sent, and not yet started"),
+    )
+    parts = [f"{count:,} {'row is' if count == 1 else 'rows are'} {text}" for count, text in said[2:] if count]
+    parts[:0] = [f"{count:,} {'row' if count == 1 else 'rows'} {text}" for count, text in said[:2] if count]
+    return f"{'; '.join(parts)}." if parts else "Every row is started."
+
+
+def _moments(timeline: Timeline, spans: Sequence[Span]) -> list[Moment]:
+    is_long = bool(spans) and spans[-1].at - spans[0].at >= _DAY
+    clock = "%m-%d %H:%M" if is_long else "%H:%M:%S"
+    # The last span is not over.
+    seconds = [*[timeline.seconds] * (len(spans) - 1), timeline.last_seconds]
+    return [
+        Moment(
+            f"{datetime.fromtimestamp(span.at, UTC):{clock}}",
+            span.starts / lasted,
+            *(span.latencies.percentile(share) for share in (0.5, 0.95, 0.99)),
+        )
+        for span, lasted in zip(spans, seconds, strict=False)
+    ]
+
+
+def _charts(moments: Sequence[Moment], pauses: Sequence[int], limit: float | None) -> list[Chart]:
+    if not moments:
+        return []
+    axis = Axis([moment.time for moment in moments], pauses)
+    level = Tick(limit, "limit found") if limit is not None else None
+    rates = Series("starts a second", [moment.rate for moment in moments])
+    latencies = [
+        Series("p50", [moment.p50 for moment in moments]),
+        Series("p95", [moment.p95 for moment in moments]),
+        Series("p99", [moment.p99 for moment in moments]),
+    ]
+    return [
+        chart("Starts over time", "starts a second", [rates], axis, level),
+        chart("Latency of starts over time", "milliseconds", latencies, axis),
+    ]
+
+
+def _doubts(known: Known, digest: Digest) -> Doubts:
+    held = known.states.get(State.IN_DOUBT, 0)
+    # Each doubt has one record, and one more if the list settles it; what is not held either was free to be sent.
+    released = max(0, digest.doubted - digest.adopted - held)
+    interrupted = 0 if known.running else known.states.get(State.INTENT, 0)
+    named = [Example(row.number, f"{row.bucket}/{printable(row.object)}", "") for row in known.in_doubt]
+    return Doubts(digest.doubted, digest.adopted, released, held, interrupted, named)
+
+
+def _commands(known: Known, counts: Mapping[Fate, int]) -> list[Command]:
+    job = known.job
+    is_json = job.manifest.removesuffix(".gz").endswith((".jsonl", ".ndjson"))
+    failed = "failed.jsonl" if is_json else "failed.csv"
+    found = []
+    if counts[Fate.PENDING] and not known.running:
+        found.append(Command("Start the rows that are not started yet.", commands.run(job)))
+    if counts[Fate.IN_DOUBT]:
+        found.append(Command("Ask the service about the rows in doubt.", commands.reconcile(job)))
+    if (counts[Fate.REJECTED] or counts[Fate.INVALID]) and job.manifest != "-":
+        found.append(Command("Make a manifest of the rows that failed, and mend it.", commands.failures(job, failed)))
+        again = commands.run(job, failed, "--retry-rejected")
+        found.append(Command("Run the mended rows, so that none is started twice.", again))
+    found.append(Command("Get one line for each row.", commands.export(job, "rows.csv")))
+    found.append(Command("Tell the life of a row, by its number or its key.", commands.explain(job, 1)))
+    return found

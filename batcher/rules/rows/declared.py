@@ -1,0 +1,154 @@
+"""What a workflow's declared parameters say about inputs: unknown, missing, of another type, not allowed. Pure.
+
+Parameters, their types and their constraints: https://support.huaweicloud.com/en-us/api-obs/obs_04_0122.html. What that
+page leaves open (text that reads as a number, the dialect of a regex, a default of empty text) is a warning, no fault.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+import orjson
+
+from batcher.model import Json, Parameter
+from batcher.rules.rows.values import shown, to_type
+
+KEPT = 4096
+"""So many judgements are kept: most rows of a manifest have the inputs of an earlier row."""
+LONGEST_TRIED = 256
+"""A longer text is not held against a regex, whose author may not have had it in mind."""
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "float": (float, int),
+    "boolean": (bool,),
+    "list": (list,),
+    "map": (dict,),
+}
+_FROM_TEXT = frozenset({"integer", "float", "boolean"})
+
+
+class Judgement(NamedTuple):
+    """What the declared parameters say about inputs: `fault` is what is wrong with them, None where nothing is."""
+
+    fault: str | None
+    warnings: tuple[str, ...] = ()
+
+
+def judge_of(parameters: Mapping[str, Parameter]) -> Callable[[bytes], Judgement]:
+    """Give the judge of canonical inputs, which remembers its last judgements."""
+    return lru_cache(maxsize=KEPT)(partial(_judge, parameters))
+
+
+def unknown_fault(names: Iterable[str], parameters: Mapping[str, Parameter]) -> str | None:
+    """Give what is wrong where one of the names is no declared parameter's."""
+    for name in names:
+        if name not in parameters:
+            near = get_close_matches(name, parameters, 1)
+            guess = f"; it has {near[0]}" if near else ""
+            return f"inputs.{name}: the workflow declares no such parameter{guess}"
+    return None
+
+
+def _judge(parameters: Mapping[str, Parameter], inputs: bytes) -> Judgement:
+    values: Mapping[str, Json] = orjson.loads(inputs) if inputs else {}
+    fault = unknown_fault(values, parameters)
+    if fault is not None:
+        return Judgement(fault)
+    warnings: list[str] = []
+    for parameter in parameters.values():
+        fault, warned = _judge_one(parameter, values)
+        if fault is not None:
+            return Judgement(f"inputs.{parameter.name}: {fault}")
+        warnings += [f"inputs.{parameter.name}: {warning}" for warning in warned]
+    return Judgement(None, tuple(warnings))
+
+
+def _judge_one(parameter: Parameter, values: Mapping[str, Json]) -> Judgement:
+    if parameter.name not in values:
+        if not parameter.has_value:
+            return Judgement("missing, and the workflow has no default for it")
+        blank = ("not given, and its default is empty text",) if parameter.has_blank_default else ()
+        return Judgement(None, blank)
+    value = values[parameter.name]
+    warnings = []
+    if not _is_of(value, parameter.type):
+        read = _read(value, parameter.type)
+        if read is None:
+            return Judgement(f"{_written(value)} is no {parameter.type}")
+        value = read
+        warnings.append(f"text where {_a(parameter.type)} is declared")
+    fault = next(_broken(value, parameter.constraints), None)
+    if fault is None and not _matches(value, parameter.constraints.get("regex")):
+        warnings.append("its regex does not seem to match every value given")
+    return Judgement(fault, tuple(warnings))
+
+
+def _is_of(value: Json, type_: str) -> bool:
+    """Tell whether a value is of a declared type. For Python a bool is an int, for the service it is not."""
+    types = _TYPES.get(type_)
+    if types is None:
+        return True
+    return type_ == "boolean" if isinstance(value, bool) else isinstance(value, types)
+
+
+def _read(value: Json, type_: str) -> Json:
+    """Read text as what is declared, None where it cannot be."""
+    if not isinstance(value, str) or type_ not in _FROM_TEXT:
+        return None
+    try:
+        return to_type(value, type_)
+    except ValueError:
+        return None
+
+
+def _broken(value: Json, constraints: Mapping[str, Json]) -> Iterator[str]:
+    """Give the constraints that a value breaks; one that cannot be read forbids nothing."""
+    valid, invalid = constraints.get("valid_values"), constraints.get("invalid_values")
+    if "equal" in constraints and not _is_same(value, constraints["equal"]):
+        yield f"{_written(value)} is not {_written(constraints['equal'])}, the one value allowed"
+    if isinstance(valid, list) and not _is_among(value, valid):
+        yield f"{_written(value)} is not among the values allowed: {_written(valid)}"
+    if isinstance(invalid, list) and any(_is_same(value, other) for other in invalid):
+        yield f"{_written(value)} is among the values not allowed"
+
+
+def _is_among(value: Json, allowed: list[Json]) -> bool:
+    """Tell whether a value is allowed. Of a list it is nowhere said whether it or each of its elements has to be."""
+    if any(_is_same(value, other) for other in allowed):
+        return True
+    return isinstance(value, list) and all(any(_is_same(each, other) for other in allowed) for each in value)
+
+
+def _is_same(value: Json, other: Json) -> bool:
+    """Compare with a value of a constraint, which may stand there as text."""
+    if isinstance(value, str) or isinstance(other, str):
+        return _text(value) == _text(other)
+    return bool(value == other) and isinstance(value, bool) == isinstance(other, bool)
+
+
+def _matches(value: Json, pattern: Json) -> bool:
+    """Try a regex, whose dialect is not documented; what cannot be tried is taken to match."""
+    if not isinstance(value, str) or not isinstance(pattern, str) or len(value) > LONGEST_TRIED:
+        return True
+    try:
+        return re.search(pattern, value) is not None
+    except (re.error, OverflowError, RecursionError):
+        return True
+
+
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _written(value: Json) -> str:
+    return shown(value) if isinstance(value, str) else shown(_text(value)).strip('"')
+
+
+def _a(type_: str) -> str:
+    return f"an {type_}" if type_ == "integer" else f"a {type_}"

@@ -1,0 +1,131 @@
+"""The rules of credentials: how texts that hold keys are read, when keys are due to be renewed, what is told. Pure.
+
+Rule 1: whatever is said about a text that holds keys, no part of the text is in it.
+"""
+
+from __future__ import annotations
+
+import configparser
+import re
+
+import orjson
+
+from batcher.errors import UsageError
+from batcher.model import Credentials, Json
+from batcher.rules.service.clock import posix
+
+RENEW_BEFORE = 600.0
+"""Seconds before their end from which on keys are due to be renewed."""
+
+SECTIONS = ("basic", "global")
+"""The sections of a credentials file, in this order; either kind of key signs our requests."""
+OPTIONS = ("ak", "sk", "security_token")
+
+METADATA = "http://169.254.169.254"
+"""The metadata service of every ECS (https://support.huaweicloud.com/intl/en-us/usermanual-ecs/ecs_03_0166.html)."""
+
+_SHOWN = 4
+_THIS_MACHINE = re.compile(r"http://127\.0\.0\.1:([1-9][0-9]{0,4})")
+_MOST_PORT = 65535
+
+
+def is_key(value: str) -> bool:
+    """Tell whether a header can carry this value: no space, no line break, nothing but ASCII."""
+    return value != "" and value.isascii() and value.isprintable() and " " not in value
+
+
+def is_due(credentials: Credentials, now: float) -> bool:
+    """Tell whether keys are so near their end that new ones are to be looked for. `now` is POSIX seconds."""
+    return credentials.expires_at is not None and credentials.expires_at - now <= RENEW_BEFORE
+
+
+def described(credentials: Credentials) -> str:
+    """Say where the keys were found and how the access key ends: four characters of it, and none of a short one."""
+    key = credentials.access_key
+    return credentials.source + (f", access key ...{key[-_SHOWN:]}" if len(key) > 2 * _SHOWN else "")
+
+
+def read_file(text: str, name: str) -> Credentials | str:
+    """Read a credentials file of the v3 SDKs: the first section that holds a key. Where it is unusable, say why.
+
+    The format: https://github.com/huaweicloud/huaweicloud-sdk-python-v3, "Profile". Values are taken as they stand.
+    """
+    parser = configparser.ConfigParser(interpolation=None)
+    line = _malformed_line(parser, text)
+    if line is not None:
+        return f"line {line} is neither a section nor NAME = VALUE, or repeats one"
+    for section in filter(parser.has_section, SECTIONS):
+        access_key, secret_key, token = (parser.get(section, each, fallback="") for each in OPTIONS)
+        if not access_key and not secret_key:
+            continue
+        if not access_key or not secret_key:
+            return f"section [{section}] has no {'sk' if access_key else 'ak'}, and has its partner"
+        for option, value in zip(OPTIONS, (access_key, secret_key, token), strict=True):
+            if value and not is_key(value):
+                return f"{option} in section [{section}] holds a character that no key has (a space, a line break ...)"
+        return Credentials(access_key, secret_key, token, source=f"file {name} [{section}]")
+    return "there is no section [basic] or [global] with ak and sk"
+
+
+def _malformed_line(parser: configparser.ConfigParser, text: str) -> int | None:
+    """Parse. Of an error only its line is kept: its message repeats what stands there."""
+    try:
+        parser.read_string(text)
+    except configparser.ParsingError as error:
+        # Of the errors of this kind some have a list of lines and some have one line.
+        return int(getattr(error, "lineno", None) or error.errors[0][0])
+    except (configparser.DuplicateSectionError, configparser.DuplicateOptionError) as error:
+        return error.lineno or 0
+    return None
+
+
+def read_security_key(body: bytes, source: str) -> Credentials | None:
+    """Read the temporary keys that the metadata service answers with, None where they are not there.
+
+    The answer has the form of https://support.huaweicloud.com/api-iam/iam_04_0101.html.
+    """
+    credential = _part(body, "credential")
+    access_key, secret_key, token = (_text(credential, name) for name in ("access", "secret", "securitytoken"))
+    if not all(map(is_key, (access_key, secret_key, token))):
+        return None
+    return Credentials(access_key, secret_key, token, source, posix(_text(credential, "expires_at")))
+
+
+def read_agency(body: bytes) -> str:
+    """Read the name of the agency that lends an ECS its keys from the server's metadata; empty where it is not told.
+
+    An ECS is given its agency under this name (https://support.huaweicloud.com/api-ecs/zh-cn_topic_0167957246.html).
+    """
+    name = _text(_part(body, "meta"), "agency_name")
+    return name if is_key(name) else ""
+
+
+def _part(body: bytes, name: str) -> dict[str, Json]:
+    """Give one object of a JSON document, empty where it is not there."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    part = document.get(name) if isinstance(document, dict) else None
+    return part if isinstance(part, dict) else {}
+
+
+def _text(fields: dict[str, Json], name: str) -> str:
+    value = fields.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def metadata_address(setting: str) -> str:
+    """Give the metadata service's address. A setting may name a stand-in on this machine, and nothing else.
+
+    Raises UsageError: keys that somebody on the network hands out are never used.
+    """
+    if not setting:
+        return METADATA
+    stand_in = _THIS_MACHINE.fullmatch(setting)
+    if stand_in is None or int(stand_in[1]) > _MOST_PORT:
+        raise UsageError(
+            "the stand-in for the metadata service is not on this machine",
+            "BATCHER_METADATA_URL is for tests: unset it, or give http://127.0.0.1:PORT.",
+        )
+    return setting
