@@ -22,6 +22,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from difflib import unified_diff
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
@@ -39,13 +40,13 @@ PATIENCE = 60.0
 """Seconds after which a block that does not end is given up."""
 
 MASKS = (
+    (r"\b127\.0\.0\.1:\d+", "ADDRESS"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", "TIME"),
     (r"\b\d+:\d\d:\d\d\b", "CLOCK"),
-    (r"\b[0-9a-f]{12,}\b", "ID"),
-    (r"(?<=127\.0\.0\.1:)\d+", "PORT"),
-    (r"\b\d+\.\d+\b", "NUMBER"),
-    (r"\b\d+(?= ?(s|ms|/s|us)\b)", "NUMBER"),
-    (r"NUMBER ?/s|\b\d+ ?/s", "RATE"),
+    (r"\b\d+\.\d+(e[+-]\d+)?", "NUMBER"),
+    (r"\b[0-9A-Fa-f]{12,}\b", "ID"),
+    (r"\b\d+(?= ?(s|ms|us)\b)", "NUMBER"),
+    (r"\b\d+(?=/s\b)", "NUMBER"),
     (r" +", " "),
 )
 
@@ -102,7 +103,7 @@ def run_page(page: str) -> list[Shown]:
     found = blocks(page)
     shown = []
     with _shell() as shell:
-        for block, follower in zip(found, [*found[1:], None], strict=True):
+        for block, follower in pairwise([*found, None]):
             if block.is_run:
                 expected = follower if follower is not None and _shows(page, block, follower) else None
                 shown.append(Shown(block, expected, shell.run(block, expected)))
