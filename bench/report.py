@@ -1,6 +1,6 @@
 """The report: figures and the machine, written as Markdown. Pure.
 
-The README's table is the same text, between two marks that stand alone on their lines.
+The table of docs/speed.md is the same text, between two marks that stand alone on their lines.
 """
 
 from __future__ import annotations
