@@ -34,7 +34,7 @@ from batcher.edges.manifest import manifest as manifest_module
 from batcher.edges.progress import Mode
 from batcher.edges.service import ObsV2
 from batcher.errors import ExitCode, JobError
-from batcher.model import Fault, Lost, State
+from batcher.model import Fault, Lost, Status
 
 BEGINNING = 1_795_509_000.0
 TIMEOUT = 30.0
@@ -201,7 +201,7 @@ class World:
         return reply
 
     def _judge_crash(self):
-        left = sum(row.state is State.INTENT for row in kept_rows(self.folder / "checkpoint"))
+        left = sum(row.state is Status.SENDING for row in kept_rows(self.folder / "checkpoint"))
         if left > 2 * self._concurrency:
             self.complaints.append(f"{left} rows are in doubt after a crash, at concurrency {self._concurrency}")
 

@@ -21,7 +21,7 @@ from batcher.edges.checkpoint import glance
 from batcher.emulator.faults import FaultKind
 from batcher.emulator.server import serve
 from batcher.emulator.settings import Settings
-from batcher.model import State
+from batcher.model import Status
 
 KEYS = [f"in/{'abc'[number % 3]}/clip {number}.mp4" for number in range(60)]
 
@@ -269,7 +269,7 @@ async def test_status_is_plain_in_a_pipe_and_json_for_programs(troubled):
     states = glance(troubled.checkpoint).states
     counts = dict(line.rsplit(None, 1) for line in ran.stdout.splitlines() if line.startswith(" "))
     counts = {name.strip(): count for name, count in counts.items()}
-    assert counts["started"] == str(states[State.STARTED])
+    assert counts["started"] == str(states[Status.STARTED])
     assert set(counts) == {"in work", "pending", "started", "rejected", "invalid", "duplicate", "in_doubt"}
     counts["in_flight"] = counts.pop("in work")
     ran = await batcher("status", troubled.checkpoint, "--json")

@@ -3,7 +3,7 @@
 import pytest
 
 from batcher.errors import CredentialsError, DiskError, ExitCode, FailuresError, ServiceError
-from batcher.model import State, Status, Unsettled
+from batcher.model import Status, Unsettled
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rate.bottleneck import Cause
 from batcher.rules.report.summary import MEANINGS, NEXT, Files, doubts, exit_code, slowness, summary
@@ -23,8 +23,8 @@ def tally(written=(), known=(), **counts):
         (tally([(Status.STARTED, 5), (Status.DUPLICATE, 2)]), 0, None, 0),
         (tally([(Status.REJECTED, 1)]), 0, None, 1),
         (tally([(Status.INVALID, 1)]), 0, None, 1),
-        (tally(known=[(State.REJECTED, 1)]), 0, None, 1),
-        (tally(known=[(State.INVALID, 1)]), 0, None, 1),
+        (tally(known=[(Status.REJECTED, 1)]), 0, None, 1),
+        (tally(known=[(Status.INVALID, 1)]), 0, None, 1),
         (tally(), 1, None, 3),
         (tally([(Status.REJECTED, 1)]), 1, None, 3),
         (tally([(Status.REJECTED, 1)]), 1, ExitCode.SIGINT, 130),
@@ -51,7 +51,7 @@ def test_every_exit_code_has_a_meaning_and_those_without_an_error_have_advice():
 
 
 def test_the_summary_counts_earlier_runs_and_gives_this_runs_rate():
-    counts = tally([(Status.STARTED, 30), (Status.REJECTED, 1)], [(State.STARTED, 1000), (State.DUPLICATE, 2)])
+    counts = tally([(Status.STARTED, 30), (Status.REJECTED, 1)], [(Status.STARTED, 1000), (Status.DUPLICATE, 2)])
     counts.rows, counts.read_whole, counts.requests, counts.retries = 1034, True, 33, 2
     assert summary(counts, 1, 1.5, Files("out.jsonl", "x.checkpoint")) == [
         "1,034 rows: 1,030 started, 1 rejected, 0 invalid, 2 duplicate, 1 in doubt",
@@ -64,7 +64,7 @@ def test_the_summary_counts_earlier_runs_and_gives_this_runs_rate():
 
 
 def test_rows_in_doubt_are_named_and_hostile_keys_cannot_write_to_the_terminal():
-    rows = [Unsettled(n, State.IN_DOUBT, n, "b", f"k{n}\x1b[2J\n\u7247", b"", "", 0.0) for n in range(1, 13)]
+    rows = [Unsettled(n, Status.IN_DOUBT, n, "b", f"k{n}\x1b[2J\n\u7247", b"", "", 0.0) for n in range(1, 13)]
     lines = doubts(rows, 12)
     assert lines[0] == "in doubt: row 1: b/k1\\x1b[2J\\n\u7247"
     assert len(lines) == 11

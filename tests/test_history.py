@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from batcher.model import Record, State, Status, Unsettled
+from batcher.model import Record, Status, Unsettled
 from batcher.rules.records.codec import COLUMNS, csv_header, to_csv, to_jsonl
 from batcher.rules.records.standing import (
-    Fate,
     Standing,
+    Status,
     Truth,
     fate,
     fates,
@@ -73,28 +73,28 @@ def standing(state, key="a", execution="", row=1, inputs=b""):
 
 
 IN_DOUBT, REJECTED, STARTED = record(Status.IN_DOUBT), record(Status.REJECTED), record(Status.STARTED, execution="x")
-UNSETTLED = Unsettled(1, State.IN_DOUBT, 1, "b", "a", b"", "", 0.0)
+UNSETTLED = Unsettled(1, Status.IN_DOUBT, 1, "b", "a", b"", "", 0.0)
 
 
 @pytest.mark.parametrize(
     ("row", "records", "index"),
     [
-        (standing(State.STARTED, execution="x"), [IN_DOUBT, STARTED], 1),
-        (standing(State.STARTED, execution="y"), [IN_DOUBT, STARTED], None),
-        (standing(State.STARTED, execution="x"), [STARTED, record(Status.STARTED, execution="y")], 0),
-        (standing(State.PENDING), [IN_DOUBT], 0),
-        (standing(State.PENDING), [REJECTED, IN_DOUBT], 1),
-        (standing(State.PENDING), [], None),
-        (standing(State.REJECTED), [REJECTED, REJECTED, IN_DOUBT], 1),
+        (standing(Status.STARTED, execution="x"), [IN_DOUBT, STARTED], 1),
+        (standing(Status.STARTED, execution="y"), [IN_DOUBT, STARTED], None),
+        (standing(Status.STARTED, execution="x"), [STARTED, record(Status.STARTED, execution="y")], 0),
+        (standing(Status.PENDING), [IN_DOUBT], 0),
+        (standing(Status.PENDING), [REJECTED, IN_DOUBT], 1),
+        (standing(Status.PENDING), [], None),
+        (standing(Status.REJECTED), [REJECTED, REJECTED, IN_DOUBT], 1),
         # two rows of one number: the one that is meant, by its content, else the last that may be it
-        (standing(State.REJECTED, "a"), [record(Status.REJECTED, "a"), record(Status.REJECTED, "b")], 0),
-        (standing(State.REJECTED, "b"), [record(Status.REJECTED, "a"), record(Status.REJECTED, "b")], 1),
-        (standing(State.REJECTED, "a", inputs=b"{}"), [record(Status.REJECTED, "a"), record(Status.REJECTED, "b")], 1),
-        (Standing(b"", 1, State.IN_DOUBT, "", UNSETTLED), [IN_DOUBT, record(Status.IN_DOUBT, "b")], 0),
+        (standing(Status.REJECTED, "a"), [record(Status.REJECTED, "a"), record(Status.REJECTED, "b")], 0),
+        (standing(Status.REJECTED, "b"), [record(Status.REJECTED, "a"), record(Status.REJECTED, "b")], 1),
+        (standing(Status.REJECTED, "a", inputs=b"{}"), [record(Status.REJECTED, "a"), record(Status.REJECTED, "b")], 1),
+        (Standing(b"", 1, Status.IN_DOUBT, "", UNSETTLED), [IN_DOUBT, record(Status.IN_DOUBT, "b")], 0),
         # what is on record of an earlier attempt says nothing of the one on the wire
-        (Standing(b"", 1, State.INTENT, "", UNSETTLED), [IN_DOUBT, REJECTED], None),
-        (standing(State.DUPLICATE), [REJECTED, record(Status.DUPLICATE)], 1),
-        (standing(State.INVALID), [record(Status.INVALID)], 0),
+        (Standing(b"", 1, Status.SENDING, "", UNSETTLED), [IN_DOUBT, REJECTED], None),
+        (standing(Status.DUPLICATE), [REJECTED, record(Status.DUPLICATE)], 1),
+        (standing(Status.INVALID), [record(Status.INVALID)], 0),
     ],
 )
 def test_the_last_record_that_agrees_with_the_checkpoint_tells_of_a_row(row, records, index):
@@ -102,11 +102,11 @@ def test_the_last_record_that_agrees_with_the_checkpoint_tells_of_a_row(row, rec
 
 
 def test_an_intent_is_in_flight_while_a_run_goes_on_and_in_doubt_after_it():
-    assert fate(State.INTENT, running=True) is Fate.IN_FLIGHT
-    assert fate(State.INTENT, running=False) is Fate.IN_DOUBT
-    states = {State.INTENT: 3, State.IN_DOUBT: 2, State.STARTED: 5}
-    assert fates(states, running=True)[Fate.IN_DOUBT] == 2
-    assert fates(states, running=False)[Fate.IN_DOUBT] == 5
+    assert fate(Status.SENDING, running=True) is Status.SENDING
+    assert fate(Status.SENDING, running=False) is Status.IN_DOUBT
+    states = {Status.SENDING: 3, Status.IN_DOUBT: 2, Status.STARTED: 5}
+    assert fates(states, running=True)[Status.IN_DOUBT] == 2
+    assert fates(states, running=False)[Status.IN_DOUBT] == 5
     assert sum(fates(states, running=True).values()) == sum(fates(states, running=False).values()) == 10
 
 
@@ -114,10 +114,10 @@ def test_a_row_is_exported_as_it_stands_with_what_its_record_says():
     error = {"code": "SlowDown", "message": 'busy, "really"\nbusy'}
     last = Record(1, "b", "a\r\nb", Status.REJECTED, attempts=6, error=error, recorded_at="t")
     truths = [
-        Truth(standing(State.PENDING), Fate.PENDING, last),
-        Truth(standing(State.PENDING, row=2), Fate.PENDING, None),
-        Truth(Standing(b"", 3, State.INTENT, "", UNSETTLED), Fate.IN_DOUBT, None),
-        Truth(standing(State.STARTED, execution="x", row=4), Fate.STARTED, None),
+        Truth(standing(Status.PENDING), Status.PENDING, last),
+        Truth(standing(Status.PENDING, row=2), Status.PENDING, None),
+        Truth(Standing(b"", 3, Status.SENDING, "", UNSETTLED), Status.IN_DOUBT, None),
+        Truth(standing(Status.STARTED, execution="x", row=4), Status.STARTED, None),
     ]
     lines = [orjson.loads(line) for line in truths_as_jsonl(truths).splitlines()]
     assert [(line["row"], line["status"], line["bucket"], line["object"]) for line in lines] == [

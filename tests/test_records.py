@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from batcher.model import Admitted, Answer, BadRow, Execution, Fault, Outcome, Record, Row, State, Status, Unsettled
+from batcher.model import Admitted, Answer, BadRow, Execution, Fault, Outcome, Record, Row, Status, Unsettled
 from batcher.rules.records.codec import (
     COLUMNS,
     Written,
@@ -25,7 +25,7 @@ NOW = 1795509000.25  # 2026-11-24T08:30:00.250Z
 
 
 def _outcome(row=ROW, **fields):
-    return Outcome(Admitted(3, row, State.INTENT), State.STARTED, Status.STARTED, **fields)
+    return Outcome(Admitted(3, row, Status.SENDING), Status.STARTED, Status.STARTED, **fields)
 
 
 def test_a_started_row_has_its_execution_and_no_error():
@@ -79,7 +79,7 @@ def test_an_invalid_row_says_its_reason():
     ],
 )
 def test_a_row_that_an_interruption_left_open_is_written_down(status, error):
-    row = Unsettled(1, State.INTENT, 9, "b", "o", b"", "a reason", NOW)
+    row = Unsettled(1, Status.SENDING, 9, "b", "o", b"", "a reason", NOW)
     record = record_of_unsettled(row, status, NOW)
     assert (record.row, record.status, record.error and record.error["code"]) == (9, status, error)
 

@@ -11,7 +11,7 @@ from test_command import batcher
 
 from batcher.edges.checkpoint import glance
 from batcher.emulator.faults import FaultKind
-from batcher.model import State
+from batcher.model import Status
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian's package of that name)")
@@ -109,7 +109,7 @@ async def test_the_figures_on_the_page_are_those_of_the_checkpoint_and_it_runs_n
     page = seen(reported, folder)
     assert page.console == []
     states = glance(folder / "m.txt.checkpoint").states
-    for kind in (State.STARTED, State.REJECTED, State.INVALID, State.DUPLICATE, State.IN_DOUBT, State.PENDING):
+    for kind in (Status.STARTED, Status.REJECTED, Status.INVALID, Status.DUPLICATE, Status.IN_DOUBT, Status.PENDING):
         assert page.number(f"total-{kind.name.lower()}") == states[kind]
     assert page.number("total") == states.total() == 101
     lines = [json.loads(line) for line in (folder / "m.txt.executions.jsonl").read_bytes().splitlines()]

@@ -18,7 +18,7 @@ from batcher.edges.transport import connect
 from batcher.errors import ExitCode, JobError
 from batcher.flow.drain import Drain
 from batcher.flow.reconcile import ASKERS
-from batcher.model import State
+from batcher.model import Status
 
 
 class Settling(NamedTuple):
@@ -46,7 +46,7 @@ async def settle(settling: Settling, environment: Mapping[str, str]) -> ExitCode
                 service = ObsV2(transport.send, keys.use, header.workflow, warn)
                 doubts = Doubts(files, service, drain, OnDoubt.RECONCILE, settling.settle_time)
                 findings = await doubts.settle(patient=True)
-            left = (await files.checkpoint.count_unsettled())[State.IN_DOUBT]
+            left = (await files.checkpoint.count_unsettled())[Status.IN_DOUBT]
     if isinstance(drain.reason, JobError):
         raise drain.reason
     if drain.reason is not None:

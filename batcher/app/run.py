@@ -76,16 +76,16 @@ async def _run(  # noqa: PLR0913, PLR0917 - all edges but the files meet here
     if options.preflight and not options.checkpoint.exists():
         await preflight.workflow()
     async with open_files(options.checkpoint, header, options.output, _about(options), telling.pass_on) as files:
-        watch = await _watch(options, files, service, drain, telling)
+        watch = await _watch(options, manifest, files, service, drain, telling)
         doubts = Doubts(files, service, drain, options.on_doubt, options.settle_time)
         run = Run(options, manifest, files, service, preflight, doubts, watch)
-        async with telling.measuring(options.metrics, run.view):
+        async with telling.measuring(options.metrics, watch.figures):
             async with watch.keeping(), listening(options.checkpoint, watch.answer) as fault:
                 if fault:
                     telling.warn(f"the run cannot be steered while it goes on: {fault}")
                 await run.whole()
                 code = await tell_end(run)
-            telling.ended(code, run.view())
+            telling.ended(code, watch.figures())
         return code
 
 
@@ -109,7 +109,9 @@ def _draining_after(seconds: float | None, drain: Drain) -> Iterator[None]:
             timer.cancel()
 
 
-async def _watch(options: Options, files: Files, service: ObsV2, drain: Drain, telling: Telling) -> Watch:
+async def _watch(  # noqa: PLR0913, PLR0917 - as above
+    options: Options, manifest: AnyManifest, files: Files, service: ObsV2, drain: Drain, telling: Telling
+) -> Watch:
     """Begin at the limit that an earlier run has found, and keep the one that this run finds."""
     max_rate = options.max_rate or inf
     turns = Turns(
@@ -120,4 +122,4 @@ async def _watch(options: Options, files: Files, service: ObsV2, drain: Drain, t
         max_outage=options.max_outage,
     )
     files.limit = lambda: turns.throttle.limit
-    return Watch(Tally(), turns, max_rate, telling, time.monotonic())
+    return Watch(Tally(), turns, max_rate, telling, time.monotonic(), manifest, options.limit)

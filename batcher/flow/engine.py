@@ -13,16 +13,13 @@ from dataclasses import dataclass
 from batcher.errors import JobError
 from batcher.flow.drain import Drain
 from batcher.flow.queues import Gathering, Handout, Slots
-from batcher.model import Admitted, BadRow, Found, Outcome, Record, Row, Settlement, State, Status
+from batcher.model import Admitted, BadRow, Found, Outcome, Record, Row, Settlement, Status
 from batcher.rules.progress.counts import Tally
 from batcher.rules.records.codec import record_of, timestamp
 
 Block = Sequence[Row | BadRow]
 
-INTENT = State.INTENT
-
-NOTED = {State.INVALID: Status.INVALID, State.DUPLICATE: Status.DUPLICATE}
-"""The rows that are admitted only to be written down, and the status of their record."""
+PENDING, SENDING = Status.PENDING, Status.SENDING
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +28,7 @@ class Job:
 
     blocks: AsyncIterator[Block]
     """The manifest, in blocks."""
-    sift: Callable[[Block], Awaitable[tuple[Sequence[Found], Counter[State]]]]
+    sift: Callable[[Block], Awaitable[tuple[Sequence[Found], Counter[Status]]]]
     """Which of these rows need a decision, and how many others stand in which state."""
     decide: Callable[[Found], Admitted | None]
     admit: Callable[[Sequence[Admitted]], Awaitable[None]]
@@ -101,7 +98,7 @@ class _Engine:
         if self.job.limit is None:
             return wanted
         for position, admitted in enumerate(wanted):
-            if admitted.state is INTENT:
+            if admitted.status is SENDING:
                 if self.tally.taken == self.job.limit:
                     self.tally.is_limited = True
                     return wanted[:position]
@@ -109,12 +106,12 @@ class _Engine:
         return wanted
 
     def _pass_on(self, admitted: Sequence[Admitted]) -> None:
-        intents = [each for each in admitted if each.state is INTENT]
+        intents = [each for each in admitted if each.status is SENDING]
         self.ready.put(intents)
         if len(intents) < len(admitted):
             for each in admitted:
-                if each.state is not INTENT:
-                    self.ended.put(Outcome(each, each.state, NOTED[each.state]))
+                if each.status is not SENDING:
+                    self.ended.put(Outcome(each, each.status))
 
     async def work(self) -> None:
         """Fire one row after another."""
@@ -126,7 +123,7 @@ class _Engine:
         """Write the records of ended rows and settle them, a group at a time."""
         while outcomes := await self.ended.take():
             recorded_at = timestamp(self.job.now())
-            records = [record_of(each, each.status, recorded_at) for each in outcomes if each.status is not None]
+            records = [record_of(each, recorded_at) for each in outcomes if each.status is not PENDING]
             # What is admitted for these slots is durable with these settlements, or later.
             self.slots.give(len(outcomes))
             await self.job.settle(_settlements(outcomes), records)
@@ -137,7 +134,7 @@ class _Engine:
 
 def _settlements(outcomes: Sequence[Outcome]) -> list[Settlement]:
     return [
-        Settlement(each.admitted.id, each.state, each.execution.name if each.execution else "") for each in outcomes
+        Settlement(each.admitted.id, each.status, each.execution.name if each.execution else "") for each in outcomes
     ]
 
 

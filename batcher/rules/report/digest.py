@@ -20,7 +20,7 @@ LONGEST = 160
 """Characters of such a name."""
 
 _OTHER = "other codes"
-_FAILED = frozenset({Status.REJECTED, Status.INVALID, Status.IN_DOUBT})
+_FAILED = frozenset({Status.REFUSED, Status.REJECTED, Status.INVALID, Status.IN_DOUBT})
 
 
 class Example(NamedTuple):
