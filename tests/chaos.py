@@ -139,7 +139,7 @@ def open_rows(checkpoint: Path) -> int:
         for suffix in ("", "-wal"):
             if Path(f"{checkpoint}{suffix}").exists():
                 shutil.copy(f"{checkpoint}{suffix}", f"{copy}{suffix}")
-        return sum(row.state is Status.SENDING for row in kept_rows(copy))
+        return sum(row.status is Status.SENDING for row in kept_rows(copy))
 
 
 @contextmanager

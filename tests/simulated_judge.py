@@ -45,15 +45,15 @@ class Watch:
             inputs = json.loads(admitted.row.inputs or b"{}")
             content = Content(admitted.row.bucket, admitted.row.object, json.dumps(inputs, sort_keys=True))
             self._content_of[admitted.id] = content
-            if admitted.state is Status.SENDING:
+            if admitted.status is Status.SENDING:
                 self._note(f"client: intent of {admitted.id} {content.object} {content.inputs}")
                 self.windows.setdefault(content, []).append(Window(self._now() - self.stood, None))
 
     def settled(self, settlements):
         for settlement in settlements:
-            self._note(f"client: {settlement.id} is {settlement.state.name} {settlement.execution[:6]}")
+            self._note(f"client: {settlement.id} is {settlement.status.name} {settlement.execution[:6]}")
             windows = self.windows.get(self._content_of.get(settlement.id))
-            if settlement.state is Status.IN_DOUBT and windows:
+            if settlement.status is Status.IN_DOUBT and windows:
                 windows[-1] = windows[-1]._replace(end=self._now())
 
 

@@ -49,7 +49,7 @@ async def start_all(checkpoint, rows):
 
 
 def numbers(admitted):
-    return [(a.row.number, a.state.name) for a in admitted]
+    return [(a.row.number, a.status.name) for a in admitted]
 
 
 async def test_rows_left_between_intent_and_verdict_are_found_again(path):
@@ -70,7 +70,7 @@ async def test_an_intent_is_on_the_disk_before_admit_returns(path):
         await take_in(checkpoint, [row(1)])
         # another connection sees only what is committed
         other = sqlite3.connect(path)
-        assert [(kept.id, kept.state) for kept in kept_rows(path)] == [(1, Status.SENDING)]
+        assert [(kept.id, kept.status) for kept in kept_rows(path)] == [(1, Status.SENDING)]
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         other.close()
 
@@ -91,7 +91,7 @@ async def test_after_any_edit_of_the_manifest_just_the_new_content_is_taken_in(p
     names = [f"object-{dice.randrange(60)}" for _ in range(40)]
     async with open_checkpoint(path, HEADER) as checkpoint:
         first = await start_all(checkpoint, [row(n, name) for n, name in enumerate(names, 1)])
-    assert sum(a.state is Status.SENDING for a in first) == len(set(names))
+    assert sum(a.status is Status.SENDING for a in first) == len(set(names))
     edited = list(names)
     for _ in range(dice.randrange(1, 8)):
         at = dice.randrange(len(edited))
@@ -111,7 +111,7 @@ async def test_after_any_edit_of_the_manifest_just_the_new_content_is_taken_in(p
             dice.shuffle(edited)
     async with open_checkpoint(path, HEADER) as checkpoint:
         second = await take_in(checkpoint, [row(n, name) for n, name in enumerate(edited, 1)])
-    sent = [a.row.object for a in second if a.state is Status.SENDING]
+    sent = [a.row.object for a in second if a.status is Status.SENDING]
     assert sorted(sent) == sorted(set(edited) - set(names))
 
 
@@ -147,7 +147,7 @@ async def test_a_further_copy_is_new_while_the_first_is_in_doubt(path):
         )
     async with open_checkpoint(path, HEADER) as checkpoint:
         admitted = await take_in(checkpoint, [row(1, "a"), row(2, "a"), row(3, "a")])
-        assert [(new.row.number, new.copy, new.state) for new in admitted] == [(3, 3, Status.DUPLICATE)]
+        assert [(new.row.number, new.copy, new.status) for new in admitted] == [(3, 3, Status.DUPLICATE)]
 
 
 async def test_duplicates_are_started_when_they_are_allowed_later(path):
@@ -168,7 +168,7 @@ async def test_a_row_given_back_is_sent_by_the_next_run(path):
         await checkpoint.settle([Settlement(admitted.id, Status.PENDING)], {}, 200.0)
     async with open_checkpoint(path, HEADER) as checkpoint:
         (again,) = await take_in(checkpoint, [row(1)])
-        assert (again.id, again.state, again.new) == (admitted.id, Status.SENDING, False)
+        assert (again.id, again.status, again.new) == (admitted.id, Status.SENDING, False)
 
 
 async def test_a_row_in_doubt_is_held_with_all_that_names_it(path):
@@ -214,7 +214,7 @@ async def test_a_row_that_is_sent_again_stays_the_copy_of_its_content_that_it_wa
         # as the resend of released rows does, which knows nothing of copies
         await checkpoint.admit([Admitted(second.id, second.row, Status.SENDING, 1, new=False)], 300.0)
         await checkpoint.settle([Settlement(each.id, Status.STARTED, "ab") for each in (first, second)], {}, 400.0)
-    assert [(kept.id, kept.copy, kept.state) for kept in kept_rows(path)] == [
+    assert [(kept.id, kept.copy, kept.status) for kept in kept_rows(path)] == [
         (1, 1, Status.STARTED),
         (2, 2, Status.STARTED),
     ]
@@ -246,9 +246,9 @@ async def test_whatever_happens_to_its_rows_the_checkpoint_tells_what_it_was_tol
     shown = 0
     for _ in range(4):
         async with open_checkpoint(path, HEADER) as checkpoint:
-            assert {kept.id: kept.state for kept in kept_rows(path)} == told
+            assert {kept.id: kept.status for kept in kept_rows(path)} == told
             left = await checkpoint.unsettled(set(Status))
-            assert {each.id: (each.state, each.intent_at) for each in left} == intents
+            assert {each.id: (each.status, each.intent_at) for each in left} == intents
             assert await checkpoint.count_unsettled() == Counter(state for state, _ in intents.values())
             for now in range(dice.randint(1, 30)):
                 free = [id_ for id_, state in told.items() if state is Status.PENDING]
@@ -264,13 +264,13 @@ async def test_whatever_happens_to_its_rows_the_checkpoint_tells_what_it_was_tol
                 settlements = [Settlement(id_, dice.choice(STATES_OF_SETTLEMENTS), "ab") for id_ in open_ids]
                 await checkpoint.settle(settlements, {}, 999.0)
                 for each in settlements:
-                    told[each.id] = each.state
+                    told[each.id] = each.status
                     _, at = intents.pop(each.id)
-                    if each.state is Status.IN_DOUBT:
-                        intents[each.id] = (each.state, at)
+                    if each.status is Status.IN_DOUBT:
+                        intents[each.id] = (each.status, at)
     async with open_checkpoint(path, HEADER) as checkpoint:
         sifted = await checkpoint.sift(dice.sample(rows, len(rows)), {Status.STARTED})
-        found = {each.row.number: each.state for each in sifted.found}
+        found = {each.row.number: each.status for each in sifted.found}
     assert sifted.passed == Counter(state for state in told.values() if state is Status.STARTED)
     assert found == {each.number: told.get(each.number) for each in rows if told.get(each.number) is not Status.STARTED}
 
@@ -408,7 +408,7 @@ async def test_what_verdicts_rely_on_is_done_before_they_are_committed(path):
         settlements = [Settlement(admitted.id, Status.STARTED, "ab")]
         await checkpoint.settle(settlements, {}, before=lambda: states.extend(kept_rows(path)))
         states += kept_rows(path)
-    assert [(kept.id, kept.state) for kept in states] == [(1, Status.SENDING), (1, Status.STARTED)]
+    assert [(kept.id, kept.status) for kept in states] == [(1, Status.SENDING), (1, Status.STARTED)]
 
 
 async def test_where_records_cannot_be_written_no_verdict_is_noted_and_nothing_later(path):
@@ -423,14 +423,14 @@ async def test_where_records_cannot_be_written_no_verdict_is_noted_and_nothing_l
         assert [str(result) for result in results] == ["the disk is full"] * 2
         with pytest.raises(DiskError, match="the disk is full"):
             await checkpoint.remember({"length": 1})
-    assert [(kept.id, kept.state) for kept in kept_rows(path)] == [(1, Status.SENDING)]
+    assert [(kept.id, kept.status) for kept in kept_rows(path)] == [(1, Status.SENDING)]
 
 
 @pytest.mark.parametrize("count", [1, 1024, 1025, 3000])
 async def test_many_rows_are_noted_as_few_are(path, count):
     async with open_checkpoint(path, HEADER) as checkpoint:
         await start_all(checkpoint, [row(number) for number in range(1, count + 1)])
-    assert [(kept.id, kept.state) for kept in kept_rows(path)] == [
+    assert [(kept.id, kept.status) for kept in kept_rows(path)] == [
         (number, Status.STARTED) for number in range(1, count + 1)
     ]
 

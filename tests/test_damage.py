@@ -50,11 +50,11 @@ async def admit(checkpoint, rows):
 
 
 def started(admitted):
-    return Outcome(admitted, Status.STARTED, Status.STARTED, Answer(200), Execution(f"{admitted.id:032x}"), 1, 0.012)
+    return Outcome(admitted, Status.STARTED, Answer(200), Execution(f"{admitted.id:032x}"), 1, 0.012)
 
 
 def record(output, admitted):
-    return append(output, [record_of(started(each), Status.STARTED, timestamp(200.0)) for each in admitted])
+    return append(output, [record_of(started(each), timestamp(200.0)) for each in admitted])
 
 
 def append(output, records):
@@ -179,7 +179,7 @@ async def read_back(job, order=None):
             rows, states = order or job.rows, {}
             for first in range(0, len(rows), BLOCK):
                 sifted = await checkpoint.sift(rows[first : first + BLOCK], frozenset())
-                states |= {found.row.number: found.state for found in sifted.found}
+                states |= {found.row.number: found.status for found in sifted.found}
             unsettled = await checkpoint.unsettled(set(Status))
             known = Remembered(
                 [states[row.number] for row in job.rows],

@@ -14,8 +14,8 @@ SENT_AGAIN = Record(7, "b", "k", Status.STARTED, "e2", request_id="R9", attempts
 IN_DOUBT = Unsettled(1, Status.IN_DOUBT, 7, "b", "k", b"", "", 1_795_509_000.0, 1_795_509_001.5)
 
 
-def row(state, execution="", unsettled=None, key="k"):
-    return Standing(content_key("b", key, b""), 7, state, execution, unsettled)
+def row(status, execution="", unsettled=None, key="k"):
+    return Standing(content_key("b", key, b""), 7, status, execution, unsettled)
 
 
 def told(standings, records, *, running=False):
@@ -38,7 +38,7 @@ def test_a_doubt_that_the_execution_list_has_settled_is_told_so():
     ("standing", "records", "last"),
     [
         (row(Status.STARTED, "e2"), [DOUBT, SENT_AGAIN], "  now started, as execution e2"),
-        (row(Status.PENDING), [DOUBT], "  now surely not started, and free to be sent: the job's own command sends it"),
+        (row(Status.PENDING), [DOUBT], "  now pending: not started: the job's own command sends it"),
     ],
 )
 def test_a_doubt_that_was_found_absent_is_told_so(standing, records, last):
@@ -56,11 +56,11 @@ def test_a_row_in_doubt_is_told_with_the_times_between_which_it_was_sent():
 
 
 def test_a_row_on_the_wire_is_told_by_what_the_checkpoint_keeps_of_it():
-    intent = IN_DOUBT._replace(state=Status.SENDING, doubt_at=None)
+    intent = IN_DOUBT._replace(status=Status.SENDING, doubt_at=None)
     ((name, now),) = told([row(Status.SENDING, unsettled=intent)], [], running=True)
     assert name == "row 7: b/k"
     assert now == (
-        "  now on the wire, or about to be: a run goes on;"
+        "  now sending: on the wire, or about to be: a run is going on;"
         " not sent before 2026-11-24T08:30:00.000Z, by the service's clock"
     )
 

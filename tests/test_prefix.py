@@ -36,8 +36,8 @@ MARKS = [Mark(rows, rows + 1, 10 * rows, f"{rows:064x}") for rows in range(40)]
 EMPTY = Prefix(BEGINNING, {}, "rules")
 
 
-def settle(*ids, state=Status.STARTED):
-    return [Settlement(id_, state) for id_ in ids]
+def settle(*ids, status=Status.STARTED):
+    return [Settlement(id_, status) for id_ in ids]
 
 
 def test_a_prefix_moves_on_to_the_last_mark_before_the_first_row_that_has_not_ended():
@@ -48,22 +48,22 @@ def test_a_prefix_moves_on_to_the_last_mark_before_the_first_row_that_has_not_en
     assert not frontier.settled(settle(*range(11, 19)))
     assert frontier.prefix == EMPTY
     assert not frontier.settled(settle(*range(1, 8)))
-    assert frontier.settled(settle(8, state=Status.REJECTED))
-    states = {Status.STARTED: 17, Status.REJECTED: 1, Status.DUPLICATE: 2}
-    assert frontier.prefix == Prefix(MARKS[20], states, "rules")
+    assert frontier.settled(settle(8, status=Status.REJECTED))
+    counts = {Status.STARTED: 17, Status.REJECTED: 1, Status.DUPLICATE: 2}
+    assert frontier.prefix == Prefix(MARKS[20], counts, "rules")
     assert frontier.settled(settle(*range(21, 29)))
     assert frontier.prefix.mark == MARKS[30]
-    assert sum(frontier.prefix.states.values()) == 30
+    assert sum(frontier.prefix.counts.values()) == 30
 
 
-@pytest.mark.parametrize("state", [Status.PENDING, Status.IN_DOUBT])
-def test_a_row_that_may_change_holds_the_prefix_until_it_has_ended(state):
+@pytest.mark.parametrize("status", [Status.PENDING, Status.IN_DOUBT])
+def test_a_row_that_may_change_holds_the_prefix_until_it_has_ended(status):
     frontier = Frontier(EMPTY)
     frontier.sifted(2, 2, {}, is_in_order=True)
     frontier.reached(MARKS[2])
-    assert not frontier.settled([Settlement(1, Status.STARTED), Settlement(2, state)])
+    assert not frontier.settled([Settlement(1, Status.STARTED), Settlement(2, status)])
     assert frontier.settled(settle(2))
-    assert frontier.prefix.states == {Status.STARTED: 2}
+    assert frontier.prefix.counts == {Status.STARTED: 2}
 
 
 def test_a_known_row_in_doubt_holds_the_prefix_too():
@@ -72,7 +72,7 @@ def test_a_known_row_in_doubt_holds_the_prefix_too():
     frontier.reached(MARKS[2])
     assert not frontier.settled([])
     assert frontier.settled(settle(2))
-    assert frontier.prefix.states == {Status.STARTED: 2}
+    assert frontier.prefix.counts == {Status.STARTED: 2}
 
 
 def test_rows_without_order_and_all_after_them_are_no_part_of_a_prefix():

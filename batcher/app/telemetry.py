@@ -89,7 +89,7 @@ class Telling:
 
     @asynccontextmanager
     async def measuring(self, options: MetricsOptions | None, look: Callable[[], Figures]) -> AsyncIterator[None]:
-        """Keep the metrics while the block lasts, where they are asked for. Raises what `keeping` and `serving` raise."""
+        """Keep the metrics while the block lasts, where they are asked for. Raises what serving raises."""
         if self.metrics is None or options is None:
             yield
             return

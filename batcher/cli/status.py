@@ -35,7 +35,13 @@ the last run ended are in doubt.
 
 SHOWN = 10
 
-_STYLES = {Status.STARTED: "green", Status.REFUSED: "yellow", Status.REJECTED: "red", Status.INVALID: "red", Status.IN_DOUBT: "bold yellow"}
+_STYLES = {
+    Status.STARTED: "green",
+    Status.REFUSED: "yellow",
+    Status.REJECTED: "red",
+    Status.INVALID: "red",
+    Status.IN_DOUBT: "bold yellow",
+}
 
 
 class Rows(StrEnum):

@@ -1,7 +1,7 @@
 """The metrics of a run for Prometheus: in a file for the node exporter, and on a port while the run lasts.
 
-Names follow https://prometheus.io/docs/practices/naming/. The event loop counts attempts and passes the figures of the run
-on once a second; a thread answers requests for them.
+Names follow https://prometheus.io/docs/practices/naming/. The event loop counts attempts and takes the figures of
+the run once a second; a thread answers requests for them.
 """
 
 from __future__ import annotations

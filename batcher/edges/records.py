@@ -99,7 +99,7 @@ class Output:
         os.fsync(self._file.fileno())
 
     def compose(self, records: Sequence[Record]) -> bytes:
-        """Encode records as the next block of the file. It counts in `length` at once: blocks are appended in this order."""
+        """Encode the next block of the file. It counts in `length` at once: blocks are appended in this order."""
         block = self._codec.encode(records)
         if records and self.length == 0:
             block = self._codec.header + block

@@ -68,6 +68,9 @@ async def resume(
     settle: Callable[[Sequence[Settlement], Sequence[Record]], Awaitable[None]],
     now: float,
 ) -> None:
-    """Settle what an interrupted run left open; `now` is POSIX seconds. `settle` puts the records on the disk before the verdicts."""
+    """Settle what an interrupted run left open; `now` is POSIX seconds.
+
+    `settle` puts the records on the disk before the verdicts.
+    """
     repair = repair_of(left, written, now)
     await settle(repair.settlements, repair.records)

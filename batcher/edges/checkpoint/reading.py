@@ -24,7 +24,7 @@ COPY = 256
 
 
 class Glance(NamedTuple):
-    """A checkpoint at one moment. `running` tells whether a run holds it; if none does, rows that are SENDING are in doubt."""
+    """A checkpoint at one moment. `running` tells whether a run holds it; if none does, SENDING rows are in doubt."""
 
     header: Header
     running: bool
@@ -99,7 +99,7 @@ class Reading:
             return self._unsettled.list(statuses, most)
 
     def entries(self) -> Iterator[tuple[bytes, int]]:
-        """Give each row's key and a number, COPY times which copy of its content it is, plus the number of its status."""
+        """Give each row's key and a number: COPY times which copy of its content it is, plus its status."""
         with translated(self.path):
             self._settled.compare()
             for each in self._unsettled.admitted():

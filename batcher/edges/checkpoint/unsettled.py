@@ -90,7 +90,7 @@ class UnsettledRows:
         return Status.IN_DOUBT if block is None else block.rows[id_].status
 
     def list(self, statuses: Collection[Status], most: int) -> list[Unsettled]:
-        """List the rows that stand like this, in the order of their admission, at most `most` of them if it is not -1."""
+        """List the rows that stand like this, in the order of their admission; at most `most`, all for -1."""
         listed = [_unsettled(row, self._blocks[row.id].at) for row in self.admitted() if row.status in statuses]
         if Status.IN_DOUBT in statuses:
             query = "SELECT id, number, bucket, object, inputs, intent_at, doubt_at FROM doubts ORDER BY id LIMIT ?"
@@ -131,7 +131,7 @@ def _unsettled(admitted: Admitted, at: float) -> Unsettled:
 
 
 def _encoded(rows: Sequence[Admitted]) -> str:
-    """Write admitted rows as JSON: the id, the number of NUMBERS, which copy of its content, and the row; a bad row's is longer."""
+    """Write admitted rows as JSON: id, status, which copy of its content, and the row; a bad row has one item more."""
     return orjson.dumps([_written(each) for each in rows]).decode()
 
 

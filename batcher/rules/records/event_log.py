@@ -94,7 +94,7 @@ class Line(NamedTuple):
 
 
 def of_attempt(row: Row | BadRow, attempt: int, verdict: Verdict, answer: Answer, latency: float) -> Line | None:
-    """Give the event of an attempt; `attempt` counts from 1, `latency` is in seconds. None where its record says all."""
+    """Give the event of an attempt, None where its record says all; `attempt` is from 1, `latency` in seconds."""
     event = f"attempt_{verdict.value}"
     if event not in VOCABULARY:
         return None

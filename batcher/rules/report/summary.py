@@ -21,8 +21,9 @@ SHOWN = 10
 
 NEXT: dict[ExitCode, str] = {
     ExitCode.OK: "Every row is started. Nothing is left to do.",
-    ExitCode.ROWS_REJECTED: "Some rows were refused, rejected or are invalid: their records say why. Run the same command"
-    " again to send refused rows; fix the others in the manifest first, and add --retry-rejected to send rejected rows.",
+    ExitCode.ROWS_REJECTED: "Some rows were refused, rejected or are invalid: their records say why. Run the same"
+    " command again to send refused rows. Fix the manifest first for the others, and add --retry-rejected to send"
+    " rejected rows.",
     ExitCode.ROWS_IN_DOUBT: "Some rows may have been started, and neither an answer nor the execution list says so."
     " They are held. Run the same command again later, or batcher reconcile with the checkpoint.",
     ExitCode.STOPPED: "Stopped as you asked; rows are left. Run the same command again to go on.",

@@ -43,10 +43,8 @@ class Forecast:
         """Rows of the same content as an earlier one."""
         self.repeats: list[Repeat] = []
         """The first of them."""
-        known: Mapping[int | None, Status | None] = {None: None, **STATUSES}
-        self._ends = {
-            (number, copy): _end(status, copy, policy) for number, status in known.items() for copy in (1, 2)
-        }
+        known: list[tuple[int | None, Status | None]] = [(None, None), *STATUSES.items()]
+        self._ends = {(number, copy): _end(status, copy, policy) for number, status in known for copy in (1, 2)}
 
     def add(self, keys: Sequence[bytes], lines: Sequence[int], known: Known) -> None:
         """Add all rows of some contents, in the manifest's order: their keys, and the lines that they begin on."""

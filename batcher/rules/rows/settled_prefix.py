@@ -19,7 +19,7 @@ import orjson
 from batcher.model import NUMBERS, STATUSES, Mark, Settlement, Status
 
 ENDED = frozenset({Status.STARTED, Status.REJECTED, Status.INVALID, Status.DUPLICATE})
-"""How the rows in a prefix stand. PENDING and REFUSED rows are sent by the next run, the others may still end otherwise."""
+"""How rows in a prefix stand. The next run sends PENDING and REFUSED rows, the others may still end otherwise."""
 MOST_STRETCHES = 1000
 """So many stretches between marks may wait for their rows; further ones are added to the last of them."""
 
