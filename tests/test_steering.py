@@ -151,7 +151,7 @@ async def test_a_percentage_of_failures_is_counted_from_a_hundred_rows_on(folder
         judge._answer = reject_a_third
         ran = await run(judge, "--max-failures", "30%", "--concurrency", "4")
         assert ran.code == 4, ran
-        assert "rows were rejected or refused, more than --max-failures allows" in ran.stderr
+        assert "rows rejected or refused, more than --max-failures allows" in ran.stderr
         assert 100 <= len(judge.bodies) < 400
         judge._answer = serve
         judge.answer_with = None

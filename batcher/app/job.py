@@ -31,6 +31,7 @@ from batcher.rules.progress.counts import Tally
 from batcher.rules.rate import stop
 from batcher.rules.rate.stop import Streak
 from batcher.rules.rows import admission
+from batcher.rules.text import counted
 
 ROUNDS = 5
 """So often rows that were found absent are sent again within one run."""
@@ -162,8 +163,8 @@ class Run:
         if allowed is not None and stop.is_exceeded(allowed, failed, tally.written.total()):
             self.drain.begin(
                 FailuresError(
-                    f"{failed:,} rows were rejected or refused, more than --max-failures allows",
-                    "The records say why. Mend the cause, then run the same command again, with --retry-rejected to"
-                    " send rejected rows once more.",
+                    f"{counted(failed, 'row')} rejected or refused, more than --max-failures allows",
+                    "The records say why. Fix the cause, then run the same command again, with --retry-rejected to"
+                    " send rejected rows again.",
                 )
             )
