@@ -72,7 +72,7 @@ def test_rows_of_one_number_and_rows_that_have_left_it_are_told_apart():
     assert [(lines[0], lines[-1].split(":")[0]) for lines in found] == [
         ("row 7: b/k", "  now started, as execution e1"),
         ("row 7: b/other", "  now rejected"),
-        ("row 7: b/gone", "  now under another number, which its key finds"),
+        ("row 7: b/gone", "  now under another number"),
     ]
 
 

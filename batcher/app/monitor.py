@@ -31,7 +31,7 @@ from batcher.rules.records.event_log import Line
 
 LOOK_SECONDS = 0.2
 RECENT = 50
-"""Looks that make the rate of now: ten seconds' worth."""
+"""How many looks the current rate is computed from: ten seconds of them."""
 
 
 class _Look(NamedTuple):
@@ -58,9 +58,9 @@ class Watch:
     """How many rows the run sends at most."""
     slowness: Slowness = field(default_factory=Slowness)
     earlier_doubts: int = 0
-    """Rows that earlier runs have left in doubt."""
+    """Rows that earlier runs left in doubt."""
     lines_parsed: int = 0
-    """The line that the manifest's last row begins on, of those that were parsed so far."""
+    """The line on which the last row begins that was parsed so far."""
     _told: Told = field(default_factory=Told, init=False)
     _has_told_drain: bool = field(default=False, init=False)
     _recent: deque[_Look] = field(default_factory=lambda: deque(maxlen=RECENT), init=False)
@@ -187,7 +187,7 @@ class Watch:
 
     @property
     def state(self) -> str:
-        """Say in a few words what keeps the run from its full speed; empty where nothing does."""
+        """Say in a few words what slows the run; empty where nothing does."""
         now = time.monotonic()
         out_since = self.turns.health.out_since
         away = "" if out_since is None else f"the service has been away for {now - out_since:,.0f} s"

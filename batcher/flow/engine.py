@@ -1,6 +1,6 @@
-"""The job: an async producer reads the manifest, a bounded pool of workers fires, a sink streams the records.
+"""The engine: a producer reads the manifest, a bounded pool of workers sends rows, a sink writes the records.
 
-Holds no detail of any of them: it is handed functions, and can be run on plain ones.
+It knows no detail of any of them: it is given functions, and tests give it plain ones.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ PENDING, SENDING = Status.PENDING, Status.SENDING
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the engine is made of. Times are POSIX seconds."""
+    """What the engine needs. Times are POSIX seconds."""
 
     blocks: AsyncIterator[Block]
     """The manifest, in blocks."""
     sift: Callable[[Block], Awaitable[tuple[Sequence[Found], Counter[Status]]]]
-    """Which of these rows need a decision, and how many others stand in which state."""
+    """Gives the rows that need a decision, and counts the others by how they stand."""
     decide: Callable[[Found], Admitted | None]
     admit: Callable[[Sequence[Admitted]], Awaitable[None]]
-    """Make intents durable."""
+    """Makes intents durable."""
     fire: Callable[[Admitted], Awaitable[Outcome]]
-    """Send a row until something is proved about it, or give it back."""
+    """Sends a row until something is proved about it, or gives it back."""
     settle: Callable[[Sequence[Settlement], Sequence[Record]], Awaitable[None]]
-    """Make records durable, then the verdicts, in the order of the calls and before what is admitted later."""
+    """Makes records durable, then the verdicts, in the order of the calls and before what is admitted later."""
     look: Callable[[Tally], None]
-    """Look at the counts after each group, and begin the drain if they ask for it."""
+    """Looks at the counts after each group, and begins the drain where they require it."""
     now: Callable[[], float]
     concurrency: int
     limit: int | None = None
-    """So many rows are sent at the most."""
+    """How many rows are sent at most."""
 
 
 async def run(job: Job, tally: Tally, drain: Drain) -> None:
@@ -66,7 +66,7 @@ async def run(job: Job, tally: Tally, drain: Drain) -> None:
 
 
 class _Engine:
-    """The three parts of a run, and what is on its way between them: never more rows than there are slots."""
+    """The three parts of a run, and the rows between them: never more than there are slots."""
 
     def __init__(self, job: Job, tally: Tally, drain: Drain) -> None:
         self.job = job

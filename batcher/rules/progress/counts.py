@@ -14,7 +14,7 @@ class Tally:
     """Counts of one run."""
 
     parsed: int = 0
-    """Rows of the manifest parsed so far; reading is ahead of the work."""
+    """Rows of the manifest parsed so far; parsing runs ahead of the work."""
     is_parsed: bool = False
     """Whether the manifest was parsed to its end."""
     rows: int = 0
@@ -24,13 +24,13 @@ class Tally:
     known: Counter[Status] = field(default_factory=Counter)
     """Rows that earlier runs have dealt with, by how they stand."""
     adopted: int = 0
-    """Rows in doubt that the execution list has shown to be started, after the manifest was read."""
+    """Rows in doubt that the execution list showed to be started, after the manifest was read."""
     resent: int = 0
-    """Rows in doubt that the execution list has shown to be absent, and that were sent again."""
+    """Rows in doubt that the execution list showed to be absent, and that were sent again."""
     found: int = 0
-    """Rows in doubt that the execution list has shown to be started, whenever in this run."""
+    """Rows in doubt that the execution list showed to be started, at any time of this run."""
     missed: int = 0
-    """Rows in doubt that the execution list has shown to be absent, whenever in this run."""
+    """Rows in doubt that the execution list showed to be absent, at any time of this run."""
     given_back: int = 0
     """Rows taken in and given back untouched, because the job stopped first."""
     requests: int = 0
@@ -38,11 +38,11 @@ class Tally:
     on_wire: dict[int, float] = field(default_factory=dict)
     """The requests on the wire: when each was sent, in seconds of the steady clock, by the id of its row."""
     is_reading: bool = False
-    """Whether the manifest's next rows are waited for."""
+    """Whether the run waits for the next rows of the manifest."""
     is_writing: bool = False
     """Whether records and verdicts are being written to the disk."""
     taken: int = 0
-    """Rows taken up to be sent, counted where there is a limit to them."""
+    """Rows taken up to be sent, counted where their number is limited."""
     is_limited: bool = False
     """Whether the limit has kept rows from being sent."""
     read_whole: bool = False
@@ -56,12 +56,12 @@ class Tally:
         self.known.update(counts)
 
     def again(self) -> Tally:
-        """Give a tally for rows that are sent again: their records count here too, but not their being read."""
+        """Give a tally for rows that are sent again: their records count here too, their reading does not."""
         return Tally(written=self.written)
 
     @property
     def sent(self) -> int:
-        """Rows that this run has sent and brought to an end."""
+        """Rows that this run has sent and that have ended."""
         return self.written.total() - self.written[Status.INVALID] - self.written[Status.DUPLICATE]
 
     @property

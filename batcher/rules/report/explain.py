@@ -94,7 +94,7 @@ def _said(record: Record) -> Iterator[str]:
 def _now(life: Life) -> str:
     if life.status is None or life.standing is None:
         return (
-            "under another number, which its key finds: the row was taken up again from another order of the manifest"
+            "under another number: the row was read again from another order of the manifest; ask for it by its object"
         )
     about = _NOW[life.status]
     now = life.status.words + (f": {about}" if about else "")

@@ -197,5 +197,5 @@ def _commands(known: Known, counts: Mapping[Status, int]) -> list[Command]:
         again = commands.run(job, failed, "--retry-rejected")
         found.append(Command("Run the mended rows, so that none is started twice.", again))
     found.append(Command("Get one line for each row.", commands.export(job, "rows.csv")))
-    found.append(Command("Tell the life of a row, by its number or its key.", commands.explain(job, 1)))
+    found.append(Command("Show the history of a row, by its number or its object.", commands.explain(job, 1)))
     return found
