@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from batcher.model import Admitted, BadRow, Found, State
+from batcher.model import Admitted, BadRow, Found, Status
 
-INTENT = State.INTENT
+SENDING = Status.SENDING
 """Looking a member up in its enumeration takes Python 3.11 as long as ten looks at a name: too long for each row."""
 
 
@@ -21,30 +21,30 @@ class Policy(NamedTuple):
     allow_duplicates: bool = False
 
 
-def left_alone(policy: Policy) -> AbstractSet[State]:
-    """Give the states in which a known row needs nothing more."""
-    states = {State.INTENT, State.STARTED, State.IN_DOUBT}
+def left_alone(policy: Policy) -> AbstractSet[Status]:
+    """Give how the known rows stand that need nothing more."""
+    alone = {Status.SENDING, Status.STARTED, Status.IN_DOUBT}
     if not policy.retry_rejected:
         # Rows are invalid by themselves, or by what the workflow declared at that time.
-        states |= {State.REJECTED, State.INVALID}
+        alone |= {Status.REJECTED, Status.INVALID}
     if not policy.allow_duplicates:
-        states.add(State.DUPLICATE)
-    return states
+        alone.add(Status.DUPLICATE)
+    return alone
 
 
 def admission(found: Found, policy: Policy) -> Admitted | None:
-    """Decide on a row as found: with an intent, as invalid, as a duplicate, or not at all (None)."""
-    row, known, copy = found.row, found.state, found.copy
+    """Decide on a row as found: to be sent, as invalid, as a duplicate, or not at all (None)."""
+    row, known, copy = found.row, found.status, found.copy
     if known is not None and (known in left_alone(policy) or is_still_invalid(found)):
         return None
-    state = INTENT
+    status = SENDING
     if isinstance(row, BadRow):
-        state = State.INVALID
+        status = Status.INVALID
     elif copy > 1 and not policy.allow_duplicates:
-        state = State.DUPLICATE
-    return Admitted(found.id, row, state, copy, known is None)
+        status = Status.DUPLICATE
+    return Admitted(found.id, row, status, copy, known is None)
 
 
 def is_still_invalid(found: Found) -> bool:
     """Tell whether a row that was invalid when it was last looked at is so again: its record is written."""
-    return found.state is State.INVALID and isinstance(found.row, BadRow)
+    return found.status is Status.INVALID and isinstance(found.row, BadRow)

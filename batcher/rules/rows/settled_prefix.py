@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 import orjson
 
-from batcher.model import Mark, Settlement, State
+from batcher.model import NUMBERS, STATUSES, Mark, Settlement, Status
 
-ENDED = frozenset({State.STARTED, State.REJECTED, State.INVALID, State.DUPLICATE})
-"""The states of rows in a prefix. PENDING rows are sent by the next run, the others may still be settled otherwise."""
+ENDED = frozenset({Status.STARTED, Status.REJECTED, Status.INVALID, Status.DUPLICATE})
+"""How rows in a prefix stand. The next run sends PENDING and REFUSED rows, the others may still end otherwise."""
 MOST_STRETCHES = 1000
 """So many stretches between marks may wait for their rows; further ones are added to the last of them."""
 
@@ -28,40 +28,40 @@ _ID = attrgetter("id")
 
 
 class Prefix(NamedTuple):
-    """Everything before `mark` has ended, in `states`. `reading` tells by what rules it was read."""
+    """Everything before `mark` has ended, as `counts` says. `reading` tells by what rules it was read."""
 
     mark: Mark
-    states: Mapping[State, int]
+    counts: Mapping[Status, int]
     reading: str
 
 
 def encoded(prefix: Prefix) -> str:
     """Write a prefix as JSON."""
-    mark, states, reading = prefix
-    return orjson.dumps([*mark, {str(int(state)): count for state, count in states.items()}, reading]).decode()
+    mark, counts, reading = prefix
+    return orjson.dumps([*mark, {str(NUMBERS[status]): count for status, count in counts.items()}, reading]).decode()
 
 
 def decoded(text: str) -> Prefix:
     """Read what `encoded` has written."""
-    *mark, states, reading = orjson.loads(text)
-    return Prefix(Mark(*mark), {State(int(state)): count for state, count in states.items()}, reading)
+    *mark, counts, reading = orjson.loads(text)
+    return Prefix(Mark(*mark), {STATUSES[int(number)]: count for number, count in counts.items()}, reading)
 
 
-def is_passable(prefix: Prefix, reading: str, left_alone: AbstractSet[State]) -> bool:
+def is_passable(prefix: Prefix, reading: str, left_alone: AbstractSet[Status]) -> bool:
     """Tell whether a run that reads by these rules would leave each row of the prefix alone."""
-    return prefix.reading == reading and left_alone >= prefix.states.keys()
+    return prefix.reading == reading and left_alone >= prefix.counts.keys()
 
 
 @dataclass(slots=True)
 class _Stretch:
-    """Rows behind the number `after`, up to `last`: how many have not ended, and in which states the others have."""
+    """Rows behind the number `after`, up to `last`: how many have not ended, and how the others have."""
 
     after: int
     last: int
     mark: Mark | None = None
     """The place behind it; None while it grows."""
     waiting: int = 0
-    states: Counter[State] = field(default_factory=Counter)
+    counts: Counter[Status] = field(default_factory=Counter)
 
 
 class Frontier:
@@ -72,7 +72,7 @@ class Frontier:
         self._stretches: deque[_Stretch] = deque()
         self._is_in_order = True
 
-    def sifted(self, last: int, waiting: int, passed: Mapping[State, int], *, is_in_order: bool) -> None:
+    def sifted(self, last: int, waiting: int, passed: Mapping[Status, int], *, is_in_order: bool) -> None:
         """Note a block of rows, in the manifest's order: its last row's number, and how its rows stand.
 
         `waiting` of them have yet to be decided on. `is_in_order` tells whether the id of each is its number: once it
@@ -87,9 +87,9 @@ class Frontier:
         stretch = self._stretches[-1]
         stretch.last, stretch.mark = last, None
         stretch.waiting += waiting
-        for state, count in passed.items():
-            if state in ENDED:
-                stretch.states[state] += count
+        for status, count in passed.items():
+            if status in ENDED:
+                stretch.counts[status] += count
             else:
                 stretch.waiting += count
 
@@ -100,7 +100,7 @@ class Frontier:
 
     def settled(self, settlements: Iterable[Settlement]) -> bool:
         """Note rows that are settled. Tell whether the prefix has moved on."""
-        ended = sorted([each for each in settlements if each.state in ENDED], key=_ID)
+        ended = sorted([each for each in settlements if each.status in ENDED], key=_ID)
         begin = 0
         while begin < len(ended):
             stretch = self._stretch_of(ended[begin].id)
@@ -109,7 +109,7 @@ class Frontier:
                 continue
             end = bisect_right(ended, stretch.last, begin, key=_ID)
             stretch.waiting -= end - begin
-            stretch.states.update([each.state for each in ended[begin:end]])
+            stretch.counts.update([each.status for each in ended[begin:end]])
             begin = end
         return self._move_on()
 
@@ -121,7 +121,7 @@ class Frontier:
     def _move_on(self) -> bool:
         has_moved = False
         while self._stretches and (mark := self._stretches[0].mark) is not None and not self._stretches[0].waiting:
-            states = Counter(self.prefix.states) + self._stretches.popleft().states
-            self.prefix = Prefix(mark, states, self.prefix.reading)
+            counts = Counter(self.prefix.counts) + self._stretches.popleft().counts
+            self.prefix = Prefix(mark, counts, self.prefix.reading)
             has_moved = True
         return has_moved
