@@ -247,7 +247,7 @@ async def test_explain_shows_every_row_that_fits(troubled):
     assert heads == [f"row 1: videos/{KEYS[0]}", f"row 61: videos/{KEYS[0]}"]
     ran = await batcher("explain", troubled.checkpoint, "63")
     assert ran.stdout.splitlines()[0] == "row 63: no name is known of it"
-    assert "InvalidRow (line 63: no JSON" in ran.stdout
+    assert "InvalidRow (line 63: not JSON" in ran.stdout
     ran = await batcher("explain", troubled.checkpoint, "nothing")
     assert (ran.code, ran.stdout) == (1, "")
     assert "no row fits 'nothing'" in ran.stderr

@@ -316,7 +316,7 @@ def test_an_inventory_that_cannot_be_used_is_refused(inventory, texts, fields, s
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "nothing", "7"])
 def test_a_manifest_json_that_is_none_is_refused(inventory, text):
-    assert "manifest.json: no JSON object" in refusal(inventory(edit=lambda _: text))
+    assert "manifest.json: not a JSON object" in refusal(inventory(edit=lambda _: text))
 
 
 def test_a_manifest_json_of_something_else_makes_no_csv_an_inventory(tmp_path):
@@ -401,9 +401,9 @@ def test_inputs_may_be_a_map(table):
         ({"object": [None]}, "line 1: object: the key is missing or empty"),
         ({"object": [7]}, "line 1: object: not text but int"),
         ({"object": ["a"], "bucket": [7]}, "line 1: bucket: not text but int"),
-        ({"object": ["a"], "inputs": ["[1]"]}, 'line 1: inputs: "[1]" is no JSON object'),
+        ({"object": ["a"], "inputs": ["[1]"]}, 'line 1: inputs: "[1]" is not a JSON object'),
         ({"object": ["a"], "inputs": [7]}, "line 1: inputs: "),
-        ({"object": ["a"], "inputs.x": [float("nan")]}, "line 1: inputs.x: nan is no finite number"),
+        ({"object": ["a"], "inputs.x": [float("nan")]}, "line 1: inputs.x: nan is not a finite number"),
         ({"object": ["a"], "inputs.x": [b"x"]}, "line 1: inputs.x: a value of the type bytes cannot be an input"),
         ({"object": ["a"], "loud": ["x"]}, 'line 1: loud: "x" is neither true nor false'),
     ],
