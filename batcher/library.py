@@ -16,7 +16,8 @@ from pathlib import Path
 from batcher.app.job_identity import beside, endpoint_of
 from batcher.app.options import OnDoubt, Options
 from batcher.app.run import run_until
-from batcher.app.voice import ERROR, HEARD, WARNING
+from batcher.app.voice import ERROR, WARNING, Voice
+from batcher.app.world import World
 from batcher.edges.credentials import Place
 from batcher.edges.manifest import Choice
 from batcher.edges.progress import Mode
@@ -129,7 +130,8 @@ async def run(  # noqa: PLR0913 - one argument for each option of the command
         log=None,
         metrics=None,
     )
-    running = Running(options, os.environ if environment is None else environment)
+    world = World(Voice(_log), os.environ if environment is None else environment)
+    running = Running(options, world)
     try:
         yield running
     finally:
@@ -141,13 +143,13 @@ async def run(  # noqa: PLR0913 - one argument for each option of the command
 class Running:
     """A job that runs. Made by `run`."""
 
-    def __init__(self, options: Options, environment: Mapping[str, str]) -> None:
+    def __init__(self, options: Options, world: World) -> None:
         self._drain = Drain()
         self._blocks: asyncio.Queue[Sequence[Record] | None] = asyncio.Queue(maxsize=1)
         """Records that are on the disk; None behind the last. A program that is slow to take them slows the job."""
         self._is_over = False
         self._has_told = False
-        self._job = asyncio.create_task(self._run(options, environment), name="batcher")
+        self._job = asyncio.create_task(self._run(options, world), name="batcher")
 
     @property
     def exit_code(self) -> ExitCode | None:
@@ -193,11 +195,9 @@ class Running:
             await asyncio.wait([self._job])
         return block
 
-    async def _run(self, options: Options, environment: Mapping[str, str]) -> ExitCode:
-        # In this task alone, whatever else the program runs.
-        HEARD.set(_log)
+    async def _run(self, options: Options, world: World) -> ExitCode:
         try:
-            code = await run_until(self._drain, options, environment, self._blocks.put)
+            code = await run_until(self._drain, options, world, self._blocks.put)
         except Exception:
             await self._blocks.put(None)
             raise

@@ -19,6 +19,7 @@ import aiohttp
 
 from batcher.app.options import OnDoubt, Options
 from batcher.app.run import run_job
+from batcher.app.world import World
 from batcher.edges import records
 from batcher.edges.checkpoint.store import Store
 from batcher.edges.manifest import Choice
@@ -178,7 +179,7 @@ def run(folder, url, crash_at):
     steps = Steps(crash_at, folder)
     steps.watch()
     keys = {"OBS_ACCESS_KEY_ID": MADE_UP.access_key, "OBS_SECRET_ACCESS_KEY": MADE_UP.secret_key}
-    code = asyncio.run(run_job(options(folder, url), keys))
+    code = asyncio.run(run_job(options(folder, url), World(environment=keys)))
     (folder / "steps").write_text(str(steps.done))
     return int(code)
 

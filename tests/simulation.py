@@ -19,20 +19,18 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
-import pytest
 from peek import kept_rows
 from simulated_judge import BAD_LINE, Claims, Judge, Watch, content_of
 from simulated_machine import Checkpoint, CrashAt, Loop, Process
 from simulated_service import TYPES, Service, nature
 
-from batcher.app import doubts, job_files, monitor, preflight, reading, run, service, summary, telemetry
-from batcher.app import job as running
 from batcher.app.options import OnDoubt, Options
+from batcher.app.run import run_job
+from batcher.app.voice import Voice
+from batcher.app.world import World as Surroundings
 from batcher.edges.checkpoint.store import Store
-from batcher.edges.manifest import Choice
-from batcher.edges.manifest import manifest as manifest_module
+from batcher.edges.manifest import Choice, open_manifest
 from batcher.edges.progress import Mode
-from batcher.edges.service import ObsV2
 from batcher.errors import ExitCode, JobError
 from batcher.model import Fault, Lost, State
 
@@ -126,7 +124,7 @@ class World:
                 self.complaints.append(f"tasks were left behind: {left}")
 
     async def _live(self, *, in_peace):
-        self.process.main = asyncio.ensure_future(run.run_job(self._options(), KEYS))
+        self.process.main = asyncio.ensure_future(run_job(self._options(), self._surroundings()))
         if not in_peace:
             self._draw_fate()
         if self._has_bad_clock:
@@ -175,6 +173,49 @@ class World:
     def _signal(self):
         self.note("client: SIGTERM")
         self.drain(ExitCode.SIGTERM)
+
+    def _surroundings(self):
+        """Give what the job depends on besides its options, every part of it simulated."""
+        return Surroundings(
+            voice=Voice(lambda _kind, text: self.note(f"says: {text}")),
+            environment=KEYS,
+            clock=self.clock,
+            monotonic=self.steady,
+            steady=self.steady,
+            draw=self.dice.random,
+            connect=self._connect,
+            open_checkpoint=self._open_checkpoint,
+            # So that a manifest of a few lines has marks too.
+            open_manifest=partial(open_manifest, chunk=100),
+            read_ahead=self._read_ahead,
+            draining_on_signals=self._draining_on_signals,
+        )
+
+    async def _read_ahead(self, blocks):
+        for block in blocks:
+            rest = list(block)
+            while rest:
+                count = self.dice.randint(1, 9)
+                await asyncio.sleep(self.dice.choice((0, 0.001, 0.1)))
+                yield rest[:count]
+                del rest[:count]
+
+    @asynccontextmanager
+    async def _connect(self, *_, **__):
+        yield SimpleNamespace(send=self.send)
+
+    @contextmanager
+    def _draining_on_signals(self, drain, _say):
+        self.drain = drain
+        yield
+
+    @asynccontextmanager
+    async def _open_checkpoint(self, path, header):
+        checkpoint = Checkpoint(Store.open(path, header), path, self.process, self.watch)
+        try:
+            yield checkpoint
+        finally:
+            await checkpoint.close()
 
     def _options(self):
         given = {
@@ -237,80 +278,6 @@ def manifest(dice):
     return lines
 
 
-class Stage:
-    """The edges of the real job, swapped for simulated ones; the current world is behind all of them."""
-
-    def __init__(self):
-        self.world = None
-
-    def play(self, seed, folder):
-        """Play one seed in an empty folder. Give its world, with what there is to complain of."""
-        self.world = World(seed, folder)
-        self.world.play()
-        return self.world
-
-    @contextmanager
-    def swapped(self):
-        """Swap the edges for as long as the block lasts."""
-        clock = SimpleNamespace(time=self._clock, monotonic=self._steady)
-        with pytest.MonkeyPatch.context() as patch:
-            for module in (run, running, summary, preflight, job_files, doubts, monitor):
-                patch.setattr(module, "time", clock)
-            for module in (running, preflight, doubts):
-                patch.setattr(module, "random", SimpleNamespace(random=self._random))
-            for module in (run, summary, doubts, service, monitor):
-                patch.setattr(module, "say", self._say)
-            for module in (doubts, telemetry):
-                patch.setattr(module, "warn", self._say)
-            patch.setattr(summary, "complain", self._say)
-            patch.setattr(run, "ObsV2", partial(ObsV2, clock=self._clock, steady=self._steady))
-            patch.setattr(reading, "read_ahead", self._read_ahead)
-            # So that a manifest of a few lines has marks too.
-            patch.setattr(manifest_module, "CHUNK", 100)
-            patch.setattr(run, "connect", self._connect)
-            patch.setattr(run, "draining_on_signals", self._draining_on_signals)
-            patch.setattr(job_files, "open_checkpoint", self._open_checkpoint)
-            yield
-
-    def _clock(self):
-        return self.world.clock()
-
-    def _steady(self):
-        return self.world.steady()
-
-    def _random(self):
-        return self.world.dice.random()
-
-    def _say(self, text):
-        self.world.note(f"says: {text}")
-
-    async def _read_ahead(self, blocks):
-        for block in blocks:
-            rest = list(block)
-            while rest:
-                count = self.world.dice.randint(1, 9)
-                await asyncio.sleep(self.world.dice.choice((0, 0.001, 0.1)))
-                yield rest[:count]
-                del rest[:count]
-
-    @asynccontextmanager
-    async def _connect(self, *_, **__):
-        yield SimpleNamespace(send=self.world.send)
-
-    @contextmanager
-    def _draining_on_signals(self, drain):
-        self.world.drain = drain
-        yield
-
-    @asynccontextmanager
-    async def _open_checkpoint(self, path, header):
-        checkpoint = Checkpoint(Store.open(path, header), path, self.world.process, self.world.watch)
-        try:
-            yield checkpoint
-        finally:
-            await checkpoint.close()
-
-
 @contextmanager
 def scratch():
     """Give a folder in memory, where there is such a thing."""
@@ -321,13 +288,13 @@ def scratch():
 
 def simulate(seeds):
     """Play seeds one after another, and give the worlds that have broken a promise."""
-    stage = Stage()
     broken = {}
-    with stage.swapped(), scratch() as parent:
+    with scratch() as parent:
         for seed in seeds:
             folder = parent / str(seed)
             folder.mkdir()
-            world = stage.play(seed, folder)
+            world = World(seed, folder)
+            world.play()
             if world.complaints:
                 broken[seed] = world
             shutil.rmtree(folder)

@@ -18,14 +18,12 @@ from conftest import KEYS
 from peek import kept_rows
 from simulation import scratch
 
-from batcher.app import doubts, job_files, monitor, preflight, summary, telemetry
-from batcher.app import job as running
-from batcher.app import run as job
+from batcher.app import run
 from batcher.app.options import OnDoubt, Options
-from batcher.edges.manifest import Choice
-from batcher.edges.manifest import manifest as manifest_module
+from batcher.app.voice import Voice
+from batcher.app.world import World
+from batcher.edges.manifest import Choice, open_manifest
 from batcher.edges.progress import Mode
-from batcher.edges.service import ObsV2
 from batcher.model import BEGINNING, Mark, Reply, Settlement, State
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rows import settled_prefix as rules
@@ -169,27 +167,31 @@ class Stage(NamedTuple):
             tallies.append(Tally())
             return tallies[0]
 
-        def enter(manifest, mark):
-            entered.append(may_pass and real_enter(manifest, mark))
-            return entered[-1]
+        def watched(*given):
+            manifest = open_manifest(*given, chunk=64)
+            real_enter = manifest.enter
 
-        real_enter = manifest_module.Manifest.enter
-        with pytest.MonkeyPatch.context() as patch:
+            def enter(mark):
+                entered.append(may_pass and real_enter(mark))
+                return entered[-1]
+
+            manifest.enter = enter
+            return manifest
+
+        world = World(
+            voice=Voice(lambda _kind, _text: None),
+            environment=KEYS,
             # So fast that nobody waits for a turn.
-            clock = SimpleNamespace(time=lambda: 1e9, monotonic=count(0.0, 60.0).__next__)
-            for module in (job, running, summary, preflight, job_files, doubts, monitor):
-                patch.setattr(module, "time", clock)
-            for module in (job, summary, doubts):
-                patch.setattr(module, "say", lambda _: None)
-            patch.setattr(telemetry, "warn", lambda _: None)
-            patch.setattr(job, "ObsV2", lambda *given: ObsV2(*given, clock=lambda: 1e9))
-            patch.setattr(job, "connect", connect)
-            patch.setattr(job, "draining_on_signals", lambda _: nullcontext())
-            patch.setattr(job, "Tally", tally)
-            patch.setattr(manifest_module, "CHUNK", 64)
-            patch.setattr(manifest_module.Manifest, "enter", enter)
+            clock=lambda: 1e9,
+            monotonic=count(0.0, 60.0).__next__,
+            connect=connect,
+            open_manifest=watched,
+            draining_on_signals=lambda _drain, _say: nullcontext(),
+        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(run, "Tally", tally)
             try:
-                asyncio.run(job.run_job(self._options(), KEYS))
+                asyncio.run(run.run_job(self._options(), world))
             except KilledError:
                 assert self.kill_at is not None
         return starts, tallies[0], any(entered)

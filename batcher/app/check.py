@@ -20,13 +20,13 @@ from batcher.app.job_identity import header_of, need_bucket
 from batcher.app.preflight import Preflight
 from batcher.app.process import fast_loop
 from batcher.app.service import open_keys
-from batcher.app.voice import warn
+from batcher.app.voice import Voice
+from batcher.app.world import World
 from batcher.edges.checkpoint import COPY, Header, Reading, reading_of
 from batcher.edges.credentials import Place
-from batcher.edges.manifest import AnyManifest, Choice, format_of, open_manifest
+from batcher.edges.manifest import AnyManifest, Choice, format_of
 from batcher.edges.partition import Part, Partition
 from batcher.edges.service import ObsV2
-from batcher.edges.transport import connect
 from batcher.errors import DiskError, ManifestError, UsageError
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import Screen
@@ -69,7 +69,8 @@ class Checking(NamedTuple):
 class Checked:
     """What was found."""
 
-    def __init__(self, header: Header, format_: str, forecast: Forecast) -> None:
+    def __init__(self, header: Header, format_: str, forecast: Forecast, voice: Voice) -> None:
+        self._voice = voice
         self.header = header
         self.format = format_
         self.credentials: str | None = None
@@ -93,22 +94,22 @@ class Checked:
 
     def warn(self, text: str) -> None:
         """Tell a person at once, and a program at the end."""
-        warn(text)
+        self._voice.warn(text)
         self.warnings.append(text)
 
 
-def check_manifest(checking: Checking, environment: Mapping[str, str]) -> Checked:
+def check_manifest(checking: Checking, world: World) -> Checked:
     """Check a manifest. Raises JobError for what would keep a run from beginning."""
     header = header_of(
         checking.workflow, checking.endpoint, checking.bucket, checking.inputs, allow_http=checking.allow_http
     )
     format_ = format_of(checking.manifest, checking.format)
-    checked = Checked(header, format_, Forecast(checking.policy))
-    with open_manifest(checking.manifest, format_, checking.choice) as manifest:
+    checked = Checked(header, format_, Forecast(checking.policy), world.voice)
+    with world.open_manifest(checking.manifest, format_, checking.choice) as manifest:
         need_bucket(manifest, format_, checking.bucket)
         if checking.preflight:
             with asyncio.Runner(loop_factory=fast_loop()) as runner:
-                checked.workflow = runner.run(_described(checking, manifest, checked, environment))
+                checked.workflow = runner.run(_described(checking, manifest, checked, world))
         with (
             _kept(checking.checkpoint, header) as kept,
             _writing(checking.bad_rows) as note,
@@ -126,19 +127,21 @@ def check_manifest(checking: Checking, environment: Mapping[str, str]) -> Checke
     return checked
 
 
-async def _described(
-    checking: Checking, manifest: AnyManifest, checked: Checked, environment: Mapping[str, str]
-) -> Workflow | None:
+async def _described(checking: Checking, manifest: AnyManifest, checked: Checked, world: World) -> Workflow | None:
     drain = Drain()
     async with (
-        open_keys(checking.credentials, environment, drain, checked.warn) as keys,
-        connect(
+        open_keys(checking.credentials, world, drain, checked.warn) as keys,
+        world.connect(
             checked.header.endpoint, connections=1, timeout=checking.timeout, verify_tls=checking.verify_tls
         ) as transport,
     ):
         checked.credentials = shown(keys.current)
-        service = ObsV2(transport.send, keys.use, checking.workflow, checked.warn)
-        return await Preflight(service, checking.workflow, drain, manifest, checking.inputs, checked.warn).workflow()
+        service = ObsV2(
+            transport.send, keys.use, checking.workflow, checked.warn, clock=world.clock, steady=world.steady
+        )
+        return await Preflight(
+            service, checking.workflow, drain, world, manifest, checking.inputs, checked.warn
+        ).workflow()
 
 
 def _kept(path: Path | None, header: Header) -> AbstractContextManager[Reading | None]:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import json
-import random
 import secrets
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from batcher.app.process import draining_on_signals
 from batcher.app.service import open_keys
-from batcher.app.voice import complain, say, warn
+from batcher.app.voice import Voice
+from batcher.app.world import World
 from batcher.edges.credentials import Place
-from batcher.edges.service import ObsV2, steady
+from batcher.edges.service import ObsV2
 from batcher.edges.settings_file import check_place, read_settings, write_settings
-from batcher.edges.transport import connect
 from batcher.errors import ExitCode, JobError, UsageError
 from batcher.flow import doctor
 from batcher.flow.drain import Drain
@@ -54,22 +51,24 @@ class Examining(NamedTuple):
     credentials: Place | None
 
 
-async def examine(examining: Examining, environment: Mapping[str, str]) -> ExitCode:
+async def examine(examining: Examining, world: World) -> ExitCode:
     """Make the one start, tell what it has shown, and write the settings. Raises JobError where none can be made."""
     # Before the start, so that it is not spent on settings that have no place.
     check_place(examining.write)
     _edited(examining.write, {})
     drain = Drain()
-    with draining_on_signals(drain.begin):
+    with world.draining_on_signals(drain.begin, world.voice.say):
         async with (
-            open_keys(examining.credentials, environment, drain, warn) as keys,
-            connect(
+            open_keys(examining.credentials, world, drain, world.voice.warn) as keys,
+            world.connect(
                 examining.endpoint, connections=1, timeout=examining.timeout, verify_tls=examining.verify_tls
             ) as transport,
         ):
-            service = ObsV2(transport.send, keys.use, examining.workflow, warn)
-            nobodys = ObsV2(transport.send, keys.use, f"doctor-{secrets.token_hex(8)}", warn)
-            described = answers.workflow(await contact(service.get_workflow, drain, random.random, time.monotonic))
+            service, unknown = (
+                ObsV2(transport.send, keys.use, name, world.voice.warn, clock=world.clock, steady=world.steady)
+                for name in (examining.workflow, f"doctor-{secrets.token_hex(8)}")
+            )
+            described = answers.workflow(await contact(service.get_workflow, drain, world.draw, world.monotonic))
             if isinstance(drain.reason, JobError):
                 raise drain.reason
             fault = None if described is None else judge_of(described.parameters)(canonical(examining.inputs)).fault
@@ -78,8 +77,8 @@ async def examine(examining: Examining, environment: Mapping[str, str]) -> ExitC
                     f"the workflow would not run with these inputs: {fault}; nothing was started",
                     "Give what it declares with --input NAME=VALUE, or NAME:=JSON for what is no text.",
                 )
-            seen = await doctor.examine(_examination(examining, service, nobodys, drain), _row(examining))
-    return _end(examining, seen, drain.reason)
+            seen = await doctor.examine(_examination(examining, world, service, unknown, drain), _row(examining))
+    return _end(examining, world.voice, seen, drain.reason)
 
 
 def _row(examining: Examining) -> Row:
@@ -88,33 +87,37 @@ def _row(examining: Examining) -> Row:
     return Row(1, 1, examining.bucket, examining.object, inputs, key)
 
 
-def _examination(examining: Examining, service: ObsV2, nobodys: ObsV2, drain: Drain) -> doctor.Examination:
+def _examination(
+    examining: Examining, world: World, service: ObsV2, unknown: ObsV2, drain: Drain
+) -> doctor.Examination:
     what = f"{examining.workflow} for {examining.bucket}/{printable(examining.object)}"
 
     async def start(body: bytes) -> Answer:
-        say(f"starting ONE execution of {what} now; it is not sent again, whatever the answer")
+        world.voice.say(f"starting ONE execution of {what} now; it is not sent again, whatever the answer")
         answer = await service.start(body)
         execution = answers.started(answer)
-        say(f"started: execution {execution.name}" if execution else f"no execution is named: {phrase(answer)}")
+        world.voice.say(
+            f"started: execution {execution.name}" if execution else f"no execution is named: {phrase(answer)}"
+        )
         return answer
 
     return doctor.Examination(
         get_workflow=service.get_workflow,
-        get_unknown=nobodys.get_workflow,
+        get_unknown=unknown.get_workflow,
         start=start,
         list_page=service.list_executions,
         get_execution=service.get_execution,
         sleep=drain.sleep,
         stopped=lambda: drain.begun,
         now=service.now,
-        clock=time.time,
-        steady=steady,
-        draw=random.random,
+        clock=world.clock,
+        steady=world.steady,
+        draw=world.draw,
         patience=examining.patience,
     )
 
 
-def _end(examining: Examining, seen: Seen, reason: ExitCode | JobError | None) -> ExitCode:
+def _end(examining: Examining, voice: Voice, seen: Seen, reason: ExitCode | JobError | None) -> ExitCode:
     settings = prescription(seen)
     found = _edited(examining.write, settings)
     # Told before it is written: what was paid for must not be lost with a full disk.
@@ -126,10 +129,10 @@ def _end(examining: Examining, seen: Seen, reason: ExitCode | JobError | None) -
         write_settings(examining.write, found.text)
     end = ending(seen, reason)
     if isinstance(end, JobError):
-        complain(end)
+        voice.complain(end)
         return end.exit_code
     if end in NEXT:
-        say(NEXT[end])
+        voice.say(NEXT[end])
     return end
 
 

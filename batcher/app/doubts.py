@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from batcher.app.job_files import Files
 from batcher.app.options import OnDoubt
-from batcher.app.voice import say, warn
+from batcher.app.voice import Voice
+from batcher.app.world import World
 from batcher.edges.service import ObsV2
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import contact
@@ -28,6 +27,7 @@ class Doubts:
     files: Files
     service: ObsV2
     drain: Drain
+    world: World
     on_doubt: OnDoubt
     settle_time: float
 
@@ -42,13 +42,13 @@ class Doubts:
         if self.on_doubt is OnDoubt.RESEND and not release:
             return Findings([], [], rows, [])
         if self.on_doubt is OnDoubt.RESEND:
-            say(f"rows in doubt: {len(rows):,}, sent again as --on-doubt resend asks")
+            self.world.voice.say(f"rows in doubt: {len(rows):,}, sent again as --on-doubt resend asks")
             await self._release(rows)
             return Findings([], rows, [], [])
-        say(f"rows in doubt: {len(rows):,}, asking the service's execution list")
+        self.world.voice.say(f"rows in doubt: {len(rows):,}, asking the service's execution list")
         if not self.service.now():
             # Any answer tells the service's time, by which a walk over the list is known to be late enough.
-            await contact(self.service.get_workflow, self.drain, random.random, time.monotonic)
+            await contact(self.service.get_workflow, self.drain, self.world.draw, self.world.monotonic)
             if self.drain.begun:
                 return Findings([], [], rows, [])
         findings = await reconcile(self._inquiry(), rows, patient=patient)
@@ -56,7 +56,7 @@ class Doubts:
             findings = findings._replace(released=[], held=[*findings.held, *findings.released])
         await self._adopt(findings)
         await self._release(findings.released)
-        _tell(findings)
+        _tell(findings, self.world.voice)
         return findings
 
     def _inquiry(self) -> Inquiry:
@@ -69,7 +69,7 @@ class Doubts:
             sleep=self.drain.sleep,
             stopped=lambda: self.drain.begun,
             now=self.service.now,
-            draw=random.random,
+            draw=self.world.draw,
             settle_time=self.settle_time,
         )
 
@@ -77,7 +77,7 @@ class Doubts:
         await self.files.settle([Settlement(row.id, State.IN_DOUBT) for row in rows], doubt_at=at)
 
     async def _adopt(self, findings: Findings) -> None:
-        now = time.time()
+        now = self.world.clock()
         executions = [(row, Execution(found.name, found.urn, found.started_at)) for row, found in findings.adopted]
         await self.files.settle(
             [Settlement(row.id, State.STARTED, execution.name) for row, execution in executions],
@@ -88,7 +88,7 @@ class Doubts:
         await self.files.settle([Settlement(row.id, State.PENDING) for row in rows])
 
 
-def _tell(findings: Findings) -> None:
+def _tell(findings: Findings, voice: Voice) -> None:
     """Say what came of it, and name what somebody else started."""
     told = (
         (findings.adopted, "found started"),
@@ -96,10 +96,10 @@ def _tell(findings: Findings) -> None:
         (findings.held, "still in doubt"),
     )
     reason = f" ({findings.reason})" if findings.held and findings.reason else ""
-    say("rows in doubt: " + ", ".join(f"{len(rows):,} {name}" for rows, name in told if rows) + reason)
+    voice.say("rows in doubt: " + ", ".join(f"{len(rows):,} {name}" for rows, name in told if rows) + reason)
     for found in findings.elsewhere[:SHOWN]:
         content = found.contents[0] if found.contents else None
         where = f" for {content.bucket}/{printable(content.key)}" if content else ""
-        warn(f"execution {found.name}{where} was started by somebody else")
+        voice.warn(f"execution {found.name}{where} was started by somebody else")
     if len(findings.elsewhere) > SHOWN:
-        warn(f"and {len(findings.elsewhere) - SHOWN:,} more executions were started by somebody else")
+        voice.warn(f"and {len(findings.elsewhere) - SHOWN:,} more executions were started by somebody else")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from batcher.app.monitor import Watch, view_of
 from batcher.app.options import Options
 from batcher.app.preflight import Preflight
 from batcher.app.reading import enter, rows_of
+from batcher.app.world import World
 from batcher.edges.manifest import AnyManifest
 from batcher.edges.progress import showing
 from batcher.edges.service import ObsV2
@@ -42,6 +41,7 @@ class Run:
     """One run over open edges."""
 
     options: Options
+    world: World
     manifest: AnyManifest
     files: Files
     service: ObsV2
@@ -68,7 +68,7 @@ class Run:
         self.tally.pass_over(await enter(self.options, self.manifest, self.files, parameters))
         self.watch.earlier_doubts = (await self.files.checkpoint.count_unsettled())[State.IN_DOUBT]
         async with showing(self.options.progress, self.view):
-            rows = rows_of(self.options, self.manifest, self.watch, parameters)
+            rows = rows_of(self.options, self.world, self.manifest, self.watch, parameters)
             await engine.run(self._job(rows, self._sift, self.options.limit), self.tally, self.drain)
         await self._settle_doubts()
         # The settled prefix may have moved on without a settlement.
@@ -126,7 +126,7 @@ class Run:
             self.screen = None if workflow is None else Screen(workflow.parameters)
         if not self.service.now():
             # An intent is dated by the service's clock, since this machine's may be set later.
-            await contact(self.service.get_workflow, self.drain, random.random, time.monotonic)
+            await contact(self.service.get_workflow, self.drain, self.world.draw, self.world.monotonic)
 
     def _job(self, blocks: AsyncIterator[engine.Block], sift: Sift, limit: int | None) -> engine.Job:
         attempts = Attempts(
@@ -134,8 +134,8 @@ class Run:
             tally=self.tally,
             turns=self.watch.turns,
             now=self.service.now,
-            monotonic=time.monotonic,
-            draw=random.random,
+            monotonic=self.world.monotonic,
+            draw=self.world.draw,
             max_attempts=self.options.max_attempts,
             trust_503=self.options.trust_503,
             seen=self.watch.telling.seen,
@@ -150,7 +150,7 @@ class Run:
             fire=attempts.fire,
             settle=self._settle,
             look=self._guard,
-            now=time.time,
+            now=self.world.clock,
             concurrency=self.options.concurrency,
             limit=limit,
         )

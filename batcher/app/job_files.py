@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
-from batcher.edges.checkpoint import Checkpoint, Header, open_checkpoint
+from batcher.app.world import World
+from batcher.edges.checkpoint import Checkpoint, Header
 from batcher.edges.records import Output, open_output
 from batcher.errors import UsageError
 from batcher.flow.repair import LEFT_OPEN, resume
@@ -67,17 +67,18 @@ class Files:
         kept = await self.checkpoint.recall(LIMIT)
         return None if kept is None else int(kept) / 1000
 
-    async def repair(self) -> None:
-        """Settle what an interrupted run left between an intent and a verdict."""
+    async def repair(self, now: float) -> None:
+        """Settle what an interrupted run left between an intent and a verdict; `now` is POSIX seconds."""
         left = await self.checkpoint.unsettled(LEFT_OPEN)
-        await resume(left, self._output.recovered, self.settle, time.time())
+        await resume(left, self._output.recovered, self.settle, now)
 
 
 @asynccontextmanager
-async def open_files(
+async def open_files(  # noqa: PLR0913, PLR0917 - all that makes a job's files
     checkpoint_path: Path,
     header: Header | None,
     output_path: Path | None,
+    world: World,
     about: Mapping[str, str] | None = None,
     pass_on: PassOn | None = None,
 ) -> AsyncIterator[Files]:
@@ -86,7 +87,7 @@ async def open_files(
     Without an output path it is the one that the checkpoint remembers. `about` are more facts for it to remember.
     Records are passed on once they are on the disk. Raises what opening either file raises.
     """
-    async with open_checkpoint(checkpoint_path, header) as checkpoint:
+    async with world.open_checkpoint(checkpoint_path, header) as checkpoint:
         if output_path is None:
             kept = await checkpoint.recall(OUTPUT)
             if kept is None:
@@ -98,7 +99,7 @@ async def open_files(
             facts: dict[str, str | int] = {**(about or {}), OUTPUT: str(output_path.absolute())}
             await checkpoint.remember(facts | ({_length_of(output_path): 0} if known is None else {}))
             files = Files(checkpoint, output, output_path, pass_on)
-            await files.repair()
+            await files.repair(world.clock())
             yield files
 
 

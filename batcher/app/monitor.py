@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -13,7 +12,7 @@ from math import inf
 from typing import NamedTuple
 
 from batcher.app.telemetry import Telling
-from batcher.app.voice import say
+from batcher.app.world import World
 from batcher.edges.manifest import AnyManifest
 from batcher.errors import ExitCode
 from batcher.flow.turns import Turns
@@ -51,6 +50,7 @@ class Watch:
     max_rate: float
     """The cap that the run was started with."""
     telling: Telling
+    world: World
     begun: float
     """When the run began, in seconds of the steady clock."""
     slowness: Slowness = field(default_factory=Slowness)
@@ -73,7 +73,7 @@ class Watch:
             with suppress(asyncio.CancelledError):
                 await task
             self._look()
-            self.slowness.turn(time.monotonic(), None)
+            self.slowness.turn(self.world.monotonic(), None)
 
     async def _look_on(self) -> None:
         while True:
@@ -81,7 +81,7 @@ class Watch:
             await asyncio.sleep(LOOK_SECONDS)
 
     def _look(self) -> None:
-        now = time.monotonic()
+        now = self.world.monotonic()
         self.slowness.turn(now, self._cause(now))
         self._recent.append(self._counted(now))
         self._tell_drain()
@@ -89,7 +89,9 @@ class Watch:
             event = self.turns.decisions.popleft()
             self.telling.tell(event_log.of_decision(event))
             if self._told.is_news(event, self.turns.throttle.limit):
-                say(decisions.sentence(event, datetime.now().astimezone() - timedelta(seconds=now - event.at)))
+                self.world.voice.say(
+                    decisions.sentence(event, datetime.now().astimezone() - timedelta(seconds=now - event.at))
+                )
 
     def _counted(self, now: float) -> _Look:
         return _Look(now, self.tally.written[Status.STARTED], self.tally.sent)
@@ -135,19 +137,19 @@ class Watch:
 
     @property
     def _window(self) -> tuple[_Look, _Look]:
-        now = self._counted(time.monotonic())
+        now = self._counted(self.world.monotonic())
         return (self._recent[0] if self._recent else now), now
 
     @property
     def seconds(self) -> float:
         """How long the run has lasted."""
-        return time.monotonic() - self.begun
+        return self.world.monotonic() - self.begun
 
     @property
     def oldest(self) -> float | None:
         """For how many seconds the oldest attempt has been on the wire; None where there is none."""
         since = min(self.tally.on_wire.values(), default=None)
-        return None if since is None else time.monotonic() - since
+        return None if since is None else self.world.monotonic() - since
 
     @property
     def is_at_rest(self) -> bool:
@@ -157,7 +159,7 @@ class Watch:
     @property
     def state(self) -> str:
         """Say in a few words what keeps the run from its full speed; empty where nothing does."""
-        now = time.monotonic()
+        now = self.world.monotonic()
         out_since = self.turns.health.out_since
         away = "" if out_since is None else f"the service has been away for {now - out_since:,.0f} s"
         if self.turns.is_paused:
@@ -173,7 +175,7 @@ class Watch:
         if not said:
             return {"error": "this run does not know what is asked"}
         self.telling.tell(Line("steered", {"said": said}))
-        say(f"asked to {question['do']}: {said}")
+        self.world.voice.say(f"asked to {question['do']}: {said}")
         return {"said": said}
 
     def _done(self, question: Mapping[str, Json]) -> str:
@@ -193,7 +195,7 @@ class Watch:
 
     def _cap(self, rate: float | None) -> str:
         most = min(rate or inf, self.max_rate)
-        self.turns.throttle.cap(time.monotonic(), most)
+        self.turns.throttle.cap(self.world.monotonic(), most)
         if most == inf:
             return "the rate is found by itself"
         if rate is None:

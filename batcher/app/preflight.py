@@ -5,10 +5,9 @@ A new job asks before it has files: with a workflow or an input that is mended i
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable, Mapping
 
+from batcher.app.world import World
 from batcher.edges.manifest import AnyManifest
 from batcher.edges.service import ObsV2
 from batcher.errors import JobError, UsageError
@@ -32,6 +31,7 @@ class Preflight:
         service: ObsV2,
         name: str,
         drain: Drain,
+        world: World,
         manifest: AnyManifest,
         inputs: Mapping[str, Json],
         warn: Callable[[str], None],
@@ -40,6 +40,7 @@ class Preflight:
         self._service = service
         self._name = name
         self._drain = drain
+        self._world = world
         self._manifest = manifest
         self._inputs = inputs
         self._warn = warn
@@ -60,7 +61,7 @@ class Preflight:
         if self._found is None:
             ask, now = self._service.get_workflow, self._service.now
             found = await described(
-                ask, self._name, self._drain, random.random, time.monotonic, now, self._patience, self._wait
+                ask, self._name, self._drain, self._world.draw, self._world.monotonic, now, self._patience, self._wait
             )
             if isinstance(self._drain.reason, JobError):
                 raise self._drain.reason

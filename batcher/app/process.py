@@ -11,7 +11,6 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from batcher.app.voice import say
 from batcher.errors import ExitCode, UsageError
 
 RARELY = 10_000
@@ -72,8 +71,11 @@ _SHOW_CURSOR = "\x1b[?25h"
 
 
 @contextmanager
-def draining_on_signals(drain: Callable[[ExitCode], None]) -> Iterator[None]:
-    """Call `drain` with the signal's exit code on the first signal. Leaving on the second is as safe as a crash."""
+def draining_on_signals(drain: Callable[[ExitCode], None], say: Callable[[str], None]) -> Iterator[None]:
+    """Call `drain` with the signal's exit code on the first signal, and say so. The second ends the process at once.
+
+    Ending at once is as safe as a crash.
+    """
     loop = asyncio.get_running_loop()
     seen: list[signal.Signals] = []
 

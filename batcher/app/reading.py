@@ -11,8 +11,8 @@ from batcher import __version__
 from batcher.app.job_files import PREFIX, Files
 from batcher.app.monitor import Watch
 from batcher.app.options import Options
+from batcher.app.world import World
 from batcher.edges.manifest import AnyManifest, format_of
-from batcher.edges.read_ahead import read_ahead
 from batcher.flow import engine
 from batcher.model import BEGINNING, Parameter, State
 from batcher.rules.rows import admission
@@ -44,7 +44,7 @@ async def enter(
 
 
 async def rows_of(
-    options: Options, manifest: AnyManifest, watch: Watch, parameters: Mapping[str, Parameter] | None
+    options: Options, world: World, manifest: AnyManifest, watch: Watch, parameters: Mapping[str, Parameter] | None
 ) -> AsyncIterator[engine.Block]:
     """Read the rows, in a thread of their own; note how many there were, and whether somebody waits for more.
 
@@ -53,7 +53,7 @@ async def rows_of(
     blocks = manifest.blocks(bucket=options.bucket, static_inputs=options.inputs, parameters=parameters)
     tally = watch.tally
     tally.is_reading = True
-    async for block in read_ahead(_counted(blocks, manifest, watch)):
+    async for block in world.read_ahead(_counted(blocks, manifest, watch)):
         tally.is_reading = False
         yield block
         tally.is_reading = True

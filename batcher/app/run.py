@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf
 
@@ -15,16 +14,14 @@ from batcher.app.job_identity import header_of, need_bucket
 from batcher.app.monitor import Watch
 from batcher.app.options import Options
 from batcher.app.preflight import Preflight
-from batcher.app.process import draining_on_signals
 from batcher.app.service import open_keys
 from batcher.app.summary import tell_end
 from batcher.app.telemetry import Telling, open_telling
-from batcher.app.voice import say
+from batcher.app.world import World
 from batcher.edges.checkpoint import Header
 from batcher.edges.control import listening
-from batcher.edges.manifest import AnyManifest, format_of, open_manifest
+from batcher.edges.manifest import AnyManifest, format_of
 from batcher.edges.service import ObsV2
-from batcher.edges.transport import connect
 from batcher.errors import ExitCode
 from batcher.flow.drain import Drain
 from batcher.flow.turns import Turns
@@ -32,16 +29,14 @@ from batcher.rules.progress.counts import Tally
 from batcher.rules.rate.throttle import Throttle
 
 
-async def run_job(options: Options, environment: Mapping[str, str]) -> ExitCode:
+async def run_job(options: Options, world: World) -> ExitCode:
     """Run the job that `options` describe until it ends or a signal drains it. Raises what `run_until` raises."""
     drain = Drain()
-    with draining_on_signals(drain.begin):
-        return await run_until(drain, options, environment)
+    with world.draining_on_signals(drain.begin, world.voice.say):
+        return await run_until(drain, options, world)
 
 
-async def run_until(
-    drain: Drain, options: Options, environment: Mapping[str, str], pass_on: PassOn | None = None
-) -> ExitCode:
+async def run_until(drain: Drain, options: Options, world: World, pass_on: PassOn | None = None) -> ExitCode:
     """Run the job that `options` describe until it ends or `drain` begins, and say how it ended.
 
     Records are passed on once the disk has them. Raises JobError where the job cannot begin or go on.
@@ -49,36 +44,48 @@ async def run_until(
     header = header_of(
         options.workflow, options.endpoint, options.bucket, options.inputs, allow_http=options.allow_http
     )
-    async with open_telling(options, pass_on) as telling:
+    async with open_telling(options, world, pass_on) as telling:
         with (
-            _draining_after(options.max_duration, drain),
-            open_manifest(options.manifest, format_of(options.manifest, options.format), options.choice) as manifest,
+            _draining_after(options.max_duration, drain, world.voice.say),
+            world.open_manifest(
+                options.manifest, format_of(options.manifest, options.format), options.choice
+            ) as manifest,
         ):
             need_bucket(manifest, format_of(options.manifest, options.format), options.bucket)
             await asyncio.to_thread(manifest.check)
             async with (
-                open_keys(options.credentials, environment, drain, telling.warn) as keys,
-                connect(
+                open_keys(options.credentials, world, drain, telling.warn) as keys,
+                world.connect(
                     header.endpoint,
                     connections=options.concurrency,
                     timeout=options.timeout,
                     verify_tls=options.verify_tls,
                 ) as transport,
             ):
-                service = ObsV2(transport.send, keys.use, options.workflow, telling.warn)
-                return await _run(options, header, manifest, service, drain, telling)
+                service = ObsV2(
+                    transport.send, keys.use, options.workflow, telling.warn, clock=world.clock, steady=world.steady
+                )
+                return await _run(options, world, header, manifest, service, drain, telling)
 
 
 async def _run(  # noqa: PLR0913, PLR0917 - all edges but the files meet here
-    options: Options, header: Header, manifest: AnyManifest, service: ObsV2, drain: Drain, telling: Telling
+    options: Options,
+    world: World,
+    header: Header,
+    manifest: AnyManifest,
+    service: ObsV2,
+    drain: Drain,
+    telling: Telling,
 ) -> ExitCode:
-    preflight = Preflight(service, options.workflow, drain, manifest, options.inputs, telling.warn, options.max_outage)
+    preflight = Preflight(
+        service, options.workflow, drain, world, manifest, options.inputs, telling.warn, options.max_outage
+    )
     if options.preflight and not options.checkpoint.exists():
         await preflight.workflow()
-    async with open_files(options.checkpoint, header, options.output, _about(options), telling.pass_on) as files:
-        watch = await _watch(options, files, service, drain, telling)
-        doubts = Doubts(files, service, drain, options.on_doubt, options.settle_time)
-        run = Run(options, manifest, files, service, preflight, doubts, watch)
+    async with open_files(options.checkpoint, header, options.output, world, _about(options), telling.pass_on) as files:
+        watch = await _watch(options, world, files, service, drain, telling)
+        doubts = Doubts(files, service, drain, world, options.on_doubt, options.settle_time)
+        run = Run(options, world, manifest, files, service, preflight, doubts, watch)
         async with telling.measuring(options.metrics, run.view):
             async with watch.keeping(), listening(options.checkpoint, watch.answer) as fault:
                 if fault:
@@ -96,7 +103,7 @@ def _about(options: Options) -> dict[str, str]:
 
 
 @contextmanager
-def _draining_after(seconds: float | None, drain: Drain) -> Iterator[None]:
+def _draining_after(seconds: float | None, drain: Drain, say: Callable[[str], None]) -> Iterator[None]:
     def end() -> None:
         say("it is time to stop: no new starts, waiting for what is on the wire")
         drain.begin(ExitCode.STOPPED)
@@ -109,15 +116,17 @@ def _draining_after(seconds: float | None, drain: Drain) -> Iterator[None]:
             timer.cancel()
 
 
-async def _watch(options: Options, files: Files, service: ObsV2, drain: Drain, telling: Telling) -> Watch:
+async def _watch(  # noqa: PLR0913, PLR0917 - as above
+    options: Options, world: World, files: Files, service: ObsV2, drain: Drain, telling: Telling
+) -> Watch:
     """Begin at the limit that an earlier run has found, and keep the one that this run finds."""
     max_rate = options.max_rate or inf
     turns = Turns(
         drain=drain,
         throttle=Throttle(max_rate, await files.kept_limit()),
-        monotonic=time.monotonic,
+        monotonic=world.monotonic,
         service_now=service.now,
         max_outage=options.max_outage,
     )
     files.limit = lambda: turns.throttle.limit
-    return Watch(Tally(), turns, max_rate, telling, time.monotonic())
+    return Watch(Tally(), turns, max_rate, telling, world, world.monotonic())

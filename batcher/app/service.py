@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
-from batcher.app.voice import say
+from batcher.app.world import World
 from batcher.edges.credentials import Place, find_credentials
-from batcher.edges.transport import connect
 from batcher.errors import CredentialsError
 from batcher.flow.credentials import Keys
 from batcher.flow.drain import Drain
@@ -22,16 +20,16 @@ METADATA_SECONDS = 3.0
 
 @asynccontextmanager
 async def open_keys(
-    place: Place | None, environment: Mapping[str, str], drain: Drain, warn: Callable[[str], None]
+    place: Place | None, world: World, drain: Drain, warn: Callable[[str], None]
 ) -> AsyncIterator[Keys]:
     """Find the credentials, and keep them fresh; `warn` takes a sentence. Raises what looking for them raises."""
-    address = metadata_address(environment.get("BATCHER_METADATA_URL", ""))
-    async with connect(address, connections=1, timeout=METADATA_SECONDS) as metadata:
-        found = await find_credentials(place, environment, metadata.send)
+    address = metadata_address(world.environment.get("BATCHER_METADATA_URL", ""))
+    async with world.connect(address, connections=1, timeout=METADATA_SECONDS) as metadata:
+        found = await find_credentials(place, world.environment, metadata.send)
         for warning in found.warnings:
             warn(warning)
         renew = None if found.renew is None else _telling(found.renew, warn)
-        keys = Keys(found.credentials, renew, lambda: drain.begun, time.time)
+        keys = Keys(found.credentials, renew, lambda: drain.begun, world.clock)
         keeper = asyncio.create_task(keys.keep_fresh(asyncio.sleep))
         try:
             yield keys
@@ -40,7 +38,7 @@ async def open_keys(
             with suppress(asyncio.CancelledError):
                 await keeper
         if isinstance(drain.reason, CredentialsError):
-            say(f"the credentials: {described(keys.current)}")
+            world.voice.say(f"the credentials: {described(keys.current)}")
 
 
 def _telling(

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 
 from batcher.app.job import Run
-from batcher.app.voice import complain, say
 from batcher.errors import ExitCode, JobError, ManifestError
 from batcher.model import State
 from batcher.rules.report import summary
@@ -14,7 +12,7 @@ from batcher.rules.report import summary
 
 async def tell_end(run: Run) -> ExitCode:
     """Say how the run went, and give its exit code. Raises ManifestError where its manifest turned out to be empty."""
-    options, tally, watch = run.options, run.tally, run.watch
+    options, tally, watch, voice = run.options, run.tally, run.watch, run.world.voice
     for warning in run.manifest.warnings:
         watch.telling.warn(warning)
     for warning, count in (run.screen.warnings if run.screen else Counter[str]()).items():
@@ -24,14 +22,14 @@ async def tell_end(run: Run) -> ExitCode:
     in_doubt = (await run.files.checkpoint.count_unsettled())[State.IN_DOUBT]
     files = summary.Files(str(options.output), str(options.checkpoint))
     for line in summary.summary(tally, in_doubt, watch.seconds, files):
-        say(line)
-    for line in summary.slowness(watch.turns.throttle.limit, watch.slowness.seconds(time.monotonic())):
-        say(line)
+        voice.say(line)
+    for line in summary.slowness(watch.turns.throttle.limit, watch.slowness.seconds(run.world.monotonic())):
+        voice.say(line)
     for line in summary.doubts(await run.files.checkpoint.unsettled({State.IN_DOUBT}, summary.SHOWN), in_doubt):
-        say(line)
+        voice.say(line)
     code = summary.exit_code(tally, in_doubt, run.drain.reason)
     if isinstance(run.drain.reason, JobError):
-        complain(run.drain.reason)
+        voice.complain(run.drain.reason)
     else:
-        say(summary.NEXT[code])
+        voice.say(summary.NEXT[code])
     return code

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING
 from batcher import __version__
 from batcher.app.job_files import PassOn
 from batcher.app.options import MetricsOptions, Options
-from batcher.app.voice import say, warn
+from batcher.app.world import World
 from batcher.edges.log import Log, open_log
 from batcher.errors import ExitCode, JobError, UsageError
 from batcher.flow.attempts import Attempt
@@ -33,6 +32,7 @@ class Telling:
 
     log: Log | None
     metrics: Metrics | None
+    world: World
     pass_on: PassOn | None = None
     """Takes the records; None where nobody does."""
 
@@ -48,7 +48,7 @@ class Telling:
 
     def warn(self, text: str) -> None:
         """Warn the person too."""
-        warn(text)
+        self.world.voice.warn(text)
         self.tell(Line("warned", {"text": text}))
 
     def recorded(self, records: Sequence[Record]) -> None:
@@ -81,7 +81,7 @@ class Telling:
         known = {"exit_code": code.value, **view._asdict(), "seconds": round(view.seconds, 1)}
         self.tell(Line("run_ended", {name: known[name] for name in log.VOCABULARY["run_ended"].fields.split()}))
         if self.metrics is not None and code is ExitCode.OK:
-            self.metrics.succeeded(time.time())
+            self.metrics.succeeded(self.world.clock())
 
     def failed(self, error: BaseException) -> None:
         """Tell of the error that ends the run; of one that nobody expected only its kind, for it may hold anything."""
@@ -100,7 +100,7 @@ class Telling:
             await stack.enter_async_context(keeping(self.metrics, look, options.file, self.warn))
             if options.port is not None:
                 server = serving(self.metrics, options.host, options.port)
-                say(f"metrics on {await stack.enter_async_context(server)}")
+                self.world.voice.say(f"metrics on {await stack.enter_async_context(server)}")
             yield
 
     def _seen(self, admitted: Admitted, made: Sequence[Attempt]) -> None:
@@ -112,7 +112,7 @@ class Telling:
 
 
 @asynccontextmanager
-async def open_telling(options: Options, pass_on: PassOn | None = None) -> AsyncIterator[Telling]:
+async def open_telling(options: Options, world: World, pass_on: PassOn | None = None) -> AsyncIterator[Telling]:
     """Open the log if there is to be one, and tell it how the run begins and whether it fails.
 
     Raises UsageError where one file would be two things, DiskError where the log cannot be opened.
@@ -122,8 +122,8 @@ async def open_telling(options: Options, pass_on: PassOn | None = None) -> Async
         opened = None
         if options.log is not None:
             run = uuid.uuid4().hex[:12]
-            opened = await stack.enter_async_context(open_log(*options.log, run, warn))
-        telling = Telling(opened, _metrics(options), pass_on)
+            opened = await stack.enter_async_context(open_log(*options.log, run, world.voice.warn))
+        telling = Telling(opened, _metrics(options), world, pass_on)
         telling.tell(_begun(options))
         try:
             yield telling

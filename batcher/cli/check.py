@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -102,6 +101,7 @@ def check(  # noqa: PLR0913, PLR0917 - one argument for each option of the comma
     try:
         # Imported late, so that the help does not wait for the HTTP client.
         from batcher.app.check import Checking, check_manifest  # noqa: PLC0415
+        from batcher.app.world import World  # noqa: PLC0415
 
         has_name = checkpoint is not None or manifest != "-"
         checking = Checking(
@@ -122,7 +122,7 @@ def check(  # noqa: PLR0913, PLR0917 - one argument for each option of the comma
             credentials=credentials,
         )
         calm_collector()
-        checked = check_manifest(checking, os.environ)
+        checked = check_manifest(checking, World())
     except JobError as error:
         complain(error)
         sys.exit(error.exit_code)

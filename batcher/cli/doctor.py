@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -97,6 +96,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - one argument for each option of the comm
             )
         # Imported late, so that the help does not wait for the HTTP client.
         from batcher.app.doctor import Examining, examine  # noqa: PLC0415
+        from batcher.app.world import World  # noqa: PLC0415
 
         examining = Examining(
             url,
@@ -112,7 +112,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - one argument for each option of the comm
             credentials=credentials,
         )
         with asyncio.Runner(loop_factory=fast_loop(tls=url.startswith("https:"))) as runner:
-            code = runner.run(examine(examining, os.environ))
+            code = runner.run(examine(examining, World()))
     except JobError as error:
         complain(error)
         code = error.exit_code

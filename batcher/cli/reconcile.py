@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -38,10 +37,11 @@ def reconcile(
     try:
         # Imported late, so that the help does not wait for the HTTP client.
         from batcher.app.reconcile import Settling, settle  # noqa: PLC0415
+        from batcher.app.world import World  # noqa: PLC0415
 
         settling = Settling(checkpoint, settle_time, timeout, verify_tls=not no_verify_tls, credentials=credentials)
         with asyncio.Runner(loop_factory=fast_loop()) as runner:
-            code = runner.run(settle(settling, os.environ))
+            code = runner.run(settle(settling, World()))
     except JobError as error:
         complain(error)
         code = error.exit_code

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from datetime import datetime
 from pathlib import Path
@@ -240,11 +239,12 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
             raise UsageError(f"--report {report}: there is no such folder", "Make it, or name another file.")
         # Imported late, so that the help does not wait for the HTTP client.
         from batcher.app.run import run_job  # noqa: PLC0415
+        from batcher.app.world import World  # noqa: PLC0415
 
         make_room(concurrency)
         calm_collector()
         with asyncio.Runner(loop_factory=fast_loop(tls=options.endpoint.startswith("https:"))) as runner:
-            code = runner.run(run_job(options, os.environ))
+            code = runner.run(run_job(options, World()))
         if report is not None:
             from batcher.app.report import write_report  # noqa: PLC0415 - only who asks for a page waits for it
 

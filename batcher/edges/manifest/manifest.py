@@ -27,15 +27,15 @@ CHUNK = 32 * 1024
 """So many bytes are read at a time, and so far apart are the marks."""
 
 
-def open_text(path: Path | None, format_: str, choice: Choice) -> Manifest:
+def open_text(path: Path | None, format_: str, choice: Choice, chunk: int = CHUNK) -> Manifest:
     """Open a manifest that is text, standard input where `path` is None, and read its header if its format has one.
 
-    For a table in a pipe this waits until the header has come.
+    `chunk` bytes are read at a time. For a table in a pipe this waits until the header has come.
     Raises ManifestError for one that cannot be read, is empty, or has no usable header.
     """
     source = Source(path, lone_cr=format_ in DELIMITERS)
     try:
-        return Manifest(source, format_, choice)
+        return Manifest(source, format_, choice, chunk)
     except BaseException:
         source.close()
         raise
@@ -47,15 +47,16 @@ class Manifest:
     lines_before = 0
     """The lines of files that were read before this one: it is the only one."""
 
-    def __init__(self, source: Source, format_: str, choice: Choice) -> None:
+    def __init__(self, source: Source, format_: str, choice: Choice, chunk: int) -> None:
         self._source = source
+        self._chunk = chunk
         self._format = format_
         self._skipped = Skipped(choice)
         self._ignored = Ignored()
         self._digest = sha256()
         self._begin = BEGINNING
         self._marks: deque[Mark] = deque()
-        self._texts = source.texts(CHUNK, self._digest)
+        self._texts = source.texts(self._chunk, self._digest)
         self._table: TableReader | None = None
         self.header: list[str] = []
         """The names of the columns, for a table."""
@@ -104,7 +105,7 @@ class Manifest:
             return
         source = Source(self._source.path, lone_cr=self._format in DELIMITERS)
         try:
-            for _ in source.texts(CHUNK):
+            for _ in source.texts(self._chunk):
                 pass
             self.lines = source.lines
         finally:
@@ -122,7 +123,7 @@ class Manifest:
             return False
         self._source.pass_over(mark.offset, mark.line)
         self._begin, self._digest = mark, digest
-        self._texts = self._source.texts(CHUNK, digest)
+        self._texts = self._source.texts(self._chunk, digest)
         if self._table is not None:
             self._table = self._table_reader()
         return True

@@ -1,0 +1,79 @@
+"""The world: what a command depends on besides its options. Time, chance, the environment, the edges, and its voice.
+
+It is made once, at the top. A test or a simulation passes a world of its own, and patches nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from batcher.app.process import draining_on_signals
+from batcher.app.voice import TERMINAL, Voice
+from batcher.edges.checkpoint import Checkpoint, Header, open_checkpoint
+from batcher.edges.manifest import AnyManifest, Choice, open_manifest
+from batcher.edges.read_ahead import read_ahead
+from batcher.edges.service import Send, steady
+from batcher.edges.transport import connect
+from batcher.errors import ExitCode
+
+T = TypeVar("T")
+
+
+class Transport(Protocol):
+    """Sends requests to one endpoint."""
+
+    @property
+    def send(self) -> Send:
+        """Send one request, exactly once."""
+
+
+class Connect(Protocol):
+    """Makes a transport: see `batcher.edges.transport.connect`."""
+
+    def __call__(
+        self,
+        endpoint: str,
+        *,
+        connections: int,
+        timeout: float,
+        verify_tls: bool = True,
+    ) -> AbstractAsyncContextManager[Transport]:
+        """Connect to `endpoint` for as long as the block lasts; `timeout` is in seconds, for each request."""
+
+
+class ReadAhead(Protocol):
+    """Iterates over blocks beside the event loop: see `batcher.edges.read_ahead`."""
+
+    def __call__(self, blocks: Iterator[T], /) -> AsyncIterator[T]:
+        """Give the blocks as they come."""
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The real world unless told otherwise. Times are in seconds."""
+
+    voice: Voice = TERMINAL
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    """Where credentials are looked for. It holds secrets, so it is never shown."""
+    clock: Callable[[], float] = time.time
+    """This machine's POSIX time, which may be wrong and may be set."""
+    monotonic: Callable[[], float] = time.monotonic
+    steady: Callable[[], float] = steady
+    """The time of a clock that cannot be set and that goes on while the machine sleeps."""
+    draw: Callable[[], float] = random.random
+    """A random number from 0 to 1."""
+    connect: Connect = connect
+    open_checkpoint: Callable[[Path, Header | None], AbstractAsyncContextManager[Checkpoint]] = open_checkpoint
+    open_manifest: Callable[[Path | None, str, Choice], AnyManifest] = open_manifest
+    read_ahead: ReadAhead = read_ahead
+    draining_on_signals: Callable[[Callable[[ExitCode], None], Callable[[str], None]], AbstractContextManager[None]] = (
+        draining_on_signals
+    )
+    """Calls the first function with the exit code of the first signal that asks the process to end, and says so."""
