@@ -9,13 +9,13 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from math import inf
 from pathlib import Path
 
 from batcher.app.job_identity import beside, endpoint_of
 from batcher.app.options import OnDoubt, Options
-from batcher.app.run import run_until
+from batcher.app.run import run_job
 from batcher.app.voice import ERROR, WARNING, Voice
 from batcher.app.world import World
 from batcher.edges.credentials import Place
@@ -130,7 +130,12 @@ async def run(  # noqa: PLR0913 - one argument for each option of the command
         log=None,
         metrics=None,
     )
-    world = World(Voice(_log), os.environ if environment is None else environment)
+    world = World(
+        voice=Voice(_log),
+        environment=os.environ if environment is None else environment,
+        # Signals are the program's own.
+        draining_on_signals=lambda _drain, _say: nullcontext(),
+    )
     running = Running(options, world)
     try:
         yield running
@@ -197,7 +202,7 @@ class Running:
 
     async def _run(self, options: Options, world: World) -> ExitCode:
         try:
-            code = await run_until(self._drain, options, world, self._blocks.put)
+            code = await run_job(options, world, self._drain, self._blocks.put)
         except Exception:
             await self._blocks.put(None)
             raise

@@ -29,6 +29,7 @@ from batcher.edges.transport.wire import Wire
 from batcher.emulator.faults import FaultKind, draw
 from batcher.emulator.server import serve
 from batcher.emulator.settings import MADE_UP, Settings
+from batcher.flow.drain import Drain
 
 SIDE_BY_SIDE = 6
 CRASHED = 9
@@ -179,7 +180,7 @@ def run(folder, url, crash_at):
     steps = Steps(crash_at, folder)
     steps.watch()
     keys = {"OBS_ACCESS_KEY_ID": MADE_UP.access_key, "OBS_SECRET_ACCESS_KEY": MADE_UP.secret_key}
-    code = asyncio.run(run_job(options(folder, url), World(environment=keys)))
+    code = asyncio.run(run_job(options(folder, url), World(environment=keys), Drain()))
     (folder / "steps").write_text(str(steps.done))
     return int(code)
 

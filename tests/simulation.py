@@ -32,6 +32,7 @@ from batcher.edges.checkpoint.store import Store
 from batcher.edges.manifest import Choice, open_manifest
 from batcher.edges.progress import Mode
 from batcher.errors import ExitCode, JobError
+from batcher.flow.drain import Drain
 from batcher.model import Fault, Lost, State
 
 BEGINNING = 1_795_509_000.0
@@ -124,7 +125,7 @@ class World:
                 self.complaints.append(f"tasks were left behind: {left}")
 
     async def _live(self, *, in_peace):
-        self.process.main = asyncio.ensure_future(run_job(self._options(), self._surroundings()))
+        self.process.main = asyncio.ensure_future(run_job(self._options(), self._surroundings(), Drain()))
         if not in_peace:
             self._draw_fate()
         if self._has_bad_clock:

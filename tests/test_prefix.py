@@ -24,6 +24,7 @@ from batcher.app.voice import Voice
 from batcher.app.world import World
 from batcher.edges.manifest import Choice, open_manifest
 from batcher.edges.progress import Mode
+from batcher.flow.drain import Drain
 from batcher.model import BEGINNING, Mark, Reply, Settlement, State
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rows import settled_prefix as rules
@@ -191,7 +192,7 @@ class Stage(NamedTuple):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(run, "Tally", tally)
             try:
-                asyncio.run(run.run_job(self._options(), world))
+                asyncio.run(run.run_job(self._options(), world, Drain()))
             except KilledError:
                 assert self.kill_at is not None
         return starts, tallies[0], any(entered)

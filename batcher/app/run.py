@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from math import inf
 
 from batcher.app.doubts import Doubts
@@ -18,7 +18,6 @@ from batcher.app.service import open_keys
 from batcher.app.summary import tell_end
 from batcher.app.telemetry import Telling, open_telling
 from batcher.app.world import World
-from batcher.edges.checkpoint import Header
 from batcher.edges.control import listening
 from batcher.edges.manifest import AnyManifest, format_of
 from batcher.edges.service import ObsV2
@@ -29,14 +28,7 @@ from batcher.rules.progress.counts import Tally
 from batcher.rules.rate.throttle import Throttle
 
 
-async def run_job(options: Options, world: World) -> ExitCode:
-    """Run the job that `options` describe until it ends or a signal drains it. Raises what `run_until` raises."""
-    drain = Drain()
-    with world.draining_on_signals(drain.begin, world.voice.say):
-        return await run_until(drain, options, world)
-
-
-async def run_until(drain: Drain, options: Options, world: World, pass_on: PassOn | None = None) -> ExitCode:
+async def run_job(options: Options, world: World, drain: Drain, pass_on: PassOn | None = None) -> ExitCode:
     """Run the job that `options` describe until it ends or `drain` begins, and say how it ended.
 
     Records are passed on once the disk has them. Raises JobError where the job cannot begin or go on.
@@ -44,56 +36,62 @@ async def run_until(drain: Drain, options: Options, world: World, pass_on: PassO
     header = header_of(
         options.workflow, options.endpoint, options.bucket, options.inputs, allow_http=options.allow_http
     )
-    async with open_telling(options, world, pass_on) as telling:
-        with (
-            _draining_after(options.max_duration, drain, world.voice.say),
-            world.open_manifest(
-                options.manifest, format_of(options.manifest, options.format), options.choice
-            ) as manifest,
-        ):
-            need_bucket(manifest, format_of(options.manifest, options.format), options.bucket)
-            await asyncio.to_thread(manifest.check)
-            async with (
-                open_keys(options.credentials, world, drain, telling.warn) as keys,
-                world.connect(
-                    header.endpoint,
-                    connections=options.concurrency,
-                    timeout=options.timeout,
-                    verify_tls=options.verify_tls,
-                ) as transport,
-            ):
-                service = ObsV2(
-                    transport.send, keys.use, options.workflow, telling.warn, clock=world.clock, steady=world.steady
-                )
-                return await _run(options, world, header, manifest, service, drain, telling)
-
-
-async def _run(  # noqa: PLR0913, PLR0917 - all edges but the files meet here
-    options: Options,
-    world: World,
-    header: Header,
-    manifest: AnyManifest,
-    service: ObsV2,
-    drain: Drain,
-    telling: Telling,
-) -> ExitCode:
-    preflight = Preflight(
-        service, options.workflow, drain, world, manifest, options.inputs, telling.warn, options.max_outage
-    )
-    if options.preflight and not options.checkpoint.exists():
-        await preflight.workflow()
-    async with open_files(options.checkpoint, header, options.output, world, _about(options), telling.pass_on) as files:
+    async with AsyncExitStack() as edges:
+        telling = await edges.enter_async_context(open_telling(options, world, pass_on))
+        edges.enter_context(world.draining_on_signals(drain.begin, world.voice.say))
+        edges.enter_context(_draining_after(options.max_duration, drain, world.voice.say))
+        manifest: AnyManifest = edges.enter_context(_open_manifest(options, world))
+        await asyncio.to_thread(manifest.check)
+        service = await edges.enter_async_context(_open_service(options, header.endpoint, world, drain, telling.warn))
+        preflight = Preflight(
+            service, options.workflow, drain, world, manifest, options.inputs, telling.warn, options.max_outage
+        )
+        if options.preflight and not options.checkpoint.exists():
+            await preflight.workflow()
+        files = await edges.enter_async_context(
+            open_files(options.checkpoint, header, options.output, world, _about(options), telling.pass_on)
+        )
         watch = await _watch(options, world, files, service, drain, telling)
         doubts = Doubts(files, service, drain, world, options.on_doubt, options.settle_time)
-        run = Run(options, world, manifest, files, service, preflight, doubts, watch)
-        async with telling.measuring(options.metrics, run.view):
-            async with watch.keeping(), listening(options.checkpoint, watch.answer) as fault:
-                if fault:
-                    telling.warn(f"the run cannot be steered while it goes on: {fault}")
-                await run.whole()
-                code = await tell_end(run)
-            telling.ended(code, run.view())
-        return code
+        return await _finished(Run(options, world, manifest, files, service, preflight, doubts, watch))
+
+
+async def _finished(run: Run) -> ExitCode:
+    """Run the job over its open edges, watched and steered, and say how it ended."""
+    telling, watch = run.watch.telling, run.watch
+    async with telling.measuring(run.options.metrics, run.view):
+        async with watch.keeping(), listening(run.options.checkpoint, watch.answer) as fault:
+            if fault:
+                telling.warn(f"the run cannot be steered while it goes on: {fault}")
+            await run.whole()
+            code = await tell_end(run)
+        telling.ended(code, run.view())
+    return code
+
+
+@asynccontextmanager
+async def _open_service(
+    options: Options, endpoint: str, world: World, drain: Drain, warn: Callable[[str], None]
+) -> AsyncIterator[ObsV2]:
+    async with (
+        open_keys(options.credentials, world, drain, warn) as keys,
+        world.connect(
+            endpoint, connections=options.concurrency, timeout=options.timeout, verify_tls=options.verify_tls
+        ) as transport,
+    ):
+        yield ObsV2(transport.send, keys.use, options.workflow, warn, clock=world.clock, steady=world.steady)
+
+
+def _open_manifest(options: Options, world: World) -> AnyManifest:
+    """Open the manifest, and make sure that its rows can have a bucket."""
+    format_ = format_of(options.manifest, options.format)
+    manifest = world.open_manifest(options.manifest, format_, options.choice)
+    try:
+        need_bucket(manifest, format_, options.bucket)
+    except BaseException:
+        manifest.close()
+        raise
+    return manifest
 
 
 def _about(options: Options) -> dict[str, str]:

@@ -240,11 +240,12 @@ def run(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
         # Imported late, so that the help does not wait for the HTTP client.
         from batcher.app.run import run_job  # noqa: PLC0415
         from batcher.app.world import World  # noqa: PLC0415
+        from batcher.flow.drain import Drain  # noqa: PLC0415
 
         make_room(concurrency)
         calm_collector()
         with asyncio.Runner(loop_factory=fast_loop(tls=options.endpoint.startswith("https:"))) as runner:
-            code = runner.run(run_job(options, World()))
+            code = runner.run(run_job(options, World(), Drain()))
         if report is not None:
             from batcher.app.report import write_report  # noqa: PLC0415 - only who asks for a page waits for it
 
