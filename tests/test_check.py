@@ -27,7 +27,7 @@ DECLARED = {
     }
 }
 BUCKET = ("-b", "videos")
-PLACEHOLDERS = "directory placeholders (keys that end in /; --keep-placeholders sends them)"
+PLACEHOLDERS = "directory placeholders (names that end in /; use --keep-placeholders to send them)"
 TEMPLATE = ("-i", "template-id:=7")
 
 

@@ -193,7 +193,7 @@ def test_an_unreadable_manifest_is_named(written):
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.txt"])
 def test_an_empty_file_is_refused(written, name):
-    assert f"{name}: is empty" in refusal(written("", name))
+    assert f"{name}: the manifest is empty" in refusal(written("", name))
 
 
 def test_an_empty_gzip_is_refused(written):
@@ -217,7 +217,7 @@ def test_a_table_without_a_header_is_refused(written, content):
         ("bucket, object\n", "' object'"),
         ("bucket;object\n", "semicolons"),
         ("bucket\tobject\n", "--format tsv"),
-        ("object,bucket,object\n", 'line 1, column 3: there is another column "object"'),
+        ("object,bucket,object\n", 'line 1, column 3: duplicate column "object"'),
         ('bucket,"object\n', "line 1: the header is unreadable: a quote is opened"),
         ('"bucket"x,object\n', "line 1: the header is unreadable: not CSV"),
         ("o\0b\0j\0e\0c\0t\0\n\0", "looks like UTF-16"),
@@ -280,7 +280,7 @@ def test_a_damaged_gzip_is_found_before_a_row_is_read(written):
 
 
 def test_a_line_without_end_is_refused(written):
-    assert "a line has more than 16 MiB" in refusal(written(b"a" * (16 * 1024 * 1024 + 70_000), "a.txt"))
+    assert "a line is longer than 16 MiB" in refusal(written(b"a" * (16 * 1024 * 1024 + 70_000), "a.txt"))
 
 
 def test_a_record_without_end_is_refused(written):
@@ -425,9 +425,9 @@ def test_a_quote_that_is_never_closed_is_told_with_all_its_lines(written):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ('object\na\n"first\n' + "".join(f"{number:09}\n" for number in range(100_000)), "line 3: a quote that is"),
-        ('object\na\n"first\n' + "".join(f"{number:09}\n" for number in range(20)), "takes in 21 lines"),
-        ('object\n"first\n' + "".join(f"{number:09}\n" for number in range(20)) + '"x\nb\n', "takes in 22 lines"),
+        ('object\na\n"first\n' + "".join(f"{number:09}\n" for number in range(100_000)), "line 3: a quote opened here"),
+        ('object\na\n"first\n' + "".join(f"{number:09}\n" for number in range(20)), "spans 21 lines"),
+        ('object\n"first\n' + "".join(f"{number:09}\n" for number in range(20)) + '"x\nb\n', "spans 22 lines"),
     ],
 )
 def test_a_quote_that_nobody_meant_does_not_make_one_bad_row_of_many_rows(written, content, said):
@@ -444,7 +444,7 @@ def test_a_bad_row_is_known_again_by_its_text_wherever_it_stands(written):
 
 def test_a_row_without_a_bucket_is_bad_unless_there_is_one_for_all(written):
     path = written("bucket,object\n,a\n")
-    assert only_bad(path, bucket=None).reason == "line 2: bucket: the row names none, and there is no --bucket"
+    assert only_bad(path, bucket=None).reason == "line 2: bucket: the row has none, and no --bucket is given"
     assert read(path, bucket="for-all")[0].bucket == "for-all"
 
 
@@ -680,7 +680,7 @@ except ManifestError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", program], input=b"", capture_output=True, check=True)
-    assert done.stdout == b"standard input: is empty\n"
+    assert done.stdout == b"standard input: the manifest is empty\n"
 
 
 # Against another writer
