@@ -217,7 +217,7 @@ async def test_a_folder_that_is_not_there_is_exit_74_and_a_device_is_no_file(fol
     assert "gone/rows.csv: cannot be written: No such file or directory" in ran.stderr
     ran = await batcher("report", troubled.checkpoint, "-o", "/dev/null")
     assert ran.code == 2, ran
-    assert "/dev/null: this is not a regular file" in ran.stderr
+    assert "/dev/null: not a regular file" in ran.stderr
     assert list(folder.iterdir()) == []
 
 
