@@ -191,10 +191,10 @@ async def test_what_is_made_never_replaces_what_it_is_made_from(folder, emulator
     ("words", "code", "told"),
     [
         (("export", "m.checkpoint", "-o", "rows.xls"), 2, "rows.xls: its suffix does not tell its format"),
-        (("export", "gone.checkpoint", "-o", "rows.csv"), 74, "there is no such checkpoint"),
-        (("report", "gone.checkpoint", "-o", "r.html"), 74, "there is no such checkpoint"),
-        (("explain", "gone.checkpoint", "1"), 74, "there is no such checkpoint"),
-        (("failures", "m.csv", "-o", "failed.csv"), 74, "there is no such checkpoint"),
+        (("export", "gone.checkpoint", "-o", "rows.csv"), 74, "no such checkpoint"),
+        (("report", "gone.checkpoint", "-o", "r.html"), 74, "no such checkpoint"),
+        (("explain", "gone.checkpoint", "1"), 74, "no such checkpoint"),
+        (("failures", "m.csv", "-o", "failed.csv"), 74, "no such checkpoint"),
         (("failures", "m.jsonl", "-o", "failed.csv"), 2, "Name a file with .jsonl or .ndjson."),
         (("failures", "m.csv", "-o", "failed.jsonl"), 2, "Name a file with .csv or .tsv."),
         (

@@ -71,7 +71,8 @@ async def test_the_keys_are_asked_for_again_on_request():
 
 async def test_an_ecs_without_an_agency_is_told():
     async with asking() as (service, look):
-        assert await look() == "the ECS metadata service has no credentials (HTTP 404); check that the ECS has an agency"
+        said = await look()
+        assert said == "the ECS metadata service has no credentials (HTTP 404); check that the ECS has an agency"
         assert service.times == 1
 
 

@@ -249,7 +249,7 @@ def test_storage_classes_of_what_does_not_tell_them_are_refused(inventory, tmp_p
     wanted = Choice(storage_classes=frozenset({"STANDARD"}))
     assert "the inventory has no storage classes" in refusal(inventory("videos,a\n", fileSchema="Bucket, Key"), wanted)
     (tmp_path / "m.txt").write_text("a\n")
-    assert "a manifest in the format txt has no storage classes" in refusal(tmp_path / "m.txt", wanted, error=UsageError)
+    assert "in the format txt has no storage classes" in refusal(tmp_path / "m.txt", wanted, error=UsageError)
 
 
 @pytest.mark.parametrize("header", ["Bucket,Key,Size", '"bucket","key","Size"'])
