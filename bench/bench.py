@@ -1,7 +1,7 @@
 """The benchmarks: each is a small function that returns figures. MEASUREMENTS lists them all.
 
 `python bench/bench.py [NAME ...] [--rows MOST] [--rounds N]`. Without names it runs all and writes the results to
-RESULTS.md and the README. With names it only prints them. For Linux.
+RESULTS.md and docs/speed.md. With names it only prints them. For Linux.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from server import Served, late, nginx
 from workload import ANSWER, append_rows, write_manifest
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "speed.md"
 ALL_ROWS = 5_000_000
 ROUNDS = 3
 MIB = 1 << 20
@@ -284,9 +284,9 @@ def measure(names: Sequence[str], most: int, rounds: int) -> tuple[list[Figure],
 
 
 def write(figures: Sequence[Figure], machine: Mapping[str, str], note: str) -> None:
-    """Write the results to RESULTS.md, and their table to the README."""
+    """Write the results to RESULTS.md, and their table to docs/speed.md."""
     RESULTS.write_text(report.results(figures, machine, note))
-    README.write_text(report.put_between(README.read_text(), report.table(figures)))
+    PAGE.write_text(report.put_between(PAGE.read_text(), report.table(figures)))
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
 """Formats figures and the machine as Markdown. Pure.
 
-The README contains the same table, between two marks that stand alone on their lines.
+docs/speed.md contains the same table, between two marks that stand alone on their lines.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import batcher
 from batcher.cli import run as run_verb
 from batcher.library import BOUNDS
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "library.md"
 OBJECTS = sorted(f"o{number}" for number in range(40))
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -228,9 +228,9 @@ def test_every_name_of_the_package_is_there_and_no_other():
         _ = batcher.nothing
 
 
-async def test_the_readmes_example_runs(emulator):
+async def test_the_example_of_the_documentation_runs(emulator):
     service = await emulator()
-    example = README.read_text().split("## As a library")[1].split("```python\n")[1].split("```")[0]
+    example = PAGE.read_text().split("```python\n")[1].split("```")[0]
     Path("example.py").write_text(example)
     Path("objects.csv").write_text("object\nin/clip 01.mp4\nin/clip 02.mp4\n")
     process = await asyncio.create_subprocess_exec(

@@ -40,7 +40,7 @@ async def run_job(options: Options, world: World, drain: Drain, pass_on: PassOn 
         telling = await edges.enter_async_context(open_telling(options, world, pass_on))
         edges.enter_context(world.draining_on_signals(drain.begin, world.voice.say))
         edges.enter_context(_draining_after(options.max_duration, drain, world.voice.say))
-        manifest: AnyManifest = edges.enter_context(_open_manifest(options, world))
+        manifest = edges.enter_context(_open_manifest(options, world))
         await asyncio.to_thread(manifest.check)
         service = await edges.enter_async_context(_open_service(options, header.endpoint, world, drain, telling.warn))
         preflight = Preflight(
@@ -82,16 +82,13 @@ async def _open_service(
         yield ObsV2(transport.send, keys.use, options.workflow, warn, clock=world.clock, steady=world.steady)
 
 
-def _open_manifest(options: Options, world: World) -> AnyManifest:
+@contextmanager
+def _open_manifest(options: Options, world: World) -> Iterator[AnyManifest]:
     """Open the manifest, and make sure that its rows can have a bucket."""
     format_ = format_of(options.manifest, options.format)
-    manifest = world.open_manifest(options.manifest, format_, options.choice)
-    try:
+    with world.open_manifest(options.manifest, format_, options.choice) as manifest:
         need_bucket(manifest, format_, options.bucket)
-    except BaseException:
-        manifest.close()
-        raise
-    return manifest
+        yield manifest
 
 
 def _about(options: Options) -> dict[str, str]:
