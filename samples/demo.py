@@ -1,6 +1,6 @@
 """The demo: the same job on the built-in emulator, killed half-way and run again; the emulator's ledger is the judge.
 
-It uses only this machine and the folder `demo`, which each run creates anew.
+It uses only this machine and the folder `demo`, which each run creates again.
 """
 
 from __future__ import annotations

@@ -16,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batcher.edges.manifest import Choice, format_of, open_manifest
-from batcher.edges.manifest import manifest as manifest_module
 from batcher.edges.manifest.source import Source
 from batcher.errors import ManifestError, UsageError
 from batcher.model import BadRow, Parameter, Row
@@ -67,10 +66,8 @@ def refusal(path, format_=None):
 # Marks
 
 
-@pytest.fixture
-def small_chunks(monkeypatch):
-    monkeypatch.setattr(manifest_module, "CHUNK", 40)
-
+SMALL_CHUNK = 40
+"""Bytes: so that a manifest of a few lines has marks too."""
 
 CONTENTS = {
     "a.txt": "a\n\nb\r\nc\n" * 30 + "last",
@@ -82,7 +79,7 @@ CONTENTS = {
 
 def marked(path, mark=None):
     """Read from a mark on, if there is one. Give the rows, and the marks by the number of rows before them."""
-    with open_manifest(path, format_of(path, None)) as manifest:
+    with open_manifest(path, format_of(path, None), chunk=SMALL_CHUNK) as manifest:
         assert mark is None or manifest.enter(mark)
         rows, marks = [], []
         for block in manifest.blocks(bucket="my-videos"):
@@ -91,7 +88,6 @@ def marked(path, mark=None):
         return rows, marks
 
 
-@pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("bom", ["", "\ufeff"])
 @pytest.mark.parametrize("name", CONTENTS)
 def test_a_reading_that_begins_at_a_mark_gives_the_rows_behind_it_with_their_numbers_and_lines(written, name, bom):
@@ -106,7 +102,6 @@ def test_a_reading_that_begins_at_a_mark_gives_the_rows_behind_it_with_their_num
             assert marked(path, each)[0] == rows[each.rows :]
 
 
-@pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("name", CONTENTS)
 def test_a_mark_is_of_no_use_once_a_byte_before_it_has_changed(written, name):
     content = CONTENTS[name].encode()
@@ -130,7 +125,6 @@ def test_a_mark_is_of_no_use_once_a_byte_before_it_has_changed(written, name):
         assert [row for block in manifest.blocks(bucket="my-videos") for row in block] == rows
 
 
-@pytest.mark.usefixtures("small_chunks")
 def test_there_are_no_marks_in_a_gzip_a_pipe_or_within_a_line(written):
     zipped = written(gzip.compress(CONTENTS["a.txt"].encode()), "a.txt.gz")
     assert marked(zipped)[1] == []

@@ -134,7 +134,7 @@ class TableReader:
         self.line += done
 
     def _unreadable(self, line: int, fault: str, lines: Sequence[str]) -> Entry:
-        """Return an unreadable record. Raises ManifestError if it spans so many lines that they must be rows."""
+        """Return an unreadable record. Raises ManifestError if it spans more lines than a record can have."""
         if len(lines) > MOST_SWALLOWED:
             raise ManifestError(
                 f"{self._name}, line {line}: a quote opened here spans {len(lines):,} lines",
