@@ -190,10 +190,10 @@ async def test_what_is_made_never_replaces_what_it_is_made_from(folder, emulator
     ("words", "code", "told"),
     [
         (("export", "m.checkpoint", "-o", "rows.xls"), 2, "rows.xls: its suffix does not tell its format"),
-        (("export", "gone.checkpoint", "-o", "rows.csv"), 74, "there is no such checkpoint"),
-        (("report", "gone.checkpoint", "-o", "r.html"), 74, "there is no such checkpoint"),
-        (("explain", "gone.checkpoint", "1"), 74, "there is no such checkpoint"),
-        (("failures", "m.csv", "-o", "failed.csv"), 74, "there is no such checkpoint"),
+        (("export", "gone.checkpoint", "-o", "rows.csv"), 74, "no such checkpoint"),
+        (("report", "gone.checkpoint", "-o", "r.html"), 74, "no such checkpoint"),
+        (("explain", "gone.checkpoint", "1"), 74, "no such checkpoint"),
+        (("failures", "m.csv", "-o", "failed.csv"), 74, "no such checkpoint"),
         (("failures", "m.jsonl", "-o", "failed.csv"), 2, "Name a file with .jsonl or .ndjson."),
         (("failures", "m.csv", "-o", "failed.jsonl"), 2, "Name a file with .csv or .tsv."),
         (
@@ -216,7 +216,7 @@ async def test_a_folder_that_is_not_there_is_exit_74_and_a_device_is_no_file(fol
     assert "gone/rows.csv: cannot be written: No such file or directory" in ran.stderr
     ran = await batcher("report", troubled.checkpoint, "-o", "/dev/null")
     assert ran.code == 2, ran
-    assert "/dev/null: this is not a regular file" in ran.stderr
+    assert "/dev/null: not a regular file" in ran.stderr
     assert list(folder.iterdir()) == []
 
 
@@ -246,7 +246,7 @@ async def test_explain_shows_every_row_that_fits(troubled):
     assert heads == [f"row 1: videos/{KEYS[0]}", f"row 61: videos/{KEYS[0]}"]
     ran = await batcher("explain", troubled.checkpoint, "63")
     assert ran.stdout.splitlines()[0] == "row 63: no name is known of it"
-    assert "InvalidRow (line 63: no JSON" in ran.stdout
+    assert "InvalidRow (line 63: not JSON" in ran.stdout
     ran = await batcher("explain", troubled.checkpoint, "nothing")
     assert (ran.code, ran.stdout) == (1, "")
     assert "no row fits 'nothing'" in ran.stderr

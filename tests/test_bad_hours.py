@@ -58,7 +58,7 @@ async def test_an_outage_of_the_service_uses_no_row_up(folder, emulator):  # noq
     assert ran.code == 0, ran
     assert started(service) == once(KEYS)
     assert "outage" in ran.stderr
-    assert "the outage is over" in ran.stderr
+    assert "outage ended" in ran.stderr
 
 
 async def test_an_outage_without_end_ends_the_run_and_a_later_one_finishes(folder, emulator):  # noqa: F811

@@ -222,8 +222,8 @@ def test_a_resume_starts_the_new_rows_only_on_the_same_port(tmp_path):
     ("words", "complaint"),
     [
         (["cpu", "nothing"], "no such measurement: nothing"),
-        (["--rows", "2047"], "--rows is 2048 at least"),
-        (["--rounds", "0"], "--rounds 1"),
+        (["--rows", "2047"], "--rows must be at least 2048"),
+        (["--rounds", "0"], "--rounds at least 1"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_before_anything_is_run(words, complaint):

@@ -27,7 +27,7 @@ DECLARED = {
     }
 }
 BUCKET = ("-b", "videos")
-PLACEHOLDERS = "directory placeholders (keys that end in /; --keep-placeholders sends them)"
+PLACEHOLDERS = "directory placeholders (names that end in /; use --keep-placeholders to send them)"
 TEMPLATE = ("-i", "template-id:=7")
 
 
@@ -114,8 +114,8 @@ async def test_a_program_is_told_the_same_as_one_object(folder, emulator):
         "constraints": {"valid_values": [7, 8]},
     }
     reasons = [
-        "line 5: inputs.template-id: 9 is not among the values allowed: [7,8]",
-        'line 6: template-id: "x" is no integer of 64 bits',
+        "line 5: inputs.template-id: 9 is not among the allowed values: [7,8]",
+        'line 6: template-id: "x" is not a 64-bit integer',
     ]
     bad = [
         {"row": row, "line": row + 1, "bucket": bucket, "object": object_, "reason": reason}
@@ -336,8 +336,8 @@ async def test_rows_that_break_what_is_declared_are_recorded_and_nothing_of_them
     assert invalid == {
         "missing": "line 2: inputs.template-id: missing, and the workflow has no default for it",
         "unknown": "line 3: inputs.templateid: the workflow declares no such parameter; it has template-id",
-        "type": "line 4: inputs.template-id: true is no integer",
-        "value": "line 5: inputs.template-id: 9 is not among the values allowed: [7,8]",
+        "type": "line 4: inputs.template-id: true is not an integer",
+        "value": "line 5: inputs.template-id: 9 is not among the allowed values: [7,8]",
     }
     assert [line for line in ran.stderr.splitlines() if "warning" in line] == [
         "batcher: warning: 2 rows: inputs.level: not given, and its default is empty text",
@@ -379,7 +379,7 @@ async def test_without_preflight_the_service_decides(folder, emulator):
     ("inputs", "said"),
     [
         ((), "inputs.template-id: missing"),
-        (("-i", "template-id:=9"), "inputs.template-id: 9 is not among the values allowed"),
+        (("-i", "template-id:=9"), "inputs.template-id: 9 is not among the allowed values"),
         (("-i", "template-id:=7", "-i", "nots=x"), "inputs.nots: the workflow declares no such parameter; it has note"),
     ],
 )

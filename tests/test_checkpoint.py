@@ -308,7 +308,7 @@ async def test_a_foreign_database_is_refused_and_left_as_it_is(path):
     db.execute("CREATE TABLE theirs (x)")
     db.close()
     before = path.read_bytes()
-    with pytest.raises(OtherJobError, match="no checkpoint of batcher"):
+    with pytest.raises(OtherJobError, match="not a checkpoint of batcher"):
         async with open_checkpoint(path, HEADER):
             pass
     assert path.read_bytes() == before

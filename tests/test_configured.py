@@ -230,7 +230,7 @@ WRONG = {
     "a table for a flag": ("[input]\nx = 1", "[input]: there is no such key", ""),
     "none of the choices": ("on-doubt = 'wait'", "on-doubt: expected one of reconcile, hold, resend", ""),
     "out of bounds": ("[run]\nconcurrency = 0", "run.concurrency: ", "See the verb's --help."),
-    "no TOML": ("limit =", "it is not TOML: ", "toml.io"),
+    "no TOML": ("limit =", "not TOML: ", "toml.io"),
 }
 
 

@@ -334,7 +334,7 @@ async def test_a_changed_name_of_an_execution_is_not_taken_for_one_that_nobody_o
         job.checkpoint.write_bytes(flipped(whole, at, random.Random(at)))
         async with open_checkpoint(job.checkpoint, HEADER) as checkpoint:
             await checkpoint.note_listed(listed)
-            with pytest.raises(DiskError, match="1 entries of its table rows"):
+            with pytest.raises(DiskError, match="wrong checksums in the table rows: 1"):
                 await checkpoint.unowned()
     job.checkpoint.write_bytes(whole)
     async with open_checkpoint(job.checkpoint, HEADER) as checkpoint:

@@ -262,7 +262,7 @@ async def test_status_tells_every_count_and_a_running_job(folder, emulator):
     text = (await batcher("status", "m.jsonl.checkpoint")).stdout
     assert "no run is going on" in text
     missing = await batcher("status", "nowhere.checkpoint")
-    assert (missing.code, "nowhere.checkpoint: there is no such checkpoint" in missing.stderr) == (74, True)
+    assert (missing.code, "nowhere.checkpoint: no such checkpoint" in missing.stderr) == (74, True)
     assert not (folder / "nowhere.checkpoint").exists()
     foreign = await batcher("status", "m.jsonl")
     assert foreign.code == 74, foreign

@@ -1,4 +1,4 @@
-"""Reading a checkpoint without holding it, as it stands at one moment: what is asked while or after a run goes on."""
+"""Reads a checkpoint without locking it, as it is at one moment, during or after a run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Glance(NamedTuple):
 
 
 def glance(path: Path) -> Glance:
-    """Look at the checkpoint at `path`. Raises DiskError or OtherJobError where it cannot be read as one."""
+    """Read the checkpoint at `path`. Raises DiskError or OtherJobError if it cannot be read."""
     with reading(path) as checkpoint:
         unsettled = checkpoint.unsettled({Status.SENDING, Status.IN_DOUBT})
         return Glance(checkpoint.header, checkpoint.running, checkpoint.count(), unsettled)
@@ -42,13 +42,13 @@ def glance(path: Path) -> Glance:
 
 @contextmanager
 def reading(path: Path) -> Iterator[Reading]:
-    """Open the checkpoint at `path` for reading. Raises DiskError or OtherJobError where it cannot be read as one."""
+    """Open the checkpoint at `path` for reading. Raises DiskError or OtherJobError if it cannot be read."""
     with translated(path):
         db = open_database(path, None)
     with closing(db):
         with translated(path):
             running = _is_held(lock_path(path))
-            # What is read from here on is of one moment, however far a run has come meanwhile.
+            # All reads from here on see one moment, whatever a run writes meanwhile.
             db.execute("BEGIN")
             checkpoint = Reading(db, path, running=running)
         yield checkpoint
@@ -69,7 +69,7 @@ def reading_of(path: Path, header: Header) -> Iterator[Reading | None]:
 
 
 class Reading:
-    """A checkpoint at one moment. `running` tells whether a run holds it, `facts` are those of the job by name."""
+    """A checkpoint at one moment. `running` says whether a run has locked it; `facts` are those of the job by name."""
 
     def __init__(self, db: sqlite3.Connection, path: Path, *, running: bool) -> None:
         self.path = path
@@ -110,7 +110,7 @@ class Reading:
                 yield key, copy * COPY + NUMBERS[Status.IN_DOUBT]
 
     def standings(self) -> Iterator[Standing]:
-        """Give every row, in the order of admission."""
+        """Yield every row, in the order of admission."""
         with translated(self.path):
             self._settled.compare()
             unsettled = self._unsettled.list(frozenset(Status), -1)

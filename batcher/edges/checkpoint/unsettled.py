@@ -1,7 +1,7 @@
-"""The rows of a checkpoint without a settled end: those with an intent, those that wait for a record, those in doubt.
+"""The unsettled rows of a checkpoint: those with an intent, those waiting for a record, and those in doubt.
 
 Rows that are admitted together share one entry until the last of them is settled, so that an intent costs a tenth of
-an entry of its own. A row in doubt may stay for days and gets one.
+an entry of its own. A row in doubt may stay for days and has its own entry.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from batcher.model import NUMBERS, STATUSES, Admitted, BadRow, Row, Status, Unse
 
 
 class _Block(Struct, frozen=True):
-    """Rows that were admitted together and are not settled yet; `at` is in POSIX seconds."""
+    """Rows that were admitted together and are not settled yet. `at` is in POSIX seconds."""
 
     id: int
     at: float
@@ -27,7 +27,7 @@ class _Block(Struct, frozen=True):
 
 
 class UnsettledRows:
-    """The tables `intents` and `doubts`. Memory holds what is in `intents`: a run bounds it by its concurrency."""
+    """The tables `intents` and `doubts`. `intents` is also kept in memory; a run's concurrency bounds its size."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -36,11 +36,11 @@ class UnsettledRows:
         self._last_block = 0
         for id_, at, rows in db.execute("SELECT id, at, rows FROM intents ORDER BY id"):
             self._last_block = id_
-            # An older block may still tell of a row that was settled, and even of one that was admitted once more.
+            # An older block may still list a row that was settled, and even one that was admitted again.
             self._keep(_Block(id_, at, {row.id: row for row in _decoded(rows) if not self._is_elsewhere(row.id)}))
 
     def last_id(self) -> int:
-        """Give the highest id of a row, 0 where there is none."""
+        """Return the highest id of a row, 0 if there is none."""
         last: int = self._db.execute("SELECT coalesce(max(id), 0) FROM doubts").fetchone()[0]
         return max(last, *self._blocks, 0)
 
@@ -52,7 +52,7 @@ class UnsettledRows:
         self._keep(_Block(self._last_block, now, {row.id: row for row in rows}))
 
     def take(self, ids: Iterable[int]) -> list[Identity]:
-        """Forget rows that are settled now, and say which they are."""
+        """Remove rows that are settled now, and return their identities."""
         taken: list[Identity] = []
         for id_ in ids:
             block = self._blocks.pop(id_, None)
@@ -67,7 +67,7 @@ class UnsettledRows:
         return taken
 
     def doubt(self, ids: Iterable[int], doubt_at: float | None) -> None:
-        """Put rows in doubt: they were not sent after then, where that is known."""
+        """Put rows in doubt. They were not sent after `doubt_at`, if that is known."""
         for id_ in ids:
             block = self._blocks.pop(id_, None)
             if block is None:
@@ -81,7 +81,7 @@ class UnsettledRows:
             self._db.execute("INSERT OR REPLACE INTO doubts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
     def admitted(self) -> list[Admitted]:
-        """Give the rows that are not in doubt, in the order of their admission."""
+        """Return the rows that are not in doubt, in the order of their admission."""
         return [self._blocks[id_].rows[id_] for id_ in sorted(self._blocks)]
 
     def status(self, id_: int) -> Status:
