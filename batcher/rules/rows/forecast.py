@@ -18,7 +18,7 @@ SHOWN = 20
 
 
 class Known(NamedTuple):
-    """The statuses of a checkpoint's rows, as numbers of NUMBERS: first copies by key, further copies by key and copy."""
+    """The statuses of a checkpoint's rows, as NUMBERS: first copies by key, further copies by key and copy."""
 
     first: Mapping[bytes, int]
     further: Mapping[tuple[bytes, int], int]
