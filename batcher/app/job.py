@@ -11,7 +11,6 @@ from batcher.app.cell_types import parameters_of
 from batcher.app.doubts import Doubts
 from batcher.app.job_files import Files
 from batcher.app.monitor import Watch, view_of
-from batcher.app.options import Options
 from batcher.app.preflight import Preflight
 from batcher.app.reading import enter, rows_of
 from batcher.app.world import World
@@ -40,7 +39,7 @@ ROUNDS = 5
 class Run:
     """One run over open edges."""
 
-    options: Options
+    options: RunOptions
     world: World
     manifest: AnyManifest
     files: Files

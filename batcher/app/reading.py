@@ -10,7 +10,6 @@ import orjson
 from batcher import __version__
 from batcher.app.job_files import PREFIX, Files
 from batcher.app.monitor import Watch
-from batcher.app.options import Options
 from batcher.app.world import World
 from batcher.edges.manifest import AnyManifest, format_of
 from batcher.flow import engine
@@ -20,7 +19,7 @@ from batcher.rules.rows.settled_prefix import Frontier, Prefix, decoded, is_pass
 
 
 async def enter(
-    options: Options, manifest: AnyManifest, files: Files, parameters: Mapping[str, Parameter] | None
+    options: RunOptions, manifest: AnyManifest, files: Files, parameters: Mapping[str, Parameter] | None
 ) -> Mapping[State, int]:
     """Pass over what is settled of a manifest that is as it was; give in which states these rows are.
 
@@ -44,7 +43,7 @@ async def enter(
 
 
 async def rows_of(
-    options: Options, world: World, manifest: AnyManifest, watch: Watch, parameters: Mapping[str, Parameter] | None
+    options: RunOptions, world: World, manifest: AnyManifest, watch: Watch, parameters: Mapping[str, Parameter] | None
 ) -> AsyncIterator[engine.Block]:
     """Read the rows, in a thread of their own; note how many there were, and whether somebody waits for more.
 
@@ -60,7 +59,7 @@ async def rows_of(
     tally.is_reading = False
 
 
-def _reading(options: Options, parameters: Mapping[str, Parameter]) -> str:
+def _reading(options: RunOptions, parameters: Mapping[str, Parameter]) -> str:
     """Give all that decides what the rows of a manifest's bytes are."""
     types = {name: parameter.type for name, parameter in parameters.items()}
     choice = [options.choice.keep_placeholders, sorted(options.choice.storage_classes)]

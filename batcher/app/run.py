@@ -12,7 +12,6 @@ from batcher.app.job import Run
 from batcher.app.job_files import BUCKET, MANIFEST, Files, PassOn, open_files
 from batcher.app.job_identity import header_of, need_bucket
 from batcher.app.monitor import Watch
-from batcher.app.options import Options
 from batcher.app.preflight import Preflight
 from batcher.app.service import open_keys
 from batcher.app.summary import tell_end
@@ -28,7 +27,7 @@ from batcher.rules.progress.counts import Tally
 from batcher.rules.rate.throttle import Throttle
 
 
-async def run_job(options: Options, world: World, drain: Drain, pass_on: PassOn | None = None) -> ExitCode:
+async def run_job(options: RunOptions, world: World, drain: Drain, pass_on: PassOn | None = None) -> ExitCode:
     """Run the job that `options` describe until it ends or `drain` begins, and say how it ended.
 
     Records are passed on once the disk has them. Raises JobError where the job cannot begin or go on.
@@ -71,7 +70,7 @@ async def _finished(run: Run) -> ExitCode:
 
 @asynccontextmanager
 async def _open_service(
-    options: Options, endpoint: str, world: World, drain: Drain, warn: Callable[[str], None]
+    options: RunOptions, endpoint: str, world: World, drain: Drain, warn: Callable[[str], None]
 ) -> AsyncIterator[ObsV2]:
     async with (
         open_keys(options.credentials, world, drain, warn) as keys,
@@ -83,7 +82,7 @@ async def _open_service(
 
 
 @contextmanager
-def _open_manifest(options: Options, world: World) -> Iterator[AnyManifest]:
+def _open_manifest(options: RunOptions, world: World) -> Iterator[AnyManifest]:
     """Open the manifest, and make sure that its rows can have a bucket."""
     format_ = format_of(options.manifest, options.format)
     with world.open_manifest(options.manifest, format_, options.choice) as manifest:
@@ -91,7 +90,7 @@ def _open_manifest(options: Options, world: World) -> Iterator[AnyManifest]:
         yield manifest
 
 
-def _about(options: Options) -> dict[str, str]:
+def _about(options: RunOptions) -> dict[str, str]:
     """Give what is worth remembering of a run, for what is asked after it."""
     manifest = "-" if options.manifest is None else str(options.manifest.absolute())
     return {MANIFEST: manifest, BUCKET: options.bucket or ""}
@@ -112,7 +111,7 @@ def _draining_after(seconds: float | None, drain: Drain, say: Callable[[str], No
 
 
 async def _watch(  # noqa: PLR0913, PLR0917 - as above
-    options: Options, world: World, files: Files, service: ObsV2, drain: Drain, telling: Telling
+    options: RunOptions, world: World, files: Files, service: ObsV2, drain: Drain, telling: Telling
 ) -> Watch:
     """Begin at the limit that an earlier run has found, and keep the one that this run finds."""
     max_rate = options.max_rate or inf

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 from batcher import __version__
 from batcher.app.job_files import PassOn
-from batcher.app.options import MetricsOptions, Options
 from batcher.app.world import World
 from batcher.edges.log import Log, open_log
 from batcher.errors import ExitCode, JobError, UsageError
 from batcher.flow.attempts import Attempt
 from batcher.flow.reconcile import Findings
 from batcher.model import Admitted, Record, Status
+from batcher.rules.choices import Level
 from batcher.rules.progress.view import View
 from batcher.rules.records import event_log as log
-from batcher.rules.records.event_log import Level, Line
+from batcher.rules.records.event_log import Line
 
 if TYPE_CHECKING:
     from batcher.edges.metrics import Metrics
@@ -112,7 +112,7 @@ class Telling:
 
 
 @asynccontextmanager
-async def open_telling(options: Options, world: World, pass_on: PassOn | None = None) -> AsyncIterator[Telling]:
+async def open_telling(options: RunOptions, world: World, pass_on: PassOn | None = None) -> AsyncIterator[Telling]:
     """Open the log if there is to be one, and tell it how the run begins and whether it fails.
 
     Raises UsageError where one file would be two things, DiskError where the log cannot be opened.
@@ -132,7 +132,7 @@ async def open_telling(options: Options, world: World, pass_on: PassOn | None = 
             raise
 
 
-def _metrics(options: Options) -> Metrics | None:
+def _metrics(options: RunOptions) -> Metrics | None:
     if options.metrics is None:
         return None
     # Imported late: the library takes longer to import than all of ours.
@@ -141,7 +141,7 @@ def _metrics(options: Options) -> Metrics | None:
     return Metrics(options.workflow, options.checkpoint.name)
 
 
-def _begun(options: Options) -> Line:
+def _begun(options: RunOptions) -> Line:
     return Line(
         "run_begun",
         {
@@ -156,7 +156,7 @@ def _begun(options: Options) -> Line:
     )
 
 
-def _refuse_same_files(options: Options) -> None:
+def _refuse_same_files(options: RunOptions) -> None:
     """Refuse files that are the same: each is written in a way of its own, and the manifest not at all."""
     known: dict[Path, str] = {}
     log_file = None if options.log is None else options.log.file

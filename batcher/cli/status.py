@@ -6,20 +6,19 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from batcher.app.voice import complain, say
+from batcher.app.voice import say
 from batcher.edges.checkpoint import Glance, glance
 from batcher.edges.control import ask
-from batcher.errors import JobError
+from batcher.errors import ExitCode
 from batcher.model import Json, State, Unsettled
+from batcher.options.verbs import StatusOptions
 from batcher.rules.records.codec import timestamp
 from batcher.rules.records.standing import Fate, fates
 from batcher.rules.text import number, printable
+
+OPTIONS = StatusOptions
 
 HELP = """Show how many rows of a job are started, rejected, in doubt and so on, and name those in doubt.
 
@@ -29,7 +28,7 @@ Examples:
   batcher status objects.csv.checkpoint --rows in_doubt
   batcher status objects.csv.checkpoint --json | jq .rows.in_doubt
 
-Works while a run goes on, and changes nothing. Where no run holds the checkpoint, rows that were on the wire when the
+Works during a run, and changes nothing. Where no run holds the checkpoint, rows that were on the wire when the
 last run ended are in doubt.
 """
 
@@ -40,25 +39,12 @@ _WORDS = {Fate.IN_FLIGHT: "in work"}
 _STYLES = {Fate.STARTED: "green", Fate.REJECTED: "red", Fate.INVALID: "red", Fate.IN_DOUBT: "bold yellow"}
 
 
-class Rows(StrEnum):
-    """Which rows to name."""
-
-    IN_DOUBT = "in_doubt"
-
-
-def status(
-    checkpoint: Annotated[Path, typer.Argument(help="The job's checkpoint file.", metavar="CHECKPOINT")],
-    rows: Annotated[Rows | None, typer.Option(help="Name all of these rows, one a line, and nothing else.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")] = False,
-) -> None:
+def status(options: StatusOptions) -> ExitCode:
     """Look at the checkpoint and print what it knows."""
-    try:
-        seen = glance(checkpoint)
-    except JobError as error:
-        complain(error)
-        sys.exit(error.exit_code)
+    checkpoint, rows = options.checkpoint, options.rows
+    seen = glance(checkpoint)
     live = (ask(checkpoint, {"do": "look"}) if seen.running and not rows else None) or {}
-    if as_json:
+    if options.as_json:
         print(json.dumps(_document(checkpoint, seen, live)))
     elif rows:
         for row in _in_doubt(seen):
@@ -68,8 +54,8 @@ def status(
     else:
         for line in _lines(checkpoint, seen, live):
             print(line)
-        if not rows:
-            say(f"next: {_next(checkpoint, seen)}")
+        say(f"next: {_next(checkpoint, seen)}")
+    return ExitCode.OK
 
 
 def _next(checkpoint: Path, seen: Glance) -> str:
