@@ -25,6 +25,7 @@ from batcher.flow.preflight import Screen, contact
 from batcher.flow.reconcile import Findings
 from batcher.flow.resend import Sift, released_rows
 from batcher.model import Found, Record, Row, Settlement, State, Status
+from batcher.options.verbs import RunOptions
 from batcher.rules.progress.counts import Tally
 from batcher.rules.progress.view import View
 from batcher.rules.rate import stop

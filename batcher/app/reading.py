@@ -14,6 +14,7 @@ from batcher.app.world import World
 from batcher.edges.manifest import AnyManifest, format_of
 from batcher.flow import engine
 from batcher.model import BEGINNING, Parameter, State
+from batcher.options.verbs import RunOptions
 from batcher.rules.rows import admission
 from batcher.rules.rows.settled_prefix import Frontier, Prefix, decoded, is_passable
 
@@ -62,7 +63,7 @@ async def rows_of(
 def _reading(options: RunOptions, parameters: Mapping[str, Parameter]) -> str:
     """Give all that decides what the rows of a manifest's bytes are."""
     types = {name: parameter.type for name, parameter in parameters.items()}
-    choice = [options.choice.keep_placeholders, sorted(options.choice.storage_classes)]
+    choice = [options.keep_placeholders, sorted(options.storage_classes)]
     format_ = format_of(options.manifest, options.format)
     return orjson.dumps([__version__, format_, choice, options.bucket, options.inputs, types]).decode()
 

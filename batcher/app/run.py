@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import datetime
 from math import inf
 
 from batcher.app.doubts import Doubts
 from batcher.app.job import Run
 from batcher.app.job_files import BUCKET, MANIFEST, Files, PassOn, open_files
-from batcher.app.job_identity import header_of, need_bucket
+from batcher.app.job_identity import choice_of, header_of, need_bucket
 from batcher.app.monitor import Watch
 from batcher.app.preflight import Preflight
 from batcher.app.service import open_keys
@@ -23,8 +24,10 @@ from batcher.edges.service import ObsV2
 from batcher.errors import ExitCode
 from batcher.flow.drain import Drain
 from batcher.flow.turns import Turns
+from batcher.options.verbs import RunOptions
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rate.throttle import Throttle
+from batcher.rules.text import seconds_until
 
 
 async def run_job(options: RunOptions, world: World, drain: Drain, pass_on: PassOn | None = None) -> ExitCode:
@@ -38,7 +41,7 @@ async def run_job(options: RunOptions, world: World, drain: Drain, pass_on: Pass
     async with AsyncExitStack() as edges:
         telling = await edges.enter_async_context(open_telling(options, world, pass_on))
         edges.enter_context(world.draining_on_signals(drain.begin, world.voice.say))
-        edges.enter_context(_draining_after(options.max_duration, drain, world.voice.say))
+        edges.enter_context(_draining_after(_seconds(options, world), drain, world.voice.say))
         manifest = edges.enter_context(_open_manifest(options, world))
         await asyncio.to_thread(manifest.check)
         service = await edges.enter_async_context(_open_service(options, header.endpoint, world, drain, telling.warn))
@@ -58,7 +61,7 @@ async def run_job(options: RunOptions, world: World, drain: Drain, pass_on: Pass
 async def _finished(run: Run) -> ExitCode:
     """Run the job over its open edges, watched and steered, and say how it ended."""
     telling, watch = run.watch.telling, run.watch
-    async with telling.measuring(run.options.metrics, run.view):
+    async with telling.measuring(run.options, run.view):
         async with watch.keeping(), listening(run.options.checkpoint, watch.answer) as fault:
             if fault:
                 telling.warn(f"the run cannot be steered while it goes on: {fault}")
@@ -85,7 +88,7 @@ async def _open_service(
 def _open_manifest(options: RunOptions, world: World) -> Iterator[AnyManifest]:
     """Open the manifest, and make sure that its rows can have a bucket."""
     format_ = format_of(options.manifest, options.format)
-    with world.open_manifest(options.manifest, format_, options.choice) as manifest:
+    with world.open_manifest(options.manifest, format_, choice_of(options)) as manifest:
         need_bucket(manifest, format_, options.bucket)
         yield manifest
 
@@ -94,6 +97,15 @@ def _about(options: RunOptions) -> dict[str, str]:
     """Give what is worth remembering of a run, for what is asked after it."""
     manifest = "-" if options.manifest is None else str(options.manifest.absolute())
     return {MANIFEST: manifest, BUCKET: options.bucket or ""}
+
+
+def _seconds(options: RunOptions, world: World) -> float | None:
+    """Give the seconds until the run is to drain, the nearer of both options."""
+    ends = [] if options.max_duration is None else [options.max_duration]
+    if options.stop_at is not None:
+        # The zone is that of the person who gives the time: none is named, and the system knows it.
+        ends.append(seconds_until(options.stop_at, datetime.fromtimestamp(world.clock())))  # noqa: DTZ006
+    return min(ends, default=None)
 
 
 @contextmanager

@@ -14,9 +14,7 @@ def steer(checkpoint: Path, question: Mapping[str, Json]) -> str:
     """Ask the run that holds the checkpoint, and give its answer. Raises UsageError where there is no such run."""
     answer = ask(checkpoint, question)
     if answer is None:
-        raise UsageError(
-            f"{checkpoint}: no run is going on with this checkpoint", "batcher status shows how it ended."
-        )
+        raise UsageError(f"{checkpoint}: no run is going on with this checkpoint", "batcher status shows how it ended.")
     if "error" in answer:
         raise UsageError(f"{checkpoint}: {answer['error']}")
     return str(answer["said"])

@@ -75,9 +75,7 @@ def _refuse(place: Place, name: str, known: set[str]) -> NoReturn:
             "Remove it, and set the credentials in the environment or in ~/.huaweicloud/credentials; if others can read"
             " the file, replace them.",
         )
-    raise UsageError(
-        f"{place.file}: {place.key}: no such key", nearest(name, known, "batcher config lists every key.")
-    )
+    raise UsageError(f"{place.file}: {place.key}: no such key", nearest(name, known, "batcher config lists every key."))
 
 
 def _check(declared: Declared, value: Json, place: Place) -> None:

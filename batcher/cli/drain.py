@@ -23,5 +23,5 @@ def drain(options: SteerOptions) -> ExitCode:
     from batcher.app.voice import say
 
     print(steer(options.checkpoint, {"do": "drain"}))
-    say(f"next: to resume, run the job's own command again after this run has ended; batcher status {options.checkpoint}")
+    say(f"next: to resume, run the job's own command after this run has ended; batcher status {options.checkpoint}")
     return ExitCode.OK

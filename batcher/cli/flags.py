@@ -6,7 +6,7 @@ Of several sources the most direct counts: the command line, then the environmen
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,7 +80,7 @@ def verb_command(name: str) -> Verb:
     def act(ctx: click.Context, /, **_: Any) -> int:
         used = [place for key, place in places(ctx).items() if source(ctx, key) is ParameterSource.DEFAULT_MAP]
         if used:
-            from batcher.app.voice import say  # noqa: PLC0415 - the help says nothing
+            from batcher.app.voice import say
 
             say(f"settings of {used[0].file}: {', '.join(place.key for place in used)}")
         code: int = getattr(verb, name)(options_of(ctx))
@@ -138,6 +138,10 @@ def _parameter(declared: Declared) -> click.Parameter:
             metavar=declared.metavar,
             callback=take,
         )
+    return _option(declared, take)
+
+
+def _option(declared: Declared, take: Callable[..., Any]) -> click.Option:
     is_flag = declared.kind is FLAG
     return click.Option(
         [declared.name, declared.flag, *filter(None, [declared.option.short])],
@@ -187,10 +191,9 @@ def _choose(ctx: click.Context, names: tuple[str, ...]) -> None:
 def _config() -> click.Option:
     """Make the flag that every verb has: it is read before the others, and only when a verb runs."""
     (declared,) = declared_by(General)
-    option = _parameter(declared)
+    option = _option(declared, _load)
     option.is_eager = True
     option.expose_value = False
-    option.callback = _load
     return option
 
 
@@ -199,7 +202,7 @@ def _load(ctx: click.Context, _: click.Parameter, given: str | None) -> None:
     if ctx.resilient_parsing:
         return
     path = None if given is None else Path(given)
-    from batcher.cli.config_file import values  # noqa: PLC0415 - the help reads no file
+    from batcher.cli.config_file import values
 
     found = values(str(ctx.command.name), path)
     ctx.meta[f"{_FILE}.{ctx.info_name}"] = path

@@ -43,7 +43,7 @@ def _notes(declared: Declared) -> Iterable[str]:
         yield "required"
     if declared.kind.choices and not declared.kind.is_repeated:
         yield f"one of {', '.join(declared.kind.choices)}"
-    if declared.bounds:
+    if declared.bounds and (declared.option.least or declared.option.most):
         yield declared.bounds
     default = shown_default(declared)
     if default:
@@ -62,7 +62,7 @@ def shown_default(declared: Declared) -> str:
     shown = declared.kind.show(value)
     if isinstance(shown, list):
         return ", ".join(map(str, shown))
-    return f"{shown:g}" if isinstance(shown, float) else str(shown)
+    return f"{shown:g}{declared.kind.unit}" if isinstance(shown, float) else str(shown)
 
 
 def usage(struct: type[Options]) -> str:

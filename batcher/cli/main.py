@@ -25,7 +25,7 @@ class Verbs(click.Group):
         if cmd_name not in VERBS:
             return None
         # Imported late: the help of all verbs waits for the options of none.
-        from batcher.cli.flags import verb_command  # noqa: PLC0415
+        from batcher.cli.flags import verb_command
 
         return verb_command(cmd_name)
 
@@ -36,7 +36,7 @@ class Verbs(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
         """Complete the names of verbs without importing them."""
-        from click.shell_completion import CompletionItem  # noqa: PLC0415 - only a shell asks
+        from click.shell_completion import CompletionItem
 
         verbs = [CompletionItem(name, help=text) for name, text in VERBS.items() if name.startswith(incomplete)]
         return [*verbs, *click.Command.shell_complete(self, ctx, incomplete)]
@@ -51,7 +51,7 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 def _completion(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
     if not wanted or ctx.resilient_parsing:
         return
-    from batcher.cli.completion import install, script  # noqa: PLC0415 - only who asks for it waits for it
+    from batcher.cli.completion import install, script
 
     click.echo((install if param.name == "install_completion" else script)(ctx.command).rstrip())
     ctx.exit()
@@ -108,7 +108,7 @@ def _run() -> int:
 
 def _complain(error: JobError) -> int:
     # Imported late: the help complains of nothing.
-    from batcher.app.voice import complain  # noqa: PLC0415
+    from batcher.app.voice import complain
 
     complain(error)
     return error.exit_code

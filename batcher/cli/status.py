@@ -105,9 +105,9 @@ def _lines(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Iterator
 
 def _show_table(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> None:
     # Imported late: only a terminal needs it.
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     counts = _counts(seen)
     total = sum(counts.values())

@@ -16,8 +16,8 @@ from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 
 from batcher.errors import DiskError
-from batcher.rules.records.codec import timestamp
 from batcher.rules.choices import Level, LogFormat
+from batcher.rules.records.codec import timestamp
 from batcher.rules.records.event_log import Line, written
 
 MOST_WAITING = 20_000

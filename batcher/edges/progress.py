@@ -16,7 +16,6 @@ from typing import TextIO
 from batcher.rules.choices import Mode
 from batcher.rules.progress.view import View, document, elapsed, line, lines, percent
 
-
 SECONDS = {Mode.BAR: 0.2, Mode.LINE: 10.0, Mode.JSON: 1.0, Mode.NONE: 3600.0}
 """How long a view is shown before the next."""
 

@@ -15,13 +15,13 @@ from batcher.options.declaring import Option, Options
 from batcher.options.kinds import DURATION, Kind, many, one_of
 
 
-def _parsed(parse: Callable[[str], Any], kind: type) -> Callable[[Any], Any]:
+def _parsed(parse: Callable[[str], Any], *kinds: type) -> Callable[[Any], Any]:
     """Take what is of the kind already, and parse a text."""
 
     def take(given: Any) -> Any:
         if isinstance(given, str):
             return parse(given)
-        if isinstance(given, kind) and not isinstance(given, bool):
+        if isinstance(given, kinds) and not isinstance(given, bool):
             return given
         raise ValueError
 
@@ -33,7 +33,7 @@ def _written_parameter(parameter: tuple[str, Declared]) -> str:
     return f"{name}:{declared.type}" + ("" if declared.default is None else f"={declared.default}")
 
 
-SHARE = Kind(_parsed(parse_share, float | int), "a share, such as 0.05 or 5%", "float | str", "SHARE")
+SHARE = Kind(_parsed(parse_share, float, int), "a share, such as 0.05 or 5%", "float | str", "SHARE")
 FAULT = Kind(
     _parsed(parse_fault, tuple),
     "a fault with its share",
@@ -63,9 +63,7 @@ class Emulated(Options):
     ] = ("transcode",)
     parameters: Annotated[
         tuple[tuple[str, Declared], ...],
-        Option(
-            "Parameter of every workflow, NAME:TYPE[=DEFAULT]; repeatable.", many(PARAMETER), flag="--parameter"
-        ),
+        Option("Parameter of every workflow, NAME:TYPE[=DEFAULT]; repeatable.", many(PARAMETER), flag="--parameter"),
     ] = ()
     unknown_workflow: Annotated[
         Refusal, Option("Answer to a start of an unknown workflow.", REFUSAL, default="404:Workflow.0001")
@@ -130,5 +128,5 @@ class Faults(Options):
     slow: Annotated[float, Option("Delay of a slow answer.", DURATION, least=0)] = 1.0
 
 
-class EmulatorOptions(Faults, Executions, Emulated):
+class EmulatorOptions(Emulated, Executions, Faults):
     """The options of `batcher emulator`."""

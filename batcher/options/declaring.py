@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from enum import StrEnum
-from functools import cache
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar, dataclass_transform, get_args, get_origin
+from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar, cast, dataclass_transform, get_args, get_origin
 
 from batcher.errors import UsageError
 from batcher.model import Json
@@ -91,7 +90,7 @@ class Declared(NamedTuple):
         least, most = self.option.least, self.option.most
         if least is None:
             return "" if most is None else f"at most {most:,}"
-        return f"at least {least:,}" if most is None else f"from {least:,} to {most:,}"
+        return f"at least {least:,}" if most is None else f"{least:,} to {most:,}"
 
     def take(self, value: Any) -> Any:
         """Check a value of a program, and give it as the option has it. Raises UsageError with the reason."""
@@ -106,7 +105,7 @@ class Declared(NamedTuple):
                 and (self.option.most is None or taken <= self.option.most)
             )
         if not fits:
-            bounds = f" {self.bounds}".replace(" at ", " of at ").rstrip()
+            bounds = f", {self.bounds}" if self.bounds else ""
             raise UsageError(f"expected {self.kind.expected}{bounds}")
         return taken
 
@@ -141,11 +140,10 @@ class Derived:
 
 def derived(*, factory: Callable[[Any], T]) -> T:
     """Declare a default that `factory` makes of the struct."""
-    made: Any = Derived(factory)
-    return made
+    return cast("T", Derived(factory))
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(derived,))
+@dataclass_transform(eq_default=False, kw_only_default=True, frozen_default=True, field_specifiers=(derived,))
 class Options:
     """A struct of options, made of keyword arguments; None stands for the default. It does not change.
 
@@ -206,17 +204,28 @@ def combined(names: Sequence[str]) -> UsageError:
     return UsageError(f"{' and '.join(names)} cannot be combined; choose one")
 
 
-@cache
+_KNOWN: dict[type[Options], tuple[Declared, ...]] = {}
+
+
 def declared_by(struct: type[Options]) -> tuple[Declared, ...]:
-    """Give the options of a struct, those of the classes that it derives from first."""
+    """Give the options of a struct: its own, then those of the classes that it derives from, in their order."""
+    if struct not in _KNOWN:
+        _KNOWN[struct] = tuple(_collected(struct).values())
+    return _KNOWN[struct]
+
+
+def _collected(struct: type[Options]) -> dict[str, Declared]:
     found: dict[str, Declared] = {}
-    for each in reversed(struct.__mro__):
-        if issubclass(each, Options):
-            for name, hint in each.__annotations__.items() if each is not Options else ():
-                # An option that is declared anew keeps its place.
-                group = found[name].group if name in found else each.group
-                found[name] = _declared(name, group, hint, vars(each).get(name, ...))
-    return tuple(found.values())
+    for each in struct.__mro__:
+        if each in {Options, object}:
+            continue
+        for name, hint in each.__annotations__.items():
+            if name in found:
+                # It is declared anew, and keeps its group.
+                found[name] = found[name]._replace(group=vars(each)["group"])
+            else:
+                found[name] = _declared(name, vars(each).get("group", ""), hint, vars(each).get(name, ...))
+    return found
 
 
 def settable(struct: type[Options]) -> list[Declared]:
@@ -228,7 +237,9 @@ def _declared(name: str, group: str, hint: Any, default: Any) -> Declared:
     if get_origin(hint) is not Annotated:
         raise TypeError(f"{name}: an option is declared as Annotated[TYPE, Option(...)]")
     type_, option = get_args(hint)
-    return Declared(name, group, option, option.kind or _kind_of(type_), default is ..., None if default is ... else default)
+    return Declared(
+        name, group, option, option.kind or _kind_of(type_), default is ..., None if default is ... else default
+    )
 
 
 _KINDS = {bool: FLAG, int: WHOLE, float: NUMBER, str: TEXT, Path: PATH}

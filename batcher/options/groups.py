@@ -10,7 +10,7 @@ from typing import Annotated
 from batcher.errors import UsageError
 from batcher.model import Json
 from batcher.options.declaring import Option, Options, derived
-from batcher.options.kinds import CAPITALS, DURATION, INPUTS, MANIFEST, TEXT, many
+from batcher.options.kinds import CAPITALS, DURATION, INPUTS, MANIFEST, many
 from batcher.rules.choices import Format, Place
 from batcher.rules.doubts.matching import SETTLE_TIME
 
@@ -73,9 +73,7 @@ class Service(Connection):
             shared_environment=("OBS_ENDPOINT",),
         ),
     ] = derived(factory=_endpoint)
-    region: Annotated[
-        str | None, Option("Use the endpoint of this region, such as cn-north-4.", metavar="NAME")
-    ] = None
+    region: Annotated[str | None, Option("Use the endpoint of this region, such as cn-north-4.", metavar="NAME")] = None
     allow_http: Annotated[bool, Option("Allow an http:// endpoint that is not on this machine.")] = False
 
 
@@ -101,9 +99,7 @@ class Listed(Options):
 
     group = "Manifest"
 
-    format: Annotated[
-        Format | None, Option("Manifest format.", default="by the manifest's name and content")
-    ] = None
+    format: Annotated[Format | None, Option("Manifest format.", default="by the manifest's name and content")] = None
 
 
 def _checkpoint(options: "Manifest") -> Path:
@@ -115,9 +111,7 @@ class Manifest(Inputs, Listed):
 
     group = "Manifest"
 
-    manifest: Annotated[
-        Path | None, Option("List of objects; - reads standard input.", MANIFEST, is_argument=True)
-    ]
+    manifest: Annotated[Path | None, Option("List of objects; - reads standard input.", MANIFEST, is_argument=True)]
     bucket: Annotated[str | None, Option("Bucket for rows that name none.", short="-b", metavar="NAME")] = None
     storage_classes: Annotated[
         frozenset[str],

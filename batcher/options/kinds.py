@@ -39,6 +39,8 @@ class Kind(NamedTuple):
     """Gives a value as it may stand in a file."""
     choices: tuple[str, ...] = ()
     """The words that it may be, or some of them, which the shell completes."""
+    unit: str = ""
+    """What a help writes behind a number."""
     is_file: bool = False
     is_repeated: bool = False
     """Whether it is given once for each item."""
@@ -140,13 +142,11 @@ CAPITALS = TEXT._replace(take=lambda given: _text(given).upper())
 PATH = Kind(_path, "the name of a file", "str | PathLike[str]", "FILE", show=str, is_file=True)
 MANIFEST = PATH._replace(take=_manifest, show=lambda path: "-" if path is None else str(path))
 """A file; None for `-`, standard input."""
-DURATION = Kind(_duration, "a duration", "float | str", "DURATION")
+DURATION = Kind(_duration, "a duration", "float | str", "DURATION", unit="s")
 """Seconds, or a text such as 15m."""
 TIME_OF_DAY = Kind(_time_of_day, "a time of day", "str | time", "HH:MM", show=lambda value: f"{value:%H:%M}")
 MAX_FAILURES = Kind(_max_failures, "a number of rows or a percentage", "int | str", "N|P%", show=str)
-INPUTS = Kind(
-    _inputs, "inputs by name", "Mapping[str, Json]", "NAME=VALUE", show=_shown_inputs, is_repeated=True
-)
+INPUTS = Kind(_inputs, "inputs by name", "Mapping[str, Json]", "NAME=VALUE", show=_shown_inputs, is_repeated=True)
 RATE = Kind(_rate, "a rate", "float | str", "RATE", show=lambda rate: rate or "auto", choices=("auto",))
 
 

@@ -12,6 +12,7 @@ from batcher.options.groups import Connection, Doubts, ForPrograms, Inputs, List
 from batcher.options.kinds import DURATION, MAX_FAILURES, RATE, TIME_OF_DAY
 from batcher.rules.choices import Level, LogFormat, Mode, OnDoubt, Rows
 from batcher.rules.rate.stop import MaxFailures
+from batcher.rules.rows.admission import Policy
 
 SETTINGS = "batcher.toml"
 """The file that a verb looks for in the working directory."""
@@ -84,14 +85,12 @@ class Output(Options):
             "File for the records, JSON Lines or CSV by its suffix.", short="-o", default="MANIFEST.executions.jsonl"
         ),
     ] = derived(factory=_output)
-    report: Annotated[
-        Path | None, Option("Write an HTML page about the job at the end, as batcher report does.")
-    ] = None
+    report: Annotated[Path | None, Option("Write an HTML page about the job at the end, as batcher report does.")] = (
+        None
+    )
     progress: Annotated[
         Mode,
-        Option(
-            "Progress on stderr; auto shows a bar on a terminal, and a line every 10 s elsewhere.", metavar="MODE"
-        ),
+        Option("Progress on stderr; auto shows a bar on a terminal, and a line every 10 s elsewhere.", metavar="MODE"),
     ] = Mode.AUTO
 
 
@@ -116,22 +115,29 @@ class Telemetry(Options):
     metrics_host: Annotated[str, Option("Address to serve metrics on.", metavar="ADDRESS")] = "127.0.0.1"
 
 
-class RunOptions(Telemetry, Output, Sending, Stopping, Pace, Manifest, Service):
+class RunOptions(Service, Manifest, Pace, Stopping, Sending, Output, Telemetry):
     """The options of `batcher run`, and the arguments of `batcher.run`. Times are in seconds."""
 
+    @property
+    def policy(self) -> Policy:
+        """What is to be done with rows that are known."""
+        return Policy(self.retry_rejected, self.allow_duplicates)
 
-class CheckOptions(ForPrograms, Retries, Manifest, Service):
+
+class CheckOptions(Service, Manifest, Retries, ForPrograms):
     """The options of `batcher check`."""
+
+    group = "Output"
 
     preflight: Annotated[bool, Option("Do not contact the service; check the manifest only.")] = True
     bad_rows: Annotated[Path | None, Option("Write all bad rows to this new file, as JSON Lines.")] = None
 
 
-class ReconcileOptions(Doubts, Connection, OfJob):
+class ReconcileOptions(OfJob, Connection, Doubts):
     """The options of `batcher reconcile`."""
 
 
-class DoctorOptions(ForPrograms, Inputs, Service):
+class DoctorOptions(Service, Inputs, ForPrograms):
     """The options of `batcher doctor`."""
 
     group = "Doctor"
@@ -140,9 +146,7 @@ class DoctorOptions(ForPrograms, Inputs, Service):
     bucket: Annotated[str, Option("Bucket of the object.", short="-b", metavar="NAME")]
     is_accepted: Annotated[
         bool,
-        Option(
-            "Start one execution, which is billed like any other.", flag="--i-accept-one-start", is_spoken=True
-        ),
+        Option("Start one execution, which is billed like any other.", flag="--i-accept-one-start", is_spoken=True),
     ] = False
     patience: Annotated[
         float, Option("How long to look for the execution in the execution list.", DURATION, least=0)
@@ -150,7 +154,7 @@ class DoctorOptions(ForPrograms, Inputs, Service):
     write: Annotated[Path, Option("File to write the resulting settings to.")] = Path(SETTINGS)
 
 
-class StatusOptions(ForPrograms, OfJob):
+class StatusOptions(OfJob, ForPrograms):
     """The options of `batcher status`."""
 
     group = "Output"
@@ -181,9 +185,9 @@ class FailuresOptions(Listed):
 
     manifest: Annotated[Path, Option("List of objects.", is_argument=True)]
     output: Annotated[Path, Option("File for the next manifest: .csv, .tsv or .jsonl.", short="-o")]
-    checkpoint: Annotated[
-        Path, Option("Checkpoint file of the job.", short="-c", default="MANIFEST.checkpoint")
-    ] = derived(factory=lambda options: Path(f"{options.manifest}.checkpoint"))
+    checkpoint: Annotated[Path, Option("Checkpoint file of the job.", short="-c", default="MANIFEST.checkpoint")] = (
+        derived(factory=lambda options: Path(f"{options.manifest}.checkpoint"))
+    )
 
 
 class ExportOptions(OfJob):

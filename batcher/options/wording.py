@@ -1,4 +1,4 @@
-"""The wording of errors: a text that speaks of flags, as the command has them, turned into one that speaks of arguments.
+"""The wording of errors: a text that speaks of flags turned into one that speaks of arguments, for the library.
 
 The names are those of the declarations. Pure.
 """
@@ -17,20 +17,19 @@ OTHER_FORM = " or NAME:=JSON"
 
 def as_arguments(text: str, struct: type[Options]) -> str:
     """Write a struct's flags in `text` as its arguments: --no-preflight as preflight=False, --limit N as limit=N."""
-    pattern, known = _pattern(struct)
+    known = {each.metavar if each.option.is_argument else each.flag: each for each in declared_by(struct)}
+    values = {each.metavar for each in known.values()}.union(*(each.kind.choices for each in known.values())) - {""}
+    pattern = _pattern(frozenset(known), frozenset(values))
     return pattern.sub(lambda match: _argument(known[match["name"]], match["value"]), text)
 
 
 @cache
-def _pattern(struct: type[Options]) -> tuple[re.Pattern[str], dict[str, Declared]]:
-    known = {each.metavar if each.option.is_argument else each.flag: each for each in declared_by(struct)}
-    names = "|".join(map(re.escape, sorted(known, key=len, reverse=True)))
-    values = {each.metavar for each in known.values()} | {word for each in known.values() for word in each.kind.choices}
-    written = "|".join(map(re.escape, sorted(values - {""}, key=len, reverse=True)))
+def _pattern(names: frozenset[str], values: frozenset[str]) -> re.Pattern[str]:
     # Not within a longer word, nor as a part of a file's name.
+    name, value = ("|".join(map(re.escape, sorted(words, key=len, reverse=True))) for words in (names, values))
     return re.compile(
-        rf"(?<![\w./-])(?P<name>{names})(?![\w=-]|\.\w)(?: (?P<value>{written})(?!\w)(?:{re.escape(OTHER_FORM)})?)?"
-    ), known
+        rf"(?<![\w./-])(?P<name>{name})(?![\w=-]|\.\w)(?: (?P<value>{value})(?!\w)(?:{re.escape(OTHER_FORM)})?)?"
+    )
 
 
 def _argument(declared: Declared, value: str | None) -> str:

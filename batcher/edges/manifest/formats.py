@@ -40,7 +40,7 @@ def format_of(path: Path | None, given: str | None) -> str:
     if format_ is None:
         raise UsageError(
             f"{path}: its suffix does not tell its format",
-            f"Give --format {', '.join(Format)}; known suffixes are {' '.join(_SUFFIXES)}, also with .gz.",
+            f"Give --format, one of {', '.join(Format)}; known suffixes are {' '.join(_SUFFIXES)}, also with .gz.",
         )
     if format_ == "txt" and is_printed_by_obsutil(_head(path)):
         return "obsutil"
