@@ -89,7 +89,8 @@ def _options(
     given: RunOptions | str | os.PathLike[str], arguments: Mapping[str, Any], environment: Mapping[str, str]
 ) -> RunOptions:
     """Make the options of what was passed. Raises UsageError for what cannot be, before anything is opened."""
-    options = given if isinstance(given, RunOptions) else RunOptions(**arguments, manifest=given)
+    passed: dict[str, Any] = {**arguments, "manifest": given}
+    options = given if isinstance(given, RunOptions) else RunOptions(**passed)
     if given is options and arguments:
         raise TypeError(f"RunOptions and {', '.join(arguments)} cannot be combined; use one of them")
     if not any(options.has(name) for name in RunOptions.alternatives):

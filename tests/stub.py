@@ -1,78 +1,128 @@
-"""The stub of the package, `batcher/__init__.pyi`, written from the declarations: `python tests/stub.py` writes it anew.
+"""The stub of the package, `batcher/__init__.pyi`, made from the declarations: `python tests/stub.py` writes it anew.
 
-It gives editors and type checkers every argument of `batcher.run` with its type and its default.
+It gives editors and type checkers every argument of `batcher.run`, with its type, its default and its meaning.
 """
 
 import inspect
-import sys
+import re
 import textwrap
 from pathlib import Path
 
 import batcher
-from batcher import _HOMES
 from batcher.library import run
 from batcher.options.declaring import Derived, declared_by
-from batcher.options.kinds import FLAG
 from batcher.options.verbs import RunOptions
 
 PATH = Path(batcher.__file__).with_suffix(".pyi")
 WIDTH = 120
-
 HEAD = '''\
 """{doc}"""
 
-# Written by tests/stub.py from the declarations in batcher/options.
+# Made by tests/stub.py from the declarations in batcher/options: change those, and run it.
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import time
 from os import PathLike
-from pathlib import Path
 from typing import Literal, overload
 
 {imports}
-from batcher.rules.choices import Format, Level, LogFormat, Mode, OnDoubt, Place
-from batcher.rules.rate.stop import MaxFailures
 
 __version__: str
 
-class RunOptions:
-    """{options_doc}
+class RunOptions(_RunOptions):
+    """{options_doc}"""
 
-    Raises UsageError, which names the argument, for a value that is of another kind or out of its bounds.
-    """
-
-{attributes}
     def __init__(
         self,
         *,
-{parameters}
+{fields}
     ) -> None:
-        """Check the arguments, which are those of `run`."""
+        """Take the arguments of `run`, and check them. Raises UsageError, which names the argument."""
 
 @overload
 def run(
-    manifest: RunOptions, *, environment: Mapping[str, str] | None = None
+    manifest: RunOptions,
+    *,
+    environment: Mapping[str, str] | None = None,
 ) -> AbstractAsyncContextManager[Running]:
-    """Run a job that RunOptions describe. See the other form."""
+    """Run the job that the options describe: see the other form."""
 
 @overload
 def run(
-{run_parameters}
+{arguments}
     environment: Mapping[str, str] | None = None,
 ) -> AbstractAsyncContextManager[Running]:
     """{run_doc}
 
     Arguments:
 
-{arguments}
+{meanings}
     """
 '''
+CHOICES = ("Format", "Level", "LogFormat", "Mode")
+"""The enumerations of arguments that are no public names: their words may be passed instead."""
 
 
 def default(declared):
-    """Write a default as Python; None stands for one that follows from other arguments."""
-    value = declared.kind.show(declared.default) if declared.default is not None else None
-    if isinstance(declared.default, Derived) or value in ([], {}):
+    """Write a default as Python; None stands for one that follows from others, and for an empty one."""
+    if declared.default is None or isinstance(declared.default, Derived) or declared.default in ({}, frozenset(), ()):
         return "None"
-    return repr(value).replace("'", '"')
+    shown = declared.default.value if hasattr(declared.default, "value") else declared.default
+    return repr(shown).replace("'", '"')
+
+
+def parameter(declared):
+    if declared.is_required:
+        return f"{declared.name}: {written(declared)},"
+    value = default(declared)
+    return f"{declared.name}: {written(declared)}{' | None' if value == 'None' else ''} = {value},"
+
+
+def written(declared):
+    return declared.kind.python.replace("'", '"')
+
+
+def meaning(declared):
+    """Say what an argument means; the help of a negated flag says what False does."""
+    text = declared.option.help
+    if declared.is_negated:
+        text = f"If False, {text[0].lower()}{text[1:]}"
+    return textwrap.fill(f"{declared.name}: {text}", WIDTH - 8, initial_indent="    ", subsequent_indent="        ")
+
+
+def imports():
+    """Import the public names for others, and what the arguments need for the stub itself."""
+    public = [
+        (module, f"{name} as {name}") for name, module in batcher._HOMES.items() if name not in {"run", "RunOptions"}
+    ]
+    known = [*public, *(("batcher.rules.choices", name) for name in CHOICES)]
+    known += [("batcher.model", "Json"), ("batcher.options.verbs", "RunOptions as _RunOptions")]
+    by_module = {}
+    for module, name in known:
+        by_module.setdefault(module, []).append(name)
+    return "\n".join(
+        f"from {module} import (\n{''.join(f'    {name},{chr(10)}' for name in sorted(names))})"
+        for module, names in sorted(by_module.items())
+    )
+
+
+def stub():
+    """Make the whole text."""
+    declared = declared_by(RunOptions)
+    arguments = [each for each in declared if each.option.is_argument]
+    options = sorted((each for each in declared if not each.option.is_argument), key=lambda each: not each.is_required)
+    lines = [*map(parameter, arguments), "*,", *map(parameter, options)]
+    return HEAD.format(
+        doc=batcher.__doc__,
+        imports=imports(),
+        options_doc=inspect.getdoc(RunOptions),
+        fields=textwrap.indent("\n".join(map(parameter, [*arguments, *options])), " " * 8),
+        arguments=textwrap.indent("\n".join(lines), " " * 4),
+        run_doc=re.sub(r"\n(?=.)", "\n    ", inspect.getdoc(run)),
+        meanings=textwrap.indent("\n".join(map(meaning, [*arguments, *options])), " " * 4),
+    )
+
+
+if __name__ == "__main__":
+    PATH.write_text(stub())

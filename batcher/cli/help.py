@@ -41,6 +41,8 @@ def entry(declared: Declared) -> Entry:
 def _notes(declared: Declared) -> Iterable[str]:
     if declared.is_required:
         yield "required"
+    if declared.kind.is_repeated:
+        yield "repeatable"
     if declared.kind.choices and not declared.kind.is_repeated:
         yield f"one of {', '.join(declared.kind.choices)}"
     if declared.bounds and (declared.option.least or declared.option.most):

@@ -58,12 +58,12 @@ class Emulated(Options):
     group = "Service"
 
     port: Annotated[int, Option("Port on 127.0.0.1; 0 takes any free one.", metavar="PORT", least=0, most=65_535)] = 0
-    workflows: Annotated[
-        tuple[str, ...], Option("Workflow that exists; repeatable.", flag="--workflow", metavar="NAME")
-    ] = ("transcode",)
+    workflows: Annotated[tuple[str, ...], Option("Workflow that exists.", flag="--workflow", metavar="NAME")] = (
+        "transcode",
+    )
     parameters: Annotated[
         tuple[tuple[str, Declared], ...],
-        Option("Parameter of every workflow, NAME:TYPE[=DEFAULT]; repeatable.", many(PARAMETER), flag="--parameter"),
+        Option("Parameter of every workflow, NAME:TYPE[=DEFAULT].", many(PARAMETER), flag="--parameter"),
     ] = ()
     unknown_workflow: Annotated[
         Refusal, Option("Answer to a start of an unknown workflow.", REFUSAL, default="404:Workflow.0001")
@@ -95,7 +95,7 @@ class Executions(Options):
     quirks: Annotated[
         frozenset[Quirk],
         Option(
-            "Behave differently where the documents leave it open; repeatable.",
+            "Behave differently where the documents leave it open.",
             many(one_of(Quirk), frozenset),
             flag="--quirk",
             metavar="NAME",
@@ -119,7 +119,7 @@ class Faults(Options):
     faults: Annotated[
         tuple[tuple[FaultKind, float], ...],
         Option(
-            "Share of the starts that meet this fault, such as 500=0.01 or 500=1%; repeatable.",
+            "Share of the starts that meet this fault, such as 500=0.01 or 500=1%.",
             many(FAULT),
             flag="--fault",
         ),

@@ -85,7 +85,7 @@ class Inputs(Options):
     inputs: Annotated[
         Mapping[str, Json],
         Option(
-            "Input for every row, NAME=VALUE for text or NAME:=JSON for other types; repeatable.",
+            "Input for every row, NAME=VALUE for text or NAME:=JSON for other types.",
             INPUTS,
             flag="--input",
             short="-i",
@@ -116,7 +116,7 @@ class Manifest(Inputs, Listed):
     storage_classes: Annotated[
         frozenset[str],
         Option(
-            "Start only objects of this storage class; for inventories; repeatable.",
+            "Start only objects of this storage class; for inventories.",
             many(CAPITALS, frozenset),
             flag="--storage-class",
             metavar="NAME",
