@@ -56,7 +56,6 @@ def run(
     """{run_doc}
 
     Arguments:
-
 {meanings}
     """
 '''

@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from batcher.cli.configured import key, options
 from independent import judging
 from test_command import ENVIRONMENT, batcher
 
-from batcher.cli.configured import key, options
 from batcher.cli.man import page
 from batcher.cli.verbs import VERBS, verb_command
-from batcher.rules.report.summary import MEANINGS
+from batcher.errors import MEANINGS
 from batcher.rules.roff import escaped, paragraphs
 
 BIN = Path(sys.executable).parent

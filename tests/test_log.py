@@ -17,9 +17,9 @@ from batcher.edges.log import open_log
 from batcher.emulator.faults import FaultKind
 from batcher.errors import DiskError
 from batcher.model import Answer, Fault, Record, Row, Status, Verdict
+from batcher.rules.choices import Level, LogFormat
 from batcher.rules.rate.decisions import Event, Kind
 from batcher.rules.records import event_log
-from batcher.rules.choices import Level, LogFormat
 from batcher.rules.records.event_log import VOCABULARY, Line, written
 
 ODD = 'a b\n\r\x00\x1b[2J"\\=\u2028\u0085\u202e\U0001f600'

@@ -53,7 +53,9 @@ def values(verb: str, path: Path | None) -> dict[str, tuple[Json, Place]]:
             place = Place(file, prefix + name)
             if name in own:
                 _check(own[name], value, place)
-                found[own[name].name] = (value, place)
+                # One value stands for a list of one.
+                is_one = own[name].kind.is_repeated and not isinstance(value, list)
+                found[own[name].name] = ([value] if is_one else value, place)
             elif prefix or name not in every:
                 _refuse(place, name, set(own) if prefix else every)
     return found

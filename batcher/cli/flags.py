@@ -146,7 +146,7 @@ def _option(declared: Declared, take: Callable[..., Any]) -> click.Option:
     return click.Option(
         [declared.name, declared.flag, *filter(None, [declared.option.short])],
         type=None if is_flag else Value(declared),
-        is_flag=is_flag,
+        is_flag=is_flag or None,  # False would let a value that begins with - be missing
         multiple=declared.kind.is_repeated,
         required=declared.is_required,
         envvar=declared.environment or None,

@@ -5,7 +5,7 @@ The help on a terminal and the manual page are made of the same entries.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from batcher.options.declaring import Declared, Derived, Options, declared_by
 from batcher.options.groups import GROUPS, General
@@ -59,7 +59,8 @@ def _notes(declared: Declared) -> Iterable[str]:
 def shown_default(declared: Declared) -> str:
     """Write a default for a person; empty where there is none to speak of."""
     value = declared.default
-    if declared.option.default or isinstance(value, Derived) or value is None or declared.kind is FLAG:
+    is_empty = value is None or (isinstance(value, Collection) and not value)
+    if declared.option.default or isinstance(value, Derived) or is_empty or declared.kind is FLAG:
         return declared.option.default
     shown = declared.kind.show(value)
     if isinstance(shown, list):

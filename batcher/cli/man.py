@@ -5,10 +5,9 @@ from __future__ import annotations
 from batcher import __version__
 from batcher.cli.help import panels, usage
 from batcher.cli.verbs import SUMMARY, VERBS, module_of
-from batcher.errors import ExitCode
+from batcher.errors import MEANINGS, ExitCode
 from batcher.options.verbs import ManOptions
 from batcher.rules import roff
-from batcher.rules.report.summary import MEANINGS
 
 OPTIONS = ManOptions
 

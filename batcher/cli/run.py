@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from batcher.errors import ExitCode
+from batcher.errors import MEANINGS, ExitCode
 from batcher.options.verbs import RunOptions
-from batcher.rules.report.summary import MEANINGS
 
 OPTIONS = RunOptions
 

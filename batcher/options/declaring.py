@@ -11,11 +11,26 @@ from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, ClassVar, NamedTuple, Self, TypeVar, cast, dataclass_transform, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    ClassVar,
+    NamedTuple,
+    Self,
+    TypeVar,
+    cast,
+    dataclass_transform,
+    get_args,
+    get_origin,
+)
 
 from batcher.errors import UsageError
-from batcher.model import Json
 from batcher.options.kinds import FLAG, NUMBER, PATH, TEXT, WHOLE, Kind, many, one_of
+
+if TYPE_CHECKING:
+    # Not at run time: the help would wait for it.
+    from batcher.model import Json
 
 T = TypeVar("T")
 

@@ -3,16 +3,20 @@
 No `from __future__ import annotations` here: the declarations are read off the annotations at run time.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from batcher.errors import UsageError
-from batcher.model import Json
 from batcher.options.declaring import Option, Options, derived
 from batcher.options.kinds import CAPITALS, DURATION, INPUTS, MANIFEST, many
 from batcher.rules.choices import Format, Place
-from batcher.rules.doubts.matching import SETTLE_TIME
+from batcher.rules.doubts.settle_time import SETTLE_TIME
+
+if TYPE_CHECKING:
+    # Not at run time: the help would wait for them.
+    from collections.abc import Mapping
+
+    from batcher.model import Json
 
 GROUPS = (
     "Service", "Manifest", "Pace", "Stopping", "Retries and doubts", "Output", "Logs and metrics",
@@ -83,7 +87,7 @@ class Inputs(Options):
     group = "Manifest"
 
     inputs: Annotated[
-        Mapping[str, Json],
+        "Mapping[str, Json]",
         Option(
             "Input for every row, NAME=VALUE for text or NAME:=JSON for other types.",
             INPUTS,
@@ -91,7 +95,7 @@ class Inputs(Options):
             short="-i",
             argument='inputs={"NAME": VALUE}',
         ),
-    ] = {}
+    ] = {}  # noqa: RUF012 - as every option it does not change
 
 
 class Listed(Options):

@@ -12,11 +12,14 @@ from datetime import time
 from enum import StrEnum
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from batcher.errors import UsageError
-from batcher.model import Json
 from batcher.rules.text import duration, time_of_day
+
+if TYPE_CHECKING:
+    # Not at run time: the help would wait for it.
+    from batcher.model import Json
 
 
 def _same(value: Any) -> Any:

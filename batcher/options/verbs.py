@@ -5,14 +5,17 @@ No `from __future__ import annotations` here: the declarations are read off the 
 
 from datetime import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from batcher.options.declaring import Option, Options, derived
 from batcher.options.groups import Connection, Doubts, ForPrograms, Inputs, Listed, Manifest, OfJob, Retries, Service
 from batcher.options.kinds import DURATION, MAX_FAILURES, RATE, TIME_OF_DAY
 from batcher.rules.choices import Level, LogFormat, Mode, OnDoubt, Rows
-from batcher.rules.rate.stop import MaxFailures
-from batcher.rules.rows.admission import Policy
+
+if TYPE_CHECKING:
+    # Not at run time: the help would wait for them.
+    from batcher.rules.rate.stop import MaxFailures
+    from batcher.rules.rows.admission import Policy
 
 SETTINGS = "batcher.toml"
 """The file that a verb looks for in the working directory."""
@@ -35,7 +38,7 @@ class Stopping(Options):
     group = "Stopping"
 
     max_failures: Annotated[
-        MaxFailures | None,
+        "MaxFailures | None",
         Option("Stop when more than N rows, or P% of the rows, are rejected.", MAX_FAILURES),
     ] = None
     max_outage: Annotated[
@@ -119,8 +122,10 @@ class RunOptions(Service, Manifest, Pace, Stopping, Sending, Output, Telemetry):
     """The options of `batcher run`, and the arguments of `batcher.run`. Times are in seconds."""
 
     @property
-    def policy(self) -> Policy:
+    def policy(self) -> "Policy":
         """What is to be done with rows that are known."""
+        from batcher.rules.rows.admission import Policy  # noqa: PLC0415 - the help would wait for it
+
         return Policy(self.retry_rejected, self.allow_duplicates)
 
 

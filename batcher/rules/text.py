@@ -30,7 +30,7 @@ def time_of_day(text: str) -> time:
 
 def seconds_until(then_at: time, now: datetime) -> float:
     """Give the seconds until it is next that time in the zone of `now`, which knows its changes of the clock."""
-    then = now.replace(hour=then_at.hour, minute=then_at.minute, second=0, microsecond=0)
+    then = now.replace(hour=then_at.hour, minute=then_at.minute, second=then_at.second, microsecond=0)
     if then <= now:
         then += timedelta(days=1)
     # By the calendar first, then by the clock: the day on which it is changed has not 24 hours.

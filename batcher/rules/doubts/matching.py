@@ -202,7 +202,3 @@ def _hand_over(
 
 RETENTION = 24 * 3600.0
 """Seconds for which the list surely keeps an execution. Older rows need an execution of their age in the list."""
-
-
-SETTLE_TIME = 30.0
-"""Seconds for which an execution may be missing from the list, as long as nobody knows better."""
