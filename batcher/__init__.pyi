@@ -153,7 +153,6 @@ def run(
     ManifestError, ServiceError, CredentialsError, DiskError, BusyError, OtherJobError or FailuresError.
 
     Arguments:
-
         manifest: List of objects; - reads standard input.
         workflow: Workflow to start.
         endpoint: Service endpoint, such as https://obs.cn-north-4.myhuaweicloud.com.

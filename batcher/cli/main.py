@@ -16,6 +16,11 @@ from batcher.errors import ExitCode, JobError, UsageError
 class Verbs(click.Group):
     """A group whose commands are made when they are asked for."""
 
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        # Looked at for names that are nearly right; the commands themselves come from `get_command`.
+        self.commands: Any = dict.fromkeys(VERBS)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the same in every context
         """Give the names in the order of the help."""
         return list(VERBS)

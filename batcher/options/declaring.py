@@ -174,7 +174,7 @@ class Options:
     def __init__(self, **given: Any) -> None:
         known = {each.name: each for each in declared_by(type(self))}
         for name in given.keys() - known.keys():
-            raise UsageError(f"{name}: there is no such argument", nearest(name, known, "See help(batcher.run)."))
+            raise UsageError(f"{name}: no such argument", nearest(name, known, "See help(batcher.run)."))
         if self.alternatives and all(given.get(name) is not None for name in self.alternatives):
             raise combined(self.alternatives)
         values = {}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from batcher.model import Json
 
 GROUPS = (
-    "Service", "Manifest", "Pace", "Stopping", "Retries and doubts", "Output", "Logs and metrics",
+    "Service", "Trial start", "Manifest", "Pace", "Stopping", "Retries and doubts", "Output", "Logs and metrics",
     "Faults", "Executions", "General",
 )  # fmt: skip
 """The headings of a help, in their order."""

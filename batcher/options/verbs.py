@@ -145,7 +145,7 @@ class ReconcileOptions(OfJob, Connection, Doubts):
 class DoctorOptions(Service, Inputs, ForPrograms):
     """The options of `batcher doctor`."""
 
-    group = "Doctor"
+    group = "Trial start"
 
     object: Annotated[str, Option("Key of the object to start an execution for.", metavar="KEY")]
     bucket: Annotated[str, Option("Bucket of the object.", short="-b", metavar="NAME")]
@@ -171,16 +171,24 @@ class SteerOptions(OfJob):
     """The options of `batcher pause`, `batcher resume` and `batcher drain`."""
 
 
-class RateOptions(OfJob):
-    """The options of `batcher rate`."""
+class Capped(Options):
+    """What a running job is limited to."""
 
     rate: Annotated[float | None, Option("Starts per second, or auto.", RATE, is_argument=True)]
 
 
-class ExplainOptions(OfJob):
-    """The options of `batcher explain`."""
+class RateOptions(OfJob, Capped):
+    """The options of `batcher rate`."""
+
+
+class OfRow(Options):
+    """Which row a verb is about."""
 
     row: Annotated[str, Option("Number of the row, or its object key.", is_argument=True, metavar="ROW|KEY")]
+
+
+class ExplainOptions(OfJob, OfRow):
+    """The options of `batcher explain`."""
 
 
 class FailuresOptions(Listed):
