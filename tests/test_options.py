@@ -142,7 +142,7 @@ def test_what_an_option_shows_of_its_default_it_takes_again(name):
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_one():
-    with pytest.raises(UsageError, match="^max_duratoin: no such argument$") as refused:
+    with pytest.raises(UsageError, match=r"^max_duratoin: no such argument$") as refused:
         RunOptions(**JOB, max_duratoin="1h")
     assert refused.value.advice == "Did you mean max_duration?"
 
@@ -204,7 +204,7 @@ def test_a_rate_is_a_number_or_auto():
     (option,) = (each for each in declared_by(RateOptions) if each.name == "rate")
     assert [option.read(text) for text in ("200", "0.5", "auto")] == [200.0, 0.5, None]
     for text in ("0", "-1", "nan", "inf", "fast", "1e9"):
-        with pytest.raises(UsageError, match="^not a rate$"):
+        with pytest.raises(UsageError, match=r"^not a rate$"):
             option.read(text)
 
 
