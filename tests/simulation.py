@@ -24,16 +24,16 @@ from simulated_judge import BAD_LINE, Claims, Judge, Watch, content_of
 from simulated_machine import Checkpoint, CrashAt, Loop, Process
 from simulated_service import TYPES, Service, nature
 
-from batcher.app.options import OnDoubt, Options
 from batcher.app.run import run_job
 from batcher.app.voice import Voice
 from batcher.app.world import World as Surroundings
 from batcher.edges.checkpoint.store import Store
-from batcher.edges.manifest import Choice, open_manifest
-from batcher.edges.progress import Mode
+from batcher.edges.manifest import open_manifest
 from batcher.errors import ExitCode, JobError
 from batcher.flow.drain import Drain
 from batcher.model import Fault, Lost, Status
+from batcher.options.verbs import RunOptions
+from batcher.rules.choices import Mode, OnDoubt
 
 BEGINNING = 1_795_509_000.0
 TIMEOUT = 30.0
@@ -223,10 +223,9 @@ class World:
             "manifest": self.folder / "m.jsonl", "workflow": "transcode", "endpoint": "https://simulated", "inputs": {},
             "bucket": "bucket", "output": self.folder / "records.jsonl", "checkpoint": self.folder / "checkpoint",
             "concurrency": self._concurrency, "max_attempts": 3, "timeout": TIMEOUT, "on_doubt": OnDoubt.RECONCILE,
-            "settle_time": self._settle_time, "verify_tls": True, "progress": Mode.NONE, "max_outage": 900.0,
-            "choice": Choice(),
+            "settle_time": self._settle_time, "verify_tls": True, "progress": Mode.NONE, "preflight": False,
         }  # fmt: skip
-        return Options(**{name: given.get(name) for name in Options._fields})
+        return RunOptions(**given)
 
     async def send(self, method, target, headers, body):
         """Carry one request to the service and its answer back, as the real transport does."""

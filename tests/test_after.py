@@ -199,7 +199,7 @@ async def test_what_is_made_never_replaces_what_it_is_made_from(folder, emulator
         (
             ("run", "m.csv", "-w", "w", "-e", "http://127.0.0.1:1", "--report", "no/r.html"),
             2,
-            "there is no such folder",
+            "no such folder",
         ),
     ],
 )
@@ -249,7 +249,7 @@ async def test_explain_shows_every_row_that_fits(troubled):
     assert "InvalidRow (line 63: not JSON" in ran.stdout
     ran = await batcher("explain", troubled.checkpoint, "nothing")
     assert (ran.code, ran.stdout) == (1, "")
-    assert "no row fits 'nothing'" in ran.stderr
+    assert "no row matches 'nothing'" in ran.stderr
 
 
 async def test_explain_finds_a_row_in_doubt_by_its_number_and_by_its_key(folder, emulator):

@@ -46,7 +46,7 @@ def test_without_consent_it_says_what_it_would_do_and_sends_nothing(emulator_pro
     assert (ran.returncode, ran.stdout) == (64, "")
     what, cost = ran.stderr.splitlines()
     assert f"would start ONE execution of transcode for videos/{OBJECT} at {url}" in what
-    assert "paid for" in cost
+    assert "billed" in cost
     assert "add --i-accept-one-start" in cost
     assert ledger(url)["requests"] == {}
     assert not (folder / "batcher.toml").exists()

@@ -2,11 +2,11 @@
 
 import pytest
 
-from batcher.errors import CredentialsError, DiskError, ExitCode, FailuresError, ServiceError
+from batcher.errors import MEANINGS, CredentialsError, DiskError, ExitCode, FailuresError, ServiceError
 from batcher.model import Status, Unsettled
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rate.bottleneck import Cause
-from batcher.rules.report.summary import MEANINGS, NEXT, Files, doubts, exit_code, slowness, summary
+from batcher.rules.report.summary import NEXT, Files, doubts, exit_code, slowness, summary
 
 
 def tally(written=(), known=(), **counts):

@@ -8,7 +8,6 @@ from collections import Counter
 from contextlib import asynccontextmanager, nullcontext
 from hashlib import md5
 from itertools import count
-from math import inf
 from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -19,13 +18,13 @@ from peek import kept_rows
 from simulation import scratch
 
 from batcher.app import run
-from batcher.app.options import OnDoubt, Options
 from batcher.app.voice import Voice
 from batcher.app.world import World
-from batcher.edges.manifest import Choice, open_manifest
-from batcher.edges.progress import Mode
+from batcher.edges.manifest import open_manifest
 from batcher.flow.drain import Drain
 from batcher.model import BEGINNING, Mark, Reply, Settlement, Status
+from batcher.options.verbs import RunOptions
+from batcher.rules.choices import Mode, OnDoubt
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rows import settled_prefix as rules
 from batcher.rules.rows.admission import Policy, left_alone
@@ -202,10 +201,9 @@ class Stage(NamedTuple):
             "manifest": next(self.folder.glob("m.*")), "workflow": "transcode", "endpoint": "https://localhost",
             "inputs": {}, "bucket": "bucket", "output": self.folder / "records.jsonl",
             "checkpoint": self.folder / "checkpoint", "concurrency": 1, "max_attempts": 1, "timeout": 9.0,
-            "on_doubt": OnDoubt.HOLD, "settle_time": 0.0, "verify_tls": True, "progress": Mode.NONE, "max_outage": inf,
-            "preflight": True,
+            "on_doubt": OnDoubt.HOLD, "settle_time": 0.0, "verify_tls": True, "progress": Mode.NONE, "max_outage": 1e9,
         }  # fmt: skip
-        return Options(**{name: (given | self.options).get(name) for name in Options._fields})
+        return RunOptions(**(given | self.options))
 
     def left(self):
         """Give what the run has left behind: its records, whatever their order, and the rows of its checkpoint."""
@@ -261,7 +259,7 @@ def play(seed, parent):
             "retry_rejected": dice.random() < 0.1,
             "allow_duplicates": dice.random() < 0.1,
             "bucket": dice.choice(("bucket",) * 19 + ("other",)),
-            "choice": Choice(dice.random() < 0.05),
+            "keep_placeholders": dice.random() < 0.05,
             "on_doubt": dice.choice((OnDoubt.HOLD, OnDoubt.RESEND)),
         }
         replace(before, folder)

@@ -14,7 +14,8 @@ import termios
 import pytest
 from conftest import KEYS
 
-from batcher.edges.progress import Mode, showing
+from batcher.edges.progress import showing
+from batcher.rules.choices import Mode
 from batcher.rules.progress.eta import Range
 from batcher.rules.progress.figures import Figures, document
 from batcher.rules.progress.view import line, lines

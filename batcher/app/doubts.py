@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from batcher.app.job_files import Files
-from batcher.app.options import OnDoubt
 from batcher.app.voice import Voice
 from batcher.app.world import World
 from batcher.edges.service import ObsV2
@@ -14,6 +13,7 @@ from batcher.flow.drain import Drain
 from batcher.flow.preflight import contact
 from batcher.flow.reconcile import Findings, Inquiry, reconcile
 from batcher.model import Execution, Settlement, Status, Unsettled
+from batcher.rules.choices import OnDoubt
 from batcher.rules.records.codec import record_of_adopted
 from batcher.rules.text import printable
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import orjson
 
 from batcher.app.job_files import BUCKET, LENGTH, MANIFEST, OUTPUT
-from batcher.app.voice import warn
+from batcher.app.voice import TERMINAL, Voice
 from batcher.edges.checkpoint import Reading, reading
 from batcher.edges.records import PastRecords
 from batcher.edges.records import reading as reading_records
@@ -30,7 +30,7 @@ BATCH = 10_000
 
 
 @contextmanager
-def open_past(checkpoint: Path) -> Iterator[Past]:
+def open_past(checkpoint: Path, voice: Voice = TERMINAL) -> Iterator[Past]:
     """Open what is left of a job. Raises what opening the checkpoint raises; an output that is gone is a warning."""
     with reading(checkpoint) as kept, ExitStack() as opened:
         last = str(kept.facts.get(OUTPUT, ""))
@@ -43,7 +43,7 @@ def open_past(checkpoint: Path) -> Iterator[Past]:
             if path.exists():
                 outputs.append(opened.enter_context(reading_records(path, lengths[str(path)])))
             else:
-                warn(f"{path}: this output is gone, and with it what its records tell")
+                voice.warn(f"{path}: this output is gone, and with it what its records tell")
         yield Past(kept, outputs)
 
 

@@ -11,7 +11,6 @@ from batcher.app.cell_types import parameters_of
 from batcher.app.doubts import Doubts
 from batcher.app.job_files import Files
 from batcher.app.monitor import Watch
-from batcher.app.options import Options
 from batcher.app.preflight import Preflight
 from batcher.app.reading import enter, rows_of
 from batcher.app.world import World
@@ -26,6 +25,7 @@ from batcher.flow.preflight import Screen, contact
 from batcher.flow.reconcile import Findings
 from batcher.flow.resend import Sift, released_rows
 from batcher.model import Found, Record, Row, Settlement, Status
+from batcher.options.verbs import RunOptions
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rate import stop
 from batcher.rules.rate.stop import Streak
@@ -40,7 +40,7 @@ ROUNDS = 5
 class Run:
     """One run over open edges."""
 
-    options: Options
+    options: RunOptions
     world: World
     manifest: AnyManifest
     files: Files

@@ -7,20 +7,20 @@ from pathlib import Path
 
 from batcher.app.history import must_differ, open_past
 from batcher.app.job_files import LIMIT
-from batcher.app.voice import say
+from batcher.app.voice import TERMINAL, Voice
 from batcher.edges.whole_file import whole_file
 from batcher.model import Status
 from batcher.rules.report.digest import Digest
 from batcher.rules.report.page import NAMED, Known, page
 
 
-def write_report(checkpoint: Path, output: Path) -> None:
+def write_report(checkpoint: Path, output: Path, voice: Voice = TERMINAL) -> None:
     """Write the page about a job, and say where it is. Raises JobError where a file stands in the way."""
     # Imported late: only this needs it.
     from batcher.edges.report import render  # noqa: PLC0415
 
     digest = Digest()
-    with open_past(checkpoint) as past:
+    with open_past(checkpoint, voice) as past:
         must_differ(output, *past.paths)
         for record in past.records():
             digest.add(record)
@@ -37,4 +37,4 @@ def write_report(checkpoint: Path, output: Path) -> None:
         )
     with whole_file(output) as file:
         file.write(render(page(known, digest)))
-    say(f"report:     {output}")
+    voice.say(f"report:     {output}")

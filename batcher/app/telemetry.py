@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING
 
 from batcher import __version__
 from batcher.app.job_files import PassOn
-from batcher.app.options import MetricsOptions, Options
 from batcher.app.world import World
 from batcher.edges.log import Log, open_log
 from batcher.errors import ExitCode, JobError, UsageError
 from batcher.flow.attempts import Attempt
 from batcher.flow.reconcile import Findings
 from batcher.model import Admitted, Record, Status
+from batcher.options.verbs import RunOptions
+from batcher.rules.choices import Level
 from batcher.rules.progress.figures import Figures, final
 from batcher.rules.records import event_log as log
-from batcher.rules.records.event_log import Level, Line
+from batcher.rules.records.event_log import Line
 
 if TYPE_CHECKING:
     from batcher.edges.metrics import Metrics
@@ -88,17 +89,17 @@ class Telling:
         self.tell(Line("run_failed", dict(zip(("exit_code", "error"), known, strict=True))))
 
     @asynccontextmanager
-    async def measuring(self, options: MetricsOptions | None, look: Callable[[], Figures]) -> AsyncIterator[None]:
+    async def measuring(self, options: RunOptions, look: Callable[[], Figures]) -> AsyncIterator[None]:
         """Keep the metrics while the block lasts, where they are asked for. Raises what serving raises."""
-        if self.metrics is None or options is None:
+        if self.metrics is None:
             yield
             return
         from batcher.edges.metrics import keeping, serving  # noqa: PLC0415 - as in `open_telling`
 
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(keeping(self.metrics, look, options.file, self.warn))
-            if options.port is not None:
-                server = serving(self.metrics, options.host, options.port)
+            await stack.enter_async_context(keeping(self.metrics, look, options.metrics_file, self.warn))
+            if options.metrics_port is not None:
+                server = serving(self.metrics, options.metrics_host, options.metrics_port)
                 self.world.voice.say(f"metrics on {await stack.enter_async_context(server)}")
             yield
 
@@ -111,17 +112,18 @@ class Telling:
 
 
 @asynccontextmanager
-async def open_telling(options: Options, world: World, pass_on: PassOn | None = None) -> AsyncIterator[Telling]:
-    """Open the log if there is to be one, and log how the run begins and whether it fails.
+async def open_telling(options: RunOptions, world: World, pass_on: PassOn | None = None) -> AsyncIterator[Telling]:
+    """Open the log if there is to be one, and tell it how the run begins and whether it fails.
 
     Raises UsageError where one file would be two things, DiskError where the log cannot be opened.
     """
-    _refuse_same_files(options)
+    _check_files(options)
     async with AsyncExitStack() as stack:
         opened = None
-        if options.log is not None:
+        if options.log_file is not None:
             run = uuid.uuid4().hex[:12]
-            opened = await stack.enter_async_context(open_log(*options.log, run, world.voice.warn))
+            log = open_log(options.log_file, options.log_format, options.log_level, run, world.voice.warn)
+            opened = await stack.enter_async_context(log)
         telling = Telling(opened, _metrics(options), world, pass_on)
         telling.tell(_begun(options))
         try:
@@ -131,8 +133,8 @@ async def open_telling(options: Options, world: World, pass_on: PassOn | None = 
             raise
 
 
-def _metrics(options: Options) -> Metrics | None:
-    if options.metrics is None:
+def _metrics(options: RunOptions) -> Metrics | None:
+    if options.metrics_file is None and options.metrics_port is None:
         return None
     # Imported late: the library takes longer to import than all of ours.
     from batcher.edges.metrics import Metrics  # noqa: PLC0415
@@ -140,7 +142,7 @@ def _metrics(options: Options) -> Metrics | None:
     return Metrics(options.workflow, options.checkpoint.name)
 
 
-def _begun(options: Options) -> Line:
+def _begun(options: RunOptions) -> Line:
     return Line(
         "run_begun",
         {
@@ -155,20 +157,20 @@ def _begun(options: Options) -> Line:
     )
 
 
-def _refuse_same_files(options: Options) -> None:
+def _check_files(options: RunOptions) -> None:
     """Refuse one file for two purposes: each is written in its own way, and the manifest not at all."""
     known: dict[Path, str] = {}
-    log_file = None if options.log is None else options.log.file
-    metrics_file = None if options.metrics is None else options.metrics.file
     files = {
         "MANIFEST": options.manifest,
         "--checkpoint": options.checkpoint,
         "--output": options.output,
         "--report": options.report,
-        "--log-file": log_file,
-        "--metrics-file": metrics_file,
+        "--log-file": options.log_file,
+        "--metrics-file": options.metrics_file,
     }
     for name, path in files.items():
         other = name if path is None else known.setdefault(path.resolve(), name)
         if other != name:
             raise UsageError(f"{other} and {name} are the same file: {path}", "Give each of them a file of its own.")
+    if options.report is not None and not options.report.parent.is_dir():
+        raise UsageError(f"--report {options.report}: no such folder", "Make it, or name another file.")

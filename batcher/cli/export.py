@@ -1,18 +1,14 @@
-"""`batcher export`: one line for each row of a job, with the last truth about it."""
+"""`batcher export`: the final state of each row of a job, one line per row."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-from typing import Annotated
+from batcher.errors import ExitCode
+from batcher.options.verbs import ExportOptions
+from batcher.rules.text import counted
 
-import typer
+OPTIONS = ExportOptions
 
-from batcher.app.export import export_rows
-from batcher.app.voice import complain, say
-from batcher.errors import JobError
-
-HELP = """Write one line for each row of a job: how it stands now, and what its last record says.
+HELP = """Write the final state of each row of a job, one line per row, with what its last record says.
 
 \b
 Examples:
@@ -25,14 +21,11 @@ on). A row that has never had a record is known by its number only. Changes noth
 """
 
 
-def export(
-    checkpoint: Annotated[Path, typer.Argument(help="The job's checkpoint file.", metavar="CHECKPOINT")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The file: .jsonl, .csv or .parquet.", metavar="FILE")],
-) -> None:
+def export(options: ExportOptions) -> ExitCode:
     """Write the rows, and say how many they are."""
-    try:
-        rows = export_rows(checkpoint, output)
-    except JobError as error:
-        complain(error)
-        sys.exit(error.exit_code)
-    say(f"{output}: {rows:,} rows")
+    from batcher.app.export import export_rows
+    from batcher.app.voice import say
+
+    rows = export_rows(options.checkpoint, options.output)
+    say(f"{options.output}: {counted(rows, 'row')}")
+    return ExitCode.OK

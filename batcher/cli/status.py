@@ -6,17 +6,14 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from batcher.app.voice import complain, say
+from batcher.app.voice import say
 from batcher.edges.checkpoint import Glance, glance
 from batcher.edges.control import ask
-from batcher.errors import JobError
+from batcher.errors import ExitCode
 from batcher.model import Json, Status, Unsettled
+from batcher.options.verbs import StatusOptions
 from batcher.rules.records.codec import timestamp
 from batcher.rules.records.standing import current_counts
 from batcher.rules.text import number, printable
@@ -44,25 +41,12 @@ _STYLES = {
 }
 
 
-class Rows(StrEnum):
-    """Which rows to name."""
-
-    IN_DOUBT = "in_doubt"
-
-
-def status(
-    checkpoint: Annotated[Path, typer.Argument(help="The job's checkpoint file.", metavar="CHECKPOINT")],
-    rows: Annotated[Rows | None, typer.Option(help="Name all of these rows, one a line, and nothing else.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")] = False,
-) -> None:
+def status(options: StatusOptions) -> ExitCode:
     """Look at the checkpoint and print what it knows."""
-    try:
-        seen = glance(checkpoint)
-    except JobError as error:
-        complain(error)
-        sys.exit(error.exit_code)
+    checkpoint, rows = options.checkpoint, options.rows
+    seen = glance(checkpoint)
     live = (ask(checkpoint, {"do": "look"}) if seen.running and not rows else None) or {}
-    if as_json:
+    if options.as_json:
         print(json.dumps(_document(checkpoint, seen, live)))
     elif rows:
         for row in _in_doubt(seen):
@@ -72,8 +56,8 @@ def status(
     else:
         for line in _lines(checkpoint, seen, live):
             print(line)
-        if not rows:
-            say(f"next: {_next(checkpoint, seen)}")
+        say(f"next: {_next(checkpoint, seen)}")
+    return ExitCode.OK
 
 
 def _next(checkpoint: Path, seen: Glance) -> str:
@@ -123,9 +107,9 @@ def _lines(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Iterator
 
 def _show_table(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> None:
     # Imported late: only a terminal needs it.
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     counts = _counts(seen)
     total = sum(counts.values())

@@ -16,8 +16,9 @@ from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 
 from batcher.errors import DiskError
+from batcher.rules.choices import Level, LogFormat
 from batcher.rules.records.codec import timestamp
-from batcher.rules.records.event_log import Format, Level, Line, written
+from batcher.rules.records.event_log import Line, written
 
 MOST_WAITING = 20_000
 """Events that may wait for the disk: a few seconds of them at DEBUG, and a few tens of MiB."""
@@ -62,7 +63,7 @@ class Log:
 @asynccontextmanager
 async def open_log(  # noqa: PLR0913 - what a log is made of
     path: Path,
-    format_: Format,
+    format_: LogFormat,
     level: Level,
     run: str,
     warn: Callable[[str], None],
@@ -144,7 +145,7 @@ class _Appending(logging.Handler):
 class _Formatter(logging.Formatter):
     """Writes a line in its format."""
 
-    def __init__(self, format_: Format, run: str) -> None:
+    def __init__(self, format_: LogFormat, run: str) -> None:
         super().__init__()
         self._format = format_
         self._run = run

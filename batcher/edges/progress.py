@@ -11,22 +11,11 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from enum import StrEnum
 from typing import TextIO
 
+from batcher.rules.choices import Mode
 from batcher.rules.progress.figures import Figures, document
 from batcher.rules.progress.view import elapsed, line, lines, percent
-
-
-class Mode(StrEnum):
-    """How progress is shown."""
-
-    AUTO = "auto"
-    BAR = "bar"
-    LINE = "line"
-    JSON = "json"
-    NONE = "none"
-
 
 SECONDS = {Mode.BAR: 0.2, Mode.LINE: 10.0, Mode.JSON: 1.0, Mode.NONE: 3600.0}
 """Seconds between two looks at the run."""

@@ -6,7 +6,6 @@ Rule 2: a start that succeeds is logged at DEBUG only, since there are many.
 
 from __future__ import annotations
 
-import enum
 import json
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -14,25 +13,10 @@ from typing import NamedTuple
 from msgspec import structs
 
 from batcher.model import Answer, BadRow, Json, Record, Row, Status, Verdict
+from batcher.rules.choices import Level, LogFormat
 from batcher.rules.progress.figures import FIGURES
 from batcher.rules.rate.decisions import Event, Kind
 from batcher.rules.text import printable
-
-
-class Level(enum.StrEnum):
-    """How much an event matters, as https://docs.python.org/3/library/logging.html#levels has it."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-class Format(enum.StrEnum):
-    """How a line is written: for people, or for programs."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 class Entry(NamedTuple):
@@ -141,9 +125,9 @@ def of_row(event: str, number: int, bucket: str, object_: str, **more: Json) -> 
     return Line(event, _row(number, bucket, object_) | more)
 
 
-def written(format_: Format, line: Line, at: str, run: str) -> str:
+def written(format_: LogFormat, line: Line, at: str, run: str) -> str:
     """Write a line without its end; `at` is a timestamp, `run` names the run."""
-    return _as_json(line, at, run) if format_ is Format.JSON else _as_text(line, at, run)
+    return _as_json(line, at, run) if format_ is LogFormat.JSON else _as_text(line, at, run)
 
 
 def _as_json(line: Line, at: str, run: str) -> str:
