@@ -35,7 +35,7 @@ EVERY = [
     *(
         event_log.of_record(structs.replace(record, status=status))
         for record in (RECORD, REJECTED)
-        for status in RECORDED
+        for status in sorted(RECORDED)
     ),
     *(event_log.of_decision(Event(5.0, kind, 340.0, 238.0, "SlowDown")) for kind in Kind),
     event_log.of_row("row_adopted", 7, "videos", ODD, execution="e1"),

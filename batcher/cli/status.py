@@ -18,6 +18,8 @@ from batcher.rules.records.codec import timestamp
 from batcher.rules.records.standing import current_counts
 from batcher.rules.text import number, printable
 
+OPTIONS = StatusOptions
+
 HELP = """Show how many rows of a job are started, refused, rejected and so on, and name those in doubt.
 
 \b
