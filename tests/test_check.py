@@ -16,7 +16,7 @@ from test_command import ENVIRONMENT, batcher, records
 
 from batcher.emulator.faults import FaultKind
 from batcher.emulator.settings import Declared, ParameterType
-from batcher.model import State
+from batcher.model import Status
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 DECLARED = {
@@ -361,7 +361,11 @@ async def test_a_row_that_was_invalid_is_sent_once_the_workflow_declares_otherwi
     assert started(service) == Counter({("o7", '{"template-id":7}'): 1, ("o9", '{"template-id":9}'): 1})
     last = {record["row"]: record["status"] for record in records(Path("m.jsonl.executions.jsonl"))}
     assert last == {1: "started", 2: "started", 3: "invalid"}
-    assert [row.state for row in kept_rows(Path("m.jsonl.checkpoint"))] == [State.STARTED, State.STARTED, State.INVALID]
+    assert [row.status for row in kept_rows(Path("m.jsonl.checkpoint"))] == [
+        Status.STARTED,
+        Status.STARTED,
+        Status.INVALID,
+    ]
 
 
 async def test_without_preflight_the_service_decides(folder, emulator):
@@ -399,7 +403,7 @@ async def test_a_job_that_has_begun_ends_in_good_order_where_its_workflow_has_go
     ran = await run(service, "m.txt")
     assert (ran.code, "there is no workflow transcode" in ran.stderr) == (69, True), ran
     assert service.ledger.requests["start"] == 1
-    assert [row.state for row in kept_rows(Path("m.txt.checkpoint"))] == [State.STARTED]
+    assert [row.status for row in kept_rows(Path("m.txt.checkpoint"))] == [Status.STARTED]
 
 
 @pytest.mark.parametrize(

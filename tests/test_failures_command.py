@@ -102,18 +102,18 @@ async def test_rows_that_left_the_manifest_are_counted_and_no_failure_writes_not
     assert not (folder / "failed.jsonl").exists()
 
 
-async def test_a_row_that_was_refused_to_its_last_attempt_is_pending_and_no_failure(folder, emulator):
+async def test_a_row_that_was_refused_to_its_last_attempt_is_no_failure_of_the_row(folder, emulator):
     service = await emulator(rate=0.001, burst=1)
     write(folder / "m.jsonl", ["a", "b"])
     ran = await run(service, "m.jsonl", "--max-attempts", "1", "--max-duration", "3s")
     assert ran.code in {1, 5}, ran
     ran = await batcher("status", "m.jsonl.checkpoint", "--json")
     rows = json.loads(ran.stdout)["rows"]
-    assert (rows["started"], rows["pending"], rows["rejected"]) == (1, 1, 0)
+    assert (rows["started"], rows["refused"], rows["rejected"]) == (1, 1, 0)
     ran = await batcher("failures", "m.jsonl", "-o", "failed.jsonl")
     assert "no row is rejected or invalid" in ran.stderr
     assert (await batcher("export", "m.jsonl.checkpoint", "-o", "rows.jsonl")).code == 0
-    assert sorted(row["status"] for row in records(folder / "rows.jsonl")) == ["pending", "started"]
+    assert sorted(row["status"] for row in records(folder / "rows.jsonl")) == ["refused", "started"]
 
 
 async def test_the_failures_of_a_list_that_another_tool_has_made_are_a_table_that_runs(folder, emulator):

@@ -15,7 +15,7 @@ from batcher.edges.service import ObsV2
 from batcher.errors import ExitCode, JobError
 from batcher.flow.drain import Drain
 from batcher.flow.reconcile import ASKERS
-from batcher.model import State
+from batcher.model import Status
 
 
 class Settling(NamedTuple):
@@ -50,7 +50,7 @@ async def settle(settling: Settling, world: World) -> ExitCode:
                 )
                 doubts = Doubts(files, service, drain, world, OnDoubt.RECONCILE, settling.settle_time)
                 findings = await doubts.settle(patient=True)
-            left = (await files.checkpoint.count_unsettled())[State.IN_DOUBT]
+            left = (await files.checkpoint.count_unsettled())[Status.IN_DOUBT]
     if isinstance(drain.reason, JobError):
         raise drain.reason
     if drain.reason is not None:

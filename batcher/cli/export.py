@@ -20,8 +20,8 @@ Examples:
   batcher export objects.csv.checkpoint -o rows.parquet
 
 JSON Lines, CSV or Parquet by the suffix of FILE; Parquet needs pip install 'batcher[parquet]'. The fields are those of
-a record, and status may also be pending (surely not started, free to be sent) and in_flight (on the wire of a run that
-goes on). A row that has never had a record is known by its number only. Changes nothing, also while a run goes on.
+a record; status may also be pending (not started yet) or sending (on the wire or about to be, while a run is going
+on). A row that has never had a record is known by its number only. Changes nothing, also while a run goes on.
 """
 
 

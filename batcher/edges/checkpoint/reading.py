@@ -16,27 +16,27 @@ from batcher.edges.checkpoint.lock import lock_path
 from batcher.edges.checkpoint.schema import Header, check_header, open_database, translated
 from batcher.edges.checkpoint.settled import SettledRows
 from batcher.edges.checkpoint.unsettled import UnsettledRows
-from batcher.model import State, Unsettled
+from batcher.model import NUMBERS, Status, Unsettled
 from batcher.rules.records.standing import Standing
 
 COPY = 256
-"""What a copy is multiplied with, so that a state fits below it."""
+"""What a copy is multiplied with, so that the number of a status fits below it."""
 
 
 class Glance(NamedTuple):
-    """A checkpoint at one moment. `running` tells whether a run holds it; if none does, intents are doubts."""
+    """A checkpoint at one moment. `running` tells whether a run holds it; if none does, SENDING rows are in doubt."""
 
     header: Header
     running: bool
-    states: Counter[State]
+    counts: Counter[Status]
     unsettled: list[Unsettled]
-    """The rows with an intent and those in doubt."""
+    """The rows that are SENDING and those in doubt."""
 
 
 def glance(path: Path) -> Glance:
     """Read the checkpoint at `path`. Raises DiskError or OtherJobError if it cannot be read."""
     with reading(path) as checkpoint:
-        unsettled = checkpoint.unsettled({State.INTENT, State.IN_DOUBT})
+        unsettled = checkpoint.unsettled({Status.SENDING, Status.IN_DOUBT})
         return Glance(checkpoint.header, checkpoint.running, checkpoint.count(), unsettled)
 
 
@@ -88,33 +88,33 @@ class Reading:
         """Raise OtherJobError where this is not the checkpoint of `header`."""
         check_header(self._db, self.path, header)
 
-    def count(self) -> Counter[State]:
-        """Count all rows by state, in one pass over them."""
+    def count(self) -> Counter[Status]:
+        """Count all rows by how they stand, in one pass over them."""
         with translated(self.path):
             return self._settled.count() + self._unsettled.count()
 
-    def unsettled(self, states: Collection[State], most: int = -1) -> list[Unsettled]:
-        """List the unsettled rows in one of `states`, in the order of their admission, at most `most` of them."""
+    def unsettled(self, statuses: Collection[Status], most: int = -1) -> list[Unsettled]:
+        """List the unsettled rows that stand like this, in the order of their admission, at most `most` of them."""
         with translated(self.path):
-            return self._unsettled.list(states, most)
+            return self._unsettled.list(statuses, most)
 
     def entries(self) -> Iterator[tuple[bytes, int]]:
-        """Give each row's key and a number, COPY times which copy of its content it is, plus its state."""
+        """Give each row's key and a number: COPY times which copy of its content it is, plus its status."""
         with translated(self.path):
             self._settled.compare()
             for each in self._unsettled.admitted():
-                yield each.row.key, each.copy * COPY + each.state
+                yield each.row.key, each.copy * COPY + NUMBERS[each.status]
             # Millions of them: SQLite reckons faster.
             yield from self._db.execute(f"SELECT key, copy * {COPY} + state FROM rows")  # noqa: S608 - a number of ours
             for key, copy in self._db.execute("SELECT key, copy FROM doubts"):
-                yield key, copy * COPY + State.IN_DOUBT
+                yield key, copy * COPY + NUMBERS[Status.IN_DOUBT]
 
     def standings(self) -> Iterator[Standing]:
         """Yield every row, in the order of admission."""
         with translated(self.path):
             self._settled.compare()
-            unsettled = self._unsettled.list(frozenset(State), -1)
-            waiting = [(row.id, Standing(b"", row.number, row.state, "", row)) for row in unsettled]
+            unsettled = self._unsettled.list(frozenset(Status), -1)
+            waiting = [(row.id, Standing(b"", row.number, row.status, "", row)) for row in unsettled]
             for _, standing in merge(self._settled.standings(), waiting, key=itemgetter(0)):
                 yield standing
 

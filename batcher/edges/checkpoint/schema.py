@@ -27,7 +27,7 @@ CREATE TABLE rows (
     id INTEGER PRIMARY KEY,  -- order of admission
     key BLOB NOT NULL,       -- content identity, 16 bytes; not indexed on purpose
     copy INTEGER NOT NULL,   -- 1, or which repetition of the same content
-    state INTEGER NOT NULL,  -- model.State
+    state INTEGER NOT NULL,  -- model.NUMBERS
     number INTEGER NOT NULL, -- the row's number in the manifest when it was admitted
     execution,               -- name of the execution once started: BLOB for hexadecimal names, else TEXT
     seal INTEGER NOT NULL

@@ -14,7 +14,7 @@ from zlib import crc32
 
 from batcher.edges.checkpoint.bulk import Blob, insert
 from batcher.edges.checkpoint.schema import damage
-from batcher.model import Settlement, State
+from batcher.model import NUMBERS, STATUSES, Settlement, Status
 from batcher.rules.records.standing import Standing
 
 IS_BROKEN = """
@@ -29,7 +29,7 @@ Identity: TypeAlias = tuple[bytes, int, int]
 
 
 class SettledRows:
-    """The table `rows`. A PENDING row is settled too: it is surely not started."""
+    """The table `rows`. A PENDING or a REFUSED row is settled too: it is surely not started."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -57,22 +57,22 @@ class SettledRows:
         key, copy, number = row
         return key, copy, number
 
-    def state(self, id_: int) -> State | None:
-        """Give the state of a row, None if it is not settled."""
+    def status(self, id_: int) -> Status | None:
+        """Say how a row stands, None if it is not settled."""
         found = self._db.execute("SELECT state FROM rows WHERE id = ?", (id_,)).fetchone()
-        return None if found is None else State(found[0])
+        return None if found is None else STATUSES[found[0]]
 
-    def count(self) -> Counter[State]:
-        """Count the rows by state, in one pass over them."""
+    def count(self) -> Counter[Status]:
+        """Count the rows by how they stand, in one pass over them."""
         self.compare()
         counted = self._db.execute("SELECT state, count(*) FROM rows GROUP BY state")
-        return Counter({State(state): count for state, count in counted})
+        return Counter({STATUSES[number]: count for number, count in counted})
 
     def standings(self) -> Iterator[tuple[int, Standing]]:
         """Yield every row with its id, in the order of their ids."""
         entries = self._db.execute("SELECT id, key, number, state, execution FROM rows ORDER BY id")
-        for id_, key, number, state, execution in entries:
-            yield id_, Standing(key, number, State(state), unpacked(execution))
+        for id_, key, number, status, execution in entries:
+            yield id_, Standing(key, number, STATUSES[status], unpacked(execution))
 
     def compare(self) -> None:
         """Compare every row with its seal, once; 0.5 s for a million rows. Raises sqlite3.DatabaseError."""
@@ -101,14 +101,14 @@ def unpacked(execution: bytes | str | None) -> str:
 
 
 def _entry(settlement: Settlement, row: Identity) -> tuple[int, Blob, int, int, int, Blob | str | None, int]:
-    id_, state = settlement.id, settlement.state
+    id_, status = settlement.id, NUMBERS[settlement.status]
     key, copy, number = row
     name = packed(settlement.execution)
-    numbers = id_ * 65537 + number * 257 + copy * 17 + state
+    numbers = id_ * 65537 + number * 257 + copy * 17 + status
     if name is None:
         seal = crc32(key, numbers)
     elif isinstance(name, str):
         seal = crc32(key + name.encode(), numbers + 3)
     else:
         seal = crc32(key + name, numbers)
-    return id_, Blob(key), copy, +state, number, name, seal
+    return id_, Blob(key), copy, status, number, name, seal

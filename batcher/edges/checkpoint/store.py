@@ -18,9 +18,9 @@ from batcher.edges.checkpoint.schema import Header, open_database, seal, transla
 from batcher.edges.checkpoint.settled import SettledRows, packed, unpacked
 from batcher.edges.checkpoint.sieve import Sieve, Sifted
 from batcher.edges.checkpoint.unsettled import UnsettledRows
-from batcher.model import Admitted, BadRow, Listed, Row, Settlement, State, Unsettled
+from batcher.model import Admitted, BadRow, Listed, Row, Settlement, Status, Unsettled
 
-IN_DOUBT = State.IN_DOUBT
+IN_DOUBT = Status.IN_DOUBT
 _ID = attrgetter("id")
 
 _LISTED = """
@@ -77,12 +77,12 @@ class Store:
         """Skip the manifest's first rows, which are settled and known to be the checkpoint's first ones."""
         self._sieve.enter(rows)
 
-    def sift(self, rows: Sequence[Row | BadRow], leave: Collection[State]) -> Sifted:
-        """Look up the next rows of the manifest; those in a state of `leave` are only counted."""
+    def sift(self, rows: Sequence[Row | BadRow], leave: Collection[Status]) -> Sifted:
+        """Look up the next rows of the manifest; those that stand as `leave` says are only counted."""
         return self._sieve.sift(rows, leave)
 
     def admit(self, rows: Sequence[Admitted], now: float) -> None:
-        """Take rows in: from here on an INTENT may be on its way, whatever happens to this process."""
+        """Take rows in: from here on a row that is SENDING may be on its way, whatever happens to this process."""
         if rows:
             # A row that is sent again stays the copy of its content that it is.
             self._unsettled.admit(
@@ -91,10 +91,10 @@ class Store:
 
     def settle(self, settlements: Sequence[Settlement], facts: Mapping[str, str | int], doubt_at: float | None) -> None:
         """Note how rows stand now, and with them facts of the job such as the output's length."""
-        ended = sorted([each for each in settlements if each.state is not IN_DOUBT], key=_ID)
+        ended = sorted([each for each in settlements if each.status is not IN_DOUBT], key=_ID)
         self._settled.add(ended, self._unsettled.take([each.id for each in ended]))
         if len(ended) < len(settlements):
-            self._unsettled.doubt([each.id for each in settlements if each.state is IN_DOUBT], doubt_at)
+            self._unsettled.doubt([each.id for each in settlements if each.status is IN_DOUBT], doubt_at)
         self.remember(facts)
 
     @property
@@ -114,9 +114,9 @@ class Store:
         found = self._db.execute("SELECT value FROM header WHERE name = ?", (name,)).fetchone()
         return None if found is None else found[0]
 
-    def unsettled(self, states: Collection[State], most: int = -1) -> list[Unsettled]:
-        """List the unsettled rows in one of `states`, in the order of their admission, at most `most` of them."""
-        return self._unsettled.list(states, most)
+    def unsettled(self, statuses: Collection[Status], most: int = -1) -> list[Unsettled]:
+        """List the unsettled rows that stand like this, in the order of their admission, at most `most` of them."""
+        return self._unsettled.list(statuses, most)
 
     def note_listed(self, executions: Sequence[Listed]) -> None:
         """Keep executions until `unowned` asks for them; in a temporary table, so as not to fill the memory."""
@@ -137,10 +137,10 @@ class Store:
         self._db.execute("DROP TABLE temp.listed")
         return [Listed(unpacked(name), *rest) for name, *rest in left]
 
-    def count(self) -> Counter[State]:
-        """Count all rows by state, in one pass over them."""
+    def count(self) -> Counter[Status]:
+        """Count all rows by how they stand, in one pass over them."""
         return self._settled.count() + self._unsettled.count()
 
-    def count_unsettled(self) -> Counter[State]:
-        """Count the unsettled rows by state; quick, whatever the number of settled rows."""
+    def count_unsettled(self) -> Counter[Status]:
+        """Count the unsettled rows by how they stand; quick, whatever the number of settled rows."""
         return self._unsettled.count()

@@ -21,7 +21,7 @@ from batcher.edges.checkpoint.lock import Lock
 from batcher.edges.checkpoint.schema import Header, translated
 from batcher.edges.checkpoint.sieve import Sifted
 from batcher.edges.checkpoint.store import Store
-from batcher.model import Admitted, BadRow, Listed, Row, Settlement, State, Unsettled
+from batcher.model import Admitted, BadRow, Listed, Row, Settlement, Status, Unsettled
 
 T = TypeVar("T")
 
@@ -83,12 +83,12 @@ class Checkpoint:
         """Skip the manifest's first rows, which are settled and known to be the checkpoint's first ones."""
         await self._do(lambda store: store.enter(rows))
 
-    async def sift(self, rows: Sequence[Row | BadRow], leave: Collection[State]) -> Sifted:
-        """Look up the next rows of the manifest; those in a state of `leave` are only counted."""
+    async def sift(self, rows: Sequence[Row | BadRow], leave: Collection[Status]) -> Sifted:
+        """Look up the next rows of the manifest; those that stand as `leave` says are only counted."""
         return await self._do(lambda store: store.sift(rows, leave))
 
     async def admit(self, rows: Sequence[Admitted], now: float) -> None:
-        """Take rows in. Only after this may a row with an INTENT be sent."""
+        """Take rows in. Only after this may a row that is SENDING be sent."""
         await self._do(lambda store: store.admit(rows, now), is_quick=len(rows) <= QUICK)
 
     async def settle(
@@ -116,9 +116,9 @@ class Checkpoint:
         """Return a fact of the job, None if there is none."""
         return await self._do(lambda store: store.recall(name))
 
-    async def unsettled(self, states: Collection[State], most: int = -1) -> list[Unsettled]:
-        """List the unsettled rows in one of `states`, at most `most` of them."""
-        return await self._do(lambda store: store.unsettled(states, most))
+    async def unsettled(self, statuses: Collection[Status], most: int = -1) -> list[Unsettled]:
+        """List the unsettled rows that stand like this, at most `most` of them."""
+        return await self._do(lambda store: store.unsettled(statuses, most))
 
     async def note_listed(self, executions: Sequence[Listed]) -> None:
         """Keep executions until `unowned` asks for them."""
@@ -128,8 +128,8 @@ class Checkpoint:
         """Give the noted executions that no row is started as, and forget all noted ones."""
         return await self._do(lambda store: store.unowned())
 
-    async def count_unsettled(self) -> Counter[State]:
-        """Count the unsettled rows by state."""
+    async def count_unsettled(self) -> Counter[Status]:
+        """Count the unsettled rows by how they stand."""
         return await self._do(lambda store: store.count_unsettled())
 
     async def close(self) -> None:
