@@ -29,7 +29,7 @@ Identity: TypeAlias = tuple[bytes, int, int]
 
 
 class SettledRows:
-    """The table `rows`. A PENDING or a REFUSED row is settled too: it is surely not started."""
+    """The table `rows`. A PENDING or REFUSED row is settled too: it is certain that it was not started."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -58,12 +58,12 @@ class SettledRows:
         return key, copy, number
 
     def status(self, id_: int) -> Status | None:
-        """Say how a row stands, None if it is not settled."""
+        """Return the status of a row, None if it is not settled."""
         found = self._db.execute("SELECT state FROM rows WHERE id = ?", (id_,)).fetchone()
         return None if found is None else STATUSES[found[0]]
 
     def count(self) -> Counter[Status]:
-        """Count the rows by how they stand, in one pass over them."""
+        """Count the rows by status, in one pass."""
         self.compare()
         counted = self._db.execute("SELECT state, count(*) FROM rows GROUP BY state")
         return Counter({STATUSES[number]: count for number, count in counted})

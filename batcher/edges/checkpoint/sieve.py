@@ -32,7 +32,7 @@ Such a pass takes a fifth of the time to load the index, so the first new rows o
 
 
 class Sifted(NamedTuple):
-    """A block of the manifest, sifted: the rows that need a decision, and how the others stand."""
+    """A sifted block of the manifest: the rows that need a decision, and the count of all others by status."""
 
     found: list[Found]
     passed: Counter[Status]
@@ -67,7 +67,7 @@ class Sieve:
         self._cursor = rows
 
     def sift(self, rows: Sequence[Row | BadRow], leave: Collection[Status]) -> Sifted:
-        """Look a block of rows up. Those that stand as `leave` says are only counted."""
+        """Look up a block of rows. Rows with a status in `leave` are only counted."""
         left = {NUMBERS[status] for status in leave}
         stored = self._compared(rows) if self._is_in_step else []
         numbers = Counter(number for _, _, _, number in stored)

@@ -45,7 +45,7 @@ class UnsettledRows:
         return max(last, *self._blocks, 0)
 
     def admit(self, rows: Sequence[Admitted], now: float) -> None:
-        """Note rows that are admitted now, each as it is admitted."""
+        """Record rows that are admitted now, with the statuses they are admitted with."""
         self._last_block += 1
         entry = (self._last_block, now, _encoded(rows))
         self._db.execute("INSERT INTO intents VALUES (?, ?, ?, ?)", (*entry, seal(*entry)))
@@ -85,12 +85,12 @@ class UnsettledRows:
         return [self._blocks[id_].rows[id_] for id_ in sorted(self._blocks)]
 
     def status(self, id_: int) -> Status:
-        """Say how a row stands that is not settled."""
+        """Return the status of a row that is not settled."""
         block = self._blocks.get(id_)
         return Status.IN_DOUBT if block is None else block.rows[id_].status
 
     def list(self, statuses: Collection[Status], most: int) -> list[Unsettled]:
-        """List the rows that stand like this, in the order of their admission; at most `most`, all for -1."""
+        """List up to `most` rows with one of `statuses` (all for -1), in the order of their admission."""
         listed = [_unsettled(row, self._blocks[row.id].at) for row in self.admitted() if row.status in statuses]
         if Status.IN_DOUBT in statuses:
             query = "SELECT id, number, bucket, object, inputs, intent_at, doubt_at FROM doubts ORDER BY id LIMIT ?"
@@ -100,7 +100,7 @@ class UnsettledRows:
         return listed if most < 0 else listed[:most]
 
     def count(self) -> Counter[Status]:
-        """Count the rows by how they stand."""
+        """Count the rows by status."""
         counted = Counter(block.rows[id_].status for id_, block in self._blocks.items())
         in_doubt = self._db.execute("SELECT count(*) FROM doubts").fetchone()[0]
         return counted + Counter({Status.IN_DOUBT: in_doubt})
