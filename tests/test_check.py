@@ -352,7 +352,7 @@ async def test_a_row_that_was_invalid_is_sent_once_the_workflow_declares_otherwi
     assert (await run(service, "m.jsonl")).code == 1
     again = await run(service, "m.jsonl", "--retry-rejected")
     assert (again.code, len(service.ledger.starts)) == (1, 1)
-    assert "3 rows: 1 started, 0 rejected, 2 invalid" in again.stderr
+    assert "3 rows: 1 started, 0 refused, 0 rejected, 2 invalid" in again.stderr
     service.settings.workflows["transcode"]["template-id"] = Declared(ParameterType.INTEGER)
     assert (await run(service, "m.jsonl")).code == 1
     assert len(service.ledger.starts) == 1
