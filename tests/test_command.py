@@ -162,7 +162,7 @@ async def test_the_same_command_again_sends_nothing_and_writes_nothing(folder):
         output = (folder / "m.txt.executions.jsonl").read_bytes()
         again = await run(judge, "m.txt")
         assert again.code == 1, again
-        assert "4 rows: 2 started, 0 rejected, 1 invalid, 1 duplicate, 0 in doubt" in again.stderr
+        assert "4 rows: 2 started, 0 refused, 0 rejected, 1 invalid, 1 duplicate, 0 in doubt" in again.stderr
         assert len(judge.bodies) == 2
         assert (folder / "m.txt.executions.jsonl").read_bytes() == output
     statuses = {record["row"]: record["status"] for record in records(folder / "m.txt.executions.jsonl")}
