@@ -357,7 +357,7 @@ async def test_a_row_that_was_invalid_is_sent_once_the_workflow_declares_otherwi
     assert (await run(service, "m.jsonl")).code == 1
     assert len(service.ledger.starts) == 1
     mended = await run(service, "m.jsonl", "--retry-rejected")
-    assert "3 rows: 2 started, 0 rejected, 1 invalid" in mended.stderr
+    assert "3 rows: 2 started, 0 refused, 0 rejected, 1 invalid" in mended.stderr
     assert started(service) == Counter({("o7", '{"template-id":7}'): 1, ("o9", '{"template-id":9}'): 1})
     last = {record["row"]: record["status"] for record in records(Path("m.jsonl.executions.jsonl"))}
     assert last == {1: "started", 2: "started", 3: "invalid"}

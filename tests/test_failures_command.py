@@ -66,10 +66,10 @@ async def test_the_rows_that_failed_are_the_next_manifest_and_it_runs(folder, em
     words = ("--checkpoint", f"{path.name}.checkpoint", "--output", f"{path.name}.executions.jsonl")
     ran = await run(service, failed.name, *words, "--retry-rejected")
     assert ran.code == 1, ran
-    assert f"{len(rejected) + 1} rows: {len(rejected)} started, 0 rejected, 1 invalid" in ran.stderr
+    assert f"{len(rejected) + 1} rows: {len(rejected)} started, 0 refused, 0 rejected, 1 invalid" in ran.stderr
     assert started(service) == Counter(KEYS)
     ran = await run(service, path.name)
-    assert f"{len(KEYS) + 1} rows: {len(KEYS)} started, 0 rejected, 1 invalid" in ran.stderr
+    assert f"{len(KEYS) + 1} rows: {len(KEYS)} started, 0 refused, 0 rejected, 1 invalid" in ran.stderr
     assert started(service) == Counter(KEYS)
 
 
@@ -137,7 +137,7 @@ async def test_the_failures_of_a_list_that_another_tool_has_made_are_a_table_tha
         command = ran.stderr.splitlines()[-1].removeprefix("batcher: Mend it and run it: batcher ")
         assert ("--keep-placeholders" in command) == ("dir/" in rejected)
         ran = await batcher(*shlex.split(command))
-        assert f"{len(rejected)} started, 0 rejected, {bad} invalid" in ran.stderr, ran
+        assert f"{len(rejected)} started, 0 refused, 0 rejected, {bad} invalid" in ran.stderr, ran
     contents = [("videos", key, '{"note":"x"}') for key in [*KEYS, "dir/"]]
     contents += [("videos", key, f'{{"note":"n {number}"}}') for number, key in enumerate(KEYS)]
     assert service.ledger.counts() == Counter(contents)
