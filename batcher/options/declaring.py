@@ -109,19 +109,15 @@ class Declared(NamedTuple):
 
     def take(self, value: Any) -> Any:
         """Check a value of a program, and give it as the option has it. Raises UsageError with the reason."""
+        bounds = f", {self.bounds}" if self.bounds else ""
+        unfit = UsageError(f"expected {self.kind.expected}{bounds}")
         try:
             taken = self.kind.take(value)
         except (TypeError, ValueError):
-            taken = None
-            fits = False
-        else:
-            fits = not isinstance(taken, int | float) or (
-                (self.option.least is None or taken >= self.option.least)
-                and (self.option.most is None or taken <= self.option.most)
-            )
-        if not fits:
-            bounds = f", {self.bounds}" if self.bounds else ""
-            raise UsageError(f"expected {self.kind.expected}{bounds}")
+            raise unfit from None
+        least, most = self.option.least, self.option.most
+        if (least is not None and taken < least) or (most is not None and taken > most):
+            raise unfit
         return taken
 
     def set(self, value: Any) -> Any:
