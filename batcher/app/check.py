@@ -19,14 +19,13 @@ from batcher.app.cell_types import PARAMETERS, has_typed_cells, kept_parameters
 from batcher.app.job_identity import header_of, need_bucket
 from batcher.app.preflight import Preflight
 from batcher.app.process import fast_loop
-from batcher.app.service import open_keys
+from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.voice import Voice
 from batcher.app.world import World
 from batcher.edges.checkpoint import COPY, Header, Reading, reading_of
 from batcher.edges.credentials import Place
 from batcher.edges.manifest import AnyManifest, Choice, format_of
 from batcher.edges.partition import Part, Partition
-from batcher.edges.service import ObsV2
 from batcher.errors import DiskError, ManifestError, UsageError
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import Screen
@@ -74,7 +73,7 @@ class Checked:
         self.header = header
         self.format = format_
         self.credentials: str | None = None
-        """Where the keys were found and how the access key ends; None where nobody was asked."""
+        """Where the credentials were found and how the access key ends; None where nobody was asked."""
         self.workflow: Workflow | None = None
         """None where nobody was asked, or the service does not describe it."""
         self.rows = 0
@@ -129,16 +128,12 @@ def check_manifest(checking: Checking, world: World) -> Checked:
 
 async def _described(checking: Checking, manifest: AnyManifest, checked: Checked, world: World) -> Workflow | None:
     drain = Drain()
+    site = Site(checked.header.endpoint, checking.workflow, 1, checking.timeout, checking.verify_tls)
     async with (
-        open_keys(checking.credentials, world, drain, checked.warn) as keys,
-        world.connect(
-            checked.header.endpoint, connections=1, timeout=checking.timeout, verify_tls=checking.verify_tls
-        ) as transport,
+        open_credentials(checking.credentials, world, drain, checked.warn) as credentials,
+        open_service(site, credentials, world, drain, checked.warn) as service,
     ):
-        checked.credentials = shown(keys.current)
-        service = ObsV2(
-            transport.send, keys.use, checking.workflow, checked.warn, clock=world.clock, steady=world.steady
-        )
+        checked.credentials = shown(credentials.current)
         return await Preflight(
             service, checking.workflow, drain, world, manifest, checking.inputs, checked.warn
         ).workflow()

@@ -8,22 +8,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from batcher.app.service import open_keys
+from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.voice import Voice
 from batcher.app.world import World
 from batcher.edges.credentials import Place
-from batcher.edges.service import ObsV2
 from batcher.edges.settings_file import check_place, read_settings, write_settings
 from batcher.errors import ExitCode, JobError, UsageError
 from batcher.flow import doctor
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import contact
+from batcher.flow.service import Service
 from batcher.model import Answer, Json, Row
 from batcher.rules.doctor.advice import POINTS, ending, prescription
 from batcher.rules.doctor.points import UNTRIED, Finding, Seen, phrase
 from batcher.rules.rows.declared import judge_of
 from batcher.rules.rows.identity import canonical, content_key
-from batcher.rules.service import answers
 from batcher.rules.settings_file import Edited, Setting, edited
 from batcher.rules.text import printable
 
@@ -57,18 +56,13 @@ async def examine(examining: Examining, world: World) -> ExitCode:
     check_place(examining.write)
     _edited(examining.write, {})
     drain = Drain()
+    site = Site(examining.endpoint, examining.workflow, 1, examining.timeout, examining.verify_tls)
     with world.draining_on_signals(drain.begin, world.voice.say):
         async with (
-            open_keys(examining.credentials, world, drain, world.voice.warn) as keys,
-            world.connect(
-                examining.endpoint, connections=1, timeout=examining.timeout, verify_tls=examining.verify_tls
-            ) as transport,
+            open_credentials(examining.credentials, world, drain, world.voice.warn) as credentials,
+            open_service(site, credentials, world, drain, world.voice.warn) as service,
         ):
-            service, unknown = (
-                ObsV2(transport.send, keys.use, name, world.voice.warn, clock=world.clock, steady=world.steady)
-                for name in (examining.workflow, f"doctor-{secrets.token_hex(8)}")
-            )
-            described = answers.workflow(await contact(service.get_workflow, drain, world.draw, world.monotonic))
+            described = (await contact(service.workflow, drain, world.draw, world.monotonic)).noun
             if isinstance(drain.reason, JobError):
                 raise drain.reason
             fault = None if described is None else judge_of(described.parameters)(canonical(examining.inputs)).fault
@@ -77,7 +71,7 @@ async def examine(examining: Examining, world: World) -> ExitCode:
                     f"the workflow would not run with these inputs: {fault}; nothing was started",
                     "Give what it declares with --input NAME=VALUE, or NAME:=JSON for what is no text.",
                 )
-            seen = await doctor.examine(_examination(examining, world, service, unknown, drain), _row(examining))
+            seen = await doctor.examine(_examination(examining, world.voice, service), _row(examining))
     return _end(examining, world.voice, seen, drain.reason)
 
 
@@ -87,34 +81,17 @@ def _row(examining: Examining) -> Row:
     return Row(1, 1, examining.bucket, examining.object, inputs, key)
 
 
-def _examination(
-    examining: Examining, world: World, service: ObsV2, unknown: ObsV2, drain: Drain
-) -> doctor.Examination:
+def _examination(examining: Examining, voice: Voice, service: Service) -> doctor.Examination:
     what = f"{examining.workflow} for {examining.bucket}/{printable(examining.object)}"
 
-    async def start(body: bytes) -> Answer:
-        world.voice.say(f"starting ONE execution of {what} now; it is not sent again, whatever the answer")
-        answer = await service.start(body)
-        execution = answers.started(answer)
-        world.voice.say(
-            f"started: execution {execution.name}" if execution else f"no execution is named: {phrase(answer)}"
-        )
+    async def start(row: Row) -> Answer:
+        voice.say(f"starting ONE execution of {what} now; it is not sent again, whatever the answer")
+        answer = await service.start(row)
+        execution = answer.execution
+        voice.say(f"started: execution {execution.name}" if execution else f"no execution is named: {phrase(answer)}")
         return answer
 
-    return doctor.Examination(
-        get_workflow=service.get_workflow,
-        get_unknown=unknown.get_workflow,
-        start=start,
-        list_page=service.list_executions,
-        get_execution=service.get_execution,
-        sleep=drain.sleep,
-        stopped=lambda: drain.begun,
-        now=service.now,
-        clock=world.clock,
-        steady=world.steady,
-        draw=world.draw,
-        patience=examining.patience,
-    )
+    return doctor.Examination(service, start, f"doctor-{secrets.token_hex(8)}", examining.patience)
 
 
 def _end(examining: Examining, voice: Voice, seen: Seen, reason: ExitCode | JobError | None) -> ExitCode:

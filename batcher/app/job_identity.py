@@ -5,32 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from batcher.app.dialect import DIALECT
 from batcher.edges.checkpoint import Header
 from batcher.edges.manifest import AnyManifest
 from batcher.errors import UsageError
 from batcher.model import Json
 from batcher.rules.rows.identity import canonical
 from batcher.rules.service import names
-from batcher.rules.service.names import region_endpoint
+from batcher.rules.service.dialect import Dialect
 
 
-def header_of(
-    workflow: str, endpoint: str, bucket: str | None, inputs: Mapping[str, Json], *, allow_http: bool
+def header_of(  # noqa: PLR0913 - what makes a job this job, in the words of a dialect
+    workflow: str,
+    endpoint: str,
+    bucket: str | None,
+    inputs: Mapping[str, Json],
+    *,
+    allow_http: bool,
+    dialect: Dialect = DIALECT,
 ) -> Header:
     """Check the names, and give the header of the job's checkpoint. Raises UsageError for a name that cannot be."""
-    fault = names.workflow_fault(workflow)
+    fault = dialect.workflow_fault(workflow)
     if fault is not None:
         raise UsageError(f"--workflow {workflow}: {fault}")
     fault = None if bucket is None else names.bucket_fault(bucket)
     if fault is not None:
         raise UsageError(f"--bucket {bucket}: {fault}")
-    return Header(names.endpoint(endpoint, allow_http=allow_http).url, workflow, canonical(inputs).decode() or "{}")
+    return Header(dialect.endpoint(endpoint, allow_http=allow_http).url, workflow, canonical(inputs).decode() or "{}")
 
 
-def endpoint_of(endpoint: str | None, region: str | None) -> str:
+def endpoint_of(endpoint: str | None, region: str | None, dialect: Dialect = DIALECT) -> str:
     """Give the endpoint asked for, or that of the region. Raises UsageError where neither is named."""
     if region is not None and endpoint is None:
-        return region_endpoint(region)
+        return dialect.region_endpoint(region)
     if endpoint is None:
         raise UsageError("the service is not named", "Give --endpoint URL or --region NAME, or set OBS_ENDPOINT.")
     return endpoint

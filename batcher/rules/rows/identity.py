@@ -1,8 +1,4 @@
-"""The identity of a row: 16 bytes of its content, so that a manifest may be re-sorted, appended to or split. Pure.
-
-Also the body of a start, which is made of the same content and of nothing else. The body's fields are those of
-https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html.
-"""
+"""The identity of a row: 16 bytes of its content, so that a manifest may be re-sorted, appended to or split. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +7,7 @@ from hashlib import blake2b
 
 import orjson
 
-from batcher.model import Json, Row
+from batcher.model import Json
 
 KEY_BYTES = 16
 
@@ -42,11 +38,3 @@ def bad_key(text: str | bytes) -> bytes:
     """Give the 16 bytes that identify an entry that is no row, by its text; never those of a row."""
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     return blake2b(data, digest_size=KEY_BYTES, person=b"bad row").digest()
-
-
-def start_body(row: Row) -> bytes:
-    """Write the body that starts a row: `inputs` byte for byte as in its identity, left out when there are none."""
-    body: dict[str, str | orjson.Fragment] = {"bucket": row.bucket, "object": row.object}
-    if row.inputs:
-        body["inputs"] = orjson.Fragment(row.inputs)
-    return orjson.dumps(body)
