@@ -79,7 +79,7 @@ TOY = Dialect(
     walk=walk,
     page=lambda workflow, *, marker="", **_: Call("GET", f"/runs/{workflow}", (("offset", marker),)),
     execution=lambda workflow, name: Call("GET", f"/runs/{workflow}/{name}"),
-    restore=lambda workflow, name: Call("POST", f"/runs/{workflow}/{name}", body=b'{"again":true}'),
+    restore=lambda workflow, name: Call("POST", f"/runs/{workflow}/{name}", content=b'{"again":true}'),
     sign=sign,
     signs_body=True,
     read_start=reads(run_of, Answer),

@@ -99,7 +99,7 @@ class Service:
     def restore(self, name: str) -> Awaitable[Answer]:
         """Ask for a failed execution to go on from the step that failed. Sent once, like a start."""
         call = self.dialect.restore(self.name, name)
-        return self._ask(call, call.body, self._starts)
+        return self._ask(call, call.content, self._starts)
 
     def workflow(self, name: str | None = None) -> Awaitable[Described[Workflow]]:
         """Ask once how the workflow is defined, or another one of this name."""
@@ -134,7 +134,7 @@ class Service:
         return ask_patiently(self.patience, self.now, lambda: self._question(call, read))
 
     def _question(self, call: Call, read: Callable[[Reply], Described[Noun]]) -> Awaitable[Described[Noun]]:
-        return self._ask(call, call.body, _Reader(read, Described))
+        return self._ask(call, call.content, _Reader(read, Described))
 
     async def _ask(self, call: Call, body: bytes | None, reader: _Reader[AnswerT]) -> AnswerT:
         """Ask with the credentials in use; where they are refused, once more with newer ones if there are any.

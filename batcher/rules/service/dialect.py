@@ -28,8 +28,8 @@ class Call(NamedTuple):
     method: str
     path: str
     query: tuple[tuple[str, str], ...] = ()
-    body: bytes | None = None
-    """None where there is none. The body of a start is made for each row, by `Dialect.start_body`."""
+    content: bytes | None = None
+    """The body, None where there is none. That of a start is made for each row, by `Dialect.start_body`."""
 
 
 Walk = Generator[Call, Page, str]
