@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from batcher.app.dialect import DIALECT
 from batcher.app.job_identity import endpoint_of
 from batcher.app.process import fast_loop
 from batcher.app.voice import complain
@@ -84,7 +85,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - one argument for each option of the comm
 ) -> None:
     """Check the options, start one execution if that is accepted, and end the process with the code that tells."""
     try:
-        url = names.endpoint(endpoint_of(endpoint, region), allow_http=allow_http).url
+        url = DIALECT.endpoint(endpoint_of(endpoint, region), allow_http=allow_http).url
         _check(workflow, bucket, object_)
         given = parse_inputs(inputs or ())
         if not accepted:
@@ -121,7 +122,7 @@ def doctor(  # noqa: PLR0913, PLR0917 - one argument for each option of the comm
 
 def _check(workflow: str, bucket: str, key: str) -> None:
     faults = {
-        f"--workflow {workflow}": names.workflow_fault(workflow),
+        f"--workflow {workflow}": DIALECT.workflow_fault(workflow),
         f"--bucket {bucket}": names.bucket_fault(bucket),
         f"--object {printable(key)}": names.object_fault(key),
     }
