@@ -15,7 +15,7 @@ from test_command import ENVIRONMENT
 
 from batcher.emulator.faults import FaultKind
 from batcher.flow.reconcile import Inquiry, reconcile
-from batcher.model import Answer, Status, Unsettled
+from batcher.model import Described, Page, Status, Unsettled
 
 KEYS = [f"o{n}" for n in range(120)]
 SETTABLE = Path(__file__).with_name("settable.py")
@@ -149,14 +149,13 @@ class Listing:
 
     def inquiry(self):
         return Inquiry(
-            list_page=self._page, get=self._nothing, note=self._nothing, unowned=partial(asyncio.sleep, 0, []),
-            date=self._date, sleep=self._sleep, stopped=lambda: False, now=lambda: self.now, draw=lambda: 0.0,
-            settle_time=30.0,
+            executions=self._pages, execution=self._nothing, note=self._nothing, unowned=partial(asyncio.sleep, 0, []),
+            date=self._date, sleep=self._sleep, stopped=lambda: False, now=lambda: self.now, settle_time=30.0,
         )  # fmt: skip
 
-    async def _page(self, _marker):
+    async def _pages(self, _windows):
         date = formatdate(int(self.now), usegmt=True) if self._is_dated else ""
-        return Answer(200, date=date, body={"executions": [], "count": 0, "is_truncated": False})
+        yield Described(200, date=date, noun=Page(()))
 
     async def _nothing(self, _):
         pass

@@ -16,7 +16,7 @@ from batcher.edges.checkpoint import Header, open_checkpoint
 from batcher.edges.records import open_output
 from batcher.errors import DiskError, ExitCode, JobError
 from batcher.flow.repair import LEFT_OPEN, resume
-from batcher.model import Answer, Execution, Listed, Outcome, Row, Settlement, Status
+from batcher.model import Answer, Execution, Outcome, Row, Settlement, Status
 from batcher.rules.records.codec import record_of, timestamp
 from batcher.rules.rows.admission import Policy, admission, left_alone
 
@@ -328,7 +328,7 @@ async def test_a_checkpoint_with_any_byte_flipped_is_refused_or_tells_the_truth(
 
 async def test_a_changed_name_of_an_execution_is_not_taken_for_one_that_nobody_owns(tmp_path):
     job, _, whole = await closed(tmp_path)
-    listed = [Listed(f"{number:032x}", "", "APICALL", "", 1.0) for number in range(1, len(job.rows) - BLOCK + 1)]
+    listed = [Execution(f"{number:032x}", at=1.0) for number in range(1, len(job.rows) - BLOCK + 1)]
     name = bytes.fromhex(listed[200].name)
     for at in (whole.index(name), whole.index(name) + 15):
         job.checkpoint.write_bytes(flipped(whole, at, random.Random(at)))

@@ -9,6 +9,7 @@ import time
 import urllib.request
 
 import pytest
+from answered import answered
 from conftest import KEYS
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -47,7 +48,7 @@ async def test_every_figure_can_be_scraped(tmp_path):
     metrics = job()
     metrics.look(FIGURED)
     metrics.attempted(Verdict.STARTED, Answer(status=200), 0.02)
-    metrics.attempted(Verdict.REFUSED, Answer(status=503, code="SlowDown"), 0.3)
+    metrics.attempted(Verdict.REFUSED, answered(status=503, code="SlowDown"), 0.3)
     async with serving(metrics, "127.0.0.1", 0) as url:
         samples = read(await asyncio.to_thread(scrape, url))
     buckets = {key[1]: samples.pop(key) for key in list(samples) if key[0] == "batcher_attempt_seconds_bucket"}

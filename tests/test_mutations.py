@@ -85,7 +85,7 @@ MUTATIONS = {
     ),
     "the service's time is not asked for before the first intent": Mutation(
         "app/job.py",
-        "            await contact(self.service.get_workflow, self.drain, random.random, time.monotonic)\n",
+        "            await contact(self.service.workflow, self.drain, random.random, time.monotonic)\n",
         "            pass\n",
         "test_clock.py::test_a_row_of_the_first_moment_is_released_because_the_time_was_asked_for_before_it",
     ),
@@ -103,8 +103,8 @@ MUTATIONS = {
     ),
     "the one start of an examination is sent again": Mutation(
         "flow/doctor.py",
-        "start = await examination.start(start_body(row))",
-        "start = await asked(examination, partial(examination.start, start_body(row)))",
+        "start = await examination.start(row)",
+        "start = await ask_patiently(service.patience, service.now, lambda: examination.start(row))",
         "test_examination.py::test_a_start_that_failed_before_it_was_carried_out_is_not_made_again",
     ),
     "an outage uses rows up": Mutation(

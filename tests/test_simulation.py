@@ -8,9 +8,9 @@ from simulation import World, scratch, simulate
 from batcher.app import job
 from batcher.edges.checkpoint.unsettled import UnsettledRows
 from batcher.edges.records import Output
-from batcher.edges.service import ObsV2
 from batcher.flow import attempts, reconcile
 from batcher.flow import repair as resume
+from batcher.flow.service import Service
 from batcher.model import Record, Status, Unsettled, Verdict
 from batcher.rules.doubts import matching
 
@@ -79,7 +79,7 @@ def look_only_after_the_intent(patch):
 
 
 def date_intents_by_a_clock_that_can_be_set(patch):
-    patch.setattr(ObsV2, "now", lambda service: service._clock())
+    patch.setattr(Service, "now", lambda service: service.clock.wall())
 
 
 def date_doubts_by_the_intent(patch):

@@ -18,13 +18,12 @@ from batcher.app.cell_types import PARAMETERS, has_typed_cells, kept_parameters
 from batcher.app.job_identity import choice_of, header_of, need_bucket
 from batcher.app.preflight import Preflight
 from batcher.app.process import fast_loop
-from batcher.app.service import open_keys
+from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.voice import Voice
 from batcher.app.world import World
 from batcher.edges.checkpoint import COPY, Header, Reading, reading_of
 from batcher.edges.manifest import AnyManifest, format_of
 from batcher.edges.partition import Part, Partition
-from batcher.edges.service import ObsV2
 from batcher.errors import DiskError, ManifestError, UsageError
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import Screen
@@ -52,7 +51,7 @@ class Checked:
         self.header = header
         self.format = format_
         self.credentials: str | None = None
-        """Where the keys were found and how the access key ends; None where nobody was asked."""
+        """Where the credentials were found and how the access key ends; None where nobody was asked."""
         self.workflow: Workflow | None = None
         """None where nobody was asked, or the service does not describe it."""
         self.rows = 0
@@ -109,16 +108,12 @@ def check_manifest(options: CheckOptions, world: World) -> Checked:
 
 async def _described(options: CheckOptions, manifest: AnyManifest, checked: Checked, world: World) -> Workflow | None:
     drain = Drain()
+    site = Site(checked.header.endpoint, options.workflow, 1, options.timeout, options.verify_tls)
     async with (
-        open_keys(options.credentials, world, drain, checked.warn) as keys,
-        world.connect(
-            checked.header.endpoint, connections=1, timeout=options.timeout, verify_tls=options.verify_tls
-        ) as transport,
+        open_credentials(options.credentials, world, drain, checked.warn) as credentials,
+        open_service(site, credentials, world, drain, checked.warn) as service,
     ):
-        checked.credentials = shown(keys.current)
-        service = ObsV2(
-            transport.send, keys.use, options.workflow, checked.warn, clock=world.clock, steady=world.steady
-        )
+        checked.credentials = shown(credentials.current)
         return await Preflight(
             service, options.workflow, drain, world, manifest, options.inputs, checked.warn
         ).workflow()

@@ -7,21 +7,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from batcher.app.service import open_keys
+from batcher.app.dialect import DIALECT
+from batcher.app.service import Site, open_credentials, open_service
+from batcher.app.voice import Voice
 from batcher.app.world import World
-from batcher.edges.service import ObsV2
 from batcher.edges.settings_file import check_place, read_settings, write_settings
 from batcher.errors import ExitCode, JobError, UsageError
 from batcher.flow import doctor
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import contact
+from batcher.flow.service import Service
 from batcher.model import Answer, Row
 from batcher.options.verbs import DoctorOptions
 from batcher.rules.doctor.advice import ending, prescription
 from batcher.rules.doctor.points import Seen, phrase
 from batcher.rules.rows.declared import judge_of
 from batcher.rules.rows.identity import canonical, content_key
-from batcher.rules.service import answers, names
 from batcher.rules.settings_file import Edited, Setting, edited
 from batcher.rules.text import printable
 
@@ -43,21 +44,14 @@ async def examine(options: DoctorOptions, world: World, show: Callable[[Examined
     check_place(options.write)
     _edited(options.write, {})
     drain = Drain()
+    url = DIALECT.endpoint(options.endpoint, allow_http=options.allow_http).url
+    site = Site(url, options.workflow, 1, options.timeout, options.verify_tls)
     with world.draining_on_signals(drain.begin, world.voice.say):
         async with (
-            open_keys(options.credentials, world, drain, world.voice.warn) as keys,
-            world.connect(
-                names.endpoint(options.endpoint, allow_http=options.allow_http).url,
-                connections=1,
-                timeout=options.timeout,
-                verify_tls=options.verify_tls,
-            ) as transport,
+            open_credentials(options.credentials, world, drain, world.voice.warn) as credentials,
+            open_service(site, credentials, world, drain, world.voice.warn) as service,
         ):
-            service, unknown = (
-                ObsV2(transport.send, keys.use, name, world.voice.warn, clock=world.clock, steady=world.steady)
-                for name in (options.workflow, f"doctor-{secrets.token_hex(8)}")
-            )
-            described = answers.workflow(await contact(service.get_workflow, drain, world.draw, world.monotonic))
+            described = (await contact(service.workflow, drain, world.draw, world.monotonic)).noun
             if isinstance(drain.reason, JobError):
                 raise drain.reason
             fault = None if described is None else judge_of(described.parameters)(canonical(options.inputs)).fault
@@ -66,7 +60,7 @@ async def examine(options: DoctorOptions, world: World, show: Callable[[Examined
                     f"the workflow would not run with these inputs: {fault}; nothing was started",
                     "Set what it declares with --input NAME=VALUE or NAME:=JSON.",
                 )
-            seen = await doctor.examine(_examination(options, world, service, unknown, drain), _row(options))
+            seen = await doctor.examine(_examination(options, world.voice, service), _row(options))
     return _end(options, show, seen, drain.reason)
 
 
@@ -76,34 +70,17 @@ def _row(options: DoctorOptions) -> Row:
     return Row(1, 1, options.bucket, options.object, inputs, key)
 
 
-def _examination(
-    options: DoctorOptions, world: World, service: ObsV2, unknown: ObsV2, drain: Drain
-) -> doctor.Examination:
+def _examination(options: DoctorOptions, voice: Voice, service: Service) -> doctor.Examination:
     what = f"{options.workflow} for {options.bucket}/{printable(options.object)}"
 
-    async def start(body: bytes) -> Answer:
-        world.voice.say(f"starting ONE execution of {what} now; it is not sent again, whatever the answer")
-        answer = await service.start(body)
-        execution = answers.started(answer)
-        world.voice.say(
-            f"started: execution {execution.name}" if execution else f"no execution is named: {phrase(answer)}"
-        )
+    async def start(row: Row) -> Answer:
+        voice.say(f"starting ONE execution of {what} now; it is not sent again, whatever the answer")
+        answer = await service.start(row)
+        execution = answer.execution
+        voice.say(f"started: execution {execution.name}" if execution else f"no execution is named: {phrase(answer)}")
         return answer
 
-    return doctor.Examination(
-        get_workflow=service.get_workflow,
-        get_unknown=unknown.get_workflow,
-        start=start,
-        list_page=service.list_executions,
-        get_execution=service.get_execution,
-        sleep=drain.sleep,
-        stopped=lambda: drain.begun,
-        now=service.now,
-        clock=world.clock,
-        steady=world.steady,
-        draw=world.draw,
-        patience=options.patience,
-    )
+    return doctor.Examination(service, start, f"doctor-{secrets.token_hex(8)}", options.patience)
 
 
 def _end(

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from batcher.app.job_files import Files
 from batcher.app.voice import Voice
 from batcher.app.world import World
-from batcher.edges.service import ObsV2
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import contact
 from batcher.flow.reconcile import Findings, Inquiry, reconcile
-from batcher.model import Execution, Settlement, Status, Unsettled
+from batcher.flow.service import Service
+from batcher.model import Settlement, Status, Unsettled
 from batcher.rules.choices import OnDoubt
+from batcher.rules.doubts.contents import contents_of
 from batcher.rules.records.codec import record_of_adopted
 from batcher.rules.text import printable
 
@@ -25,7 +26,7 @@ class Doubts:
     """Asks about rows in doubt, and settles those that there is an answer for. `settle_time` is in seconds."""
 
     files: Files
-    service: ObsV2
+    service: Service
     drain: Drain
     world: World
     on_doubt: OnDoubt
@@ -48,7 +49,7 @@ class Doubts:
         self.world.voice.say(f"rows in doubt: {len(rows):,}, asking the service's execution list")
         if not self.service.now():
             # Any answer tells the service's time, by which a walk over the list is known to be late enough.
-            await contact(self.service.get_workflow, self.drain, self.world.draw, self.world.monotonic)
+            await contact(self.service.workflow, self.drain, self.world.draw, self.world.monotonic)
             if self.drain.begun:
                 return Findings([], [], rows, [])
         findings = await reconcile(self._inquiry(), rows, patient=patient)
@@ -61,15 +62,14 @@ class Doubts:
 
     def _inquiry(self) -> Inquiry:
         return Inquiry(
-            list_page=self.service.list_executions,
-            get=self.service.get_execution,
+            executions=self.service.executions,
+            execution=self.service.execution,
             note=self.files.checkpoint.note_listed,
             unowned=self.files.checkpoint.unowned,
             date=self._date,
             sleep=self.drain.sleep,
             stopped=lambda: self.drain.begun,
             now=self.service.now,
-            draw=self.world.draw,
             settle_time=self.settle_time,
         )
 
@@ -78,10 +78,9 @@ class Doubts:
 
     async def _adopt(self, findings: Findings) -> None:
         now = self.world.clock()
-        executions = [(row, Execution(found.name, found.urn, found.started_at)) for row, found in findings.adopted]
         await self.files.settle(
-            [Settlement(row.id, Status.STARTED, execution.name) for row, execution in executions],
-            [record_of_adopted(row, execution, now) for row, execution in executions],
+            [Settlement(row.id, Status.STARTED, found.execution.name) for row, found in findings.adopted],
+            [record_of_adopted(row, found.execution, now) for row, found in findings.adopted],
         )
 
     async def _release(self, rows: list[Unsettled]) -> None:
@@ -98,8 +97,8 @@ def _tell(findings: Findings, voice: Voice) -> None:
     reason = f" ({findings.reason})" if findings.held and findings.reason else ""
     voice.say("rows in doubt: " + ", ".join(f"{len(rows):,} {name}" for rows, name in told if rows) + reason)
     for found in findings.elsewhere[:SHOWN]:
-        content = found.contents[0] if found.contents else None
-        where = f" for {content.bucket}/{printable(content.key)}" if content else ""
-        voice.warn(f"execution {found.name}{where} was started by somebody else")
+        contents = contents_of(found.input or "")
+        where = f" for {contents[0].bucket}/{printable(contents[0].key)}" if contents else ""
+        voice.warn(f"execution {found.execution.name}{where} was started by somebody else")
     if len(findings.elsewhere) > SHOWN:
         voice.warn(f"and {len(findings.elsewhere) - SHOWN:,} more executions were started by somebody else")

@@ -16,20 +16,21 @@ from batcher.app.reading import enter, rows_of
 from batcher.app.world import World
 from batcher.edges.manifest import AnyManifest
 from batcher.edges.progress import showing
-from batcher.edges.service import ObsV2
 from batcher.errors import FailuresError, JobError
 from batcher.flow import engine
-from batcher.flow.attempts import Attempts
+from batcher.flow.attempts import Action, Attempts
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import Screen, contact
 from batcher.flow.reconcile import Findings
 from batcher.flow.resend import Sift, released_rows
+from batcher.flow.service import Service
 from batcher.model import Found, Record, Row, Settlement, Status
 from batcher.options.verbs import RunOptions
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rate import stop
 from batcher.rules.rate.stop import Streak
 from batcher.rules.rows import admission
+from batcher.rules.service.verdicts import judge
 from batcher.rules.text import counted
 
 ROUNDS = 5
@@ -44,7 +45,7 @@ class Run:
     world: World
     manifest: AnyManifest
     files: Files
-    service: ObsV2
+    service: Service
     preflight: Preflight
     doubts: Doubts
     watch: Watch
@@ -122,11 +123,11 @@ class Run:
             self.screen = None if workflow is None else Screen(workflow.parameters)
         if not self.service.now():
             # An intent is dated by the service's clock, since this machine's may be set later.
-            await contact(self.service.get_workflow, self.drain, self.world.draw, self.world.monotonic)
+            await contact(self.service.workflow, self.drain, self.world.draw, self.world.monotonic)
 
     def _job(self, blocks: AsyncIterator[engine.Block], sift: Sift, limit: int | None) -> engine.Job:
         attempts = Attempts(
-            send=self.service.start,
+            action=Action(self.service.start, judge),
             tally=self.tally,
             turns=self.watch.turns,
             now=self.service.now,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from batcher.app.dialect import DIALECT
 from batcher.edges.checkpoint import Header
 from batcher.edges.manifest import AnyManifest, Choice
 from batcher.errors import UsageError
@@ -11,19 +12,26 @@ from batcher.model import Json
 from batcher.options.groups import Manifest
 from batcher.rules.rows.identity import canonical
 from batcher.rules.service import names
+from batcher.rules.service.dialect import Dialect
 
 
-def header_of(
-    workflow: str, endpoint: str, bucket: str | None, inputs: Mapping[str, Json], *, allow_http: bool
+def header_of(  # noqa: PLR0913 - what makes a job this job, in the words of a dialect
+    workflow: str,
+    endpoint: str,
+    bucket: str | None,
+    inputs: Mapping[str, Json],
+    *,
+    allow_http: bool,
+    dialect: Dialect = DIALECT,
 ) -> Header:
     """Check the names, and give the header of the job's checkpoint. Raises UsageError for a name that cannot be."""
-    fault = names.workflow_fault(workflow)
+    fault = dialect.workflow_fault(workflow)
     if fault is not None:
         raise UsageError(f"--workflow {workflow}: {fault}")
     fault = None if bucket is None else names.bucket_fault(bucket)
     if fault is not None:
         raise UsageError(f"--bucket {bucket}: {fault}")
-    return Header(names.endpoint(endpoint, allow_http=allow_http).url, workflow, canonical(inputs).decode() or "{}")
+    return Header(dialect.endpoint(endpoint, allow_http=allow_http).url, workflow, canonical(inputs).decode() or "{}")
 
 
 def need_bucket(manifest: AnyManifest, format_: str, bucket: str | None) -> None:

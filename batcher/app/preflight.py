@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 
 from batcher.app.world import World
 from batcher.edges.manifest import AnyManifest
-from batcher.edges.service import ObsV2
 from batcher.errors import JobError, UsageError
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import described
+from batcher.flow.service import Service
 from batcher.model import Answer, Json, Parameter, Workflow
 from batcher.rules.rows.declared import judge_of, unknown_fault
 from batcher.rules.rows.identity import canonical
@@ -28,7 +28,7 @@ class Preflight:
 
     def __init__(  # noqa: PLR0913, PLR0917 - a service and a job meet here
         self,
-        service: ObsV2,
+        service: Service,
         name: str,
         drain: Drain,
         world: World,
@@ -59,7 +59,7 @@ class Preflight:
         cannot be right.
         """
         if self._found is None:
-            ask, now = self._service.get_workflow, self._service.now
+            ask, now = self._service.workflow, self._service.now
             found = await described(
                 ask, self._name, self._drain, self._world.draw, self._world.monotonic, now, self._patience, self._wait
             )

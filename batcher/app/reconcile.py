@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
+from batcher.app.dialect import DIALECT
 from batcher.app.doubts import Doubts
 from batcher.app.job_files import open_files
-from batcher.app.service import open_keys
+from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.world import World
-from batcher.edges.service import ObsV2
 from batcher.errors import ExitCode, JobError
 from batcher.flow.drain import Drain
 from batcher.flow.reconcile import ASKERS
 from batcher.model import Status
 from batcher.options.verbs import ReconcileOptions
 from batcher.rules.choices import OnDoubt
+from batcher.rules.service.dialect import Dialect
 
 
-async def settle(options: ReconcileOptions, world: World) -> ExitCode:
+async def settle(options: ReconcileOptions, world: World, dialect: Dialect = DIALECT) -> ExitCode:
     """Settle the rows in doubt of a checkpoint, and say how many are left. Raises JobError where that cannot be."""
     drain = Drain()
     with world.draining_on_signals(drain.begin, world.voice.say):
         async with (
-            open_keys(options.credentials, world, drain, world.voice.warn) as keys,
+            open_credentials(options.credentials, world, drain, world.voice.warn) as credentials,
             open_files(options.checkpoint, None, None, world) as files,
         ):
             header = await files.checkpoint.header()
-            async with world.connect(
-                header.endpoint, connections=ASKERS, timeout=options.timeout, verify_tls=options.verify_tls
-            ) as transport:
-                service = ObsV2(
-                    transport.send,
-                    keys.use,
-                    header.workflow,
-                    world.voice.warn,
-                    clock=world.clock,
-                    steady=world.steady,
-                )
+            site = Site(header.endpoint, header.workflow, ASKERS, options.timeout, options.verify_tls)
+            async with open_service(site, credentials, world, drain, world.voice.warn, dialect) as service:
                 doubts = Doubts(files, service, drain, world, OnDoubt.RECONCILE, options.settle_time)
                 findings = await doubts.settle(patient=True)
             left = (await files.checkpoint.count_unsettled())[Status.IN_DOUBT]

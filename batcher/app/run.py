@@ -3,40 +3,49 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from datetime import datetime
 from math import inf
 
+from batcher.app.dialect import DIALECT
 from batcher.app.doubts import Doubts
 from batcher.app.job import Run
 from batcher.app.job_files import BUCKET, MANIFEST, Files, PassOn, open_files
 from batcher.app.job_identity import choice_of, header_of, need_bucket
 from batcher.app.monitor import Watch
 from batcher.app.preflight import Preflight
-from batcher.app.service import open_keys
+from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.summary import tell_end
 from batcher.app.telemetry import Telling, open_telling
 from batcher.app.world import World
 from batcher.edges.control import listening
 from batcher.edges.manifest import AnyManifest, format_of
-from batcher.edges.service import ObsV2
 from batcher.errors import ExitCode
 from batcher.flow.drain import Drain
+from batcher.flow.service import Service
 from batcher.flow.turns import Turns
 from batcher.options.verbs import RunOptions
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rate.throttle import Throttle
+from batcher.rules.service.dialect import Dialect
 from batcher.rules.text import seconds_until
 
 
-async def run_job(options: RunOptions, world: World, drain: Drain, pass_on: PassOn | None = None) -> ExitCode:
+async def run_job(
+    options: RunOptions, world: World, drain: Drain, pass_on: PassOn | None = None, dialect: Dialect = DIALECT
+) -> ExitCode:
     """Run the job that `options` describe until it ends or `drain` begins, and say how it ended.
 
     Records are passed on once the disk has them. Raises JobError where the job cannot begin or go on.
     """
     header = header_of(
-        options.workflow, options.endpoint, options.bucket, options.inputs, allow_http=options.allow_http
+        options.workflow,
+        options.endpoint,
+        options.bucket,
+        options.inputs,
+        allow_http=options.allow_http,
+        dialect=dialect,
     )
     async with AsyncExitStack() as edges:
         telling = await edges.enter_async_context(open_telling(options, world, pass_on))
@@ -44,7 +53,9 @@ async def run_job(options: RunOptions, world: World, drain: Drain, pass_on: Pass
         edges.enter_context(_draining_after(_seconds(options, world), drain, world.voice.say))
         manifest = edges.enter_context(_open_manifest(options, world))
         await asyncio.to_thread(manifest.check)
-        service = await edges.enter_async_context(_open_service(options, header.endpoint, world, drain, telling.warn))
+        credentials = await edges.enter_async_context(open_credentials(options.credentials, world, drain, telling.warn))
+        site = Site(header.endpoint, options.workflow, options.concurrency, options.timeout, options.verify_tls)
+        service = await edges.enter_async_context(open_service(site, credentials, world, drain, telling.warn, dialect))
         preflight = Preflight(
             service, options.workflow, drain, world, manifest, options.inputs, telling.warn, options.max_outage
         )
@@ -69,19 +80,6 @@ async def _finished(run: Run) -> ExitCode:
             code = await tell_end(run)
         telling.ended(code, watch.figures())
     return code
-
-
-@asynccontextmanager
-async def _open_service(
-    options: RunOptions, endpoint: str, world: World, drain: Drain, warn: Callable[[str], None]
-) -> AsyncIterator[ObsV2]:
-    async with (
-        open_keys(options.credentials, world, drain, warn) as keys,
-        world.connect(
-            endpoint, connections=options.concurrency, timeout=options.timeout, verify_tls=options.verify_tls
-        ) as transport,
-    ):
-        yield ObsV2(transport.send, keys.use, options.workflow, warn, clock=world.clock, steady=world.steady)
 
 
 @contextmanager
@@ -127,7 +125,7 @@ async def _watch(  # noqa: PLR0913, PLR0917 - as above
     world: World,
     manifest: AnyManifest,
     files: Files,
-    service: ObsV2,
+    service: Service,
     drain: Drain,
     telling: Telling,
 ) -> Watch:

@@ -63,8 +63,8 @@ class Telling:
 
     def reconciled(self, findings: Findings) -> None:
         """Log what became of the rows in doubt."""
-        for row, execution in findings.adopted:
-            self.tell(log.of_row("row_adopted", row.number, row.bucket, row.object, execution=execution.name))
+        for row, found in findings.adopted:
+            self.tell(log.of_row("row_adopted", row.number, row.bucket, row.object, execution=found.execution.name))
         for event, rows in (("row_released", findings.released), ("row_held", findings.held)):
             for row in rows:
                 self.tell(log.of_row(event, row.number, row.bucket, row.object))

@@ -18,13 +18,13 @@ from batcher.edges.checkpoint.schema import Header, open_database, seal, transla
 from batcher.edges.checkpoint.settled import SettledRows, packed, unpacked
 from batcher.edges.checkpoint.sieve import Sieve, Sifted
 from batcher.edges.checkpoint.unsettled import UnsettledRows
-from batcher.model import Admitted, BadRow, Listed, Row, Settlement, Status, Unsettled
+from batcher.model import Admitted, BadRow, Execution, Row, Settlement, Status, Unsettled
 
 IN_DOUBT = Status.IN_DOUBT
 _ID = attrgetter("id")
 
 _LISTED = """
-CREATE TEMP TABLE IF NOT EXISTS listed (name PRIMARY KEY, urn TEXT, type TEXT, started_at TEXT, at REAL) WITHOUT ROWID
+CREATE TEMP TABLE IF NOT EXISTS listed (name PRIMARY KEY, urn TEXT, started_at TEXT, at REAL, is_event) WITHOUT ROWID
 """
 
 
@@ -118,15 +118,15 @@ class Store:
         """List the unsettled rows that stand like this, in the order of their admission, at most `most` of them."""
         return self._unsettled.list(statuses, most)
 
-    def note_listed(self, executions: Sequence[Listed]) -> None:
+    def note_listed(self, executions: Sequence[Execution]) -> None:
         """Keep executions until `unowned` asks for them; in a temporary table, so as not to fill the memory."""
         self._db.execute(_LISTED)
         self._db.executemany(
             "INSERT OR REPLACE INTO temp.listed VALUES (?, ?, ?, ?, ?)",
-            [(packed(name), *rest) for name, *rest in executions],
+            [(packed(each.name), each.urn, each.started_at, each.at, each.is_event) for each in executions],
         )
 
-    def unowned(self) -> list[Listed]:
+    def unowned(self) -> list[Execution]:
         """Give the noted executions that no row of the checkpoint is started as, and forget all noted ones."""
         self._db.execute(_LISTED)
         self._settled.compare()
@@ -135,7 +135,7 @@ class Store:
         self._db.execute(f"DELETE FROM temp.listed WHERE name IN ({owned})")  # noqa: S608 - no value is put in
         left = self._db.execute("SELECT * FROM temp.listed ORDER BY at, name").fetchall()
         self._db.execute("DROP TABLE temp.listed")
-        return [Listed(unpacked(name), *rest) for name, *rest in left]
+        return [Execution(unpacked(name), urn, text, at, bool(is_event)) for name, urn, text, at, is_event in left]
 
     def count(self) -> Counter[Status]:
         """Count all rows by how they stand, in one pass over them."""

@@ -21,7 +21,7 @@ from batcher.edges.checkpoint.lock import Lock
 from batcher.edges.checkpoint.schema import Header, translated
 from batcher.edges.checkpoint.sieve import Sifted
 from batcher.edges.checkpoint.store import Store
-from batcher.model import Admitted, BadRow, Listed, Row, Settlement, Status, Unsettled
+from batcher.model import Admitted, BadRow, Execution, Row, Settlement, Status, Unsettled
 
 T = TypeVar("T")
 
@@ -120,11 +120,11 @@ class Checkpoint:
         """List the unsettled rows that stand like this, at most `most` of them."""
         return await self._do(lambda store: store.unsettled(statuses, most))
 
-    async def note_listed(self, executions: Sequence[Listed]) -> None:
+    async def note_listed(self, executions: Sequence[Execution]) -> None:
         """Keep executions until `unowned` asks for them."""
         await self._do(lambda store: store.note_listed(executions))
 
-    async def unowned(self) -> list[Listed]:
+    async def unowned(self) -> list[Execution]:
         """Give the noted executions that no row is started as, and forget all noted ones."""
         return await self._do(lambda store: store.unowned())
 
