@@ -1,6 +1,6 @@
-"""How a command ends: the exit codes, and the errors that end a job, each kind with an exit code of its own.
+"""How a command ends: the exit codes, and the errors that stop a job, each with its exit code.
 
-This module imports nothing of the project, so every room may import it.
+This module imports nothing from the project, so every layer may import it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import enum
 
 
 class ExitCode(enum.IntEnum):
-    """How a command ends. The numbers from 64 on follow sysexits.h, those from 128 on are 128 + the signal."""
+    """How a command ends. Numbers from 64 on follow sysexits.h; those from 128 on are 128 plus the signal."""
 
     OK = 0
     ROWS_REJECTED = 1
@@ -31,7 +31,7 @@ class ExitCode(enum.IntEnum):
 
 MEANINGS: dict[ExitCode, str] = {
     ExitCode.OK: "every row is started",
-    ExitCode.ROWS_REJECTED: "finished, some rows were rejected or are invalid",
+    ExitCode.ROWS_REJECTED: "finished, some rows were refused, rejected or are invalid",
     ExitCode.USAGE: "the command line is wrong",
     ExitCode.ROWS_IN_DOUBT: "finished, some rows are in doubt and held",
     ExitCode.FAILURES: "stopped by --max-failures, resumable",
@@ -51,7 +51,7 @@ MEANINGS: dict[ExitCode, str] = {
 
 
 class JobError(Exception):
-    """The job cannot go on: `str(error)` says what and where, `advice` what to do. Each kind has its own exit code."""
+    """The job cannot continue. `str(error)` says what is wrong and where, `advice` says what to do."""
 
     exit_code = ExitCode.SERVICE
 
@@ -61,13 +61,13 @@ class JobError(Exception):
 
 
 class UsageError(JobError):
-    """The command line asks for something that cannot be."""
+    """The command line asks for something impossible."""
 
     exit_code = ExitCode.USAGE
 
 
 class ManifestError(JobError):
-    """The manifest as a whole is unusable."""
+    """The manifest as a whole cannot be used."""
 
     exit_code = ExitCode.MANIFEST
 
@@ -91,7 +91,7 @@ class DiskError(JobError):
 
 
 class BusyError(JobError):
-    """Another run holds the job's files."""
+    """Another run holds the lock on the job's files."""
 
     exit_code = ExitCode.BUSY
 
@@ -103,6 +103,6 @@ class CredentialsError(JobError):
 
 
 class OtherJobError(JobError):
-    """The checkpoint or the output belongs to another job, or to another version of this program."""
+    """The checkpoint or the output belongs to another job, or to another version of the program."""
 
     exit_code = ExitCode.OTHER_JOB

@@ -31,7 +31,7 @@ from batcher.edges.checkpoint.store import Store
 from batcher.edges.manifest import open_manifest
 from batcher.errors import ExitCode, JobError
 from batcher.flow.drain import Drain
-from batcher.model import Fault, Lost, State
+from batcher.model import Fault, Lost, Status
 from batcher.options.verbs import RunOptions
 from batcher.rules.choices import Mode, OnDoubt
 
@@ -242,13 +242,13 @@ class World:
         return reply
 
     def _judge_crash(self):
-        left = sum(row.state is State.INTENT for row in kept_rows(self.folder / "checkpoint"))
+        left = sum(row.status is Status.SENDING for row in kept_rows(self.folder / "checkpoint"))
         if left > 2 * self._concurrency:
             self.complaints.append(f"{left} rows are in doubt after a crash, at concurrency {self._concurrency}")
 
     def _judge(self, code):
         kept = kept_rows(self.folder / "checkpoint")
-        rows = {row.key: (row.state, row.execution) for row in kept if row.copy == 1}
+        rows = {row.key: (row.status, row.execution) for row in kept if row.copy == 1}
         try:
             records = [json.loads(line) for line in (self.folder / "records.jsonl").read_bytes().splitlines()]
         except ValueError as error:

@@ -240,7 +240,7 @@ WRONG = {
         "run.concurrency: expected a whole number, 1 to 10,000",
         "See the verb's --help.",
     ),
-    "no TOML": ("limit =", "it is not TOML: ", "toml.io"),
+    "no TOML": ("limit =", "not TOML: ", "toml.io"),
 }
 
 

@@ -20,7 +20,7 @@ from batcher.options.kinds import FLAG
 from batcher.options.verbs import RunOptions
 from batcher.options.wording import as_arguments
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "library.md"
 OBJECTS = sorted(f"o{number}" for number in range(40))
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -180,7 +180,7 @@ async def test_what_the_command_would_say_goes_to_the_logger_and_not_to_stderr(e
         ({"environment": KEYS | {"OBS_SECRET_ACCESS_KEY": "wrong"}}, batcher.CredentialsError, "SignatureDoesNotMatch"),
         ({"inputs": {"unknown": 1}}, batcher.UsageError, "unknown"),
         ({"manifest": "gone.csv"}, batcher.ManifestError, "gone.csv"),
-        ({"max_failures": "many"}, batcher.UsageError, "max_failures='many': not a number of rows or a percentage"),
+        ({"max_failures": "many"}, batcher.UsageError, "max_failures='many': neither a number of rows nor a percentage"),
         ({"max_outage": "soon"}, batcher.UsageError, "max_outage='soon': not a duration"),
         ({"on_doubt": "wait"}, batcher.UsageError, "on_doubt='wait': expected one of reconcile, hold, resend"),
         ({"limit": "5"}, batcher.UsageError, "limit='5': expected a whole number, at least 1"),
@@ -339,9 +339,9 @@ def test_every_name_of_the_package_is_there_and_no_other():
         _ = batcher.nothing
 
 
-async def test_the_readmes_example_runs(emulator):
+async def test_the_example_of_the_documentation_runs(emulator):
     service = await emulator()
-    example = README.read_text().split("## As a library")[1].split("```python\n")[1].split("```")[0]
+    example = PAGE.read_text().split("```python\n")[1].split("```")[0]
     Path("example.py").write_text(example)
     Path("objects.csv").write_text("object\nin/clip 01.mp4\nin/clip 02.mp4\n")
     process = await asyncio.create_subprocess_exec(

@@ -16,7 +16,7 @@ from msgspec import structs
 from batcher.edges.log import open_log
 from batcher.emulator.faults import FaultKind
 from batcher.errors import DiskError
-from batcher.model import Answer, Fault, Record, Row, Status, Verdict
+from batcher.model import RECORDED, Answer, Fault, Record, Row, Status, Verdict
 from batcher.rules.choices import Level, LogFormat
 from batcher.rules.rate.decisions import Event, Kind
 from batcher.rules.records import event_log
@@ -35,7 +35,7 @@ EVERY = [
     *(
         event_log.of_record(structs.replace(record, status=status))
         for record in (RECORD, REJECTED)
-        for status in Status
+        for status in sorted(RECORDED)
     ),
     *(event_log.of_decision(Event(5.0, kind, 340.0, 238.0, "SlowDown")) for kind in Kind),
     event_log.of_row("row_adopted", 7, "videos", ODD, execution="e1"),

@@ -21,7 +21,7 @@ from batcher.edges.records import reading as reading_records
 from batcher.edges.scratch import Scratch, scratch
 from batcher.errors import UsageError
 from batcher.model import Record
-from batcher.rules.records.standing import Standing, Truth, fate, last_record
+from batcher.rules.records.standing import Standing, Truth, current, last_record
 from batcher.rules.report.next_commands import Job
 from batcher.rules.rows.identity import canonical
 
@@ -65,8 +65,8 @@ class Past(NamedTuple):
                 # One number for both: in which output, and where in it.
                 places.add((record.row, place * len(self.outputs) + number) for place, record in output)
             for standing in self.checkpoint.standings():
-                how = fate(standing.state, running=self.checkpoint.running)
-                yield Truth(standing, how, self._last_record(standing, places, static_inputs))
+                now = current(standing.status, running=self.checkpoint.running)
+                yield Truth(standing, now, self._last_record(standing, places, static_inputs))
 
     def _last_record(self, standing: Standing, places: Scratch, static_inputs: bytes) -> Record | None:
         found = places.find(standing.number)

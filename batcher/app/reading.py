@@ -13,7 +13,7 @@ from batcher.app.monitor import Watch
 from batcher.app.world import World
 from batcher.edges.manifest import AnyManifest, format_of
 from batcher.flow import engine
-from batcher.model import BEGINNING, Parameter, State
+from batcher.model import BEGINNING, Parameter, Status
 from batcher.options.verbs import RunOptions
 from batcher.rules.rows import admission
 from batcher.rules.rows.settled_prefix import Frontier, Prefix, decoded, is_passable
@@ -21,8 +21,8 @@ from batcher.rules.rows.settled_prefix import Frontier, Prefix, decoded, is_pass
 
 async def enter(
     options: RunOptions, manifest: AnyManifest, files: Files, parameters: Mapping[str, Parameter] | None
-) -> Mapping[State, int]:
-    """Pass over what is settled of a manifest that is as it was; give in which states these rows are.
+) -> Mapping[Status, int]:
+    """Pass over what is settled of a manifest that is as it was; give how these rows stand.
 
     Where something may differ, every row is read. `parameters` are those that cells are converted by.
     """
@@ -40,7 +40,7 @@ async def enter(
             await checkpoint.remember({PREFIX: ""})
     await checkpoint.enter(prefix.mark.rows)
     files.frontier = Frontier(prefix)
-    return prefix.states
+    return prefix.counts
 
 
 async def rows_of(

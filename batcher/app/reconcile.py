@@ -10,7 +10,7 @@ from batcher.edges.service import ObsV2
 from batcher.errors import ExitCode, JobError
 from batcher.flow.drain import Drain
 from batcher.flow.reconcile import ASKERS
-from batcher.model import State
+from batcher.model import Status
 from batcher.options.verbs import ReconcileOptions
 from batcher.rules.choices import OnDoubt
 
@@ -37,7 +37,7 @@ async def settle(options: ReconcileOptions, world: World) -> ExitCode:
                 )
                 doubts = Doubts(files, service, drain, world, OnDoubt.RECONCILE, options.settle_time)
                 findings = await doubts.settle(patient=True)
-            left = (await files.checkpoint.count_unsettled())[State.IN_DOUBT]
+            left = (await files.checkpoint.count_unsettled())[Status.IN_DOUBT]
     if isinstance(drain.reason, JobError):
         raise drain.reason
     if drain.reason is not None:

@@ -9,7 +9,7 @@ from batcher.app.history import must_differ, open_past
 from batcher.app.job_files import LIMIT
 from batcher.app.voice import TERMINAL, Voice
 from batcher.edges.whole_file import whole_file
-from batcher.model import State
+from batcher.model import Status
 from batcher.rules.report.digest import Digest
 from batcher.rules.report.page import NAMED, Known, page
 
@@ -25,12 +25,12 @@ def write_report(checkpoint: Path, output: Path, voice: Voice = TERMINAL) -> Non
         for record in past.records():
             digest.add(record)
         kept = past.checkpoint
-        doubtful = {State.IN_DOUBT} if kept.running else {State.IN_DOUBT, State.INTENT}
+        doubtful = {Status.IN_DOUBT} if kept.running else {Status.IN_DOUBT, Status.SENDING}
         limit = kept.facts.get(LIMIT)
         known = Known(
             job=past.job,
             running=kept.running,
-            states=kept.count(),
+            counts=kept.count(),
             in_doubt=kept.unsettled(doubtful, NAMED),
             limit=None if limit is None else int(limit) / 1000,
             at=time.time(),

@@ -53,7 +53,7 @@ async def run_job(options: RunOptions, world: World, drain: Drain, pass_on: Pass
         files = await edges.enter_async_context(
             open_files(options.checkpoint, header, options.output, world, _about(options), telling.pass_on)
         )
-        watch = await _watch(options, world, files, service, drain, telling)
+        watch = await _watch(options, world, manifest, files, service, drain, telling)
         doubts = Doubts(files, service, drain, world, options.on_doubt, options.settle_time)
         return await _finished(Run(options, world, manifest, files, service, preflight, doubts, watch))
 
@@ -61,13 +61,13 @@ async def run_job(options: RunOptions, world: World, drain: Drain, pass_on: Pass
 async def _finished(run: Run) -> ExitCode:
     """Run the job over its open edges, watched and steered, and say how it ended."""
     telling, watch = run.watch.telling, run.watch
-    async with telling.measuring(run.options, run.view):
+    async with telling.measuring(run.options, watch.figures):
         async with watch.keeping(), listening(run.options.checkpoint, watch.answer) as fault:
             if fault:
                 telling.warn(f"the run cannot be steered while it goes on: {fault}")
             await run.whole()
             code = await tell_end(run)
-        telling.ended(code, run.view())
+        telling.ended(code, watch.figures())
     return code
 
 
@@ -123,7 +123,13 @@ def _draining_after(seconds: float | None, drain: Drain, say: Callable[[str], No
 
 
 async def _watch(  # noqa: PLR0913, PLR0917 - as above
-    options: RunOptions, world: World, files: Files, service: ObsV2, drain: Drain, telling: Telling
+    options: RunOptions,
+    world: World,
+    manifest: AnyManifest,
+    files: Files,
+    service: ObsV2,
+    drain: Drain,
+    telling: Telling,
 ) -> Watch:
     """Begin at the limit that an earlier run has found, and keep the one that this run finds."""
     max_rate = options.max_rate or inf
@@ -135,4 +141,4 @@ async def _watch(  # noqa: PLR0913, PLR0917 - as above
         max_outage=options.max_outage,
     )
     files.limit = lambda: turns.throttle.limit
-    return Watch(Tally(), turns, max_rate, telling, world, world.monotonic())
+    return Watch(Tally(), turns, max_rate, telling, world, world.monotonic(), manifest, options.limit)

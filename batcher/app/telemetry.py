@@ -1,4 +1,4 @@
-"""What a run tells while it goes on, each where it is asked for: events to its log, figures to its metrics."""
+"""What a run reports while it goes on, where that is asked for: events to its log, figures to its metrics."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from batcher.flow.reconcile import Findings
 from batcher.model import Admitted, Record, Status
 from batcher.options.verbs import RunOptions
 from batcher.rules.choices import Level
-from batcher.rules.progress.view import View
+from batcher.rules.progress.figures import Figures, final
 from batcher.rules.records import event_log as log
 from batcher.rules.records.event_log import Line
 
@@ -29,31 +29,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """Tells what it is told of to those that are there to hear it."""
+    """Passes events and figures on to the log and the metrics, where there are any."""
 
     log: Log | None
     metrics: Metrics | None
     world: World
     pass_on: PassOn | None = None
-    """Takes the records; None where nobody does."""
+    """Takes the records; None where nothing wants them."""
 
     @property
     def seen(self) -> Callable[[Admitted, Sequence[Attempt]], None] | None:
-        """What is to be told of each attempt; None where nobody hears it, which costs a row nothing."""
+        """Takes each attempt; None where nothing wants them, which costs a row nothing."""
         return self._seen if self.log or self.metrics else None
 
     def tell(self, line: Line | None) -> None:
-        """Tell the log of an event."""
+        """Write an event to the log."""
         if self.log is not None and line is not None:
             self.log.tell(line)
 
     def warn(self, text: str) -> None:
-        """Warn the person too."""
+        """Warn the person, and in the log."""
         self.world.voice.warn(text)
         self.tell(Line("warned", {"text": text}))
 
     def recorded(self, records: Sequence[Record]) -> None:
-        """Tell of rows whose records are on the disk."""
+        """Log rows whose records are on the disk."""
         if self.log is None:
             return
         all_of_them = self.log.wants(Level.DEBUG)
@@ -62,7 +62,7 @@ class Telling:
                 self.tell(log.of_record(record))
 
     def reconciled(self, findings: Findings) -> None:
-        """Tell what became of the rows in doubt."""
+        """Log what became of the rows in doubt."""
         for row, execution in findings.adopted:
             self.tell(log.of_row("row_adopted", row.number, row.bucket, row.object, execution=execution.name))
         for event, rows in (("row_released", findings.released), ("row_held", findings.held)):
@@ -77,21 +77,20 @@ class Telling:
         if any(counts.values()):
             self.tell(Line("reconciled", {**counts, "reason": findings.reason}))
 
-    def ended(self, code: ExitCode, view: View) -> None:
-        """Tell how the run has ended."""
-        known = {"exit_code": code.value, **view._asdict(), "seconds": round(view.seconds, 1)}
-        self.tell(Line("run_ended", {name: known[name] for name in log.VOCABULARY["run_ended"].fields.split()}))
+    def ended(self, code: ExitCode, figures: Figures) -> None:
+        """Report how the run has ended."""
+        self.tell(Line("run_ended", {"exit_code": code.value, **final(figures)}))
         if self.metrics is not None and code is ExitCode.OK:
             self.metrics.succeeded(self.world.clock())
 
     def failed(self, error: BaseException) -> None:
-        """Tell of the error that ends the run; of one that nobody expected only its kind, for it may hold anything."""
+        """Log the error that ends the run; of an unexpected one only its type, since its text may hold anything."""
         known = (error.exit_code.value, str(error)) if isinstance(error, JobError) else (1, type(error).__name__)
         self.tell(Line("run_failed", dict(zip(("exit_code", "error"), known, strict=True))))
 
     @asynccontextmanager
-    async def measuring(self, options: RunOptions, look: Callable[[], View]) -> AsyncIterator[None]:
-        """Keep the metrics while the block lasts, where they are asked for. Raises what their edge raises."""
+    async def measuring(self, options: RunOptions, look: Callable[[], Figures]) -> AsyncIterator[None]:
+        """Keep the metrics while the block lasts, where they are asked for. Raises what serving raises."""
         if self.metrics is None:
             yield
             return
@@ -107,7 +106,7 @@ class Telling:
     def _seen(self, admitted: Admitted, made: Sequence[Attempt]) -> None:
         last = made[-1]
         if self.metrics is not None:
-            self.metrics.attempted(last.verdict, last.answer, last.latency, is_retry=len(made) > 1)
+            self.metrics.attempted(last.verdict, last.answer, last.latency)
         if self.log is not None:
             self.tell(log.of_attempt(admitted.row, len(made), last.verdict, last.answer, last.latency))
 
@@ -159,7 +158,7 @@ def _begun(options: RunOptions) -> Line:
 
 
 def _check_files(options: RunOptions) -> None:
-    """Refuse files that are the same, since each is written in its own way, and a report that has no folder."""
+    """Refuse one file for two purposes: each is written in its own way, and the manifest not at all."""
     known: dict[Path, str] = {}
     files = {
         "MANIFEST": options.manifest,

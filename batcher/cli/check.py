@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from batcher.errors import ExitCode
-from batcher.model import Json, Parameter, State
+from batcher.model import Json, Parameter, Status
 from batcher.options.verbs import CheckOptions
 from batcher.rules.records.codec import described
 from batcher.rules.text import printable
@@ -36,12 +36,12 @@ Exit codes: 0 all rows are valid; 65 some rows are bad, or the manifest is unusa
 SHOWN_BUCKETS = 10
 
 FORECAST = {
-    "to_start": (State.PENDING, "would be started"),
-    "started": (State.STARTED, "started already"),
-    "in_doubt": (State.IN_DOUBT, "in doubt, or on the wire of a run that goes on"),
-    "rejected": (State.REJECTED, "rejected earlier"),
-    "invalid": (State.INVALID, "invalid earlier"),
-    "duplicate": (State.DUPLICATE, "duplicates, not started"),
+    "to_start": (Status.PENDING, "would be started"),
+    "started": (Status.STARTED, "started already"),
+    "in_doubt": (Status.IN_DOUBT, "in doubt, or being sent by a run that is still going on"),
+    "rejected": (Status.REJECTED, "rejected earlier"),
+    "invalid": (Status.INVALID, "invalid earlier"),
+    "duplicate": (Status.DUPLICATE, "duplicates, not started"),
 }
 """What a run would do with the sound rows: the name for programs, and the words for people."""
 
@@ -88,7 +88,7 @@ def _document(manifest: str, checked: Checked) -> Mapping[str, Json]:
         "repeated_rows": [repeat._asdict() for repeat in forecast.repeats],
         "skipped": dict(checked.skipped),
         "buckets": dict(checked.buckets.most_common()),
-        "forecast": {name: forecast.states[state] for name, (state, _) in FORECAST.items()},
+        "forecast": {name: forecast.counts[status] for name, (status, _) in FORECAST.items()},
         "warnings": checked.warnings,
     }
 
@@ -116,9 +116,9 @@ def _lines(manifest: str, checked: Checked) -> Iterator[str]:
     yield _count(checked.rows, "rows")
     yield _count(checked.bad, "bad")
     yield _count(checked.forecast.repeated, "of the same content as an earlier row")
-    for name, (state, words) in FORECAST.items():
-        if checked.forecast.states[state] or name == "to_start":
-            yield _count(checked.forecast.states[state], words)
+    for name, (status, words) in FORECAST.items():
+        if checked.forecast.counts[status] or name == "to_start":
+            yield _count(checked.forecast.counts[status], words)
     for bucket, count in checked.buckets.most_common(SHOWN_BUCKETS):
         yield _count(count, f"in bucket {bucket}")
     if len(checked.buckets) > SHOWN_BUCKETS:

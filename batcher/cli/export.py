@@ -15,9 +15,9 @@ Examples:
   batcher export objects.csv.checkpoint -o rows.csv
   batcher export objects.csv.checkpoint -o rows.parquet
 
-The suffix of FILE selects JSON Lines, CSV or Parquet; Parquet needs pip install 'batcher[parquet]'. The fields are
-those of a record, and status may also be pending (not started, will be retried) and in_flight (on the wire of a run
-that goes on). A row without a record is identified by its number only. Changes nothing, also while a run goes on.
+JSON Lines, CSV or Parquet by the suffix of FILE; Parquet needs pip install 'batcher[parquet]'. The fields are those of
+a record; status may also be pending (not started yet) or sending (on the wire or about to be, while a run is going
+on). A row that has never had a record is known by its number only. Changes nothing, also while a run goes on.
 """
 
 

@@ -1,4 +1,4 @@
-"""Numbers, times and printable text, as people and records read and write them. Pure: the present is an argument."""
+"""Parses and formats numbers, durations and printable text. Pure: the current time is an argument."""
 
 from __future__ import annotations
 
@@ -33,20 +33,22 @@ def seconds_until(then_at: time, now: datetime) -> float:
     then = now.replace(hour=then_at.hour, minute=then_at.minute, second=then_at.second, microsecond=0)
     if then <= now:
         then += timedelta(days=1)
-    # By the calendar first, then by the clock: the day on which it is changed has not 24 hours.
+    # Add the day by the calendar, then subtract by the clock: a day with a time change does not have 24 hours.
     return then.timestamp() - now.timestamp()
 
 
 def counted(number: int, noun: str) -> str:
-    """Write a number of things: 1 row, 2,000 rows."""
+    """Format a count with its noun: 1 row, 2,000 rows."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def printable(text: str) -> str:
-    """Make a key fit for a terminal: what is not printable is written as an escape."""
+    """Make text safe for a terminal: characters that are not printable become escapes."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def number(value: float) -> str:
-    """Write a rate or a time with as many digits as an eye can use."""
+    """Format a rate or a time with two significant digits, or as a whole number from 10 on. Never uses an exponent."""
+    if 0 < value < 0.01:  # noqa: PLR2004 - less is below what anyone needs to see
+        return "<0.01"
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"  # noqa: PLR2004 - two digits are enough

@@ -1,6 +1,6 @@
-"""The credentials: looked for in the environment, in a file and on the ECS, in this order or in one of them alone.
+"""Finds credentials in the environment, in a file or on the ECS: in this order, or in one of them only.
 
-Wherever they are found, all of them come from there: keys of different places are never mixed.
+All parts come from the same place: credentials from different places are never mixed.
 """
 
 from batcher.edges.credentials.chain import find_credentials

@@ -1,4 +1,4 @@
-"""The chain: the places where credentials are looked for, in their order. The first that holds any is the only one."""
+"""The places to look for credentials, in order. The first place that has any is the only one used."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from batcher.rules.choices import Place
 
 
 async def find_credentials(place: Place | None, environment: Mapping[str, str], send: Send) -> Found:
-    """Look in one place, or in all of them until one holds credentials. `send` asks the metadata service.
+    """Look in one place, or in all places until one has credentials. `send` sends requests to the metadata service.
 
-    Raises CredentialsError where there are none, and where a place holds some that are unusable.
+    Raises CredentialsError if there are none, or if those found cannot be used.
     """
     missing = []
     for each in [place] if place else Place:
@@ -25,8 +25,8 @@ async def find_credentials(place: Place | None, environment: Mapping[str, str], 
         missing.append(found)
     family = FAMILIES[0]
     raise CredentialsError(
-        f"there are no credentials: {'; '.join(missing)}",
-        f"Set {family.access_key} and {family.secret_key}, and {family.security_token} with temporary keys.",
+        f"no credentials found: {'; '.join(missing)}",
+        f"Set {family.access_key} and {family.secret_key}, and for temporary credentials {family.security_token}.",
     )
 
 
