@@ -15,14 +15,13 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from batcher.app.options import OnDoubt, Options
 from batcher.app.run import run_job
 from batcher.app.world import World
-from batcher.edges.manifest import Choice
-from batcher.edges.progress import Mode
 from batcher.errors import CredentialsError, ExitCode
 from batcher.flow.drain import Drain
 from batcher.model import Answer, Cause, Described, Execution, ExecutionDetail, Kind, Page, Parameter, Workflow
+from batcher.options.verbs import RunOptions
+from batcher.rules.choices import Mode
 from batcher.rules.service import names
 from batcher.rules.service.dialect import Call, Dialect
 from batcher.rules.service.signing import wire_query
@@ -166,15 +165,12 @@ async def run(folder, url, dialect=TOY, secret="toy-secret"):
     (folder / "m.jsonl").write_text(
         "".join(json.dumps({"object": each, "inputs": {"n": 1}}) + "\n" for each in OBJECTS)
     )
-    given = {
-        "manifest": folder / "m.jsonl", "workflow": "flow", "endpoint": url, "bucket": "films", "inputs": {},
-        "output": folder / "records.jsonl", "checkpoint": folder / "checkpoint", "choice": Choice(), "concurrency": 4,
-        "max_attempts": 3, "max_outage": 60.0, "timeout": 10.0, "on_doubt": OnDoubt.RECONCILE, "settle_time": 0.0,
-        "preflight": True, "verify_tls": True, "progress": Mode.NONE,
-    }  # fmt: skip
+    options = RunOptions(
+        manifest=folder / "m.jsonl", workflow="flow", endpoint=url, bucket="films", output=folder / "records.jsonl",
+        checkpoint=folder / "checkpoint", concurrency=4, max_attempts=3, settle_time=0.0, progress=Mode.NONE,
+    )  # fmt: skip
     keys = {"OBS_ACCESS_KEY_ID": "toy-ak", "OBS_SECRET_ACCESS_KEY": secret}
     world = World(environment=keys, draining_on_signals=lambda *_: nullcontext())
-    options = Options(**{name: given.get(name) for name in Options._fields})
     return await run_job(options, world, Drain(), dialect=dialect)
 
 

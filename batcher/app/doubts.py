@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from batcher.app.job_files import Files
-from batcher.app.options import OnDoubt
 from batcher.app.voice import Voice
 from batcher.app.world import World
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import contact
 from batcher.flow.reconcile import Findings, Inquiry, reconcile
 from batcher.flow.service import Service
-from batcher.model import Settlement, State, Unsettled
+from batcher.model import Settlement, Status, Unsettled
+from batcher.rules.choices import OnDoubt
 from batcher.rules.doubts.contents import contents_of
 from batcher.rules.records.codec import record_of_adopted
 from batcher.rules.text import printable
@@ -37,7 +37,7 @@ class Doubts:
 
         `patient` waits until the list must be complete. Without `release` absent rows stay in doubt for the next run.
         """
-        rows = await self.files.checkpoint.unsettled({State.IN_DOUBT})
+        rows = await self.files.checkpoint.unsettled({Status.IN_DOUBT})
         if not rows or self.on_doubt is OnDoubt.HOLD or self.drain.begun:
             return Findings([], [], rows, [])
         if self.on_doubt is OnDoubt.RESEND and not release:
@@ -74,17 +74,17 @@ class Doubts:
         )
 
     async def _date(self, rows: Sequence[Unsettled], at: float) -> None:
-        await self.files.settle([Settlement(row.id, State.IN_DOUBT) for row in rows], doubt_at=at)
+        await self.files.settle([Settlement(row.id, Status.IN_DOUBT) for row in rows], doubt_at=at)
 
     async def _adopt(self, findings: Findings) -> None:
         now = self.world.clock()
         await self.files.settle(
-            [Settlement(row.id, State.STARTED, found.execution.name) for row, found in findings.adopted],
+            [Settlement(row.id, Status.STARTED, found.execution.name) for row, found in findings.adopted],
             [record_of_adopted(row, found.execution, now) for row, found in findings.adopted],
         )
 
     async def _release(self, rows: list[Unsettled]) -> None:
-        await self.files.settle([Settlement(row.id, State.PENDING) for row in rows])
+        await self.files.settle([Settlement(row.id, Status.PENDING) for row in rows])
 
 
 def _tell(findings: Findings, voice: Voice) -> None:

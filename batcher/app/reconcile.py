@@ -2,47 +2,34 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import NamedTuple
-
-from batcher.app.dialect import DIALECT
 from batcher.app.doubts import Doubts
 from batcher.app.job_files import open_files
-from batcher.app.options import OnDoubt
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.world import World
-from batcher.edges.credentials import Place
 from batcher.errors import ExitCode, JobError
 from batcher.flow.drain import Drain
 from batcher.flow.reconcile import ASKERS
-from batcher.model import State
+from batcher.model import Status
+from batcher.options.verbs import ReconcileOptions
+from batcher.rules.choices import OnDoubt
 from batcher.rules.service.dialect import Dialect
+from batcher.rules.service.dialects import DIALECT
 
 
-class Settling(NamedTuple):
-    """What `batcher reconcile` was asked for; times are in seconds."""
-
-    checkpoint: Path
-    settle_time: float
-    timeout: float
-    verify_tls: bool
-    credentials: Place | None
-
-
-async def settle(settling: Settling, world: World, dialect: Dialect = DIALECT) -> ExitCode:
+async def settle(options: ReconcileOptions, world: World, dialect: Dialect = DIALECT) -> ExitCode:
     """Settle the rows in doubt of a checkpoint, and say how many are left. Raises JobError where that cannot be."""
     drain = Drain()
     with world.draining_on_signals(drain.begin, world.voice.say):
         async with (
-            open_credentials(settling.credentials, world, drain, world.voice.warn) as credentials,
-            open_files(settling.checkpoint, None, None, world) as files,
+            open_credentials(options.credentials, world, drain, world.voice.warn) as credentials,
+            open_files(options.checkpoint, None, None, world) as files,
         ):
             header = await files.checkpoint.header()
-            site = Site(header.endpoint, header.workflow, ASKERS, settling.timeout, settling.verify_tls)
+            site = Site(header.endpoint, header.workflow, ASKERS, options.timeout, options.verify_tls)
             async with open_service(site, credentials, world, drain, world.voice.warn, dialect) as service:
-                doubts = Doubts(files, service, drain, world, OnDoubt.RECONCILE, settling.settle_time)
+                doubts = Doubts(files, service, drain, world, OnDoubt.RECONCILE, options.settle_time)
                 findings = await doubts.settle(patient=True)
-            left = (await files.checkpoint.count_unsettled())[State.IN_DOUBT]
+            left = (await files.checkpoint.count_unsettled())[Status.IN_DOUBT]
     if isinstance(drain.reason, JobError):
         raise drain.reason
     if drain.reason is not None:

@@ -12,7 +12,7 @@ from math import inf
 
 from batcher.flow.ask import ask_patiently
 from batcher.flow.service import Service
-from batcher.model import Answer, Described, Execution, ExecutionDetail, Page, Row, State, Unsettled, Verdict, Window
+from batcher.model import Answer, Described, Execution, ExecutionDetail, Page, Row, Status, Unsettled, Verdict, Window
 from batcher.rules.doctor.points import Delay, Seen, hindrance
 from batcher.rules.doubts.matching import is_within, match, window
 from batcher.rules.service import verdicts
@@ -54,7 +54,7 @@ async def examine(examination: Examination, row: Row) -> Seen:
         raise error
     unknown = await ask_patiently(service.patience, service.now, lambda: service.workflow(examination.unknown))
     now = service.now()
-    sent = Unsettled(0, State.IN_DOUBT, row.number, row.bucket, row.object, row.inputs, "", now)
+    sent = Unsettled(0, Status.IN_DOUBT, row.number, row.bucket, row.object, row.inputs, "", now)
     seen = Seen(sent, workflow, unknown, service.clock.wall() - now if now else None)
     if examination.is_stopped:
         return seen
