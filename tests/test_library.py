@@ -180,7 +180,11 @@ async def test_what_the_command_would_say_goes_to_the_logger_and_not_to_stderr(e
         ({"environment": KEYS | {"OBS_SECRET_ACCESS_KEY": "wrong"}}, batcher.CredentialsError, "SignatureDoesNotMatch"),
         ({"inputs": {"unknown": 1}}, batcher.UsageError, "unknown"),
         ({"manifest": "gone.csv"}, batcher.ManifestError, "gone.csv"),
-        ({"max_failures": "many"}, batcher.UsageError, "max_failures='many': neither a number of rows"),
+        (
+            {"max_failures": "many"},
+            batcher.UsageError,
+            "max_failures='many': neither a number of rows nor a percentage",
+        ),
         ({"max_outage": "soon"}, batcher.UsageError, "max_outage='soon': not a duration"),
         ({"on_doubt": "wait"}, batcher.UsageError, "on_doubt='wait': expected one of reconcile, hold, resend"),
         ({"limit": "5"}, batcher.UsageError, "limit='5': expected a whole number, at least 1"),

@@ -167,8 +167,7 @@ async def run(folder, url, dialect=TOY, secret="toy-secret"):
     )
     options = RunOptions(
         manifest=folder / "m.jsonl", workflow="flow", endpoint=url, bucket="films", output=folder / "records.jsonl",
-        checkpoint=folder / "checkpoint", concurrency=4, max_attempts=3, max_outage=60.0, timeout=10.0,
-        settle_time=0.0, progress=Mode.NONE,
+        checkpoint=folder / "checkpoint", concurrency=4, max_attempts=3, settle_time=0.0, progress=Mode.NONE,
     )  # fmt: skip
     keys = {"OBS_ACCESS_KEY_ID": "toy-ak", "OBS_SECRET_ACCESS_KEY": secret}
     world = World(environment=keys, draining_on_signals=lambda *_: nullcontext())

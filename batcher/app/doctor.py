@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from batcher.app.dialect import DIALECT
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.voice import Voice
 from batcher.app.world import World
@@ -23,6 +22,7 @@ from batcher.rules.doctor.advice import ending, prescription
 from batcher.rules.doctor.points import Seen, phrase
 from batcher.rules.rows.declared import judge_of
 from batcher.rules.rows.identity import canonical, content_key
+from batcher.rules.service.dialects import DIALECT
 from batcher.rules.settings_file import Edited, Setting, edited
 from batcher.rules.text import printable
 
@@ -44,8 +44,8 @@ async def examine(options: DoctorOptions, world: World, show: Callable[[Examined
     check_place(options.write)
     _edited(options.write, {})
     drain = Drain()
-    url = DIALECT.endpoint(options.endpoint, allow_http=options.allow_http).url
-    site = Site(url, options.workflow, 1, options.timeout, options.verify_tls)
+    endpoint = DIALECT.endpoint(options.endpoint, allow_http=options.allow_http).url
+    site = Site(endpoint, options.workflow, 1, options.timeout, options.verify_tls)
     with world.draining_on_signals(drain.begin, world.voice.say):
         async with (
             open_credentials(options.credentials, world, drain, world.voice.warn) as credentials,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from batcher.app.dialect import DIALECT
 from batcher.edges.checkpoint import Header
 from batcher.edges.manifest import AnyManifest, Choice
 from batcher.errors import UsageError
@@ -13,6 +12,7 @@ from batcher.options.groups import Manifest
 from batcher.rules.rows.identity import canonical
 from batcher.rules.service import names
 from batcher.rules.service.dialect import Dialect
+from batcher.rules.service.dialects import DIALECT
 
 
 def header_of(  # noqa: PLR0913 - what makes a job this job, in the words of a dialect

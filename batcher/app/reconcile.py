@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from batcher.app.dialect import DIALECT
 from batcher.app.doubts import Doubts
 from batcher.app.job_files import open_files
 from batcher.app.service import Site, open_credentials, open_service
@@ -14,6 +13,7 @@ from batcher.model import Status
 from batcher.options.verbs import ReconcileOptions
 from batcher.rules.choices import OnDoubt
 from batcher.rules.service.dialect import Dialect
+from batcher.rules.service.dialects import DIALECT
 
 
 async def settle(options: ReconcileOptions, world: World, dialect: Dialect = DIALECT) -> ExitCode:

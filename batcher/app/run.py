@@ -8,7 +8,6 @@ from contextlib import AsyncExitStack, contextmanager
 from datetime import datetime
 from math import inf
 
-from batcher.app.dialect import DIALECT
 from batcher.app.doubts import Doubts
 from batcher.app.job import Run
 from batcher.app.job_files import BUCKET, MANIFEST, Files, PassOn, open_files
@@ -29,6 +28,7 @@ from batcher.options.verbs import RunOptions
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rate.throttle import Throttle
 from batcher.rules.service.dialect import Dialect
+from batcher.rules.service.dialects import DIALECT
 from batcher.rules.text import seconds_until
 
 

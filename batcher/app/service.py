@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import NamedTuple
 
-from batcher.app.dialect import DIALECT
 from batcher.app.world import World
 from batcher.edges.credentials import find_credentials
 from batcher.errors import CredentialsError
@@ -19,6 +18,7 @@ from batcher.model import Credentials
 from batcher.rules.choices import Place
 from batcher.rules.service.credentials import described, metadata_address
 from batcher.rules.service.dialect import Dialect
+from batcher.rules.service.dialects import DIALECT
 
 METADATA_SECONDS = 3.0
 """How long one request to the metadata service may take: it is next door, or it is not there."""

@@ -78,13 +78,13 @@ def doctor(options: DoctorOptions) -> ExitCode:
 
 
 def _url(options: DoctorOptions) -> str:
-    from batcher.app.dialect import DIALECT
+    from batcher.rules.service.dialects import DIALECT
 
     return DIALECT.endpoint(options.endpoint, allow_http=options.allow_http).url
 
 
 def _check(workflow: str, bucket: str, key: str) -> None:
-    from batcher.app.dialect import DIALECT
+    from batcher.rules.service.dialects import DIALECT
 
     faults = {
         f"--workflow {workflow}": DIALECT.workflow_fault(workflow),
