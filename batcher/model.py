@@ -203,6 +203,8 @@ class State(enum.IntEnum):
     INVALID = 4
     DUPLICATE = 5
     IN_DOUBT = 6
+    DISMISSED = 7
+    """Rejected or invalid, and settled by a person's word: never sent again, and not counted as left."""
 
 
 class Found(Struct, frozen=True, gc=False):

@@ -270,7 +270,7 @@ async def test_status_is_plain_in_a_pipe_and_json_for_programs(troubled):
     counts = dict(line.rsplit(None, 1) for line in ran.stdout.splitlines() if line.startswith(" "))
     counts = {name.strip(): count for name, count in counts.items()}
     assert counts["started"] == str(states[State.STARTED])
-    assert set(counts) == {"in work", "pending", "started", "rejected", "invalid", "duplicate", "in_doubt"}
+    assert set(counts) == {"in work", "pending", "started", "rejected", "invalid", "duplicate", "in_doubt", "dismissed"}
     counts["in_flight"] = counts.pop("in work")
     ran = await batcher("status", troubled.checkpoint, "--json")
     assert json.loads(ran.stdout)["rows"] == {name: int(count) for name, count in counts.items()}

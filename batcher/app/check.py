@@ -15,14 +15,14 @@ from typing import NamedTuple
 
 import orjson
 
-from batcher.app.cell_types import PARAMETERS, has_typed_cells, kept_parameters
-from batcher.app.job_identity import header_of, need_bucket
+from batcher.app.cell_types import has_typed_cells, parameters_of_types
+from batcher.app.job_identity import identity, need_bucket
 from batcher.app.preflight import Preflight
 from batcher.app.process import fast_loop
 from batcher.app.service import open_keys
 from batcher.app.voice import Voice
 from batcher.app.world import World
-from batcher.edges.checkpoint import COPY, Header, Reading, reading_of
+from batcher.edges.checkpoint import COPY, Reading, reading_of
 from batcher.edges.credentials import Place
 from batcher.edges.manifest import AnyManifest, Choice, format_of
 from batcher.edges.partition import Part, Partition
@@ -31,6 +31,7 @@ from batcher.errors import DiskError, ManifestError, UsageError
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import Screen
 from batcher.model import BadRow, Json, Parameter, Row, Workflow
+from batcher.rules.job.card import Card
 from batcher.rules.records.codec import described
 from batcher.rules.rows.admission import Policy
 from batcher.rules.rows.forecast import Forecast, Known
@@ -69,9 +70,9 @@ class Checking(NamedTuple):
 class Checked:
     """What was found."""
 
-    def __init__(self, header: Header, format_: str, forecast: Forecast, voice: Voice) -> None:
+    def __init__(self, card: Card, format_: str, forecast: Forecast, voice: Voice) -> None:
         self._voice = voice
-        self.header = header
+        self.card = card
         self.format = format_
         self.credentials: str | None = None
         """Where the keys were found and how the access key ends; None where nobody was asked."""
@@ -100,18 +101,18 @@ class Checked:
 
 def check_manifest(checking: Checking, world: World) -> Checked:
     """Check a manifest. Raises JobError for what would keep a run from beginning."""
-    header = header_of(
+    card = identity(
         checking.workflow, checking.endpoint, checking.bucket, checking.inputs, allow_http=checking.allow_http
     )
     format_ = format_of(checking.manifest, checking.format)
-    checked = Checked(header, format_, Forecast(checking.policy), world.voice)
+    checked = Checked(card, format_, Forecast(checking.policy), world.voice)
     with world.open_manifest(checking.manifest, format_, checking.choice) as manifest:
         need_bucket(manifest, format_, checking.bucket)
         if checking.preflight:
             with asyncio.Runner(loop_factory=fast_loop()) as runner:
                 checked.workflow = runner.run(_described(checking, manifest, checked, world))
         with (
-            _kept(checking.checkpoint, header) as kept,
+            _kept(checking.checkpoint, card) as kept,
             _writing(checking.bad_rows) as note,
             Partition() as partition,
         ):
@@ -132,7 +133,7 @@ async def _described(checking: Checking, manifest: AnyManifest, checked: Checked
     async with (
         open_keys(checking.credentials, world, drain, checked.warn) as keys,
         world.connect(
-            checked.header.endpoint, connections=1, timeout=checking.timeout, verify_tls=checking.verify_tls
+            checked.card.endpoint, connections=1, timeout=checking.timeout, verify_tls=checking.verify_tls
         ) as transport,
     ):
         checked.credentials = shown(keys.current)
@@ -144,17 +145,17 @@ async def _described(checking: Checking, manifest: AnyManifest, checked: Checked
         ).workflow()
 
 
-def _kept(path: Path | None, header: Header) -> AbstractContextManager[Reading | None]:
-    return nullcontext() if path is None else reading_of(path, header)
+def _kept(path: Path | None, card: Card) -> AbstractContextManager[Reading | None]:
+    return nullcontext() if path is None else reading_of(path, card)
 
 
 def _types(manifest: AnyManifest, kept: Reading | None, workflow: Workflow | None) -> Mapping[str, Parameter]:
     """Give the types of the cells: those that the job has, else those that a new job would have."""
     if not has_typed_cells(manifest):
         return {}
-    fact = None if kept is None else kept.facts.get(PARAMETERS)
-    if fact is not None:
-        return kept_parameters(str(fact))
+    types = None if kept is None else kept.card.cell_types
+    if types is not None:
+        return parameters_of_types(types)
     return {} if workflow is None else workflow.parameters
 
 

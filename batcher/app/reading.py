@@ -8,10 +8,11 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 import orjson
 
 from batcher import __version__
-from batcher.app.job_files import PREFIX, Files
+from batcher.app.job_files import Files
 from batcher.app.monitor import Watch
 from batcher.app.options import Options
 from batcher.app.world import World
+from batcher.edges.checkpoint.facts import PREFIX
 from batcher.edges.manifest import AnyManifest, format_of
 from batcher.flow import engine
 from batcher.model import BEGINNING, Parameter, State
@@ -22,7 +23,7 @@ from batcher.rules.rows.settled_prefix import Frontier, Prefix, decoded, is_pass
 async def enter(
     options: Options, manifest: AnyManifest, files: Files, parameters: Mapping[str, Parameter] | None
 ) -> Mapping[State, int]:
-    """Pass over what is settled of a manifest that is as it was; give in which states these rows are.
+    """Pass over what is settled of a manifest that is as it was; give the states that these rows are in.
 
     Where something may differ, every row is read. `parameters` are those that cells are converted by.
     """
@@ -40,6 +41,7 @@ async def enter(
             await checkpoint.remember({PREFIX: ""})
     await checkpoint.enter(prefix.mark.rows)
     files.frontier = Frontier(prefix)
+    files.first_unnamed = lambda: manifest.first_unnamed
     return prefix.states
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from batcher.app.doubts import Doubts
 from batcher.app.job_files import open_files
+from batcher.app.job_identity import job_of
 from batcher.app.options import OnDoubt
 from batcher.app.service import open_keys
 from batcher.app.world import World
@@ -16,6 +17,7 @@ from batcher.errors import ExitCode, JobError
 from batcher.flow.drain import Drain
 from batcher.flow.reconcile import ASKERS
 from batcher.model import State
+from batcher.rules.report.next_commands import run
 
 
 class Settling(NamedTuple):
@@ -36,14 +38,14 @@ async def settle(settling: Settling, world: World) -> ExitCode:
             open_keys(settling.credentials, world, drain, world.voice.warn) as keys,
             open_files(settling.checkpoint, None, None, world) as files,
         ):
-            header = await files.checkpoint.header()
+            card = files.card
             async with world.connect(
-                header.endpoint, connections=ASKERS, timeout=settling.timeout, verify_tls=settling.verify_tls
+                card.endpoint, connections=ASKERS, timeout=settling.timeout, verify_tls=settling.verify_tls
             ) as transport:
                 service = ObsV2(
                     transport.send,
                     keys.use,
-                    header.workflow,
+                    card.workflow,
                     world.voice.warn,
                     clock=world.clock,
                     steady=world.steady,
@@ -58,6 +60,7 @@ async def settle(settling: Settling, world: World) -> ExitCode:
     if left:
         world.voice.say(f"rows still in doubt: {left:,}. Run this again later.")
         return ExitCode.ROWS_IN_DOUBT
-    again = " Run the job's own command to send the rows that were never started." if findings.released else ""
-    world.voice.say(f"No row is in doubt.{again}")
+    world.voice.say("No row is in doubt.")
+    if findings.released:
+        world.voice.say(f"to send the rows that were never started: {run(job_of(card, settling.checkpoint))}")
     return ExitCode.OK

@@ -9,8 +9,8 @@ from math import inf
 
 from batcher.app.doubts import Doubts
 from batcher.app.job import Run
-from batcher.app.job_files import BUCKET, MANIFEST, Files, PassOn, open_files
-from batcher.app.job_identity import header_of, need_bucket
+from batcher.app.job_files import Files, PassOn, open_files
+from batcher.app.job_identity import card_of, need_bucket
 from batcher.app.monitor import Watch
 from batcher.app.options import Options
 from batcher.app.preflight import Preflight
@@ -33,23 +33,21 @@ async def run_job(options: Options, world: World, drain: Drain, pass_on: PassOn 
 
     Records are passed on once the disk has them. Raises JobError where the job cannot begin or go on.
     """
-    header = header_of(
-        options.workflow, options.endpoint, options.bucket, options.inputs, allow_http=options.allow_http
-    )
+    card = card_of(options)
     async with AsyncExitStack() as edges:
         telling = await edges.enter_async_context(open_telling(options, world, pass_on))
         edges.enter_context(world.draining_on_signals(drain.begin, world.voice.say))
         edges.enter_context(_draining_after(options.max_duration, drain, world.voice.say))
         manifest = edges.enter_context(_open_manifest(options, world))
         await asyncio.to_thread(manifest.check)
-        service = await edges.enter_async_context(_open_service(options, header.endpoint, world, drain, telling.warn))
+        service = await edges.enter_async_context(_open_service(options, card.endpoint, world, drain, telling.warn))
         preflight = Preflight(
             service, options.workflow, drain, world, manifest, options.inputs, telling.warn, options.max_outage
         )
         if options.preflight and not options.checkpoint.exists():
             await preflight.workflow()
         files = await edges.enter_async_context(
-            open_files(options.checkpoint, header, options.output, world, _about(options), telling.pass_on)
+            open_files(options.checkpoint, card, options.output, world, telling.pass_on)
         )
         watch = await _watch(options, world, files, service, drain, telling)
         doubts = Doubts(files, service, drain, world, options.on_doubt, options.settle_time)
@@ -89,12 +87,6 @@ def _open_manifest(options: Options, world: World) -> Iterator[AnyManifest]:
     with world.open_manifest(options.manifest, format_, options.choice) as manifest:
         need_bucket(manifest, format_, options.bucket)
         yield manifest
-
-
-def _about(options: Options) -> dict[str, str]:
-    """Give what is worth remembering of a run, for what is asked after it."""
-    manifest = "-" if options.manifest is None else str(options.manifest.absolute())
-    return {MANIFEST: manifest, BUCKET: options.bucket or ""}
 
 
 @contextmanager

@@ -1,7 +1,8 @@
-"""What the verbs have in common that steer a running job: they ask it through its socket, and print what it says."""
+"""What the verbs that steer a running job have in common: they ask it through its socket, and print what it says."""
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,19 +10,17 @@ from typing import Annotated
 
 import typer
 
+from batcher.app.job_identity import job_of
 from batcher.app.voice import complain, say
+from batcher.edges.checkpoint import reading
 from batcher.errors import UsageError
 from batcher.model import Json
+from batcher.rules.report import next_commands
 
 Checkpoint = Annotated[Path, typer.Argument(help="The job's checkpoint file.", metavar="CHECKPOINT")]
 
-NEXT = {
-    "rate": "batcher status {}",
-    "pause": "batcher resume {}",
-    "resume": "batcher status {}",
-    "drain": "the job's own command again goes on, once this run has ended; batcher status {}",
-}
-"""The next command, by what was asked for."""
+NEXT = {"rate": "status", "pause": "resume", "resume": "status", "drain": "status"}
+"""The verb that may come next, by what was asked for."""
 
 
 def steer(checkpoint: Path, question: Mapping[str, Json]) -> None:
@@ -38,7 +37,10 @@ def steer(checkpoint: Path, question: Mapping[str, Json]) -> None:
         error = UsageError(f"{checkpoint}: {answer['error']}")
     else:
         print(answer["said"])
-        say(f"next: {NEXT[str(question['do'])].format(checkpoint)}")
+        say(f"next: {shlex.join(['batcher', NEXT[str(question['do'])], str(checkpoint)])}")
+        if question["do"] == "drain":
+            with reading(checkpoint) as kept:
+                say(f"once this run has ended: {next_commands.run(job_of(kept.card, checkpoint))}")
         return
     complain(error)
     sys.exit(error.exit_code)

@@ -148,8 +148,8 @@ def _document(manifest: str, checked: Checked) -> Mapping[str, Json]:
     return {
         "manifest": manifest,
         "format": checked.format,
-        "endpoint": checked.header.endpoint,
-        "workflow": checked.header.workflow,
+        "endpoint": checked.card.endpoint,
+        "workflow": checked.card.workflow,
         "credentials": checked.credentials,
         "parameters": None if workflow is None else [_parameter(each) for each in workflow.parameters.values()],
         "triggers": None if workflow is None else list(workflow.triggers),
@@ -175,7 +175,7 @@ def _parameter(parameter: Parameter) -> Mapping[str, Json]:
 
 
 def _service_lines(manifest: str, checked: Checked) -> Iterator[str]:
-    yield f"{manifest}: {checked.format}, for workflow {checked.header.workflow} at {checked.header.endpoint}"
+    yield f"{manifest}: {checked.format}, for workflow {checked.card.workflow} at {checked.card.endpoint}"
     if checked.credentials is not None:
         yield f"credentials: {checked.credentials}"
     for parameter in checked.workflow.parameters.values() if checked.workflow else ():

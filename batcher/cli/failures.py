@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +16,7 @@ from batcher.cli.flags import FormatName
 from batcher.edges.manifest import (
     format_of,
 )
-from batcher.errors import JobError
+from batcher.errors import JobError, UsageError
 
 HELP = """Write the rejected and the invalid rows of MANIFEST as the next manifest: its own columns, and their reasons.
 
@@ -23,19 +24,23 @@ HELP = """Write the rejected and the invalid rows of MANIFEST as the next manife
 Examples:
   batcher failures objects.csv -o failed.csv
   batcher failures keys.txt -o failed.csv
+  batcher failures objects.csv --dismiss
 
 JSON Lines go to JSON Lines, all else to CSV or TSV: a table with its own columns, what other tools have made with the
-columns bucket, object and inputs. The reasons are error_code and error_message. Mend the
+columns bucket, object and inputs. The reasons are error_code and error_message. Fix the
 file and run it as this command says at its end: under the checkpoint of its job no row is started twice. Rows that are
 free to be sent are not in the file, since the job's own command sends them. Changes nothing else.
+
+A row whose content you fixed is a new row, so the one that failed still counts as left. --dismiss declares all
+rejected and invalid rows of the job settled: no run sends them again, also not with --retry-rejected.
 """
 
 
 def failures(
     manifest: Annotated[Path, typer.Argument(help="The list of objects.", metavar="MANIFEST")],
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="The next manifest: .csv, .tsv or .jsonl.", metavar="FILE")
-    ],
+        Path | None, typer.Option("-o", "--output", help="The next manifest: .csv, .tsv or .jsonl.", metavar="FILE")
+    ] = None,
     checkpoint: Annotated[
         Path | None,
         typer.Option(
@@ -43,14 +48,31 @@ def failures(
         ),
     ] = None,
     format_: FormatName = None,
+    dismiss: Annotated[
+        bool, typer.Option("--dismiss", help="Declare the failed rows settled instead of writing them.")
+    ] = False,
 ) -> None:
-    """Write the rows, and say how to go on with them."""
+    """Write the rows, and say how to go on with them; or dismiss them."""
+    kept = checkpoint or Path(f"{manifest}.checkpoint")
     try:
-        format_name = format_of(manifest, format_)
-        require_fitting(output, format_name)
-        with open_past(checkpoint or Path(f"{manifest}.checkpoint")) as past:
-            must_differ(output, manifest, *past.paths)
-            Failures(past, manifest, format_name, output).write()
+        if (output is None) != dismiss:
+            raise UsageError("give one of --output and --dismiss", "--output FILE writes the rows that failed.")
+        if output is None:
+            _dismiss(manifest, kept)
+        else:
+            format_name = format_of(manifest, format_)
+            require_fitting(output, format_name)
+            with open_past(kept) as past:
+                must_differ(output, manifest, *past.paths)
+                Failures(past, manifest, format_name, output).write()
     except JobError as error:
         complain(error)
         sys.exit(error.exit_code)
+
+
+def _dismiss(manifest: Path, checkpoint: Path) -> None:
+    # Imported late, so that the help does not wait for the HTTP client.
+    from batcher.app.dismiss import dismiss  # noqa: PLC0415
+    from batcher.app.world import World  # noqa: PLC0415
+
+    asyncio.run(dismiss(manifest, checkpoint, World()))

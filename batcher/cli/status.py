@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
@@ -12,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from batcher.app.job_identity import job_of
 from batcher.app.voice import complain, say
 from batcher.edges.checkpoint import Glance, glance
 from batcher.edges.control import ask
@@ -19,6 +21,7 @@ from batcher.errors import JobError
 from batcher.model import Json, State, Unsettled
 from batcher.rules.records.codec import timestamp
 from batcher.rules.records.standing import Fate, fates
+from batcher.rules.report.next_commands import left_of, next_steps
 from batcher.rules.text import number, printable
 
 HELP = """Show how many rows of a job are started, rejected, in doubt and so on, and name those in doubt.
@@ -69,15 +72,16 @@ def status(
         for line in _lines(checkpoint, seen, live):
             print(line)
         if not rows:
-            say(f"next: {_next(checkpoint, seen)}")
+            for step in _next(checkpoint, seen):
+                say(f"next: {step}")
 
 
-def _next(checkpoint: Path, seen: Glance) -> str:
+def _next(checkpoint: Path, seen: Glance) -> list[str]:
     if seen.running:
-        return f"batcher rate, pause or drain {checkpoint}"
-    if _in_doubt(seen):
-        return f"batcher reconcile {checkpoint}, or the job's own command again, which asks first"
-    return "the job's own command again, if rows of its manifest are left"
+        steering = (("rate", "auto"), ("pause",), ("drain",))
+        return [shlex.join(["batcher", verb, str(checkpoint), *more]) for verb, *more in steering]
+    left = left_of(_counts(seen), read_whole=seen.read_whole)
+    return [step.command for step in next_steps(job_of(seen.card, checkpoint), left)] or ["nothing is left to do"]
 
 
 def _in_doubt(seen: Glance) -> list[Unsettled]:
@@ -92,8 +96,8 @@ def _counts(seen: Glance) -> dict[Fate, int]:
 def _document(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> dict[str, object]:
     return {
         "checkpoint": str(checkpoint),
-        "endpoint": seen.header.endpoint,
-        "workflow": seen.header.workflow,
+        "endpoint": seen.card.endpoint,
+        "workflow": seen.card.workflow,
         "running": seen.running,
         "live": live or None,
         "rows": _counts(seen),
@@ -143,7 +147,7 @@ def _show_table(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Non
 
 
 def _heading(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Iterator[str]:
-    yield f"{checkpoint}: workflow {seen.header.workflow} at {seen.header.endpoint}"
+    yield f"{checkpoint}: workflow {seen.card.workflow} at {seen.card.endpoint}"
     yield "a run is going on" if seen.running else "no run is going on"
     if live:
         limit = "no limit found" if live["limit"] is None else f"limit about {number(live['limit'])}/s"

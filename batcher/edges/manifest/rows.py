@@ -18,7 +18,8 @@ class Rows:
     """Makes the rows of one reading of a manifest, in order, and numbers them.
 
     `bucket` is that of rows that name none, `static_inputs` are those of every row; a row's own come before them.
-    `count` is how many rows came before.
+    `count` is how many rows came before, `first_unnamed` the number of the first row that names no bucket and has the
+    default one.
     """
 
     def __init__(self, bucket: str | None, static_inputs: Mapping[str, Json], count: int) -> None:
@@ -28,10 +29,14 @@ class Rows:
         self._sound_bucket = ""
         """The last bucket that passed: most manifests repeat it."""
         self.count = count
+        self.first_unnamed: int | None = None
 
     def row(self, line: int, bucket: str, object_: str, inputs: Mapping[str, Json] | None = None) -> Row:
         """Make the next row, which begins on this line. Raises ValueError with what is wrong with it."""
-        bucket = bucket or self._bucket
+        if not bucket:
+            bucket = self._bucket
+            if bucket and self.first_unnamed is None:
+                self.first_unnamed = self.count + 1
         if bucket != self._sound_bucket or not bucket:
             self._check_bucket(bucket)
         fault = object_fault(object_)

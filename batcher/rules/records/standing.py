@@ -29,6 +29,7 @@ _TOLD_BY: Mapping[State, frozenset[Status]] = {
     State.INVALID: frozenset({Status.INVALID}),
     State.DUPLICATE: frozenset({Status.DUPLICATE}),
     State.IN_DOUBT: frozenset({Status.IN_DOUBT}),
+    State.DISMISSED: frozenset({Status.REJECTED, Status.INVALID}),
 }
 """What the last record of a row may say, by the row's state."""
 
@@ -45,6 +46,8 @@ class Fate(StrEnum):
     INVALID = "invalid"
     DUPLICATE = "duplicate"
     IN_DOUBT = "in_doubt"
+    DISMISSED = "dismissed"
+    """Rejected or invalid, and settled by a person's word."""
 
 
 class Standing(NamedTuple):

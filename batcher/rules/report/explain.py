@@ -20,6 +20,7 @@ _NOW = {
     Fate.REJECTED: "rejected: sent again only with --retry-rejected",
     Fate.INVALID: "invalid: it cannot be sent as it stands",
     Fate.DUPLICATE: "a duplicate of an earlier row: never sent without --allow-duplicates",
+    Fate.DISMISSED: "dismissed: it was rejected or invalid, and is not sent again since batcher failures --dismiss",
     Fate.IN_DOUBT: "in doubt: it may have been started; batcher reconcile asks the service",
 }
 _RELEASED = "not in the execution list (or --on-doubt resend asked for it): free to be sent again"

@@ -31,6 +31,10 @@ NEXT: dict[ExitCode, str] = {
     ExitCode.SIGHUP: "The terminal is gone. Run the same command again to go on.",
 }
 """What to do next, by exit code. Errors bring their own advice."""
+DISMISSED = "Every row is started or dismissed. Nothing is left to do."
+"""In place of the words for OK, where rows were dismissed."""
+OWN_LEFT = "Every row of this manifest is started, and rows of the job are left."
+"""In place of the words for OK, where the manifest that was run is not all that there is to the job."""
 
 MEANINGS: dict[ExitCode, str] = {
     ExitCode.OK: "every row is started",
@@ -38,7 +42,8 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.USAGE: "the command line is wrong",
     ExitCode.ROWS_IN_DOUBT: "finished, some rows are in doubt and held",
     ExitCode.FAILURES: "stopped by --max-failures, resumable",
-    ExitCode.STOPPED: "stopped by --limit, --stop-at, --max-duration or batcher drain, resumable",
+    ExitCode.STOPPED: "stopped by --limit, --stop-at, --max-duration or batcher drain, or rows are left after a side"
+    " manifest; resumable",
     ExitCode.UNACCEPTED: "batcher doctor was not told --i-accept-one-start; nothing was started",
     ExitCode.MANIFEST: "the manifest is unusable",
     ExitCode.SERVICE: "the service cannot be reached, or refuses the whole job",
@@ -88,6 +93,7 @@ def summary(tally: Tally, in_doubt: int, seconds: float, files: Files) -> list[s
         (tally.invalid, "invalid"),
         (tally.duplicates, "duplicate"),
         (in_doubt, "in doubt"),
+        *([(tally.dismissed, "dismissed")] if tally.dismissed else []),
     )
     settled = f"{tally.found:,} found started in the execution list, {tally.missed:,} found absent and free to be sent"
     work = f"{counted(tally.requests, 'request')}, {tally.retries:,} of them retries"

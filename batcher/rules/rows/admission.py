@@ -23,7 +23,7 @@ class Policy(NamedTuple):
 
 def left_alone(policy: Policy) -> AbstractSet[State]:
     """Give the states in which a known row needs nothing more."""
-    states = {State.INTENT, State.STARTED, State.IN_DOUBT}
+    states = {State.INTENT, State.STARTED, State.IN_DOUBT, State.DISMISSED}
     if not policy.retry_rejected:
         # Rows are invalid by themselves, or by what the workflow declared at that time.
         states |= {State.REJECTED, State.INVALID}

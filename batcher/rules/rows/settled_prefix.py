@@ -18,7 +18,7 @@ import orjson
 
 from batcher.model import Mark, Settlement, State
 
-ENDED = frozenset({State.STARTED, State.REJECTED, State.INVALID, State.DUPLICATE})
+ENDED = frozenset({State.STARTED, State.REJECTED, State.INVALID, State.DUPLICATE, State.DISMISSED})
 """The states of rows in a prefix. PENDING rows are sent by the next run, the others may still be settled otherwise."""
 MOST_STRETCHES = 1000
 """So many stretches between marks may wait for their rows; further ones are added to the last of them."""
@@ -45,6 +45,13 @@ def decoded(text: str) -> Prefix:
     """Read what `encoded` has written."""
     *mark, states, reading = orjson.loads(text)
     return Prefix(Mark(*mark), {State(int(state)): count for state, count in states.items()}, reading)
+
+
+def dismissed(prefix: Prefix) -> Prefix:
+    """Give the prefix after all rejected and invalid rows of the checkpoint were dismissed."""
+    states = Counter(prefix.states)
+    failed = states.pop(State.REJECTED, 0) + states.pop(State.INVALID, 0)
+    return prefix._replace(states=states + Counter({State.DISMISSED: failed}))
 
 
 def is_passable(prefix: Prefix, reading: str, left_alone: AbstractSet[State]) -> bool:
