@@ -24,8 +24,8 @@ from batcher.app.voice import Voice
 from batcher.app.world import World
 from batcher.edges.manifest import Choice, open_manifest
 from batcher.edges.progress import Mode
-from batcher.flow.drain import Drain
 from batcher.errors import OtherJobError
+from batcher.flow.drain import Drain
 from batcher.model import BEGINNING, Mark, Reply, Settlement, State
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rows import settled_prefix as rules

@@ -107,9 +107,9 @@ def test_the_commands_select_what_the_job_selects():
     )
     common = "--workflow w --endpoint https://obs.x.com --bucket videos"
     files = "--checkpoint '/m/a b.csv.checkpoint'"
-    flags = "--keep-placeholders --allow-duplicates"
+    classes, flags = "--storage-class STANDARD --storage-class WARM", "--keep-placeholders --allow-duplicates"
     assert [each.command for each in next_steps(job, Left(rows=True, in_doubt=True, failed=True))] == [
-        f"batcher run /m/list.csv {common} --format inventory --storage-class STANDARD --storage-class WARM {flags} {files}",
+        f"batcher run /m/list.csv {common} --format inventory {classes} {flags} {files}",
         "batcher reconcile '/m/a b.csv.checkpoint'",
         f"batcher failures /m/list.csv -o failed.csv {files} --format inventory",
         f"batcher run failed.csv {common} {flags} {files} --output /m/list.csv.executions.jsonl --retry-rejected",

@@ -1,6 +1,7 @@
 -- The checkpoint of a job that format 1 wrote: killed with two rows on the wire. ENDPOINT and FOLDER are put in by the tests.
 PRAGMA application_id = 1651794792;
 PRAGMA user_version = 1;
+PRAGMA journal_mode = WAL;
 BEGIN TRANSACTION;
 CREATE TABLE doubts (
     id INTEGER PRIMARY KEY,
