@@ -22,7 +22,7 @@ async def shell(command, folder):
     program.chmod(0o755)
     process = await asyncio.create_subprocess_exec(
         "/bin/sh", "-c", command, cwd=folder, stdin=asyncio.subprocess.DEVNULL,
-        env=ENVIRONMENT | {"PATH": f"{tools}:/usr/bin:/bin"},
+        env=ENVIRONMENT | {"PATH": f"{tools}:/usr/bin:/bin", "BATCHER_SETTLE_TIME": "0.2"},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     stdout, stderr = await asyncio.wait_for(process.communicate(), 120)

@@ -40,7 +40,7 @@ def card_of(options: Options) -> Card:
         card,
         manifest=STANDARD_INPUT if options.manifest is None else kept(options.manifest, folder),
         output=kept(options.output, folder),
-        format=options.format or "",
+        format=str(options.format or ""),
         storage_classes=tuple(sorted(options.choice.storage_classes)),
         keep_placeholders=bool(options.choice.keep_placeholders),
         allow_duplicates=bool(options.allow_duplicates),

@@ -68,6 +68,7 @@ FORECAST = {
     "rejected": (State.REJECTED, "rejected earlier"),
     "invalid": (State.INVALID, "invalid earlier"),
     "duplicate": (State.DUPLICATE, "duplicates, not started"),
+    "dismissed": (State.DISMISSED, "dismissed earlier"),
 }
 """What a run would do with the sound rows: the name for programs, and the words for people."""
 

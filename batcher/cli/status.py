@@ -66,14 +66,14 @@ def status(
     elif rows:
         for row in _in_doubt(seen):
             print(_line(row))
-    elif sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
-        _show_table(checkpoint, seen, live)
     else:
-        for line in _lines(checkpoint, seen, live):
-            print(line)
-        if not rows:
-            for step in _next(checkpoint, seen):
-                say(f"next: {step}")
+        if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+            _show_table(checkpoint, seen, live)
+        else:
+            for line in _lines(checkpoint, seen, live):
+                print(line)
+        for step in _next(checkpoint, seen):
+            say(f"next: {step}")
 
 
 def _next(checkpoint: Path, seen: Glance) -> list[str]:
