@@ -24,7 +24,7 @@ class Mutation(NamedTuple):
 MUTATIONS = {
     "no intents are written": Mutation(
         "edges/checkpoint/writer.py",
-        "store.admit(rows, now), is_quick",
+        "store.admit(rows, now, facts), is_quick",
         "None, is_quick",
         "test_checkpoint.py::test_an_intent_is_on_the_disk_before_admit_returns",
     ),
@@ -85,7 +85,7 @@ MUTATIONS = {
     ),
     "the service's time is not asked for before the first intent": Mutation(
         "app/job.py",
-        "            await contact(self.service.workflow, self.drain, random.random, time.monotonic)\n",
+        "            await contact(self.service.workflow, self.drain, self.world.draw, self.world.monotonic)\n",
         "            pass\n",
         "test_clock.py::test_a_row_of_the_first_moment_is_released_because_the_time_was_asked_for_before_it",
     ),
@@ -97,9 +97,27 @@ MUTATIONS = {
     ),
     "an intent is dated by this machine's clock": Mutation(
         "app/job.py",
-        "self.files.checkpoint.admit(rows, self.service.now())",
-        "self.files.checkpoint.admit(rows, time.time())",
+        "self.files.admit(rows, self.service.now())",
+        "self.files.admit(rows, self.world.clock())",
         "test_clock.py::test_a_clock_that_is_set_between_a_kill_and_the_next_run_starts_nothing_twice[600-0]",
+    ),
+    "another default bucket is taken for the same job": Mutation(
+        "rules/job/card.py",
+        '(*_IDENTITY, "bucket") if is_bucket_used else _IDENTITY',
+        "_IDENTITY",
+        "test_job_card.py::test_a_bucket_is_part_of_the_job_only_where_rows_rely_on_it",
+    ),
+    "a side manifest takes the place of the job's own": Mutation(
+        "rules/job/card.py",
+        "    if is_side:\n",
+        "    if not kept:\n",
+        "test_job_card.py::test_a_side_manifest_replaces_nothing_on_the_card",
+    ),
+    "a dismissed row is sent again": Mutation(
+        "rules/rows/admission.py",
+        "Status.IN_DOUBT, Status.DISMISSED}",
+        "Status.IN_DOUBT}",
+        "test_admission.py::test_a_dismissed_row_is_never_sent_again",
     ),
     "the one start of an examination is sent again": Mutation(
         "flow/doctor.py",
