@@ -209,7 +209,11 @@ async def test_after_a_signal_nothing_holds_a_secret(aviary, place, number, code
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(
     ("module", "name"),
-    [("edges.service", "signed_headers"), ("rules.credentials", "is_key"), ("rules.answers", "started")],
+    [
+        ("edges.service", "signed_headers"),
+        ("rules.service.credentials", "is_key"),
+        ("rules.service.answers", "started"),
+    ],
     ids=["in signing", "in reading the keys", "in reading an answer"],
 )
 async def test_after_an_internal_error_nothing_holds_a_secret(aviary, place, module, name):

@@ -102,16 +102,17 @@ def assert_finished(job, cut):
 CUT_FILES = pytest.mark.parametrize(("suffix", "count", "settled"), [("jsonl", 30, 10), ("csv", 50, 10)])
 
 
+@pytest.mark.long(small=1 / 10, ci=1)
 @CUT_FILES
 async def test_an_output_cut_at_each_of_its_last_bytes_is_finished_with_one_line_for_each_row(
-    tmp_path, suffix, count, settled
+    tmp_path, share, suffix, count, settled
 ):
     job = await interrupted(tmp_path, suffix, count, settled)
     whole = job.output.read_bytes()
     assert len(whole) > TORN
     async with open_checkpoint(job.checkpoint, HEADER) as checkpoint:
         known, left = await checkpoint.recall(LENGTH), await checkpoint.unsettled(LEFT_OPEN)
-    for cut in range(len(whole) - TORN, len(whole) + 1):
+    for cut in share(range(len(whole) - TORN, len(whole) + 1)):
         job.output.write_bytes(whole[:cut])
         settlements = []
 

@@ -288,6 +288,7 @@ def replace(folder, by):
     shutil.copytree(by, folder)
 
 
+@pytest.mark.long(small=1 / 4, ci=1)
 @pytest.mark.parametrize("first", range(0, 220, 55))
 def test_a_run_that_passes_over_the_prefix_does_what_a_run_that_reads_it_does(first):
     passed = 0
