@@ -102,6 +102,7 @@ def test_at_five_a_second_a_fall_to_a_quarter_is_followed_within_seven_seconds(b
         assert run.per_second(run.started, 50, 80) >= 0.6 * 1.25
 
 
+@pytest.mark.long(small=1 / 2, ci=1)
 @pytest.mark.parametrize("latency", [0.005, 0.05])
 def test_where_nothing_is_refused_ten_thousand_a_second_are_reached_within_two_seconds(latency):
     run = Run(Unlimited(), latency, 0, 2.0, workers=10_000)
