@@ -85,13 +85,14 @@ def launched(words, environment, folder, files):
 async def run_to_end(words, environment, folder, stdin=b""):
     """Run the command to its end. Gives its exit code, and what it has written to stdout and stderr."""
     hears, tells = os.pipe()
-    with open(hears, "rb") as given, tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
-        # As much as a pipe holds without a reader.
-        assert len(stdin) <= select.PIPE_BUF
-        os.write(tells, stdin)
-        os.close(tells)
-        files = [given.fileno(), stdout.fileno(), stderr.fileno()]
+    # As much as a pipe holds without a reader.
+    assert len(stdin) <= select.PIPE_BUF
+    os.write(tells, stdin)
+    os.close(tells)
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        files = [hears, stdout.fileno(), stderr.fileno()]
         with launched([*map(str, words)], dict(environment), folder, files) as ended:
+            os.close(hears)
             code = await ended()
         stdout.seek(0)
         stderr.seek(0)

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import sys
 from contextlib import AsyncExitStack
 
 import pytest
