@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test verify simulate chaos limits bench man check format clean
+.PHONY: help demo test verify simulate chaos limits bench docs man check format clean
 
 help:
 	@echo "make demo      run the main job on the built-in emulator, kill it half-way, run it again"
@@ -14,7 +14,8 @@ help:
 	@echo "make simulate  play 5000 seeds of crashes and faults on a virtual clock; some minutes"
 	@echo "make chaos     kill the main job 200 times at random instants; some minutes"
 	@echo "make limits    measure how the main job finds and follows the limits of a service; some minutes"
-	@echo "make bench     measure against nginx, hey, aiohttp and the official SDK; 40 minutes, some with ROWS=100000"
+	@echo "make bench     measure against nginx, hey, aiohttp and the official SDK; 50 minutes, some with ROWS=100000"
+	@echo "make docs      run the examples of the documentation, and rewrite the outputs that it shows"
 	@echo "make man       write the manual page, man/batcher.1"
 	@echo "make check     run the linter, the formatter's check and the type checker"
 	@echo "make format    format the code"
@@ -64,6 +65,9 @@ ROWS ?= 5000000
 
 bench: $(READY)
 	$(BIN)/python bench/bench.py --rows $(ROWS)
+
+docs: $(READY)
+	$(BIN)/python tests/documentation.py --update
 
 # For packagers: the same that an installed `batcher man` prints.
 man: $(READY)

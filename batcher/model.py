@@ -191,42 +191,75 @@ class Verdict(enum.StrEnum):
     """The service refuses the whole job. The row is untouched."""
 
 
-class State(enum.IntEnum):
-    """What the checkpoint knows of a row. The numbers are part of the checkpoint's format."""
+class Status(enum.StrEnum):
+    """How a row stands, in the one word that every output and every module has for it.
 
-    PENDING = 0
-    """Known, and surely not started: it may be sent."""
-    INTENT = 1
-    """May be on its way. Found so after a crash, the row is in doubt."""
-    STARTED = 2
-    REJECTED = 3
-    INVALID = 4
-    DUPLICATE = 5
-    IN_DOUBT = 6
+    Members are looked up once in each module where a row passes by: Python 3.11 takes long to find them.
+    """
+
+    PENDING = "pending"
+    """Not started, and free to be sent: the next run sends it."""
+    SENDING = "sending"
+    """Taken in to be sent: on the wire, or about to be. Found so where no run goes on, the row is in doubt."""
+    STARTED = "started"
+    REFUSED = "refused"
+    """The service was too busy, to the last attempt. Not started: the next run sends it again."""
+    REJECTED = "rejected"
+    """The service will never start this row as it stands."""
+    INVALID = "invalid"
+    """Cannot be sent as it stands in the manifest."""
+    DUPLICATE = "duplicate"
+    """Of the same content as an earlier row, and not sent."""
+    IN_DOUBT = "in_doubt"
+    """May have been started. Never sent again on a guess."""
+
+    @property
+    def words(self) -> str:
+        """The same for people."""
+        return self.value.replace("_", " ")
+
+
+NUMBERS: Mapping[Status, int] = {
+    Status.PENDING: 0,
+    Status.SENDING: 1,
+    Status.STARTED: 2,
+    Status.REJECTED: 3,
+    Status.INVALID: 4,
+    Status.DUPLICATE: 5,
+    Status.IN_DOUBT: 6,
+    Status.REFUSED: 7,
+}
+"""The number of each status in the checkpoint. They are part of its format: add some, change none."""
+
+STATUSES: Mapping[int, Status] = {number: status for status, number in NUMBERS.items()}
+"""The status of each number in the checkpoint."""
+
+RECORDED = frozenset(Status) - {Status.PENDING, Status.SENDING}
+"""What a record may say of its row. The others are known to the checkpoint alone."""
 
 
 class Found(Struct, frozen=True, gc=False):
     """A row of the manifest as the checkpoint sees it.
 
-    `id` is the row's place in the checkpoint; `state` is None for content never met before. `copy` counts the rows
+    `id` is the row's place in the checkpoint; `status` is None for content never met before. `copy` counts the rows
     of the same content in this reading of the manifest, from 1.
     """
 
     id: int
     row: Row | BadRow
-    state: State | None
+    status: Status | None
     copy: int
 
 
 class Admitted(Struct, frozen=True, gc=False):
-    """A row that the checkpoint has taken in, durably, in `state`: with an intent if it is to be sent.
+    """A row that the checkpoint has taken in, durably, as `status` says: SENDING if it is to be sent.
 
     An invalid row and a duplicate are admitted too: they only wait for their record.
     """
 
     id: int
     row: Row | BadRow
-    state: State
+    status: Status
     copy: int = 1
     new: bool = True
 
@@ -235,7 +268,7 @@ class Unsettled(NamedTuple):
     """A row without a settled end, as the checkpoint keeps it: what it takes to name it, match it and send it."""
 
     id: int
-    state: State
+    status: Status
     number: int
     bucket: str
     object: str
@@ -256,18 +289,8 @@ class Settlement(Struct, frozen=True, gc=False):
     """How a row stands now: `execution` is the name of its execution where it is started."""
 
     id: int
-    state: State
+    status: Status
     execution: str = ""
-
-
-class Status(enum.StrEnum):
-    """What a record says of its row."""
-
-    STARTED = "started"
-    REJECTED = "rejected"
-    INVALID = "invalid"
-    DUPLICATE = "duplicate"
-    IN_DOUBT = "in_doubt"
 
 
 class Record(Struct, frozen=True, gc=False):
@@ -292,15 +315,14 @@ class Record(Struct, frozen=True, gc=False):
 
 
 class Outcome(Struct, frozen=True, gc=False):
-    """How an admitted row ends in this run: the state it is left in, and the status of its record.
+    """How an admitted row ends in this run.
 
-    `status` is None for a row that is given back untouched and needs no record. `latency` is the last attempt's, in
-    seconds; `execution` is there when the row is started.
+    A PENDING row is given back untouched and gets no record; the record of any other has its status. `latency` is the
+    last attempt's, in seconds; `execution` is there when the row is started.
     """
 
     admitted: Admitted
-    state: State
-    status: Status | None
+    status: Status
     answer: Answer = Answer()
     execution: Execution | None = None
     attempts: int = 0
@@ -309,7 +331,7 @@ class Outcome(Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The key that signs requests. `source` says where it was found; no secret is ever part of its `repr`.
+    """What requests are signed with. `source` says where it was found; no secret is ever part of its `repr`.
 
     Two are equal when they sign alike. `expires_at` is POSIX seconds, None where nothing says that they expire.
     """

@@ -10,13 +10,13 @@ from batcher.errors import CredentialsError, ExitCode, ServiceError
 from batcher.flow.attempts import Attempts
 from batcher.flow.drain import Drain
 from batcher.flow.turns import Turns
-from batcher.model import Admitted, Answer, Execution, Fault, Row, State, Status
+from batcher.model import Admitted, Answer, Execution, Fault, Row, Status
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rate.outage import Health
 from batcher.rules.rate.throttle import Throttle
 
 ROW = Row(1, 2, "b", "o", b"", b"k" * 16)
-ADMITTED = Admitted(7, ROW, State.INTENT)
+ADMITTED = Admitted(7, ROW, Status.SENDING)
 
 STARTED = Answer(status=200, body={"execution_name": "e1", "execution_urn": "u1", "started_at": "t1"})
 SLOW_DOWN = Answer(status=503, code="SlowDown")
@@ -58,7 +58,7 @@ async def test_a_row_that_starts_at_once_is_sent_once():
     service = Service(STARTED)
     outcome = await attempts(service).fire(ADMITTED)
     assert service.bodies == [b'{"bucket":"b","object":"o"}']
-    assert (outcome.state, outcome.status, outcome.attempts) == (State.STARTED, Status.STARTED, 1)
+    assert (outcome.status, outcome.attempts) == (Status.STARTED, 1)
     assert outcome.execution == Execution("e1", "u1", "t1")
 
 
@@ -90,7 +90,7 @@ async def test_a_row_in_doubt_is_never_sent_again(doubt, refusals):
     service = Service(*[SLOW_DOWN] * refusals, doubt)
     firing = attempts(service)
     outcome = await firing.fire(ADMITTED)
-    assert (outcome.state, outcome.status) == (State.IN_DOUBT, Status.IN_DOUBT)
+    assert outcome.status is Status.IN_DOUBT
     assert len(service.bodies) == refusals + 1
     assert not firing.drain.begun
 
@@ -98,14 +98,14 @@ async def test_a_row_in_doubt_is_never_sent_again(doubt, refusals):
 async def test_a_rejected_row_is_recorded_and_the_job_goes_on():
     firing = attempts(Service(REJECTED))
     outcome = await firing.fire(ADMITTED)
-    assert (outcome.state, outcome.status, outcome.answer) == (State.REJECTED, Status.REJECTED, REJECTED)
+    assert (outcome.status, outcome.answer) == (Status.REJECTED, REJECTED)
     assert not firing.drain.begun
 
 
 async def test_a_row_refused_to_the_last_attempt_is_on_record_and_free_for_the_next_run():
     firing = attempts(Service(SLOW_DOWN, SLOW_DOWN, SLOW_DOWN))
     outcome = await firing.fire(ADMITTED)
-    assert (outcome.state, outcome.status, outcome.attempts) == (State.PENDING, Status.REJECTED, 3)
+    assert (outcome.status, outcome.attempts) == (Status.REFUSED, 3)
     assert not firing.drain.begun
 
 
@@ -164,10 +164,10 @@ async def test_a_fatal_answer_stops_the_job_at_once_and_leaves_the_row_untouched
     service = Service(answer)
     firing = attempts(service)
     outcome = await firing.fire(ADMITTED)
-    assert (outcome.state, outcome.status) == (State.PENDING, None)
+    assert outcome.status is Status.PENDING
     assert isinstance(firing.drain.reason, error)
     following = await firing.fire(ADMITTED)
-    assert (following.state, following.status, following.attempts) == (State.PENDING, None, 0)
+    assert (following.status, following.attempts) == (Status.PENDING, 0)
     assert len(service.bodies) == 1
 
 
@@ -175,14 +175,14 @@ async def test_a_denial_is_about_one_row_once_another_has_started():
     firing = attempts(Service(STARTED, DENIED))
     await firing.fire(ADMITTED)
     outcome = await firing.fire(ADMITTED)
-    assert (outcome.state, outcome.status) == (State.REJECTED, Status.REJECTED)
+    assert outcome.status is Status.REJECTED
     assert not firing.drain.begun
 
 
 async def test_a_skewed_clock_is_forgiven_once():
     firing = attempts(Service(SKEWED, SKEWED))
     outcome = await firing.fire(ADMITTED)
-    assert (outcome.state, outcome.status, outcome.attempts) == (State.PENDING, None, 2)
+    assert (outcome.status, outcome.attempts) == (Status.PENDING, 2)
     assert "RequestTimeTooSkewed" in str(firing.drain.reason)
 
 
@@ -202,7 +202,7 @@ async def test_a_drain_during_the_backoff_gives_the_row_back_without_waiting():
     await refused.wait()
     drain.begin(ExitCode.SIGINT)
     outcome = await fired
-    assert (outcome.state, outcome.status, outcome.attempts) == (State.PENDING, None, 1)
+    assert (outcome.status, outcome.attempts) == (Status.PENDING, 1)
 
 
 async def test_a_drain_while_waiting_for_its_turn_sends_nothing():
@@ -213,7 +213,7 @@ async def test_a_drain_while_waiting_for_its_turn_sends_nothing():
     fired = asyncio.create_task(firing.fire(ADMITTED))
     await asyncio.sleep(0)
     drain.begin(ExitCode.SIGTERM)
-    assert ((await fired).status, service.bodies) == (None, [])
+    assert ((await fired).status, service.bodies) == (Status.PENDING, [])
 
 
 async def test_a_job_whose_first_twenty_rows_are_all_rejected_is_stopped():
@@ -234,7 +234,7 @@ async def test_a_job_that_has_started_a_row_may_have_any_number_rejected():
 
 async def test_a_job_that_an_earlier_run_has_begun_may_have_any_number_rejected():
     firing = attempts(Service(*[REJECTED] * 30))
-    firing.tally.known[State.STARTED] = 1
+    firing.tally.known[Status.STARTED] = 1
     for _ in range(30):
         await firing.fire(ADMITTED)
     assert not firing.drain.begun

@@ -15,7 +15,7 @@ from test_command import ENVIRONMENT
 
 from batcher.emulator.faults import FaultKind
 from batcher.flow.reconcile import Inquiry, reconcile
-from batcher.model import Answer, State, Unsettled
+from batcher.model import Answer, Status, Unsettled
 
 KEYS = [f"o{n}" for n in range(120)]
 SETTABLE = Path(__file__).with_name("settable.py")
@@ -170,7 +170,7 @@ class Listing:
 
 
 def row(id_, intent_at, doubt_at=None):
-    return Unsettled(id_, State.IN_DOUBT, id_, "b", "o", b"", "", intent_at, doubt_at)
+    return Unsettled(id_, Status.IN_DOUBT, id_, "b", "o", b"", "", intent_at, doubt_at)
 
 
 async def test_a_doubt_is_dated_by_the_first_list_that_is_asked_for_after_it_and_waited_for_from_then_on():

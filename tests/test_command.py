@@ -15,7 +15,7 @@ from independent import ACCESS_KEY, SECRET_KEY, judging
 from launching import run_to_end
 from peek import kept_rows
 
-from batcher.model import State
+from batcher.model import Status
 
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith(("OBS_", "HW_", "HUAWEI", "BATCHER_"))},
@@ -158,7 +158,7 @@ async def test_the_same_command_again_sends_nothing_and_writes_nothing(folder):
         output = (folder / "m.txt.executions.jsonl").read_bytes()
         again = await run(judge, "m.txt")
         assert again.code == 1, again
-        assert "4 rows: 2 started, 0 rejected, 1 invalid, 1 duplicate, 0 in doubt" in again.stderr
+        assert "4 rows: 2 started, 0 refused, 0 rejected, 1 invalid, 1 duplicate, 0 in doubt" in again.stderr
         assert len(judge.bodies) == 2
         assert (folder / "m.txt.executions.jsonl").read_bytes() == output
     statuses = {record["row"]: record["status"] for record in records(folder / "m.txt.executions.jsonl")}
@@ -365,7 +365,7 @@ async def test_a_second_signal_leaves_at_once_and_what_was_on_the_wire_is_in_dou
         server.close()
         # the same endpoint is part of the job, so the checkpoint is asked directly
         left = kept_rows(folder / "m.txt.checkpoint")
-        assert [(row.number, row.state) for row in left] == [(1, State.INTENT), (2, State.INTENT)]
+        assert [(row.number, row.status) for row in left] == [(1, Status.SENDING), (2, Status.SENDING)]
         assert judge.objects() == ["a"]
 
 

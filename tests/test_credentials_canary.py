@@ -30,7 +30,7 @@ def broken(*args, **more):
     raise RuntimeError("broken on purpose")
 
 module.{name} = broken
-from batcher.cli.app import main
+from batcher.cli.main import main
 
 main()
 """

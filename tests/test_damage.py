@@ -16,7 +16,7 @@ from batcher.edges.checkpoint import Header, open_checkpoint
 from batcher.edges.records import open_output
 from batcher.errors import DiskError, ExitCode, JobError
 from batcher.flow.repair import LEFT_OPEN, resume
-from batcher.model import Answer, Execution, Listed, Outcome, Row, Settlement, State, Status
+from batcher.model import Answer, Execution, Listed, Outcome, Row, Settlement, Status
 from batcher.rules.records.codec import record_of, timestamp
 from batcher.rules.rows.admission import Policy, admission, left_alone
 
@@ -50,11 +50,11 @@ async def admit(checkpoint, rows):
 
 
 def started(admitted):
-    return Outcome(admitted, State.STARTED, Status.STARTED, Answer(200), Execution(f"{admitted.id:032x}"), 1, 0.012)
+    return Outcome(admitted, Status.STARTED, Answer(200), Execution(f"{admitted.id:032x}"), 1, 0.012)
 
 
 def record(output, admitted):
-    return append(output, [record_of(started(each), Status.STARTED, timestamp(200.0)) for each in admitted])
+    return append(output, [record_of(started(each), timestamp(200.0)) for each in admitted])
 
 
 def append(output, records):
@@ -64,7 +64,7 @@ def append(output, records):
 
 
 async def settle(checkpoint, admitted, length):
-    settlements = [Settlement(each.id, State.STARTED, f"{each.id:032x}") for each in admitted]
+    settlements = [Settlement(each.id, Status.STARTED, f"{each.id:032x}") for each in admitted]
     await checkpoint.settle(settlements, {LENGTH: length}, 200.0)
 
 
@@ -165,7 +165,7 @@ async def test_an_output_that_lost_what_is_settled_is_refused_and_left_as_it_is(
 class Remembered(NamedTuple):
     """All that a checkpoint tells: the state of each row by its number (None: unknown), and the output's length."""
 
-    states: list[State | None]
+    states: list[Status | None]
     named: list[tuple[int, str]]
     length: int | None
 
@@ -180,8 +180,8 @@ async def read_back(job, order=None):
             rows, states = order or job.rows, {}
             for first in range(0, len(rows), BLOCK):
                 sifted = await checkpoint.sift(rows[first : first + BLOCK], frozenset())
-                states |= {found.row.number: found.state for found in sifted.found}
-            unsettled = await checkpoint.unsettled(set(State))
+                states |= {found.row.number: found.status for found in sifted.found}
+            unsettled = await checkpoint.unsettled(set(Status))
             known = Remembered(
                 [states[row.number] for row in job.rows],
                 [(each.number, each.object) for each in unsettled],
@@ -212,11 +212,11 @@ async def committed(folder, count=400):
         for first in range(0, count, BLOCK):
             admitted = await admit(checkpoint, job.rows[first : first + BLOCK])
             named = [(each.row.number, each.row.object) for each in admitted]
-            after = [*[State.STARTED] * first, *[State.INTENT] * BLOCK, *[None] * (count - first - BLOCK)]
+            after = [*[Status.STARTED] * first, *[Status.SENDING] * BLOCK, *[None] * (count - first - BLOCK)]
             history.append(Remembered(after, named, history[-1].length))
             if first + BLOCK < count:
                 await settle(checkpoint, admitted, first + 1)
-                settled = [*[State.STARTED] * (first + BLOCK), *[None] * (count - first - BLOCK)]
+                settled = [*[Status.STARTED] * (first + BLOCK), *[None] * (count - first - BLOCK)]
                 history.append(Remembered(settled, [], first + 1))
         for end in ("", "-wal"):
             path = Path(f"{job.checkpoint}{end}")
@@ -335,7 +335,7 @@ async def test_a_changed_name_of_an_execution_is_not_taken_for_one_that_nobody_o
         job.checkpoint.write_bytes(flipped(whole, at, random.Random(at)))
         async with open_checkpoint(job.checkpoint, HEADER) as checkpoint:
             await checkpoint.note_listed(listed)
-            with pytest.raises(DiskError, match="1 entries of its table rows"):
+            with pytest.raises(DiskError, match="wrong checksums in the table rows: 1"):
                 await checkpoint.unowned()
     job.checkpoint.write_bytes(whole)
     async with open_checkpoint(job.checkpoint, HEADER) as checkpoint:

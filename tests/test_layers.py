@@ -14,12 +14,13 @@ ALLOWED = {
     "errors": set(),
     "model": set(),
     "rules": {"errors", "model", "rules"},
+    "options": {"errors", "model", "rules", "options"},
     "edges": {"errors", "model", "rules"},
     "flow": {"errors", "model", "rules", "flow"},
-    "emulator": {"errors", "model", "rules.service.signing", "emulator"},
-    "app": {"errors", "model", "rules", "edges", "flow", "app"},
-    "library": {"errors", "model", "rules", "edges", "flow", "app"},
-    "cli": {"errors", "model", "rules", "edges", "flow", "emulator", "app", "cli"},
+    "emulator": {"errors", "model", "rules.service.signing", "options", "emulator"},
+    "app": {"errors", "model", "rules", "options", "edges", "flow", "app"},
+    "library": {"errors", "model", "rules", "options", "edges", "flow", "app"},
+    "cli": {"errors", "model", "rules", "options", "edges", "flow", "emulator", "app", "cli"},
 }
 IMPURE = {"asyncio", "os", "pathlib", "random", "socket", "sqlite3", "subprocess", "threading", "time", "aiohttp"}
 

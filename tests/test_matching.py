@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.model import State, Unsettled
+from batcher.model import Status, Unsettled
 from batcher.rules.doubts.contents import Content, contents_of, likeness
 from batcher.rules.doubts.matching import Candidate, Window, match, merged, window
 from batcher.rules.rows.identity import canonical
@@ -17,7 +17,7 @@ WIDE = Window(0.0, 1000.0)
 
 
 def row(id_, key, inputs=None, *, intent_at=100.0, doubt_at=101.0):
-    return Unsettled(id_, State.IN_DOUBT, id_, "b", key, canonical(inputs or {}), "", intent_at, doubt_at)
+    return Unsettled(id_, Status.IN_DOUBT, id_, "b", key, canonical(inputs or {}), "", intent_at, doubt_at)
 
 
 def execution(name, key, inputs=None, *, bucket="b", at=100.5, type_="APICALL"):

@@ -36,8 +36,8 @@ MUTATIONS = {
     ),
     "a row in doubt is sent again by the next run": Mutation(
         "flow/repair.py",
-        "State.INTENT: (State.IN_DOUBT, Status.IN_DOUBT)",
-        "State.INTENT: (State.PENDING, Status.IN_DOUBT)",
+        "Status.SENDING: Status.IN_DOUBT",
+        "Status.SENDING: Status.REFUSED",
         "test_damage.py::test_after_the_resume_of_a_cut_output_the_checkpoint_has_nothing_to_send",
     ),
     "a failed commit is taken for a success": Mutation(
@@ -127,9 +127,9 @@ MUTATIONS = {
     ),
     "a row that the job itself will send is a failure too": Mutation(
         "app/failures.py",
-        "if fate in {Fate.REJECTED, Fate.INVALID}:",
-        "if fate in {Fate.REJECTED, Fate.INVALID, Fate.PENDING}:",
-        "test_failures_command.py::test_a_row_that_was_refused_to_its_last_attempt_is_pending_and_no_failure",
+        "if status in {Status.REJECTED, Status.INVALID}:",
+        "if status in {Status.REJECTED, Status.INVALID, Status.REFUSED}:",
+        "test_failures_command.py::test_a_row_that_was_refused_to_its_last_attempt_is_no_failure_of_the_row",
     ),
     "an integer that JSON cannot carry is written as another one": Mutation(
         "rules/rows/next_manifest.py",

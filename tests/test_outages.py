@@ -66,9 +66,9 @@ async def test_a_service_that_is_ended_and_started_again_has_started_every_row_o
     ran = await job
     assert ran.code == 0, ran
     assert times_started(ledger) == {1: ROWS}
-    outage, over = said(ran, "outage", "is over")[:2]
-    assert outage.startswith("batcher: outage: 30 attempts have failed in a row, the last with 127.0.0.1:")
-    assert outage.endswith("connection refused; now there is one probe a second")
+    outage, over = said(ran, "outage", "outage ended")[:2]
+    assert outage.startswith("batcher: outage: 30 attempts failed in a row, the last with 127.0.0.1:")
+    assert outage.endswith("connection refused; now sending one probe per second")
     assert over.endswith("the service answers again")
 
 

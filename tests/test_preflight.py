@@ -7,7 +7,7 @@ import pytest
 from batcher.errors import CredentialsError, ExitCode, ServiceError
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import ATTEMPTS, Screen, contact, described
-from batcher.model import Answer, BadRow, Fault, Found, Parameter, Row, State, Workflow
+from batcher.model import Answer, BadRow, Fault, Found, Parameter, Row, Status, Workflow
 
 LOST = Answer(fault=Fault.LOST, message="no answer within 30 s")
 UNREACHED = Answer(fault=Fault.UNREACHED, message="connection refused")
@@ -183,10 +183,10 @@ def row(number, inputs):
 def test_rows_that_break_a_rule_become_bad_and_keep_their_identity():
     screen = Screen(PARAMETERS)
     good, bad, known = row(1, b'{"p":1}'), row(2, b'{"p":3}'), BadRow(3, 4, "", "", "line 4: no", b"x" * 16)
-    found = [Found(7, good, None, 1), Found(8, bad, State.PENDING, 2), Found(9, known, None, 1)]
-    reason = "line 3: inputs.p: 3 is not among the values allowed: [1,2]"
+    found = [Found(7, good, None, 1), Found(8, bad, Status.PENDING, 2), Found(9, known, None, 1)]
+    reason = "line 3: inputs.p: 3 is not among the allowed values: [1,2]"
     made = BadRow(2, 3, "videos", "o2", reason, b"\2" * 16)
-    assert screen.found(found) == [found[0], Found(8, made, State.PENDING, 2), found[2]]
+    assert screen.found(found) == [found[0], Found(8, made, Status.PENDING, 2), found[2]]
     assert screen.rows([good, bad, known]) == [good, made, known]
     assert screen.rows([good, known]) == [good, known]
     assert screen.warnings == {}

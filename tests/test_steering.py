@@ -68,7 +68,7 @@ async def test_under_the_bar_of_a_terminal_a_job_is_paused_and_goes_on():
         await judge.received(20)
         assert (await batcher("pause", CHECKPOINT)).code == 0
         async with asyncio.timeout(60):
-            while (await live())["in_flight"] or b"eta unknown (paused)" not in shown:
+            while (await live())["on_wire"] or b"eta unknown (paused)" not in shown:
                 pass
         before = len(judge.bodies)
         assert "0 requests on the wire" in await status()
@@ -151,7 +151,7 @@ async def test_a_percentage_of_failures_is_counted_from_a_hundred_rows_on(folder
         judge._answer = reject_a_third
         ran = await run(judge, "--max-failures", "30%", "--concurrency", "4")
         assert ran.code == 4, ran
-        assert "rows were rejected, more than --max-failures allows" in ran.stderr
+        assert "rows rejected or refused, more than --max-failures allows" in ran.stderr
         assert 100 <= len(judge.bodies) < 400
         judge._answer = serve
         judge.answer_with = None

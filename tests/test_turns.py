@@ -243,7 +243,7 @@ def test_what_is_decided_is_told_in_its_order():
         (Kind.RATE, "connection refused"),
         (
             Kind.OUTAGE,
-            "30 attempts have failed in a row, the last with connection refused; now there is one probe a second",
+            "30 attempts failed in a row, the last with connection refused; now sending one probe per second",
         ),
         (Kind.RECOVERED, "the service answers again"),
         (Kind.RATE, "climbing back after the outage"),

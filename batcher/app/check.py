@@ -11,26 +11,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
 
 import orjson
 
 from batcher.app.cell_types import PARAMETERS, has_typed_cells, kept_parameters
-from batcher.app.job_identity import header_of, need_bucket
+from batcher.app.job_identity import choice_of, header_of, need_bucket
 from batcher.app.preflight import Preflight
 from batcher.app.process import fast_loop
 from batcher.app.service import open_keys
 from batcher.app.voice import Voice
 from batcher.app.world import World
 from batcher.edges.checkpoint import COPY, Header, Reading, reading_of
-from batcher.edges.credentials import Place
-from batcher.edges.manifest import AnyManifest, Choice, format_of
+from batcher.edges.manifest import AnyManifest, format_of
 from batcher.edges.partition import Part, Partition
 from batcher.edges.service import ObsV2
 from batcher.errors import DiskError, ManifestError, UsageError
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import Screen
-from batcher.model import BadRow, Json, Parameter, Row, Workflow
+from batcher.model import BadRow, Parameter, Row, Workflow
+from batcher.options.verbs import CheckOptions
 from batcher.rules.records.codec import described
 from batcher.rules.rows.admission import Policy
 from batcher.rules.rows.forecast import Forecast, Known
@@ -43,27 +42,6 @@ MOST_BUCKETS = 1000
 
 _key_and_line = attrgetter("key", "line")
 _bucket = attrgetter("bucket")
-
-
-class Checking(NamedTuple):
-    """What `batcher check` was asked for. `manifest` is None for standard input; `timeout` is in seconds."""
-
-    manifest: Path | None
-    workflow: str
-    endpoint: str
-    bucket: str | None
-    inputs: Mapping[str, Json]
-    checkpoint: Path | None
-    bad_rows: Path | None
-    """The file that all bad rows are written to."""
-    format: str | None
-    choice: Choice
-    policy: Policy
-    preflight: bool
-    timeout: float
-    allow_http: bool
-    verify_tls: bool
-    credentials: Place | None
 
 
 class Checked:
@@ -98,49 +76,51 @@ class Checked:
         self.warnings.append(text)
 
 
-def check_manifest(checking: Checking, world: World) -> Checked:
+def check_manifest(options: CheckOptions, world: World) -> Checked:
     """Check a manifest. Raises JobError for what would keep a run from beginning."""
     header = header_of(
-        checking.workflow, checking.endpoint, checking.bucket, checking.inputs, allow_http=checking.allow_http
+        options.workflow, options.endpoint, options.bucket, options.inputs, allow_http=options.allow_http
     )
-    format_ = format_of(checking.manifest, checking.format)
-    checked = Checked(header, format_, Forecast(checking.policy), world.voice)
-    with world.open_manifest(checking.manifest, format_, checking.choice) as manifest:
-        need_bucket(manifest, format_, checking.bucket)
-        if checking.preflight:
+    format_ = format_of(options.manifest, options.format)
+    # Standard input may be checked without a checkpoint.
+    checkpoint = options.checkpoint if options.manifest or options.has("checkpoint") else None
+    checked = Checked(header, format_, Forecast(Policy(options.retry_rejected, options.allow_duplicates)), world.voice)
+    with world.open_manifest(options.manifest, format_, choice_of(options)) as manifest:
+        need_bucket(manifest, format_, options.bucket)
+        if options.preflight:
             with asyncio.Runner(loop_factory=fast_loop()) as runner:
-                checked.workflow = runner.run(_described(checking, manifest, checked, world))
+                checked.workflow = runner.run(_described(options, manifest, checked, world))
         with (
-            _kept(checking.checkpoint, header) as kept,
-            _writing(checking.bad_rows) as note,
+            _kept(checkpoint, header) as kept,
+            _writing(options.bad_rows) as note,
             Partition() as partition,
         ):
             types = _types(manifest, kept, checked.workflow)
-            blocks = manifest.blocks(bucket=checking.bucket, static_inputs=checking.inputs, parameters=types)
+            blocks = manifest.blocks(bucket=options.bucket, static_inputs=options.inputs, parameters=types)
             _read(blocks, checked, partition, note)
             _foresee(checked.forecast, partition, kept)
         checked.skipped = manifest.skipped
         for warning in manifest.warnings:
             checked.warn(warning)
     if not checked.rows:
-        raise ManifestError(f"{checking.manifest or 'standard input'}: the manifest has no rows")
+        raise ManifestError(f"{options.manifest or 'standard input'}: the manifest has no rows")
     return checked
 
 
-async def _described(checking: Checking, manifest: AnyManifest, checked: Checked, world: World) -> Workflow | None:
+async def _described(options: CheckOptions, manifest: AnyManifest, checked: Checked, world: World) -> Workflow | None:
     drain = Drain()
     async with (
-        open_keys(checking.credentials, world, drain, checked.warn) as keys,
+        open_keys(options.credentials, world, drain, checked.warn) as keys,
         world.connect(
-            checked.header.endpoint, connections=1, timeout=checking.timeout, verify_tls=checking.verify_tls
+            checked.header.endpoint, connections=1, timeout=options.timeout, verify_tls=options.verify_tls
         ) as transport,
     ):
         checked.credentials = shown(keys.current)
         service = ObsV2(
-            transport.send, keys.use, checking.workflow, checked.warn, clock=world.clock, steady=world.steady
+            transport.send, keys.use, options.workflow, checked.warn, clock=world.clock, steady=world.steady
         )
         return await Preflight(
-            service, checking.workflow, drain, world, manifest, checking.inputs, checked.warn
+            service, options.workflow, drain, world, manifest, options.inputs, checked.warn
         ).workflow()
 
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from batcher.app.job_files import Files
-from batcher.app.options import OnDoubt
 from batcher.app.voice import Voice
 from batcher.app.world import World
 from batcher.edges.service import ObsV2
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import contact
 from batcher.flow.reconcile import Findings, Inquiry, reconcile
-from batcher.model import Execution, Settlement, State, Unsettled
+from batcher.model import Execution, Settlement, Status, Unsettled
+from batcher.rules.choices import OnDoubt
 from batcher.rules.records.codec import record_of_adopted
 from batcher.rules.text import printable
 
@@ -36,7 +36,7 @@ class Doubts:
 
         `patient` waits until the list must be complete. Without `release` absent rows stay in doubt for the next run.
         """
-        rows = await self.files.checkpoint.unsettled({State.IN_DOUBT})
+        rows = await self.files.checkpoint.unsettled({Status.IN_DOUBT})
         if not rows or self.on_doubt is OnDoubt.HOLD or self.drain.begun:
             return Findings([], [], rows, [])
         if self.on_doubt is OnDoubt.RESEND and not release:
@@ -74,18 +74,18 @@ class Doubts:
         )
 
     async def _date(self, rows: Sequence[Unsettled], at: float) -> None:
-        await self.files.settle([Settlement(row.id, State.IN_DOUBT) for row in rows], doubt_at=at)
+        await self.files.settle([Settlement(row.id, Status.IN_DOUBT) for row in rows], doubt_at=at)
 
     async def _adopt(self, findings: Findings) -> None:
         now = self.world.clock()
         executions = [(row, Execution(found.name, found.urn, found.started_at)) for row, found in findings.adopted]
         await self.files.settle(
-            [Settlement(row.id, State.STARTED, execution.name) for row, execution in executions],
+            [Settlement(row.id, Status.STARTED, execution.name) for row, execution in executions],
             [record_of_adopted(row, execution, now) for row, execution in executions],
         )
 
     async def _release(self, rows: list[Unsettled]) -> None:
-        await self.files.settle([Settlement(row.id, State.PENDING) for row in rows])
+        await self.files.settle([Settlement(row.id, Status.PENDING) for row in rows])
 
 
 def _tell(findings: Findings, voice: Voice) -> None:

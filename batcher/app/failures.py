@@ -23,8 +23,7 @@ from batcher.edges.manifest import (
 from batcher.edges.scratch import Scratch, scratch
 from batcher.edges.whole_file import whole_file
 from batcher.errors import UsageError
-from batcher.model import BadRow, Row
-from batcher.rules.records.standing import Fate
+from batcher.model import BadRow, Row, Status
 from batcher.rules.report import next_commands
 from batcher.rules.rows.next_manifest import Reason, Table, json_entry
 
@@ -81,8 +80,8 @@ class Failures(NamedTuple):
 
     def _failed(self) -> Iterator[tuple[bytes, bytes]]:
         """Give the reason of each row that failed, by its content."""
-        for standing, fate, record in self.past.truths():
-            if fate in {Fate.REJECTED, Fate.INVALID}:
+        for standing, status, record in self.past.truths():
+            if status in {Status.REJECTED, Status.INVALID}:
                 error = record.error if record and record.error else {"code": "", "message": ""}
                 yield standing.key, orjson.dumps([error["code"], error["message"]])
 

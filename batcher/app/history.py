@@ -14,14 +14,14 @@ from typing import NamedTuple
 import orjson
 
 from batcher.app.job_files import BUCKET, LENGTH, MANIFEST, OUTPUT
-from batcher.app.voice import warn
+from batcher.app.voice import TERMINAL, Voice
 from batcher.edges.checkpoint import Reading, reading
 from batcher.edges.records import PastRecords
 from batcher.edges.records import reading as reading_records
 from batcher.edges.scratch import Scratch, scratch
 from batcher.errors import UsageError
 from batcher.model import Record
-from batcher.rules.records.standing import Standing, Truth, fate, last_record
+from batcher.rules.records.standing import Standing, Truth, current, last_record
 from batcher.rules.report.next_commands import Job
 from batcher.rules.rows.identity import canonical
 
@@ -30,7 +30,7 @@ BATCH = 10_000
 
 
 @contextmanager
-def open_past(checkpoint: Path) -> Iterator[Past]:
+def open_past(checkpoint: Path, voice: Voice = TERMINAL) -> Iterator[Past]:
     """Open what is left of a job. Raises what opening the checkpoint raises; an output that is gone is a warning."""
     with reading(checkpoint) as kept, ExitStack() as opened:
         last = str(kept.facts.get(OUTPUT, ""))
@@ -43,7 +43,7 @@ def open_past(checkpoint: Path) -> Iterator[Past]:
             if path.exists():
                 outputs.append(opened.enter_context(reading_records(path, lengths[str(path)])))
             else:
-                warn(f"{path}: this output is gone, and with it what its records tell")
+                voice.warn(f"{path}: this output is gone, and with it what its records tell")
         yield Past(kept, outputs)
 
 
@@ -65,8 +65,8 @@ class Past(NamedTuple):
                 # One number for both: in which output, and where in it.
                 places.add((record.row, place * len(self.outputs) + number) for place, record in output)
             for standing in self.checkpoint.standings():
-                how = fate(standing.state, running=self.checkpoint.running)
-                yield Truth(standing, how, self._last_record(standing, places, static_inputs))
+                now = current(standing.status, running=self.checkpoint.running)
+                yield Truth(standing, now, self._last_record(standing, places, static_inputs))
 
     def _last_record(self, standing: Standing, places: Scratch, static_inputs: bytes) -> Record | None:
         found = places.find(standing.number)

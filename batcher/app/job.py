@@ -10,8 +10,7 @@ from functools import partial
 from batcher.app.cell_types import parameters_of
 from batcher.app.doubts import Doubts
 from batcher.app.job_files import Files
-from batcher.app.monitor import Watch, view_of
-from batcher.app.options import Options
+from batcher.app.monitor import Watch
 from batcher.app.preflight import Preflight
 from batcher.app.reading import enter, rows_of
 from batcher.app.world import World
@@ -25,12 +24,13 @@ from batcher.flow.drain import Drain
 from batcher.flow.preflight import Screen, contact
 from batcher.flow.reconcile import Findings
 from batcher.flow.resend import Sift, released_rows
-from batcher.model import Found, Record, Row, Settlement, State, Status
+from batcher.model import Found, Record, Row, Settlement, Status
+from batcher.options.verbs import RunOptions
 from batcher.rules.progress.counts import Tally
-from batcher.rules.progress.view import View
 from batcher.rules.rate import stop
 from batcher.rules.rate.stop import Streak
 from batcher.rules.rows import admission
+from batcher.rules.text import counted
 
 ROUNDS = 5
 """So often rows that were found absent are sent again within one run."""
@@ -40,7 +40,7 @@ ROUNDS = 5
 class Run:
     """One run over open edges."""
 
-    options: Options
+    options: RunOptions
     world: World
     manifest: AnyManifest
     files: Files
@@ -66,17 +66,13 @@ class Run:
         await self._settled(patient=False)
         parameters = await parameters_of(self.manifest, self.files.checkpoint, self.preflight)
         self.tally.pass_over(await enter(self.options, self.manifest, self.files, parameters))
-        self.watch.earlier_doubts = (await self.files.checkpoint.count_unsettled())[State.IN_DOUBT]
-        async with showing(self.options.progress, self.view):
+        self.watch.earlier_doubts = (await self.files.checkpoint.count_unsettled())[Status.IN_DOUBT]
+        async with showing(self.options.progress, self.watch.figures):
             rows = rows_of(self.options, self.world, self.manifest, self.watch, parameters)
             await engine.run(self._job(rows, self._sift, self.options.limit), self.tally, self.drain)
         await self._settle_doubts()
         # The settled prefix may have moved on without a settlement.
         await self.files.settle([])
-
-    def view(self) -> View:
-        """Look at the run as it stands."""
-        return view_of(self.manifest, self.watch, self.options.limit)
 
     async def _settled(self, *, patient: bool, release: bool = True) -> Findings:
         """Ask about the rows in doubt once."""
@@ -98,7 +94,7 @@ class Run:
             await engine.run(self._job(*released_rows(findings.released), None), again, self.drain)
             self.tally.given_back += again.given_back
 
-    async def _sift(self, rows: engine.Block) -> tuple[Sequence[Found], Counter[State]]:
+    async def _sift(self, rows: engine.Block) -> tuple[Sequence[Found], Counter[Status]]:
         sifted = await self.files.checkpoint.sift(rows, admission.left_alone(self.options.policy))
         found: Sequence[Found] = sifted.found
         passed, again = sifted.passed, 0
@@ -107,7 +103,7 @@ class Run:
             found = found if self.screen is None else self.screen.found(found)
         if self.options.retry_rejected:
             again = sum(map(admission.is_still_invalid, found))
-            passed = passed + Counter({State.INVALID: again})
+            passed = passed + Counter({Status.INVALID: again})
         frontier = self.files.frontier
         frontier.sifted(rows[-1].number, len(found) - again, passed, is_in_order=sifted.in_order)
         mark = self.manifest.mark(rows[-1].number)
@@ -162,13 +158,13 @@ class Run:
         self.watch.telling.recorded(records)
 
     def _guard(self, tally: Tally) -> None:
-        """Stop the job when more rows are rejected than the user allows."""
-        allowed, rejected = self.options.max_failures, tally.written[Status.REJECTED]
-        if allowed is not None and stop.is_exceeded(allowed, rejected, tally.written.total()):
+        """Stop the job when more rows fail than the user allows."""
+        allowed, failed = self.options.max_failures, tally.failed
+        if allowed is not None and stop.is_exceeded(allowed, failed, tally.written.total()):
             self.drain.begin(
                 FailuresError(
-                    f"{rejected:,} rows were rejected, more than --max-failures allows",
-                    "The records say why. Mend the cause, then run the same command again, with --retry-rejected to"
-                    " send rejected rows once more.",
+                    f"{counted(failed, 'row')} rejected or refused, more than --max-failures allows",
+                    "The records say why. Fix the cause, then run the same command again, with --retry-rejected to"
+                    " send rejected rows again.",
                 )
             )

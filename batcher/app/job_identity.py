@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from batcher.edges.checkpoint import Header
-from batcher.edges.manifest import AnyManifest
+from batcher.edges.manifest import AnyManifest, Choice
 from batcher.errors import UsageError
 from batcher.model import Json
+from batcher.options.groups import Manifest
 from batcher.rules.rows.identity import canonical
 from batcher.rules.service import names
-from batcher.rules.service.names import region_endpoint
 
 
 def header_of(
@@ -27,28 +26,12 @@ def header_of(
     return Header(names.endpoint(endpoint, allow_http=allow_http).url, workflow, canonical(inputs).decode() or "{}")
 
 
-def endpoint_of(endpoint: str | None, region: str | None) -> str:
-    """Give the endpoint asked for, or that of the region. Raises UsageError where neither is named."""
-    if region is not None and endpoint is None:
-        return region_endpoint(region)
-    if endpoint is None:
-        raise UsageError("the service is not named", "Give --endpoint URL or --region NAME, or set OBS_ENDPOINT.")
-    return endpoint
-
-
 def need_bucket(manifest: AnyManifest, format_: str, bucket: str | None) -> None:
     """Make sure that rows can have a bucket. Raises UsageError where none can, before each of them is found invalid."""
     if bucket is None and (format_ == "txt" or (manifest.header and "bucket" not in manifest.header)):
         raise UsageError("no row of the manifest names a bucket", 'Give --bucket NAME, or add a column "bucket".')
 
 
-def beside(manifest: str, given: Path | None, suffix: str, option: str) -> Path:
-    """Give the file asked for, or the one named after the manifest. Raises UsageError where that is standard input."""
-    if given is not None:
-        return given
-    if manifest == "-":
-        raise UsageError(
-            f"standard input has no name to derive {option} from",
-            "With - as the manifest give --format, --output and --checkpoint.",
-        )
-    return Path(manifest + suffix)
+def choice_of(options: Manifest) -> Choice:
+    """Give what of a manifest is wanted."""
+    return Choice(options.keep_placeholders, options.storage_classes)

@@ -1,4 +1,4 @@
-"""The watch over a run: what is decided about its rate, what slows it, and how a person may change that meanwhile."""
+"""The watch over a run: its live figures, what is decided about its rate, what slows it, and how a person steers it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from batcher.flow.turns import Turns
 from batcher.model import Json, Status
 from batcher.rules.progress import eta
 from batcher.rules.progress.counts import Tally
-from batcher.rules.progress.eta import Pace
-from batcher.rules.progress.view import View
+from batcher.rules.progress.eta import Speed
+from batcher.rules.progress.figures import Figures, document
 from batcher.rules.rate import bottleneck as slowness
 from batcher.rules.rate import decisions
 from batcher.rules.rate.bottleneck import Cause, Signs, Slowness
@@ -30,11 +30,11 @@ from batcher.rules.records.event_log import Line
 
 LOOK_SECONDS = 0.2
 RECENT = 50
-"""Looks that make the rate of now: ten seconds' worth."""
+"""How many looks the current rate is computed from: ten seconds of them."""
 
 
 class _Look(NamedTuple):
-    """What the rates are made of: how many rows this run had started, and brought to an end by sending them."""
+    """What the rates are computed from: how many rows this run had started, and how many it had sent and ended."""
 
     at: float
     started: int
@@ -53,18 +53,49 @@ class Watch:
     world: World
     begun: float
     """When the run began, in seconds of the steady clock."""
+    manifest: AnyManifest
+    max_rows: int | None
+    """How many rows the run sends at most."""
     slowness: Slowness = field(default_factory=Slowness)
     earlier_doubts: int = 0
-    """Rows that earlier runs have left in doubt."""
+    """Rows that earlier runs left in doubt."""
     lines_parsed: int = 0
-    """The line that the manifest's last row begins on, of those that were parsed so far."""
+    """The line on which the last row begins that was parsed so far."""
     _told: Told = field(default_factory=Told, init=False)
     _has_told_drain: bool = field(default=False, init=False)
     _recent: deque[_Look] = field(default_factory=lambda: deque(maxlen=RECENT), init=False)
 
+    def figures(self) -> Figures:
+        """Look at the run as it stands."""
+        tally, manifest = self.tally, self.manifest
+        rows = eta.rows_in_all(tally.parsed, self.lines_parsed, manifest.lines, is_parsed=tally.is_parsed)
+        left = None if rows is None else rows - tally.ended
+        if left is not None and self.max_rows is not None:
+            left = min(left, self.max_rows - tally.sent)
+        return Figures(
+            rows=tally.rows,
+            started=tally.started,
+            refused=tally.refused,
+            rejected=tally.rejected,
+            invalid=tally.invalid,
+            duplicate=tally.duplicate,
+            in_doubt=self.earlier_doubts + tally.in_doubt - tally.adopted - tally.resent,
+            requests=tally.requests,
+            retries=tally.retries,
+            on_wire=len(tally.on_wire),
+            oldest=self.oldest,
+            rate=self.rate,
+            pace=self.turns.throttle.pace.rate,
+            limit=self.turns.throttle.limit,
+            state=self.state,
+            fraction=eta.part_done(tally.ended, rows),
+            eta=None if self.is_idle else eta.eta(left, self.speed),
+            seconds=self.seconds,
+        )
+
     @asynccontextmanager
     async def keeping(self) -> AsyncIterator[None]:
-        """Look on while the block lasts."""
+        """Look at the run while the block lasts."""
         task = asyncio.create_task(self._look_on(), name="watch")
         try:
             yield
@@ -113,7 +144,7 @@ class Watch:
                 is_pressed=turns.throttle.pace.is_pressed(now),
                 is_capped=turns.throttle.is_capped,
                 has_limit=turns.throttle.limit is not None,
-                in_flight=tally.in_flight,
+                on_wire=len(tally.on_wire),
                 is_reading=tally.is_reading,
                 is_writing=tally.is_writing,
             )
@@ -126,14 +157,14 @@ class Watch:
         return (now.started - then.started) / (now.at - then.at) if now.at > then.at else 0.0
 
     @property
-    def pace(self) -> Pace:
-        """How fast rows come to an end, and which rate the throttle holds them to, if it is the throttle that does."""
+    def speed(self) -> Speed:
+        """How fast rows end, and the rate that the throttle holds them to, where it does."""
         then, now = self._window
         throttle = self.turns.throttle
         held_to = None
         if throttle.pace.is_pressed(now.at):
             held_to = throttle.pace.rate if throttle.is_capped else throttle.limit or throttle.pace.rate
-        return Pace(now.sent - then.sent, now.at - then.at, held_to)
+        return Speed(now.sent - then.sent, now.at - then.at, held_to)
 
     @property
     def _window(self) -> tuple[_Look, _Look]:
@@ -147,18 +178,18 @@ class Watch:
 
     @property
     def oldest(self) -> float | None:
-        """For how many seconds the oldest attempt has been on the wire; None where there is none."""
+        """For how many seconds the oldest request has been on the wire; None where there is none."""
         since = min(self.tally.on_wire.values(), default=None)
         return None if since is None else self.world.monotonic() - since
 
     @property
-    def is_at_rest(self) -> bool:
-        """Whether nothing is sent for now, nobody knows for how long."""
+    def is_idle(self) -> bool:
+        """Whether nothing is sent for now, for a time that is not known."""
         return self.turns.is_paused or self.turns.is_away
 
     @property
     def state(self) -> str:
-        """Say in a few words what keeps the run from its full speed; empty where nothing does."""
+        """Say in a few words what slows the run; empty where nothing does."""
         now = self.world.monotonic()
         out_since = self.turns.health.out_since
         away = "" if out_since is None else f"the service has been away for {now - out_since:,.0f} s"
@@ -168,9 +199,9 @@ class Watch:
         return away or ("" if cause is None else f"slowed by {cause.value}")
 
     def answer(self, question: Mapping[str, Json]) -> Mapping[str, Json]:
-        """Do what another process asks of this run, and say what was done."""
+        """Do what another process asks of this run; give what was done, or the figures."""
         if question.get("do") == "look":
-            return self._figures()
+            return document(self.figures())
         said = self._done(question)
         if not said:
             return {"error": "this run does not know what is asked"}
@@ -184,7 +215,7 @@ class Watch:
                 return self._cap(value)
             case {"do": "pause"}:
                 self.turns.is_paused = True
-                return "nothing new is sent until batcher resume; requests on the wire come to their end"
+                return "nothing new is sent until batcher resume; requests on the wire are finished"
             case {"do": "resume"}:
                 self.turns.is_paused = False
                 return "the run goes on"
@@ -201,40 +232,3 @@ class Watch:
         if rate is None:
             return f"the rate is found by itself, up to the {most:g} starts a second of --max-rate"
         return f"at most {most:g} starts a second" + (", as --max-rate has it" if most < rate else "")
-
-    def _figures(self) -> Mapping[str, Json]:
-        return {
-            "rate": round(self.rate, 1),
-            "pace": round(self.turns.throttle.pace.rate, 1),
-            "limit": self.turns.throttle.limit,
-            "in_flight": self.tally.in_flight,
-            "requests": self.tally.requests,
-            "retries": self.tally.retries,
-            "state": self.state,
-        }
-
-
-def view_of(manifest: AnyManifest, watch: Watch, limit: int | None) -> View:
-    """Look at a run that sends at most `limit` rows (None: all of them)."""
-    tally = watch.tally
-    rows = eta.rows_in_all(tally.parsed, watch.lines_parsed, manifest.lines, is_parsed=tally.is_parsed)
-    left = None if rows is None else rows - tally.ended
-    if left is not None and limit is not None:
-        left = min(left, limit - tally.sent)
-    return View(
-        rows=tally.rows,
-        started=tally.started,
-        rejected=tally.rejected,
-        invalid=tally.invalid,
-        duplicates=tally.duplicates,
-        in_doubt=watch.earlier_doubts + tally.in_doubt - tally.adopted - tally.resent,
-        retries=tally.retries,
-        in_flight=tally.in_flight,
-        oldest=watch.oldest,
-        rate=watch.rate,
-        limit=watch.turns.throttle.limit,
-        state=watch.state,
-        fraction=eta.part_done(tally.ended, rows),
-        eta=None if watch.is_at_rest else eta.eta(left, watch.pace),
-        seconds=watch.seconds,
-    )

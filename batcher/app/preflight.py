@@ -87,7 +87,7 @@ class Preflight:
         if fault is not None:
             raise UsageError(
                 f"no row can be started with these inputs: {fault}",
-                "Give what the workflow declares with --input NAME=VALUE, or NAME:=JSON for what is no text.",
+                "Set what the workflow declares with --input NAME=VALUE or NAME:=JSON.",
             )
 
 

@@ -10,19 +10,19 @@ import orjson
 from batcher import __version__
 from batcher.app.job_files import PREFIX, Files
 from batcher.app.monitor import Watch
-from batcher.app.options import Options
 from batcher.app.world import World
 from batcher.edges.manifest import AnyManifest, format_of
 from batcher.flow import engine
-from batcher.model import BEGINNING, Parameter, State
+from batcher.model import BEGINNING, Parameter, Status
+from batcher.options.verbs import RunOptions
 from batcher.rules.rows import admission
 from batcher.rules.rows.settled_prefix import Frontier, Prefix, decoded, is_passable
 
 
 async def enter(
-    options: Options, manifest: AnyManifest, files: Files, parameters: Mapping[str, Parameter] | None
-) -> Mapping[State, int]:
-    """Pass over what is settled of a manifest that is as it was; give in which states these rows are.
+    options: RunOptions, manifest: AnyManifest, files: Files, parameters: Mapping[str, Parameter] | None
+) -> Mapping[Status, int]:
+    """Pass over what is settled of a manifest that is as it was; give how these rows stand.
 
     Where something may differ, every row is read. `parameters` are those that cells are converted by.
     """
@@ -40,11 +40,11 @@ async def enter(
             await checkpoint.remember({PREFIX: ""})
     await checkpoint.enter(prefix.mark.rows)
     files.frontier = Frontier(prefix)
-    return prefix.states
+    return prefix.counts
 
 
 async def rows_of(
-    options: Options, world: World, manifest: AnyManifest, watch: Watch, parameters: Mapping[str, Parameter] | None
+    options: RunOptions, world: World, manifest: AnyManifest, watch: Watch, parameters: Mapping[str, Parameter] | None
 ) -> AsyncIterator[engine.Block]:
     """Read the rows, in a thread of their own; note how many there were, and whether somebody waits for more.
 
@@ -60,10 +60,10 @@ async def rows_of(
     tally.is_reading = False
 
 
-def _reading(options: Options, parameters: Mapping[str, Parameter]) -> str:
+def _reading(options: RunOptions, parameters: Mapping[str, Parameter]) -> str:
     """Give all that decides what the rows of a manifest's bytes are."""
     types = {name: parameter.type for name, parameter in parameters.items()}
-    choice = [options.choice.keep_placeholders, sorted(options.choice.storage_classes)]
+    choice = [options.keep_placeholders, sorted(options.storage_classes)]
     format_ = format_of(options.manifest, options.format)
     return orjson.dumps([__version__, format_, choice, options.bucket, options.inputs, types]).decode()
 

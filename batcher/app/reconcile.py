@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import NamedTuple
-
 from batcher.app.doubts import Doubts
 from batcher.app.job_files import open_files
-from batcher.app.options import OnDoubt
 from batcher.app.service import open_keys
 from batcher.app.world import World
-from batcher.edges.credentials import Place
 from batcher.edges.service import ObsV2
 from batcher.errors import ExitCode, JobError
 from batcher.flow.drain import Drain
 from batcher.flow.reconcile import ASKERS
-from batcher.model import State
+from batcher.model import Status
+from batcher.options.verbs import ReconcileOptions
+from batcher.rules.choices import OnDoubt
 
 
-class Settling(NamedTuple):
-    """What `batcher reconcile` was asked for; times are in seconds."""
-
-    checkpoint: Path
-    settle_time: float
-    timeout: float
-    verify_tls: bool
-    credentials: Place | None
-
-
-async def settle(settling: Settling, world: World) -> ExitCode:
+async def settle(options: ReconcileOptions, world: World) -> ExitCode:
     """Settle the rows in doubt of a checkpoint, and say how many are left. Raises JobError where that cannot be."""
     drain = Drain()
     with world.draining_on_signals(drain.begin, world.voice.say):
         async with (
-            open_keys(settling.credentials, world, drain, world.voice.warn) as keys,
-            open_files(settling.checkpoint, None, None, world) as files,
+            open_keys(options.credentials, world, drain, world.voice.warn) as keys,
+            open_files(options.checkpoint, None, None, world) as files,
         ):
             header = await files.checkpoint.header()
             async with world.connect(
-                header.endpoint, connections=ASKERS, timeout=settling.timeout, verify_tls=settling.verify_tls
+                header.endpoint, connections=ASKERS, timeout=options.timeout, verify_tls=options.verify_tls
             ) as transport:
                 service = ObsV2(
                     transport.send,
@@ -48,9 +35,9 @@ async def settle(settling: Settling, world: World) -> ExitCode:
                     clock=world.clock,
                     steady=world.steady,
                 )
-                doubts = Doubts(files, service, drain, world, OnDoubt.RECONCILE, settling.settle_time)
+                doubts = Doubts(files, service, drain, world, OnDoubt.RECONCILE, options.settle_time)
                 findings = await doubts.settle(patient=True)
-            left = (await files.checkpoint.count_unsettled())[State.IN_DOUBT]
+            left = (await files.checkpoint.count_unsettled())[Status.IN_DOUBT]
     if isinstance(drain.reason, JobError):
         raise drain.reason
     if drain.reason is not None:

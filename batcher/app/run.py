@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import datetime
 from math import inf
 
 from batcher.app.doubts import Doubts
 from batcher.app.job import Run
 from batcher.app.job_files import BUCKET, MANIFEST, Files, PassOn, open_files
-from batcher.app.job_identity import header_of, need_bucket
+from batcher.app.job_identity import choice_of, header_of, need_bucket
 from batcher.app.monitor import Watch
-from batcher.app.options import Options
 from batcher.app.preflight import Preflight
 from batcher.app.service import open_keys
 from batcher.app.summary import tell_end
@@ -24,11 +24,13 @@ from batcher.edges.service import ObsV2
 from batcher.errors import ExitCode
 from batcher.flow.drain import Drain
 from batcher.flow.turns import Turns
+from batcher.options.verbs import RunOptions
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rate.throttle import Throttle
+from batcher.rules.text import seconds_until
 
 
-async def run_job(options: Options, world: World, drain: Drain, pass_on: PassOn | None = None) -> ExitCode:
+async def run_job(options: RunOptions, world: World, drain: Drain, pass_on: PassOn | None = None) -> ExitCode:
     """Run the job that `options` describe until it ends or `drain` begins, and say how it ended.
 
     Records are passed on once the disk has them. Raises JobError where the job cannot begin or go on.
@@ -39,7 +41,7 @@ async def run_job(options: Options, world: World, drain: Drain, pass_on: PassOn 
     async with AsyncExitStack() as edges:
         telling = await edges.enter_async_context(open_telling(options, world, pass_on))
         edges.enter_context(world.draining_on_signals(drain.begin, world.voice.say))
-        edges.enter_context(_draining_after(options.max_duration, drain, world.voice.say))
+        edges.enter_context(_draining_after(_seconds(options, world), drain, world.voice.say))
         manifest = edges.enter_context(_open_manifest(options, world))
         await asyncio.to_thread(manifest.check)
         service = await edges.enter_async_context(_open_service(options, header.endpoint, world, drain, telling.warn))
@@ -51,7 +53,7 @@ async def run_job(options: Options, world: World, drain: Drain, pass_on: PassOn 
         files = await edges.enter_async_context(
             open_files(options.checkpoint, header, options.output, world, _about(options), telling.pass_on)
         )
-        watch = await _watch(options, world, files, service, drain, telling)
+        watch = await _watch(options, world, manifest, files, service, drain, telling)
         doubts = Doubts(files, service, drain, world, options.on_doubt, options.settle_time)
         return await _finished(Run(options, world, manifest, files, service, preflight, doubts, watch))
 
@@ -59,19 +61,19 @@ async def run_job(options: Options, world: World, drain: Drain, pass_on: PassOn 
 async def _finished(run: Run) -> ExitCode:
     """Run the job over its open edges, watched and steered, and say how it ended."""
     telling, watch = run.watch.telling, run.watch
-    async with telling.measuring(run.options.metrics, run.view):
+    async with telling.measuring(run.options, watch.figures):
         async with watch.keeping(), listening(run.options.checkpoint, watch.answer) as fault:
             if fault:
                 telling.warn(f"the run cannot be steered while it goes on: {fault}")
             await run.whole()
             code = await tell_end(run)
-        telling.ended(code, run.view())
+        telling.ended(code, watch.figures())
     return code
 
 
 @asynccontextmanager
 async def _open_service(
-    options: Options, endpoint: str, world: World, drain: Drain, warn: Callable[[str], None]
+    options: RunOptions, endpoint: str, world: World, drain: Drain, warn: Callable[[str], None]
 ) -> AsyncIterator[ObsV2]:
     async with (
         open_keys(options.credentials, world, drain, warn) as keys,
@@ -83,18 +85,27 @@ async def _open_service(
 
 
 @contextmanager
-def _open_manifest(options: Options, world: World) -> Iterator[AnyManifest]:
+def _open_manifest(options: RunOptions, world: World) -> Iterator[AnyManifest]:
     """Open the manifest, and make sure that its rows can have a bucket."""
     format_ = format_of(options.manifest, options.format)
-    with world.open_manifest(options.manifest, format_, options.choice) as manifest:
+    with world.open_manifest(options.manifest, format_, choice_of(options)) as manifest:
         need_bucket(manifest, format_, options.bucket)
         yield manifest
 
 
-def _about(options: Options) -> dict[str, str]:
+def _about(options: RunOptions) -> dict[str, str]:
     """Give what is worth remembering of a run, for what is asked after it."""
     manifest = "-" if options.manifest is None else str(options.manifest.absolute())
     return {MANIFEST: manifest, BUCKET: options.bucket or ""}
+
+
+def _seconds(options: RunOptions, world: World) -> float | None:
+    """Give the seconds until the run is to drain, the nearer of both options."""
+    ends = [] if options.max_duration is None else [options.max_duration]
+    if options.stop_at is not None:
+        # The zone is that of the person who gives the time: none is named, and the system knows it.
+        ends.append(seconds_until(options.stop_at, datetime.fromtimestamp(world.clock())))  # noqa: DTZ006
+    return min(ends, default=None)
 
 
 @contextmanager
@@ -112,7 +123,13 @@ def _draining_after(seconds: float | None, drain: Drain, say: Callable[[str], No
 
 
 async def _watch(  # noqa: PLR0913, PLR0917 - as above
-    options: Options, world: World, files: Files, service: ObsV2, drain: Drain, telling: Telling
+    options: RunOptions,
+    world: World,
+    manifest: AnyManifest,
+    files: Files,
+    service: ObsV2,
+    drain: Drain,
+    telling: Telling,
 ) -> Watch:
     """Begin at the limit that an earlier run has found, and keep the one that this run finds."""
     max_rate = options.max_rate or inf
@@ -124,4 +141,4 @@ async def _watch(  # noqa: PLR0913, PLR0917 - as above
         max_outage=options.max_outage,
     )
     files.limit = lambda: turns.throttle.limit
-    return Watch(Tally(), turns, max_rate, telling, world, world.monotonic())
+    return Watch(Tally(), turns, max_rate, telling, world, world.monotonic(), manifest, options.limit)

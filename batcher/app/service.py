@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 from batcher.app.world import World
-from batcher.edges.credentials import Place, find_credentials
+from batcher.edges.credentials import find_credentials
 from batcher.errors import CredentialsError
 from batcher.flow.credentials import Keys
 from batcher.flow.drain import Drain
 from batcher.model import Credentials
+from batcher.rules.choices import Place
 from batcher.rules.service.credentials import described, metadata_address
 
 METADATA_SECONDS = 3.0

@@ -6,7 +6,7 @@ from collections import Counter
 
 from batcher.app.job import Run
 from batcher.errors import ExitCode, JobError, ManifestError
-from batcher.model import State
+from batcher.model import Status
 from batcher.rules.report import summary
 
 
@@ -19,13 +19,13 @@ async def tell_end(run: Run) -> ExitCode:
         watch.telling.warn(f"{count:,} rows: {warning}")
     if tally.read_whole and tally.rows == 0:
         raise ManifestError(f"{options.manifest or 'standard input'}: the manifest has no rows")
-    in_doubt = (await run.files.checkpoint.count_unsettled())[State.IN_DOUBT]
+    in_doubt = (await run.files.checkpoint.count_unsettled())[Status.IN_DOUBT]
     files = summary.Files(str(options.output), str(options.checkpoint))
     for line in summary.summary(tally, in_doubt, watch.seconds, files):
         voice.say(line)
     for line in summary.slowness(watch.turns.throttle.limit, watch.slowness.seconds(run.world.monotonic())):
         voice.say(line)
-    for line in summary.doubts(await run.files.checkpoint.unsettled({State.IN_DOUBT}, summary.SHOWN), in_doubt):
+    for line in summary.doubts(await run.files.checkpoint.unsettled({Status.IN_DOUBT}, summary.SHOWN), in_doubt):
         voice.say(line)
     code = summary.exit_code(tally, in_doubt, run.drain.reason)
     if isinstance(run.drain.reason, JobError):

@@ -13,7 +13,7 @@ from tenacity import AsyncRetrying, retry_if_result
 
 from batcher.flow.drain import Drain
 from batcher.flow.turns import Turn, Turns
-from batcher.model import Admitted, Answer, Execution, Outcome, Row, State, Status, Verdict
+from batcher.model import Admitted, Answer, Execution, Outcome, Row, Status, Verdict
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rate import backoff, stop
 from batcher.rules.rate.stop import Streak
@@ -21,20 +21,21 @@ from batcher.rules.rows.identity import start_body
 from batcher.rules.service import answers, verdicts
 
 STARTED, REFUSED, FATAL = Verdict.STARTED, Verdict.REFUSED, Verdict.FATAL
+PENDING = Status.PENDING
 
 RESENDABLE = frozenset({Verdict.UNSENT, Verdict.REFUSED})
 
-ENDS: dict[Verdict, tuple[State, Status | None]] = {
-    Verdict.STARTED: (State.STARTED, Status.STARTED),
-    Verdict.REJECTED: (State.REJECTED, Status.REJECTED),
-    Verdict.IN_DOUBT: (State.IN_DOUBT, Status.IN_DOUBT),
-    # Refused to the last attempt: on record for this run, and free to be sent by the next.
-    Verdict.REFUSED: (State.PENDING, Status.REJECTED),
+ENDS: dict[Verdict, Status] = {
+    Verdict.STARTED: Status.STARTED,
+    Verdict.REJECTED: Status.REJECTED,
+    Verdict.IN_DOUBT: Status.IN_DOUBT,
+    # Refused to the last attempt: on record for this run, and sent again by the next.
+    Verdict.REFUSED: Status.REFUSED,
     # Nothing ever left, or the whole job is refused: the row is given back untouched.
-    Verdict.UNSENT: (State.PENDING, None),
-    Verdict.FATAL: (State.PENDING, None),
+    Verdict.UNSENT: Status.PENDING,
+    Verdict.FATAL: Status.PENDING,
 }
-"""What the last verdict on a row leaves behind: its state, and its record's status if it gets a record."""
+"""How the last verdict on a row leaves it."""
 
 
 class Attempt(Struct, frozen=True, gc=False):
@@ -77,7 +78,7 @@ class Attempts:
         """Send a row until something is proved about it or its attempts are used up; give it back on a drain."""
         turn = await self.turns.take()
         if turn is None:
-            return Outcome(admitted, State.PENDING, None)
+            return Outcome(admitted, PENDING)
         answer = await self.send(self._leaving(admitted, turn))
         first = self._judged(admitted, turn, answer, ())
         if first.verdict not in RESENDABLE:
@@ -87,7 +88,7 @@ class Attempts:
         ended = self._end(admitted, made[-1], len(made))
         if made[-1].verdict is Verdict.REFUSED and _counted(made) < self.max_attempts:
             # Interrupted by the drain between two attempts: not refused to the last.
-            return structs.replace(ended, status=None)
+            return structs.replace(ended, status=PENDING)
         return ended
 
     async def _persist(self, admitted: Admitted, made: list[Attempt]) -> None:
@@ -156,14 +157,13 @@ class Attempts:
     def _count(self, verdict: Verdict, answer: Answer) -> None:
         """Stop the job when every row is rejected: then it is not the rows that are wrong."""
         self.streak = stop.count(self.streak, verdict)
-        if stop.is_broken(self.streak) and not self.tally.known[State.STARTED]:
+        if stop.is_broken(self.streak) and not self.tally.known[Status.STARTED]:
             self.drain.begin(verdicts.all_rejected(answer, self.streak.rejected))
 
     def _end(self, admitted: Admitted, last: Attempt, attempts: int) -> Outcome:
-        state, status = ENDS[last.verdict]
         if last.verdict is FATAL:
             self.drain.begin(verdicts.ending(last.answer))
-        return Outcome(admitted, state, status, last.answer, last.execution, attempts, last.latency)
+        return Outcome(admitted, ENDS[last.verdict], last.answer, last.execution, attempts, last.latency)
 
 
 def _counted(made: list[Attempt]) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from batcher.flow.ask import asked
-from batcher.model import Answer, Execution, ListedExecution, Page, Row, State, Unsettled, Verdict
+from batcher.model import Answer, Execution, ListedExecution, Page, Row, Status, Unsettled, Verdict
 from batcher.rules.doctor.points import Delay, Seen, hindrance
 from batcher.rules.doubts.contents import contents_of
 from batcher.rules.doubts.matching import Candidate, is_within, match, window
@@ -56,7 +56,7 @@ async def examine(examination: Examination, row: Row) -> Seen:
         raise error
     unknown = await asked(examination, examination.get_unknown)
     now = examination.now()
-    sent = Unsettled(0, State.IN_DOUBT, row.number, row.bucket, row.object, row.inputs, "", now)
+    sent = Unsettled(0, Status.IN_DOUBT, row.number, row.bucket, row.object, row.inputs, "", now)
     seen = Seen(sent, workflow, unknown, examination.clock() - now if now else None)
     if examination.stopped():
         return seen

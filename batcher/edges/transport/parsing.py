@@ -1,8 +1,8 @@
-"""The parsing of answers: by aiohttp's parser, in C. Most answers come in one piece, and are read at a lower price.
+"""Parses answers with aiohttp's parser in C. Most answers arrive in one piece, which is faster to parse.
 
-Beyond aiohttp's documented interface this is known of `HttpResponseParser`: its arguments, that it parses one answer
-after another, that its readers ask their protocol to pause and resume, and (since 3.14) that a parser which is to read
-no bodies takes what follows a head for the next one.
+Beyond aiohttp's documented interface, this module relies on the following about `HttpResponseParser`: its arguments;
+that it parses one answer after another; that its readers ask their protocol to pause and resume; and, since 3.14, that
+a parser that reads no bodies takes whatever follows a head for the next head.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from batcher.model import Reply
 _WITH_BODY = frozenset(range(200, 600)) - {204, 304}
 _HEAD_END = b"\r\n\r\n"
 _READ_BYTES = 1 << 18
-"""What a parser is told that is read at once; it matters to readers that pause, and here none does."""
+"""The read size reported to the parser. It matters only to readers that pause, and none does here."""
 
 
 class Unpaused:
-    """A protocol as the readers of bodies see it: one that never pauses, for a body is read up to a limit anyway."""
+    """The protocol as body readers see it. It never pauses, because a body is limited in size anyway."""
 
     def pause_reading(self) -> None:
-        """Go on reading."""
+        """Do nothing: reading continues."""
 
     def resume_reading(self, *, resume_parser: bool = True) -> None:
-        """Go on reading."""
+        """Do nothing: reading continues."""
 
 
 def parser(protocol: Unpaused, *, is_body_read: bool = True) -> HttpResponseParser:
@@ -50,23 +50,23 @@ def _head_parser() -> HttpResponseParser:
 
 
 class WholeAnswers:
-    """Reads answers that have come in one piece, for all connections: one parser of heads stays in the CPU's cache.
+    """Parses answers that arrive in one piece, for all connections: one head parser stays in the CPU's cache.
 
-    The body is what follows the head, and needs no reader. The parser is used again only after a head that leaves
-    nothing open, so that no connection's answer can be read differently for what came on another.
+    The body is the data after the head and needs no reader. The parser is reused only after a head that leaves it in
+    its initial state, so that data on one connection cannot change how the answer on another is read.
     """
 
     def __init__(self) -> None:
         self._heads = _head_parser()
 
     def read(self, data: bytes) -> Reply | None:
-        """Read an answer with its length told, after which the connection stays open; None for anything else."""
+        """Parse an answer with a given length that keeps the connection open. Return None for any other data."""
         body_at = data.find(_HEAD_END) + len(_HEAD_END)
         if body_at < len(_HEAD_END):
             return None
         try:
             ((head, _),), is_upgraded, _ = self._heads.feed_data(data[:body_at])
-        except Exception:  # noqa: BLE001 - the connection's own parser will find that too, and tell
+        except Exception:  # noqa: BLE001 - the connection's own parser finds and reports the same error
             self._heads = _head_parser()
             return None
         status, headers = head.code, head.headers

@@ -1,8 +1,8 @@
-"""The wire: one kept connection. One request at a time is written on it, and what arrives is made into its answer.
+"""One kept connection: writes one request at a time, and makes its answer from the data that arrives.
 
-A wire takes the place of the protocol that aiohttp has given the connection, and uses the same parser. Beyond aiohttp's
-documented interface this is known: `Connection.protocol`, and of that `should_close` and `connection_lost`; and that
-`StreamReader._buffer` holds the parts of a body.
+A wire replaces the protocol that aiohttp gave the connection, and uses the same parser. Beyond aiohttp's documented
+interface, it relies on `Connection.protocol` with its `should_close` and `connection_lost`, and on
+`StreamReader._buffer` holding the parts of a body.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _INTERIM = frozenset(range(100, 200)) - {_SWITCHED}
 
 
 class Wire(Unpaused, asyncio.Protocol):
-    """A connection that is held for one request after another. `is_free` tells whether it may be used for the next.
+    """A connection that carries one request after another. `is_free` says whether it may be used for the next one.
 
-    What arrives unasked, even while nothing is asked, may belong to no request: then the wire is not used again.
+    Data that arrives without a request may belong to any request, so the wire is not used again.
     """
 
     def __init__(self, connection: aiohttp.connector.Connection, answers: WholeAnswers) -> None:
@@ -36,9 +36,9 @@ class Wire(Unpaused, asyncio.Protocol):
         self._transport = connection.transport
         self._loop = asyncio.get_running_loop()
         self._parser: HttpResponseParser | None = None
-        """Made for the first answer that does not come in one piece."""
+        """Created for the first answer that does not arrive in one piece."""
         self._is_begun = False
-        """Whether the parser has the first part of an answer."""
+        """Whether the parser has received a part of the answer."""
         self._asked: asyncio.Future[Reply | None] | None = None
         self._head: RawResponseMessage | None = None
         self._content = aiohttp.EMPTY_PAYLOAD
@@ -47,20 +47,20 @@ class Wire(Unpaused, asyncio.Protocol):
         self.has_sent = False
         """Whether a byte of the last request may have left."""
         self.asked_at = 0.0
-        """When it was asked last, in seconds of the steady clock."""
+        """When the last request was sent, in seconds of the steady clock."""
         self.is_free = self._replaced is not None and not self._replaced.should_close
         if self._transport is not None:
             self._transport.set_protocol(self)
 
     @property
     def is_asked(self) -> bool:
-        """Whether an answer is waited for."""
+        """Whether a request waits for its answer."""
         return self._asked is not None
 
     def ask(self, message: bytes, now: float) -> asyncio.Future[Reply | None]:
-        """Write a request; the future gives its answer, None where that is too large, or raises what aiohttp raises.
+        """Write a request. The future returns its answer, or None if that is too large, or raises aiohttp's error.
 
-        `has_sent` is set before the first byte is written, and not before the connection is known to be open. `now` is
+        `has_sent` is set before the first byte is written, but only after the connection is known to be open. `now` is
         in seconds of the steady clock.
         """
         is_free, self.is_free, self.has_sent = self.is_free, False, False
@@ -74,17 +74,17 @@ class Wire(Unpaused, asyncio.Protocol):
         return asked
 
     def expire(self) -> None:
-        """Give the answer up: it took too long."""
+        """Fail the request, because it took too long."""
         self._fail(TimeoutError())
         if self._transport is not None:
             self._transport.abort()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._connection.close()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what has arrived."""
+        """Parse data that has arrived."""
         if self._asked is None:
             self.is_free = False
         elif not self._is_begun and (reply := self._answers.read(data)) is not None:
@@ -93,13 +93,13 @@ class Wire(Unpaused, asyncio.Protocol):
             self._parse(data)
 
     def _parse(self, data: bytes) -> None:
-        """Take the next part of an answer."""
+        """Parse the next part of an answer."""
         self._is_begun = True
         if self._parser is None:
             self._parser = parser(self)
         try:
             messages, _, _ = self._parser.feed_data(data)
-        except Exception as error:  # noqa: BLE001 - whatever the parser raises, there is no answer
+        except Exception as error:  # noqa: BLE001 - after any error of the parser there is no answer
             self._fail(error)
             return
         for head, content in messages:
@@ -117,7 +117,7 @@ class Wire(Unpaused, asyncio.Protocol):
             self._resolve(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End what is asked, well if the answer's body ends with the connection. The connector waits to hear of it."""
+        """Finish the request, successfully if the body ends with the connection. The connector has to be notified."""
         self.is_free = False
         if self._replaced is not None:
             self._replaced.connection_lost(exc)

@@ -11,7 +11,8 @@ from itertools import pairwise
 
 from batcher.model import Answer, ListedExecution, Page
 from batcher.rules.doctor.points import Point, Seen, Told, confirmed, differs, phrase, told, unseen
-from batcher.rules.doubts.matching import RETENTION, SETTLE_TIME, is_within, window
+from batcher.rules.doubts.matching import RETENTION, is_within, window
+from batcher.rules.doubts.settle_time import SETTLE_TIME
 from batcher.rules.service import answers
 from batcher.rules.service.clock import posix
 
