@@ -41,7 +41,7 @@ test: $(READY)
 
 # SIZE is how much of the long repetitions is run: `ci`, or `full` for all of it.
 SIZE ?= ci
-KILLS_ci := 30
+KILLS_ci := 40
 KILLS_full := 200
 SEEDS_ci := 2000
 SEEDS_full := 5000

@@ -315,8 +315,9 @@ async def test_each_byte_of_a_checkpoints_header_may_be_flipped_and_it_is_refuse
     assert refused > 20
 
 
+@pytest.mark.long(small=1 / 10, ci=1 / 3)
 @pytest.mark.parametrize("is_shuffled", [False, True])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(30))
 async def test_a_checkpoint_with_any_byte_flipped_is_refused_or_tells_the_truth(tmp_path, seed, is_shuffled):
     job, truth, whole = await closed(tmp_path)
     dice = random.Random(seed)
