@@ -103,16 +103,17 @@ def assert_finished(job, cut):
 CUT_FILES = pytest.mark.parametrize(("suffix", "count", "settled"), [("jsonl", 30, 10), ("csv", 50, 10)])
 
 
+@pytest.mark.long(small=1 / 10, ci=1)
 @CUT_FILES
 async def test_an_output_cut_at_each_of_its_last_bytes_is_finished_with_one_line_for_each_row(
-    tmp_path, suffix, count, settled
+    tmp_path, share, suffix, count, settled
 ):
     job = await interrupted(tmp_path, suffix, count, settled)
     whole = job.output.read_bytes()
     assert len(whole) > TORN
     async with open_checkpoint(job.checkpoint, CARD) as checkpoint:
         known, left = await checkpoint.recall(LENGTH), await checkpoint.unsettled(LEFT_OPEN)
-    for cut in range(len(whole) - TORN, len(whole) + 1):
+    for cut in share(range(len(whole) - TORN, len(whole) + 1)):
         job.output.write_bytes(whole[:cut])
         settlements = []
 
@@ -315,8 +316,9 @@ async def test_each_byte_of_a_checkpoints_header_may_be_flipped_and_it_is_refuse
     assert refused > 20
 
 
+@pytest.mark.long(small=1 / 10, ci=1 / 3)
 @pytest.mark.parametrize("is_shuffled", [False, True])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(30))
 async def test_a_checkpoint_with_any_byte_flipped_is_refused_or_tells_the_truth(tmp_path, seed, is_shuffled):
     job, truth, whole = await closed(tmp_path)
     dice = random.Random(seed)

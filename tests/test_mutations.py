@@ -164,18 +164,27 @@ MUTATIONS = {
 }
 
 
+class Copy(NamedTuple):
+    """A copy of the package and its tests, so that nothing which is run here touches the project."""
+
+    folder: Path
+    size: str
+
+    def run(self, *tests):
+        """Run tests of the copy, on the copy, each as long as the tests of the project itself are run."""
+        return suite(self.folder, f"--size={self.size}", *(f"tests/{test}" for test in tests))
+
+
 @pytest.fixture
-def copy(tmp_path):
-    """Copy the package and its tests, so that nothing which is run here touches the project."""
-    caches = shutil.ignore_patterns("__pycache__")
+def copy(tmp_path, request):
+    # With their bytecode, which fits as long as the times of the files are theirs.
     for folder in ("batcher", "tests"):
-        shutil.copytree(PROJECT / folder, tmp_path / folder, ignore=caches)
+        shutil.copytree(PROJECT / folder, tmp_path / folder)
     shutil.copy(PROJECT / "pyproject.toml", tmp_path)
-    return tmp_path
+    return Copy(tmp_path, request.config.getoption("size"))
 
 
-def suite(folder, *tests):
-    """Run tests of the copy, on the copy."""
+def suite(folder, *words):
     command = [
         sys.executable,
         "-m",
@@ -184,7 +193,7 @@ def suite(folder, *tests):
         "-q",
         "-p",
         "no:cacheprovider",
-        *(f"tests/{test}" for test in tests),
+        *words,
     ]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     environment["PYTHONPATH"] = str(folder)
@@ -194,7 +203,7 @@ def suite(folder, *tests):
 
 
 def test_the_copy_as_it_is_passes(copy):
-    ran = suite(copy, *{mutation.noticed_by for mutation in MUTATIONS.values()})
+    ran = copy.run(*{mutation.noticed_by for mutation in MUTATIONS.values()})
     assert ran.returncode == pytest.ExitCode.OK, ran.stdout
     assert " passed" in ran.stdout
 
@@ -202,10 +211,10 @@ def test_the_copy_as_it_is_passes(copy):
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_broken_promise_is_noticed(copy, name):
     mutation = MUTATIONS[name]
-    path = copy / "batcher" / mutation.file
+    path = copy.folder / "batcher" / mutation.file
     source = path.read_text()
     assert source.count(mutation.text) == 1
     path.write_text(source.replace(mutation.text, mutation.instead))
-    ran = suite(copy, mutation.noticed_by)
+    ran = copy.run(mutation.noticed_by)
     assert ran.returncode == pytest.ExitCode.TESTS_FAILED, ran.stdout
     assert "1 failed" in ran.stdout

@@ -50,8 +50,10 @@ def test_the_totals_add_up(states, running):
         ({Status.IN_DOUBT: 1}, "1 row may have been started; it is not known yet.", ["reconcile"]),
         (
             {Status.IN_DOUBT: 1, Status.SENDING: 1, Status.PENDING: 1200},
-            "2 rows may have been started; it is not known yet;"
-            " 1,200 rows are not started yet, and will be sent by the next run.",
+            (
+                "2 rows may have been started; it is not known yet;"
+                " 1,200 rows are not started yet, and will be sent by the next run."
+            ),
             ["run", "reconcile"],
         ),
         ({}, "No row has been taken in yet.", []),
