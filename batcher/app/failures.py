@@ -79,7 +79,7 @@ class Failures(NamedTuple):
         say(f"{self.output}: {counted(count - left, 'row')}")
         if left:
             warn(f"{counted(left, 'row')} that failed, but no longer in {self.manifest}")
-        say(f"next: fix it, then run {next_commands.run_side(self.past.job, str(self.output), *more)}")
+        say(f"next, after fixing it: {next_commands.run_side(self.past.job, str(self.output), *more)}")
 
     def _failed(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield the reason of each row that failed, by the row's key."""
