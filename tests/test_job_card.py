@@ -392,9 +392,9 @@ async def test_after_a_dismissal_a_resume_still_passes_over_what_has_ended(folde
         (prefix,) = db.execute("SELECT value FROM header WHERE name = 'settled prefix'").fetchone()
     *mark, states, _ = json.loads(prefix)
     assert mark[0] == 60
-    assert states == {"2": 54, "7": 6}
+    assert states == {"2": 54, "8": 6}
     ran = await run(service, "m.jsonl")
     assert ran.code == 0, ran
-    assert "60 rows: 54 started, 0 rejected, 0 invalid, 0 duplicate, 0 in doubt, 6 dismissed" in ran.stderr
+    assert "60 rows: 54 started, 0 refused, 0 rejected, 0 invalid, 0 duplicate, 0 in doubt, 6 dismissed" in ran.stderr
     with closing(sqlite3.connect(folder / "m.jsonl.checkpoint")) as db:
         assert db.execute("SELECT value FROM header WHERE name = 'settled prefix'").fetchone() == (prefix,)
