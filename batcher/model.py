@@ -266,6 +266,8 @@ class Status(enum.StrEnum):
     """Cannot be sent as it stands in the manifest."""
     DUPLICATE = "duplicate"
     """Of the same content as an earlier row, and not sent."""
+    DISMISSED = "dismissed"
+    """Was rejected or invalid, and is settled by a person's decision: never sent again, and not counted as left."""
     IN_DOUBT = "in_doubt"
     """May have been started. Never sent again on a guess."""
 
@@ -284,13 +286,14 @@ NUMBERS: Mapping[Status, int] = {
     Status.DUPLICATE: 5,
     Status.IN_DOUBT: 6,
     Status.REFUSED: 7,
+    Status.DISMISSED: 8,
 }
 """The number of each status in the checkpoint. They are part of its format: add some, change none."""
 
 STATUSES: Mapping[int, Status] = {number: status for status, number in NUMBERS.items()}
 """The status of each number in the checkpoint."""
 
-RECORDED = frozenset(Status) - {Status.PENDING, Status.SENDING}
+RECORDED = frozenset(Status) - {Status.PENDING, Status.SENDING, Status.DISMISSED}
 """What a record may say of its row. The others are known to the checkpoint alone."""
 
 

@@ -30,7 +30,7 @@ async def until(holds):
     """Look again and again, each look being a process or a turn of the loop of its own, until it holds."""
     async with asyncio.timeout(60):
         while not await holds():  # noqa: ASYNC110 - it looks at other processes, which set no event
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.2)
 
 
 async def live():

@@ -47,8 +47,9 @@ async def run(service, *words):
 
 
 async def starts(service, count):
-    while len(service.ledger.starts) < count:  # noqa: ASYNC110 - the ledger is looked at, as a person would
-        await asyncio.sleep(0.001)
+    async with asyncio.timeout(60):
+        while len(service.ledger.starts) < count:  # noqa: ASYNC110 - the ledger is looked at, as a person would
+            await asyncio.sleep(0.001)
 
 
 def set_clock(folder, seconds):

@@ -17,6 +17,7 @@ from batcher.rules.doubts import matching
 SHARE = 75
 
 
+@pytest.mark.long(small=1 / 2, ci=1)
 @pytest.mark.parametrize("first", range(0, 4 * SHARE, SHARE))
 def test_through_crashes_and_faults_every_row_is_started_once_or_named_in_doubt(first):
     assert {seed: world.complaints for seed, world in simulate(range(first, first + SHARE)).items()} == {}
@@ -108,6 +109,7 @@ DEFECTS = [
 ]
 
 
+@pytest.mark.long(small=1 / 4, ci=1)
 @pytest.mark.parametrize(("defect", "complaint"), DEFECTS, ids=lambda value: getattr(value, "__name__", ""))
 def test_a_planted_defect_is_seen(monkeypatch, defect, complaint):
     defect(monkeypatch)

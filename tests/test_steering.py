@@ -102,9 +102,11 @@ async def test_what_a_person_asks_is_answered_and_told_by_the_run(folder):
         for verb, answer in zip(("rate", "rate", "rate", "rate", "drain"), answers, strict=True)
     ]
     assert ran.code == 5, ran
-    assert ran.stderr.splitlines()[-1] == (
-        "batcher: Stopped as you asked; rows are left. Run the same command again to go on."
-    )
+    own = f"batcher run {folder}/m.txt --workflow transcode --endpoint {judge.url} --allow-http --bucket videos"
+    assert ran.stderr.splitlines()[-2:] == [
+        "batcher: Stopped as you asked; rows are left. Run the same command again to go on.",
+        f"batcher: next: {own}",
+    ]
     assert not socket.exists()
     assert len(records(folder / "m.txt.executions.jsonl")) == len(judge.bodies) < len(KEYS)
 

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import orjson
 
-from batcher.app.cell_types import PARAMETERS, has_typed_cells, kept_parameters
-from batcher.app.job_identity import choice_of, header_of, need_bucket
+from batcher.app.cell_types import has_typed_cells, parameters_of_types
+from batcher.app.job_identity import choice_of, identity, need_bucket
 from batcher.app.preflight import Preflight
 from batcher.app.process import fast_loop
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.voice import Voice
 from batcher.app.world import World
-from batcher.edges.checkpoint import COPY, Header, Reading, reading_of
+from batcher.edges.checkpoint import COPY, Reading, reading_of
 from batcher.edges.manifest import AnyManifest, format_of
 from batcher.edges.partition import Part, Partition
 from batcher.errors import DiskError, ManifestError, UsageError
@@ -29,6 +29,7 @@ from batcher.flow.drain import Drain
 from batcher.flow.preflight import Screen
 from batcher.model import BadRow, Parameter, Row, Workflow
 from batcher.options.verbs import CheckOptions
+from batcher.rules.job.card import Card
 from batcher.rules.records.codec import described
 from batcher.rules.rows.admission import Policy
 from batcher.rules.rows.forecast import Forecast, Known
@@ -46,9 +47,9 @@ _bucket = attrgetter("bucket")
 class Checked:
     """What was found."""
 
-    def __init__(self, header: Header, format_: str, forecast: Forecast, voice: Voice) -> None:
+    def __init__(self, card: Card, format_: str, forecast: Forecast, voice: Voice) -> None:
         self._voice = voice
-        self.header = header
+        self.card = card
         self.format = format_
         self.credentials: str | None = None
         """Where the credentials were found and how the access key ends; None where nobody was asked."""
@@ -77,20 +78,18 @@ class Checked:
 
 def check_manifest(options: CheckOptions, world: World) -> Checked:
     """Check a manifest. Raises JobError for what would keep a run from beginning."""
-    header = header_of(
-        options.workflow, options.endpoint, options.bucket, options.inputs, allow_http=options.allow_http
-    )
+    card = identity(options)
     format_ = format_of(options.manifest, options.format)
     # Standard input may be checked without a checkpoint.
     checkpoint = options.checkpoint if options.manifest or options.has("checkpoint") else None
-    checked = Checked(header, format_, Forecast(Policy(options.retry_rejected, options.allow_duplicates)), world.voice)
+    checked = Checked(card, format_, Forecast(Policy(options.retry_rejected, options.allow_duplicates)), world.voice)
     with world.open_manifest(options.manifest, format_, choice_of(options)) as manifest:
         need_bucket(manifest, format_, options.bucket)
         if options.preflight:
             with asyncio.Runner(loop_factory=fast_loop()) as runner:
                 checked.workflow = runner.run(_described(options, manifest, checked, world))
         with (
-            _kept(checkpoint, header) as kept,
+            _kept(checkpoint, card) as kept,
             _writing(options.bad_rows) as note,
             Partition() as partition,
         ):
@@ -108,7 +107,7 @@ def check_manifest(options: CheckOptions, world: World) -> Checked:
 
 async def _described(options: CheckOptions, manifest: AnyManifest, checked: Checked, world: World) -> Workflow | None:
     drain = Drain()
-    site = Site(checked.header.endpoint, options.workflow, 1, options.timeout, options.verify_tls)
+    site = Site(checked.card.endpoint, options.workflow, 1, options.timeout, options.verify_tls)
     async with (
         open_credentials(options.credentials, world, drain, checked.warn) as credentials,
         open_service(site, credentials, world, drain, checked.warn) as service,
@@ -119,17 +118,17 @@ async def _described(options: CheckOptions, manifest: AnyManifest, checked: Chec
         ).workflow()
 
 
-def _kept(path: Path | None, header: Header) -> AbstractContextManager[Reading | None]:
-    return nullcontext() if path is None else reading_of(path, header)
+def _kept(path: Path | None, card: Card) -> AbstractContextManager[Reading | None]:
+    return nullcontext() if path is None else reading_of(path, card)
 
 
 def _types(manifest: AnyManifest, kept: Reading | None, workflow: Workflow | None) -> Mapping[str, Parameter]:
     """Give the types of the cells: those that the job has, else those that a new job would have."""
     if not has_typed_cells(manifest):
         return {}
-    fact = None if kept is None else kept.facts.get(PARAMETERS)
-    if fact is not None:
-        return kept_parameters(str(fact))
+    types = None if kept is None else kept.card.cell_types
+    if types is not None:
+        return parameters_of_types(types)
     return {} if workflow is None else workflow.parameters
 
 

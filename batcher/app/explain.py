@@ -26,6 +26,6 @@ def matching_lives(past: Past, wanted: str) -> list[Life]:
     ]
     numbers |= {standing.number for standing in standings}
     records = [record for record in past.records() if record.row in numbers]
-    static_inputs = canonical(past.job.inputs)
+    static_inputs = canonical(past.job.card.inputs)
     told = lives(standings, records, static_inputs, running=past.checkpoint.running)
     return [life for life in told if life.number == number or is_named(life)]

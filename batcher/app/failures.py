@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import orjson
 
-from batcher.app.cell_types import PARAMETERS, kept_parameters
+from batcher.app.cell_types import parameters_of_types
 from batcher.app.history import Past
 from batcher.app.voice import say, warn
 from batcher.edges.manifest import (
@@ -76,7 +76,7 @@ class Failures(NamedTuple):
         say(f"{self.output}: {count - left:,} rows")
         if left:
             warn(f"{left:,} more rows that failed are no longer in {self.manifest}")
-        say(f"Mend it and run it: {next_commands.run(self.past.job, str(self.output), *more)}")
+        say(f"Fix it and run it: {next_commands.run_side(self.past.job, str(self.output), *more)}")
 
     def _failed(self) -> Iterator[tuple[bytes, bytes]]:
         """Give the reason of each row that failed, by its content."""
@@ -96,8 +96,9 @@ class Failures(NamedTuple):
 
     def _again(self, manifest: AnyManifest, failed: Scratch) -> Iterator[tuple[Row | BadRow, Written, Reason]]:
         """Read the manifest as the job does, and give the entries of failed rows; what was given is failed no more."""
-        job, kept = self.past.job, self.past.checkpoint.facts.get(PARAMETERS, "{}")
-        blocks = manifest.blocks(bucket=job.bucket, static_inputs=job.inputs, parameters=kept_parameters(str(kept)))
+        card = self.past.checkpoint.card
+        parameters = parameters_of_types(card.cell_types or {})
+        blocks = manifest.blocks(bucket=card.bucket, static_inputs=card.inputs, parameters=parameters)
         entries = written_entries(self.manifest, self.format) if self.format in WRITTEN_FORMATS else None
         for row in itertools.chain.from_iterable(blocks):
             found = failed.find(row.key)

@@ -11,11 +11,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-import orjson
-
-from batcher.app.job_files import BUCKET, LENGTH, MANIFEST, OUTPUT
+from batcher.app.job_identity import job_of
 from batcher.app.voice import TERMINAL, Voice
 from batcher.edges.checkpoint import Reading, reading
+from batcher.edges.checkpoint.facts import LENGTH, OUTPUT
+from batcher.edges.checkpoint.places import folder_of
 from batcher.edges.records import PastRecords
 from batcher.edges.records import reading as reading_records
 from batcher.edges.scratch import Scratch, scratch
@@ -33,15 +33,16 @@ BATCH = 10_000
 def open_past(checkpoint: Path, voice: Voice = TERMINAL) -> Iterator[Past]:
     """Open what is left of a job. Raises what opening the checkpoint raises; an output that is gone is a warning."""
     with reading(checkpoint) as kept, ExitStack() as opened:
-        last = str(kept.facts.get(OUTPUT, ""))
+        folder, last = folder_of(checkpoint), str(kept.facts.get(OUTPUT, ""))
         lengths = {
             name.removeprefix(LENGTH): int(length) for name, length in kept.facts.items() if name.startswith(LENGTH)
         }
         outputs = []
         # The output of the last run comes last, and its records after those of all others.
-        for path in sorted(map(Path, lengths), key=lambda path: str(path) == last):
+        for name in sorted(lengths, key=lambda name: name == last):
+            path = folder / name
             if path.exists():
-                outputs.append(opened.enter_context(reading_records(path, lengths[str(path)])))
+                outputs.append(opened.enter_context(reading_records(path, lengths[name])))
             else:
                 voice.warn(f"{path}: this output is gone, and with it what its records tell")
         yield Past(kept, outputs)
@@ -59,7 +60,7 @@ class Past(NamedTuple):
 
     def truths(self) -> Iterator[Truth]:
         """Give each row once, in the order of admission, with its last record. Memory does not grow with the rows."""
-        static_inputs = canonical(self.job.inputs)
+        static_inputs = canonical(self.job.card.inputs)
         with scratch() as places:
             for number, output in enumerate(self.outputs):
                 # One number for both: in which output, and where in it.
@@ -87,21 +88,12 @@ class Past(NamedTuple):
     def paths(self) -> list[Path]:
         """The files of the job: its checkpoint, its outputs and its manifest."""
         outputs = [output.path for output in self.outputs]
-        return [self.checkpoint.path, *outputs, Path(str(self.checkpoint.facts.get(MANIFEST, "-")))]
+        return [self.checkpoint.path, *outputs, Path(self.job.card.manifest)]
 
     @property
     def job(self) -> Job:
-        """What the checkpoint remembers of the job's command."""
-        header, facts = self.checkpoint.header, self.checkpoint.facts
-        return Job(
-            manifest=str(facts.get(MANIFEST, "MANIFEST")),
-            checkpoint=str(self.checkpoint.path.absolute()),
-            output=str(facts.get(OUTPUT, "OUTPUT")),
-            endpoint=header.endpoint,
-            workflow=header.workflow,
-            bucket=str(facts.get(BUCKET, "")),
-            inputs=orjson.loads(header.static_inputs),
-        )
+        """The job, with its files where they are now."""
+        return job_of(self.checkpoint.card, self.checkpoint.path)
 
 
 def batches(truths: Iterator[Truth]) -> Iterator[list[Truth]]:

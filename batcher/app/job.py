@@ -65,7 +65,7 @@ class Run:
     async def whole(self) -> None:
         """Settle what earlier runs left in doubt, start what is to be started, and settle again."""
         await self._settled(patient=False)
-        parameters = await parameters_of(self.manifest, self.files.checkpoint, self.preflight)
+        parameters = await parameters_of(self.manifest, self.files, self.preflight)
         self.tally.pass_over(await enter(self.options, self.manifest, self.files, parameters))
         self.watch.earlier_doubts = (await self.files.checkpoint.count_unsettled())[Status.IN_DOUBT]
         async with showing(self.options.progress, self.watch.figures):
@@ -143,7 +143,7 @@ class Run:
             blocks=blocks,
             sift=sift,
             decide=partial(admission.admission, policy=policy),
-            admit=lambda rows: self.files.checkpoint.admit(rows, self.service.now()),
+            admit=lambda rows: self.files.admit(rows, self.service.now()),
             fire=attempts.fire,
             settle=self._settle,
             look=self._guard,

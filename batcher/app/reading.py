@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 import orjson
 
 from batcher import __version__
-from batcher.app.job_files import PREFIX, Files
+from batcher.app.job_files import Files
 from batcher.app.monitor import Watch
 from batcher.app.world import World
+from batcher.edges.checkpoint.facts import PREFIX
 from batcher.edges.manifest import AnyManifest, format_of
 from batcher.flow import engine
 from batcher.model import BEGINNING, Parameter, Status
@@ -40,6 +41,7 @@ async def enter(
             await checkpoint.remember({PREFIX: ""})
     await checkpoint.enter(prefix.mark.rows)
     files.frontier = Frontier(prefix)
+    files.first_unnamed = lambda: manifest.first_unnamed
     return prefix.counts
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from batcher.app.doubts import Doubts
 from batcher.app.job_files import open_files
+from batcher.app.job_identity import job_of
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.world import World
 from batcher.errors import ExitCode, JobError
@@ -12,6 +13,7 @@ from batcher.flow.reconcile import ASKERS
 from batcher.model import Status
 from batcher.options.verbs import ReconcileOptions
 from batcher.rules.choices import OnDoubt
+from batcher.rules.report.next_commands import run
 from batcher.rules.service.dialect import Dialect
 from batcher.rules.service.dialects import DIALECT
 
@@ -24,8 +26,8 @@ async def settle(options: ReconcileOptions, world: World, dialect: Dialect = DIA
             open_credentials(options.credentials, world, drain, world.voice.warn) as credentials,
             open_files(options.checkpoint, None, None, world) as files,
         ):
-            header = await files.checkpoint.header()
-            site = Site(header.endpoint, header.workflow, ASKERS, options.timeout, options.verify_tls)
+            card = files.card
+            site = Site(card.endpoint, card.workflow, ASKERS, options.timeout, options.verify_tls)
             async with open_service(site, credentials, world, drain, world.voice.warn, dialect) as service:
                 doubts = Doubts(files, service, drain, world, OnDoubt.RECONCILE, options.settle_time)
                 findings = await doubts.settle(patient=True)
@@ -37,6 +39,7 @@ async def settle(options: ReconcileOptions, world: World, dialect: Dialect = DIA
     if left:
         world.voice.say(f"rows still in doubt: {left:,}. Run this again later.")
         return ExitCode.ROWS_IN_DOUBT
-    again = " Run the job's own command to send the rows that were never started." if findings.released else ""
-    world.voice.say(f"No row is in doubt.{again}")
+    world.voice.say("No row is in doubt.")
+    if findings.released:
+        world.voice.say(f"to send the rows that were never started: {run(job_of(card, options.checkpoint))}")
     return ExitCode.OK

@@ -10,8 +10,8 @@ from math import inf
 
 from batcher.app.doubts import Doubts
 from batcher.app.job import Run
-from batcher.app.job_files import BUCKET, MANIFEST, Files, PassOn, open_files
-from batcher.app.job_identity import choice_of, header_of, need_bucket
+from batcher.app.job_files import Files, PassOn, open_files
+from batcher.app.job_identity import card_of, choice_of, need_bucket
 from batcher.app.monitor import Watch
 from batcher.app.preflight import Preflight
 from batcher.app.service import Site, open_credentials, open_service
@@ -39,14 +39,7 @@ async def run_job(
 
     Records are passed on once the disk has them. Raises JobError where the job cannot begin or go on.
     """
-    header = header_of(
-        options.workflow,
-        options.endpoint,
-        options.bucket,
-        options.inputs,
-        allow_http=options.allow_http,
-        dialect=dialect,
-    )
+    card = card_of(options, dialect)
     async with AsyncExitStack() as edges:
         telling = await edges.enter_async_context(open_telling(options, world, pass_on))
         edges.enter_context(world.draining_on_signals(drain.begin, world.voice.say))
@@ -54,7 +47,7 @@ async def run_job(
         manifest = edges.enter_context(_open_manifest(options, world))
         await asyncio.to_thread(manifest.check)
         credentials = await edges.enter_async_context(open_credentials(options.credentials, world, drain, telling.warn))
-        site = Site(header.endpoint, options.workflow, options.concurrency, options.timeout, options.verify_tls)
+        site = Site(card.endpoint, options.workflow, options.concurrency, options.timeout, options.verify_tls)
         service = await edges.enter_async_context(open_service(site, credentials, world, drain, telling.warn, dialect))
         preflight = Preflight(
             service, options.workflow, drain, world, manifest, options.inputs, telling.warn, options.max_outage
@@ -62,7 +55,7 @@ async def run_job(
         if options.preflight and not options.checkpoint.exists():
             await preflight.workflow()
         files = await edges.enter_async_context(
-            open_files(options.checkpoint, header, options.output, world, _about(options), telling.pass_on)
+            open_files(options.checkpoint, card, options.output, world, telling.pass_on)
         )
         watch = await _watch(options, world, manifest, files, service, drain, telling)
         doubts = Doubts(files, service, drain, world, options.on_doubt, options.settle_time)
@@ -89,12 +82,6 @@ def _open_manifest(options: RunOptions, world: World) -> Iterator[AnyManifest]:
     with world.open_manifest(options.manifest, format_, choice_of(options)) as manifest:
         need_bucket(manifest, format_, options.bucket)
         yield manifest
-
-
-def _about(options: RunOptions) -> dict[str, str]:
-    """Give what is worth remembering of a run, for what is asked after it."""
-    manifest = "-" if options.manifest is None else str(options.manifest.absolute())
-    return {MANIFEST: manifest, BUCKET: options.bucket or ""}
 
 
 def _seconds(options: RunOptions, world: World) -> float | None:

@@ -159,14 +159,14 @@ def _option(declared: Declared, take: Callable[..., Any]) -> click.Option:
 def _taken(ctx: click.Context, declared: Declared, value: Any) -> Any:
     """Give a value as the option has it, whatever its source. Raises UsageError, which names flag or environment."""
     found = source(ctx, declared.name)
+    if found is ParameterSource.DEFAULT:
+        return declared.default
+    if found is ParameterSource.DEFAULT_MAP:
+        return declared.set(value)
     try:
-        if found is ParameterSource.COMMANDLINE:
-            return declared.read(value)
-        if found is ParameterSource.ENVIRONMENT:
-            return declared.read(value)
+        return declared.read(value)
     except UsageError as error:
         raise UsageError(f"{_where(found, declared, value)}: {error}", error.advice) from None
-    return declared.set(value) if found is ParameterSource.DEFAULT_MAP else declared.default
 
 
 def _where(found: ParameterSource, declared: Declared, value: Any) -> str:

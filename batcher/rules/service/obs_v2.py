@@ -90,7 +90,7 @@ def _of(workflow: str) -> tuple[str, str]:
 
 
 OBS_V2 = Dialect(
-    name="obs_v2",
+    name="obs-v2",
     start=start_call,
     start_body=start_body,
     workflow=workflow_call,
