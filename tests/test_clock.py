@@ -92,7 +92,7 @@ async def test_a_clock_that_is_set_in_mid_run_starts_nothing_twice(folder, emula
     code, stderr = await end(process)
     assert code == 0, stderr
     assert "found started" in stderr
-    assert "never started, free to be sent" in stderr
+    assert "never started, will be sent again" in stderr
     assert "clock" not in stderr
     assert started(service) == ONCE
 

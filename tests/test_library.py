@@ -300,7 +300,7 @@ async def test_too_many_failures_are_told_by_the_name_of_the_argument(emulator):
         ("more than --max-failures allows", "more than max_failures allows"),
         ("allow it with --no-preflight or --allow-http.", "allow it with preflight=False or allow_http=True."),
         ("Give --endpoint URL or --region NAME.", "Give endpoint=URL or region=NAME."),
-        ("sent again as --on-doubt resend asks", 'sent again as on_doubt="resend" asks'),
+        ("sent again because of --on-doubt resend", 'sent again because of on_doubt="resend"'),
         ("with --input NAME=VALUE or NAME:=JSON.", 'with inputs={"NAME": VALUE}.'),
         ("MANIFEST and --output", "manifest and output"),
         ("MANIFEST.checkpoint --limiting x--limit /--limit", "MANIFEST.checkpoint --limiting x--limit /--limit"),

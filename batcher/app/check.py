@@ -1,4 +1,4 @@
-"""What `batcher check` does: looks at the service, reads the manifest, and holds both against the checkpoint.
+"""What `batcher check` does: queries the service, reads the manifest, and compares both with the checkpoint.
 
 Nothing is started and nothing of the job is changed. Memory stays bounded however long the manifest is.
 """
@@ -34,11 +34,12 @@ from batcher.rules.records.codec import described
 from batcher.rules.rows.admission import Policy
 from batcher.rules.rows.forecast import Forecast, Known
 from batcher.rules.service.credentials import described as shown
+from batcher.rules.text import counted
 
 SHOWN = 20
-"""So many bad rows are kept for the screen."""
+"""The maximum number of bad rows to show."""
 MOST_BUCKETS = 1000
-"""So many buckets are counted by name. More than that are no buckets of one account."""
+"""The maximum number of buckets to count by name. One account has fewer."""
 
 _key_and_line = attrgetter("key", "line")
 _bucket = attrgetter("bucket")
@@ -52,14 +53,14 @@ class Checked:
         self.card = card
         self.format = format_
         self.credentials: str | None = None
-        """Where the credentials were found and how the access key ends; None where nobody was asked."""
+        """Where the credentials were found and how the access key ends. None if no request was sent."""
         self.workflow: Workflow | None = None
-        """None where nobody was asked, or the service does not describe it."""
+        """None if no request was sent, or the service does not describe it."""
         self.rows = 0
         self.bad = 0
         self.first_bad: list[BadRow] = []
         self.buckets: Counter[str] = Counter()
-        """Sound rows by bucket, where there are not more than MOST_BUCKETS."""
+        """Valid rows by bucket, for at most MOST_BUCKETS buckets."""
         self.skipped: Mapping[str, int] = {}
         self.forecast = forecast
         self.warnings: list[str] = []
@@ -71,13 +72,13 @@ class Checked:
             self.buckets = Counter(dict(self.buckets.most_common(MOST_BUCKETS)))
 
     def warn(self, text: str) -> None:
-        """Tell a person at once, and a program at the end."""
+        """Warn a person at once, and a program at the end."""
         self._voice.warn(text)
         self.warnings.append(text)
 
 
 def check_manifest(options: CheckOptions, world: World) -> Checked:
-    """Check a manifest. Raises JobError for what would keep a run from beginning."""
+    """Check a manifest. Raises JobError for what would prevent a run from starting."""
     card = identity(options)
     format_ = format_of(options.manifest, options.format)
     # Standard input may be checked without a checkpoint.
@@ -123,7 +124,7 @@ def _kept(path: Path | None, card: Card) -> AbstractContextManager[Reading | Non
 
 
 def _types(manifest: AnyManifest, kept: Reading | None, workflow: Workflow | None) -> Mapping[str, Parameter]:
-    """Give the types of the cells: those that the job has, else those that a new job would have."""
+    """Return the types of the cells: those of the job, else those that a new job would have."""
     if not has_typed_cells(manifest):
         return {}
     types = None if kept is None else kept.card.cell_types
@@ -148,11 +149,11 @@ def _read(
         checked.count(map(_bucket, rows))
         partition.add(map(_key_and_line, rows))
     for warning, count in (screen.warnings if screen else Counter[str]()).items():
-        checked.warn(f"{count:,} rows: {warning}")
+        checked.warn(f"{counted(count, 'row')}: {warning}")
 
 
 def _foresee(forecast: Forecast, partition: Partition, kept: Reading | None) -> None:
-    """Go through what both know of the same contents."""
+    """Compare what the manifest and the checkpoint know of the same contents."""
     with Partition() as of_checkpoint:
         of_checkpoint.add(() if kept is None else kept.entries())
         for part, known in zip(partition.parts(), of_checkpoint.parts(), strict=True):
@@ -160,7 +161,7 @@ def _foresee(forecast: Forecast, partition: Partition, kept: Reading | None) -> 
 
 
 def _known(part: Part) -> Known:
-    """Take the numbers of a checkpoint's rows apart."""
+    """Split the numbers of a checkpoint's rows into copy and status."""
     entries = list(zip(part.keys, part.numbers, strict=True))
     return Known(
         {key: number - COPY for key, number in entries if number < 2 * COPY},
@@ -184,6 +185,6 @@ def _writing(path: Path | None) -> Iterator[Callable[[Iterable[BadRow]], None]]:
                 orjson.dumps(described(row), option=orjson.OPT_APPEND_NEWLINE) for row in rows
             )
     except FileExistsError:
-        raise UsageError(f"{path}: is there already", "Give --bad-rows the name of a new file.") from None
+        raise UsageError(f"{path}: exists already", "Give --bad-rows the name of a new file.") from None
     except OSError as error:
         raise DiskError(f"{path}: {error.strerror}", "Check the path that --bad-rows names, and the disk.") from error

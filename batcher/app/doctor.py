@@ -1,4 +1,4 @@
-"""What `batcher doctor` does: one start and the questions about it, the report, and the settings that follow."""
+"""What `batcher doctor` does: one start, requests about it, and the settings that follow."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from batcher.rules.text import printable
 
 
 class Examined(NamedTuple):
-    """What one start has shown, the settings that follow, and the text of the file that they go into."""
+    """What one start showed, the settings that follow, and the new text of the settings file."""
 
     seen: Seen
     settings: Mapping[str, Setting]
@@ -36,11 +36,11 @@ class Examined(NamedTuple):
 
 
 async def examine(options: DoctorOptions, world: World, show: Callable[[Examined], None]) -> ExitCode:
-    """Make the one start, show what it has shown, and write the settings that follow.
+    """Start one execution, show the results, and write the settings that follow.
 
     Raises JobError where no start can be made, and where its outcome is one.
     """
-    # Before the start, so that it is not spent on settings that have no place.
+    # Before the start, so that it is not wasted if the settings cannot be written.
     check_place(options.write)
     _edited(options.write, {})
     drain = Drain()
@@ -77,7 +77,9 @@ def _examination(options: DoctorOptions, voice: Voice, service: Service) -> doct
         voice.say(f"starting ONE execution of {what} now; it is not sent again, whatever the answer")
         answer = await service.start(row)
         execution = answer.execution
-        voice.say(f"started: execution {execution.name}" if execution else f"no execution is named: {phrase(answer)}")
+        voice.say(
+            f"started: execution {execution.name}" if execution else f"the answer names no execution: {phrase(answer)}"
+        )
         return answer
 
     return doctor.Examination(service, start, f"doctor-{secrets.token_hex(8)}", options.patience)
@@ -88,7 +90,7 @@ def _end(
 ) -> ExitCode:
     settings = prescription(seen)
     examined = Examined(seen, settings, _edited(options.write, settings))
-    # Shown before it is written: what was paid for must not be lost with a full disk.
+    # Shown before it is written: a full disk must not lose what was paid for.
     show(examined)
     if settings:
         write_settings(options.write, examined.file.text)

@@ -1,4 +1,4 @@
-"""The doubts of a job: the reconcile joined to the job's files and to the service, for `run` and for `reconcile`."""
+"""The rows in doubt of a job: reconcile over the job's files and its service, for `run` and `reconcile`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Doubts:
-    """Asks about rows in doubt, and settles those that there is an answer for. `settle_time` is in seconds."""
+    """Settles rows in doubt by the execution list. `settle_time` is in seconds."""
 
     files: Files
     service: Service
@@ -33,9 +33,9 @@ class Doubts:
     settle_time: float
 
     async def settle(self, *, patient: bool, release: bool = True) -> Findings:
-        """Settle what can be: rows found started are recorded so, rows found absent are released, free to be sent.
+        """Record rows that are in the list as started. Release rows that are not, so that they are sent again.
 
-        `patient` waits until the list must be complete. Without `release` absent rows stay in doubt for the next run.
+        `patient` waits until the list must be complete. Without `release`, absent rows stay in doubt for the next run.
         """
         rows = await self.files.checkpoint.unsettled({Status.IN_DOUBT})
         if not rows or self.on_doubt is OnDoubt.HOLD or self.drain.begun:
@@ -43,12 +43,12 @@ class Doubts:
         if self.on_doubt is OnDoubt.RESEND and not release:
             return Findings([], [], rows, [])
         if self.on_doubt is OnDoubt.RESEND:
-            self.world.voice.say(f"rows in doubt: {len(rows):,}, sent again as --on-doubt resend asks")
+            self.world.voice.say(f"rows in doubt: {len(rows):,}, sent again because of --on-doubt resend")
             await self._release(rows)
             return Findings([], rows, [], [])
-        self.world.voice.say(f"rows in doubt: {len(rows):,}, asking the service's execution list")
+        self.world.voice.say(f"rows in doubt: {len(rows):,}, checking the service's execution list")
         if not self.service.now():
-            # Any answer tells the service's time, by which a walk over the list is known to be late enough.
+            # Any answer carries the service's time, which shows whether a walk over the list is late enough.
             await contact(self.service.workflow, self.drain, self.world.draw, self.world.monotonic)
             if self.drain.begun:
                 return Findings([], [], rows, [])
@@ -57,7 +57,7 @@ class Doubts:
             findings = findings._replace(released=[], held=[*findings.held, *findings.released])
         await self._adopt(findings)
         await self._release(findings.released)
-        _tell(findings, self.world.voice)
+        _report(findings, self.world.voice)
         return findings
 
     def _inquiry(self) -> Inquiry:
@@ -87,11 +87,11 @@ class Doubts:
         await self.files.settle([Settlement(row.id, Status.PENDING) for row in rows])
 
 
-def _tell(findings: Findings, voice: Voice) -> None:
-    """Say what came of it, and name what somebody else started."""
+def _report(findings: Findings, voice: Voice) -> None:
+    """Report the result, and name the executions that another client started."""
     told = (
         (findings.adopted, "found started"),
-        (findings.released, "never started, free to be sent"),
+        (findings.released, "never started, will be sent again"),
         (findings.held, "still in doubt"),
     )
     reason = f" ({findings.reason})" if findings.held and findings.reason else ""
@@ -99,6 +99,6 @@ def _tell(findings: Findings, voice: Voice) -> None:
     for found in findings.elsewhere[:SHOWN]:
         contents = contents_of(found.input or "")
         where = f" for {contents[0].bucket}/{printable(contents[0].object)}" if contents else ""
-        voice.warn(f"execution {found.execution.name}{where} was started by somebody else")
+        voice.warn(f"execution {found.execution.name}{where} was started by another client")
     if len(findings.elsewhere) > SHOWN:
-        voice.warn(f"and {len(findings.elsewhere) - SHOWN:,} more executions were started by somebody else")
+        voice.warn(f"and {len(findings.elsewhere) - SHOWN:,} more executions were started by another client")

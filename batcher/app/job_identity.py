@@ -1,4 +1,4 @@
-"""What makes a job this job, as its options name it: the names are checked, the paths found, and the job card made."""
+"""The identity of a job: checks the names in its options, finds its paths, and makes its job card."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def card_of(options: RunOptions, dialect: Dialect) -> Card:
 
 
 def choice_of(options: Manifest) -> Choice:
-    """Return what of a manifest is wanted."""
+    """Return which entries of a manifest are rows."""
     return Choice(options.keep_placeholders, options.storage_classes)
 
 
 def is_side_manifest(job: Card, wanted: Card, folder: Path) -> bool:
-    """Say whether a command's manifest is another one than the job's own, which is still there.
+    """Return whether a command's manifest is another one than the job's own, and the job's own still exists.
 
     A manifest at the path of the job's own is the job's own, whatever it holds by now. Where nothing is at that path
     any more, another manifest takes its place. Standard input has no path: it is the job's own where the job began
@@ -72,13 +72,13 @@ def is_side_manifest(job: Card, wanted: Card, folder: Path) -> bool:
 
 
 def is_own_manifest(manifest: Path, job: Job) -> bool:
-    """Say whether a path is that of the job's own manifest, or leads to the same file."""
+    """Return whether a path is that of the job's own manifest, or leads to the same file."""
     own = job.card.manifest
     return str(manifest) == STANDARD_INPUT == own or str(real(manifest)) == own or is_same(manifest, Path(own))
 
 
 def job_of(card: Card, checkpoint: Path) -> Job:
-    """Give a job with the paths at which its files are now."""
+    """Return the job with the current paths of its files."""
     folder = folder_of(checkpoint)
     manifest, output = (
         path if path in {"", STANDARD_INPUT} else str(folder / path) for path in (card.manifest, card.output)
@@ -87,6 +87,6 @@ def job_of(card: Card, checkpoint: Path) -> Job:
 
 
 def need_bucket(manifest: AnyManifest, format_: str, bucket: str | None) -> None:
-    """Make sure that rows can have a bucket. Raises UsageError where none can, before each of them is found invalid."""
+    """Raise UsageError if no row can have a bucket. Otherwise every single row would be invalid."""
     if bucket is None and (format_ == "txt" or (manifest.header and "bucket" not in manifest.header)):
         raise UsageError("no row of the manifest names a bucket", 'Give --bucket NAME, or add a column "bucket".')

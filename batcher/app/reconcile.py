@@ -1,4 +1,4 @@
-"""What `batcher reconcile` does: opens a job's files without the job, and settles its rows in doubt."""
+"""What `batcher reconcile` does: opens a job's files without its manifest, and settles its rows in doubt."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from batcher.rules.service.dialects import DIALECT
 
 
 async def settle(options: ReconcileOptions, world: World, dialect: Dialect = DIALECT) -> ExitCode:
-    """Settle the rows in doubt of a checkpoint, and say how many are left. Raises JobError where that cannot be."""
+    """Settle the rows in doubt of a checkpoint, and report how many are left. Raises JobError if that is impossible."""
     drain = Drain()
     with world.draining_on_signals(drain.begin, world.voice.say):
         async with (
@@ -41,5 +41,5 @@ async def settle(options: ReconcileOptions, world: World, dialect: Dialect = DIA
         return ExitCode.ROWS_IN_DOUBT
     world.voice.say("No row is in doubt.")
     if findings.released:
-        world.voice.say(f"to send the rows that were never started: {run(job_of(card, options.checkpoint))}")
+        world.voice.say(f"next: {run(job_of(card, options.checkpoint))}")
     return ExitCode.OK

@@ -15,7 +15,7 @@ from batcher.rules.report.page import NAMED, Known, page
 
 
 def write_report(checkpoint: Path, output: Path, voice: Voice = TERMINAL) -> None:
-    """Write the page about a job, and say where it is. Raises JobError where a file stands in the way."""
+    """Write the report of a job, and say where it is. Raises JobError if a file cannot be read or written."""
     # Imported late: only this needs it.
     from batcher.edges.report import render  # noqa: PLC0415
 

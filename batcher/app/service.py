@@ -1,4 +1,4 @@
-"""The service of a job, opened: credentials found where the user says and kept fresh, and connections to send over."""
+"""Opens the service of a job: finds the credentials where the user says, keeps them fresh, and connects."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from batcher.rules.service.dialect import Dialect
 from batcher.rules.service.dialects import DIALECT
 
 METADATA_SECONDS = 3.0
-"""How long one request to the metadata service may take: it is next door, or it is not there."""
+"""Time limit of a request to the metadata service. It is on the same host, or not there at all."""
 
 
 class Site(NamedTuple):
-    """Where a workflow is, and how its service is reached. `timeout` is in seconds, for each request."""
+    """Where a workflow is, and how to reach its service. `timeout` is in seconds, for each request."""
 
     endpoint: str
     workflow: str
@@ -43,7 +43,7 @@ async def open_service(  # noqa: PLR0913, PLR0917 - a job and its service meet h
     warn: Callable[[str], None],
     dialect: Dialect = DIALECT,
 ) -> AsyncIterator[Service]:
-    """Give the service for as long as the block lasts; `warn` takes a sentence. Nothing is sent yet."""
+    """Yield the service for as long as the block lasts. `warn` takes a sentence. Nothing is sent yet."""
     async with world.connect(
         site.endpoint, connections=site.connections, timeout=site.timeout, verify_tls=site.verify_tls
     ) as transport:
@@ -56,13 +56,13 @@ async def open_service(  # noqa: PLR0913, PLR0917 - a job and its service meet h
 async def open_credentials(
     place: Place | None, world: World, drain: Drain, warn: Callable[[str], None]
 ) -> AsyncIterator[CredentialsInUse]:
-    """Find the credentials, and keep them fresh; `warn` takes a sentence. Raises what looking for them raises."""
+    """Find the credentials, and keep them fresh. `warn` takes a sentence. Raises CredentialsError if there are none."""
     address = metadata_address(world.environment.get("BATCHER_METADATA_URL", ""))
     async with world.connect(address, connections=1, timeout=METADATA_SECONDS) as metadata:
         found = await find_credentials(place, world.environment, metadata.send)
         for warning in found.warnings:
             warn(warning)
-        renew = None if found.renew is None else _telling(found.renew, warn)
+        renew = None if found.renew is None else _warning(found.renew, warn)
         credentials = CredentialsInUse(found.credentials, renew, world.clock)
         keeper = asyncio.create_task(credentials.keep_fresh(asyncio.sleep))
         try:
@@ -72,13 +72,13 @@ async def open_credentials(
             with suppress(asyncio.CancelledError):
                 await keeper
         if isinstance(drain.reason, CredentialsError):
-            world.voice.say(f"the credentials: {described(credentials.current)}")
+            world.voice.say(f"credentials: {described(credentials.current)}")
 
 
-def _telling(
+def _warning(
     renew: Callable[[], Awaitable[Credentials]], warn: Callable[[str], None]
 ) -> Callable[[], Awaitable[Credentials | None]]:
-    """Say why there are no new credentials, where there are none."""
+    """Return `renew` as a function that warns instead of raising, and then returns None."""
 
     async def renewed() -> Credentials | None:
         try:
