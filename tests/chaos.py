@@ -104,7 +104,7 @@ class Trial:
             "time": (log, b""),
             "start": (self.ledger, b"\n"),
             "record": (self.output, b"\n"),
-            "question": (log, b"asking the service's execution list"),
+            "question": (log, b"checking the service's execution list"),
         }[kill.moment]
         so_far = _marks(file, mark)
         left = max(len(self.plan.rows) - so_far, 1)

@@ -43,6 +43,12 @@ def test_a_row_is_sent_only_if_it_is_surely_not_started(row, state, copy, policy
     assert decided == wanted
 
 
+@pytest.mark.parametrize("row", [ROW, BAD])
+@pytest.mark.parametrize("policy", [PLAIN, RETRY, COPIES])
+def test_a_dismissed_row_is_never_sent_again(row, policy):
+    assert admission(Found(7, row, Status.DISMISSED, 1), policy) is None
+
+
 @pytest.mark.parametrize("policy", [PLAIN, RETRY, COPIES, Policy(retry_rejected=True, allow_duplicates=True)])
 def test_the_states_left_alone_are_those_for_which_nothing_is_decided(policy):
     alone = {s for s in Status if admission(Found(1, ROW, s, 1), policy) is None}

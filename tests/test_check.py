@@ -135,7 +135,15 @@ async def test_a_program_is_told_the_same_as_one_object(folder, emulator):
         "repeated_rows": [{"line": 4, "first_line": 2}],
         "skipped": {},
         "buckets": {"videos": 2, "other-bucket": 1},
-        "forecast": {"to_start": 2, "started": 0, "in_doubt": 0, "rejected": 0, "invalid": 0, "duplicate": 1},
+        "forecast": {
+            "to_start": 2,
+            "started": 0,
+            "in_doubt": 0,
+            "rejected": 0,
+            "invalid": 0,
+            "duplicate": 1,
+            "dismissed": 0,
+        },
     }
 
 
@@ -170,7 +178,15 @@ async def test_what_a_run_has_done_is_told_and_what_it_would_do_is_done(folder, 
         file.write("new\no3\no29\n")
     before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     document = await told(service, "m.txt")
-    forecast = {"to_start": 11, "started": 20, "in_doubt": 0, "rejected": 0, "invalid": 0, "duplicate": 2}
+    forecast = {
+        "to_start": 11,
+        "started": 20,
+        "in_doubt": 0,
+        "rejected": 0,
+        "invalid": 0,
+        "duplicate": 2,
+        "dismissed": 0,
+    }
     assert (document["rows"], document["forecast"]) == (33, forecast)
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir() if path.name in before} == before
     copies = await told(service, "m.txt", "--allow-duplicates")

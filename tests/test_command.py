@@ -8,9 +8,11 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from independent import ACCESS_KEY, SECRET_KEY, judging
+from launching import run_to_end
 from peek import kept_rows
 
 from batcher.model import Status
@@ -56,15 +58,9 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-async def batcher(*words, stdin=None, environment=ENVIRONMENT):
+async def batcher(*words, stdin=b"", environment=ENVIRONMENT):
     """Run the command to its end."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "batcher", *map(str, words), env=environment,
-        stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    stdout, stderr = await asyncio.wait_for(process.communicate(stdin), 120)
-    return Ran(process.returncode, stdout, stderr)
+    return Ran(*await run_to_end(words, environment, Path.cwd(), stdin))
 
 
 def run(judge, manifest, *words, **more):

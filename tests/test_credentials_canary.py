@@ -210,7 +210,7 @@ async def test_after_a_signal_nothing_holds_a_secret(aviary, place, number, code
 @pytest.mark.parametrize(
     ("module", "name"),
     [
-        ("edges.service", "signed_headers"),
+        ("rules.service.obs_v2", "signed_headers"),
         ("rules.service.credentials", "is_key"),
         ("rules.service.answers", "started"),
     ],

@@ -1,14 +1,16 @@
 """`batcher doctor` as a person meets it: the real command against the real emulator, whose ledger counts the starts."""
 
+import asyncio
 import json
 import stat
 import subprocess
-import sys
 import tomllib
 import urllib.request
+from pathlib import Path
 
 import pytest
 from conftest import KEYS
+from launching import run_to_end
 from test_command import ENVIRONMENT
 
 OBJECT = "in/clip 01.mp4"
@@ -22,17 +24,10 @@ def folder(tmp_path, monkeypatch):
 
 
 def doctor(url, *words, key=OBJECT, environment=ENVIRONMENT):
-    command = [sys.executable, "-m", "batcher", "doctor", "-w", "transcode", "-e", url, "-b", "videos"]
-    ran = subprocess.run(
-        [*command, "--object", key, *words],
-        env=environment | KEYS,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert "Traceback" not in ran.stderr
-    return ran
+    command = ["doctor", "-w", "transcode", "-e", url, "-b", "videos", "--object", key, *words]
+    code, stdout, stderr = asyncio.run(run_to_end(command, environment | KEYS, Path.cwd()))
+    assert b"Traceback" not in stderr
+    return subprocess.CompletedProcess(command, code, stdout.decode(), stderr.decode())
 
 
 def ledger(url):

@@ -72,6 +72,24 @@ def test_a_module_says_what_it_owns_and_stays_under_400_lines(path):
     assert len(text.splitlines()) < 400
 
 
+DIALECTS = {f"batcher.rules.service.{name}" for name in ("answers", "obs_v2", "obs_v2_errors")}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if _room(path) in {"app", "cli", "flow", "library", "options"}],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_whoever_asks_the_service_reads_no_body_and_does_not_know_its_dialect(path):
+    attributes = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
+    assert "body" not in attributes
+    assert _imports(path) & DIALECTS == set()
+
+
+def test_one_module_chooses_the_dialect():
+    assert [path.name for path in MODULES if "batcher.rules.service.obs_v2" in _imports(path)] == ["dialects.py"]
+
+
 def test_only_one_module_knows_tenacity_and_one_edge_knows_the_http_client():
     tenacity = {path.relative_to(ROOT).as_posix() for path in MODULES if "tenacity" in _imports(path)}
     client = {

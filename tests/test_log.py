@@ -5,12 +5,12 @@ import json
 import os
 import re
 import stat
-import sys
 import threading
 from pathlib import Path
 
 import pytest
 from conftest import KEYS
+from launching import run_to_end
 from msgspec import structs
 
 from batcher.edges.log import open_log
@@ -146,12 +146,8 @@ FILES = ("m.txt", "m.txt.executions.jsonl", "m.txt.checkpoint")
 async def run(folder, *words):
     """Run the command to its end, and give its exit code and what it said."""
     bare = {name: value for name, value in os.environ.items() if not name.startswith(("BATCHER_", "OBS_"))}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "batcher", "run", *map(str, words), "-w", "transcode", "-b", "videos",
-        cwd=folder, env=bare | KEYS, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    _, said = await process.communicate()
-    return process.returncode, said.decode()
+    code, _, said = await run_to_end(["run", *words, "-w", "transcode", "-b", "videos"], bare | KEYS, folder)
+    return code, said.decode()
 
 
 def events(path):
@@ -170,7 +166,7 @@ async def test_the_log_of_a_run_tells_what_the_ledger_does(emulator, tmp_path):
     service = await emulator(
         rate=80, reject_share=0.1, faults={FaultKind("reset-after"): 0.05, FaultKind("slowdown"): 0.05}, seed=2
     )
-    keys = [f"odd\n\u2028{number}" for number in range(200)]
+    keys = [f"odd\n\u2028{number}" for number in range(100)]
     rows = [json.dumps({"object": key}) for key in [*keys, keys[0]]] + ["[]"]
     (tmp_path / "m.jsonl").write_text("\n".join(rows))
     words = ("m.jsonl", "-e", service.url, "--settle-time", "1", "--log-file", "log", "--log-format", "json")

@@ -8,15 +8,16 @@ from simulation import World, scratch, simulate
 from batcher.app import job
 from batcher.edges.checkpoint.unsettled import UnsettledRows
 from batcher.edges.records import Output
-from batcher.edges.service import ObsV2
 from batcher.flow import attempts, reconcile
 from batcher.flow import repair as resume
+from batcher.flow.service import Service
 from batcher.model import Record, Status, Unsettled, Verdict
 from batcher.rules.doubts import matching
 
 SHARE = 75
 
 
+@pytest.mark.long(small=1 / 2, ci=1)
 @pytest.mark.parametrize("first", range(0, 4 * SHARE, SHARE))
 def test_through_crashes_and_faults_every_row_is_started_once_or_named_in_doubt(first):
     assert {seed: world.complaints for seed, world in simulate(range(first, first + SHARE)).items()} == {}
@@ -79,7 +80,7 @@ def look_only_after_the_intent(patch):
 
 
 def date_intents_by_a_clock_that_can_be_set(patch):
-    patch.setattr(ObsV2, "now", lambda service: service._clock())
+    patch.setattr(Service, "now", lambda service: service.clock.wall())
 
 
 def date_doubts_by_the_intent(patch):
@@ -108,6 +109,7 @@ DEFECTS = [
 ]
 
 
+@pytest.mark.long(small=1 / 4, ci=1)
 @pytest.mark.parametrize(("defect", "complaint"), DEFECTS, ids=lambda value: getattr(value, "__name__", ""))
 def test_a_planted_defect_is_seen(monkeypatch, defect, complaint):
     defect(monkeypatch)

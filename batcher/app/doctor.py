@@ -1,4 +1,4 @@
-"""What `batcher doctor` does: one start and the questions about it, the report, and the settings that follow."""
+"""What `batcher doctor` does: one start, requests about it, and the settings that follow."""
 
 from __future__ import annotations
 
@@ -7,27 +7,28 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from batcher.app.service import open_keys
+from batcher.app.service import Site, open_credentials, open_service
+from batcher.app.voice import Voice
 from batcher.app.world import World
-from batcher.edges.service import ObsV2
 from batcher.edges.settings_file import check_place, read_settings, write_settings
 from batcher.errors import ExitCode, JobError, UsageError
 from batcher.flow import doctor
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import contact
+from batcher.flow.service import Service
 from batcher.model import Answer, Row
 from batcher.options.verbs import DoctorOptions
 from batcher.rules.doctor.advice import ending, prescription
 from batcher.rules.doctor.points import Seen, phrase
 from batcher.rules.rows.declared import judge_of
 from batcher.rules.rows.identity import canonical, content_key
-from batcher.rules.service import answers, names
+from batcher.rules.service.dialects import DIALECT
 from batcher.rules.settings_file import Edited, Setting, edited
 from batcher.rules.text import printable
 
 
 class Examined(NamedTuple):
-    """What one start has shown, the settings that follow, and the text of the file that they go into."""
+    """What one start showed, the settings that follow, and the new text of the settings file."""
 
     seen: Seen
     settings: Mapping[str, Setting]
@@ -35,29 +36,22 @@ class Examined(NamedTuple):
 
 
 async def examine(options: DoctorOptions, world: World, show: Callable[[Examined], None]) -> ExitCode:
-    """Make the one start, show what it has shown, and write the settings that follow.
+    """Start one execution, show the results, and write the settings that follow.
 
     Raises JobError where no start can be made, and where its outcome is one.
     """
-    # Before the start, so that it is not spent on settings that have no place.
+    # Before the start, so that it is not wasted if the settings cannot be written.
     check_place(options.write)
     _edited(options.write, {})
     drain = Drain()
+    endpoint = DIALECT.endpoint(options.endpoint, allow_http=options.allow_http).url
+    site = Site(endpoint, options.workflow, 1, options.timeout, options.verify_tls)
     with world.draining_on_signals(drain.begin, world.voice.say):
         async with (
-            open_keys(options.credentials, world, drain, world.voice.warn) as keys,
-            world.connect(
-                names.endpoint(options.endpoint, allow_http=options.allow_http).url,
-                connections=1,
-                timeout=options.timeout,
-                verify_tls=options.verify_tls,
-            ) as transport,
+            open_credentials(options.credentials, world, drain, world.voice.warn) as credentials,
+            open_service(site, credentials, world, drain, world.voice.warn) as service,
         ):
-            service, unknown = (
-                ObsV2(transport.send, keys.use, name, world.voice.warn, clock=world.clock, steady=world.steady)
-                for name in (options.workflow, f"doctor-{secrets.token_hex(8)}")
-            )
-            described = answers.workflow(await contact(service.get_workflow, drain, world.draw, world.monotonic))
+            described = (await contact(service.workflow, drain, world.draw, world.monotonic)).noun
             if isinstance(drain.reason, JobError):
                 raise drain.reason
             fault = None if described is None else judge_of(described.parameters)(canonical(options.inputs)).fault
@@ -66,7 +60,7 @@ async def examine(options: DoctorOptions, world: World, show: Callable[[Examined
                     f"the workflow would not run with these inputs: {fault}; nothing was started",
                     "Set what it declares with --input NAME=VALUE or NAME:=JSON.",
                 )
-            seen = await doctor.examine(_examination(options, world, service, unknown, drain), _row(options))
+            seen = await doctor.examine(_examination(options, world.voice, service), _row(options))
     return _end(options, show, seen, drain.reason)
 
 
@@ -76,34 +70,19 @@ def _row(options: DoctorOptions) -> Row:
     return Row(1, 1, options.bucket, options.object, inputs, key)
 
 
-def _examination(
-    options: DoctorOptions, world: World, service: ObsV2, unknown: ObsV2, drain: Drain
-) -> doctor.Examination:
+def _examination(options: DoctorOptions, voice: Voice, service: Service) -> doctor.Examination:
     what = f"{options.workflow} for {options.bucket}/{printable(options.object)}"
 
-    async def start(body: bytes) -> Answer:
-        world.voice.say(f"starting ONE execution of {what} now; it is not sent again, whatever the answer")
-        answer = await service.start(body)
-        execution = answers.started(answer)
-        world.voice.say(
-            f"started: execution {execution.name}" if execution else f"no execution is named: {phrase(answer)}"
+    async def start(row: Row) -> Answer:
+        voice.say(f"starting ONE execution of {what} now; it is not sent again, whatever the answer")
+        answer = await service.start(row)
+        execution = answer.execution
+        voice.say(
+            f"started: execution {execution.name}" if execution else f"the answer names no execution: {phrase(answer)}"
         )
         return answer
 
-    return doctor.Examination(
-        get_workflow=service.get_workflow,
-        get_unknown=unknown.get_workflow,
-        start=start,
-        list_page=service.list_executions,
-        get_execution=service.get_execution,
-        sleep=drain.sleep,
-        stopped=lambda: drain.begun,
-        now=service.now,
-        clock=world.clock,
-        steady=world.steady,
-        draw=world.draw,
-        patience=options.patience,
-    )
+    return doctor.Examination(service, start, f"doctor-{secrets.token_hex(8)}", options.patience)
 
 
 def _end(
@@ -111,7 +90,7 @@ def _end(
 ) -> ExitCode:
     settings = prescription(seen)
     examined = Examined(seen, settings, _edited(options.write, settings))
-    # Shown before it is written: what was paid for must not be lost with a full disk.
+    # Shown before it is written: a full disk must not lose what was paid for.
     show(examined)
     if settings:
         write_settings(options.write, examined.file.text)

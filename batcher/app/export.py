@@ -17,13 +17,13 @@ FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "pa
 
 
 def export_rows(checkpoint: Path, output: Path) -> int:
-    """Write the final state of each row of a job; give the number of rows.
+    """Write the final state of each row of a job, and return the number of rows.
 
     Raises UsageError for a suffix that no format has, and what opening the job raises.
     """
     format_ = FORMATS.get(output.suffix.lower())
     if format_ is None:
-        raise UsageError(f"{output}: its suffix does not tell its format", f"Name a file with {' '.join(FORMATS)}.")
+        raise UsageError(f"{output}: the suffix does not show the format", f"Name a file with {' '.join(FORMATS)}.")
     with open_past(checkpoint) as past:
         must_differ(output, *past.paths)
         with whole_file(output) as file:
@@ -56,4 +56,4 @@ _WRITERS = {
     "csv": _as_text(CODECS["csv"]),
     "parquet": _as_parquet,
 }
-"""Each writes the rows into a file, and counts them."""
+"""The writer of each format. It returns the number of rows."""

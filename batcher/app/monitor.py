@@ -1,4 +1,4 @@
-"""The watch over a run: its live figures, what is decided about its rate, what slows it, and how a person steers it."""
+"""The monitor of a run: its live figures, decisions about its rate, what slows it, and how a person steers it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from math import inf
 from typing import NamedTuple
 
-from batcher.app.telemetry import Telling
+from batcher.app.telemetry import Telemetry
 from batcher.app.world import World
 from batcher.edges.manifest import AnyManifest
 from batcher.errors import ExitCode
@@ -42,14 +42,14 @@ class _Look(NamedTuple):
 
 
 @dataclass(slots=True)
-class Watch:
+class Monitor:
     """Looks at a run a few times a second."""
 
     tally: Tally
     turns: Turns
     max_rate: float
-    """The cap that the run was started with."""
-    telling: Telling
+    """The --max-rate of the run; infinity without one."""
+    telemetry: Telemetry
     world: World
     begun: float
     """When the run began, in seconds of the steady clock."""
@@ -60,9 +60,9 @@ class Watch:
     earlier_doubts: int = 0
     """Rows that earlier runs left in doubt."""
     lines_parsed: int = 0
-    """The line on which the last row begins that was parsed so far."""
+    """The line of the last row parsed so far."""
     _told: Told = field(default_factory=Told, init=False)
-    _has_told_drain: bool = field(default=False, init=False)
+    _has_logged_drain: bool = field(default=False, init=False)
     _recent: deque[_Look] = field(default_factory=lambda: deque(maxlen=RECENT), init=False)
 
     def figures(self) -> Figures:
@@ -96,7 +96,7 @@ class Watch:
     @asynccontextmanager
     async def keeping(self) -> AsyncIterator[None]:
         """Look at the run while the block lasts."""
-        task = asyncio.create_task(self._look_on(), name="watch")
+        task = asyncio.create_task(self._look_on(), name="monitor")
         try:
             yield
         finally:
@@ -115,24 +115,25 @@ class Watch:
         now = self.world.monotonic()
         self.slowness.turn(now, self._cause(now))
         self._recent.append(self._counted(now))
-        self._tell_drain()
+        self._log_drain()
         while self.turns.decisions:
             event = self.turns.decisions.popleft()
-            self.telling.tell(event_log.of_decision(event))
+            self.telemetry.log(event_log.of_decision(event))
             if self._told.is_news(event, self.turns.throttle.limit):
-                self.world.voice.say(
-                    decisions.sentence(event, datetime.now().astimezone() - timedelta(seconds=now - event.at))
-                )
+                self.world.voice.say(decisions.sentence(event, self._local_time(now - event.at)))
+
+    def _local_time(self, seconds_ago: float) -> datetime:
+        return datetime.fromtimestamp(self.world.clock()).astimezone() - timedelta(seconds=seconds_ago)
 
     def _counted(self, now: float) -> _Look:
         return _Look(now, self.tally.written[Status.STARTED], self.tally.sent)
 
-    def _tell_drain(self) -> None:
+    def _log_drain(self) -> None:
         drain = self.turns.drain
-        if drain.begun and not self._has_told_drain:
-            self._has_told_drain = True
+        if drain.begun and not self._has_logged_drain:
+            self._has_logged_drain = True
             reason = drain.reason.name if isinstance(drain.reason, ExitCode) else str(drain.reason)
-            self.telling.tell(Line("drain_begun", {"reason": reason}))
+            self.telemetry.log(Line("drain_begun", {"reason": reason}))
 
     def _cause(self, now: float) -> Cause | None:
         turns, tally = self.turns, self.tally
@@ -152,13 +153,13 @@ class Watch:
 
     @property
     def rate(self) -> float:
-        """Starts a second of the last seconds."""
+        """Starts per second in the last ten seconds."""
         then, now = self._window
         return (now.started - then.started) / (now.at - then.at) if now.at > then.at else 0.0
 
     @property
     def speed(self) -> Speed:
-        """How fast rows end, and the rate that the throttle holds them to, where it does."""
+        """How fast rows end, and the rate that the throttle limits them to, if it does."""
         then, now = self._window
         throttle = self.turns.throttle
         held_to = None
@@ -178,34 +179,34 @@ class Watch:
 
     @property
     def oldest(self) -> float | None:
-        """For how many seconds the oldest request has been on the wire; None where there is none."""
+        """For how many seconds the oldest request has been on the wire; None if there is none."""
         since = min(self.tally.on_wire.values(), default=None)
         return None if since is None else self.world.monotonic() - since
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is sent for now, for a time that is not known."""
+        """Whether nothing is sent, for an unknown time."""
         return self.turns.is_paused or self.turns.is_away
 
     @property
     def state(self) -> str:
-        """Say in a few words what slows the run; empty where nothing does."""
+        """What slows the run, in a few words; empty if nothing does."""
         now = self.world.monotonic()
         out_since = self.turns.health.out_since
-        away = "" if out_since is None else f"the service has been away for {now - out_since:,.0f} s"
+        away = "" if out_since is None else f"the service has been unavailable for {now - out_since:,.0f} s"
         if self.turns.is_paused:
             return f"paused, {away}" if away else "paused"
         cause = self._cause(now)
         return away or ("" if cause is None else f"slowed by {cause.value}")
 
     def answer(self, question: Mapping[str, Json]) -> Mapping[str, Json]:
-        """Do what another process asks of this run; give what was done, or the figures."""
+        """Do what another process asks of this run. Return what was done, or the figures."""
         if question.get("do") == "look":
             return document(self.figures())
         said = self._done(question)
         if not said:
-            return {"error": "this run does not know what is asked"}
-        self.telling.tell(Line("steered", {"said": said}))
+            return {"error": "this run does not know this request"}
+        self.telemetry.log(Line("steered", {"said": said}))
         self.world.voice.say(f"asked to {question['do']}: {said}")
         return {"said": said}
 
@@ -218,17 +219,17 @@ class Watch:
                 return "nothing new is sent until batcher resume; requests on the wire are finished"
             case {"do": "resume"}:
                 self.turns.is_paused = False
-                return "the run goes on"
+                return "sending continues"
             case {"do": "drain"}:
                 self.turns.drain.begin(ExitCode.STOPPED)
-                return "nothing new is sent; the run ends when what is on the wire has ended"
+                return "nothing new is sent; the run ends when all requests on the wire have finished"
         return ""
 
     def _cap(self, rate: float | None) -> str:
         most = min(rate or inf, self.max_rate)
         self.turns.throttle.cap(self.world.monotonic(), most)
         if most == inf:
-            return "the rate is found by itself"
+            return "the rate adapts to the service"
         if rate is None:
-            return f"the rate is found by itself, up to the {most:g} starts a second of --max-rate"
-        return f"at most {most:g} starts a second" + (", as --max-rate has it" if most < rate else "")
+            return f"the rate adapts to the service, up to --max-rate {most:g}"
+        return f"at most {most:g} starts per second" + (" (--max-rate)" if most < rate else "")

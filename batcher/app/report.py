@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 from batcher.app.history import must_differ, open_past
-from batcher.app.job_files import LIMIT
 from batcher.app.voice import TERMINAL, Voice
+from batcher.edges.checkpoint.facts import LIMIT
 from batcher.edges.whole_file import whole_file
 from batcher.model import Status
 from batcher.rules.report.digest import Digest
@@ -15,7 +15,7 @@ from batcher.rules.report.page import NAMED, Known, page
 
 
 def write_report(checkpoint: Path, output: Path, voice: Voice = TERMINAL) -> None:
-    """Write the page about a job, and say where it is. Raises JobError where a file stands in the way."""
+    """Write the report of a job, and say where it is. Raises JobError if a file cannot be read or written."""
     # Imported late: only this needs it.
     from batcher.edges.report import render  # noqa: PLC0415
 
@@ -30,6 +30,7 @@ def write_report(checkpoint: Path, output: Path, voice: Voice = TERMINAL) -> Non
         known = Known(
             job=past.job,
             running=kept.running,
+            read_whole=kept.read_whole,
             counts=kept.count(),
             in_doubt=kept.unsettled(doubtful, NAMED),
             limit=None if limit is None else int(limit) / 1000,

@@ -1,4 +1,4 @@
-"""Steering: another process's run is asked to do something through its socket."""
+"""Steers a running job from another process, through the job's socket."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from batcher.model import Json
 
 
 def steer(checkpoint: Path, question: Mapping[str, Json]) -> str:
-    """Ask the run that holds the checkpoint, and give its answer. Raises UsageError where there is no such run."""
+    """Send a request to the run that holds the checkpoint, and return its answer. Raises UsageError without a run."""
     answer = ask(checkpoint, question)
     if answer is None:
-        raise UsageError(f"{checkpoint}: no run is going on with this checkpoint", "batcher status shows how it ended.")
+        raise UsageError(f"{checkpoint}: no job is running with this checkpoint", "batcher status shows how it ended.")
     if "error" in answer:
         raise UsageError(f"{checkpoint}: {answer['error']}")
     return str(answer["said"])

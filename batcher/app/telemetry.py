@@ -1,4 +1,4 @@
-"""What a run reports while it goes on, where that is asked for: events to its log, figures to its metrics."""
+"""What a run reports while it lasts, if that is asked for: events to its log, figures to its metrics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from batcher.model import Admitted, Record, Status
 from batcher.options.verbs import RunOptions
 from batcher.rules.choices import Level
 from batcher.rules.progress.figures import Figures, final
-from batcher.rules.records import event_log as log
+from batcher.rules.records import event_log
 from batcher.rules.records.event_log import Line
 
 if TYPE_CHECKING:
@@ -28,46 +28,48 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class Telemetry:
     """Passes events and figures on to the log and the metrics, where there are any."""
 
-    log: Log | None
+    log_file: Log | None
     metrics: Metrics | None
     world: World
     pass_on: PassOn | None = None
-    """Takes the records; None where nothing wants them."""
+    """Takes the records; None if nothing wants them."""
 
     @property
     def seen(self) -> Callable[[Admitted, Sequence[Attempt]], None] | None:
-        """Takes each attempt; None where nothing wants them, which costs a row nothing."""
-        return self._seen if self.log or self.metrics else None
+        """Takes each attempt. None if there is neither log nor metrics: then a row costs nothing here."""
+        return self._seen if self.log_file or self.metrics else None
 
-    def tell(self, line: Line | None) -> None:
+    def log(self, line: Line | None) -> None:
         """Write an event to the log."""
-        if self.log is not None and line is not None:
-            self.log.tell(line)
+        if self.log_file is not None and line is not None:
+            self.log_file.tell(line)
 
     def warn(self, text: str) -> None:
         """Warn the person, and in the log."""
         self.world.voice.warn(text)
-        self.tell(Line("warned", {"text": text}))
+        self.log(Line("warned", {"text": text}))
 
     def recorded(self, records: Sequence[Record]) -> None:
         """Log rows whose records are on the disk."""
-        if self.log is None:
+        if self.log_file is None:
             return
-        all_of_them = self.log.wants(Level.DEBUG)
+        all_of_them = self.log_file.wants(Level.DEBUG)
         for record in records:
             if all_of_them or record.status is not Status.STARTED:
-                self.tell(log.of_record(record))
+                self.log(event_log.of_record(record))
 
     def reconciled(self, findings: Findings) -> None:
         """Log what became of the rows in doubt."""
-        for row, execution in findings.adopted:
-            self.tell(log.of_row("row_adopted", row.number, row.bucket, row.object, execution=execution.name))
+        for row, found in findings.adopted:
+            self.log(
+                event_log.of_row("row_adopted", row.number, row.bucket, row.object, execution=found.execution.name)
+            )
         for event, rows in (("row_released", findings.released), ("row_held", findings.held)):
             for row in rows:
-                self.tell(log.of_row(event, row.number, row.bucket, row.object))
+                self.log(event_log.of_row(event, row.number, row.bucket, row.object))
         counts = {
             "adopted": len(findings.adopted),
             "released": len(findings.released),
@@ -75,26 +77,26 @@ class Telling:
             "elsewhere": len(findings.elsewhere),
         }
         if any(counts.values()):
-            self.tell(Line("reconciled", {**counts, "reason": findings.reason}))
+            self.log(Line("reconciled", {**counts, "reason": findings.reason}))
 
     def ended(self, code: ExitCode, figures: Figures) -> None:
         """Report how the run has ended."""
-        self.tell(Line("run_ended", {"exit_code": code.value, **final(figures)}))
+        self.log(Line("run_ended", {"exit_code": code.value, **final(figures)}))
         if self.metrics is not None and code is ExitCode.OK:
             self.metrics.succeeded(self.world.clock())
 
     def failed(self, error: BaseException) -> None:
         """Log the error that ends the run; of an unexpected one only its type, since its text may hold anything."""
         known = (error.exit_code.value, str(error)) if isinstance(error, JobError) else (1, type(error).__name__)
-        self.tell(Line("run_failed", dict(zip(("exit_code", "error"), known, strict=True))))
+        self.log(Line("run_failed", dict(zip(("exit_code", "error"), known, strict=True))))
 
     @asynccontextmanager
     async def measuring(self, options: RunOptions, look: Callable[[], Figures]) -> AsyncIterator[None]:
-        """Keep the metrics while the block lasts, where they are asked for. Raises what serving raises."""
+        """Keep the metrics up to date while the block lasts, if they are asked for. Raises what serving raises."""
         if self.metrics is None:
             yield
             return
-        from batcher.edges.metrics import keeping, serving  # noqa: PLC0415 - as in `open_telling`
+        from batcher.edges.metrics import keeping, serving  # noqa: PLC0415 - as in `open_telemetry`
 
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(keeping(self.metrics, look, options.metrics_file, self.warn))
@@ -107,36 +109,36 @@ class Telling:
         last = made[-1]
         if self.metrics is not None:
             self.metrics.attempted(last.verdict, last.answer, last.latency)
-        if self.log is not None:
-            self.tell(log.of_attempt(admitted.row, len(made), last.verdict, last.answer, last.latency))
+        if self.log_file is not None:
+            self.log(event_log.of_attempt(admitted.row, len(made), last.verdict, last.answer, last.latency))
 
 
 @asynccontextmanager
-async def open_telling(options: RunOptions, world: World, pass_on: PassOn | None = None) -> AsyncIterator[Telling]:
-    """Open the log if there is to be one, and tell it how the run begins and whether it fails.
+async def open_telemetry(options: RunOptions, world: World, pass_on: PassOn | None = None) -> AsyncIterator[Telemetry]:
+    """Open the log if one is asked for, and log the start of the run and its failure.
 
-    Raises UsageError where one file would be two things, DiskError where the log cannot be opened.
+    Raises UsageError if one file would have two purposes, DiskError if the log cannot be opened.
     """
     _check_files(options)
     async with AsyncExitStack() as stack:
         opened = None
         if options.log_file is not None:
             run = uuid.uuid4().hex[:12]
-            log = open_log(options.log_file, options.log_format, options.log_level, run, world.voice.warn)
-            opened = await stack.enter_async_context(log)
-        telling = Telling(opened, _metrics(options), world, pass_on)
-        telling.tell(_begun(options))
+            opening = open_log(options.log_file, options.log_format, options.log_level, run, world.voice.warn)
+            opened = await stack.enter_async_context(opening)
+        telemetry = Telemetry(opened, _metrics(options), world, pass_on)
+        telemetry.log(_begun(options))
         try:
-            yield telling
+            yield telemetry
         except BaseException as error:
-            telling.failed(error)
+            telemetry.failed(error)
             raise
 
 
 def _metrics(options: RunOptions) -> Metrics | None:
     if options.metrics_file is None and options.metrics_port is None:
         return None
-    # Imported late: the library takes longer to import than all of ours.
+    # Imported late: it takes longer to import than the rest of the package.
     from batcher.edges.metrics import Metrics  # noqa: PLC0415
 
     return Metrics(options.workflow, options.checkpoint.name)
@@ -158,7 +160,7 @@ def _begun(options: RunOptions) -> Line:
 
 
 def _check_files(options: RunOptions) -> None:
-    """Refuse one file for two purposes: each is written in its own way, and the manifest not at all."""
+    """Refuse one file for two purposes: each file is written in its own way, and the manifest is never written."""
     known: dict[Path, str] = {}
     files = {
         "MANIFEST": options.manifest,
@@ -173,4 +175,4 @@ def _check_files(options: RunOptions) -> None:
         if other != name:
             raise UsageError(f"{other} and {name} are the same file: {path}", "Give each of them a file of its own.")
     if options.report is not None and not options.report.parent.is_dir():
-        raise UsageError(f"--report {options.report}: no such folder", "Make it, or name another file.")
+        raise UsageError(f"--report {options.report}: no such folder", "Create it, or name another file.")

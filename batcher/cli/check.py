@@ -42,6 +42,7 @@ FORECAST = {
     "rejected": (Status.REJECTED, "rejected earlier"),
     "invalid": (Status.INVALID, "invalid earlier"),
     "duplicate": (Status.DUPLICATE, "duplicates, not started"),
+    "dismissed": (Status.DISMISSED, "dismissed earlier"),
 }
 """What a run would do with the sound rows: the name for programs, and the words for people."""
 
@@ -76,8 +77,8 @@ def _document(manifest: str, checked: Checked) -> Mapping[str, Json]:
     return {
         "manifest": manifest,
         "format": checked.format,
-        "endpoint": checked.header.endpoint,
-        "workflow": checked.header.workflow,
+        "endpoint": checked.card.endpoint,
+        "workflow": checked.card.workflow,
         "credentials": checked.credentials,
         "parameters": None if workflow is None else [_parameter(each) for each in workflow.parameters.values()],
         "triggers": None if workflow is None else list(workflow.triggers),
@@ -103,7 +104,7 @@ def _parameter(parameter: Parameter) -> Mapping[str, Json]:
 
 
 def _service_lines(manifest: str, checked: Checked) -> Iterator[str]:
-    yield f"{manifest}: {checked.format}, for workflow {checked.header.workflow} at {checked.header.endpoint}"
+    yield f"{manifest}: {checked.format}, for workflow {checked.card.workflow} at {checked.card.endpoint}"
     if checked.credentials is not None:
         yield f"credentials: {checked.credentials}"
     for parameter in checked.workflow.parameters.values() if checked.workflow else ():

@@ -78,12 +78,16 @@ def doctor(options: DoctorOptions) -> ExitCode:
 
 
 def _url(options: DoctorOptions) -> str:
-    return names.endpoint(options.endpoint, allow_http=options.allow_http).url
+    from batcher.rules.service.dialects import DIALECT
+
+    return DIALECT.endpoint(options.endpoint, allow_http=options.allow_http).url
 
 
 def _check(workflow: str, bucket: str, key: str) -> None:
+    from batcher.rules.service.dialects import DIALECT
+
     faults = {
-        f"--workflow {workflow}": names.workflow_fault(workflow),
+        f"--workflow {workflow}": DIALECT.workflow_fault(workflow),
         f"--bucket {bucket}": names.bucket_fault(bucket),
         f"--object {printable(key)}": names.object_fault(key),
     }

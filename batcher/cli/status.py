@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from batcher.app.job_identity import job_of
 from batcher.app.voice import say
 from batcher.edges.checkpoint import Glance, glance
 from batcher.edges.control import ask
@@ -16,6 +18,7 @@ from batcher.model import Json, Status, Unsettled
 from batcher.options.verbs import StatusOptions
 from batcher.rules.records.codec import timestamp
 from batcher.rules.records.standing import current_counts
+from batcher.rules.report.next_commands import left_of, next_steps
 from batcher.rules.text import number, printable
 
 OPTIONS = StatusOptions
@@ -53,21 +56,23 @@ def status(options: StatusOptions) -> ExitCode:
     elif rows:
         for row in _in_doubt(seen):
             print(_line(row))
-    elif sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
-        _show_table(checkpoint, seen, live)
     else:
-        for line in _lines(checkpoint, seen, live):
-            print(line)
-        say(f"next: {_next(checkpoint, seen)}")
+        if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
+            _show_table(checkpoint, seen, live)
+        else:
+            for line in _lines(checkpoint, seen, live):
+                print(line)
+        for step in _next(checkpoint, seen):
+            say(f"next: {step}")
     return ExitCode.OK
 
 
-def _next(checkpoint: Path, seen: Glance) -> str:
+def _next(checkpoint: Path, seen: Glance) -> list[str]:
     if seen.running:
-        return f"batcher rate, pause or drain {checkpoint}"
-    if _in_doubt(seen):
-        return f"batcher reconcile {checkpoint}, or the job's own command again, which asks first"
-    return "the job's own command again, if rows of its manifest are left"
+        steering = (("rate", "auto"), ("pause",), ("drain",))
+        return [shlex.join(["batcher", verb, str(checkpoint), *more]) for verb, *more in steering]
+    left = left_of(_counts(seen), read_whole=seen.read_whole)
+    return [step.command for step in next_steps(job_of(seen.card, checkpoint), left)] or ["nothing is left to do"]
 
 
 def _in_doubt(seen: Glance) -> list[Unsettled]:
@@ -82,8 +87,8 @@ def _counts(seen: Glance) -> dict[Status, int]:
 def _document(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> dict[str, object]:
     return {
         "checkpoint": str(checkpoint),
-        "endpoint": seen.header.endpoint,
-        "workflow": seen.header.workflow,
+        "endpoint": seen.card.endpoint,
+        "workflow": seen.card.workflow,
         "running": seen.running,
         "live": live or None,
         "rows": _counts(seen),
@@ -133,7 +138,7 @@ def _show_table(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Non
 
 
 def _heading(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Iterator[str]:
-    yield f"{checkpoint}: workflow {seen.header.workflow} at {seen.header.endpoint}"
+    yield f"{checkpoint}: workflow {seen.card.workflow} at {seen.card.endpoint}"
     yield "a run is going on" if seen.running else "no run is going on"
     if live:
         limit = "no limit found" if live["limit"] is None else f"limit about {number(live['limit'])}/s"

@@ -30,8 +30,9 @@ Answering = Callable[[Mapping[str, Json]], Mapping[str, Json]]
 
 
 def socket_path(checkpoint: Path) -> Path:
-    """Give the path of a checkpoint's control socket."""
-    return checkpoint.with_name(checkpoint.name + ".socket")
+    """Give the path of a checkpoint's control socket, one for all names that lead to the checkpoint."""
+    real = Path(os.path.realpath(checkpoint))
+    return real.with_name(real.name + ".socket")
 
 
 @asynccontextmanager

@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from msgspec import Struct, structs
 from tenacity import AsyncRetrying, retry_if_result
 
 from batcher.flow.drain import Drain
 from batcher.flow.turns import Turn, Turns
-from batcher.model import Admitted, Answer, Execution, Outcome, Row, Status, Verdict
+from batcher.model import Admitted, Answer, Outcome, Row, Status, Verdict
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rate import backoff, stop
 from batcher.rules.rate.stop import Streak
-from batcher.rules.rows.identity import start_body
-from batcher.rules.service import answers, verdicts
+from batcher.rules.service import verdicts
 
 STARTED, REFUSED, FATAL = Verdict.STARTED, Verdict.REFUSED, Verdict.FATAL
 PENDING = Status.PENDING
@@ -38,13 +38,27 @@ ENDS: dict[Verdict, Status] = {
 """How the last verdict on a row leaves it."""
 
 
+class Judge(Protocol):
+    """Says what an answer proves about its row; `verdicts.judge` is one."""
+
+    def __call__(self, answer: Answer, *, proven: bool, repeated: bool, trust_503: bool) -> Verdict:
+        """Give the verdict; the circumstances are those of `verdicts.judge`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What is done for each row: a request, sent once, and how its answer is judged where it names no execution."""
+
+    send: Callable[[Row], Awaitable[Answer]]
+    judge: Judge
+
+
 class Attempt(Struct, frozen=True, gc=False):
-    """One request for a row, judged. `latency` is in seconds; `execution` is there when the row is started."""
+    """One request for a row, judged. `latency` is in seconds."""
 
     verdict: Verdict
     answer: Answer
     latency: float
-    execution: Execution | None
     is_counted: bool
     """Whether it is one of the row's attempts: the service was there, and refused."""
 
@@ -53,8 +67,7 @@ class Attempt(Struct, frozen=True, gc=False):
 class Attempts:
     """Fires rows. Holds what the attempts of a run have in common."""
 
-    send: Callable[[bytes], Awaitable[Answer]]
-    """Send a start with this body."""
+    action: Action
     tally: Tally
     turns: Turns
     now: Callable[[], float]
@@ -79,7 +92,7 @@ class Attempts:
         turn = await self.turns.take()
         if turn is None:
             return Outcome(admitted, PENDING)
-        answer = await self.send(self._leaving(admitted, turn))
+        answer = await self.action.send(self._leaving(admitted, turn))
         first = self._judged(admitted, turn, answer, ())
         if first.verdict not in RESENDABLE:
             return self._end(admitted, first, 1)
@@ -99,7 +112,7 @@ class Attempts:
             turn = await self._turn_of_retry() if waited else None
             if turn is not None:
                 self.tally.retries += 1
-                answer = await self.send(self._leaving(admitted, turn))
+                answer = await self.action.send(self._leaving(admitted, turn))
                 made.append(self._judged(admitted, turn, answer, made))
             return made[-1]
 
@@ -126,30 +139,30 @@ class Attempts:
             await self.drain.sleep(backoff.full_jitter(1, self.draw()))
         return await self.turns.take()
 
-    def _leaving(self, admitted: Admitted, turn: Turn) -> bytes:
-        """Count a row that is sent now, and give the body that starts it."""
+    def _leaving(self, admitted: Admitted, turn: Turn) -> Row:
+        """Count a row that is sent now."""
         tally, row = self.tally, admitted.row
         assert isinstance(row, Row)  # noqa: S101 - an invalid row has no intent
         tally.requests += 1
         tally.on_wire[admitted.id] = turn.at
-        return start_body(row)
+        return row
 
     def _judged(self, admitted: Admitted, turn: Turn, answer: Answer, made: Sequence[Attempt]) -> Attempt:
         """Judge the answer to a row, after the attempts that were made before."""
         streak = self.streak
         del self.tally.on_wire[admitted.id]
-        execution = answers.started(answer)
-        if execution is not None:
+        if answer.execution is not None:
             verdict = STARTED
         else:
             repeated = any(verdicts.is_once(each.answer) for each in made)
-            verdict = verdicts.judge(answer, proven=streak.is_proven, repeated=repeated, trust_503=self.trust_503)
+            judge = self.action.judge
+            verdict = judge(answer, proven=streak.is_proven, repeated=repeated, trust_503=self.trust_503)
         now = self.monotonic()
         self.turns.learn(turn, verdict, answer, now)
         if not streak.is_proven:
             self._count(verdict, answer)
         is_counted = verdict is REFUSED and not self.turns.is_away
-        attempt = Attempt(verdict, answer, now - turn.at, execution, is_counted)
+        attempt = Attempt(verdict, answer, now - turn.at, is_counted)
         if self.seen is not None:
             self.seen(admitted, [*made, attempt])
         return attempt
@@ -163,7 +176,7 @@ class Attempts:
     def _end(self, admitted: Admitted, last: Attempt, attempts: int) -> Outcome:
         if last.verdict is FATAL:
             self.drain.begin(verdicts.ending(last.answer))
-        return Outcome(admitted, ENDS[last.verdict], last.answer, last.execution, attempts, last.latency)
+        return Outcome(admitted, ENDS[last.verdict], last.answer, last.answer.execution, attempts, last.latency)
 
 
 def _counted(made: list[Attempt]) -> int:

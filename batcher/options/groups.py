@@ -56,9 +56,9 @@ class Connection(Options):
 def _endpoint(options: "Service") -> str:
     if options.region is None:
         raise UsageError("no endpoint given", "Give --endpoint URL or --region NAME, or set OBS_ENDPOINT.")
-    from batcher.rules.service.names import region_endpoint  # noqa: PLC0415 - the help waits for no rule
+    from batcher.rules.service.dialects import DIALECT  # noqa: PLC0415 - the help waits for no rule
 
-    return region_endpoint(options.region)
+    return DIALECT.region_endpoint(options.region)
 
 
 class Service(Connection):

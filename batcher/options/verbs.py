@@ -197,7 +197,8 @@ class FailuresOptions(Listed):
     group = "Output"
 
     manifest: Annotated[Path, Option("List of objects.", is_argument=True)]
-    output: Annotated[Path, Option("File for the next manifest: .csv, .tsv or .jsonl.", short="-o")]
+    output: Annotated[Path | None, Option("File for the next manifest: .csv, .tsv or .jsonl.", short="-o")] = None
+    dismiss: Annotated[bool, Option("Declare the failed rows settled instead of writing them.", is_spoken=True)] = False
     checkpoint: Annotated[Path, Option("Checkpoint file of the job.", short="-c", default="MANIFEST.checkpoint")] = (
         derived(factory=lambda options: Path(f"{options.manifest}.checkpoint"))
     )

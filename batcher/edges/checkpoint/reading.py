@@ -12,11 +12,13 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
+from batcher.edges.checkpoint.facts import READ_WHOLE
 from batcher.edges.checkpoint.lock import lock_path
-from batcher.edges.checkpoint.schema import Header, check_header, open_database, translated
+from batcher.edges.checkpoint.schema import card_of, check_card, facts_of, open_database, translated
 from batcher.edges.checkpoint.settled import SettledRows
 from batcher.edges.checkpoint.unsettled import UnsettledRows
 from batcher.model import NUMBERS, Status, Unsettled
+from batcher.rules.job.card import Card
 from batcher.rules.records.standing import Standing
 
 COPY = 256
@@ -24,10 +26,14 @@ COPY = 256
 
 
 class Glance(NamedTuple):
-    """A checkpoint at one moment. `running` tells whether a run holds it; if none does, SENDING rows are in doubt."""
+    """A checkpoint at one moment. `running` tells whether a run holds it; if none does, SENDING rows are in doubt.
 
-    header: Header
+    `read_whole` says that the last run of the job's own manifest has read it to its end.
+    """
+
+    card: Card
     running: bool
+    read_whole: bool
     counts: Counter[Status]
     unsettled: list[Unsettled]
     """The rows that are SENDING and those in doubt."""
@@ -37,7 +43,7 @@ def glance(path: Path) -> Glance:
     """Read the checkpoint at `path`. Raises DiskError or OtherJobError if it cannot be read."""
     with reading(path) as checkpoint:
         unsettled = checkpoint.unsettled({Status.SENDING, Status.IN_DOUBT})
-        return Glance(checkpoint.header, checkpoint.running, checkpoint.count(), unsettled)
+        return Glance(checkpoint.card, checkpoint.running, checkpoint.read_whole, checkpoint.count(), unsettled)
 
 
 @contextmanager
@@ -55,7 +61,7 @@ def reading(path: Path) -> Iterator[Reading]:
 
 
 @contextmanager
-def reading_of(path: Path, header: Header) -> Iterator[Reading | None]:
+def reading_of(path: Path, card: Card) -> Iterator[Reading | None]:
     """Open the checkpoint of a job for reading; None where the job has none yet.
 
     Raises OtherJobError where it is another job's, and what `reading` raises.
@@ -64,7 +70,7 @@ def reading_of(path: Path, header: Header) -> Iterator[Reading | None]:
         yield None
         return
     with reading(path) as checkpoint:
-        checkpoint.require(header)
+        checkpoint.require(card)
         yield checkpoint
 
 
@@ -74,19 +80,26 @@ class Reading:
     def __init__(self, db: sqlite3.Connection, path: Path, *, running: bool) -> None:
         self.path = path
         self.running = running
-        self.facts: Mapping[str, str | int] = dict(db.execute("SELECT name, value FROM header"))
+        self.facts: Mapping[str, str | int] = facts_of(db, path)
         self._db = db
         self._settled = SettledRows(db)
         self._unsettled = UnsettledRows(db)
 
     @property
-    def header(self) -> Header:
-        """The job that the checkpoint belongs to."""
-        return Header(*(str(self.facts.get(name, "")) for name in Header._fields))
+    def card(self) -> Card:
+        """What makes the job this job."""
+        with translated(self.path):
+            return card_of(self.facts)
 
-    def require(self, header: Header) -> None:
-        """Raise OtherJobError where this is not the checkpoint of `header`."""
-        check_header(self._db, self.path, header)
+    @property
+    def read_whole(self) -> bool:
+        """Whether the last run of the job's own manifest has read it to its end, as far as is known."""
+        return bool(self.facts.get(READ_WHOLE))
+
+    def require(self, card: Card) -> None:
+        """Raise OtherJobError where this is not the checkpoint of `card`."""
+        with translated(self.path):
+            check_card(self.facts, self.path, card)
 
     def count(self) -> Counter[Status]:
         """Count all rows by how they stand, in one pass over them."""

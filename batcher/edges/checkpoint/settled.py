@@ -17,11 +17,19 @@ from batcher.edges.checkpoint.schema import damage
 from batcher.model import NUMBERS, STATUSES, Settlement, Status
 from batcher.rules.records.standing import Standing
 
-IS_BROKEN = """
-seal IS NOT crc32(CAST(key || coalesce(execution, '') AS BLOB), id * 65537 + number * 257 + copy * 17 + state
-    + 3 * (typeof(execution) = 'text') + 5 * (typeof(key) <> 'blob'))
-"""
-"""Whether an entry of `rows` differs from what was written: the seal that `_entry` makes, in the words of SQL."""
+
+def _seal_of(state: str) -> str:
+    """Give the seal that `_entry` makes, in SQL, for an entry of `rows` in this state: a column or a number."""
+    return (
+        f"crc32(CAST(key || coalesce(execution, '') AS BLOB), id * 65537 + number * 257 + copy * 17 + {state}"
+        " + 3 * (typeof(execution) = 'text') + 5 * (typeof(key) <> 'blob'))"
+    )
+
+
+IS_BROKEN = f"seal IS NOT {_seal_of('state')}"
+"""Whether an entry of `rows` differs from what was written."""
+FAILED = (Status.REJECTED, Status.INVALID)
+"""The statuses that a person can dismiss."""
 
 
 Identity: TypeAlias = tuple[bytes, int, int]
@@ -67,6 +75,18 @@ class SettledRows:
         self.compare()
         counted = self._db.execute("SELECT state, count(*) FROM rows GROUP BY state")
         return Counter({STATUSES[number]: count for number, count in counted})
+
+    def statuses(self) -> set[Status]:
+        """Return the statuses that occur, in one pass; no seal is compared."""
+        return {STATUSES[number] for (number,) in self._db.execute("SELECT DISTINCT state FROM rows")}
+
+    def dismiss(self) -> int:
+        """Dismiss every row in a state of FAILED. Give the number of rows."""
+        # A new seal must not hide that an entry was damaged.
+        self.compare()
+        dismissed, failed = NUMBERS[Status.DISMISSED], ", ".join(str(NUMBERS[status]) for status in FAILED)
+        new = f"state = {dismissed}, seal = {_seal_of(str(dismissed))}"
+        return self._db.execute(f"UPDATE rows SET {new} WHERE state IN ({failed})").rowcount  # noqa: S608 - our words
 
     def standings(self) -> Iterator[tuple[int, Standing]]:
         """Yield every row with its id, in the order of their ids."""

@@ -100,6 +100,11 @@ class Tally:
         return self.written[Status.DUPLICATE] + self.known[Status.DUPLICATE]
 
     @property
+    def dismissed(self) -> int:
+        """Rows that were rejected or invalid, and that a person has dismissed."""
+        return self.known[Status.DISMISSED]
+
+    @property
     def in_doubt(self) -> int:
         """Rows that this run has put in doubt."""
         return self.written[Status.IN_DOUBT]

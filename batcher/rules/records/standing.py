@@ -23,6 +23,7 @@ _TOLD_BY: Mapping[Status, frozenset[Status]] = {
     Status.REJECTED: frozenset({Status.REJECTED}),
     Status.INVALID: frozenset({Status.INVALID}),
     Status.DUPLICATE: frozenset({Status.DUPLICATE}),
+    Status.DISMISSED: frozenset({Status.REJECTED, Status.INVALID}),
     Status.IN_DOUBT: frozenset({Status.IN_DOUBT}),
 }
 """What the last record of a row may say, by how the row stands."""

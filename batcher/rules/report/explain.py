@@ -21,6 +21,7 @@ _NOW = {
     Status.REJECTED: "sent again only with --retry-rejected",
     Status.INVALID: "it cannot be sent as it stands",
     Status.DUPLICATE: "of the same content as an earlier row: never sent without --allow-duplicates",
+    Status.DISMISSED: "it was rejected or invalid, and is not sent again since batcher failures --dismiss",
     Status.IN_DOUBT: "it may have been started; batcher reconcile asks the service",
 }
 _RELEASED = "not in the execution list (or --on-doubt resend asked for it): free to be sent again"

@@ -32,6 +32,10 @@ NEXT: dict[ExitCode, str] = {
     ExitCode.SIGHUP: "The terminal is gone. Run the same command again to go on.",
 }
 """What to do next, by exit code. Errors bring their own advice."""
+DISMISSED = "Every row is started or dismissed. Nothing is left to do."
+"""In place of the words for OK, where rows were dismissed."""
+OWN_LEFT = "Every row of this manifest is started, and rows of the job are left."
+"""In place of the words for OK, where the manifest that was run is not all that there is to the job."""
 
 
 class Files(NamedTuple):
@@ -70,6 +74,7 @@ def summary(tally: Tally, in_doubt: int, seconds: float, files: Files) -> list[s
         (tally.invalid, "invalid"),
         (tally.duplicate, "duplicate"),
         (in_doubt, "in doubt"),
+        *([(tally.dismissed, "dismissed")] if tally.dismissed else []),
     )
     settled = f"{tally.found:,} found started in the execution list, {tally.missed:,} found absent and free to be sent"
     work = f"{counted(tally.requests, 'request')}, {tally.retries:,} of them retries"

@@ -23,7 +23,7 @@ class Policy(NamedTuple):
 
 def left_alone(policy: Policy) -> AbstractSet[Status]:
     """Return the statuses with which a known row needs no further action."""
-    alone = {Status.SENDING, Status.STARTED, Status.IN_DOUBT}
+    alone = {Status.SENDING, Status.STARTED, Status.IN_DOUBT, Status.DISMISSED}
     if not policy.retry_rejected:
         # A row is invalid in itself, or by what the workflow declared when it was checked.
         alone |= {Status.REJECTED, Status.INVALID}

@@ -18,7 +18,7 @@ import orjson
 
 from batcher.model import NUMBERS, STATUSES, Mark, Settlement, Status
 
-ENDED = frozenset({Status.STARTED, Status.REJECTED, Status.INVALID, Status.DUPLICATE})
+ENDED = frozenset({Status.STARTED, Status.REJECTED, Status.INVALID, Status.DUPLICATE, Status.DISMISSED})
 """The statuses of rows in a prefix. The next run sends PENDING and REFUSED rows; all others may still be settled."""
 MOST_STRETCHES = 1000
 """The maximum number of stretches that wait for their rows. Further rows are added to the last stretch."""
@@ -45,6 +45,13 @@ def decoded(text: str) -> Prefix:
     """Parse what `encoded` wrote."""
     *mark, counts, reading = orjson.loads(text)
     return Prefix(Mark(*mark), {STATUSES[int(number)]: count for number, count in counts.items()}, reading)
+
+
+def dismissed(prefix: Prefix) -> Prefix:
+    """Return the prefix after all rejected and invalid rows of the checkpoint were dismissed."""
+    counts = Counter(prefix.counts)
+    failed = counts.pop(Status.REJECTED, 0) + counts.pop(Status.INVALID, 0)
+    return prefix._replace(counts=counts + Counter({Status.DISMISSED: failed}))
 
 
 def is_passable(prefix: Prefix, reading: str, left_alone: AbstractSet[Status]) -> bool:
