@@ -304,4 +304,4 @@ async def test_a_run_that_stops_early_writes_its_report_too(folder):
         command = ("run", "m.txt", "-w", "transcode", "-e", judge.url, "-b", "videos", "--report", "report.html")
         ran = await batcher(*command)
     assert ran.code == 77, ran
-    assert "1 row is free to be sent, and not yet started." in (folder / "report.html").read_text()
+    assert "1 row is not started yet, and will be sent by the next run." in (folder / "report.html").read_text()

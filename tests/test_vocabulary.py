@@ -25,6 +25,7 @@ from batcher.rules.progress.figures import FIGURES, Figures, Metric
 ROWS = 26
 IN_THE_FORMAT = {
     "pending": 0, "sending": 1, "started": 2, "rejected": 3, "invalid": 4, "duplicate": 5, "in_doubt": 6, "refused": 7,
+    "dismissed": 8,
 }  # fmt: skip
 
 
