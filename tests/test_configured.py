@@ -17,7 +17,7 @@ from test_command import ENVIRONMENT, batcher
 from batcher.cli.config_file import function_of
 from batcher.cli.configured import key, options, places, source
 from batcher.cli.verbs import VERBS, verb_command
-from batcher.emulator.settings import Quirk
+from batcher.emulator.quirks import Quirk
 
 FLAGS = {f"{verb} --{key(option)}": (verb, option) for verb in VERBS for option in options(verb_command(verb))}
 

@@ -16,8 +16,9 @@ import typer
 from batcher.app.process import fast_loop
 from batcher.app.voice import complain, say
 from batcher.emulator.faults import AFTER, BEFORE
-from batcher.emulator.parsing import parse_fault, parse_parameter, parse_refusal, parse_share
-from batcher.emulator.settings import MADE_UP, QUIRKS, InputKeys, InputShape, Quirk, Settings, ThrottleAnswer
+from batcher.emulator.parsing import parse_fault, parse_parameter, parse_quirk, parse_refusal, parse_share
+from batcher.emulator.quirks import described_quirks
+from batcher.emulator.settings import MADE_UP, InputKeys, InputShape, Settings, ThrottleAnswer
 from batcher.errors import JobError, UsageError
 from batcher.model import Credentials
 
@@ -59,8 +60,8 @@ Faults after the start was committed: the execution runs.
 {chr(10).join(f"  {kind:<14}{fault.meaning}" for kind, fault in AFTER.items())}
 
 \b
-What no document tells (--quirk NAME):
-{chr(10).join(f"  {quirk:<17}{meaning}" for quirk, meaning in QUIRKS.items())}
+Quirks (--quirk NAME or NAME=VALUE), which combine:
+{described_quirks()}
 """
 
 
@@ -119,8 +120,8 @@ def emulator(  # noqa: PLR0913, PLR0917 - one argument for each option of the co
         str, typer.Option(help="How an unknown workflow is refused.", metavar="STATUS:CODE")
     ] = "404:Workflow.0001",
     quirk: Annotated[
-        list[Quirk] | None,
-        typer.Option(help="Read the documents otherwise; repeatable.", show_choices=False, metavar="NAME"),
+        list[str] | None,
+        typer.Option(help="Behave differently: see above; repeatable.", metavar="NAME[=VALUE]"),
     ] = None,
 ) -> None:
     """Check the options, serve until the end, and sum up."""
@@ -150,7 +151,7 @@ def emulator(  # noqa: PLR0913, PLR0917 - one argument for each option of the co
             input_twice=input_twice,
             strip_leading_slash=strip_leading_slash,
             unknown_workflow=parse_refusal(unknown_workflow),
-            quirks=frozenset(quirk or ()),
+            quirks=dict(parse_quirk(text) for text in quirk or ()),
         )
         with asyncio.Runner(loop_factory=fast_loop()) as runner:
             runner.run(_serve(settings, duration))
