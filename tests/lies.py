@@ -15,7 +15,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from itertools import count
 from pathlib import Path
@@ -90,6 +90,7 @@ class Lie(NamedTuple):
             "workflows": {"transcode": PARAMETERS, "other": PARAMETERS},
             "seed": seed_that_strikes(purpose, keys),
             "faults": faults,
+            "clock": clock_in_mid_minute(),
             "quirks": dict(map(parse_quirk, ("faults-first", *quirks))),
         }
         return Settings(**known | self.settings)
@@ -110,6 +111,12 @@ def odd_rows() -> list[dict[str, Any]]:
         }
         for number in range(ROWS)
     ]
+
+
+def clock_in_mid_minute() -> Callable[[], float]:
+    """Return a clock that shows second 30 of a minute now, so that rounded times are off by the same each time."""
+    ahead = (30 - time.time()) % 60
+    return lambda: time.time() + ahead
 
 
 def seed_that_strikes(purpose: str, keys: list[str]) -> int:
