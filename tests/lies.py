@@ -3,7 +3,8 @@
 
 `python tests/lies.py [NAME ...]` runs the real command against each: 30 rows, 10 of which meet something that leaves
 them in doubt, then the same command again until it ends. It prints, by the emulator's ledger, how many rows were
-started twice, and how many were recorded as started and never were; and by the command, how many are held in doubt.
+started twice, and how many were recorded as started and never were; and by the command's records, how many share an
+execution's name, how many are neither started nor held, and how many are held in doubt.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from itertools import count
 from pathlib import Path
@@ -138,6 +140,7 @@ LIES: Mapping[str, Lie] = {
     "honest, a start is answered with 201": Lie(Kind.NONE, ("created",)),
     "honest, all are counted": Lie(Kind.NONE, ("count-all", "page-limit=10")),
     "honest, short pages": Lie(Kind.NONE, ("page-limit=7",)),
+    "honest, slow starts": Lie(Kind.NONE, ("late-commit=0.4",)),
     "honest, slow list": Lie(Kind.NONE, settings={"list_delay": 0.3}),
     **_of(
         Kind.TIMES,
@@ -201,6 +204,7 @@ LIES: Mapping[str, Lie] = {
         every_type_MANUAL="type=MANUAL",
         unknown_states="state",
         no_URN="no-urn",
+        URN_of_another_workflow="other-urn",
         other_workflow_starts_the_same="neighbour",
         other_workflow_starts_the_same_and_is_listed="neighbour all-workflows",
     ),
@@ -253,6 +257,7 @@ LIES: Mapping[str, Lie] = {
     ),
     **_of(
         Kind.IDENTITY,
+        names_in_upper_case="names-upper",
         detail_of_another_execution="wrong-detail",
         detail_of_another_execution_for_some="wrong-detail=50%",
         content_of_another_execution="mixed-detail",
@@ -273,19 +278,21 @@ class Found(NamedTuple):
     """What the command made of a lie: rows by the ledger and by the records, and how the command ended."""
 
     twice: int
+    """Rows started more than once."""
     false: int
     """Rows recorded as started that were never started."""
-    missing: int
-    """Rows that were never started, and are not held either."""
+    shared: int
+    """Rows recorded as started with a name that another row has as well."""
+    lost: int
+    """Rows neither started nor held."""
     held: int
+    """Rows in doubt."""
     runs: int
     exit_code: int
-    seconds: float
 
 
 async def found(lie: Lie, folder: Path) -> Found:
     """Run the command against a lie in an empty folder, again and again until it ends."""
-    began = time.monotonic()
     rows = lie.rows()
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     async with serve(lie.emulator()) as service:
@@ -296,16 +303,28 @@ async def found(lie: Lie, folder: Path) -> Found:
             # What was received is committed in the end.
             await asyncio.sleep(LATE_COMMIT)
     starts = [(start.object, start.inputs) for start in service.ledger.starts]
-    contents = [(row["object"], _canonical(row["inputs"])) for row in rows]
-    states = _states(folder)
+    records = map(json.loads, (folder / "rows.jsonl.executions.jsonl").read_bytes().splitlines())
+    return judged(rows, starts, list(records), codes)
+
+
+def judged(
+    rows: list[dict[str, Any]], starts: list[tuple[str, str]], records: list[dict[str, Any]], codes: list[int]
+) -> Found:
+    """Compare the rows and their last records with what was really started: objects with canonical inputs."""
+    times = Counter(starts)
+    started = {number: times[row["object"], _canonical(row["inputs"])] for number, row in enumerate(rows, 1)}
+    last = {record["row"]: record for record in records}
+    claimed = {number: record["execution_name"] for number, record in last.items() if record["status"] == "started"}
+    held = {number for number, record in last.items() if record["status"] == "in_doubt"}
+    names = Counter(claimed.values())
     return Found(
-        twice=sum(starts.count(content) > 1 for content in contents),
-        false=sum(state == "started" and contents[row - 1] not in starts for row, state in states.items()),
-        missing=sum(contents[row - 1] not in starts and states.get(row) != "in_doubt" for row in range(1, ROWS + 1)),
-        held=list(states.values()).count("in_doubt"),
+        twice=sum(each > 1 for each in started.values()),
+        false=sum(not started[number] for number in claimed),
+        shared=sum(names[name] > 1 for name in claimed.values()),
+        lost=sum(not each and number not in held for number, each in started.items()),
+        held=len(held),
         runs=len(codes),
         exit_code=codes[-1],
-        seconds=time.monotonic() - began,
     )
 
 
@@ -316,12 +335,6 @@ def _is_over(codes: list[int]) -> bool:
 
 def _canonical(inputs: Mapping[str, Any]) -> str:
     return json.dumps(inputs, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def _states(folder: Path) -> dict[int, str]:
-    """Return the last state of each row by the command's records."""
-    records = map(json.loads, (folder / "rows.jsonl.executions.jsonl").read_bytes().splitlines())
-    return {record["row"]: record["status"] for record in records}
 
 
 async def _run(service: Emulator, folder: Path, words: tuple[str, ...]) -> int:
@@ -336,20 +349,16 @@ async def _run(service: Emulator, folder: Path, words: tuple[str, ...]) -> int:
             return await process.wait()
 
 
-HEADINGS = ("kind", "twice", "false", "missing", "held", "runs", "exit", "seconds")
+WIDTHS = {"lie": 50, "kind": 12, "twice": 6, "false": 6, "shared": 7, "lost": 5, "held": 5, "runs": 5, "exit": 5}
 
 
-def _line(name: str, cells: tuple[str, ...]) -> str:
-    widths = (14, 5, 5, 7, 4, 4, 4, 7)
-    first, *rest = cells
-    return "  ".join(
-        [f"{name:<50}{first:<{widths[0]}}", *(f"{cell:>{w}}" for cell, w in zip(rest, widths[1:], strict=True))]
-    )
+def _line(cells: Iterable[object]) -> str:
+    return " ".join(f"{cell!s:<{width}}" for cell, width in zip(cells, WIDTHS.values(), strict=True)).rstrip()
 
 
 async def main(names: list[str], beside: int) -> None:
     """Try these lies, `beside` of them at a time, and print a line for each."""
-    print(_line("lie", HEADINGS))
+    print(_line(WIDTHS))
     places = asyncio.Semaphore(beside)
 
     async def one(name: str, folder: Path) -> Found:
@@ -358,11 +367,10 @@ async def main(names: list[str], beside: int) -> None:
             return await found(LIES[name], folder)
 
     with tempfile.TemporaryDirectory(prefix="batcher-lies-") as folder:
-        tasks = [asyncio.create_task(one(name, Path(folder, str(number)))) for number, name in enumerate(names)]
-        for name, task in zip(names, tasks, strict=True):
-            result = await task
-            numbers = (*map(str, result[:-1]), f"{result.seconds:.1f}")
-            print(_line(name, (LIES[name].kind, *numbers)), flush=True)
+        async with asyncio.TaskGroup() as tasks:
+            tried = {name: tasks.create_task(one(name, Path(folder, str(at)))) for at, name in enumerate(names)}
+            for name, task in tried.items():
+                print(_line((name, LIES[name].kind, *await task)), flush=True)
 
 
 if __name__ == "__main__":

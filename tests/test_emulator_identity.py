@@ -47,6 +47,15 @@ async def test_details_can_be_wrong_for_a_share_of_the_objects(emulator, call, o
     assert 8 < len(wrong[0]) < 32
 
 
+async def test_names_can_be_in_upper_case_in_list_and_detail(emulator, call):
+    service = await emulator(quirks=quirks("names-upper"))
+    name = (await start(call, service))["execution_name"]
+    assert await names(call, service) == [name.upper()] != [name]
+    for asked_for in (name, name.upper()):
+        assert (await describe(call, service, asked_for))["execution_name"] == name.upper()
+    assert [start.execution_name for start in service.ledger.starts] == [name]
+
+
 async def test_the_only_execution_has_its_own_detail(emulator, call):
     service = await emulator(quirks=quirks("wrong-detail"))
     name = (await start(call, service))["execution_name"]

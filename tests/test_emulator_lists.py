@@ -245,3 +245,12 @@ async def test_list_and_detail_can_lack_the_urns(emulator, call):
     for each in (listed, await describe(call, service, answer["execution_name"])):
         assert each.keys() & {"graph_urn", "execution_urn"} == set()
     assert answer["execution_urn"].startswith("urn:")
+
+
+async def test_list_and_detail_can_have_the_urns_of_another_workflow(emulator, call):
+    service = await emulator(quirks=quirks("other-urn"))
+    name = (await start(call, service))["execution_name"]
+    (listed,) = (await page(call, service))["executions"]
+    for each in (listed, await describe(call, service, name)):
+        assert each["graph_urn"] == "urn:fgs:local:emulator:graph:transcode-other:loopback"
+        assert each["execution_urn"] == f"urn:fgs:local:emulator:execution:transcode-other:{name}:loopback"

@@ -299,8 +299,8 @@ def test_a_quirk_is_a_name_with_or_without_a_value(text, quirk, value):
 @pytest.mark.parametrize(
     ("text", "advice"),
     [
-        ("no-dates", "Did you mean no-date?"),
-        ("", "See the emulator's help."),
+        ("no-dates", "The nearest is no-date."),
+        ("", "See batcher emulator --help."),
         ("no-date=1", "Write no-date alone."),
         ("queue", "Write queue=SECONDS."),
         ("queue=soon", "Write queue=SECONDS."),

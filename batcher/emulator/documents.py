@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import quote
 
 from batcher.emulator.answers import service_time
@@ -126,10 +127,15 @@ def execution_document(execution: Execution, settings: Settings, now: float) -> 
 def _summary(execution: Execution, settings: Settings, now: float) -> dict[str, Json]:
     """Return what the list and a detail show alike."""
     quirks = settings.quirks
+    named = replace(
+        execution,
+        name=execution.name.upper() if Quirk.NAMES_UPPER in quirks else execution.name,
+        graph=f"{execution.graph}-other" if Quirk.OTHER_URN in quirks else execution.graph,
+    )
     summary: dict[str, Json] = {
-        "graph_urn": graph_urn(execution.graph),
-        "execution_urn": execution_urn(execution),
-        "execution_name": execution.name,
+        "graph_urn": graph_urn(named.graph),
+        "execution_urn": execution_urn(named),
+        "execution_name": named.name,
         "execution_type": text(quirks, Quirk.TYPE, execution.type),
         "execution_state": text(quirks, Quirk.STATE, execution.state(now)),
         "started_at": shown_start(execution, settings),

@@ -98,8 +98,8 @@ class Executions:
         self._unsorted = True
 
     def find(self, name: str) -> Execution | None:
-        """Find an execution by name."""
-        return self._by_name.get(name)
+        """Find an execution by name, in either case: names are hexadecimal numbers in lower case."""
+        return self._by_name.get(name.lower())
 
     def following(self, now: float, marker: str, type_: ExecutionType | None) -> Iterator[Execution]:
         """Yield the executions after `marker` in the order of the list, of one type or all, as far as listed yet."""

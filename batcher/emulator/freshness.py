@@ -7,7 +7,7 @@ from batcher.emulator.settings import Settings
 
 
 def list_as_of(settings: Settings, now: float) -> float:
-    """Return the time whose state the list shows, if it is asked for now: an earlier one if it comes from a cache."""
+    """Return the time whose state the list shows at `now`: an earlier one if it comes from a cache."""
     at = now - number(settings.quirks, Quirk.LIST_CACHE)
     period = number(settings.quirks, Quirk.LIST_SNAPSHOT)
     return at - at % period if period else at

@@ -43,7 +43,7 @@ def parse_quirk(text: str) -> tuple[Quirk, QuirkValue]:
     quirk = next((quirk for quirk in Quirk if quirk == name), None)
     if quirk is None:
         near = get_close_matches(name, list(Quirk), n=1)
-        raise UsageError(f"unknown quirk {name!r}", f"Did you mean {near[0]}?" if near else "See the emulator's help.")
+        raise UsageError(f"unknown quirk {name!r}", f"The nearest is {near[0]}." if near else "See batcher emulator --help.")
     value = _quirk_value(quirk, given) if equals else None
     check_value(quirk, value)
     return quirk, value

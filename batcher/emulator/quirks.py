@@ -123,7 +123,9 @@ class Quirk(StrEnum):
     TYPE = "type", Group.FILTERS, "every execution is of this type", Takes.TEXT, "TRIGGERCALL"
     STATE = "state", Group.FILTERS, "every execution is in this state", Takes.TEXT, "ACCEPTED"
     NO_URN = "no-urn", Group.FILTERS, "list and details have no URNs"
+    OTHER_URN = "other-urn", Group.FILTERS, "the URNs in list and details name another workflow"
 
+    NAMES_UPPER = "names-upper", Group.IDENTITY, "list and details show names in upper case"
     WRONG_DETAIL = (
         "wrong-detail", Group.IDENTITY, "for this share of the objects, the detail is that of another execution",
         Takes.SHARE, 1.0,
