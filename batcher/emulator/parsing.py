@@ -43,7 +43,8 @@ def parse_quirk(text: str) -> tuple[Quirk, QuirkValue]:
     quirk = next((quirk for quirk in Quirk if quirk == name), None)
     if quirk is None:
         near = get_close_matches(name, list(Quirk), n=1)
-        raise UsageError(f"unknown quirk {name!r}", f"The nearest is {near[0]}." if near else "See batcher emulator --help.")
+        advice = f"The nearest is {near[0]}." if near else "See batcher emulator --help."
+        raise UsageError(f"unknown quirk {name!r}", advice)
     value = _quirk_value(quirk, given) if equals else None
     check_value(quirk, value)
     return quirk, value
