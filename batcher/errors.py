@@ -29,6 +29,27 @@ class ExitCode(enum.IntEnum):
     SIGTERM = 143
 
 
+MEANINGS: dict[ExitCode, str] = {
+    ExitCode.OK: "every row is started",
+    ExitCode.ROWS_REJECTED: "finished, some rows were refused, rejected or are invalid",
+    ExitCode.USAGE: "the command line is wrong",
+    ExitCode.ROWS_IN_DOUBT: "finished, some rows are in doubt and held",
+    ExitCode.FAILURES: "stopped by --max-failures, resumable",
+    ExitCode.STOPPED: "stopped by --limit, --stop-at, --max-duration or batcher drain, resumable",
+    ExitCode.UNACCEPTED: "batcher doctor was run without --i-accept-one-start; nothing was started",
+    ExitCode.MANIFEST: "the manifest is unusable",
+    ExitCode.SERVICE: "the service cannot be reached, or refuses the whole job",
+    ExitCode.DISK: "a file cannot be read or written",
+    ExitCode.BUSY: "another run holds the checkpoint or the output",
+    ExitCode.CREDENTIALS: "credentials are missing or refused",
+    ExitCode.OTHER_JOB: "the checkpoint or the output belongs to another job",
+    ExitCode.SIGHUP: "drained on SIGHUP, since the terminal was closed; resumable",
+    ExitCode.SIGINT: "drained on SIGINT, resumable",
+    ExitCode.SIGTERM: "drained on SIGTERM, resumable",
+}
+"""Every exit code in a few words, for the help."""
+
+
 class JobError(Exception):
     """The job cannot continue. `str(error)` says what is wrong and where, `advice` says what to do."""
 

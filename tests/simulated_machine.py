@@ -137,9 +137,9 @@ class Checkpoint(writer.Checkpoint):
         self._waiting = []
         self._writing = None
 
-    async def admit(self, rows, now):
+    async def admit(self, rows, now, *facts):
         self._watch.admitted(rows)
-        await super().admit(rows, now)
+        await super().admit(rows, now, *facts)
 
     async def settle(self, settlements, facts, doubt_at=None, before=None):
         self._watch.settled(settlements)

@@ -15,7 +15,7 @@ from server import late, nginx
 from workload import ANSWER, body
 
 from batcher.edges.manifest import open_manifest
-from batcher.rules.rows.identity import start_body
+from batcher.rules.service.obs_v2 import start_body
 from bench import PAGE, Setting, first_start, resume
 
 PROJECT = Path(__file__).parents[1]

@@ -16,7 +16,7 @@ from test_command import ENVIRONMENT, batcher, records
 
 from batcher.emulator.faults import FaultKind
 from batcher.emulator.settings import Declared, ParameterType
-from batcher.model import State
+from batcher.model import Status
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 DECLARED = {
@@ -135,7 +135,15 @@ async def test_a_program_is_told_the_same_as_one_object(folder, emulator):
         "repeated_rows": [{"line": 4, "first_line": 2}],
         "skipped": {},
         "buckets": {"videos": 2, "other-bucket": 1},
-        "forecast": {"to_start": 2, "started": 0, "in_doubt": 0, "rejected": 0, "invalid": 0, "duplicate": 1},
+        "forecast": {
+            "to_start": 2,
+            "started": 0,
+            "in_doubt": 0,
+            "rejected": 0,
+            "invalid": 0,
+            "duplicate": 1,
+            "dismissed": 0,
+        },
     }
 
 
@@ -170,7 +178,15 @@ async def test_what_a_run_has_done_is_told_and_what_it_would_do_is_done(folder, 
         file.write("new\no3\no29\n")
     before = {path.name: path.stat().st_mtime_ns for path in folder.iterdir()}
     document = await told(service, "m.txt")
-    forecast = {"to_start": 11, "started": 20, "in_doubt": 0, "rejected": 0, "invalid": 0, "duplicate": 2}
+    forecast = {
+        "to_start": 11,
+        "started": 20,
+        "in_doubt": 0,
+        "rejected": 0,
+        "invalid": 0,
+        "duplicate": 2,
+        "dismissed": 0,
+    }
     assert (document["rows"], document["forecast"]) == (33, forecast)
     assert {path.name: path.stat().st_mtime_ns for path in folder.iterdir() if path.name in before} == before
     copies = await told(service, "m.txt", "--allow-duplicates")
@@ -352,16 +368,20 @@ async def test_a_row_that_was_invalid_is_sent_once_the_workflow_declares_otherwi
     assert (await run(service, "m.jsonl")).code == 1
     again = await run(service, "m.jsonl", "--retry-rejected")
     assert (again.code, len(service.ledger.starts)) == (1, 1)
-    assert "3 rows: 1 started, 0 rejected, 2 invalid" in again.stderr
+    assert "3 rows: 1 started, 0 refused, 0 rejected, 2 invalid" in again.stderr
     service.settings.workflows["transcode"]["template-id"] = Declared(ParameterType.INTEGER)
     assert (await run(service, "m.jsonl")).code == 1
     assert len(service.ledger.starts) == 1
     mended = await run(service, "m.jsonl", "--retry-rejected")
-    assert "3 rows: 2 started, 0 rejected, 1 invalid" in mended.stderr
+    assert "3 rows: 2 started, 0 refused, 0 rejected, 1 invalid" in mended.stderr
     assert started(service) == Counter({("o7", '{"template-id":7}'): 1, ("o9", '{"template-id":9}'): 1})
     last = {record["row"]: record["status"] for record in records(Path("m.jsonl.executions.jsonl"))}
     assert last == {1: "started", 2: "started", 3: "invalid"}
-    assert [row.state for row in kept_rows(Path("m.jsonl.checkpoint"))] == [State.STARTED, State.STARTED, State.INVALID]
+    assert [row.status for row in kept_rows(Path("m.jsonl.checkpoint"))] == [
+        Status.STARTED,
+        Status.STARTED,
+        Status.INVALID,
+    ]
 
 
 async def test_without_preflight_the_service_decides(folder, emulator):
@@ -399,7 +419,7 @@ async def test_a_job_that_has_begun_ends_in_good_order_where_its_workflow_has_go
     ran = await run(service, "m.txt")
     assert (ran.code, "there is no workflow transcode" in ran.stderr) == (69, True), ran
     assert service.ledger.requests["start"] == 1
-    assert [row.state for row in kept_rows(Path("m.txt.checkpoint"))] == [State.STARTED]
+    assert [row.status for row in kept_rows(Path("m.txt.checkpoint"))] == [Status.STARTED]
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.edges.credentials import FAMILIES, Place, find_credentials
+from batcher.edges.credentials import FAMILIES, find_credentials
 from batcher.errors import CredentialsError, UsageError
 from batcher.model import Credentials, Fault, Lost
+from batcher.rules.choices import Place
 from batcher.rules.service.credentials import described, is_due, metadata_address, read_file
 
 PAIR = {"OBS_ACCESS_KEY_ID": "AK", "OBS_SECRET_ACCESS_KEY": "SK"}

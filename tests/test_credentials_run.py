@@ -3,11 +3,11 @@
 import asyncio
 import json
 import os
-import sys
 from contextlib import AsyncExitStack
 
 import pytest
 from independent import judging
+from launching import run_to_end
 from metadata import lent, metadata_service
 
 BARE = {name: value for name, value in os.environ.items() if not name.startswith(("OBS_", "HW_", "HUAWEI", "BATCHER_"))}
@@ -47,13 +47,9 @@ class Scene:
     async def run(self, *words, environment=None):
         """Run the command to its end: the exit code and what it said."""
         known = {**BARE, "HOME": str(self.folder), "BATCHER_METADATA_URL": self.metadata.url, **(environment or {})}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "batcher", "run", "m.txt", "-w", "transcode", "-e", self.judge.url, "-b", "videos",
-            "--concurrency", "16", *words, env=known, cwd=self.folder,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        stdout, stderr = await asyncio.wait_for(process.communicate(), 120)
-        return process.returncode, (stdout + stderr).decode()
+        job = ["run", "m.txt", "-w", "transcode", "-e", self.judge.url, "-b", "videos", "--concurrency", "16", *words]
+        code, stdout, stderr = await run_to_end(job, known, self.folder)
+        return code, (stdout + stderr).decode()
 
     def statuses(self):
         lines = (self.folder / "m.txt.executions.jsonl").read_bytes().splitlines()

@@ -13,7 +13,7 @@ import pytest
 from conftest import CREDENTIALS, KEYS
 
 from batcher.emulator.faults import FaultKind
-from batcher.emulator.quirks import Quirk
+from batcher.emulator.quirks import Group, Quirk
 from batcher.emulator.settings import MADE_UP
 from batcher.rules.service.signing import signed_headers
 
@@ -137,7 +137,12 @@ def test_half_a_pair_of_keys_is_refused():
 
 
 def test_the_help_names_every_fault_and_every_quirk_with_its_meaning():
-    lines = [line.split() for line in _emulator("--help").stdout.splitlines()]
+    shown = _emulator("--help").stdout
+    lines = [line.split() for line in shown.splitlines()]
     assert set(FaultKind) <= {words[0] for words in lines if len(words) > 1}
     assert set(Quirk) <= {words[0].partition("=")[0].removesuffix("[") for words in lines if len(words) > 1}
     assert ["batcher", "emulator", "--port", "8080"] in [words[:4] for words in lines]
+    # The quirks of a group are under its heading, and fit a terminal of 80 columns.
+    quirks = ["  Quirks: " + text for text in shown.partition("\nService:")[0].split("\n\n  Quirks: ")[1:]]
+    assert [text.splitlines()[0] for text in quirks] == [f"  Quirks: {group}" for group in Group]
+    assert max(len(line) for text in quirks for line in text.splitlines()) <= 80

@@ -10,7 +10,7 @@ from batcher.emulator.gate import NO_AUTHORIZATION, NO_DATE, UNKNOWN_KEY, WRONG_
 from batcher.emulator.orders import Order, read_order
 from batcher.emulator.pages import Question, page
 from batcher.emulator.parsing import parse_fault, parse_parameter, parse_quirk, parse_refusal, parse_share
-from batcher.emulator.quirks import Quirk, described_quirks
+from batcher.emulator.quirks import Group, Quirk, described_quirks
 from batcher.emulator.settings import Declared, ParameterType, Settings
 from batcher.emulator.token_bucket import TokenBucket
 from batcher.errors import UsageError
@@ -321,7 +321,9 @@ def test_a_wrong_quirk_is_refused_with_advice(text, advice):
 
 
 def test_every_quirk_is_described_with_its_value():
-    lines = [line.split() for line in described_quirks().splitlines()]
+    paragraphs = described_quirks()
+    assert [text.splitlines()[0] for text in paragraphs] == [f"Quirks: {group}" for group in Group]
+    lines = [line.split() for text in paragraphs for line in text.splitlines()]
     assert {words[0].partition("=")[0].removesuffix("[") for words in lines} >= set(Quirk)
     assert ["queue=SECONDS", "the", "start", "time"] in [words[:4] for words in lines]
     assert ["local-time[=HOURS]", "times", "are", "local,"] in [words[:4] for words in lines]

@@ -22,10 +22,10 @@ def test_text_stays_text_and_json_is_typed():
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        (["plain"], "neither NAME=VALUE"),
-        (["=x"], "neither NAME=VALUE"),
-        ([":=1"], "neither NAME=VALUE"),
-        (["id:=70 00"], "not JSON"),
+        (["plain"], "not NAME=VALUE"),
+        (["=x"], "not NAME=VALUE"),
+        ([":=1"], "not NAME=VALUE"),
+        (["id:=70 00"], "is followed by no JSON value"),
         (["id:=18446744073709551616"], "64-bit"),
         (["a=1", "a:=2"], "given twice"),
     ],

@@ -1,4 +1,4 @@
-"""The two files of a job together: records are on the disk before the verdicts that rely on them are committed."""
+"""The two files of a job together: records are on disk before the verdicts that rely on them are committed."""
 
 from __future__ import annotations
 
@@ -6,66 +6,109 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
+from msgspec import structs
+
+from batcher.app.job_identity import is_side_manifest
 from batcher.app.world import World
-from batcher.edges.checkpoint import Checkpoint, Header
+from batcher.edges.checkpoint import Checkpoint
+from batcher.edges.checkpoint.facts import BUCKET_USED, CARD, LENGTH, LIMIT, OUTPUT, PREFIX, READ_WHOLE
+from batcher.edges.checkpoint.places import folder_of, is_same, kept
+from batcher.edges.manifest import AnyManifest
 from batcher.edges.records import Output, open_output
 from batcher.errors import UsageError
 from batcher.flow.repair import LEFT_OPEN, resume
-from batcher.model import BEGINNING, Record, Settlement
-from batcher.rules.rows.settled_prefix import Frontier, Prefix, encoded
-
-OUTPUT = "output"
-LENGTH = "length of "
-LIMIT = "limit in millistarts a second"
-MANIFEST = "manifest"
-BUCKET = "bucket"
-PREFIX = "settled prefix"
-"""The facts that a checkpoint keeps of its job, by name; `LENGTH` goes before an output's path."""
-
+from batcher.model import BEGINNING, Admitted, Record, Settlement
+from batcher.rules.job.card import Card, encoded, renewed
+from batcher.rules.rows import settled_prefix
+from batcher.rules.rows.settled_prefix import Frontier, Prefix
 
 PassOn = Callable[[Sequence[Record]], Awaitable[None]]
 
+Facts = Mapping[str, str | int]
+
+
+class Place(NamedTuple):
+    """An output: its path, its name in the checkpoint, and how many of its bytes the checkpoint knows (None: new)."""
+
+    path: Path
+    name: str
+    known: int | None
+
 
 class Files:
-    """An open checkpoint with its open output."""
+    """An open checkpoint with its open output. `card` is that of the job. `is_side`: the run has a side manifest."""
 
-    def __init__(
-        self, checkpoint: Checkpoint, output: Output, output_path: Path, pass_on: PassOn | None = None
+    def __init__(  # noqa: PLR0913 - all that makes a job's files
+        self,
+        checkpoint: Checkpoint,
+        output: Output,
+        place: Place,
+        card: Card,
+        *,
+        is_side: bool,
+        is_bucket_used: bool,
+        pass_on: PassOn | None = None,
     ) -> None:
         self.checkpoint = checkpoint
-        self.output_path = output_path
-        self.limit: Callable[[], float | None] = lambda: None
-        """Gives the rate that the service was found to take, in starts a second, None while it is not known."""
+        self.card = card
+        self.is_side = is_side
         self.frontier = Frontier(Prefix(BEGINNING, {}, ""))
-        """Follows the reading of the manifest, where there is one."""
+        """Follows the reading of the manifest."""
+        self._manifest: AnyManifest | None = None
         self._output = output
-        self._length_name = _length_of(output_path)
+        self._length_name = LENGTH + place.name
+        self._is_bucket_used = is_bucket_used
         self._pass_on = pass_on
 
-    async def settle(
-        self, settlements: Sequence[Settlement], records: Sequence[Record] = (), doubt_at: float | None = None
-    ) -> None:
-        """Put records on the disk, then note how rows stand; and pass the records on to whoever waits for them.
+    def follow(self, manifest: AnyManifest, prefix: Prefix) -> None:
+        """Follow the reading of a manifest that begins after `prefix`."""
+        self._manifest = manifest
+        self.frontier = Frontier(prefix)
 
-        Those in doubt were not sent after `doubt_at`, in POSIX seconds by the service's clock, where that is known.
+    async def admit(self, rows: Sequence[Admitted], now: float) -> None:
+        """Admit rows. `now` is POSIX seconds by the service's clock. Only after this may one of them be sent."""
+        first = None if self._is_bucket_used or self._manifest is None else self._manifest.first_unnamed
+        if first is None or rows[-1].row.number < first:
+            await self.checkpoint.admit(rows, now)
+        else:
+            await self.checkpoint.admit(rows, now, {BUCKET_USED: 1})
+            self._is_bucket_used = True
+
+    async def settle(
+        self,
+        settlements: Sequence[Settlement],
+        records: Sequence[Record] = (),
+        *,
+        doubt_at: float | None = None,
+        limit: float | None = None,
+    ) -> None:
+        """Put records on disk, then commit how rows stand, then pass the records on.
+
+        Rows in doubt were not sent after `doubt_at`, in POSIX seconds by the service's clock, if that is known.
+        `limit` is the service's rate limit in starts per second, if it was found.
         """
         block = self._output.compose(records)
         facts: dict[str, str | int] = {self._length_name: self._output.length}
-        limit = self.limit()
         if limit is not None:
             facts[LIMIT] = round(limit * 1000)
         if self.frontier.settled(settlements):
-            facts[PREFIX] = encoded(self.frontier.prefix)
+            facts[PREFIX] = settled_prefix.encoded(self.frontier.prefix)
         append = partial(self._output.append, block) if block else None
         await self.checkpoint.settle(settlements, facts, doubt_at, append)
         if self._pass_on is not None and records:
             await self._pass_on(records)
 
     async def kept_limit(self) -> float | None:
-        """Give the limit that an earlier run has found."""
-        kept = await self.checkpoint.recall(LIMIT)
-        return None if kept is None else int(kept) / 1000
+        """Return the rate limit that an earlier run found, in starts per second."""
+        found = await self.checkpoint.recall(LIMIT)
+        return None if found is None else int(found) / 1000
+
+    async def fix_cell_types(self, types: Mapping[str, str]) -> None:
+        """Store the types of cells on the card. Every run of the job converts cells by them."""
+        self.card = structs.replace(self.card, cell_types=types)
+        await self.checkpoint.remember({CARD: encoded(self.card)})
 
     async def repair(self, now: float) -> None:
         """Settle what an interrupted run left between an intent and a verdict; `now` is POSIX seconds."""
@@ -74,34 +117,51 @@ class Files:
 
 
 @asynccontextmanager
-async def open_files(  # noqa: PLR0913, PLR0917 - all that makes a job's files
+async def open_files(
     checkpoint_path: Path,
-    header: Header | None,
+    card: Card | None,
     output_path: Path | None,
     world: World,
-    about: Mapping[str, str] | None = None,
     pass_on: PassOn | None = None,
 ) -> AsyncIterator[Files]:
-    """Hold a job's files for one run, and repair what an interrupted run left.
+    """Lock a job's files for one run, and repair what an interrupted run left.
 
-    Without an output path it is the one that the checkpoint remembers. `about` are more facts for it to remember.
-    Records are passed on once they are on the disk. Raises what opening either file raises.
+    `card` is that of the command, None if it works on whatever job is there. Without an output path, it is that of
+    the last run. `pass_on` takes the records once they are on disk. Raises what opening either file raises.
     """
-    async with world.open_checkpoint(checkpoint_path, header) as checkpoint:
-        if output_path is None:
-            kept = await checkpoint.recall(OUTPUT)
-            if kept is None:
-                raise UsageError(f"{checkpoint_path}: this checkpoint has no output yet", "Run the job first.")
-            output_path = Path(str(kept))
-        known = await checkpoint.recall(_length_of(output_path))
-        async with open_output(output_path, None if known is None else int(known)) as output:
-            # Before the first record, so that a crash after it does not leave an output that nobody knows.
-            facts: dict[str, str | int] = {**(about or {}), OUTPUT: str(output_path.absolute())}
-            await checkpoint.remember(facts | ({_length_of(output_path): 0} if known is None else {}))
-            files = Files(checkpoint, output, output_path, pass_on)
+    folder = folder_of(checkpoint_path)
+    async with world.open_checkpoint(checkpoint_path, card) as checkpoint:
+        facts = await checkpoint.facts()
+        job = await checkpoint.card()
+        is_side = card is not None and is_side_manifest(job, card, folder) and not await checkpoint.is_empty()
+        if card is not None:
+            job = renewed(job, card, is_side=is_side)
+        place = _place_of(output_path, facts, folder)
+        if place is None:
+            raise UsageError(f"{checkpoint_path}: this checkpoint has no output yet", "Run the job first.")
+        async with open_output(place.path, place.known) as output:
+            # Before the first record: a crash after that must not leave an output that the checkpoint does not know.
+            noted: dict[str, str | int] = {CARD: encoded(job), OUTPUT: place.name}
+            if place.known is None:
+                noted[LENGTH + place.name] = 0
+            if card is not None and not is_side:
+                noted[READ_WHOLE] = 0
+            await checkpoint.remember(noted)
+            used = bool(facts.get(BUCKET_USED))
+            files = Files(checkpoint, output, place, job, is_side=is_side, is_bucket_used=used, pass_on=pass_on)
             await files.repair(world.clock())
             yield files
 
 
-def _length_of(output_path: Path) -> str:
-    return f"{LENGTH}{output_path.absolute()}"
+def _place_of(path: Path | None, facts: Facts, folder: Path) -> Place | None:
+    """Find an output among the facts, by its path or as the same file; without a path give that of the last run."""
+    if path is None:
+        if OUTPUT not in facts:
+            return None
+        path = folder / str(facts[OUTPUT])
+    name = kept(path, folder)
+    if LENGTH + name not in facts:
+        known = (fact.removeprefix(LENGTH) for fact in facts if fact.startswith(LENGTH))
+        name = next((other for other in known if is_same(folder / other, path)), name)
+    length = facts.get(LENGTH + name)
+    return Place(path, name, None if length is None else int(length))

@@ -1,54 +1,92 @@
-"""What makes a job this job: the service, the workflow and the inputs of every row, as a person has named them."""
+"""The identity of a job: checks the names in its options, finds its paths, and makes its job card."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
 from pathlib import Path
 
-from batcher.edges.checkpoint import Header
-from batcher.edges.manifest import AnyManifest
+from msgspec import structs
+
+from batcher.edges.checkpoint.places import folder_of, is_same, is_there, kept, real
+from batcher.edges.manifest import AnyManifest, Choice
 from batcher.errors import UsageError
-from batcher.model import Json
+from batcher.options.groups import Manifest
+from batcher.options.verbs import CheckOptions, RunOptions
+from batcher.rules.job.card import STANDARD_INPUT, Card
+from batcher.rules.report.next_commands import Job
 from batcher.rules.rows.identity import canonical
 from batcher.rules.service import names
-from batcher.rules.service.names import region_endpoint
+from batcher.rules.service.dialect import Dialect
+from batcher.rules.service.dialects import DIALECT
 
 
-def header_of(
-    workflow: str, endpoint: str, bucket: str | None, inputs: Mapping[str, Json], *, allow_http: bool
-) -> Header:
-    """Check the names, and give the header of the job's checkpoint. Raises UsageError for a name that cannot be."""
-    fault = names.workflow_fault(workflow)
+def identity(options: RunOptions | CheckOptions, dialect: Dialect = DIALECT) -> Card:
+    """Check the names, and return the card with what rows depend on. Raises UsageError for an invalid name."""
+    fault = dialect.workflow_fault(options.workflow)
     if fault is not None:
-        raise UsageError(f"--workflow {workflow}: {fault}")
-    fault = None if bucket is None else names.bucket_fault(bucket)
+        raise UsageError(f"--workflow {options.workflow}: {fault}")
+    fault = None if options.bucket is None else names.bucket_fault(options.bucket)
     if fault is not None:
-        raise UsageError(f"--bucket {bucket}: {fault}")
-    return Header(names.endpoint(endpoint, allow_http=allow_http).url, workflow, canonical(inputs).decode() or "{}")
+        raise UsageError(f"--bucket {options.bucket}: {fault}")
+    return Card(
+        endpoint=dialect.endpoint(options.endpoint, allow_http=options.allow_http).url,
+        workflow=options.workflow,
+        static_inputs=canonical(options.inputs).decode() or "{}",
+        bucket=options.bucket or "",
+        dialect=dialect.name,
+    )
 
 
-def endpoint_of(endpoint: str | None, region: str | None) -> str:
-    """Give the endpoint asked for, or that of the region. Raises UsageError where neither is named."""
-    if region is not None and endpoint is None:
-        return region_endpoint(region)
-    if endpoint is None:
-        raise UsageError("the service is not named", "Give --endpoint URL or --region NAME, or set OBS_ENDPOINT.")
-    return endpoint
+def card_of(options: RunOptions, dialect: Dialect) -> Card:
+    """Return the card of the job that `options` describe. Raises UsageError for an invalid name."""
+    folder = folder_of(options.checkpoint)
+    return structs.replace(
+        identity(options, dialect),
+        manifest=STANDARD_INPUT if options.manifest is None else kept(options.manifest, folder),
+        output=kept(options.output, folder),
+        format=str(options.format or ""),
+        storage_classes=tuple(sorted(options.storage_classes)),
+        keep_placeholders=options.keep_placeholders,
+        allow_duplicates=options.allow_duplicates,
+    )
+
+
+def choice_of(options: Manifest) -> Choice:
+    """Return which entries of a manifest are rows."""
+    return Choice(options.keep_placeholders, options.storage_classes)
+
+
+def is_side_manifest(job: Card, wanted: Card, folder: Path) -> bool:
+    """Return whether a command's manifest is another one than the job's own, and the job's own still exists.
+
+    A manifest at the path of the job's own is the job's own, whatever it holds by now. Where nothing is at that path
+    any more, another manifest takes its place. Standard input has no path: it is the job's own where the job began
+    with it, and no file takes its place.
+    """
+    if job.manifest in {"", wanted.manifest}:
+        return False
+    if STANDARD_INPUT in {job.manifest, wanted.manifest}:
+        return job.manifest == STANDARD_INPUT or is_there(folder / job.manifest)
+    own = folder / job.manifest
+    return is_there(own) and not is_same(own, folder / wanted.manifest)
+
+
+def is_own_manifest(manifest: Path, job: Job) -> bool:
+    """Return whether a path is that of the job's own manifest, or leads to the same file."""
+    own = job.card.manifest
+    return str(manifest) == STANDARD_INPUT == own or str(real(manifest)) == own or is_same(manifest, Path(own))
+
+
+def job_of(card: Card, checkpoint: Path) -> Job:
+    """Return the job with the current paths of its files."""
+    folder = folder_of(checkpoint)
+    manifest, output = (
+        path if path in {"", STANDARD_INPUT} else str(folder / path) for path in (card.manifest, card.output)
+    )
+    return Job(structs.replace(card, manifest=manifest, output=output), os.path.realpath(checkpoint))
 
 
 def need_bucket(manifest: AnyManifest, format_: str, bucket: str | None) -> None:
-    """Make sure that rows can have a bucket. Raises UsageError where none can, before each of them is found invalid."""
+    """Raise UsageError if no row can have a bucket. Otherwise every single row would be invalid."""
     if bucket is None and (format_ == "txt" or (manifest.header and "bucket" not in manifest.header)):
         raise UsageError("no row of the manifest names a bucket", 'Give --bucket NAME, or add a column "bucket".')
-
-
-def beside(manifest: str, given: Path | None, suffix: str, option: str) -> Path:
-    """Give the file asked for, or the one named after the manifest. Raises UsageError where that is standard input."""
-    if given is not None:
-        return given
-    if manifest == "-":
-        raise UsageError(
-            f"standard input has no name to derive {option} from",
-            "With - as the manifest give --format, --output and --checkpoint.",
-        )
-    return Path(manifest + suffix)

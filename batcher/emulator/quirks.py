@@ -70,6 +70,11 @@ class Quirk(StrEnum):
         quirk.group, quirk.meaning, quirk.takes, quirk.default = group, meaning, takes, default
         return quirk
 
+    @property
+    def needs_value(self) -> bool:
+        """Whether its value must be given."""
+        return self.takes is not None and self.default is None
+
     CREATED = "created", Group.DOCUMENTS, "a start is answered with 201"
     COUNT_ALL = "count-all", Group.DOCUMENTS, "the list's count includes all executions, not only those on the page"
     NO_FILTER = "no-filter", Group.DOCUMENTS, "the list ignores the requested type"
@@ -190,7 +195,7 @@ class Quirk(StrEnum):
 def check_value(quirk: Quirk, value: QuirkValue) -> None:
     """Check a quirk's value. None stands for its default. Raises UsageError."""
     if value is None:
-        if quirk.takes is not None and quirk.default is None:
+        if quirk.takes is not None and quirk.needs_value:
             raise UsageError(f"quirk {quirk}: a value is missing", f"Write {quirk}={quirk.takes.value.metavar}.")
         return
     if quirk.takes is None:
@@ -221,25 +226,28 @@ def text(quirks: Mapping[Quirk, QuirkValue], quirk: Quirk, absent: str) -> str:
     return str(quirk.default if value is None else value)
 
 
-WIDTH = 100
-MEANINGS_AT = 29
+WIDTH = 78
+"""A help indents its text by 2, and fits a terminal of 80 columns."""
+MEANINGS_AT = 28
 
 
-def described_quirks() -> str:
-    """Describe all quirks for a help text, by group: names, values and meanings."""
-    lines = []
-    for group in Group:
-        lines.append(f"  {group.value}:")
-        lines += [_line(quirk) for quirk in Quirk if quirk.group is group]
-    return "\n".join(lines)
+def described_quirks() -> list[str]:
+    """Describe all quirks for a help text, in one paragraph for each group: names, values and meanings."""
+    return ["\n".join([f"Quirks: {group.value}", *_lines(group)]) for group in Group]
+
+
+def _lines(group: Group) -> list[str]:
+    return [_line(quirk) for quirk in Quirk if quirk.group is group]
 
 
 def _line(quirk: Quirk) -> str:
     value = "" if quirk.takes is None else f"={quirk.takes.value.metavar}"
     usage = quirk + (f"[{value}]" if value and quirk.default is not None else value)
-    default = "" if quirk.default is None else f" [default: {_shown(quirk.default)}]"
-    first = f"    {usage:<{MEANINGS_AT - 4}} "
-    return fill(quirk.meaning + default, WIDTH, initial_indent=first, subsequent_indent=" " * (MEANINGS_AT + 1))
+    # The no-break space keeps the default in one piece.
+    default = "" if quirk.default is None else f" [default:\xa0{_shown(quirk.default)}]"
+    first = f"  {usage:<{MEANINGS_AT - 2}}"
+    lines = fill(quirk.meaning + default, WIDTH, initial_indent=first, subsequent_indent=" " * MEANINGS_AT)
+    return lines.replace("\xa0", " ")
 
 
 def _shown(value: float | str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 from batcher.errors import UsageError
 
@@ -12,23 +12,25 @@ _PART = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([smhd]?)", re.ASCII)
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
 
 
-def duration(option: str, text: str) -> float:
-    """Parse a duration such as `90`, `15m` or `1h30m`. Return seconds. Raises UsageError, which names the option."""
+def duration(text: str) -> float:
+    """Read a duration such as `90`, `15m` or `1h30m` as seconds. Raises UsageError."""
     parts = _PART.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise UsageError(f"{option} {text}: not a duration", "Give seconds, or a duration such as 90s, 15m or 1h30m.")
+        raise UsageError("not a duration", "Give seconds, or a duration such as 90s, 15m or 1h30m.")
     return sum(float(number) * _UNITS[unit] for number, unit in parts)
 
 
-def seconds_until(option: str, text: str, now: datetime) -> float:
-    """Return the seconds until the next `HH:MM` in the time zone of `now`. Changes of daylight saving time count.
-
-    Raises UsageError, which names the option.
-    """
+def time_of_day(text: str) -> time:
+    """Read `HH:MM`. Raises UsageError."""
     match = _CLOCK.fullmatch(text)
     if match is None:
-        raise UsageError(f"{option} {text}: not a time of day", "Give hours and minutes, such as 06:30.")
-    then = now.replace(hour=int(match[1]), minute=int(match[2]), second=0, microsecond=0)
+        raise UsageError("not a time of day", "Give hours and minutes, such as 06:30.")
+    return time(int(match[1]), int(match[2]))
+
+
+def seconds_until(then_at: time, now: datetime) -> float:
+    """Give the seconds until it is next that time in the zone of `now`, which knows its changes of the clock."""
+    then = now.replace(hour=then_at.hour, minute=then_at.minute, second=then_at.second, microsecond=0)
     if then <= now:
         then += timedelta(days=1)
     # Add the day by the calendar, then subtract by the clock: a day with a time change does not have 24 hours.

@@ -5,7 +5,6 @@ sent), `settle` (its verdict is durable after its record). See DESIGN.md for the
 """
 
 from batcher.edges.checkpoint.reading import COPY, Glance, Reading, glance, reading, reading_of
-from batcher.edges.checkpoint.schema import Header
 from batcher.edges.checkpoint.store import Store
 from batcher.edges.checkpoint.writer import Checkpoint, open_checkpoint
 
@@ -13,7 +12,6 @@ __all__ = [
     "COPY",
     "Checkpoint",
     "Glance",
-    "Header",
     "Reading",
     "Store",
     "glance",

@@ -19,8 +19,9 @@ GLANCE_SECONDS = 0.05
 
 
 def lock_path(checkpoint: Path) -> Path:
-    """Give the path of a checkpoint's lock file."""
-    return checkpoint.with_name(checkpoint.name + ".lock")
+    """Give the path of a checkpoint's lock file, one for all names that lead to the checkpoint."""
+    real = Path(os.path.realpath(checkpoint))
+    return real.with_name(real.name + ".lock")
 
 
 class Lock:

@@ -12,32 +12,38 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
+from batcher.edges.checkpoint.facts import READ_WHOLE
 from batcher.edges.checkpoint.lock import lock_path
-from batcher.edges.checkpoint.schema import Header, check_header, open_database, translated
+from batcher.edges.checkpoint.schema import card_of, check_card, facts_of, open_database, translated
 from batcher.edges.checkpoint.settled import SettledRows
 from batcher.edges.checkpoint.unsettled import UnsettledRows
-from batcher.model import State, Unsettled
+from batcher.model import NUMBERS, Status, Unsettled
+from batcher.rules.job.card import Card
 from batcher.rules.records.standing import Standing
 
 COPY = 256
-"""What a copy is multiplied with, so that a state fits below it."""
+"""What a copy is multiplied with, so that the number of a status fits below it."""
 
 
 class Glance(NamedTuple):
-    """A checkpoint at one moment. `running` tells whether a run holds it; if none does, intents are doubts."""
+    """A checkpoint at one moment. `running` tells whether a run holds it; if none does, SENDING rows are in doubt.
 
-    header: Header
+    `read_whole` says that the last run of the job's own manifest has read it to its end.
+    """
+
+    card: Card
     running: bool
-    states: Counter[State]
+    read_whole: bool
+    counts: Counter[Status]
     unsettled: list[Unsettled]
-    """The rows with an intent and those in doubt."""
+    """The rows that are SENDING and those in doubt."""
 
 
 def glance(path: Path) -> Glance:
     """Read the checkpoint at `path`. Raises DiskError or OtherJobError if it cannot be read."""
     with reading(path) as checkpoint:
-        unsettled = checkpoint.unsettled({State.INTENT, State.IN_DOUBT})
-        return Glance(checkpoint.header, checkpoint.running, checkpoint.count(), unsettled)
+        unsettled = checkpoint.unsettled({Status.SENDING, Status.IN_DOUBT})
+        return Glance(checkpoint.card, checkpoint.running, checkpoint.read_whole, checkpoint.count(), unsettled)
 
 
 @contextmanager
@@ -55,7 +61,7 @@ def reading(path: Path) -> Iterator[Reading]:
 
 
 @contextmanager
-def reading_of(path: Path, header: Header) -> Iterator[Reading | None]:
+def reading_of(path: Path, card: Card) -> Iterator[Reading | None]:
     """Open the checkpoint of a job for reading; None where the job has none yet.
 
     Raises OtherJobError where it is another job's, and what `reading` raises.
@@ -64,7 +70,7 @@ def reading_of(path: Path, header: Header) -> Iterator[Reading | None]:
         yield None
         return
     with reading(path) as checkpoint:
-        checkpoint.require(header)
+        checkpoint.require(card)
         yield checkpoint
 
 
@@ -74,47 +80,54 @@ class Reading:
     def __init__(self, db: sqlite3.Connection, path: Path, *, running: bool) -> None:
         self.path = path
         self.running = running
-        self.facts: Mapping[str, str | int] = dict(db.execute("SELECT name, value FROM header"))
+        self.facts: Mapping[str, str | int] = facts_of(db, path)
         self._db = db
         self._settled = SettledRows(db)
         self._unsettled = UnsettledRows(db)
 
     @property
-    def header(self) -> Header:
-        """The job that the checkpoint belongs to."""
-        return Header(*(str(self.facts.get(name, "")) for name in Header._fields))
+    def card(self) -> Card:
+        """What makes the job this job."""
+        with translated(self.path):
+            return card_of(self.facts)
 
-    def require(self, header: Header) -> None:
-        """Raise OtherJobError where this is not the checkpoint of `header`."""
-        check_header(self._db, self.path, header)
+    @property
+    def read_whole(self) -> bool:
+        """Whether the last run of the job's own manifest has read it to its end, as far as is known."""
+        return bool(self.facts.get(READ_WHOLE))
 
-    def count(self) -> Counter[State]:
-        """Count all rows by state, in one pass over them."""
+    def require(self, card: Card) -> None:
+        """Raise OtherJobError where this is not the checkpoint of `card`."""
+        with translated(self.path):
+            check_card(self.facts, self.path, card)
+
+    def count(self) -> Counter[Status]:
+        """Count all rows by how they stand, in one pass over them."""
         with translated(self.path):
             return self._settled.count() + self._unsettled.count()
 
-    def unsettled(self, states: Collection[State], most: int = -1) -> list[Unsettled]:
-        """List the unsettled rows in one of `states`, in the order of their admission, at most `most` of them."""
+    def unsettled(self, statuses: Collection[Status], most: int = -1) -> list[Unsettled]:
+        """List the unsettled rows that stand like this, in the order of their admission, at most `most` of them."""
         with translated(self.path):
-            return self._unsettled.list(states, most)
+            return self._unsettled.list(statuses, most)
 
     def entries(self) -> Iterator[tuple[bytes, int]]:
-        """Give each row's key and a number, COPY times which copy of its content it is, plus its state."""
+        """Give each row's key and a number: COPY times which copy of its content it is, plus its status."""
         with translated(self.path):
             self._settled.compare()
             for each in self._unsettled.admitted():
-                yield each.row.key, each.copy * COPY + each.state
+                yield each.row.key, each.copy * COPY + NUMBERS[each.status]
             # Millions of them: SQLite reckons faster.
             yield from self._db.execute(f"SELECT key, copy * {COPY} + state FROM rows")  # noqa: S608 - a number of ours
             for key, copy in self._db.execute("SELECT key, copy FROM doubts"):
-                yield key, copy * COPY + State.IN_DOUBT
+                yield key, copy * COPY + NUMBERS[Status.IN_DOUBT]
 
     def standings(self) -> Iterator[Standing]:
         """Yield every row, in the order of admission."""
         with translated(self.path):
             self._settled.compare()
-            unsettled = self._unsettled.list(frozenset(State), -1)
-            waiting = [(row.id, Standing(b"", row.number, row.state, "", row)) for row in unsettled]
+            unsettled = self._unsettled.list(frozenset(Status), -1)
+            waiting = [(row.id, Standing(b"", row.number, row.status, "", row)) for row in unsettled]
             for _, standing in merge(self._settled.standings(), waiting, key=itemgetter(0)):
                 yield standing
 

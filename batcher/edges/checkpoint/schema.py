@@ -1,4 +1,4 @@
-"""The checkpoint's file as such: its schema, the seals over its content, its header, and what refuses a file.
+"""The checkpoint's file as such: its schema, the seals over its content, its format, and what refuses a file.
 
 A seal is a checksum over the other columns of an entry. SQLite itself does not detect a byte that the disk has
 changed, and a row that is not recognized would be started twice.
@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 from zlib import crc32
 
+from batcher.edges.checkpoint import format_1
+from batcher.edges.checkpoint.facts import BUCKET_USED, CARD
 from batcher.errors import DiskError, OtherJobError
+from batcher.rules.job.card import Card, Difference, decoded, difference, encoded
 
 APPLICATION_ID = 0x62746368
 """Marks the file as ours (`btch`)."""
-SCHEMA_VERSION = 1
+FORMAT = 2
+"""The format that is written. Format 1 is read, and becomes this one when a run opens it."""
 
 _SCHEMA = """
 CREATE TABLE header (name TEXT PRIMARY KEY, value NOT NULL, seal INTEGER NOT NULL) WITHOUT ROWID;
@@ -27,7 +30,7 @@ CREATE TABLE rows (
     id INTEGER PRIMARY KEY,  -- order of admission
     key BLOB NOT NULL,       -- content identity, 16 bytes; not indexed on purpose
     copy INTEGER NOT NULL,   -- 1, or which repetition of the same content
-    state INTEGER NOT NULL,  -- model.State
+    state INTEGER NOT NULL,  -- model.NUMBERS
     number INTEGER NOT NULL, -- the row's number in the manifest when it was admitted
     execution,               -- name of the execution once started: BLOB for hexadecimal names, else TEXT
     seal INTEGER NOT NULL
@@ -63,29 +66,20 @@ _FIX = "Free some disk space or fix the permissions, then run the same command a
 _REMOVE = "Remove the file only if you are sure that a new run may start all of its rows again."
 
 
-class Header(NamedTuple):
-    """What makes a job this job and no other. A checkpoint with another header is refused."""
-
-    endpoint: str
-    workflow: str
-    static_inputs: str
-    """The job's `--input` values as canonical JSON."""
-
-
 def seal(*values: bytes | str | float | None) -> int:
     """Return the seal over an entry's columns."""
     return crc32(b"\0".join([value if isinstance(value, bytes) else str(value).encode() for value in values]))
 
 
-def open_database(path: Path, header: Header | None) -> sqlite3.Connection:
+def open_database(path: Path, card: Card | None) -> sqlite3.Connection:
     """Open the file at `path`, or make a new one readable by its owner only, and check what can be checked at once.
 
-    The settled rows are not: each is compared with its seal where it is read. Without a header the file must be
-    there. Raises OtherJobError for another job's checkpoint, another version or no checkpoint, DiskError for a file
+    The settled rows are not: each is compared with its seal where it is read. Without a card the file must be
+    there. Raises OtherJobError for another job's checkpoint, a later format or no checkpoint, DiskError for a file
     that is missing, and what `translated` turns into one for a damaged file.
     """
     if not path.exists():
-        if header is None:
+        if card is None:
             raise DiskError(
                 f"{path}: no such checkpoint",
                 "Check the path. The checkpoint of a job is MANIFEST.checkpoint, unless --checkpoint names another.",
@@ -93,7 +87,7 @@ def open_database(path: Path, header: Header | None) -> sqlite3.Connection:
         _create(path)
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False)
     try:
-        _prepare(db, path, header)
+        _prepare(db, path, card)
     except BaseException:
         db.close()
         raise
@@ -121,16 +115,62 @@ def damage(table: str, count: int) -> sqlite3.DatabaseError:
     return sqlite3.DatabaseError(f"wrong checksums in the table {table}: {count:,}")
 
 
-def check_header(db: sqlite3.Connection, path: Path, header: Header) -> None:
-    """Raise OtherJobError where the checkpoint is not that of `header`."""
-    kept = dict(db.execute("SELECT name, value FROM header"))
-    for name, wanted in header._asdict().items():
-        if kept.get(name) != wanted:
-            raise OtherJobError(
-                f"{path}: this checkpoint belongs to another job: its {name.replace('_', ' ')} is"
-                f" {kept.get(name)!r}, this command's is {wanted!r}",
-                "Give this job a checkpoint of its own with --checkpoint FILE, or repeat the first command exactly.",
-            )
+def facts_of(db: sqlite3.Connection, path: Path) -> Mapping[str, str | int]:
+    """Give the facts that a checkpoint keeps, by name, as the present format has them."""
+    facts: Mapping[str, str | int] = dict(db.execute("SELECT name, value FROM header"))
+    return format_1.renewed_facts(facts, path) if _format_of(db) == format_1.VERSION else facts
+
+
+def card_of(facts: Mapping[str, str | int]) -> Card:
+    """Give the job card among the facts. Raises sqlite3.DatabaseError where there is none that can be read."""
+    try:
+        return decoded(str(facts[CARD]))
+    except (KeyError, ValueError) as error:
+        raise damage("header", 1) from error
+
+
+def check_card(facts: Mapping[str, str | int], path: Path, card: Card) -> None:
+    """Raise OtherJobError where the checkpoint with these facts is not that of `card`."""
+    found = difference(card_of(facts), card, is_bucket_used=bool(facts.get(BUCKET_USED)))
+    if found is not None:
+        raise _other_bucket(path, found) if found.name == "bucket" else _other_job(path, found)
+
+
+def upgrade(db: sqlite3.Connection, path: Path) -> None:
+    """Write a checkpoint of format 1 in the present format, in one transaction."""
+    if _format_of(db) == FORMAT:
+        return
+    facts = facts_of(db, path)
+    db.execute("BEGIN IMMEDIATE")
+    db.execute("DELETE FROM header")
+    write_facts(db, facts)
+    db.execute(f"PRAGMA user_version = {FORMAT}").close()
+    db.execute("COMMIT")
+
+
+def write_facts(db: sqlite3.Connection, facts: Mapping[str, str | int]) -> None:
+    """Write facts with their seals, in place of earlier ones of the same names."""
+    entries = [(*fact, seal(*fact)) for fact in facts.items()]
+    db.executemany("INSERT OR REPLACE INTO header VALUES (?, ?, ?)", entries)
+
+
+def _other_job(path: Path, found: Difference) -> OtherJobError:
+    return OtherJobError(
+        f"{path}: this checkpoint belongs to another job: its {found.name.replace('_', ' ')} is {found.kept!r}, this"
+        f" command's is {found.wanted!r}",
+        "Give this job a checkpoint of its own with --checkpoint FILE, or repeat the first command exactly.",
+    )
+
+
+def _other_bucket(path: Path, found: Difference) -> OtherJobError:
+    given = f"gives --bucket {found.wanted}" if found.wanted else "gives no --bucket"
+    kept = f"--bucket {found.kept}" if found.kept else "no --bucket"
+    return OtherJobError(
+        f"{path}: rows of this job rely on its default bucket, {found.kept!r}, and this command {given}: each of them"
+        " would be started a second time",
+        f"Give {kept} to go on with the job. For another bucket give the list a checkpoint and an output of its own,"
+        " with --checkpoint FILE and --output FILE.",
+    )
 
 
 def _is_the_disks(error: Exception) -> bool:
@@ -147,11 +187,11 @@ def _create(path: Path) -> None:
     os.close(folder)
 
 
-def _prepare(db: sqlite3.Connection, path: Path, header: Header | None) -> None:
+def _prepare(db: sqlite3.Connection, path: Path, card: Card | None) -> None:
     # An empty database is a run that was ended before its first commit: it is as new as no file.
     is_blank = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
-    if header is None or not is_blank:
-        _check_version(db, path)
+    if card is None or not is_blank:
+        _check_format(db, path)
     db.create_function("seal", -1, seal, deterministic=True)
     db.create_function("crc32", 2, crc32, deterministic=True)
     _check_damage(db)
@@ -159,15 +199,14 @@ def _prepare(db: sqlite3.Connection, path: Path, header: Header | None) -> None:
         _check_seals(db)
     for pragma in ("journal_mode=WAL", "synchronous=FULL"):
         db.execute(f"PRAGMA {pragma}").close()
-    if header is None:
+    if card is None:
         return
     if is_blank:
-        marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
+        marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT};"
         db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {marks}")
-        facts = header._asdict().items()
-        db.executemany("INSERT INTO header VALUES (?, ?, ?)", [(*fact, seal(*fact)) for fact in facts])
+        write_facts(db, {CARD: encoded(card)})
         db.execute("COMMIT")
-    check_header(db, path, header)
+    check_card(facts_of(db, path), path, card)
 
 
 def _check_damage(db: sqlite3.Connection) -> None:
@@ -184,15 +223,21 @@ def _check_seals(db: sqlite3.Connection) -> None:
             raise damage(table, broken)
 
 
-def _check_version(db: sqlite3.Connection, path: Path) -> None:
+def _format_of(db: sqlite3.Connection) -> int:
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _check_format(db: sqlite3.Connection, path: Path) -> None:
     application = db.execute("PRAGMA application_id").fetchone()[0]
-    version = db.execute("PRAGMA user_version").fetchone()[0]
+    version = _format_of(db)
     if application != APPLICATION_ID:
         raise OtherJobError(
             f"{path}: a database, but not a checkpoint of batcher", "Give another file with --checkpoint FILE."
         )
-    if version != SCHEMA_VERSION:
+    if not format_1.VERSION <= version <= FORMAT:
         raise OtherJobError(
-            f"{path}: this checkpoint has format {version}, this version of batcher reads format {SCHEMA_VERSION}",
-            "Finish the job with the version of batcher that began it.",
+            f"{path}: this checkpoint has format {version}, this version of batcher reads formats"
+            f" {format_1.VERSION} to {FORMAT}",
+            "Use the version of batcher that last worked on this job, or a newer one.",
         )

@@ -14,14 +14,22 @@ from zlib import crc32
 
 from batcher.edges.checkpoint.bulk import Blob, insert
 from batcher.edges.checkpoint.schema import damage
-from batcher.model import Settlement, State
+from batcher.model import NUMBERS, STATUSES, Settlement, Status
 from batcher.rules.records.standing import Standing
 
-IS_BROKEN = """
-seal IS NOT crc32(CAST(key || coalesce(execution, '') AS BLOB), id * 65537 + number * 257 + copy * 17 + state
-    + 3 * (typeof(execution) = 'text') + 5 * (typeof(key) <> 'blob'))
-"""
-"""Whether an entry of `rows` differs from what was written: the seal that `_entry` makes, in the words of SQL."""
+
+def _seal_of(state: str) -> str:
+    """Give the seal that `_entry` makes, in SQL, for an entry of `rows` in this state: a column or a number."""
+    return (
+        f"crc32(CAST(key || coalesce(execution, '') AS BLOB), id * 65537 + number * 257 + copy * 17 + {state}"
+        " + 3 * (typeof(execution) = 'text') + 5 * (typeof(key) <> 'blob'))"
+    )
+
+
+IS_BROKEN = f"seal IS NOT {_seal_of('state')}"
+"""Whether an entry of `rows` differs from what was written."""
+FAILED = (Status.REJECTED, Status.INVALID)
+"""The statuses that a person can dismiss."""
 
 
 Identity: TypeAlias = tuple[bytes, int, int]
@@ -29,7 +37,7 @@ Identity: TypeAlias = tuple[bytes, int, int]
 
 
 class SettledRows:
-    """The table `rows`. A PENDING row is settled too: it is surely not started."""
+    """The table `rows`. A PENDING or REFUSED row is settled too: it is certain that it was not started."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -57,22 +65,34 @@ class SettledRows:
         key, copy, number = row
         return key, copy, number
 
-    def state(self, id_: int) -> State | None:
-        """Give the state of a row, None if it is not settled."""
+    def status(self, id_: int) -> Status | None:
+        """Return the status of a row, None if it is not settled."""
         found = self._db.execute("SELECT state FROM rows WHERE id = ?", (id_,)).fetchone()
-        return None if found is None else State(found[0])
+        return None if found is None else STATUSES[found[0]]
 
-    def count(self) -> Counter[State]:
-        """Count the rows by state, in one pass over them."""
+    def count(self) -> Counter[Status]:
+        """Count the rows by status, in one pass."""
         self.compare()
         counted = self._db.execute("SELECT state, count(*) FROM rows GROUP BY state")
-        return Counter({State(state): count for state, count in counted})
+        return Counter({STATUSES[number]: count for number, count in counted})
+
+    def statuses(self) -> set[Status]:
+        """Return the statuses that occur, in one pass; no seal is compared."""
+        return {STATUSES[number] for (number,) in self._db.execute("SELECT DISTINCT state FROM rows")}
+
+    def dismiss(self) -> int:
+        """Dismiss every row in a state of FAILED. Give the number of rows."""
+        # A new seal must not hide that an entry was damaged.
+        self.compare()
+        dismissed, failed = NUMBERS[Status.DISMISSED], ", ".join(str(NUMBERS[status]) for status in FAILED)
+        new = f"state = {dismissed}, seal = {_seal_of(str(dismissed))}"
+        return self._db.execute(f"UPDATE rows SET {new} WHERE state IN ({failed})").rowcount  # noqa: S608 - our words
 
     def standings(self) -> Iterator[tuple[int, Standing]]:
         """Yield every row with its id, in the order of their ids."""
         entries = self._db.execute("SELECT id, key, number, state, execution FROM rows ORDER BY id")
-        for id_, key, number, state, execution in entries:
-            yield id_, Standing(key, number, State(state), unpacked(execution))
+        for id_, key, number, status, execution in entries:
+            yield id_, Standing(key, number, STATUSES[status], unpacked(execution))
 
     def compare(self) -> None:
         """Compare every row with its seal, once; 0.5 s for a million rows. Raises sqlite3.DatabaseError."""
@@ -101,14 +121,14 @@ def unpacked(execution: bytes | str | None) -> str:
 
 
 def _entry(settlement: Settlement, row: Identity) -> tuple[int, Blob, int, int, int, Blob | str | None, int]:
-    id_, state = settlement.id, settlement.state
+    id_, status = settlement.id, NUMBERS[settlement.status]
     key, copy, number = row
     name = packed(settlement.execution)
-    numbers = id_ * 65537 + number * 257 + copy * 17 + state
+    numbers = id_ * 65537 + number * 257 + copy * 17 + status
     if name is None:
         seal = crc32(key, numbers)
     elif isinstance(name, str):
         seal = crc32(key + name.encode(), numbers + 3)
     else:
         seal = crc32(key + name, numbers)
-    return id_, Blob(key), copy, +state, number, name, seal
+    return id_, Blob(key), copy, status, number, name, seal

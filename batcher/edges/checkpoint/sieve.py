@@ -15,11 +15,11 @@ from batcher.edges.checkpoint.index import ScratchIndex
 from batcher.edges.checkpoint.schema import damage
 from batcher.edges.checkpoint.settled import IS_BROKEN, SettledRows
 from batcher.edges.checkpoint.unsettled import UnsettledRows
-from batcher.model import BadRow, Found, Row, State
+from batcher.model import NUMBERS, STATUSES, BadRow, Found, Row, Status
 
 _FOLLOWING = f"""
 SELECT id, key, copy, state, {IS_BROKEN} FROM rows WHERE id > :after
-UNION ALL SELECT id, key, copy, {State.IN_DOUBT:d}, 0 FROM doubts WHERE id > :after
+UNION ALL SELECT id, key, copy, {NUMBERS[Status.IN_DOUBT]}, 0 FROM doubts WHERE id > :after
 ORDER BY id LIMIT :most
 """  # noqa: S608 - our words
 
@@ -32,16 +32,16 @@ Such a pass takes a fifth of the time to load the index, so the first new rows o
 
 
 class Sifted(NamedTuple):
-    """A block of the manifest, sifted: the rows that need a decision, and how many others stand in which state."""
+    """A sifted block of the manifest: the rows that need a decision, and the count of all others by status."""
 
     found: list[Found]
-    passed: Counter[State]
+    passed: Counter[Status]
     in_order: bool
     """Whether each of these rows has its number as its id. True as long as a manifest only grows."""
 
 
 _Stored: TypeAlias = tuple[int, bytes, int, int]
-"""A row of the checkpoint: its id, key, copy and state."""
+"""A row of the checkpoint: its id, key, copy and the number of its status."""
 
 
 class Sieve:
@@ -66,23 +66,24 @@ class Sieve:
         """Begin after the manifest's first rows, which are known to be those with the ids 1 to `rows`."""
         self._cursor = rows
 
-    def sift(self, rows: Sequence[Row | BadRow], leave: Collection[State]) -> Sifted:
-        """Look a block of rows up. Those whose state is in `leave` are only counted."""
+    def sift(self, rows: Sequence[Row | BadRow], leave: Collection[Status]) -> Sifted:
+        """Look up a block of rows. Rows with a status in `leave` are only counted."""
+        left = {NUMBERS[status] for status in leave}
         stored = self._compared(rows) if self._is_in_step else []
-        states = Counter(state for _, _, _, state in stored)
-        passed = Counter({State(state): count for state, count in states.items() if state in leave})
+        numbers = Counter(number for _, _, _, number in stored)
+        passed = Counter({STATUSES[number]: count for number, count in numbers.items() if number in left})
         found = [
-            Found(id_, row, State(state), copy)
-            for row, (id_, _, copy, state) in zip(rows, stored, strict=False)
-            if state not in leave
+            Found(id_, row, STATUSES[number], copy)
+            for row, (id_, _, copy, number) in zip(rows, stored, strict=False)
+            if number not in left
         ]
         in_order = not stored or (stored[0][0] == rows[0].number and stored[-1][0] == rows[len(stored) - 1].number)
         if len(stored) < len(rows):
             self._is_in_step = False
             for known in self._looked_up(rows[len(stored) :]):
                 in_order = in_order and known.id == known.row.number
-                if known.state is not None and known.state in leave:
-                    passed[known.state] += 1
+                if known.status is not None and known.status in leave:
+                    passed[known.status] += 1
                 else:
                     found.append(known)
         return Sifted(found, passed, in_order)
@@ -106,7 +107,7 @@ class Sieve:
         waiting = [row for row in self._unsettled.admitted() if row.id > self._cursor]
         if not waiting:
             return stored
-        return sorted([*stored, *((row.id, row.row.key, row.copy, row.state) for row in waiting)])[:most]
+        return sorted([*stored, *((row.id, row.row.key, row.copy, NUMBERS[row.status]) for row in waiting)])[:most]
 
     def _looked_up(self, rows: Sequence[Row | BadRow]) -> list[Found]:
         """Find rows by their content. New rows get the next ids, in order."""
@@ -159,5 +160,5 @@ class Sieve:
         if this is None:
             self._index.put([(row.key, copy, id_, 1)])
             return Found(id_, row, None, copy)
-        state = self._settled.state(this.id)
-        return Found(this.id, row, self._unsettled.state(this.id) if state is None else state, copy)
+        status = self._settled.status(this.id)
+        return Found(this.id, row, self._unsettled.status(this.id) if status is None else status, copy)

@@ -11,20 +11,24 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
+from types import MappingProxyType
 
 from msgspec import structs
 
-from batcher.edges.checkpoint.schema import Header, open_database, seal, translated
+from batcher.edges.checkpoint.facts import CARD
+from batcher.edges.checkpoint.schema import card_of, open_database, translated, upgrade, write_facts
 from batcher.edges.checkpoint.settled import SettledRows, packed, unpacked
 from batcher.edges.checkpoint.sieve import Sieve, Sifted
 from batcher.edges.checkpoint.unsettled import UnsettledRows
-from batcher.model import Admitted, BadRow, Listed, Row, Settlement, State, Unsettled
+from batcher.model import Admitted, BadRow, Execution, Row, Settlement, Status, Unsettled
+from batcher.rules.job.card import Card
 
-IN_DOUBT = State.IN_DOUBT
+IN_DOUBT = Status.IN_DOUBT
+NO_FACTS: Mapping[str, str | int] = MappingProxyType({})
 _ID = attrgetter("id")
 
 _LISTED = """
-CREATE TEMP TABLE IF NOT EXISTS listed (name PRIMARY KEY, urn TEXT, type TEXT, started_at TEXT, at REAL) WITHOUT ROWID
+CREATE TEMP TABLE IF NOT EXISTS listed (name PRIMARY KEY, urn TEXT, started_at TEXT, at REAL, is_event) WITHOUT ROWID
 """
 
 
@@ -38,16 +42,17 @@ class Store:
         self._sieve = Sieve(db, self._settled, self._unsettled)
 
     @classmethod
-    def open(cls, path: Path, header: Header | None) -> Store:
+    def open(cls, path: Path, card: Card | None) -> Store:
         """Open the checkpoint at `path`, or make a new one readable by its owner only.
 
-        Without a header it is opened as the job that it is, and must be there. Raises OtherJobError for a checkpoint
-        with another header or version, or a file that is no checkpoint; DiskError for one that cannot be read or
+        Without a card it is opened as the job that it is, and must be there. Raises OtherJobError for the checkpoint
+        of another job or of a later format, or a file that is no checkpoint; DiskError for one that cannot be read or
         written, or is damaged.
         """
         with translated(path):
-            db = open_database(path, header)
+            db = open_database(path, card)
             try:
+                upgrade(db, path)
                 return cls(db)
             except BaseException:
                 db.close()
@@ -77,12 +82,14 @@ class Store:
         """Skip the manifest's first rows, which are settled and known to be the checkpoint's first ones."""
         self._sieve.enter(rows)
 
-    def sift(self, rows: Sequence[Row | BadRow], leave: Collection[State]) -> Sifted:
-        """Look up the next rows of the manifest; those in a state of `leave` are only counted."""
+    def sift(self, rows: Sequence[Row | BadRow], leave: Collection[Status]) -> Sifted:
+        """Look up the next rows of the manifest; those that stand as `leave` says are only counted."""
         return self._sieve.sift(rows, leave)
 
-    def admit(self, rows: Sequence[Admitted], now: float) -> None:
-        """Take rows in: from here on an INTENT may be on its way, whatever happens to this process."""
+    def admit(self, rows: Sequence[Admitted], now: float, facts: Mapping[str, str | int] = NO_FACTS) -> None:
+        """Take rows in: from here on a row that is SENDING may be on its way, whatever happens to this process."""
+        if facts:
+            write_facts(self._db, facts)
         if rows:
             # A row that is sent again stays the copy of its content that it is.
             self._unsettled.admit(
@@ -91,42 +98,44 @@ class Store:
 
     def settle(self, settlements: Sequence[Settlement], facts: Mapping[str, str | int], doubt_at: float | None) -> None:
         """Note how rows stand now, and with them facts of the job such as the output's length."""
-        ended = sorted([each for each in settlements if each.state is not IN_DOUBT], key=_ID)
+        ended = sorted([each for each in settlements if each.status is not IN_DOUBT], key=_ID)
         self._settled.add(ended, self._unsettled.take([each.id for each in ended]))
         if len(ended) < len(settlements):
-            self._unsettled.doubt([each.id for each in settlements if each.state is IN_DOUBT], doubt_at)
+            self._unsettled.doubt([each.id for each in settlements if each.status is IN_DOUBT], doubt_at)
         self.remember(facts)
 
     @property
-    def header(self) -> Header:
-        """The job that the checkpoint belongs to."""
-        kept = dict(self._db.execute("SELECT name, value FROM header"))
-        return Header(*(str(kept.get(name, "")) for name in Header._fields))
+    def card(self) -> Card:
+        """What makes the job this job."""
+        kept = self.recall(CARD)
+        return card_of({} if kept is None else {CARD: kept})
 
     def remember(self, facts: Mapping[str, str | int]) -> None:
         """Keep facts of the job by name."""
-        self._db.executemany(
-            "INSERT OR REPLACE INTO header VALUES (?, ?, ?)", [(*fact, seal(*fact)) for fact in facts.items()]
-        )
+        write_facts(self._db, facts)
+
+    def facts(self) -> dict[str, str | int]:
+        """Give all facts of the job by name."""
+        return dict(self._db.execute("SELECT name, value FROM header"))
 
     def recall(self, name: str) -> str | int | None:
         """Return a fact of the job, None if there is none."""
         found = self._db.execute("SELECT value FROM header WHERE name = ?", (name,)).fetchone()
         return None if found is None else found[0]
 
-    def unsettled(self, states: Collection[State], most: int = -1) -> list[Unsettled]:
-        """List the unsettled rows in one of `states`, in the order of their admission, at most `most` of them."""
-        return self._unsettled.list(states, most)
+    def unsettled(self, statuses: Collection[Status], most: int = -1) -> list[Unsettled]:
+        """List the unsettled rows that stand like this, in the order of their admission, at most `most` of them."""
+        return self._unsettled.list(statuses, most)
 
-    def note_listed(self, executions: Sequence[Listed]) -> None:
+    def note_listed(self, executions: Sequence[Execution]) -> None:
         """Keep executions until `unowned` asks for them; in a temporary table, so as not to fill the memory."""
         self._db.execute(_LISTED)
         self._db.executemany(
             "INSERT OR REPLACE INTO temp.listed VALUES (?, ?, ?, ?, ?)",
-            [(packed(name), *rest) for name, *rest in executions],
+            [(packed(each.name), each.urn, each.started_at, each.at, each.is_event) for each in executions],
         )
 
-    def unowned(self) -> list[Listed]:
+    def unowned(self) -> list[Execution]:
         """Give the noted executions that no row of the checkpoint is started as, and forget all noted ones."""
         self._db.execute(_LISTED)
         self._settled.compare()
@@ -135,12 +144,25 @@ class Store:
         self._db.execute(f"DELETE FROM temp.listed WHERE name IN ({owned})")  # noqa: S608 - no value is put in
         left = self._db.execute("SELECT * FROM temp.listed ORDER BY at, name").fetchall()
         self._db.execute("DROP TABLE temp.listed")
-        return [Listed(unpacked(name), *rest) for name, *rest in left]
+        return [Execution(unpacked(name), urn, text, at, bool(is_event)) for name, urn, text, at, is_event in left]
 
-    def count(self) -> Counter[State]:
-        """Count all rows by state, in one pass over them."""
+    def count(self) -> Counter[Status]:
+        """Count all rows by how they stand, in one pass over them."""
         return self._settled.count() + self._unsettled.count()
 
-    def count_unsettled(self) -> Counter[State]:
-        """Count the unsettled rows by state; quick, whatever the number of settled rows."""
+    def count_unsettled(self) -> Counter[Status]:
+        """Count the unsettled rows by how they stand; quick, whatever the number of settled rows."""
         return self._unsettled.count()
+
+    def is_empty(self) -> bool:
+        """Say whether no row was ever admitted."""
+        return not self._settled.last_id() and not self._unsettled.last_id()
+
+    def settled_statuses(self) -> set[Status]:
+        """Return the statuses of the settled rows, in one pass that compares no seals: for hints, not for verdicts."""
+        return self._settled.statuses()
+
+    def dismiss(self, facts: Mapping[str, str | int]) -> int:
+        """Dismiss every row that is rejected or invalid, and note facts of the job with it. Give the number of rows."""
+        self.remember(facts)
+        return self._settled.dismiss()

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from batcher.edges.checkpoint.schema import seal
 from batcher.edges.checkpoint.settled import Identity
-from batcher.model import Admitted, BadRow, Row, State, Unsettled
+from batcher.model import NUMBERS, STATUSES, Admitted, BadRow, Row, Status, Unsettled
 
 
 class _Block(Struct, frozen=True):
@@ -45,7 +45,7 @@ class UnsettledRows:
         return max(last, *self._blocks, 0)
 
     def admit(self, rows: Sequence[Admitted], now: float) -> None:
-        """Note rows that are admitted now, in the states that they are admitted in."""
+        """Record rows that are admitted now, with the statuses they are admitted with."""
         self._last_block += 1
         entry = (self._last_block, now, _encoded(rows))
         self._db.execute("INSERT INTO intents VALUES (?, ?, ?, ?)", (*entry, seal(*entry)))
@@ -84,26 +84,26 @@ class UnsettledRows:
         """Return the rows that are not in doubt, in the order of their admission."""
         return [self._blocks[id_].rows[id_] for id_ in sorted(self._blocks)]
 
-    def state(self, id_: int) -> State:
-        """Give the state of a row that is not settled."""
+    def status(self, id_: int) -> Status:
+        """Return the status of a row that is not settled."""
         block = self._blocks.get(id_)
-        return State.IN_DOUBT if block is None else block.rows[id_].state
+        return Status.IN_DOUBT if block is None else block.rows[id_].status
 
-    def list(self, states: Collection[State], most: int) -> list[Unsettled]:
-        """List the rows in one of `states`, in the order of their admission, at most `most` of them if it is not -1."""
-        listed = [_unsettled(row, self._blocks[row.id].at) for row in self.admitted() if row.state in states]
-        if State.IN_DOUBT in states:
+    def list(self, statuses: Collection[Status], most: int) -> list[Unsettled]:
+        """List up to `most` rows with one of `statuses` (all for -1), in the order of their admission."""
+        listed = [_unsettled(row, self._blocks[row.id].at) for row in self.admitted() if row.status in statuses]
+        if Status.IN_DOUBT in statuses:
             query = "SELECT id, number, bucket, object, inputs, intent_at, doubt_at FROM doubts ORDER BY id LIMIT ?"
             for id_, number, bucket, object_, inputs, *times in self._db.execute(query, (most,)):
-                listed.append(Unsettled(id_, State.IN_DOUBT, number, bucket, object_, inputs, "", *times))
+                listed.append(Unsettled(id_, Status.IN_DOUBT, number, bucket, object_, inputs, "", *times))
             listed.sort()
         return listed if most < 0 else listed[:most]
 
-    def count(self) -> Counter[State]:
-        """Count the rows by state."""
-        counted = Counter(block.rows[id_].state for id_, block in self._blocks.items())
+    def count(self) -> Counter[Status]:
+        """Count the rows by status."""
+        counted = Counter(block.rows[id_].status for id_, block in self._blocks.items())
         in_doubt = self._db.execute("SELECT count(*) FROM doubts").fetchone()[0]
-        return counted + Counter({State.IN_DOUBT: in_doubt})
+        return counted + Counter({Status.IN_DOUBT: in_doubt})
 
     def _keep(self, block: _Block) -> None:
         for id_ in block.rows.keys() & self._blocks.keys():
@@ -127,30 +127,29 @@ def _content(admitted: Admitted) -> tuple[bytes, int, int, str, str, bytes]:
 def _unsettled(admitted: Admitted, at: float) -> Unsettled:
     row = admitted.row
     inputs, reason = (b"", row.reason) if isinstance(row, BadRow) else (row.inputs, "")
-    return Unsettled(admitted.id, admitted.state, row.number, row.bucket, row.object, inputs, reason, at)
+    return Unsettled(admitted.id, admitted.status, row.number, row.bucket, row.object, inputs, reason, at)
 
 
 def _encoded(rows: Sequence[Admitted]) -> str:
-    """Write admitted rows as JSON: the id, the state, which copy of its content, and the row; a bad row's is longer."""
+    """Write admitted rows as JSON: id, status, which copy of its content, and the row; a bad row has one item more."""
     return orjson.dumps([_written(each) for each in rows]).decode()
 
 
 def _written(admitted: Admitted) -> tuple[int | str, ...]:
     row = admitted.row
-    # `+` makes a plain number of the state, as `int` does, in an eighth of the time.
-    id_, state, copy, key = admitted.id, +admitted.state, admitted.copy, row.key.hex()
+    id_, status, copy, key = admitted.id, NUMBERS[admitted.status], admitted.copy, row.key.hex()
     if isinstance(row, BadRow):
-        return id_, state, copy, row.number, key, row.bucket, row.object, row.reason, "bad"
-    return id_, state, copy, row.number, key, row.bucket, row.object, row.inputs.decode()
+        return id_, status, copy, row.number, key, row.bucket, row.object, row.reason, "bad"
+    return id_, status, copy, row.number, key, row.bucket, row.object, row.inputs.decode()
 
 
 def _decoded(text: str) -> list[Admitted]:
     decoded = []
-    for id_, state, copy, number, key, bucket, object_, rest, *bad in orjson.loads(text):
+    for id_, status, copy, number, key, bucket, object_, rest, *bad in orjson.loads(text):
         row = (
             BadRow(number, 0, bucket, object_, rest, bytes.fromhex(key))
             if bad
             else Row(number, 0, bucket, object_, rest.encode(), bytes.fromhex(key))
         )
-        decoded.append(Admitted(id_, row, State(state), copy))
+        decoded.append(Admitted(id_, row, STATUSES[status], copy))
     return decoded

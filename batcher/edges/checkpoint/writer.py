@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from batcher.edges.checkpoint.lock import Lock
-from batcher.edges.checkpoint.schema import Header, translated
+from batcher.edges.checkpoint.schema import translated
 from batcher.edges.checkpoint.sieve import Sifted
-from batcher.edges.checkpoint.store import Store
-from batcher.model import Admitted, BadRow, Listed, Row, Settlement, State, Unsettled
+from batcher.edges.checkpoint.store import NO_FACTS, Store
+from batcher.model import Admitted, BadRow, Execution, Row, Settlement, Status, Unsettled
+from batcher.rules.job.card import Card
 
 T = TypeVar("T")
 
@@ -42,8 +43,8 @@ QUICK = 1024
 
 
 @asynccontextmanager
-async def open_checkpoint(path: Path, header: Header | None) -> AsyncIterator[Checkpoint]:
-    """Hold the checkpoint at `path` for one run: that of `header`, or whatever job is there where it is None.
+async def open_checkpoint(path: Path, card: Card | None) -> AsyncIterator[Checkpoint]:
+    """Hold the checkpoint at `path` for one run: that of `card`, or whatever job is there where it is None.
 
     Raises BusyError if another run has locked it, OtherJobError if it belongs to another job, DiskError if it cannot
     be read or written.
@@ -51,7 +52,7 @@ async def open_checkpoint(path: Path, header: Header | None) -> AsyncIterator[Ch
     with translated(path):
         lock = Lock(path)
     try:
-        checkpoint = Checkpoint(Store.open(path, header), path)
+        checkpoint = Checkpoint(Store.open(path, card), path)
         try:
             yield checkpoint
         finally:
@@ -75,21 +76,21 @@ class Checkpoint:
         self._thread = threading.Thread(target=self._commit_begun, name="checkpoint", daemon=True)
         self._thread.start()
 
-    async def header(self) -> Header:
-        """Give the job that the checkpoint belongs to."""
-        return await self._do(lambda store: store.header)
+    async def card(self) -> Card:
+        """Give what makes the job this job."""
+        return await self._do(lambda store: store.card)
 
     async def enter(self, rows: int) -> None:
         """Skip the manifest's first rows, which are settled and known to be the checkpoint's first ones."""
         await self._do(lambda store: store.enter(rows))
 
-    async def sift(self, rows: Sequence[Row | BadRow], leave: Collection[State]) -> Sifted:
-        """Look up the next rows of the manifest; those in a state of `leave` are only counted."""
+    async def sift(self, rows: Sequence[Row | BadRow], leave: Collection[Status]) -> Sifted:
+        """Look up the next rows of the manifest; those that stand as `leave` says are only counted."""
         return await self._do(lambda store: store.sift(rows, leave))
 
-    async def admit(self, rows: Sequence[Admitted], now: float) -> None:
-        """Take rows in. Only after this may a row with an INTENT be sent."""
-        await self._do(lambda store: store.admit(rows, now), is_quick=len(rows) <= QUICK)
+    async def admit(self, rows: Sequence[Admitted], now: float, facts: Mapping[str, str | int] = NO_FACTS) -> None:
+        """Take rows in, and note facts of the job with them. Only after this may a row that is SENDING be sent."""
+        await self._do(lambda store: store.admit(rows, now, facts), is_quick=len(rows) <= QUICK)
 
     async def settle(
         self,
@@ -112,25 +113,45 @@ class Checkpoint:
         """Store facts of the job by name."""
         await self._do(lambda store: store.remember(facts))
 
+    async def facts(self) -> dict[str, str | int]:
+        """Give all facts of the job by name."""
+        return await self._do(lambda store: store.facts())
+
     async def recall(self, name: str) -> str | int | None:
         """Return a fact of the job, None if there is none."""
         return await self._do(lambda store: store.recall(name))
 
-    async def unsettled(self, states: Collection[State], most: int = -1) -> list[Unsettled]:
-        """List the unsettled rows in one of `states`, at most `most` of them."""
-        return await self._do(lambda store: store.unsettled(states, most))
+    async def unsettled(self, statuses: Collection[Status], most: int = -1) -> list[Unsettled]:
+        """List the unsettled rows that stand like this, at most `most` of them."""
+        return await self._do(lambda store: store.unsettled(statuses, most))
 
-    async def note_listed(self, executions: Sequence[Listed]) -> None:
+    async def note_listed(self, executions: Sequence[Execution]) -> None:
         """Keep executions until `unowned` asks for them."""
         await self._do(lambda store: store.note_listed(executions))
 
-    async def unowned(self) -> list[Listed]:
+    async def unowned(self) -> list[Execution]:
         """Give the noted executions that no row is started as, and forget all noted ones."""
         return await self._do(lambda store: store.unowned())
 
-    async def count_unsettled(self) -> Counter[State]:
-        """Count the unsettled rows by state."""
+    async def count_unsettled(self) -> Counter[Status]:
+        """Count the unsettled rows by how they stand."""
         return await self._do(lambda store: store.count_unsettled())
+
+    async def count(self) -> Counter[Status]:
+        """Count all rows by how they stand, in one pass over them."""
+        return await self._do(lambda store: store.count())
+
+    async def is_empty(self) -> bool:
+        """Say whether no row was ever admitted."""
+        return await self._do(lambda store: store.is_empty())
+
+    async def settled_statuses(self) -> set[Status]:
+        """Return the statuses of the settled rows, in one pass that compares no seals: for hints, not for verdicts."""
+        return await self._do(lambda store: store.settled_statuses())
+
+    async def dismiss(self, facts: Mapping[str, str | int]) -> int:
+        """Dismiss every row that is rejected or invalid, and note facts of the job with it. Give the number of rows."""
+        return await self._do(lambda store: store.dismiss(facts))
 
     async def close(self) -> None:
         """Finish pending work, then close the file."""

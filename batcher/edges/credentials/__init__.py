@@ -3,8 +3,8 @@
 All parts come from the same place: credentials from different places are never mixed.
 """
 
-from batcher.edges.credentials.chain import Place, find_credentials
+from batcher.edges.credentials.chain import find_credentials
 from batcher.edges.credentials.environment import FAMILIES
 from batcher.edges.credentials.found import Found, Send
 
-__all__ = ["FAMILIES", "Found", "Place", "Send", "find_credentials"]
+__all__ = ["FAMILIES", "Found", "Send", "find_credentials"]

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 
 from batcher.edges.credentials.environment import FAMILIES, in_environment
 from batcher.edges.credentials.file import in_file
 from batcher.edges.credentials.found import Found, Send
 from batcher.edges.credentials.metadata import in_metadata
 from batcher.errors import CredentialsError
-
-
-class Place(StrEnum):
-    """A place to look for credentials. The value is its name on the command line."""
-
-    ENV = "env"
-    FILE = "file"
-    ECS = "ecs"
+from batcher.rules.choices import Place
 
 
 async def find_credentials(place: Place | None, environment: Mapping[str, str], send: Send) -> Found:

@@ -6,14 +6,13 @@ row, and `manifest` is what the job uses. `inventory` and `parquet` are manifest
 yields entries as they are written in the file.
 """
 
-from batcher.edges.manifest.formats import FORMATS, format_of
+from batcher.edges.manifest.formats import format_of
 from batcher.edges.manifest.manifest import Manifest
 from batcher.edges.manifest.opening import AnyManifest, open_manifest
 from batcher.edges.manifest.skipped import Choice
 from batcher.edges.manifest.written import WRITTEN_FORMATS, Written, written_entries
 
 __all__ = [
-    "FORMATS",
     "WRITTEN_FORMATS",
     "AnyManifest",
     "Choice",

@@ -12,8 +12,7 @@ from pathlib import Path
 from batcher.edges.manifest.inventory_files import MANIFEST, is_inventory
 from batcher.edges.manifest.obsutil import is_printed_by_obsutil
 from batcher.errors import UsageError
-
-FORMATS = ("csv", "tsv", "jsonl", "txt", "inventory", "obsutil", "parquet")
+from batcher.rules.choices import Format
 
 _SUFFIXES = {
     ".csv": "csv",
@@ -33,7 +32,7 @@ def format_of(path: Path | None, given: str | None) -> str:
     if given is not None:
         return given
     if path is None:
-        raise UsageError("standard input: no suffix to show the format", f"Give --format {', '.join(FORMATS)}.")
+        raise UsageError("standard input: no suffix to show the format", f"Give --format {', '.join(Format)}.")
     if path.name == MANIFEST:
         return "inventory"
     name = path.name.lower().removesuffix(".gz")
@@ -41,7 +40,7 @@ def format_of(path: Path | None, given: str | None) -> str:
     if format_ is None:
         raise UsageError(
             f"{path}: the suffix does not show the format",
-            f"Give --format {', '.join(FORMATS)}. Known suffixes are {' '.join(_SUFFIXES)}, also with .gz.",
+            f"Give --format {', '.join(Format)}. Known suffixes are {' '.join(_SUFFIXES)}, also with .gz.",
         )
     if format_ == "txt" and is_printed_by_obsutil(_head(path)):
         return "obsutil"

@@ -68,6 +68,7 @@ class Inventory:
         self._schema = schema
         self._classes = choice.storage_classes
         self._skipped = Skipped(choice)
+        self._rows: Rows | None = None
         self.lines: int | None = None
         """The number of lines of all files, known after `check`; always None for standard input."""
         self.lines_before = 0
@@ -90,6 +91,11 @@ class Inventory:
     def warnings(self) -> list[str]:
         """Messages about what has been skipped so far."""
         return self._skipped.sentences("inventory")
+
+    @property
+    def first_unnamed(self) -> int | None:
+        """The number of the first row read so far that has the default bucket, since it names none."""
+        return None if self._rows is None else self._rows.first_unnamed
 
     @property
     def skipped(self) -> Mapping[str, int]:
@@ -128,7 +134,7 @@ class Inventory:
         `bucket` is used for lines without one. `static_inputs` are the inputs of every row. Raises ManifestError while
         reading, for what `check` finds and for a file without column names.
         """
-        rows = Rows(bucket, static_inputs or {}, 0)
+        rows = self._rows = Rows(bucket, static_inputs or {}, 0)
         for source in self._sources:
             for made in self._read(source, rows):
                 for first in range(0, len(made), BLOCK):

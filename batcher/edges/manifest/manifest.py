@@ -58,6 +58,7 @@ class Manifest:
         self._marks: deque[Mark] = deque()
         self._texts = source.texts(self._chunk, self._digest)
         self._table: TableReader | None = None
+        self._rows: Rows | None = None
         self.header: list[str] = []
         """The column names of a table."""
         self.lines: int | None = None
@@ -85,6 +86,11 @@ class Manifest:
     def warnings(self) -> list[str]:
         """Messages about what has been ignored or skipped so far."""
         return self._ignored.sentences(self._source.name) + self._skipped.sentences(self._source.name)
+
+    @property
+    def first_unnamed(self) -> int | None:
+        """The number of the first row read so far that has the default bucket, since it names none."""
+        return None if self._rows is None else self._rows.first_unnamed
 
     @property
     def skipped(self) -> Mapping[str, int]:
@@ -148,7 +154,7 @@ class Manifest:
         them. `parameters` are the workflow's: a cell is converted to its parameter's type, and is text otherwise.
         Raises ManifestError: at once if two columns are the same input, while reading for what `check` finds.
         """
-        rows = Rows(bucket, static_inputs or {}, self._begin.rows)
+        rows = self._rows = Rows(bucket, static_inputs or {}, self._begin.rows)
         if self._table is not None:
             columns = columns_of(self.header, parameters or {}, self._ignored, self._source.name)
             arrived = self._table.rows(self._texts, columns, rows)

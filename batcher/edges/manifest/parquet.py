@@ -65,6 +65,7 @@ class ParquetManifest:
         self._file = file
         self._ignored = Ignored()
         self._skipped = Skipped(choice)
+        self._rows: Rows | None = None
         self._done = 0
         self.header: list[str] = list(file.schema_arrow.names)
         self.lines: int | None = file.metadata.num_rows
@@ -90,6 +91,11 @@ class ParquetManifest:
     def warnings(self) -> list[str]:
         """Messages about what has been ignored or skipped so far."""
         return self._ignored.sentences(str(self._path)) + self._skipped.sentences(str(self._path))
+
+    @property
+    def first_unnamed(self) -> int | None:
+        """The number of the first row read so far that has the default bucket, since it names none."""
+        return None if self._rows is None else self._rows.first_unnamed
 
     @property
     def skipped(self) -> Mapping[str, int]:
@@ -122,7 +128,7 @@ class ParquetManifest:
         Raises ManifestError: at once if two columns are the same input, while reading if the file is damaged.
         """
         columns = columns_of(self.header, parameters or {}, self._ignored, str(self._path))
-        rows = Rows(bucket, static_inputs or {}, 0)
+        rows = self._rows = Rows(bucket, static_inputs or {}, 0)
         return self._skipped.without_placeholders(self._blocks(columns, rows))
 
     def _blocks(self, columns: Columns, rows: Rows) -> Iterator[list[Row | BadRow]]:

@@ -18,7 +18,8 @@ class Rows:
     """Makes the rows of one reading of a manifest, in order, and numbers them.
 
     `bucket` is used for rows without one. `static_inputs` are the inputs of every row; a row's own inputs override
-    them. `count` is the number of rows before.
+    them. `count` is the number of rows before, `first_unnamed` the number of the first row that names no bucket and
+    gets the default one.
     """
 
     def __init__(self, bucket: str | None, static_inputs: Mapping[str, Json], count: int) -> None:
@@ -28,10 +29,14 @@ class Rows:
         self._sound_bucket = ""
         """The last valid bucket: most manifests repeat it."""
         self.count = count
+        self.first_unnamed: int | None = None
 
     def row(self, line: int, bucket: str, object_: str, inputs: Mapping[str, Json] | None = None) -> Row:
         """Make the next row, which begins on this line. Raises ValueError if something is wrong with it."""
-        bucket = bucket or self._bucket
+        if not bucket:
+            bucket = self._bucket
+            if bucket and self.first_unnamed is None:
+                self.first_unnamed = self.count + 1
         if bucket != self._sound_bucket or not bucket:
             self._check_bucket(bucket)
         fault = object_fault(object_)

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from batcher.model import Unsettled
-from batcher.rules.doubts.contents import BLURRED, Content, likeness, place, places
+from batcher.model import Execution, ExecutionDetail, Unsettled, Window
+from batcher.rules.doubts.contents import BLURRED, Content, contents_of, likeness, place, places
 
 EARLY = 5.0
 """Seconds by which an execution may appear to start before its row's intent: the service has many clocks."""
@@ -19,42 +19,20 @@ LATE = 60.0
 """Seconds by which an execution may start after its row's doubt, at least: the request may still be on the wire."""
 
 
-class Candidate(NamedTuple):
-    """An execution that no row owns. `at` is its start in POSIX seconds, `contents` what it was started with.
-
-    Either is None if it cannot be read; the execution may then belong to any row.
-    """
-
-    name: str
-    urn: str
-    type: str
-    started_at: str
-    at: float | None
-    contents: tuple[Content, ...] | None
-
-    @property
-    def is_event(self) -> bool:
-        """Whether a bucket event started it, so that it is not the result of a request."""
-        return self.type.upper().startswith("TRIGGER")
-
-
-class Window(NamedTuple):
-    """The period in which a row's execution can have started, in POSIX seconds by the service's clock."""
-
-    begin: float
-    end: float
+Contents = tuple[Content, ...] | None
+"""What an execution was started with, None where that cannot be read."""
 
 
 class Matching(NamedTuple):
     """The result of matching the execution list with the rows in doubt."""
 
-    started: list[tuple[Unsettled, Candidate]]
+    started: list[tuple[Unsettled, ExecutionDetail]]
     """Started rows, each with its execution."""
     absent: list[Unsettled]
     """Rows that no execution in the list can belong to."""
     unclear: list[Unsettled]
     """Rows to which an execution in the list may or may not belong."""
-    elsewhere: list[Candidate]
+    elsewhere: list[ExecutionDetail]
     """Executions of the same content that another client started."""
 
 
@@ -79,13 +57,19 @@ def merged(windows: Iterable[Window]) -> list[Window]:
     return joined
 
 
-def match(rows: Sequence[Unsettled], candidates: Sequence[Candidate], windows: Sequence[Window]) -> Matching:
-    """Match rows in doubt one to one with executions that no row owns. `windows` are those of the rows, in order."""
-    fits = _fits(rows, candidates)
+def match(rows: Sequence[Unsettled], found: Sequence[ExecutionDetail], windows: Sequence[Window]) -> Matching:
+    """Match rows in doubt one to one with executions that no row owns. `windows` are those of the rows, in order.
+
+    An execution whose time or input cannot be read may belong to any row.
+    """
+    candidates = [each.execution for each in found]
+    contents = [None if each.input is None else contents_of(each.input) for each in found]
+    fits = _fits(rows, contents)
     edges = [
         {number: fit for number, fit in row_fits.items() if fit < BLURRED and _is_possible(candidates[number], within)}
         for row_fits, within in zip(fits, windows, strict=True)
     ]
+    unreadable = [each for each, content in zip(candidates, contents, strict=True) if content is None]
     result = Matching([], [], [], [])
     for group in _groups(edges):
         pairs = _pair(group, edges)
@@ -94,40 +78,39 @@ def match(rows: Sequence[Unsettled], candidates: Sequence[Candidate], windows: S
         if alone and len({(rows[row].bucket, rows[row].object, rows[row].inputs) for row in group}) > 1:
             result.unclear.extend(rows[row] for row in group)
             continue
-        result.started.extend((rows[row], candidates[candidate]) for row, candidate in pairs.items())
+        result.started.extend((rows[row], found[candidate]) for row, candidate in pairs.items())
         surplus = {candidate for row in group for candidate in edges[row]}.difference(pairs.values())
-        result.elsewhere.extend(candidates[candidate] for candidate in sorted(surplus))
+        result.elsewhere.extend(found[candidate] for candidate in sorted(surplus))
         for row in alone:
             # An execution without a match may still be the row's: its input is unreadable, or has additional inputs.
-            others = [each for each in candidates if each.contents is None]
-            others += [candidates[number] for number, fit in fits[row].items() if fit == BLURRED]
+            others = [*unreadable, *(candidates[number] for number, fit in fits[row].items() if fit == BLURRED)]
             blurred = any(_is_possible(each, windows[row]) for each in others)
             (result.unclear if blurred else result.absent).append(rows[row])
     touched = {number for row_fits in fits for number in row_fits}
-    result.elsewhere.extend(candidates[number] for number in sorted(touched) if candidates[number].is_event)
+    result.elsewhere.extend(found[number] for number in sorted(touched) if candidates[number].is_event)
     return result
 
 
-def _fits(rows: Sequence[Unsettled], candidates: Sequence[Candidate]) -> list[dict[int, int]]:
+def _fits(rows: Sequence[Unsettled], contents: Sequence[Contents]) -> list[dict[int, int]]:
     """Return for each row the candidates whose content fits it, regardless of time, with their likeness."""
     numbers_at: dict[tuple[str, str], set[int]] = {}
-    for number, candidate in enumerate(candidates):
-        for content in candidate.contents or ():
+    for number, found in enumerate(contents):
+        for content in found or ():
             for where in places(content):
                 numbers_at.setdefault(where, set()).add(number)
     fits: list[dict[int, int]] = []
     for row in rows:
-        near = {number: _fit(row, candidates[number]) for number in numbers_at.get(place(row), ())}
+        near = {number: _fit(row, contents[number]) for number in numbers_at.get(place(row), ())}
         fits.append({number: fit for number, fit in near.items() if fit is not None})
     return fits
 
 
-def _fit(row: Unsettled, candidate: Candidate) -> int | None:
-    fits = [fit for content in candidate.contents or () if (fit := likeness(row, content)) is not None]
+def _fit(row: Unsettled, contents: Contents) -> int | None:
+    fits = [fit for content in contents or () if (fit := likeness(row, content)) is not None]
     return min(fits, default=None)
 
 
-def _is_possible(candidate: Candidate, within: Window) -> bool:
+def _is_possible(candidate: Execution, within: Window) -> bool:
     return not candidate.is_event and is_within(candidate.at, [within])
 
 

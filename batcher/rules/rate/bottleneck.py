@@ -31,7 +31,7 @@ class Signs(NamedTuple):
     """The rate has reached `--max-rate`."""
     has_limit: bool = False
     """The service's limit has been found."""
-    in_flight: int = 0
+    on_wire: int = 0
     is_reading: bool = False
     """The run waits for rows from the manifest."""
     is_writing: bool = False
@@ -46,7 +46,7 @@ def cause(signs: Signs) -> Cause | None:
         (signs.is_held, Cause.SERVICE_LIMIT),
         (signs.is_pressed and signs.is_capped, Cause.OUR_CAP),
         (signs.is_pressed and signs.has_limit, Cause.SERVICE_LIMIT),
-        (signs.is_pressed or signs.in_flight > 0, None),
+        (signs.is_pressed or signs.on_wire > 0, None),
         (signs.is_reading, Cause.MANIFEST),
         (signs.is_writing, Cause.DISK),
     )

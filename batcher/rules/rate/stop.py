@@ -25,6 +25,9 @@ class MaxFailures(NamedTuple):
     rows: int | None = None
     percentage: float | None = None
 
+    def __str__(self) -> str:
+        return f"{self.rows}" if self.percentage is None else f"{self.percentage:g}%"
+
 
 def max_failures(text: str) -> MaxFailures:
     """Parse `N` or `P%`, with P from 0 to 100. Raises UsageError."""
@@ -34,7 +37,7 @@ def max_failures(text: str) -> MaxFailures:
     if match and float(match[2]) <= 100:  # noqa: PLR2004 - per cent
         return MaxFailures(percentage=float(match[2]))
     raise UsageError(
-        f"--max-failures {text}: neither a number of rows nor a percentage",
+        "neither a number of rows nor a percentage",
         "Give a number of rows, or a percentage up to 100%, such as 5%.",
     )
 

@@ -1,48 +1,87 @@
-"""The commands that a person may give next, ready for a shell. Pure.
+"""The commands that a person may give next, ready for a shell: read off the job card and what is left. Pure.
 
-A job's own command is put together from what its checkpoint remembers of it; options that only change how it runs
-are not among that.
+A job's own command does what the job does: it carries all that the card says of the manifest and of what is selected
+from it. Options that only change how a run works, such as its rate, are not part of it.
 """
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import orjson
 
-from batcher.model import Json
+from batcher.model import Status
+from batcher.rules.job.card import STANDARD_INPUT, Card
+
+UNSENT = frozenset({Status.PENDING, Status.REFUSED})
+"""The statuses of rows that the job's own command sends."""
 
 
 class Job(NamedTuple):
-    """What makes up a job's command. `manifest` is "-" for standard input; the names of files are absolute."""
+    """A job as its files are now: its card with absolute paths, and the path of its checkpoint."""
 
-    manifest: str
+    card: Card
     checkpoint: str
-    output: str
-    endpoint: str
-    workflow: str
-    bucket: str
-    inputs: Mapping[str, Json]
 
 
-def run(job: Job, manifest: str | None = None, *more: str) -> str:
-    """Write the job's own command; or the one that sends another `manifest` under the job's checkpoint."""
-    words = ["batcher", "run", manifest or job.manifest, "--workflow", job.workflow, "--endpoint", job.endpoint]
-    if job.endpoint.startswith("http:"):
-        words.append("--allow-http")
-    if job.bucket:
-        words += ["--bucket", job.bucket]
-    for name, value in job.inputs.items():
-        words += ["--input", f"{name}:={orjson.dumps(value).decode()}"]
-    if manifest or job.checkpoint != f"{job.manifest}.checkpoint":
+class Left(NamedTuple):
+    """What is left of a job: rows that its own command sends, rows in doubt, rows that failed."""
+
+    rows: bool
+    in_doubt: bool
+    failed: bool
+
+
+class Command(NamedTuple):
+    """A command that may come next, and what it is for."""
+
+    reason: str
+    command: str
+
+
+def left_of(counts: Mapping[Status, int], *, read_whole: bool) -> Left:
+    """Say what is left by how rows stand. `read_whole` says that no row of the job's own manifest is unread."""
+    failed = counts[Status.REJECTED] + counts[Status.INVALID]
+    unsent = any(counts[status] for status in UNSENT)
+    return Left(unsent or not read_whole, bool(counts[Status.IN_DOUBT]), bool(failed))
+
+
+def next_steps(job: Job, left: Left) -> list[Command]:
+    """Give the commands that finish what is left, in the order in which to give them; none where nothing is left."""
+    found = []
+    if left.rows:
+        found.append(Command("Start the rows that are not started yet.", run(job)))
+    if left.in_doubt:
+        found.append(Command("Ask the service about the rows in doubt.", reconcile(job)))
+    if left.failed and job.card.manifest == STANDARD_INPUT:
+        found.append(Command("Send the rejected rows once more.", run(job, "--retry-rejected")))
+    elif left.failed:
+        file = "failed.jsonl" if _is_json(job.card) else "failed.csv"
+        found.append(Command("Write the rows that failed to a manifest, and fix it.", failures(job, file)))
+        found.append(Command("Run the fixed rows. No row is started twice.", run_side(job, file, "--retry-rejected")))
+    return found
+
+
+def run(job: Job, *more: str) -> str:
+    """Write the job's own command."""
+    card = job.card
+    words = ["batcher", "run", card.manifest, *_identity(card), *_selection(card)]
+    if job.checkpoint != f"{card.manifest}.checkpoint":
         words += ["--checkpoint", job.checkpoint]
-    if manifest or job.output != f"{job.manifest}.executions.jsonl":
-        words += ["--output", job.output]
-    if not manifest and job.manifest == "-":
-        words += ["--format", "FORMAT"]
+    if card.output != f"{card.manifest}.executions.jsonl":
+        words += ["--output", card.output]
     return shlex.join([*words, *more])
+
+
+def run_side(job: Job, manifest: str, *more: str) -> str:
+    """Write the command that runs a manifest of rows of the job under the job's checkpoint."""
+    card = job.card
+    words = ["batcher", "run", manifest, *_identity(card)]
+    words += _flags(card)
+    words += ["--checkpoint", job.checkpoint, "--output", card.output]
+    return shlex.join([*words, *(word for word in more if word not in words)])
 
 
 def reconcile(job: Job) -> str:
@@ -52,10 +91,11 @@ def reconcile(job: Job) -> str:
 
 def failures(job: Job, file: str) -> str:
     """Write the command that makes a manifest of the rows that failed."""
-    words = ["batcher", "failures", job.manifest, "-o", file]
-    if job.checkpoint != f"{job.manifest}.checkpoint":
+    card = job.card
+    words = ["batcher", "failures", card.manifest, "-o", file]
+    if job.checkpoint != f"{card.manifest}.checkpoint":
         words += ["--checkpoint", job.checkpoint]
-    return shlex.join(words)
+    return shlex.join([*words, *_format(card)])
 
 
 def export(job: Job, file: str) -> str:
@@ -64,5 +104,38 @@ def export(job: Job, file: str) -> str:
 
 
 def explain(job: Job, row: int) -> str:
-    """Write the command that tells the life of a row."""
+    """Write the command that shows the history of a row."""
     return shlex.join(["batcher", "explain", job.checkpoint, str(row)])
+
+
+def _identity(card: Card) -> Iterator[str]:
+    yield from ("--workflow", card.workflow, "--endpoint", card.endpoint)
+    if card.endpoint.startswith("http:"):
+        yield "--allow-http"
+    if card.bucket:
+        yield from ("--bucket", card.bucket)
+    for name, value in card.inputs.items():
+        yield from ("--input", f"{name}:={orjson.dumps(value).decode()}")
+
+
+def _selection(card: Card) -> Iterator[str]:
+    yield from _format(card)
+    for name in card.storage_classes:
+        yield from ("--storage-class", name)
+    yield from _flags(card)
+
+
+def _format(card: Card) -> list[str]:
+    return ["--format", card.format] if card.format else []
+
+
+def _flags(card: Card) -> Iterator[str]:
+    if card.keep_placeholders:
+        yield "--keep-placeholders"
+    if card.allow_duplicates:
+        yield "--allow-duplicates"
+
+
+def _is_json(card: Card) -> bool:
+    by_name = card.manifest.lower().removesuffix(".gz").endswith((".jsonl", ".ndjson"))
+    return card.format == "jsonl" if card.format else by_name

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from batcher.model import State, Unsettled
-from batcher.rules.records.standing import Fate, fates
+from batcher.model import Status, Unsettled
+from batcher.rules.records.standing import current_counts
 from batcher.rules.report import next_commands as commands
 from batcher.rules.report.chart import Axis, Chart, Series, Tick, chart
 from batcher.rules.report.digest import Digest, Example, Failure
-from batcher.rules.report.next_commands import Job
+from batcher.rules.report.next_commands import Command, Job
 from batcher.rules.report.prefixes import Prefix
 from batcher.rules.report.timeline import Span, Timeline
 from batcher.rules.text import printable
@@ -24,18 +24,20 @@ NAMED = 100
 """Rows in doubt that are named."""
 
 _DAY = 24 * 3600.0
-_NOT_YET = (Fate.PENDING, Fate.IN_FLIGHT)
+_UNREAD = "No run is known to have read the manifest to its end."
 
 
 class Known(NamedTuple):
     """What the checkpoint knows of a job, and when that was read (POSIX seconds).
 
-    `in_doubt` are the first rows in doubt, `limit` is in starts a second, None where none was found.
+    `read_whole` says that the job's own manifest was read to its end, as far as is known. `in_doubt` are the first rows
+    in doubt, `limit` is in starts per second, None where none was found.
     """
 
     job: Job
     running: bool
-    states: Mapping[State, int]
+    read_whole: bool
+    counts: Mapping[Status, int]
     in_doubt: Sequence[Unsettled]
     limit: float | None
     at: float
@@ -71,13 +73,6 @@ class Moment(NamedTuple):
     p99: float | None
 
 
-class Command(NamedTuple):
-    """A command that may come next, and what it is for."""
-
-    reason: str
-    command: str
-
-
 class Page(NamedTuple):
     """All that the report says."""
 
@@ -100,14 +95,14 @@ class Page(NamedTuple):
 
 def page(known: Known, digest: Digest) -> Page:
     """Put the page together."""
-    counts = fates(known.states, running=known.running)
+    counts = current_counts(known.counts, running=known.running)
     spans = digest.timeline.filled()
     moments = _moments(digest.timeline, spans)
     return Page(
         job=known.job,
         made_at=f"{datetime.fromtimestamp(known.at, UTC):%Y-%m-%d %H:%M:%S} UTC",
         running=known.running,
-        headline=_headline(counts, running=known.running),
+        headline=_headline(counts, running=known.running, read_whole=known.read_whole),
         rows=sum(counts.values()),
         totals=_totals(counts),
         records=digest.records,
@@ -122,26 +117,27 @@ def page(known: Known, digest: Digest) -> Page:
     )
 
 
-def _totals(counts: Mapping[Fate, int]) -> list[Total]:
+def _totals(counts: Mapping[Status, int]) -> list[Total]:
     rows = sum(counts.values()) or 1
-    named = [(each, each.replace("_", " "), counts[each]) for each in Fate if each not in _NOT_YET]
-    named.append((Fate.PENDING, "not yet started", sum(counts[each] for each in _NOT_YET)))
-    return [Total(kind.value, name, count, count / rows) for kind, name, count in named]
+    return [Total(each.value, each.words, count, count / rows) for each, count in counts.items()]
 
 
-def _headline(counts: Mapping[Fate, int], *, running: bool) -> str:
+def _headline(counts: Mapping[Status, int], *, running: bool, read_whole: bool) -> str:
     if running:
         return "A run is going on. These are the figures of the moment at which the report was made."
     if not sum(counts.values()):
         return "No row has been taken in yet."
-    said = (
-        (counts[Fate.REJECTED] + counts[Fate.INVALID], "failed"),
-        (counts[Fate.IN_DOUBT], "may have been started, and nobody knows yet"),
-        (counts[Fate.PENDING], "free to be sent, and not yet started"),
+    kinds = (
+        (counts[Status.REJECTED] + counts[Status.INVALID], "failed"),
+        (counts[Status.IN_DOUBT], "may have been started; it is not known yet"),
+        (counts[Status.REFUSED], "not started, since the service was too busy"),
+        (counts[Status.PENDING], "not started yet, and will be sent by the next run"),
     )
-    parts = [f"{count:,} {'row is' if count == 1 else 'rows are'} {text}" for count, text in said[2:] if count]
-    parts[:0] = [f"{count:,} {'row' if count == 1 else 'rows'} {text}" for count, text in said[:2] if count]
-    return f"{'; '.join(parts)}." if parts else "Every row is started."
+    parts = [f"{count:,} {'row is' if count == 1 else 'rows are'} {text}" for count, text in kinds[2:] if count]
+    parts[:0] = [f"{count:,} {'row' if count == 1 else 'rows'} {text}" for count, text in kinds[:2] if count]
+    done = "Every row is started or dismissed" if counts[Status.DISMISSED] else "Every row is started"
+    said = f"{'; '.join(parts) or (done if read_whole else 'Every row read so far is started')}."
+    return said if read_whole else f"{said} {_UNREAD}"
 
 
 def _moments(timeline: Timeline, spans: Sequence[Span]) -> list[Moment]:
@@ -177,27 +173,18 @@ def _charts(moments: Sequence[Moment], pauses: Sequence[int], limit: float | Non
 
 
 def _doubts(known: Known, digest: Digest) -> Doubts:
-    held = known.states.get(State.IN_DOUBT, 0)
+    held = known.counts.get(Status.IN_DOUBT, 0)
     # Each doubt has one record, and one more if the list settles it; what is not held either was free to be sent.
     released = max(0, digest.doubted - digest.adopted - held)
-    interrupted = 0 if known.running else known.states.get(State.INTENT, 0)
+    interrupted = 0 if known.running else known.counts.get(Status.SENDING, 0)
     named = [Example(row.number, f"{row.bucket}/{printable(row.object)}", "") for row in known.in_doubt]
     return Doubts(digest.doubted, digest.adopted, released, held, interrupted, named)
 
 
-def _commands(known: Known, counts: Mapping[Fate, int]) -> list[Command]:
+def _commands(known: Known, counts: Mapping[Status, int]) -> list[Command]:
     job = known.job
-    is_json = job.manifest.removesuffix(".gz").endswith((".jsonl", ".ndjson"))
-    failed = "failed.jsonl" if is_json else "failed.csv"
-    found = []
-    if counts[Fate.PENDING] and not known.running:
-        found.append(Command("Start the rows that are not started yet.", commands.run(job)))
-    if counts[Fate.IN_DOUBT]:
-        found.append(Command("Ask the service about the rows in doubt.", commands.reconcile(job)))
-    if (counts[Fate.REJECTED] or counts[Fate.INVALID]) and job.manifest != "-":
-        found.append(Command("Make a manifest of the rows that failed, and mend it.", commands.failures(job, failed)))
-        again = commands.run(job, failed, "--retry-rejected")
-        found.append(Command("Run the mended rows, so that none is started twice.", again))
+    # While a run holds the checkpoint, no other can.
+    found = [] if known.running else commands.next_steps(job, commands.left_of(counts, read_whole=known.read_whole))
     found.append(Command("Get one line for each row.", commands.export(job, "rows.csv")))
-    found.append(Command("Tell the life of a row, by its number or its key.", commands.explain(job, 1)))
+    found.append(Command("Show the history of a row, by its number or its object.", commands.explain(job, 1)))
     return found

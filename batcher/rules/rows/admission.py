@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from batcher.model import Admitted, BadRow, Found, State
+from batcher.model import Admitted, BadRow, Found, Status
 
-INTENT = State.INTENT
+SENDING = Status.SENDING
 """A local name: in Python 3.11 an enum member lookup takes as long as ten name lookups, too slow for every row."""
 
 
@@ -21,30 +21,30 @@ class Policy(NamedTuple):
     allow_duplicates: bool = False
 
 
-def left_alone(policy: Policy) -> AbstractSet[State]:
-    """Return the states in which a known row needs no further action."""
-    states = {State.INTENT, State.STARTED, State.IN_DOUBT}
+def left_alone(policy: Policy) -> AbstractSet[Status]:
+    """Return the statuses with which a known row needs no further action."""
+    alone = {Status.SENDING, Status.STARTED, Status.IN_DOUBT, Status.DISMISSED}
     if not policy.retry_rejected:
         # A row is invalid in itself, or by what the workflow declared when it was checked.
-        states |= {State.REJECTED, State.INVALID}
+        alone |= {Status.REJECTED, Status.INVALID}
     if not policy.allow_duplicates:
-        states.add(State.DUPLICATE)
-    return states
+        alone.add(Status.DUPLICATE)
+    return alone
 
 
 def admission(found: Found, policy: Policy) -> Admitted | None:
-    """Decide about a row: admit it with an intent, as invalid or as a duplicate, or skip it (None)."""
-    row, known, copy = found.row, found.state, found.copy
+    """Decide about a row: admit it to be sent, as invalid or as a duplicate, or skip it (None)."""
+    row, known, copy = found.row, found.status, found.copy
     if known is not None and (known in left_alone(policy) or is_still_invalid(found)):
         return None
-    state = INTENT
+    status = SENDING
     if isinstance(row, BadRow):
-        state = State.INVALID
+        status = Status.INVALID
     elif copy > 1 and not policy.allow_duplicates:
-        state = State.DUPLICATE
-    return Admitted(found.id, row, state, copy, known is None)
+        status = Status.DUPLICATE
+    return Admitted(found.id, row, status, copy, known is None)
 
 
 def is_still_invalid(found: Found) -> bool:
     """Return whether a row recorded as invalid is invalid again, so that no new record is needed."""
-    return found.state is State.INVALID and isinstance(found.row, BadRow)
+    return found.status is Status.INVALID and isinstance(found.row, BadRow)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from heapq import nsmallest
 from typing import NamedTuple
 
-from batcher.model import Found, Row, State
+from batcher.model import STATUSES, Found, Row, Status
 from batcher.rules.rows.admission import Policy, admission
 
 SHOWN = 20
@@ -18,7 +18,7 @@ SHOWN = 20
 
 
 class Known(NamedTuple):
-    """The states of a checkpoint's rows, as numbers: first copies by key, further copies by key and copy."""
+    """The statuses of a checkpoint's rows, as NUMBERS: first copies by key, further copies by key and copy."""
 
     first: Mapping[bytes, int]
     further: Mapping[tuple[bytes, int], int]
@@ -35,17 +35,16 @@ class Repeat(NamedTuple):
 
 
 class Forecast:
-    """Counts the rows of a manifest by the state in which a run would leave them. PENDING: it would start them."""
+    """Counts the rows of a manifest by the status in which a run would leave them. PENDING: it would start them."""
 
     def __init__(self, policy: Policy) -> None:
-        self.states: Counter[State] = Counter()
+        self.counts: Counter[Status] = Counter()
         self.repeated = 0
         """Rows with the same content as an earlier one."""
         self.repeats: list[Repeat] = []
         """The first `SHOWN` of them."""
-        self._ends: Mapping[tuple[int | None, int], State] = {
-            (state, copy): _end(state, copy, policy) for state in [None, *State] for copy in (1, 2)
-        }
+        known: list[tuple[int | None, Status | None]] = [(None, None), *STATUSES.items()]
+        self._ends = {(number, copy): _end(status, copy, policy) for number, status in known for copy in (1, 2)}
 
     def add(self, keys: Sequence[bytes], lines: Sequence[int], known: Known) -> None:
         """Add all rows with these contents, in manifest order: their keys, and the lines they begin on."""
@@ -55,20 +54,20 @@ class Forecast:
             self.repeated += again
             self.repeats = nsmallest(SHOWN, [*self.repeats, *_repeats(keys, lines)])
         first = Counter(map(known.first.get, counts))
-        for state, count in first.items():
-            self.states[self._ends[state, 1]] += count
+        for number, count in first.items():
+            self.counts[self._ends[number, 1]] += count
         for key, count in counts.items() if again else ():
             for copy in range(2, count + 1):
-                self.states[self._ends[known.further.get((key, copy)), 2]] += 1
+                self.counts[self._ends[known.further.get((key, copy)), 2]] += 1
 
 
-def _end(state: State | None, copy: int, policy: Policy) -> State:
-    """Return the state in which a run would leave a row, as far as is known. `copy` 2 stands for every further copy."""
-    admitted = admission(Found(0, _ANY_ROW, state, copy), policy)
+def _end(status: Status | None, copy: int, policy: Policy) -> Status:
+    """Return how a run would leave a row, as far as is known. `copy` 2 stands for every further copy."""
+    admitted = admission(Found(0, _ANY_ROW, status, copy), policy)
     if admitted is not None:
-        return State.PENDING if admitted.state is State.INTENT else admitted.state
+        return Status.PENDING if admitted.status is Status.SENDING else admitted.status
     # A row that is on the wire now is in doubt if its run stops.
-    return State.IN_DOUBT if state is State.INTENT or state is None else state
+    return Status.IN_DOUBT if status is Status.SENDING or status is None else status
 
 
 def _repeats(keys: Sequence[bytes], lines: Sequence[int]) -> Iterator[Repeat]:

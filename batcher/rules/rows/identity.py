@@ -1,8 +1,4 @@
-"""The identity of a row: a 16-byte hash of its content, so that a manifest may be sorted, extended or split. Pure.
-
-Also the request body of a start, which is made of the same content only. Its fields:
-https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html.
-"""
+"""The identity of a row: a 16-byte hash of its content, so that a manifest may be sorted, extended or split. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +7,7 @@ from hashlib import blake2b
 
 import orjson
 
-from batcher.model import Json, Row
+from batcher.model import Json
 
 KEY_BYTES = 16
 
@@ -42,11 +38,3 @@ def bad_key(text: str | bytes) -> bytes:
     """Return the 16 bytes that identify an unreadable entry by its text. They never equal those of a row."""
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     return blake2b(data, digest_size=KEY_BYTES, person=b"bad row").digest()
-
-
-def start_body(row: Row) -> bytes:
-    """Write the body that starts a row. `inputs` has the same bytes as in its identity, and is left out if empty."""
-    body: dict[str, str | orjson.Fragment] = {"bucket": row.bucket, "object": row.object}
-    if row.inputs:
-        body["inputs"] = orjson.Fragment(row.inputs)
-    return orjson.dumps(body)

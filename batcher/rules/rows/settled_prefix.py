@@ -16,10 +16,10 @@ from typing import NamedTuple
 
 import orjson
 
-from batcher.model import Mark, Settlement, State
+from batcher.model import NUMBERS, STATUSES, Mark, Settlement, Status
 
-ENDED = frozenset({State.STARTED, State.REJECTED, State.INVALID, State.DUPLICATE})
-"""The states of rows in a prefix. The next run sends PENDING rows; rows in other states may still be settled."""
+ENDED = frozenset({Status.STARTED, Status.REJECTED, Status.INVALID, Status.DUPLICATE, Status.DISMISSED})
+"""The statuses of rows in a prefix. The next run sends PENDING and REFUSED rows; all others may still be settled."""
 MOST_STRETCHES = 1000
 """The maximum number of stretches that wait for their rows. Further rows are added to the last stretch."""
 
@@ -28,40 +28,47 @@ _ID = attrgetter("id")
 
 
 class Prefix(NamedTuple):
-    """All rows before `mark` have ended, in these `states`. `reading` identifies the rules for reading them."""
+    """All rows before `mark` have ended, with these `counts`. `reading` identifies the rules for reading them."""
 
     mark: Mark
-    states: Mapping[State, int]
+    counts: Mapping[Status, int]
     reading: str
 
 
 def encoded(prefix: Prefix) -> str:
     """Write a prefix as JSON."""
-    mark, states, reading = prefix
-    return orjson.dumps([*mark, {str(int(state)): count for state, count in states.items()}, reading]).decode()
+    mark, counts, reading = prefix
+    return orjson.dumps([*mark, {str(NUMBERS[status]): count for status, count in counts.items()}, reading]).decode()
 
 
 def decoded(text: str) -> Prefix:
     """Parse what `encoded` wrote."""
-    *mark, states, reading = orjson.loads(text)
-    return Prefix(Mark(*mark), {State(int(state)): count for state, count in states.items()}, reading)
+    *mark, counts, reading = orjson.loads(text)
+    return Prefix(Mark(*mark), {STATUSES[int(number)]: count for number, count in counts.items()}, reading)
 
 
-def is_passable(prefix: Prefix, reading: str, left_alone: AbstractSet[State]) -> bool:
+def dismissed(prefix: Prefix) -> Prefix:
+    """Return the prefix after all rejected and invalid rows of the checkpoint were dismissed."""
+    counts = Counter(prefix.counts)
+    failed = counts.pop(Status.REJECTED, 0) + counts.pop(Status.INVALID, 0)
+    return prefix._replace(counts=counts + Counter({Status.DISMISSED: failed}))
+
+
+def is_passable(prefix: Prefix, reading: str, left_alone: AbstractSet[Status]) -> bool:
     """Return whether a run that reads by the rules `reading` would skip every row of the prefix."""
-    return prefix.reading == reading and left_alone >= prefix.states.keys()
+    return prefix.reading == reading and left_alone >= prefix.counts.keys()
 
 
 @dataclass(slots=True)
 class _Stretch:
-    """Rows after number `after`, up to `last`: how many have not ended, and the states of those that have."""
+    """Rows after number `after`, up to `last`: how many have not ended, and the statuses of those that have."""
 
     after: int
     last: int
     mark: Mark | None = None
     """The place after the stretch; None while it grows."""
     waiting: int = 0
-    states: Counter[State] = field(default_factory=Counter)
+    counts: Counter[Status] = field(default_factory=Counter)
 
 
 class Frontier:
@@ -72,8 +79,8 @@ class Frontier:
         self._stretches: deque[_Stretch] = deque()
         self._is_in_order = True
 
-    def sifted(self, last: int, waiting: int, passed: Mapping[State, int], *, is_in_order: bool) -> None:
-        """Add a block of rows in manifest order: the number of its last row, and the states of its rows.
+    def sifted(self, last: int, waiting: int, passed: Mapping[Status, int], *, is_in_order: bool) -> None:
+        """Add a block of rows in manifest order: the number of its last row, and the statuses of its rows.
 
         `waiting` rows are undecided. `is_in_order` says whether each row's id equals its number; after the first row
         for which it does not, the prefix cannot grow any more.
@@ -87,9 +94,9 @@ class Frontier:
         stretch = self._stretches[-1]
         stretch.last, stretch.mark = last, None
         stretch.waiting += waiting
-        for state, count in passed.items():
-            if state in ENDED:
-                stretch.states[state] += count
+        for status, count in passed.items():
+            if status in ENDED:
+                stretch.counts[status] += count
             else:
                 stretch.waiting += count
 
@@ -100,7 +107,7 @@ class Frontier:
 
     def settled(self, settlements: Iterable[Settlement]) -> bool:
         """Add settled rows. Return whether the prefix has grown."""
-        ended = sorted([each for each in settlements if each.state in ENDED], key=_ID)
+        ended = sorted([each for each in settlements if each.status in ENDED], key=_ID)
         begin = 0
         while begin < len(ended):
             stretch = self._stretch_of(ended[begin].id)
@@ -109,7 +116,7 @@ class Frontier:
                 continue
             end = bisect_right(ended, stretch.last, begin, key=_ID)
             stretch.waiting -= end - begin
-            stretch.states.update([each.state for each in ended[begin:end]])
+            stretch.counts.update([each.status for each in ended[begin:end]])
             begin = end
         return self._move_on()
 
@@ -121,7 +128,7 @@ class Frontier:
     def _move_on(self) -> bool:
         has_moved = False
         while self._stretches and (mark := self._stretches[0].mark) is not None and not self._stretches[0].waiting:
-            states = Counter(self.prefix.states) + self._stretches.popleft().states
-            self.prefix = Prefix(mark, states, self.prefix.reading)
+            counts = Counter(self.prefix.counts) + self._stretches.popleft().counts
+            self.prefix = Prefix(mark, counts, self.prefix.reading)
             has_moved = True
         return has_moved

@@ -112,9 +112,14 @@ def parse_inputs(texts: Iterable[str]) -> dict[str, Json]:
     for text in texts:
         name, value = _parse(text)
         if name in inputs:
-            raise UsageError(f"--input {name}: given twice", "Give each input once.")
+            raise UsageError(f"the input {name} is given twice", "Give each input once.")
         inputs[name] = value
     return inputs
+
+
+def written_input(name: str, value: Json) -> str:
+    """Write an input so that `parse_inputs` reads it."""
+    return f"{name}={value}" if isinstance(value, str) else f"{name}:={orjson.dumps(value).decode()}"
 
 
 def _parse(text: str) -> tuple[str, Json]:
@@ -122,9 +127,7 @@ def _parse(text: str) -> tuple[str, Json]:
     is_json = name.endswith(":")
     name = name.removesuffix(":")
     if not equals or not name:
-        raise UsageError(
-            f"--input {text}: neither NAME=VALUE nor NAME:=JSON", "Write it like --input template-id:=7000524."
-        )
+        raise UsageError("not NAME=VALUE or NAME:=JSON", "Write it like template-id:=7000524 or note=hello.")
     if not is_json:
         return name, value
     try:
@@ -132,7 +135,7 @@ def _parse(text: str) -> tuple[str, Json]:
         require_exact([parsed], value)
     except ValueError as error:
         raise UsageError(
-            f"--input {name}: the value after := is not JSON: {error}",
+            f"{name}:= is followed by no JSON value: {error}",
             "For plain text write NAME=VALUE, without the colon.",
         ) from None
     return name, parsed
