@@ -118,13 +118,6 @@ class Page(NamedTuple):
     """How many executions there are, as the page says; None where it says nothing."""
 
 
-class Window(NamedTuple):
-    """A span of time in POSIX seconds by the service's clock, both ends included."""
-
-    begin: float
-    end: float
-
-
 class Fault(enum.Enum):
     """How a request ended without a whole answer; what matters is whether a byte may have left."""
 

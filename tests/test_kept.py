@@ -25,8 +25,7 @@ from test_transport import (
 
 from batcher.edges.transport import MOST_BYTES
 from batcher.edges.transport.kept import IDLE_SECONDS
-from batcher.edges.transport.parsing import WholeAnswers
-from batcher.edges.transport.wire import Wire
+from batcher.edges.transport.wire import WholeAnswers, Wire
 from batcher.model import Fault, Lost, Reply
 
 HEAD = b"HTTP/1.1 200 OK\r\n"

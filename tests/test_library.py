@@ -349,7 +349,7 @@ async def test_the_example_of_the_documentation_runs(emulator):
     Path("example.py").write_text(example)
     Path("objects.csv").write_text("object\nin/clip 01.mp4\nin/clip 02.mp4\n")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "example.py", stdout=-1, stderr=-1, env=KEYS | {"OBS_ENDPOINT": service.url}
+        sys.executable, "example.py", stdout=-1, stderr=-1, env=ENVIRONMENT | KEYS | {"OBS_ENDPOINT": service.url}
     )
     printed, errors = await process.communicate()
     assert (process.returncode, errors) == (0, b"")

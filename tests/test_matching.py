@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.model import Execution, ExecutionDetail, Status, Unsettled, Window
+from batcher.model import Execution, ExecutionDetail, Status, Unsettled
 from batcher.rules.doubts.contents import Content, contents_of, likeness
 from batcher.rules.doubts.matching import match, merged, window
 from batcher.rules.rows.identity import canonical
 from batcher.rules.service.clock import posix, posix_of_header
+from batcher.rules.service.dialect import Window
 
 WIDE = Window(0.0, 1000.0)
 

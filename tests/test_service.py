@@ -27,9 +27,9 @@ from batcher.model import (
     Page,
     Reply,
     Row,
-    Window,
     Workflow,
 )
+from batcher.rules.service.dialect import Window
 from batcher.rules.service.obs_v2 import start_body
 
 NOON = 1795608000.0  # Wed, 25 Nov 2026 12:00:00 GMT

@@ -95,7 +95,7 @@ async def test_what_a_person_asks_is_answered_and_told_by_the_run(folder):
         "the rate adapts to the service, up to --max-rate 40\n",
         "at most 40 starts per second (--max-rate)\n",
         "at most 0.5 starts per second\n",
-        "nothing new is sent; the run ends when what is on the wire has ended\n",
+        "nothing new is sent; the run ends when all requests on the wire have finished\n",
     ]
     assert [line for line in ran.stderr.splitlines() if "asked to" in line] == [
         f"batcher: asked to {verb}: {answer.strip()}"

@@ -98,7 +98,7 @@ def _report(findings: Findings, voice: Voice) -> None:
     voice.say("rows in doubt: " + ", ".join(f"{len(rows):,} {name}" for rows, name in told if rows) + reason)
     for found in findings.elsewhere[:SHOWN]:
         contents = contents_of(found.input or "")
-        where = f" for {contents[0].bucket}/{printable(contents[0].key)}" if contents else ""
+        where = f" for {contents[0].bucket}/{printable(contents[0].object)}" if contents else ""
         voice.warn(f"execution {found.execution.name}{where} was started by another client")
     if len(findings.elsewhere) > SHOWN:
         voice.warn(f"and {len(findings.elsewhere) - SHOWN:,} more executions were started by another client")

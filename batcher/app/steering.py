@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from batcher.app.job_identity import job_of
+from batcher.edges.checkpoint import reading
 from batcher.edges.control import ask
 from batcher.errors import UsageError
 from batcher.model import Json
+from batcher.rules.report import next_commands
 
 
 def steer(checkpoint: Path, question: Mapping[str, Json]) -> str:
@@ -18,3 +21,9 @@ def steer(checkpoint: Path, question: Mapping[str, Json]) -> str:
     if "error" in answer:
         raise UsageError(f"{checkpoint}: {answer['error']}")
     return str(answer["said"])
+
+
+def resume_command(checkpoint: Path) -> str:
+    """Return the command that resumes the job. Raises what opening the checkpoint raises."""
+    with reading(checkpoint) as kept:
+        return next_commands.run(job_of(kept.card, checkpoint))

@@ -12,11 +12,12 @@ from math import inf
 
 from batcher.flow.ask import ask_patiently
 from batcher.flow.service import Service
-from batcher.model import Answer, Described, Execution, ExecutionDetail, Page, Row, Status, Unsettled, Verdict, Window
+from batcher.model import Answer, Described, Execution, ExecutionDetail, Page, Row, Status, Unsettled, Verdict
 from batcher.rules.doctor.points import Delay, Seen, hindrance
 from batcher.rules.doubts.matching import is_within, match, window
 from batcher.rules.service import verdicts
 from batcher.rules.service.clock import RESOLUTION, posix_of_header
+from batcher.rules.service.dialect import Window
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0
 """Seconds between two walks over the list: each wait is twice the one before."""

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
-from batcher.model import Answer, Described, Execution, ExecutionDetail, Page, Unsettled, Window
+from batcher.model import Answer, Described, Execution, ExecutionDetail, Page, Unsettled
 from batcher.rules.doubts.matching import RETENTION, is_within, match, merged, window
 from batcher.rules.service.clock import RESOLUTION, posix_of_header
+from batcher.rules.service.dialect import Window
 from batcher.rules.service.verdicts import SUCCESS
 
 ASKERS = 8

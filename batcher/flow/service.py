@@ -25,12 +25,11 @@ from batcher.model import (
     Page,
     Reply,
     Row,
-    Window,
     Workflow,
 )
 from batcher.rules.service import verdicts
 from batcher.rules.service.clock import Lead, lead, posix_of_header
-from batcher.rules.service.dialect import Call, Dialect, Walk, legible
+from batcher.rules.service.dialect import Call, Dialect, Walk, Window, legible
 from batcher.rules.service.signing import wire_query
 from batcher.rules.service.verdicts import SUCCESS
 

@@ -15,9 +15,8 @@ import aiohttp
 from yarl import URL
 
 from batcher.edges.transport.losses import Losses
-from batcher.edges.transport.parsing import WholeAnswers
 from batcher.edges.transport.time_limit import TimeLimit
-from batcher.edges.transport.wire import Wire
+from batcher.edges.transport.wire import WholeAnswers, Wire
 from batcher.model import Lost, Reply
 
 CONNECT_SECONDS = 8.0

@@ -71,7 +71,7 @@ def _form(seen: Seen) -> tuple[str, str] | None:
     found = content(seen)
     if found is None:
         return None
-    read = forms(found.key)
+    read = forms(found.object)
     exact = [form for form in read if form == seen.sent.object]
     alike = exact or [form for form in read if bare(form) == bare(seen.sent.object)]
     return (alike[0], _HOW[read.index(alike[0])]) if alike else None

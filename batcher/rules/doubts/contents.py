@@ -26,7 +26,7 @@ class Content(NamedTuple):
     """What an execution was started with, as found at one place in its input. `inputs` is None if it has none."""
 
     bucket: str
-    key: str
+    object: str
     inputs: Mapping[str, Json] | None
 
 
@@ -58,12 +58,12 @@ def _find(node: Json, inputs: Mapping[str, Json] | None, depth: int) -> Iterator
 
 
 def _here(node: Mapping[str, Json], inputs: Mapping[str, Json] | None) -> Iterator[Content]:
-    bucket, key = node.get("bucket"), node.get("object")
-    if isinstance(bucket, dict) and isinstance(key, dict):
+    bucket, name = node.get("bucket"), node.get("object")
+    if isinstance(bucket, dict) and isinstance(name, dict):
         # An event record: {"bucket": {"name": ...}, "object": {"key": ...}}.
-        bucket, key = bucket.get("name") or bucket.get("bucket"), key.get("key")
-    if isinstance(bucket, str) and isinstance(key, str):
-        yield Content(bucket, key, inputs)
+        bucket, name = bucket.get("name") or bucket.get("bucket"), name.get("key")
+    if isinstance(bucket, str) and isinstance(name, str):
+        yield Content(bucket, name, inputs)
 
 
 def _opened(value: Json) -> Json:
@@ -83,14 +83,14 @@ def likeness(row: Unsettled, content: Content) -> int | None:
     """
     if content.bucket != row.bucket:
         return None
-    key = _key_likeness(row.object, content.key)
+    object_ = _object_likeness(row.object, content.object)
     inputs = _inputs_likeness(orjson.loads(row.inputs or b"{}"), content.inputs)
-    return None if key is None or inputs is None else min(key + inputs, BLURRED)
+    return None if object_ is None or inputs is None else min(object_ + inputs, BLURRED)
 
 
 def places(content: Content) -> set[tuple[str, str]]:
     """Return the (bucket, object) pairs under which to look for rows that this content may fit, see `place`."""
-    return {(content.bucket, bare(form)) for form in forms(content.key)}
+    return {(content.bucket, bare(form)) for form in forms(content.object)}
 
 
 def place(row: Unsettled) -> tuple[str, str]:
@@ -103,19 +103,19 @@ def forms(reported: str) -> list[str]:
     return [reported, unquote(reported), unquote_plus(reported)]
 
 
-def bare(key: str) -> str:
+def bare(name: str) -> str:
     """Remove what a service might change: surrounding whitespace, leading slashes, and Unicode composition."""
-    return unicodedata.normalize("NFC", key).strip().lstrip("/")
+    return unicodedata.normalize("NFC", name).strip().lstrip("/")
 
 
-def _key_likeness(key: str, reported: str) -> int | None:
+def _object_likeness(name: str, reported: str) -> int | None:
     read = forms(reported)
-    if key in read:
-        return read.index(key)
-    if key.lstrip("/") in [form.lstrip("/") for form in read]:
+    if name in read:
+        return read.index(name)
+    if name.lstrip("/") in [form.lstrip("/") for form in read]:
         return len(read)
     # Nothing documents that the service normalizes or trims names. If it did, the row must not be sent again.
-    return BLURRED if bare(key) in map(bare, read) else None
+    return BLURRED if bare(name) in map(bare, read) else None
 
 
 def _inputs_likeness(inputs: Mapping[str, Json], reported: Mapping[str, Json] | None) -> int | None:

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from batcher.model import Execution, ExecutionDetail, Unsettled, Window
+from batcher.model import Execution, ExecutionDetail, Unsettled
 from batcher.rules.doubts.contents import BLURRED, Content, contents_of, likeness, place, places
+from batcher.rules.service.dialect import Window
 
 EARLY = 5.0
 """Seconds by which an execution may appear to start before its row's intent: the service has many clocks."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from batcher.model import Answer, Credentials, Described, ExecutionDetail, Page, Reply, Row, Window, Workflow
+from batcher.model import Answer, Credentials, Described, ExecutionDetail, Page, Reply, Row, Workflow
 from batcher.rules.service.names import Endpoint
 from batcher.rules.service.verdicts import Table
 
@@ -30,6 +30,13 @@ class Call(NamedTuple):
     query: tuple[tuple[str, str], ...] = ()
     content: bytes | None = None
     """The body, None where there is none. That of a start is made for each row, by `Dialect.start_body`."""
+
+
+class Window(NamedTuple):
+    """A span of time in POSIX seconds by the service's clock, both ends included."""
+
+    begin: float
+    end: float
 
 
 Walk = Generator[Call, Page, str]

@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 import orjson
 
-from batcher.model import Credentials, Row, Window
+from batcher.model import Credentials, Row
 from batcher.rules.service import answers, names
-from batcher.rules.service.dialect import Call, Dialect, Walk
+from batcher.rules.service.dialect import Call, Dialect, Walk, Window
 from batcher.rules.service.obs_v2_errors import ERRORS
 from batcher.rules.service.signing import signed_headers
 
