@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,7 +12,7 @@ from batcher.app.doubts import Doubts
 from batcher.app.job_files import Files
 from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
-from batcher.app.reading import enter, rows_of
+from batcher.app.reading import enter
 from batcher.app.world import World
 from batcher.edges.manifest import AnyManifest
 from batcher.edges.progress import showing
@@ -24,7 +24,7 @@ from batcher.flow.preflight import Screen, contact
 from batcher.flow.reconcile import Findings
 from batcher.flow.resend import Sift, released_rows
 from batcher.flow.service import Service
-from batcher.model import Found, Record, Row, Settlement, Status
+from batcher.model import Found, Parameter, Record, Row, Settlement, Status
 from batcher.options.verbs import RunOptions
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rate import stop
@@ -69,7 +69,7 @@ class Run:
         self.tally.pass_over(await enter(self.options, self.manifest, self.files, parameters))
         self.monitor.earlier_doubts = (await self.files.checkpoint.count_unsettled())[Status.IN_DOUBT]
         async with showing(self.options.progress, self.monitor.figures):
-            rows = rows_of(self.options, self.world, self.manifest, self.monitor, parameters)
+            rows = self._rows(parameters)
             await engine.run(self._job(rows, self._sift, self.options.limit), self.tally, self.drain)
         await self._settle_doubts()
         # The settled prefix may have grown without a settlement.
@@ -94,6 +94,27 @@ class Run:
             again = self.tally.again()
             await engine.run(self._job(*released_rows(findings.released), None), again, self.drain)
             self.tally.given_back += again.given_back
+
+    async def _rows(self, parameters: Mapping[str, Parameter] | None) -> AsyncIterator[engine.Block]:
+        """Read the rows in a thread, and note whether the run waits for the next ones.
+
+        Raises what `AnyManifest.blocks` raises.
+        """
+        options, tally = self.options, self.tally
+        blocks = self.manifest.blocks(bucket=options.bucket, static_inputs=options.inputs, parameters=parameters)
+        tally.is_reading = True
+        async for block in self.world.read_ahead(self._counted(blocks)):
+            tally.is_reading = False
+            yield block
+            tally.is_reading = True
+        tally.is_reading = False
+
+    def _counted(self, blocks: Iterator[engine.Block]) -> Iterator[engine.Block]:
+        for block in blocks:
+            self.tally.parsed += len(block)
+            self.monitor.lines_parsed = self.manifest.lines_before + block[-1].line
+            yield block
+        self.tally.is_parsed = True
 
     async def _sift(self, rows: engine.Block) -> tuple[Sequence[Found], Counter[Status]]:
         sifted = await self.files.checkpoint.sift(rows, admission.left_alone(self.options.policy))

@@ -1,19 +1,16 @@
-"""The manifest as a run reads it: where the unsettled part begins, and how far the reading is."""
+"""Where a run begins to read its manifest: after the settled prefix, if the manifest is unchanged."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Mapping
 
 import orjson
 
 from batcher import __version__
 from batcher.app.job_files import Files
-from batcher.app.monitor import Monitor
-from batcher.app.world import World
 from batcher.edges.checkpoint.facts import PREFIX
 from batcher.edges.manifest import AnyManifest, format_of
-from batcher.flow import engine
 from batcher.model import BEGINNING, Parameter, Status
 from batcher.options.verbs import RunOptions
 from batcher.rules.rows import admission
@@ -44,38 +41,9 @@ async def enter(
     return prefix.counts
 
 
-async def rows_of(
-    options: RunOptions,
-    world: World,
-    manifest: AnyManifest,
-    monitor: Monitor,
-    parameters: Mapping[str, Parameter] | None,
-) -> AsyncIterator[engine.Block]:
-    """Read the rows in a thread, and count them. The counts also say whether the run waits for the next ones.
-
-    Raises what `AnyManifest.blocks` raises.
-    """
-    blocks = manifest.blocks(bucket=options.bucket, static_inputs=options.inputs, parameters=parameters)
-    tally = monitor.tally
-    tally.is_reading = True
-    async for block in world.read_ahead(_counted(blocks, manifest, monitor)):
-        tally.is_reading = False
-        yield block
-        tally.is_reading = True
-    tally.is_reading = False
-
-
 def _reading(options: RunOptions, parameters: Mapping[str, Parameter]) -> str:
     """Return everything that decides which rows a manifest's bytes make."""
     types = {name: parameter.type for name, parameter in parameters.items()}
     choice = [options.keep_placeholders, sorted(options.storage_classes)]
     format_ = format_of(options.manifest, options.format)
     return orjson.dumps([__version__, format_, choice, options.bucket, options.inputs, types]).decode()
-
-
-def _counted(blocks: Iterator[engine.Block], manifest: AnyManifest, monitor: Monitor) -> Iterator[engine.Block]:
-    for block in blocks:
-        monitor.tally.parsed += len(block)
-        monitor.lines_parsed = manifest.lines_before + block[-1].line
-        yield block
-    monitor.tally.is_parsed = True
