@@ -14,7 +14,7 @@ from test_command import ENVIRONMENT, batcher
 
 from batcher.cli.flags import options_of, places, source, verb_command
 from batcher.cli.verbs import VERBS, module_of
-from batcher.emulator.settings import Quirk
+from batcher.emulator.quirks import Quirk
 from batcher.errors import UsageError
 from batcher.options.declaring import settable
 from batcher.options.kinds import DURATION, FLAG, NUMBER, WHOLE
@@ -33,6 +33,7 @@ BY_METAVAR = {
     "N|P%": ("7", "5%", "9"),
     "NAME=VALUE": ("a=1", "a=2", "a:=3"),
     "KIND=SHARE": ("500=1%", "cut=0.5", "slow=1"),
+    "NAME[=VALUE]": ("created", "local-time=-5.5", "state=DONE"),
     "NAME:TYPE": ("a:integer", "b:string=x", "c:map"),
     "STATUS:CODE": ("404:A", "404:B", "403:C"),
     "PORT": ("7", "8", "9"),
@@ -67,8 +68,6 @@ def samples(option):
     """Give three values of an option, each as text for a shell."""
     if option.kind in WRITTEN:
         return WRITTEN[option.kind]
-    if option.kind.is_repeated and option.metavar == "NAME" and option.kind.choices:
-        return option.kind.choices[:3]
     if option.metavar in BY_METAVAR:
         return BY_METAVAR[option.metavar]
     return (option.kind.choices * 3)[:3] or ("a", "b", "c")
@@ -285,9 +284,9 @@ def test_a_time_of_day_is_text_or_a_time_of_the_file(folder):
 
 
 def test_several_values_are_a_list_in_the_file_and_words_in_the_environment(folder, monkeypatch):
-    (folder / "batcher.toml").write_text("quirk = ['created', 'no-date']\nworkflow = 'one'\n")
+    (folder / "batcher.toml").write_text("quirk = ['created', 'local-time=-5.5']\nworkflow = 'one'\n")
     context = parsed("emulator")
-    assert context.params["quirks"] == {Quirk.CREATED, Quirk.NO_DATE}
+    assert context.params["quirks"] == {Quirk.CREATED: None, Quirk.LOCAL_TIME: -5.5}
     assert context.params["workflows"] == ("one",)
     monkeypatch.setenv("BATCHER_INPUT", "a=1 b:=2")
     assert parsed("run").params["inputs"] == {"a": "1", "b": 2}

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from batcher.emulator.faults import AFTER, BEFORE
 from batcher.emulator.options import EmulatorOptions
-from batcher.emulator.settings import MADE_UP, QUIRKS, Settings
+from batcher.emulator.quirks import described_quirks
+from batcher.emulator.settings import MADE_UP, Settings
 from batcher.errors import ExitCode, UsageError
 from batcher.model import Credentials
 
@@ -22,6 +23,8 @@ OPTIONS = EmulatorOptions
 
 KEYS = ("OBS_ACCESS_KEY_ID", "OBS_SECRET_ACCESS_KEY", "OBS_SECURITY_TOKEN")
 
+QUIRKS = "\n\n".join(f"\b\n{paragraph}" for paragraph in described_quirks())
+
 HELP = f"""Run the workflow API locally: signatures, executions, throttling, and faults on request.
 
 \b
@@ -29,6 +32,7 @@ Examples:
   batcher emulator --port 8080 --workflow transcode --parameter template-id:integer
   batcher emulator --rate 200 --fault 500=1% --fault reset-after=1% --seed 7 --ledger starts.jsonl
   batcher emulator --list-delay 20 --input-shape records --input-keys encoded --past 100000
+  batcher emulator --quirk local-time=8 --quirk page-limit=10 --quirk keys-nfc
 
 The first line on stdout is "listening on URL", then come the exports that point batcher at it. GET URL/emulator/ledger
 shows what was really started, whatever the client was answered: starts, distinct ones, and those started twice.
@@ -54,9 +58,9 @@ Faults (--fault KIND=SHARE) before the start is committed: no execution exists.
 Faults after the start is committed: the execution runs.
 {chr(10).join(f"  {kind:<14}{fault.meaning}" for kind, fault in AFTER.items())}
 
-\b
-Behaviour that no document specifies (--quirk NAME):
-{chr(10).join(f"  {quirk:<17}{meaning}" for quirk, meaning in QUIRKS.items())}
+Quirks (--quirk NAME or NAME=VALUE) make it behave differently, and combine. A value in brackets may be omitted.
+
+{QUIRKS}
 """
 
 
