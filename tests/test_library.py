@@ -273,7 +273,7 @@ async def test_the_endpoint_of_the_environment_is_used_where_no_other_is_given(e
     options = batcher.RunOptions(manifest="m.txt", workflow="transcode", bucket="videos")
     async with batcher.run(options, environment=environment) as running:
         assert sorted([record.object async for record in running]) == OBJECTS
-    with pytest.raises(batcher.UsageError, match=r"^region nowhere: not the name of a region$"):
+    with pytest.raises(batcher.UsageError, match=r"^region nowhere: not a region name$"):
         await records_of(None, endpoint=None, region="nowhere", environment=environment)
 
 
