@@ -34,9 +34,9 @@ def test_a_bucket_name_by_the_rule_passes(name):
         (".my-videos", "begins and ends"),
         ("my-videos\n", "a-z"),
         ("v\u00efdeos", "a-z"),
-        ("my..videos", "two dots"),
-        ("my.-videos", "beside a hyphen"),
-        ("my-.videos", "beside a hyphen"),
+        ("my..videos", "two adjacent dots"),
+        ("my.-videos", "next to a hyphen"),
+        ("my-.videos", "next to a hyphen"),
         ("192.168.1.1", "IP address"),
     ],
 )
