@@ -83,7 +83,7 @@ async def test_a_manifest_is_told_in_full_and_nothing_is_started_or_written(fold
         "             3  would be started",
         "             1  duplicates, not started",
         "             4  in bucket videos",
-        "bad: line 6: object: the key holds a NUL character",
+        "bad: line 6: object: the key contains a NUL character",
         "repeated: line 4 is line 1 again",
     ]
     assert ran.stderr.splitlines() == [

@@ -216,7 +216,7 @@ async def test_an_old_execution_in_the_list_shows_how_far_it_goes_back(examined)
     found = await examined(before=age)
     assert (found.findings["retention"], found.told["retention"]) == (
         Finding.CONFIRMED,
-        "its oldest execution is 3.0 days old",
+        "the oldest execution is 3.0 days old",
     )
 
 
@@ -240,7 +240,7 @@ async def test_a_lost_answer_without_the_services_time_stays_in_doubt(examined):
 @pytest.mark.parametrize(("off", "told"), [(0, ""), (600.0, "; this machine's clock is 600 s ahead of it")])
 async def test_the_clock_is_held_against_the_services(examined, off, told):
     found = await examined(off=off)
-    assert found.told["date"] == f"every answer tells the service's time{told}"
+    assert found.told["date"] == f"every answer has the service's time{told}"
 
 
 @pytest.mark.parametrize(

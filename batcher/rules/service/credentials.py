@@ -1,6 +1,12 @@
+<<<<<<< HEAD
 """The rules of credentials: how they are read, when they are due for renewal, and how they are shown. Pure.
 
 Rule 1: whatever is said about a text that holds credentials, no part of the text is in it.
+=======
+"""The rules of credentials: how texts with keys are read, when keys must be renewed, and what is shown of them. Pure.
+
+Rule 1: a message about a text with keys contains no part of that text.
+>>>>>>> e2
 """
 
 from __future__ import annotations
@@ -15,10 +21,14 @@ from batcher.model import Credentials, Json
 from batcher.rules.service.clock import posix
 
 RENEW_BEFORE = 600.0
+<<<<<<< HEAD
 """Credentials are due for renewal from this many seconds before they expire."""
+=======
+"""Keys are renewed this number of seconds before they expire."""
+>>>>>>> e2
 
 SECTIONS = ("basic", "global")
-"""The sections of a credentials file, in this order; either kind of key signs our requests."""
+"""The sections of a credentials file, in the order in which they are tried. Both kinds of keys can sign requests."""
 OPTIONS = ("ak", "sk", "security_token")
 
 METADATA = "http://169.254.169.254"
@@ -30,25 +40,33 @@ _MOST_PORT = 65535
 
 
 def is_key(value: str) -> bool:
-    """Tell whether a header can carry this value: no space, no line break, nothing but ASCII."""
+    """Return whether a header can contain this value: ASCII only, without spaces and line breaks."""
     return value != "" and value.isascii() and value.isprintable() and " " not in value
 
 
 def is_due(credentials: Credentials, now: float) -> bool:
+<<<<<<< HEAD
     """Return whether credentials expire so soon that they are due for renewal. `now` is POSIX seconds."""
+=======
+    """Return whether keys expire so soon that new ones are needed. `now` is POSIX seconds."""
+>>>>>>> e2
     return credentials.expires_at is not None and credentials.expires_at - now <= RENEW_BEFORE
 
 
 def described(credentials: Credentials) -> str:
+<<<<<<< HEAD
     """Say where the credentials were found and how the access key ends, if it is not a short one."""
+=======
+    """Return where the keys were found and the last four characters of the access key, or none of a short one."""
+>>>>>>> e2
     key = credentials.access_key
     return credentials.source + (f", access key ...{key[-_SHOWN:]}" if len(key) > 2 * _SHOWN else "")
 
 
 def read_file(text: str, name: str) -> Credentials | str:
-    """Read a credentials file of the v3 SDKs: the first section that holds a key. Where it is unusable, say why.
+    """Read a credentials file of the v3 SDKs: the first section with a key. Return what is wrong if it is unusable.
 
-    The format: https://github.com/huaweicloud/huaweicloud-sdk-python-v3, "Profile". Values are taken as they stand.
+    The format: https://github.com/huaweicloud/huaweicloud-sdk-python-v3, "Profile". Values are not interpolated.
     """
     parser = configparser.ConfigParser(interpolation=None)
     line = _malformed_line(parser, text)
@@ -59,20 +77,21 @@ def read_file(text: str, name: str) -> Credentials | str:
         if not access_key and not secret_key:
             continue
         if not access_key or not secret_key:
-            return f"section [{section}] has no {'sk' if access_key else 'ak'}, and has its partner"
+            missing, present = ("sk", "ak") if access_key else ("ak", "sk")
+            return f"section [{section}] has {present} but no {missing}"
         for option, value in zip(OPTIONS, (access_key, secret_key, token), strict=True):
             if value and not is_key(value):
-                return f"{option} in section [{section}] holds a character that no key has (a space, a line break ...)"
+                return f"{option} in section [{section}] contains a space, a line break or another invalid character"
         return Credentials(access_key, secret_key, token, source=f"file {name} [{section}]")
-    return "there is no section [basic] or [global] with ak and sk"
+    return "no section [basic] or [global] with ak and sk"
 
 
 def _malformed_line(parser: configparser.ConfigParser, text: str) -> int | None:
-    """Parse. Of an error only its line is kept: its message repeats what stands there."""
+    """Parse a text. Return only the line of an error: its message would repeat the line's contents."""
     try:
         parser.read_string(text)
     except configparser.ParsingError as error:
-        # Of the errors of this kind some have a list of lines and some have one line.
+        # Some errors of this kind have a list of lines, others have one line.
         return int(getattr(error, "lineno", None) or error.errors[0][0])
     except (configparser.DuplicateSectionError, configparser.DuplicateOptionError) as error:
         return error.lineno or 0
@@ -80,7 +99,11 @@ def _malformed_line(parser: configparser.ConfigParser, text: str) -> int | None:
 
 
 def read_security_key(body: bytes, source: str) -> Credentials | None:
+<<<<<<< HEAD
     """Read the temporary credentials in an answer of the metadata service, None where there are none.
+=======
+    """Read the temporary keys in an answer of the metadata service. Return None if it has none.
+>>>>>>> e2
 
     The answer has the form of https://support.huaweicloud.com/api-iam/iam_04_0101.html.
     """
@@ -92,16 +115,20 @@ def read_security_key(body: bytes, source: str) -> Credentials | None:
 
 
 def read_agency(body: bytes) -> str:
+<<<<<<< HEAD
     """Read the name of the agency that provides an ECS with credentials from the server's metadata; empty if absent.
+=======
+    """Read from an ECS's metadata the name of the agency that provides its keys. Return an empty text if it has none.
+>>>>>>> e2
 
-    An ECS is given its agency under this name (https://support.huaweicloud.com/api-ecs/zh-cn_topic_0167957246.html).
+    The field's name: https://support.huaweicloud.com/api-ecs/zh-cn_topic_0167957246.html.
     """
     name = _text(_part(body, "meta"), "agency_name")
     return name if is_key(name) else ""
 
 
 def _part(body: bytes, name: str) -> dict[str, Json]:
-    """Give one object of a JSON document, empty where it is not there."""
+    """Return one object of a JSON document, empty if it is missing."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -116,9 +143,13 @@ def _text(fields: dict[str, Json], name: str) -> str:
 
 
 def metadata_address(setting: str) -> str:
-    """Give the metadata service's address. A setting may name a stand-in on this machine, and nothing else.
+    """Return the metadata service's address. A setting may replace it by a stand-in on this machine only.
 
+<<<<<<< HEAD
     Raises UsageError: credentials from another machine on the network are never used.
+=======
+    Raises UsageError for another machine: keys from elsewhere on the network are never used.
+>>>>>>> e2
     """
     if not setting:
         return METADATA
