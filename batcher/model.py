@@ -247,11 +247,9 @@ class Verdict(enum.StrEnum):
     """The service refuses the whole job. The row is untouched."""
 
 
+# Modules on the path of every row look members up once, since Python 3.11 finds them slowly.
 class Status(enum.StrEnum):
-    """The state of a row. All outputs and modules use these words.
-
-    Modules on the path of every row look members up once, since Python 3.11 finds them slowly.
-    """
+    """The state of a row. All outputs and modules use these words."""
 
     PENDING = "pending"
     """Not started; the next run sends it."""
@@ -300,8 +298,7 @@ RECORDED = frozenset(Status) - {Status.PENDING, Status.SENDING, Status.DISMISSED
 class Found(Struct, frozen=True, gc=False):
     """A row of the manifest as the checkpoint sees it.
 
-    `id` is the row's place in the checkpoint. `status` is None for new content. `copy` counts the rows with the same
-    content from 1, during this reading of the manifest.
+    `id` is its place there. `status` is None for new content. `copy` numbers the equal rows of this reading, from 1.
     """
 
     id: int

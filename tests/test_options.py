@@ -108,7 +108,8 @@ def test_an_option_has_a_help_a_group_and_a_name_in_the_environment(name):
     if each.option.is_argument:
         assert each.metavar.isupper()
     elif each.option.is_spoken:
-        assert (each.name, each.environment) == ("is_accepted", ())
+        assert each.name in {"is_accepted", "dismiss"}
+        assert each.environment == ()
     else:
         assert each.group in GROUPS
         assert each.environment[0] == f"BATCHER_{each.key.replace('-', '_').upper()}"
@@ -208,6 +209,8 @@ def test_a_rate_is_a_number_or_auto():
             option.read(text)
 
 
-def test_what_is_paid_for_cannot_be_accepted_in_advance():
-    assert [name for name, each in EVERY.items() if each.option.is_spoken] == ["doctor is_accepted"]
-    assert "is_accepted" not in {each.name for each in settable(module_of("doctor").OPTIONS)}
+def test_what_is_paid_for_or_cannot_be_undone_is_not_accepted_in_advance():
+    spoken = [name for name, each in EVERY.items() if each.option.is_spoken]
+    assert spoken == ["failures dismiss", "doctor is_accepted"]
+    for verb, name in map(str.split, spoken):
+        assert name not in {each.name for each in settable(module_of(verb).OPTIONS)}

@@ -22,9 +22,10 @@ HELP = """Check MANIFEST and show what a run would start, without starting anyth
 \b
 Examples:
   batcher check objects.csv -w transcode --region cn-north-4 -b my-videos
-  batcher check BucketInventory/my-videos/rule/2026-11-24T00-00Z/manifest.json \\
-      -w transcode --region cn-north-4
-  batcher check objects.csv -w transcode --region cn-north-4 --json | jq .forecast
+  batcher check -w transcode --region cn-north-4 \\
+      BucketInventory/my-videos/rule/2026-11-24T00-00Z/manifest.json
+  batcher check objects.csv -w transcode --region cn-north-4 --json \\
+      | jq .forecast
 
 Give the same options as for the run. One signed request asks the service for the workflow: it verifies the endpoint,
 the clock and the credentials, and shows the declared parameters. The command reads the whole manifest, and the

@@ -26,11 +26,12 @@ HELP = f"""Run the workflow API locally: signatures, executions, throttling, and
 
 \b
 Examples:
-  batcher emulator --port 8080 --workflow transcode --parameter template-id:integer
+  batcher emulator --port 8080 --workflow transcode \\
+      --parameter template-id:integer
   batcher emulator --rate 200 --fault 500=1% --fault reset-after=1% --seed 7 \\
       --ledger starts.jsonl
-  batcher emulator --list-delay 20 --input-shape records --input-keys encoded \\
-      --past 100000
+  batcher emulator --list-delay 20 --past 100000 --input-shape records \\
+      --input-keys encoded
 
 The emulator prints "listening on URL", followed by the settings that make batcher use it:
 

@@ -9,7 +9,7 @@ OPTIONS = RunOptions
 
 EXAMPLES = """
   batcher run objects.csv -w transcode --region cn-north-4 -b my-videos
-  batcher run objects.csv -w transcode --region cn-north-4 -i template-id:=7000524
+  batcher run objects.csv -w transcode --region cn-north-4 -i template-id:=7
   batcher run objects.csv -w transcode -b my-videos \\
       -e https://obs.cn-north-4.myhuaweicloud.com
   zcat keys.txt.gz | batcher run - --format txt -w transcode -b my-videos \\
