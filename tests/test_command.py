@@ -305,7 +305,7 @@ async def test_what_cannot_be_printed_is_one_line_and_74(folder, verb):
     assert process.returncode == 74
     assert stderr.decode().splitlines() == [
         "batcher: error: standard output: No space left on device",
-        "batcher: Free the disk or mend it.",
+        "batcher: Free some space, or check the disk.",
     ]
 
 

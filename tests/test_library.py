@@ -258,7 +258,7 @@ async def test_options_made_beforehand_run_the_job_that_the_same_arguments_run(e
     given = {"manifest": "m.txt", "workflow": "transcode", "endpoint": service.url, "bucket": "videos"}
     options = batcher.RunOptions(**given, max_outage="15m", max_failures="5%")
     assert (options.max_outage, str(options.max_failures)) == (900.0, "5%")
-    with pytest.raises(AttributeError, match="does not change"):
+    with pytest.raises(AttributeError, match="is immutable"):
         options.limit = 5
     async with batcher.run(options, environment=KEYS) as running:
         assert sorted([record.object async for record in running]) == OBJECTS

@@ -87,7 +87,7 @@ async def test_what_a_person_asks_is_answered_and_told_by_the_run(folder):
         socket = folder / f"{CHECKPOINT}.socket"
         assert stat.S_IMODE(socket.stat().st_mode) == 0o600
         answers = [(await batcher("rate", CHECKPOINT, rate)).stdout for rate in ("10", "auto", "500", "0.5")]
-        assert "a run is going on" in await status()
+        assert "a run is in progress" in await status()
         answers += [(await batcher("drain", CHECKPOINT)).stdout]
         ran = await job
     assert answers == [

@@ -28,6 +28,12 @@ CHECKED = (
     "batcher/edges/parquet_export.py",
     "batcher/emulator",
     "batcher/errors.py",
+    "batcher/model.py",
+    "batcher/library.py",
+    "batcher/__init__.py",
+    "batcher/cli",
+    "batcher/options",
+    "CHANGELOG.md",
     "bench",
     "samples",
 )

@@ -13,15 +13,15 @@ HELP = """Stop a running job gracefully: it sends nothing new, waits for request
 Examples:
   batcher drain objects.csv.checkpoint
 
-To resume the job, run its own command again.
+To resume the job, run the command that started it again.
 """
 
 
 def drain(options: SteerOptions) -> ExitCode:
-    """Ask the run to do it."""
+    """Ask the running job to stop."""
     from batcher.app.steering import steer
     from batcher.app.voice import say
 
     print(steer(options.checkpoint, {"do": "drain"}))
-    say(f"next: to resume, run the job's own command after this run has ended; batcher status {options.checkpoint}")
+    say(f"next: batcher status {options.checkpoint}; to resume, run the same command again after this run has ended")
     return ExitCode.OK

@@ -1,12 +1,6 @@
-<<<<<<< HEAD
 """The rules of credentials: how they are read, when they are due for renewal, and how they are shown. Pure.
 
 Rule 1: whatever is said about a text that holds credentials, no part of the text is in it.
-=======
-"""The rules of credentials: how texts with keys are read, when keys must be renewed, and what is shown of them. Pure.
-
-Rule 1: a message about a text with keys contains no part of that text.
->>>>>>> e2
 """
 
 from __future__ import annotations
@@ -21,11 +15,7 @@ from batcher.model import Credentials, Json
 from batcher.rules.service.clock import posix
 
 RENEW_BEFORE = 600.0
-<<<<<<< HEAD
 """Credentials are due for renewal from this many seconds before they expire."""
-=======
-"""Keys are renewed this number of seconds before they expire."""
->>>>>>> e2
 
 SECTIONS = ("basic", "global")
 """The sections of a credentials file, in the order in which they are tried. Both kinds of keys can sign requests."""
@@ -45,20 +35,12 @@ def is_key(value: str) -> bool:
 
 
 def is_due(credentials: Credentials, now: float) -> bool:
-<<<<<<< HEAD
     """Return whether credentials expire so soon that they are due for renewal. `now` is POSIX seconds."""
-=======
-    """Return whether keys expire so soon that new ones are needed. `now` is POSIX seconds."""
->>>>>>> e2
     return credentials.expires_at is not None and credentials.expires_at - now <= RENEW_BEFORE
 
 
 def described(credentials: Credentials) -> str:
-<<<<<<< HEAD
     """Say where the credentials were found and how the access key ends, if it is not a short one."""
-=======
-    """Return where the keys were found and the last four characters of the access key, or none of a short one."""
->>>>>>> e2
     key = credentials.access_key
     return credentials.source + (f", access key ...{key[-_SHOWN:]}" if len(key) > 2 * _SHOWN else "")
 
@@ -99,11 +81,7 @@ def _malformed_line(parser: configparser.ConfigParser, text: str) -> int | None:
 
 
 def read_security_key(body: bytes, source: str) -> Credentials | None:
-<<<<<<< HEAD
     """Read the temporary credentials in an answer of the metadata service, None where there are none.
-=======
-    """Read the temporary keys in an answer of the metadata service. Return None if it has none.
->>>>>>> e2
 
     The answer has the form of https://support.huaweicloud.com/api-iam/iam_04_0101.html.
     """
@@ -115,11 +93,7 @@ def read_security_key(body: bytes, source: str) -> Credentials | None:
 
 
 def read_agency(body: bytes) -> str:
-<<<<<<< HEAD
     """Read the name of the agency that provides an ECS with credentials from the server's metadata; empty if absent.
-=======
-    """Read from an ECS's metadata the name of the agency that provides its keys. Return an empty text if it has none.
->>>>>>> e2
 
     The field's name: https://support.huaweicloud.com/api-ecs/zh-cn_topic_0167957246.html.
     """
@@ -145,11 +119,7 @@ def _text(fields: dict[str, Json], name: str) -> str:
 def metadata_address(setting: str) -> str:
     """Return the metadata service's address. A setting may replace it by a stand-in on this machine only.
 
-<<<<<<< HEAD
     Raises UsageError: credentials from another machine on the network are never used.
-=======
-    Raises UsageError for another machine: keys from elsewhere on the network are never used.
->>>>>>> e2
     """
     if not setting:
         return METADATA
