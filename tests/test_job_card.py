@@ -191,7 +191,7 @@ async def test_a_resume_with_another_default_bucket_is_refused_and_starts_nothin
         ran = await batcher(verb, "m.jsonl", "-w", "transcode", "-e", service.url, "-b", "others")
         assert ran.code == 78, ran
         assert "rely on its default bucket, 'videos', and this command gives --bucket others" in ran.stderr
-        assert "Give --bucket videos to go on with the job." in ran.stderr
+        assert "Give --bucket videos to continue the job." in ran.stderr
     assert (folder / "m.jsonl.checkpoint").read_bytes() == before
     assert (await run(service, "m.jsonl")).code == 0
     assert started(service) == Counter(KEYS)
