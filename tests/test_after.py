@@ -167,7 +167,7 @@ async def test_a_torn_end_is_passed_over_and_damage_before_it_is_told(folder, em
     ran = await batcher("export", "m.jsonl.checkpoint", "-o", "rows.jsonl")
     assert ran.code == 74, ran
     place = whole.index(b'{"row":2')
-    assert f"what stands at byte {place} is no record" in ran.stderr
+    assert f"the record at byte {place} is damaged" in ran.stderr
 
 
 @pytest.mark.parametrize("verb", ["export", "report", "failures"])
