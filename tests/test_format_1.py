@@ -87,7 +87,7 @@ async def test_it_is_read_as_it_is_and_its_next_run_finishes_it_and_writes_the_c
     assert formats(checkpoint)[0] == 1
     ran = await again(service)
     assert ran.code == 1, ran
-    assert "11 rows: 8 started, 1 rejected, 1 invalid, 1 duplicate, 0 in doubt" in ran.stderr
+    assert "11 rows: 8 started, 0 refused, 1 rejected, 1 invalid, 1 duplicate, 0 in doubt" in ran.stderr
     assert started(service) == ON_THE_WIRE
     version, names = formats(checkpoint)
     assert version == 2

@@ -252,7 +252,7 @@ async def test_a_side_manifest_does_not_take_the_place_of_the_jobs_own(folder, e
     ran = await run(service, "failed.csv", *words)
     # The fixed row is a new one. The one that failed is left until a person says that it is settled.
     assert ran.code == 5, ran
-    assert "Every row of this manifest is started, and rows of the job are left." in ran.stderr
+    assert "Every row of this manifest is started, but other rows of the job are left." in ran.stderr
     assert "Nothing is left to do" not in ran.stderr
     assert suggested(ran.stderr)[0].startswith(f"batcher failures {folder}/m.jsonl ")
     assert_own(folder)

@@ -8,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from batcher.rules.report import chart
 from batcher.rules.report.page import Page
+from batcher.rules.text import counted
 
 _LEAST = 0.0005
 """The smallest share that rounds to 0.1 % or more."""
@@ -22,7 +23,7 @@ def render(page: Page) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"count": _count, "number": _number, "share": _share}
+    environment.filters |= {"count": _count, "counted": counted, "number": _number, "share": _share}
     return environment.get_template("page.html").render(page=page, chart=chart).encode()
 
 
