@@ -59,17 +59,18 @@ def test_a_line_says_how_far_the_run_is(view):
             80,
             [
                 "120,000 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid,",
-                "11 duplicate, 4 in doubt, 481/s (limit about 503/s), 24 on the wire (oldest 31 s),",
-                "1,234 retried, eta 12m to 15m (slowed by service limit)",
+                "11 duplicate, 4 in doubt, 481/s (limit about 503/s),",
+                "24 on the wire (oldest 31 s), 1,234 retried,",
+                "eta 12m to 15m (slowed by service limit)",
             ],
         ),
         (
             60,
             [
                 "120,000 rows read, 119,000 started, 5 refused, 3 rejected,",
-                "2 invalid, 11 duplicate, 4 in doubt, 481/s (limit about 503/s),",
-                "24 on the wire (oldest 31 s), 1,234 retried,",
-                "eta 12m to 15m (slowed by service limit)",
+                "2 invalid, 11 duplicate, 4 in doubt,",
+                "481/s (limit about 503/s), 24 on the wire (oldest 31 s),",
+                "1,234 retried, eta 12m to 15m (slowed by service limit)",
             ],
         ),
     ],

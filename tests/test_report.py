@@ -126,15 +126,16 @@ def test_a_job_of_standard_input_sends_its_rejected_rows_again_by_its_own_comman
 
 
 def test_while_rows_may_be_unread_the_page_says_so_and_gives_the_jobs_own_command():
-    unread = "The manifest was not read to its end, so more rows may follow."
+    unread = "The manifest may have more rows."
     for counts, headline in (
-        ({Status.STARTED: 2}, f"Every row read so far is started. {unread}"),
-        ({Status.STARTED: 1, Status.DISMISSED: 1}, f"Every row read so far is started or dismissed. {unread}"),
+        ({Status.STARTED: 2}, f"Every row in the checkpoint is started. {unread}"),
+        ({Status.STARTED: 1, Status.DISMISSED: 1}, f"Every row in the checkpoint is started or dismissed. {unread}"),
         ({Status.PENDING: 1}, f"1 row is not started yet. {unread}"),
-        ({}, "No rows have been read yet."),
+        ({}, "No rows have been processed yet."),
     ):
         made = page(known(counts, read_whole=False), Digest())
         assert made.headline == headline
+        assert "total so far" in render(made).decode()
     assert [each.command.split()[1] for each in made.commands] == ["run", "export", "explain"]
 
 

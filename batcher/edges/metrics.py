@@ -65,7 +65,9 @@ class Metrics:
         ).labels(*self._job)
         self._figures = _FigureSeries(self._job)
         self.registry.register(self._figures)
-        self._success = self._gauge("last_success_timestamp_seconds", "Time when all rows were last started.")
+        self._success = self._gauge(
+            "last_success_timestamp_seconds", "End of the last run of this job that left every row started."
+        )
 
     def attempted(self, verdict: Verdict, answer: Answer, latency: float) -> None:
         """Count an attempt that took `latency` seconds."""

@@ -24,7 +24,7 @@ _NOW = {
     Status.DISMISSED: "it was rejected or invalid; batcher failures --dismiss excluded it from further runs",
     Status.IN_DOUBT: "it may have been started; batcher reconcile asks the service",
 }
-_RELEASED = "doubt resolved: not in the execution list (or --on-doubt resend was given), will be retried"
+_RELEASED = "doubt resolved: not in the execution list (or --on-doubt resend was given), so it can be sent again"
 _ADOPTED = "doubt resolved: found in the execution list, so it is started"
 
 
@@ -75,6 +75,8 @@ def sentences(life: Life) -> Iterator[str]:
 
 
 def _said(record: Record) -> Iterator[str]:
+    if record.status is Status.DUPLICATE:
+        yield "same content as an earlier row"
     if record.http_status is not None:
         yield f"HTTP {record.http_status}"
     if record.error is not None:

@@ -36,7 +36,7 @@ _LEFT = (
     ({Status.PENDING}, "is not started yet", "are not started yet"),
 )
 """What the headline says of rows that are left, by their statuses: of one row, and of more."""
-_UNREAD = "The manifest was not read to its end, so more rows may follow."
+_UNREAD = "The manifest may have more rows."
 
 
 class Known(NamedTuple):
@@ -91,6 +91,7 @@ class Page(NamedTuple):
     job: Job
     made_at: str
     running: bool
+    read_whole: bool
     headline: str
     rows: int
     totals: list[Total]
@@ -114,6 +115,7 @@ def page(known: Known, digest: Digest) -> Page:
         job=known.job,
         made_at=f"{datetime.fromtimestamp(known.at, UTC):%Y-%m-%d %H:%M:%S} UTC",
         running=known.running,
+        read_whole=known.read_whole,
         headline=_headline(counts, running=known.running, read_whole=known.read_whole),
         rows=sum(counts.values()),
         totals=_totals(counts),
@@ -138,7 +140,7 @@ def _headline(counts: Mapping[Status, int], *, running: bool, read_whole: bool) 
     if running:
         return "A run is in progress. The figures are those at the time of the report."
     if not sum(counts.values()):
-        return "The manifest has no rows." if read_whole else "No rows have been read yet."
+        return "The manifest has no rows." if read_whole else "No rows have been processed yet."
     said = []
     for statuses, one, more in _LEFT:
         count = sum(counts[status] for status in statuses)
@@ -146,14 +148,14 @@ def _headline(counts: Mapping[Status, int], *, running: bool, read_whole: bool) 
             said.append(f"{counted(count, 'row')} {one if count == 1 else more}.")
     if not said:
         done = "started or dismissed" if counts[Status.DISMISSED] else "started"
-        said = [f"Every row is {done}." if read_whole else f"Every row read so far is {done}."]
+        said = [f"Every row is {done}." if read_whole else f"Every row in the checkpoint is {done}."]
     return " ".join(said if read_whole else [*said, _UNREAD])
 
 
 def _moments(timeline: Timeline, spans: Sequence[Span]) -> list[Moment]:
     is_long = bool(spans) and spans[-1].at - spans[0].at >= _DAY
     clock = "%m-%d %H:%M" if is_long else "%H:%M:%S"
-    # The last span is shorter.
+    # The last span may be shorter.
     seconds = [*[timeline.seconds] * (len(spans) - 1), timeline.last_seconds]
     return [
         Moment(
