@@ -239,7 +239,7 @@ async def test_the_checkpoint_of_another_job_is_told(folder, emulator):
     (folder / "m.txt").write_text("a\n")
     assert (await run(service, "m.txt")).code == 0
     ran = await check(service, "m.txt", "-i", "note=x")
-    assert (ran.code, "belongs to another job: its static inputs" in ran.stderr) == (78, True), ran
+    assert (ran.code, "belongs to another job: static inputs" in ran.stderr) == (78, True), ran
 
 
 async def test_cells_have_the_types_that_the_job_began_with(folder, emulator):

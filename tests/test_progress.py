@@ -36,13 +36,13 @@ PIPED = BEGUN._replace(fraction=None)
 LINES = {
     BEGUN: "1% done, 2,048 rows read, 12 started, 9.5/s, 4 on the wire (oldest 0.034 s), eta unknown, 0:00:01",
     BUSY: "99% done, 120,000 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid, 11 duplicate, 4 in doubt,"
-    " 481/s of about 503/s, 24 on the wire (oldest 31 s), 1,234 sent again,"
+    " 481/s (limit about 503/s), 24 on the wire (oldest 31 s), 1,234 retried,"
     " eta 12m to 15m (slowed by service limit), 1:10:10",
     AWAY: "99% done, 120,000 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid, 11 duplicate, 4 in doubt,"
-    " 0/s of about 503/s, 0 on the wire, 1,234 sent again,"
+    " 0/s (limit about 503/s), 0 on the wire, 1,234 retried,"
     " eta unknown (service unavailable for 1,234 s), 1:10:10",
     DONE: "100% done, 120,000 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid, 11 duplicate, 4 in doubt,"
-    " 481/s of about 503/s, 0 on the wire, 1,234 sent again, 1:10:10",
+    " 481/s (limit about 503/s), 0 on the wire, 1,234 retried, 1:10:10",
     PIPED: "2,048 rows read, 12 started, 9.5/s, 4 on the wire (oldest 0.034 s), eta unknown, 0:00:01",
 }
 
@@ -59,17 +59,18 @@ def test_a_line_says_how_far_the_run_is(view):
             80,
             [
                 "120,000 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid,",
-                "11 duplicate, 4 in doubt, 481/s of about 503/s, 24 on the wire (oldest 31 s),",
-                "1,234 sent again, eta 12m to 15m (slowed by service limit)",
+                "11 duplicate, 4 in doubt, 481/s (limit about 503/s),",
+                "24 on the wire (oldest 31 s), 1,234 retried,",
+                "eta 12m to 15m (slowed by service limit)",
             ],
         ),
         (
             60,
             [
                 "120,000 rows read, 119,000 started, 5 refused, 3 rejected,",
-                "2 invalid, 11 duplicate, 4 in doubt, 481/s of about 503/s,",
-                "24 on the wire (oldest 31 s), 1,234 sent again,",
-                "eta 12m to 15m (slowed by service limit)",
+                "2 invalid, 11 duplicate, 4 in doubt,",
+                "481/s (limit about 503/s), 24 on the wire (oldest 31 s),",
+                "1,234 retried, eta 12m to 15m (slowed by service limit)",
             ],
         ),
     ],

@@ -104,7 +104,7 @@ async def test_what_a_person_asks_is_answered_and_told_by_the_run(folder):
     assert ran.code == 5, ran
     own = f"batcher run {folder}/m.txt --workflow transcode --endpoint {judge.url} --allow-http --bucket videos"
     assert ran.stderr.splitlines()[-2:] == [
-        "batcher: Stopped as you asked; rows are left. Run the same command again to go on.",
+        "batcher: Stopped as requested; rows are left. Run the same command again to continue.",
         f"batcher: next: {own}",
     ]
     assert not socket.exists()

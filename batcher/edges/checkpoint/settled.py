@@ -1,4 +1,4 @@
-"""The settled rows of a checkpoint and their final states, in the order of admission. A million rows take 55 MB.
+"""The settled rows of a checkpoint and their final statuses, in the order of admission. A million rows take 55 MB.
 
 A row is compared with its seal when it is read. All rows are compared the first time that the absence of a row
 matters.
@@ -19,7 +19,10 @@ from batcher.rules.records.standing import Standing
 
 
 def _seal_of(state: str) -> str:
-    """Give the seal that `_entry` makes, in SQL, for an entry of `rows` in this state: a column or a number."""
+    """Return the SQL expression for the seal of an entry of `rows`, as `_entry` computes it.
+
+    `state` is the column, or the number of a status.
+    """
     return (
         f"crc32(CAST(key || coalesce(execution, '') AS BLOB), id * 65537 + number * 257 + copy * 17 + {state}"
         " + 3 * (typeof(execution) = 'text') + 5 * (typeof(key) <> 'blob'))"
@@ -29,7 +32,7 @@ def _seal_of(state: str) -> str:
 IS_BROKEN = f"seal IS NOT {_seal_of('state')}"
 """Whether an entry of `rows` differs from what was written."""
 FAILED = (Status.REJECTED, Status.INVALID)
-"""The statuses that a person can dismiss."""
+"""The statuses that a user can dismiss."""
 
 
 Identity: TypeAlias = tuple[bytes, int, int]
@@ -49,7 +52,7 @@ class SettledRows:
         return last
 
     def add(self, settlements: Sequence[Settlement], rows: Sequence[Identity]) -> None:
-        """Add rows in their current state. Fastest in the order of their ids."""
+        """Add rows with their current statuses. Fastest in the order of their ids."""
         entries = [_entry(each, row) for each, row in zip(settlements, rows, strict=True)]
         insert(self._db, "INSERT INTO rows", "(?, ?, ?, ?, ?, ?, ?)", entries)
 
@@ -77,11 +80,11 @@ class SettledRows:
         return Counter({STATUSES[number]: count for number, count in counted})
 
     def statuses(self) -> set[Status]:
-        """Return the statuses that occur, in one pass; no seal is compared."""
+        """Return the statuses that occur, in one pass. Seals are not compared."""
         return {STATUSES[number] for (number,) in self._db.execute("SELECT DISTINCT state FROM rows")}
 
     def dismiss(self) -> int:
-        """Dismiss every row in a state of FAILED. Give the number of rows."""
+        """Dismiss every row with a status of FAILED. Return the number of rows."""
         # A new seal must not hide that an entry was damaged.
         self.compare()
         dismissed, failed = NUMBERS[Status.DISMISSED], ", ".join(str(NUMBERS[status]) for status in FAILED)

@@ -1,7 +1,7 @@
 """The unsettled rows of a checkpoint: those with an intent, those waiting for a record, and those in doubt.
 
-Rows that are admitted together share one entry until the last of them is settled, so that an intent costs a tenth of
-an entry of its own. A row in doubt may stay for days and has its own entry.
+Rows that are admitted together share one entry until the last of them is settled. Per row this costs a tenth of a
+separate entry. A row in doubt may stay for days and has its own entry.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _Block(Struct, frozen=True):
 
 
 class UnsettledRows:
-    """The tables `intents` and `doubts`. `intents` is also kept in memory; a run's concurrency bounds its size."""
+    """The tables `intents` and `doubts`. `intents` is also held in memory; its size is bounded by the concurrency."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -131,7 +131,7 @@ def _unsettled(admitted: Admitted, at: float) -> Unsettled:
 
 
 def _encoded(rows: Sequence[Admitted]) -> str:
-    """Write admitted rows as JSON: id, status, which copy of its content, and the row; a bad row has one item more."""
+    """Encode admitted rows as JSON: id, status, number of the copy, and the row. A bad row has one more item."""
     return orjson.dumps([_written(each) for each in rows]).decode()
 
 
