@@ -3,7 +3,8 @@
 import pytest
 
 from batcher.errors import UsageError
-from batcher.rules.service.names import Endpoint, bucket_fault, endpoint, object_fault, region_endpoint, workflow_fault
+from batcher.rules.rows.identity import bucket_fault, object_fault
+from batcher.rules.service.names import Endpoint, endpoint, region_endpoint, workflow_fault
 
 
 @pytest.mark.parametrize("name", ["a", "7", "transcode-h264_v2", "A" * 64])

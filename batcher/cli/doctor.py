@@ -11,7 +11,7 @@ from batcher.model import Json
 from batcher.options.verbs import DoctorOptions
 from batcher.rules.doctor.advice import POINTS
 from batcher.rules.doctor.points import UNTRIED, Finding
-from batcher.rules.service import names
+from batcher.rules.rows.identity import bucket_fault, object_fault
 from batcher.rules.text import printable
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ def _check(workflow: str, bucket: str, key: str) -> None:
 
     faults = {
         f"--workflow {workflow}": DIALECT.workflow_fault(workflow),
-        f"--bucket {bucket}": names.bucket_fault(bucket),
-        f"--object {printable(key)}": names.object_fault(key),
+        f"--bucket {bucket}": bucket_fault(bucket),
+        f"--object {printable(key)}": object_fault(key),
     }
     for where, fault in faults.items():
         if fault is not None:

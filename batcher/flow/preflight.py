@@ -6,17 +6,13 @@ service's time and the declared parameters. Unlike a start it has no side effect
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-
-from msgspec import structs
 
 from batcher.errors import ServiceError
 from batcher.flow.drain import Drain
-from batcher.model import Answer, BadRow, Described, Fault, Found, Parameter, Row, Verdict, Workflow
+from batcher.model import Answer, Described, Fault, Verdict, Workflow
 from batcher.rules.rate import backoff
-from batcher.rules.rows.declared import Judgement, judge_of
 from batcher.rules.service import verdicts
 
 ATTEMPTS = 4
@@ -94,42 +90,3 @@ def _undescribed(answer: Answer, name: str) -> Answer:
     if answer.status in verdicts.SUCCESS or verdicts.hides_workflow(answer):
         return answer
     raise verdicts.ending(answer) if answer.status != HTTPStatus.NOT_FOUND else verdicts.missing(answer, name)
-
-
-_SOUND = Judgement(None)
-
-
-class Screen:
-    """Checks the inputs of rows against the declared parameters of a workflow, before the rows are sent."""
-
-    def __init__(self, parameters: Mapping[str, Parameter]) -> None:
-        self._judge = judge_of(parameters)
-        self.warnings: Counter[str] = Counter()
-        """What only the service can decide, with the number of rows concerned."""
-
-    def fault(self, row: Row) -> str | None:
-        """Return what is wrong with a row's inputs, None if nothing is. Count its warnings."""
-        fault, warnings = self._judge(row.inputs)
-        if warnings:
-            self.warnings.update(warnings)
-        return fault
-
-    def found(self, found: Sequence[Found]) -> Sequence[Found]:
-        """Replace rows that break a rule by bad rows. These keep their identity, which is their content."""
-        return found if self._are_sound(each.row for each in found) else [self._screened(each) for each in found]
-
-    def rows(self, rows: Sequence[Row | BadRow]) -> Sequence[Row | BadRow]:
-        """Do the same as `found` for rows that were not looked up in the checkpoint."""
-        return rows if self._are_sound(rows) else [self._screened(Found(0, row, None, 1)).row for row in rows]
-
-    def _are_sound(self, rows: Iterable[Row | BadRow]) -> bool:
-        """Return whether all rows are without fault and warning. Fast, since most rows share few different inputs."""
-        return all(self._judge(inputs) == _SOUND for inputs in {row.inputs for row in rows if isinstance(row, Row)})
-
-    def _screened(self, found: Found) -> Found:
-        row = found.row
-        fault = None if isinstance(row, BadRow) else self.fault(row)
-        if fault is None:
-            return found
-        reason = f"line {row.line}: {fault}"
-        return structs.replace(found, row=BadRow(row.number, row.line, row.bucket, row.object, reason, row.key))

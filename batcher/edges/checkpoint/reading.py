@@ -14,9 +14,8 @@ from typing import NamedTuple
 
 from batcher.edges.checkpoint.facts import READ_WHOLE
 from batcher.edges.checkpoint.lock import lock_path
+from batcher.edges.checkpoint.row_tables import SettledRows, UnsettledRows
 from batcher.edges.checkpoint.schema import card_of, check_card, facts_of, open_database, translated
-from batcher.edges.checkpoint.settled import SettledRows
-from batcher.edges.checkpoint.unsettled import UnsettledRows
 from batcher.model import NUMBERS, Status, Unsettled
 from batcher.rules.job.card import Card
 from batcher.rules.records.standing import Standing

@@ -12,9 +12,8 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple, TypeAlias
 
 from batcher.edges.checkpoint.index import ScratchIndex
+from batcher.edges.checkpoint.row_tables import IS_BROKEN, SettledRows, UnsettledRows
 from batcher.edges.checkpoint.schema import damage
-from batcher.edges.checkpoint.settled import IS_BROKEN, SettledRows
-from batcher.edges.checkpoint.unsettled import UnsettledRows
 from batcher.model import NUMBERS, STATUSES, BadRow, Found, Row, Status
 
 _FOLLOWING = f"""

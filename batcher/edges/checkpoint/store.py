@@ -16,10 +16,9 @@ from types import MappingProxyType
 from msgspec import structs
 
 from batcher.edges.checkpoint.facts import CARD
+from batcher.edges.checkpoint.row_tables import SettledRows, UnsettledRows, packed, unpacked
 from batcher.edges.checkpoint.schema import card_of, open_database, translated, upgrade, write_facts
-from batcher.edges.checkpoint.settled import SettledRows, packed, unpacked
 from batcher.edges.checkpoint.sieve import Sieve, Sifted
-from batcher.edges.checkpoint.unsettled import UnsettledRows
 from batcher.model import Admitted, BadRow, Execution, Row, Settlement, Status, Unsettled
 from batcher.rules.job.card import Card
 

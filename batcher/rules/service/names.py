@@ -1,4 +1,4 @@
-"""Which names the service allows: workflow, endpoint, region, bucket, object key. Pure.
+"""Which names the service allows: workflow, endpoint, region. Pure.
 
 A name that breaks a rule is found before it costs a request. A fault is a text that says what is wrong, None if nothing
 is.
@@ -13,10 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from batcher.errors import UsageError
 
-MOST_KEY_BYTES = 1024
-
 _WORKFLOW = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+")
 _HOST = re.compile(r"[A-Za-z0-9._-]+")
 _BUCKET_HOST = re.compile(r".+\.(obs\.[^.]+\.myhuaweicloud\.(?:com|eu))")
@@ -47,35 +44,6 @@ def workflow_fault(name: str) -> str | None:
     if _WORKFLOW.fullmatch(name):
         return None
     return "a workflow name has 1 to 64 letters, digits, - and _, and begins with a letter or a digit"
-
-
-def bucket_fault(name: str) -> str | None:
-    """Check a bucket's name by https://support.huaweicloud.com/en-us/devg-obs/obs_06_0019.html."""
-    if not _BUCKET.fullmatch(name):
-        return "a bucket name has 3 to 63 of a-z, 0-9, - and ., and begins and ends with a letter or a digit"
-    if any(pair in name for pair in ("..", ".-", "-.")):
-        return "a bucket name must not contain two adjacent dots, or a dot next to a hyphen"
-    if _address(name):
-        return "a bucket name must not be an IP address"
-    return None
-
-
-def object_fault(key: str) -> str | None:
-    """Check an object's key: 1 to 1,024 bytes of UTF-8 (https://support.huaweicloud.com/en-us/api-obs/obs_04_0022.html).
-
-    In addition, only NUL is refused: it separates the parts of a row's identity.
-    """
-    if key and key.isascii() and "\0" not in key and len(key) <= MOST_KEY_BYTES:
-        return None
-    if not key:
-        return "the key is missing or empty"
-    if "\0" in key:
-        return "the key contains a NUL character"
-    try:
-        size = len(key.encode())
-    except UnicodeEncodeError:
-        return "the key contains half a surrogate pair, which is not a character"
-    return None if size <= MOST_KEY_BYTES else f"the key has {size:,} bytes of UTF-8; the maximum is {MOST_KEY_BYTES:,}"
 
 
 def region_endpoint(region: str) -> str:
