@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from batcher.errors import ExitCode
 from batcher.options.verbs import SteerOptions
 
@@ -19,9 +21,10 @@ To resume the job, run the command that started it again.
 
 def drain(options: SteerOptions) -> ExitCode:
     """Ask the running job to stop."""
-    from batcher.app.steering import steer
+    from batcher.app.steering import resume_command, steer
     from batcher.app.voice import say
 
     print(steer(options.checkpoint, {"do": "drain"}))
-    say(f"next: batcher status {options.checkpoint}; to resume, run the same command again after this run has ended")
+    say(f"next: {shlex.join(['batcher', 'status', str(options.checkpoint)])}")
+    say(f"once this run has ended: {resume_command(options.checkpoint)}")
     return ExitCode.OK
