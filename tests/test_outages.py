@@ -137,8 +137,8 @@ async def test_an_outage_that_is_too_long_ends_the_run_and_leaves_its_rows_to_th
     assert "the service has been away for 2 s, as long as --max-outage allows" in ran.stderr
     # a 503 that the user trusts has started nothing; what was refused before it was an outage is on record
     statuses = Counter(record["status"] for record in records(folder / "m.txt.executions.jsonl"))
-    assert statuses["rejected"] <= 30 + 64
-    assert set(statuses) <= {"rejected"}
+    assert statuses["refused"] <= 30 + 64
+    assert set(statuses) <= {"refused"}
     await fetched(f"{service.url}/emulator/faults", b"")
     ran = await run(service.url)
     assert ran.code == 0, ran
