@@ -19,9 +19,11 @@ To resume the job, run its own command again.
 
 def drain(options: SteerOptions) -> ExitCode:
     """Ask the run to do it."""
-    from batcher.app.steering import steer
+    from batcher.app.steering import resume_command, steer
     from batcher.app.voice import say
+    from batcher.rules.report.next_commands import about
 
     print(steer(options.checkpoint, {"do": "drain"}))
-    say(f"next: to resume, run the job's own command after this run has ended; batcher status {options.checkpoint}")
+    say(f"next: {about('status', options.checkpoint)}")
+    say(f"once this run has ended: {resume_command(options.checkpoint)}")
     return ExitCode.OK
