@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-
 from batcher.errors import ExitCode
 from batcher.options.verbs import SteerOptions
 
@@ -23,8 +21,9 @@ def drain(options: SteerOptions) -> ExitCode:
     """Ask the running job to stop."""
     from batcher.app.steering import resume_command, steer
     from batcher.app.voice import say
+    from batcher.rules.report.next_commands import about
 
     print(steer(options.checkpoint, {"do": "drain"}))
-    say(f"next: {shlex.join(['batcher', 'status', str(options.checkpoint)])}")
+    say(f"next: {about('status', options.checkpoint)}")
     say(f"once this run has ended: {resume_command(options.checkpoint)}")
     return ExitCode.OK

@@ -21,7 +21,8 @@ def pause(options: SteerOptions) -> ExitCode:
     """Ask the running job to pause."""
     from batcher.app.steering import steer
     from batcher.app.voice import say
+    from batcher.rules.report.next_commands import about
 
     print(steer(options.checkpoint, {"do": "pause"}))
-    say(f"next: batcher resume {options.checkpoint}")
+    say(f"next: {about('resume', options.checkpoint)}")
     return ExitCode.OK
