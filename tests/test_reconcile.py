@@ -256,6 +256,7 @@ async def test_status_tells_every_count_and_a_running_job(folder, emulator):
     seen = json.loads((await batcher("status", "m.jsonl.checkpoint", "--json")).stdout)
     assert seen["rows"] == {
         "in_flight": 0, "pending": 0, "started": 2, "rejected": 0, "invalid": 1, "duplicate": 1, "in_doubt": 0,
+        "dismissed": 0,
     }  # fmt: skip
     assert (seen["workflow"], seen["endpoint"], seen["running"]) == ("transcode", service.url, False)
     text = (await batcher("status", "m.jsonl.checkpoint")).stdout
