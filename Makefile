@@ -5,15 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test simulate chaos limits bench man check format clean
+.PHONY: help demo test verify simulate chaos limits bench docs man check format clean
 
 help:
 	@echo "make demo      run the main job on the built-in emulator, kill it half-way, run it again"
-	@echo "make test      run the tests"
+	@echo "make test      run the tests, with a share of the long repetitions; under 5 minutes on two cores"
+	@echo "make verify    run the long repetitions: 8 minutes on two cores, all of them with SIZE=full"
 	@echo "make simulate  play 5000 seeds of crashes and faults on a virtual clock; some minutes"
 	@echo "make chaos     kill the main job 200 times at random instants; some minutes"
 	@echo "make limits    measure how the main job finds and follows the limits of a service; some minutes"
-	@echo "make bench     measure against nginx, hey, aiohttp and the official SDK; 40 minutes, some with ROWS=100000"
+	@echo "make bench     measure against nginx, hey, aiohttp and the official SDK; 50 minutes, some with ROWS=100000"
+	@echo "make docs      run the examples of the documentation, and rewrite the outputs that it shows"
 	@echo "make man       write the manual page, man/batcher.1"
 	@echo "make check     run the linter, the formatter's check and the type checker"
 	@echo "make format    format the code"
@@ -28,8 +30,26 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	$(BIN)/python samples/demo.py
 
+# The tests start hundreds of commands, and each would compile the package again.
+unexport PYTHONDONTWRITEBYTECODE
+
+# More workers than cores: most of the time, a test waits for a job that keeps to its rate.
+PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist worksteal
+
 test: $(READY)
-	$(BIN)/python -m pytest --numprocesses 2
+	$(PYTEST)
+
+# SIZE is how much of the long repetitions is run: `ci`, or `full` for all of it.
+SIZE ?= ci
+KILLS_ci := 40
+KILLS_full := 200
+SEEDS_ci := 2000
+SEEDS_full := 5000
+
+verify: $(READY)
+	$(BIN)/python tests/chaos.py --kills $(KILLS_$(SIZE))
+	$(BIN)/python tests/simulation.py --seeds $(SEEDS_$(SIZE))
+	$(PYTEST) -m long --size $(SIZE)
 
 simulate: $(READY)
 	$(BIN)/python tests/simulation.py --seeds 5000
@@ -45,6 +65,9 @@ ROWS ?= 5000000
 
 bench: $(READY)
 	$(BIN)/python bench/bench.py --rows $(ROWS)
+
+docs: $(READY)
+	$(BIN)/python tests/documentation.py --update
 
 # For packagers: the same that an installed `batcher man` prints.
 man: $(READY)

@@ -5,63 +5,42 @@ The command is `batcher`. In a program of one's own: `from batcher import run`, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from batcher.app.options import OnDoubt
-    from batcher.edges.credentials import Place
-    from batcher.errors import (
-        BusyError,
-        CredentialsError,
-        DiskError,
-        ExitCode,
-        FailuresError,
-        JobError,
-        ManifestError,
-        OtherJobError,
-        ServiceError,
-        UsageError,
-    )
-    from batcher.library import Running, run
-    from batcher.model import Record, Status
+from typing import Any
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "BusyError",
-    "CredentialsError",
-    "DiskError",
-    "ExitCode",
-    "FailuresError",
-    "JobError",
-    "ManifestError",
-    "OnDoubt",
-    "OtherJobError",
-    "Place",
-    "Record",
-    "Running",
-    "ServiceError",
-    "Status",
-    "UsageError",
-    "__version__",
-    "run",
-]
-
 _HOMES = {
-    "run": "batcher.library",
-    "Running": "batcher.library",
-    "OnDoubt": "batcher.app.options",
-    "Place": "batcher.edges.credentials",
+    "BusyError": "batcher.errors",
+    "CredentialsError": "batcher.errors",
+    "DiskError": "batcher.errors",
+    "ExitCode": "batcher.errors",
+    "FailuresError": "batcher.errors",
+    "JobError": "batcher.errors",
+    "ManifestError": "batcher.errors",
+    "OnDoubt": "batcher.rules.choices",
+    "OtherJobError": "batcher.errors",
+    "Place": "batcher.rules.choices",
     "Record": "batcher.model",
+    "RunOptions": "batcher.options.verbs",
+    "Running": "batcher.library",
+    "ServiceError": "batcher.errors",
     "Status": "batcher.model",
+    "UsageError": "batcher.errors",
+    "run": "batcher.library",
 }
-"""Where each of these names lives; all others live in `batcher.errors`."""
+"""The public names, each with its module. `__init__.pyi` has their types."""
+
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - they are texts
 
 
 def __getattr__(name: str) -> Any:
     # Imported when asked for: the command's help waits for neither the HTTP client nor the rest.
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415
 
-    return getattr(import_module(_HOMES.get(name, "batcher.errors")), name)
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

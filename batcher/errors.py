@@ -1,6 +1,6 @@
-"""How a command ends: the exit codes, and the errors that end a job, each kind with an exit code of its own.
+"""How a command ends: the exit codes, and the errors that stop a job, each with its exit code.
 
-This module imports nothing of the project, so every room may import it.
+This module imports nothing from the project, so every layer may import it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import enum
 
 
 class ExitCode(enum.IntEnum):
-    """How a command ends. The numbers from 64 on follow sysexits.h, those from 128 on are 128 + the signal."""
+    """How a command ends. Numbers from 64 on follow sysexits.h; those from 128 on are 128 plus the signal."""
 
     OK = 0
     ROWS_REJECTED = 1
@@ -29,8 +29,29 @@ class ExitCode(enum.IntEnum):
     SIGTERM = 143
 
 
+MEANINGS: dict[ExitCode, str] = {
+    ExitCode.OK: "every row is started",
+    ExitCode.ROWS_REJECTED: "finished, some rows were refused, rejected or are invalid",
+    ExitCode.USAGE: "the command line is wrong",
+    ExitCode.ROWS_IN_DOUBT: "finished, some rows are in doubt and held",
+    ExitCode.FAILURES: "stopped by --max-failures, resumable",
+    ExitCode.STOPPED: "stopped by --limit, --stop-at, --max-duration or batcher drain, resumable",
+    ExitCode.UNACCEPTED: "batcher doctor was run without --i-accept-one-start; nothing was started",
+    ExitCode.MANIFEST: "the manifest is unusable",
+    ExitCode.SERVICE: "the service cannot be reached, or refuses the whole job",
+    ExitCode.DISK: "a file cannot be read or written",
+    ExitCode.BUSY: "another run holds the checkpoint or the output",
+    ExitCode.CREDENTIALS: "credentials are missing or refused",
+    ExitCode.OTHER_JOB: "the checkpoint or the output belongs to another job",
+    ExitCode.SIGHUP: "drained on SIGHUP, since the terminal was closed; resumable",
+    ExitCode.SIGINT: "drained on SIGINT, resumable",
+    ExitCode.SIGTERM: "drained on SIGTERM, resumable",
+}
+"""Every exit code in a few words, for the help."""
+
+
 class JobError(Exception):
-    """The job cannot go on: `str(error)` says what and where, `advice` what to do. Each kind has its own exit code."""
+    """The job cannot continue. `str(error)` says what is wrong and where, `advice` says what to do."""
 
     exit_code = ExitCode.SERVICE
 
@@ -40,13 +61,13 @@ class JobError(Exception):
 
 
 class UsageError(JobError):
-    """The command line asks for something that cannot be."""
+    """The command line asks for something impossible."""
 
     exit_code = ExitCode.USAGE
 
 
 class ManifestError(JobError):
-    """The manifest as a whole is unusable."""
+    """The manifest as a whole cannot be used."""
 
     exit_code = ExitCode.MANIFEST
 
@@ -70,7 +91,7 @@ class DiskError(JobError):
 
 
 class BusyError(JobError):
-    """Another run holds the job's files."""
+    """Another run holds the lock on the job's files."""
 
     exit_code = ExitCode.BUSY
 
@@ -82,6 +103,6 @@ class CredentialsError(JobError):
 
 
 class OtherJobError(JobError):
-    """The checkpoint or the output belongs to another job, or to another version of this program."""
+    """The checkpoint or the output belongs to another job, or to another version of the program."""
 
     exit_code = ExitCode.OTHER_JOB

@@ -10,9 +10,11 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
+
+Noun = TypeVar("Noun")
 
 Json = Any  # A decoded JSON value. The service's JSON is hostile until a rule has looked at it.
 
@@ -63,11 +65,27 @@ BEGINNING = Mark(0, 1, 0, "")
 
 
 class Execution(Struct, frozen=True, gc=False):
-    """One run of the workflow, as the service names it. `started_at` is the service's own text (UTC, ISO 8601)."""
+    """One run of the workflow, as a start's answer or the execution list names it; an answer knows less than the list.
+
+    `started_at` is the service's own text, and `at` the same time in POSIX seconds, None where the list shows none that
+    can be read. `type` and `state` are the service's own words.
+    """
 
     name: str
     urn: str = ""
     started_at: str = ""
+    at: float | None = None
+    is_event: bool = False
+    """Whether an event of a bucket started it, and not a request."""
+    type: str = ""
+    state: str = ""
+
+
+class ExecutionDetail(NamedTuple):
+    """An execution with the text that it was started with; None where that cannot be read."""
+
+    execution: Execution
+    input: str | None
 
 
 class Parameter(NamedTuple):
@@ -91,44 +109,13 @@ class Workflow(NamedTuple):
     """The buckets whose events start it too."""
 
 
-class ListedExecution(NamedTuple):
-    """One execution as the list shows it: without bucket, object or inputs. Times are the service's own texts."""
-
-    name: str
-    urn: str
-    type: str
-    state: str
-    started_at: str
-    stopped_at: str
-
-
-class Listed(NamedTuple):
-    """A listed execution that a row in doubt may own."""
-
-    name: str
-    urn: str
-    type: str
-    started_at: str
-    at: float | None
-    """Its start in POSIX seconds by the service's clock, None where the list does not tell."""
-
-
 class Page(NamedTuple):
     """One page of the execution list; `next_marker` leads to the next page and is empty on the last."""
 
-    executions: tuple[ListedExecution, ...]
-    next_marker: str
-
-
-class ExecutionDetail(NamedTuple):
-    """One execution as the service describes it. `input` is the text that it was started with."""
-
-    name: str
-    urn: str
-    type: str
-    state: str
-    started_at: str
-    input: str
+    executions: tuple[Execution, ...]
+    next_marker: str = ""
+    counted: int | None = None
+    """How many executions there are, as the page says; None where it says nothing."""
 
 
 class Fault(enum.Enum):
@@ -157,12 +144,65 @@ class Lost(NamedTuple):
     detail: str
 
 
+class Kind(enum.Enum):
+    """What an error proves about the row that it answers, before the run's own experience is considered."""
+
+    FATAL = "fatal"
+    """Every row would get it."""
+    ROW = "row"
+    """This row will always get it."""
+    REFUSED = "refused"
+    """Refused before anything ran."""
+    DOUBT = "doubt"
+    """The service cannot say whether anything ran."""
+    ONCE = "once"
+    """Refused, and fatal if the same row gets such an error again."""
+    DENIED = "denied"
+    """Fatal until a start of this run has succeeded; from then on it is about the row's own bucket."""
+    UNAVAILABLE = "unavailable"
+    """In doubt, or refused where the user trusts that nothing runs behind such an answer."""
+
+
+class Cause(enum.Enum):
+    """Why the service refuses, where that matters to more than one row."""
+
+    SIGNATURE = "signature"
+    """The access key or the signature is wrong."""
+    TOKEN = "token"  # noqa: S105 - a cause, not a token
+    """The temporary credentials have expired."""
+    PERMISSION = "permission"
+    CLOCK = "clock"
+    """The date of the request is refused."""
+    ENDPOINT = "endpoint"
+    UNSERVED = "unserved"
+    """The endpoint does not serve workflows."""
+    ACCOUNT = "account"
+    AGENCY = "agency"
+    REQUEST = "request"
+    """The request did not arrive as it was sent."""
+    OTHER = "other"
+
+
+class Meaning(NamedTuple):
+    """What an error means by the table of a dialect. `advice` says what to do where it ends the job."""
+
+    kind: Kind
+    cause: Cause = Cause.OTHER
+    advice: str = ""
+    label: str = ""
+    """The error's code as the table spells it, so one of few; empty for a code that the table does not know."""
+
+
+UNKNOWN = Meaning(Kind.DOUBT)
+"""The meaning of an error that nobody has looked up: it proves nothing."""
+
+
 class Answer(Struct, frozen=True, gc=False):
     """What one request brought back, read: either an HTTP answer (`status` > 0) or a `fault`.
 
     `code` and `message` are the service's own words about an error, `message` says what happened where there is a
-    fault. `body` is the JSON object of a successful answer, None where it could not be read. `retry_after` and `date`
-    are the headers' texts, empty when absent.
+    fault. `retry_after` and `date` are the headers' texts, empty when absent. `execution` is what the answer to a
+    start names, None where it names none. `meaning` is that of an error.
     """
 
     status: int = 0
@@ -171,8 +211,17 @@ class Answer(Struct, frozen=True, gc=False):
     request_id: str = ""
     retry_after: str = ""
     date: str = ""
-    body: Mapping[str, Json] | None = None
+    execution: Execution | None = None
     fault: Fault | None = None
+    meaning: Meaning = UNKNOWN
+
+
+class Described(Answer, Generic[Noun], frozen=True, gc=False):
+    """The answer to a question. `noun` is what it describes, None where it describes nothing that can be read."""
+
+    noun: Noun | None = None
+    is_garbled: bool = False
+    """Whether a success has a body that is cut off or no such document at all: asking again may bring it whole."""
 
 
 class Verdict(enum.StrEnum):
@@ -191,44 +240,78 @@ class Verdict(enum.StrEnum):
     """The service refuses the whole job. The row is untouched."""
 
 
-class State(enum.IntEnum):
-    """What the checkpoint knows of a row. The numbers are part of the checkpoint's format."""
+class Status(enum.StrEnum):
+    """How a row stands, in the one word that every output and every module has for it.
 
-    PENDING = 0
-    """Known, and surely not started: it may be sent."""
-    INTENT = 1
-    """May be on its way. Found so after a crash, the row is in doubt."""
-    STARTED = 2
-    REJECTED = 3
-    INVALID = 4
-    DUPLICATE = 5
-    IN_DOUBT = 6
-    DISMISSED = 7
-    """Rejected or invalid, and settled by a person's word: never sent again, and not counted as left."""
+    Members are looked up once in each module where a row passes by: Python 3.11 takes long to find them.
+    """
+
+    PENDING = "pending"
+    """Not started, and free to be sent: the next run sends it."""
+    SENDING = "sending"
+    """Taken in to be sent: on the wire, or about to be. Found so where no run goes on, the row is in doubt."""
+    STARTED = "started"
+    REFUSED = "refused"
+    """The service was too busy, to the last attempt. Not started: the next run sends it again."""
+    REJECTED = "rejected"
+    """The service will never start this row as it stands."""
+    INVALID = "invalid"
+    """Cannot be sent as it stands in the manifest."""
+    DUPLICATE = "duplicate"
+    """Of the same content as an earlier row, and not sent."""
+    DISMISSED = "dismissed"
+    """Was rejected or invalid, and is settled by a person's decision: never sent again, and not counted as left."""
+    IN_DOUBT = "in_doubt"
+    """May have been started. Never sent again on a guess."""
+
+    @property
+    def words(self) -> str:
+        """The same for people."""
+        return self.value.replace("_", " ")
+
+
+NUMBERS: Mapping[Status, int] = {
+    Status.PENDING: 0,
+    Status.SENDING: 1,
+    Status.STARTED: 2,
+    Status.REJECTED: 3,
+    Status.INVALID: 4,
+    Status.DUPLICATE: 5,
+    Status.IN_DOUBT: 6,
+    Status.REFUSED: 7,
+    Status.DISMISSED: 8,
+}
+"""The number of each status in the checkpoint. They are part of its format: add some, change none."""
+
+STATUSES: Mapping[int, Status] = {number: status for status, number in NUMBERS.items()}
+"""The status of each number in the checkpoint."""
+
+RECORDED = frozenset(Status) - {Status.PENDING, Status.SENDING, Status.DISMISSED}
+"""What a record may say of its row. The others are known to the checkpoint alone."""
 
 
 class Found(Struct, frozen=True, gc=False):
     """A row of the manifest as the checkpoint sees it.
 
-    `id` is the row's place in the checkpoint; `state` is None for content never met before. `copy` counts the rows
+    `id` is the row's place in the checkpoint; `status` is None for content never met before. `copy` counts the rows
     of the same content in this reading of the manifest, from 1.
     """
 
     id: int
     row: Row | BadRow
-    state: State | None
+    status: Status | None
     copy: int
 
 
 class Admitted(Struct, frozen=True, gc=False):
-    """A row that the checkpoint has taken in, durably, in `state`: with an intent if it is to be sent.
+    """A row that the checkpoint has taken in, durably, as `status` says: SENDING if it is to be sent.
 
     An invalid row and a duplicate are admitted too: they only wait for their record.
     """
 
     id: int
     row: Row | BadRow
-    state: State
+    status: Status
     copy: int = 1
     new: bool = True
 
@@ -237,7 +320,7 @@ class Unsettled(NamedTuple):
     """A row without a settled end, as the checkpoint keeps it: what it takes to name it, match it and send it."""
 
     id: int
-    state: State
+    status: Status
     number: int
     bucket: str
     object: str
@@ -258,18 +341,8 @@ class Settlement(Struct, frozen=True, gc=False):
     """How a row stands now: `execution` is the name of its execution where it is started."""
 
     id: int
-    state: State
+    status: Status
     execution: str = ""
-
-
-class Status(enum.StrEnum):
-    """What a record says of its row."""
-
-    STARTED = "started"
-    REJECTED = "rejected"
-    INVALID = "invalid"
-    DUPLICATE = "duplicate"
-    IN_DOUBT = "in_doubt"
 
 
 class Record(Struct, frozen=True, gc=False):
@@ -294,15 +367,14 @@ class Record(Struct, frozen=True, gc=False):
 
 
 class Outcome(Struct, frozen=True, gc=False):
-    """How an admitted row ends in this run: the state it is left in, and the status of its record.
+    """How an admitted row ends in this run.
 
-    `status` is None for a row that is given back untouched and needs no record. `latency` is the last attempt's, in
-    seconds; `execution` is there when the row is started.
+    A PENDING row is given back untouched and gets no record; the record of any other has its status. `latency` is the
+    last attempt's, in seconds; `execution` is there when the row is started.
     """
 
     admitted: Admitted
-    state: State
-    status: Status | None
+    status: Status
     answer: Answer = Answer()
     execution: Execution | None = None
     attempts: int = 0
@@ -311,7 +383,7 @@ class Outcome(Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The key that signs requests. `source` says where it was found; no secret is ever part of its `repr`.
+    """What requests are signed with. `source` says where it was found; no secret is ever part of its `repr`.
 
     Two are equal when they sign alike. `expires_at` is POSIX seconds, None where nothing says that they expire.
     """

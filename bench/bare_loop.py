@@ -1,6 +1,6 @@
-"""The first peer: aiohttp's `ClientSession.post` in a bare loop on uvloop. It signs nothing and keeps nothing.
+"""The first peer: aiohttp's `ClientSession.post` in a bare loop on uvloop. It signs nothing and stores nothing.
 
-`python bare_loop.py URL ROWS CONNECTIONS` prints how many requests were answered with 200.
+`python bare_loop.py URL ROWS CONNECTIONS` prints the number of requests answered with 200.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ HEADERS = {"Content-Type": "application/json"}
 
 
 async def start_all(url: str, rows: int, connections: int) -> int:
-    """Send one request for each row. Gives how many were answered with 200."""
+    """Send one request per row. Return the number of answers with status 200."""
     numbers = iter(range(rows))
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=connections)) as session:
         return sum(await asyncio.gather(*(_worker(session, url + PATH, numbers) for _ in range(connections))))

@@ -1,7 +1,7 @@
-"""The benchmarks: what is measured, each a small function that gives figures, and the table of them all.
+"""The benchmarks: each is a small function that returns figures. MEASUREMENTS lists them all.
 
-`python bench/bench.py [NAME ...] [--rows MOST] [--rounds N]`. Without names all are measured and the results written
-to RESULTS.md and the README; with names they are only printed. For Linux.
+`python bench/bench.py [NAME ...] [--rows MOST] [--rounds N]`. Without names it runs all and writes the results to
+RESULTS.md and docs/speed.md. With names it only prints them. For Linux.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from server import Served, late, nginx
 from workload import ANSWER, append_rows, write_manifest
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "speed.md"
 ALL_ROWS = 5_000_000
 ROUNDS = 3
 MIB = 1 << 20
@@ -52,28 +52,28 @@ MIB = 1 << 20
 WORKERS = 64
 SLOW_WORKERS, LATENCY, LASTING = 512, 0.05, 1_000_000
 CROWD = 2048
-"""Connections enough to see what the late server can do at most."""
+"""A number of connections that shows the maximum rate of the late server."""
 SIZES = (10_000, 100_000, 1_000_000, ALL_ROWS)
 SMALL = 100_000
 POOLS = {1: 20_000, 8: 50_000, 64: 100_000, 512: 100_000}
-"""How many rows are started with so many workers: a single one waits for the disk at each row."""
+"""Rows by number of workers. A single worker waits for the disk at each row."""
 LONG, NEW_ROWS = 2_000_000, 1_000
 
 
 class Setting(NamedTuple):
-    """Where files are put, the most rows that any measurement may take, and how often the sides take turns."""
+    """The folder for files, the maximum number of rows per measurement, and the number of rounds."""
 
     folder: Path
     most: int
     rounds: int
 
     def rows(self, wanted: int, connections: int = 1) -> int:
-        """Give how many rows are taken: no more than allowed, and as many on each connection."""
+        """Return how many rows to use: at most the maximum, and equally many per connection."""
         rows = min(wanted, self.most)
         return rows - rows % connections
 
     def at_full_size(self, rows: int, goal: Goal) -> Goal | None:
-        """Give the goal, which is for so many rows, or None where fewer are taken: those prove nothing about it."""
+        """Return the goal, which is meant for `rows` rows. Return None if fewer are used: they prove nothing."""
         return goal if rows <= self.most else None
 
     def side_by_side(self, server: Server, *sides: tuple[Client, Load]) -> list[list[Usage]]:
@@ -92,7 +92,7 @@ def cpu(setting: Setting, *, tls: bool = False) -> list[Figure]:
 
 
 def sdk(setting: Setting) -> list[Figure]:
-    """Measure CPU per started row against the official SDK, which is given fewer rows."""
+    """Measure CPU per started row against the official SDK, which gets fewer rows."""
     load, fewer = Load(setting.rows(200_000), WORKERS), Load(setting.rows(50_000), WORKERS)
     with nginx(setting.folder / "nginx", ANSWER) as server:
         sides = ((batcher, load), (sdk_loop, fewer), (sdk_loop_kept, fewer))
@@ -105,11 +105,11 @@ def sdk(setting: Setting) -> list[Figure]:
         detail = f"{microseconds(theirs, fewer.rows)} and {microseconds(ours, load.rows)}"
         return Figure(what, times, "{:.1f}", detail, goal)
 
-    return [figure(what, as_it_comes, goal), figure(f"{what}, told to keep its connections", kept, None)]
+    return [figure(what, as_it_comes, goal), figure(f"{what}, configured to keep its connections", kept, None)]
 
 
 def one_core(setting: Setting) -> list[Figure]:
-    """Measure starts a second against hey, the client on one core and the server on another."""
+    """Measure starts per second against hey, the client on one core and the server on another."""
     client_core, server_core = _two_cores()
     load = Load(setting.rows(200_000, WORKERS), WORKERS, client_core)
     with nginx(setting.folder / "nginx", ANSWER, core=server_core) as server:
@@ -117,14 +117,16 @@ def one_core(setting: Setting) -> list[Figure]:
     rates = [[load.rows / usage.wall for usage in usages] for usages in (ours, theirs)]
     detail = f"{median(rates[0]):,.0f}/s and {median(rates[1]):,.0f}/s, from launch to exit; {load.rows:,} rows"
     return [
-        Figure("starts a second on one core, over hey's", ratio(*rates), "{:.2f}", detail, Goal(0.75, 1, at_least=True))
+        Figure(
+            "starts per second on one core, over hey's", ratio(*rates), "{:.2f}", detail, Goal(0.75, 1, at_least=True)
+        )
     ]
 
 
 def goodput(setting: Setting) -> list[Figure]:
-    """Measure starts a second where each takes 50 ms, against what so many workers could ideally do.
+    """Measure starts per second if each takes 50 ms, against the ideal for that number of workers.
 
-    The slow start takes a second and a half whatever the length of the list, so the list is one that a job is made of.
+    The slow start takes 1.5 s for any list, so the list is as long as that of a real job.
     """
     load = Load(setting.rows(LASTING, SLOW_WORKERS), SLOW_WORKERS)
     fewer, crowd = (Load(setting.rows(300_000, workers), workers) for workers in (SLOW_WORKERS, CROWD))
@@ -142,23 +144,23 @@ def goodput(setting: Setting) -> list[Figure]:
     detail = (
         f"{rates[0]:,.0f}/s of {ideal:,.0f}/s, from the first start's arrival to the last answer, slow start included;"
         f" {load.rows:,} rows; the server answered {lateness * 1000:.1f} ms late on average; hey got"
-        f" {rates[1] / ideal:.1%}, and with {CROWD:,} connections {ceiling:,.0f}/s: the server can do that much"
+        f" {rates[1] / ideal:.1%}, and with {CROWD:,} connections {ceiling:,.0f}/s: the server is fast enough"
     )
-    # Behind a server that cannot do it nobody can.
+    # Without a server that is fast enough, no client can reach the goal.
     goal = setting.at_full_size(LASTING, Goal(0.90, 0.97, at_least=True)) if ceiling >= ideal else None
     what = f"goodput with {LATENCY * 1000:.0f} ms of service latency and {SLOW_WORKERS} workers"
     return [Figure(what, rates[0] / ideal, "{:.1%}", detail, goal)]
 
 
 def sizes(setting: Setting) -> list[Figure]:
-    """Measure memory and CPU over the length of the list."""
+    """Measure memory and CPU for lists of several lengths."""
     lengths = sorted({setting.rows(rows) for rows in SIZES})
     with nginx(setting.folder / "nginx", ANSWER) as server:
         usages = {rows: batcher(setting.folder, server, Load(rows, WORKERS)) for rows in lengths}
     few, most = setting.rows(SMALL), lengths[-1]
     peak = usages[most].peak / MIB
     goal, growth_goal = (setting.at_full_size(ALL_ROWS, goal) for goal in (Goal(100, 70), Goal(10)))
-    figures = [Figure(f"peak memory at {most:,} rows", peak, "{:.1f} MiB", "the process's greatest RSS", goal)]
+    figures = [Figure(f"peak memory at {most:,} rows", peak, "{:.1f} MiB", "the maximum RSS of the process", goal)]
     if most > few:
         growth = peak - usages[few].peak / MIB
         detail = f"{usages[few].peak / MIB:.1f} MiB at {few:,} rows"
@@ -167,7 +169,7 @@ def sizes(setting: Setting) -> list[Figure]:
 
 
 def pools(setting: Setting) -> list[Figure]:
-    """Measure CPU and starts a second over the number of workers."""
+    """Measure CPU and starts per second for several numbers of workers."""
     with nginx(setting.folder / "nginx", ANSWER) as server:
         loads = [Load(setting.rows(rows), workers) for workers, rows in POOLS.items()]
         usages = [batcher(setting.folder, server, load) for load in loads]
@@ -178,7 +180,7 @@ def pools(setting: Setting) -> list[Figure]:
 
 
 def first_start(setting: Setting) -> list[Figure]:
-    """Measure the time from launch to the arrival of the first start at the server; the run is then ended."""
+    """Measure the time from launch until the first start arrives at the server; then the run is stopped."""
     rows = setting.rows(ALL_ROWS)
     source = manifest(setting.folder, rows)
 
@@ -191,13 +193,13 @@ def first_start(setting: Setting) -> list[Figure]:
                 return server.first(limit(0)) - launched
 
     (seconds,) = in_turn(setting.rounds, once)
-    detail = f"median of {setting.rounds}; the server's clock is the launcher's"
+    detail = f"median of {setting.rounds}; the server and the launcher use the same clock"
     goal = setting.at_full_size(ALL_ROWS, Goal(1, 0.4))
     return [Figure(f"first start after launch, {rows:,} rows", median(seconds), "{:.2f} s", detail, goal)]
 
 
 def resume(setting: Setting) -> list[Figure]:
-    """Measure the time from launch to the first new start, where a list whose rows are settled has grown a little."""
+    """Measure the time from launch to the first new start, for a settled list to which a few rows were added."""
     new = min(NEW_ROWS, setting.most // 2)
     done = setting.rows(LONG) - new
     source = setting.folder / "grown.csv"
@@ -211,7 +213,7 @@ def resume(setting: Setting) -> list[Figure]:
         seconds = []
         for rows in range(done + new, done + new * (setting.rounds + 1), new):
             append_rows(source, rows - new, rows)
-            # The checkpoint belongs to its endpoint: the same port again.
+            # The checkpoint belongs to its endpoint, so the server has to use the same port again.
             with late(setting.folder, 0, urlsplit(server.url).port or 0) as server:
                 launched = time.monotonic()
                 run(command, files / "log", environment=environment(server), timeout=limit(new))
@@ -225,7 +227,7 @@ def resume(setting: Setting) -> list[Figure]:
 
 
 def help_(setting: Setting) -> list[Figure]:
-    """Measure how long `batcher --help` takes longer than Python's own start."""
+    """Measure how much longer `batcher --help` takes than starting Python."""
     sides = [[BATCHER, "--help"], [sys.executable, "-c", "pass"]]
     log = setting.folder / "help.log"
     ours, bare = in_turn(
@@ -263,12 +265,12 @@ def _cost(what: str, rows: int, usage: Usage) -> Figure:
 def _two_cores() -> tuple[int, int]:
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
-        raise BenchError("client and server need a core each, and this machine has one")
+        raise BenchError("this machine has one core, but client and server need one each")
     return cores[0], cores[1]
 
 
 def measure(names: Sequence[str], most: int, rounds: int) -> tuple[list[Figure], dict[str, str]]:
-    """Make these measurements in a temporary folder. Gives the figures and the machine, and prints each as it comes."""
+    """Run measurements in a temporary folder and print each result. Return the figures and the machine."""
     figures: list[Figure] = []
     with TemporaryDirectory(prefix="batcher-bench-") as name:
         setting = Setting(Path(name), most, rounds)
@@ -282,25 +284,25 @@ def measure(names: Sequence[str], most: int, rounds: int) -> tuple[list[Figure],
 
 
 def write(figures: Sequence[Figure], machine: Mapping[str, str], note: str) -> None:
-    """Write the results, and their table into the README."""
+    """Write the results to RESULTS.md, and their table to docs/speed.md."""
     RESULTS.write_text(report.results(figures, machine, note))
-    README.write_text(report.put_between(README.read_text(), report.table(figures)))
+    PAGE.write_text(report.put_between(PAGE.read_text(), report.table(figures)))
 
 
 def main() -> int:
-    """Measure what was asked for."""
+    """Run the requested measurements."""
     parser = argparse.ArgumentParser(description="Measure batcher against its peers. All of it takes about 50 minutes.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(MEASUREMENTS)}; all without one")
-    parser.add_argument("--rows", type=int, default=ALL_ROWS, help="the most rows of any measurement")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often the sides take turns")
+    parser.add_argument("--rows", type=int, default=ALL_ROWS, help="maximum rows per measurement")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="rounds; in each, every side runs once")
     asked = parser.parse_args()
     unknown = set(asked.names) - set(MEASUREMENTS)
     if unknown:
         parser.error(f"no such measurement: {', '.join(sorted(unknown))}")
     if asked.rows < CROWD or asked.rounds < 1:
-        parser.error(f"--rows is {CROWD} at least, one for each connection, and --rounds 1")
+        parser.error(f"--rows must be at least {CROWD}, one per connection, and --rounds at least 1")
     begun = time.monotonic()
-    # An end from outside is an exception, so that servers and clients are ended and files removed.
+    # Turn the signal into an exception, so that servers and clients are stopped and files removed.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         install_tools()
@@ -310,9 +312,9 @@ def main() -> int:
         return 1
     if not asked.names:
         note = (
-            f"Rounds, the sides in turn: {asked.rounds}. Rows at most: {asked.rows:,}. It took"
-            f" {(time.monotonic() - begun) / 60:.0f} minutes. CPU is that of whole processes, launch and exit included."
-            " The second table has no goals, or too few rows or too slow a server to hold its figures against them."
+            f"Rounds, in which the sides take turns: {asked.rounds}. Maximum rows: {asked.rows:,}. Duration:"
+            f" {(time.monotonic() - begun) / 60:.0f} minutes. CPU is that of whole processes, with launch and exit."
+            " Figures in the second table have no goals, or too few rows or too slow a server to be judged by them."
         )
         write(figures, machine, note)
     return 0

@@ -1,8 +1,8 @@
-"""A server that answers every start after a set time, counts them, and knows when the first arrived.
+"""A server that answers every start after a fixed time, counts starts, and records when the first one arrived.
 
-`python late_server.py PORT SECONDS` prints where it listens, and at the first start its instant on the monotonic clock,
-which is one for all processes of a machine. GET gives the count, the instants of the first start and of the last
-answer, and by how many seconds, in sum, the answers left later than they should have.
+`python late_server.py PORT SECONDS` prints its URL, and on the first start the time on the monotonic clock, which all
+processes on a machine share. GET returns the count, the times of the first start and of the last answer, and the total
+number of seconds by which answers were late.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _HEAD_END = b"\r\n\r\n"
 
 
 class Log:
-    """What has been served."""
+    """A record of what has been served."""
 
     def __init__(self) -> None:
         self.served = 0
@@ -32,7 +32,7 @@ class Log:
         self.lateness = 0.0
 
     def arrived(self) -> float:
-        """Give this instant; the first start's is said."""
+        """Return the current time. For the first start, print it too."""
         now = time.monotonic()
         if self.first is None:
             self.first = now
@@ -40,14 +40,14 @@ class Log:
         return now
 
     def answered(self, due: float) -> None:
-        """Count an answer that was due at that instant."""
+        """Count an answer that was due at the time `due`."""
         self.served += 1
         self.last = time.monotonic()
         self.lateness += self.last - due
 
 
 class Connection(asyncio.Protocol):
-    """One connection. Its client waits for an answer before it sends the next request."""
+    """One connection. The client waits for an answer before it sends the next request."""
 
     def __init__(self, log: Log, seconds: float) -> None:
         self._log = log
@@ -56,12 +56,12 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.WriteTransport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the transport."""
-        # uvloop's transports are no subclasses of asyncio's.
+        """Store the transport."""
+        # uvloop's transports are not subclasses of asyncio's.
         self._transport = cast("asyncio.WriteTransport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """Answer when a request is whole: a GET at once, any other after the set time."""
+        """Answer a complete request: a GET at once, any other after the fixed time."""
         self._received += data
         head, end, rest = self._received.partition(_HEAD_END)
         length = _LENGTH.search(head)
@@ -94,7 +94,7 @@ _STARTED = _message(ANSWER.encode())
 
 
 async def serve(port: int, seconds: float) -> None:
-    """Serve until the process is ended. `seconds` pass before each answer."""
+    """Serve until the process is stopped, with `seconds` before each answer."""
     log = Log()
     server = await asyncio.get_running_loop().create_server(
         lambda: Connection(log, seconds), "127.0.0.1", port, backlog=4096

@@ -1,4 +1,4 @@
-"""What the figures were measured on: the kind of machine and the versions, never its name or its paths."""
+"""Describes the machine that the figures were measured on: its type and versions, never its name or paths."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PACKAGES = ("batcher", "aiohttp", "uvloop", "orjson", "esdk-obs-python")
 
 
 def describe(folder: Path) -> dict[str, str]:
-    """Describe the machine, and the file system that the folder is on."""
+    """Describe the machine, and the file system of the folder."""
     return {
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
         "CPU": f"{_cpu()}, {len(os.sched_getaffinity(0))} cores",

@@ -1,7 +1,7 @@
-"""The clients: each starts so many rows on a server, as a process of its own, and is held to have done so.
+"""The clients: each starts a number of rows on a server, in its own process, and is checked.
 
-A client is right when it ended well, the server counted as many requests as there are rows, and the client's own
-account (its records, its count of good answers) says the same.
+A client passes if it exits without an error, the server counted as many requests as there are rows, and the client's
+own result (its records, or its count of good answers) agrees.
 """
 
 from __future__ import annotations
@@ -22,28 +22,28 @@ from workload import KEYS, PATH, WORKFLOW, body, write_manifest
 HERE = Path(__file__).parent
 BATCHER = str(Path(sys.executable).with_name("batcher"))
 SLOWEST = 200.0
-"""Rows a second below which a client is taken to hang."""
+"""Rows per second below which a client counts as hanging."""
 LAUNCH_SECONDS = 120.0
 _OWN = ("OBS_", "HUAWEICLOUD_", "HW_", "BATCHER_", "SSL_CERT_", "PYTHON")
-"""The caller's own settings: of jobs, and of Python, which can be told to compile everything anew at each launch."""
+"""Prefixes of the caller's own settings: for jobs, and for Python, which can be set to recompile at each launch."""
 _HEY_ANSWERED = re.compile(r"\[200\]\s+(\d+) responses")
 
 
 class Server(Protocol):
-    """What a client has to know of a server."""
+    """What a client needs to know about a server."""
 
     url: str
 
     @property
     def trust(self) -> Mapping[str, str]:
-        """Give what the environment needs for its certificate."""
+        """Return the environment variables needed to trust its certificate."""
 
     def served(self) -> int:
-        """Count what it has served."""
+        """Count the requests served so far."""
 
 
 class Load(NamedTuple):
-    """How much is started, over how many connections, on which core (None: any)."""
+    """How many rows to start, over how many connections, and on which core (None: any)."""
 
     rows: int
     connections: int = 64
@@ -54,7 +54,7 @@ Client = Callable[[Path, Server, Load], Usage]
 
 
 def batcher(folder: Path, server: Server, load: Load) -> Usage:
-    """Run the real command: CSV in, records out, checkpoint kept, progress told. New files for each run."""
+    """Run the real command: CSV in, records out, with checkpoint and progress. Each run has new files."""
     source = manifest(folder, load.rows)
     with TemporaryDirectory(dir=folder) as name, _answering(server, load.rows, questions=1):
         files = Path(name)
@@ -70,17 +70,17 @@ def bare_loop(folder: Path, server: Server, load: Load) -> Usage:
 
 
 def sdk_loop(folder: Path, server: Server, load: Load) -> Usage:
-    """Run the official SDK as it comes, a thread for each connection."""
+    """Run the official SDK with its defaults, one thread per connection."""
     return _python("sdk_loop.py", folder, server, load)
 
 
 def sdk_loop_kept(folder: Path, server: Server, load: Load) -> Usage:
-    """Run the official SDK, told to keep its connections."""
+    """Run the official SDK, configured to keep its connections."""
     return _python("sdk_loop.py", folder, server, load, "kept")
 
 
 def hey(folder: Path, server: Server, load: Load) -> Usage:
-    """Run hey. Each of its workers sends equally many, so `rows` must be a multiple of `connections`."""
+    """Run hey. Each of its workers sends the same number, so `rows` must be a multiple of `connections`."""
     content = folder / "body.json"
     content.write_bytes(body(0))
     words = f"-n {load.rows} -c {load.connections} -m POST -T application/json -t 30 -D {content}".split()
@@ -92,7 +92,7 @@ def hey(folder: Path, server: Server, load: Load) -> Usage:
 
 
 def run_command(source: Path, server: Server, files: Path, workers: int) -> list[str]:
-    """Give the words of `batcher run` with its output and checkpoint in a folder."""
+    """Return the command line of `batcher run` with its output and checkpoint in a folder."""
     return [
         BATCHER, "run", str(source), "-w", WORKFLOW, "-e", server.url, "--concurrency", str(workers),
         "-o", str(files / "records.jsonl"), "-c", str(files / "checkpoint"), "--progress", "line",
@@ -100,17 +100,17 @@ def run_command(source: Path, server: Server, files: Path, workers: int) -> list
 
 
 def environment(server: Server) -> dict[str, str]:
-    """Give a client's environment: nothing of the caller's own, made-up keys, whom to trust."""
+    """Return a client's environment: made-up credentials and the trusted certificate, without the caller's settings."""
     return inherited() | KEYS | dict(server.trust)
 
 
 def inherited() -> dict[str, str]:
-    """Give the environment without the caller's own settings."""
+    """Return the environment without the caller's own settings."""
     return {name: text for name, text in os.environ.items() if not name.startswith(_OWN)}
 
 
 def manifest(folder: Path, rows: int) -> Path:
-    """Give the manifest of so many rows, made at the first call."""
+    """Return the manifest with this number of rows. The first call creates it."""
     path = folder / f"{rows}.csv"
     if not path.exists():
         write_manifest(path, rows)
@@ -118,7 +118,7 @@ def manifest(folder: Path, rows: int) -> Path:
 
 
 def check_records(records: Path, rows: int) -> None:
-    """Raise BenchError unless there is one record for each row and each says that it is started."""
+    """Raise BenchError unless there is exactly one record per row and all of them are started."""
     found: Counter[bool] = Counter()
     with records.open("rb") as lines:
         found.update(b'"status":"started"' in line for line in lines)
@@ -127,7 +127,7 @@ def check_records(records: Path, rows: int) -> None:
 
 
 def limit(rows: int) -> float:
-    """Give the seconds after which a client with so many rows is ended."""
+    """Return the seconds after which a client with this number of rows is stopped."""
     return LAUNCH_SECONDS + rows / SLOWEST
 
 
@@ -147,9 +147,9 @@ def _checked(usage: Usage, answered: int, rows: int) -> Usage:
 
 @contextmanager
 def _answering(server: Server, rows: int, questions: int = 0) -> Iterator[None]:
-    """Hold the server's count of what it served in the block against the rows.
+    """Compare the number of requests that the server served in the block with the rows.
 
-    A client may ask some `questions` besides: batcher asks for the workflow, once. Not every server counts those.
+    A client may send some `questions` in addition: batcher reads the workflow once. Not every server counts those.
     """
     before = server.served()
     yield

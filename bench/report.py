@@ -1,6 +1,6 @@
-"""The report: figures and the machine, written as Markdown. Pure.
+"""Formats figures and the machine as Markdown. Pure.
 
-The README's table is the same text, between two marks that stand alone on their lines.
+docs/speed.md contains the same table, between two marks that stand alone on their lines.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ BEGIN, END = "<!-- bench -->", "<!-- /bench -->"
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """Write the figures as a table, those without a goal under a table of their own."""
+    """Format the figures as a table. Figures without a goal go into a second table."""
     judged = [figure for figure in figures if figure.goal is not None]
     plain = [figure for figure in figures if figure.goal is None]
     parts = []
@@ -25,13 +25,13 @@ def table(figures: Sequence[Figure]) -> str:
 
 
 def results(figures: Sequence[Figure], machine: Mapping[str, str], note: str) -> str:
-    """Write the page of results: what the machine is, a note on the run, the figures."""
+    """Format the page of results: the machine, a note on the run, the figures."""
     described = "\n".join(f"- {name}: {text}" for name, text in machine.items())
     return f"# Results of `make bench`\n\n{described}\n\n{note}\n\n{table(figures)}\n"
 
 
 def put_between(page: str, text: str) -> str:
-    """Put a text between the marks of a page. Raises ValueError where the page has not each of them once."""
+    """Put a text between the marks of a page. Raises ValueError unless the page has each of them once."""
     before, begin, rest = page.partition(f"{BEGIN}\n")
     _, end, after = rest.partition(END)
     if not (begin and end) or BEGIN in rest or END in before + after:
@@ -41,7 +41,7 @@ def put_between(page: str, text: str) -> str:
 
 def _judged(figure: Figure) -> tuple[str, ...]:
     goal = figure.goal
-    assert goal is not None  # noqa: S101 - `table` has picked these
+    assert goal is not None  # noqa: S101 - `table` passes only figures with a goal
     sign = ">=" if goal.at_least else "<="
     bounds = ("" if bound is None else f"{sign} {_shown(figure, bound)}" for bound in (goal.must, goal.aim))
     return (figure.what, f"**{_shown(figure, figure.value)}**", *bounds, verdict(figure), figure.detail)

@@ -1,7 +1,7 @@
-"""Processes: started, timed, ended by their own id; what they used is told by the operating system.
+"""Runs processes: starts, times and stops them by their own id. The operating system reports what they used.
 
-Everything that runs has a time limit. Linux counts a parent's memory at the fork into its child's peak, so the
-benchmark itself stays smaller than what it measures: it imports next to nothing.
+Every process has a time limit. Linux counts a parent's memory at the fork towards the peak of its child, so the
+benchmark itself must stay smaller than what it measures: it imports very little.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 PACKAGES = {"nginx": "nginx-light", "hey": "hey", "taskset": "util-linux"}
-"""The tools that are no Python packages, and the Debian packages that have them."""
+"""Tools that are not Python packages, and the Debian packages that contain them."""
 _PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin"
 _KIBIBYTE = 1024
 _INSTALL_SECONDS = 300.0
 
 
 class BenchError(Exception):
-    """A measurement cannot be made, or would be wrong. The message says what to do, or what was seen."""
+    """A measurement is impossible, or would be wrong. The message says what to do, or what was observed."""
 
 
 class Usage(NamedTuple):
-    """What a process used: CPU of all its threads and time on the wall, in seconds; its greatest memory, in bytes."""
+    """What a process used: CPU time of all its threads and wall time, in seconds; peak memory, in bytes."""
 
     cpu: float
     wall: float
@@ -37,7 +37,7 @@ class Usage(NamedTuple):
 
 
 def tool(name: str) -> str:
-    """Give where a tool is. Raises BenchError where it is not installed."""
+    """Return the path of a tool. Raises BenchError if it is not installed."""
     found = shutil.which(name, path=_PLACES)
     if found is None:
         raise BenchError(f"{name} is missing: as root, apt-get install {PACKAGES[name]}")
@@ -45,7 +45,7 @@ def tool(name: str) -> str:
 
 
 def install_tools() -> None:
-    """Install the tools that are missing, where this is Debian and root. Raises BenchError where they stay missing."""
+    """Install missing tools, if this is Debian and the user is root. Raises BenchError if any remain missing."""
     missing = [package for name, package in PACKAGES.items() if shutil.which(name, path=_PLACES) is None]
     apt = shutil.which("apt-get")
     if missing and apt and os.geteuid() == 0:
@@ -56,7 +56,7 @@ def install_tools() -> None:
 
 
 def pinned(command: Sequence[str], core: int | None) -> list[str]:
-    """Give the command that runs on one core only, or as it is."""
+    """Return the command to run on one core, or the unchanged command if `core` is None."""
     return list(command) if core is None else [tool("taskset"), "-c", str(core), *command]
 
 
@@ -64,7 +64,7 @@ def pinned(command: Sequence[str], core: int | None) -> list[str]:
 def running(
     command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a process for the time of the block. What it prints on stderr goes to the log, stdout is the caller's."""
+    """Run a process for the duration of the block. Its stderr goes to the log, its stdout to the caller."""
     with log.open("wb") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=environment, bufsize=0)
         try:
@@ -83,7 +83,7 @@ def running(
 def run(
     command: Sequence[str], log: Path, *, environment: Mapping[str, str] | None = None, timeout: float = 120.0
 ) -> Usage:
-    """Run a process to its good end. Raises BenchError where it ends otherwise, or not within `timeout` seconds."""
+    """Run a process until it exits. Raises BenchError if it fails, or takes longer than `timeout` seconds."""
     with log.open("wb") as output:
         begun = time.monotonic()
         process = subprocess.Popen(command, stdout=output, stderr=output, env=environment)

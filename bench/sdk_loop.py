@@ -1,7 +1,7 @@
-"""The second peer: the official SDK, its one client shared by a pool of threads.
+"""The second peer: the official SDK, with one client shared by a pool of threads.
 
-`python sdk_loop.py URL ROWS THREADS [kept]` prints how many requests were answered with 200. As it comes the SDK opens
-a connection for each request; with `kept` it is told to keep them.
+`python sdk_loop.py URL ROWS THREADS [kept]` prints the number of requests answered with 200. By default the SDK opens
+a connection for each request; with `kept` it is configured to keep them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from workload import BUCKET, KEYS, WORKFLOW, object_key
 
 
 def start_all(url: str, rows: int, threads: int, *, kept: bool) -> int:
-    """Send one request for each row. Gives how many were answered with 200."""
+    """Send one request per row. Return the number of answers with status 200."""
     client = WorkflowClient(
         access_key_id=KEYS["OBS_ACCESS_KEY_ID"],
         secret_access_key=KEYS["OBS_SECRET_ACCESS_KEY"],

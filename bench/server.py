@@ -1,7 +1,7 @@
-"""The servers that the clients are measured against, each a process of its own, ended by its id.
+"""The servers for the benchmarks, each in its own process, stopped by its id.
 
-nginx answers at once, over HTTP or TLS: it is much faster than any client here. The late server (late_server.py)
-answers after a set time and knows when the first request came. Both count what they serve.
+nginx answers at once, over HTTP or TLS, and is much faster than any client here. The late server (late_server.py)
+answers after a fixed time and records when the first request arrived. Both count requests.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LATE_SERVER = Path(__file__).with_name("late_server.py")
 READY_SECONDS = 15.0
 _PAUSE = 0.02
 
-# Keep-alive never ends by itself, nothing is written, and a body that nobody reads is dropped.
+# Keep-alive connections never expire, nothing is logged, and request bodies are discarded.
 NGINX = """
 worker_processes 1;
 daemon off;
@@ -57,7 +57,7 @@ _REQUESTS = re.compile(r"requests\s+\d+ \d+ (\d+)")
 
 
 class Nginx:
-    """A running nginx. `trust` is what a client's environment needs to trust its certificate."""
+    """A running nginx. `trust` are the environment variables a client needs to trust its certificate."""
 
     def __init__(self, url: str, status_url: str, trust: Mapping[str, str]) -> None:
         self.url = url
@@ -66,17 +66,17 @@ class Nginx:
         self._asked = 0
 
     def served(self) -> int:
-        """Count the requests served so far, without those of this question."""
+        """Count the requests served so far, without those of this method."""
         self._asked += 1
         found = _REQUESTS.search(_get(self._status_url))
         if found is None:
-            raise BenchError("nginx does not tell how many requests it has served")
+            raise BenchError("nginx does not report how many requests it has served")
         return int(found[1]) - self._asked
 
 
 @contextmanager
 def nginx(folder: Path, answer: str, *, tls: bool = False, core: int | None = None) -> Iterator[Nginx]:
-    """Run nginx, on one core if asked, in a folder of its own. It answers every request with 200 and this text."""
+    """Run nginx in its own folder, on one core if given. It answers every request with 200 and `answer`."""
     folder.mkdir(exist_ok=True)
     port, status_port = _free_ports()
     if tls:
@@ -92,9 +92,9 @@ def nginx(folder: Path, answer: str, *, tls: bool = False, core: int | None = No
 
 
 class Served(NamedTuple):
-    """What a late server has done. The instants are those of time.monotonic, None before the first start.
+    """What a late server has done. The times are those of time.monotonic, None before the first start.
 
-    `lateness` is the sum of the seconds by which answers left later than they should have.
+    `lateness` is the total number of seconds by which answers were late.
     """
 
     served: int
@@ -104,9 +104,9 @@ class Served(NamedTuple):
 
     @property
     def rate(self) -> float:
-        """Starts a second, from the first's arrival to the last's answer."""
+        """Starts per second, from the arrival of the first to the answer of the last."""
         if self.first is None or self.last is None or self.last <= self.first:
-            raise BenchError("too few requests to tell a rate")
+            raise BenchError("too few requests to measure a rate")
         return self.served / (self.last - self.first)
 
 
@@ -124,18 +124,18 @@ class Late:
         return self.log().served
 
     def log(self) -> Served:
-        """Ask what it has done."""
+        """Return what the server has done."""
         document: dict[str, Any] = json.loads(_get(self.url))
         return Served(**document)
 
     def first(self, timeout: float) -> float:
-        """Wait for the first start, at most `timeout` seconds. Gives its instant, as time.monotonic does."""
+        """Wait for the first start, at most `timeout` seconds. Return its time on the clock of time.monotonic."""
         return float(_line(self._process, timeout))
 
 
 @contextmanager
 def late(folder: Path, seconds: float, port: int = 0) -> Iterator[Late]:
-    """Run a late server; `seconds` pass before each of its answers. Port 0 is any."""
+    """Run a late server that waits `seconds` before each answer. Port 0 takes any free port."""
     command = [sys.executable, str(LATE_SERVER), str(port), str(seconds)]
     with running(command, folder / "late.log") as process:
         yield Late(_line(process, READY_SECONDS), process)
@@ -144,10 +144,10 @@ def late(folder: Path, seconds: float, port: int = 0) -> Iterator[Late]:
 def _line(process: subprocess.Popen[bytes], timeout: float) -> str:
     assert process.stdout is not None  # noqa: S101 - `running` makes it a pipe
     if not select.select([process.stdout], [], [], timeout)[0]:
-        raise BenchError(f"the server said nothing for {timeout:.0f} s")
+        raise BenchError(f"the server printed nothing within {timeout:.0f} s")
     line = process.stdout.readline().decode().strip()
     if not line:
-        raise BenchError("the server has ended")
+        raise BenchError("the server has exited")
     return line
 
 
@@ -170,4 +170,4 @@ def _wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> No
             time.sleep(_PAUSE)
         else:
             return
-    raise BenchError(f"nginx does not start: {log.read_text()[-2000:]}")
+    raise BenchError(f"nginx cannot start: {log.read_text()[-2000:]}")

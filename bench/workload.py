@@ -1,6 +1,6 @@
-"""What is started: the same objects for every client, as rows of a manifest and as bodies of requests.
+"""The workload: the same objects for every client, as rows of a manifest and as request bodies.
 
-The keys look like real ones: some forty characters, a space among them.
+The object names are realistic: about 40 characters, including a space.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ WORKFLOW = "transcode"
 BUCKET = "my-videos"
 PATH = f"/v2/workflows/{WORKFLOW}"
 KEYS = {"OBS_ACCESS_KEY_ID": "BENCHACCESSKEY000000", "OBS_SECRET_ACCESS_KEY": "bench-secret-key"}
-"""Made up: the servers of the benchmarks check no signature, but every client that signs must have keys."""
+"""Made up: the servers of the benchmarks check no signature, but clients that sign need credentials."""
 
 ANSWER = json.dumps(
     {
@@ -23,21 +23,21 @@ ANSWER = json.dumps(
         "execution_name": "84a3dd2bd67f43aa9b98cdd74604ca68",
     }
 )
-"""What every start is answered: https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html ."""
+"""The answer to every start: https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html ."""
 
 
 def object_key(number: int) -> str:
-    """Give the key of an object by its number."""
+    """Return the name of an object by its number."""
     return f"in/2026/11/24/camera 7/clip {number:08}.mp4"
 
 
 def body(number: int) -> bytes:
-    """Give the body of the request that starts an object, as batcher writes it."""
+    """Return the body of the request that starts an object, as batcher writes it."""
     return orjson.dumps({"bucket": BUCKET, "object": object_key(number)})
 
 
 def write_manifest(path: Path, rows: int) -> None:
-    """Write a CSV manifest of so many rows."""
+    """Write a CSV manifest with this number of rows."""
     with path.open("w") as file:
         file.write("bucket,object\n")
     append_rows(path, 0, rows)

@@ -1,6 +1,6 @@
-"""The demo: the main job on the built-in emulator, killed half-way and run again; the emulator's ledger judges.
+"""The demo: the same job on the built-in emulator, killed half-way and run again; the emulator's ledger is the judge.
 
-Everything stays on this machine and in the folder `demo`, which each run makes anew.
+It uses only this machine and the folder `demo`, which each run creates again.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ FAULTS = ["slowdown=5%", "500=2%", "reset-after=3%", "reset-before=1%", "slow=10
 
 
 def main() -> int:
-    """Run the demo. The exit code is 0 when every row was started, and none twice."""
+    """Run the demo. The exit code is 0 if every row was started exactly once."""
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir()
     shutil.copy(HERE / MANIFEST, FOLDER)
     with emulator(FOLDER / "ledger.jsonl") as endpoint:
         command = [*BATCHER, "run", MANIFEST, "-w", "transcode", "-e", endpoint]
         command += ["--concurrency", "8", "--max-rate", "60", "--settle-time", "2", "--progress", "none"]
-        show("1. The run begins, and is killed half-way (SIGKILL).", command)
+        show("1. Start the job, and kill it half-way (SIGKILL).", command)
         kill_half_way(command, endpoint)
         looking = [*BATCHER, "status", f"{MANIFEST}.checkpoint", "--rows", "in_doubt"]
-        show("2. Rows that were on the wire, or whose answer was lost: started or not? They are in doubt.", looking)
+        show("2. Rows whose request was on the wire, or whose answer was lost, are in doubt: started or not?", looking)
         subprocess.run(looking, cwd=FOLDER, check=True)
-        show("3. The same command again goes on, and asks the service about the rows in doubt.", command)
+        show("3. The same command continues the job, and asks the service about the rows in doubt.", command)
         code = subprocess.run(command, cwd=FOLDER, env=os.environ | KEYS, check=False).returncode
         print(f"   (exit code {code})")
         return judge(ledger(endpoint))
@@ -46,7 +46,7 @@ def main() -> int:
 
 @contextmanager
 def emulator(ledger_file: Path) -> Iterator[str]:
-    """Run the emulator, a process of its own, with a few faults. Gives its endpoint."""
+    """Run the emulator in its own process, with a few faults. Yields its endpoint."""
     command = [*BATCHER, "emulator", "--port", "0", "--workflow", "transcode", "--parameter", "template-id:integer"]
     command += ["--ledger", str(ledger_file), "--seed", "7"]
     command += [word for fault in FAULTS for word in ("--fault", fault)]
@@ -71,29 +71,29 @@ def kill_half_way(command: list[str], endpoint: str) -> None:
 
 
 def ledger(endpoint: str) -> Mapping[str, object]:
-    """Ask the emulator what truly started."""
+    """Ask the emulator what really started."""
     with urllib.request.urlopen(f"{endpoint}/emulator/ledger") as answer:  # noqa: S310 - our own emulator
         return dict(json.load(answer))
 
 
 def judge(truth: Mapping[str, object]) -> int:
-    """Hold what truly started, and what the records say, against the manifest."""
+    """Compare what really started, and what the records say, with the manifest."""
     lines = (FOLDER / f"{MANIFEST}.executions.jsonl").read_text().splitlines()
     last = {record["row"]: record for record in map(json.loads, lines)}
     started = [record for record in last.values() if record["status"] == "started"]
     listed = sum("reconciled" in record for record in started)
-    print("\n4. The emulator's own ledger says what truly started:")
+    print("\n4. The emulator's own ledger shows what really started:")
     print(
         f"   {truth['starts']} starts of {truth['distinct']} different rows; started twice: {truth['twice'] or 'none'}"
     )
     print(f"   The records call {len(started)} of {ROWS} rows started, {listed} of them found in the execution list.")
     is_right = truth["starts"] == truth["distinct"] == len(started) == ROWS
-    print(f"   {'Every row was started once.' if is_right else 'That is not every row once: please report it.'}")
+    print(f"   {'Every row was started exactly once.' if is_right else 'Not every row once: please report this.'}")
     return 0 if is_right else 1
 
 
 def show(title: str, command: list[str]) -> None:
-    """Print a step and its command as a person would type it."""
+    """Print a step and its command as a user would type it."""
     print(f"\n{title}\n   $ batcher {' '.join(command[len(BATCHER) :])}", flush=True)
 
 

@@ -25,7 +25,7 @@ from chaos_judge import Result, judge, read_ledger
 from chaos_plan import MOMENTS, Kill, Plan, draw_plan, write_manifest
 from peek import kept_rows
 
-from batcher.model import State
+from batcher.model import Status
 
 BATCHER = (sys.executable, "-m", "batcher")
 KEYS = {"OBS_ACCESS_KEY_ID": "CHAOSACCESSKEY000000", "OBS_SECRET_ACCESS_KEY": "chaos-secret-key"}
@@ -104,7 +104,7 @@ class Trial:
             "time": (log, b""),
             "start": (self.ledger, b"\n"),
             "record": (self.output, b"\n"),
-            "question": (log, b"asking the service's execution list"),
+            "question": (log, b"checking the service's execution list"),
         }[kill.moment]
         so_far = _marks(file, mark)
         left = max(len(self.plan.rows) - so_far, 1)
@@ -139,7 +139,7 @@ def open_rows(checkpoint: Path) -> int:
         for suffix in ("", "-wal"):
             if Path(f"{checkpoint}{suffix}").exists():
                 shutil.copy(f"{checkpoint}{suffix}", f"{copy}{suffix}")
-        return sum(row.state is State.INTENT for row in kept_rows(copy))
+        return sum(row.status is Status.SENDING for row in kept_rows(copy))
 
 
 @contextmanager

@@ -1,8 +1,13 @@
-"""What the tests share: the made-up keys, a service to talk to, in this process or in its own, and a signed call."""
+"""What the tests share: the made-up keys, a service to talk to, in this process or in its own, and a signed call.
+
+And how much of the long repetitions is run: `--size`.
+"""
 
 import asyncio
 import json
 import os
+import random
+import signal
 import subprocess
 import sys
 from contextlib import AsyncExitStack, ExitStack
@@ -10,6 +15,7 @@ from typing import NamedTuple
 
 import aiofastnet
 import aiohttp
+import hypothesis
 import pytest
 import uvloop
 from yarl import URL
@@ -44,6 +50,69 @@ ON_EVERY_LOOP = {"test_control", "test_kept", "test_transport"}
 def pytest_asyncio_loop_factories(config, item):  # noqa: ARG001 - as pytest-asyncio calls it
     """Run what depends on the event loop's transports on each that the command may run on, all else on Python's own."""
     return LOOPS if item.module.__name__ in ON_EVERY_LOOP else {"asyncio": asyncio.new_event_loop}
+
+
+EXAMPLES = {"small": 100, "ci": 1000, "full": 10_000}
+"""How many examples Hypothesis draws, where the test has no number of its own, by the size."""
+SEED = 15
+"""What the shares of the repetitions are drawn by: the same ones each time."""
+
+
+def pytest_addoption(parser):
+    text = "run a small share of the long repetitions, a larger one, or all of them (`make verify`)"
+    parser.addoption("--size", choices=EXAMPLES, default="small", help=text)
+
+
+def pytest_configure(config):
+    text = "long(small, ci): a long repetition; the shares of it that are run at these sizes (see `share`)"
+    config.addinivalue_line("markers", text)
+    size = config.getoption("size")
+    profile = f"batcher {size}"
+    given = hypothesis.settings.default
+    hypothesis.settings.register_profile(profile, given, max_examples=EXAMPLES[size], deadline=None)
+    hypothesis.settings.load_profile(profile)
+    # No test trusts a public authority, and to read them all takes each command 40 ms.
+    os.environ["SSL_CERT_FILE"] = os.devnull
+    # Where the tests themselves run under nohup, or as a job of a shell script: the commands would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_report_header(config):
+    size = config.getoption("size")
+    return "size: full" if size == "full" else f"size: {size}, shares drawn by the seed {SEED}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Leave out what is beyond the share of a long test whose repetitions are its cases. `-m long` selects those."""
+    size = config.getoption("size")
+    cases = {}
+    for item in items:
+        if item.get_closest_marker("hypothesis"):
+            item.add_marker("long")
+        elif item.get_closest_marker("long") and "share" not in item.fixturenames:
+            cases.setdefault((item.module, item.originalname), []).append(item)
+    kept = {item for each in cases.values() for item in drawn(each, size, each[0].get_closest_marker("long"))}
+    left_out = [item for each in cases.values() for item in each if item not in kept]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
+
+
+def drawn(repetitions, size, marker):
+    """Draw the share that is run at this size. They keep their order."""
+    repetitions = list(repetitions)
+    count = max(1, round(len(repetitions) * marker.kwargs.get(size, 1)))
+    numbers = random.Random(SEED).sample(range(len(repetitions)), count)
+    return [repetitions[number] for number in sorted(numbers)]
+
+
+@pytest.fixture
+def share(request):
+    """Draw the share of its repetitions that a test marked `long` runs: `for cut in share(range(4096))`."""
+    size, marker = request.config.getoption("size"), request.node.get_closest_marker("long")
+    return lambda repetitions: drawn(repetitions, size, marker)
 
 
 class Clock:

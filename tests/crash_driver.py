@@ -17,19 +17,18 @@ from urllib.request import ProxyHandler, build_opener
 
 import aiohttp
 
-from batcher.app.options import OnDoubt, Options
 from batcher.app.run import run_job
 from batcher.app.world import World
 from batcher.edges import records
 from batcher.edges.checkpoint.store import Store
-from batcher.edges.manifest import Choice
-from batcher.edges.progress import Mode
 from batcher.edges.transport import Transport
 from batcher.edges.transport.wire import Wire
 from batcher.emulator.faults import FaultKind, draw
 from batcher.emulator.server import serve
 from batcher.emulator.settings import MADE_UP, Settings
 from batcher.flow.drain import Drain
+from batcher.options.verbs import RunOptions
+from batcher.rules.choices import Mode, OnDoubt
 
 SIDE_BY_SIDE = 6
 CRASHED = 9
@@ -139,9 +138,8 @@ def options(folder, url):
         "manifest": folder / "m.csv", "workflow": "transcode", "endpoint": url, "bucket": "videos", "inputs": {},
         "output": folder / "records.jsonl", "checkpoint": folder / "checkpoint", "concurrency": 2, "max_attempts": 3,
         "timeout": 30.0, "on_doubt": OnDoubt.RECONCILE, "settle_time": 0.3, "verify_tls": True, "progress": Mode.NONE,
-        "preflight": True, "choice": Choice(),
     }  # fmt: skip
-    return Options(**{name: given.get(name) for name in Options._fields})
+    return RunOptions(**given)
 
 
 def forked(act):

@@ -6,7 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from batcher.model import State
+from batcher.model import STATUSES, Status
 
 
 class Kept(NamedTuple):
@@ -15,7 +15,7 @@ class Kept(NamedTuple):
     id: int
     key: bytes
     copy: int
-    state: State
+    status: Status
     number: int
     execution: str
 
@@ -31,13 +31,13 @@ def kept_rows(path: Path) -> list[Kept]:
         # Newer blocks tell the truth about a row that was admitted more than once.
         for (block,) in db.execute("SELECT rows FROM intents ORDER BY id"):
             for id_, state, copy, number, key, *_ in json.loads(block):
-                rows[id_] = Kept(id_, bytes.fromhex(key), copy, State(state), number, "")
+                rows[id_] = Kept(id_, bytes.fromhex(key), copy, STATUSES[state], number, "")
         for id_, key, copy, number in db.execute("SELECT id, key, copy, number FROM doubts"):
-            rows[id_] = Kept(id_, key, copy, State.IN_DOUBT, number, "")
+            rows[id_] = Kept(id_, key, copy, Status.IN_DOUBT, number, "")
         for id_, key, copy, state, number, name in db.execute(
             "SELECT id, key, copy, state, number, execution FROM rows"
         ):
             rows[id_] = Kept(
-                id_, key, copy, State(state), number, name.hex() if isinstance(name, bytes) else name or ""
+                id_, key, copy, STATUSES[state], number, name.hex() if isinstance(name, bytes) else name or ""
             )
     return [rows[id_] for id_ in sorted(rows)]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from test_command import ENVIRONMENT, Ran
 
-NEXT = re.compile(r"^batcher: (?:next|Fix it and run it|once this run has ended): (batcher .*)$", re.MULTILINE)
+NEXT = re.compile(r"^batcher: (?:next|next, after fixing it|once this run has ended): (batcher .*)$", re.MULTILINE)
 CODE = re.compile(r"<pre><code>(.*?)</code></pre>", re.DOTALL)
 TAG = re.compile(r"<[^>]*>")
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from simulated_service import Content
 
 from batcher.errors import ExitCode
-from batcher.model import Row, State
+from batcher.model import Row, Status
 from batcher.rules.rows.identity import content_key
 
 LATE = 60.0
@@ -45,22 +45,22 @@ class Watch:
             inputs = json.loads(admitted.row.inputs or b"{}")
             content = Content(admitted.row.bucket, admitted.row.object, json.dumps(inputs, sort_keys=True))
             self._content_of[admitted.id] = content
-            if admitted.state is State.INTENT:
+            if admitted.status is Status.SENDING:
                 self._note(f"client: intent of {admitted.id} {content.object} {content.inputs}")
                 self.windows.setdefault(content, []).append(Window(self._now() - self.stood, None))
 
     def settled(self, settlements):
         for settlement in settlements:
-            self._note(f"client: {settlement.id} is {settlement.state.name} {settlement.execution[:6]}")
+            self._note(f"client: {settlement.id} is {settlement.status.name} {settlement.execution[:6]}")
             windows = self.windows.get(self._content_of.get(settlement.id))
-            if settlement.state is State.IN_DOUBT and windows:
+            if settlement.status is Status.IN_DOUBT and windows:
                 windows[-1] = windows[-1]._replace(end=self._now())
 
 
 class Claims(NamedTuple):
     """What the job claims at its end: the checkpoint's rows by key, the records in their order, and the exit code."""
 
-    rows: dict[bytes, tuple[State, str]]
+    rows: dict[bytes, tuple[Status, str]]
     records: list[dict]
     code: ExitCode
 
@@ -98,11 +98,11 @@ class Judge:
 
     def _fault_of(self, content, state, name):
         """Say what is wrong with how a row ended, None where all is well."""
-        if state is State.STARTED:
+        if state is Status.STARTED:
             return self._fault_of_name(content, name)
-        if state is State.IN_DOUBT:
+        if state is Status.IN_DOUBT:
             return None if self._is_blurred(content) else "is held, and the list is clear"
-        is_rejected = state is State.REJECTED and content.object.startswith("missing")
+        is_rejected = state is Status.REJECTED and content.object.startswith("missing")
         return None if is_rejected else f"was lost: it is {state}"
 
     def _fault_of_name(self, content, name):
@@ -128,14 +128,14 @@ class Judge:
 
     def _expected_code(self):
         states = {self._end_of(content)[0] for content in self._contents if content}
-        if State.IN_DOUBT in states:
+        if Status.IN_DOUBT in states:
             return ExitCode.ROWS_IN_DOUBT
-        return ExitCode.ROWS_REJECTED if None in self._contents or State.REJECTED in states else ExitCode.OK
+        return ExitCode.ROWS_REJECTED if None in self._contents or Status.REJECTED in states else ExitCode.OK
 
     def _faults_of_records(self):
         started = [record for record in self._claims.records if record["status"] == "started"]
         named = {record["execution_name"] for record in started}
-        owned = {name for state, name in self._claims.rows.values() if state is State.STARTED}
+        owned = {name for state, name in self._claims.rows.values() if state is Status.STARTED}
         if named != owned:
             yield f"records name {named - owned} that the checkpoint does not, and lack {owned - named}"
         for record in started:
@@ -148,8 +148,8 @@ class Judge:
         last = {record["row"]: record["status"] for record in self._claims.records}
         seen = set()
         for number, (line, content) in enumerate(zip(self._lines, self._contents, strict=True), 1):
-            state, _ = self._end_of(content) if content else (State.INVALID, "")
-            state = State.DUPLICATE if content and line in seen else state
+            state, _ = self._end_of(content) if content else (Status.INVALID, "")
+            state = Status.DUPLICATE if content and line in seen else state
             # Every bad line is the same bad line, and is written down once.
             is_again = content is None and line in seen
             seen.add(line)

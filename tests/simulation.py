@@ -24,16 +24,16 @@ from simulated_judge import BAD_LINE, Claims, Judge, Watch, content_of
 from simulated_machine import Checkpoint, CrashAt, Loop, Process
 from simulated_service import TYPES, Service, nature
 
-from batcher.app.options import OnDoubt, Options
 from batcher.app.run import run_job
 from batcher.app.voice import Voice
 from batcher.app.world import World as Surroundings
 from batcher.edges.checkpoint.store import Store
-from batcher.edges.manifest import Choice, open_manifest
-from batcher.edges.progress import Mode
+from batcher.edges.manifest import open_manifest
 from batcher.errors import ExitCode, JobError
 from batcher.flow.drain import Drain
-from batcher.model import Fault, Lost, State
+from batcher.model import Fault, Lost, Status
+from batcher.options.verbs import RunOptions
+from batcher.rules.choices import Mode, OnDoubt
 
 BEGINNING = 1_795_509_000.0
 TIMEOUT = 30.0
@@ -223,10 +223,9 @@ class World:
             "manifest": self.folder / "m.jsonl", "workflow": "transcode", "endpoint": "https://simulated", "inputs": {},
             "bucket": "bucket", "output": self.folder / "records.jsonl", "checkpoint": self.folder / "checkpoint",
             "concurrency": self._concurrency, "max_attempts": 3, "timeout": TIMEOUT, "on_doubt": OnDoubt.RECONCILE,
-            "settle_time": self._settle_time, "verify_tls": True, "progress": Mode.NONE, "max_outage": 900.0,
-            "choice": Choice(),
+            "settle_time": self._settle_time, "verify_tls": True, "progress": Mode.NONE, "preflight": False,
         }  # fmt: skip
-        return Options(**{name: given.get(name) for name in Options._fields})
+        return RunOptions(**given)
 
     async def send(self, method, target, headers, body):
         """Carry one request to the service and its answer back, as the real transport does."""
@@ -243,13 +242,13 @@ class World:
         return reply
 
     def _judge_crash(self):
-        left = sum(row.state is State.INTENT for row in kept_rows(self.folder / "checkpoint"))
+        left = sum(row.status is Status.SENDING for row in kept_rows(self.folder / "checkpoint"))
         if left > 2 * self._concurrency:
             self.complaints.append(f"{left} rows are in doubt after a crash, at concurrency {self._concurrency}")
 
     def _judge(self, code):
         kept = kept_rows(self.folder / "checkpoint")
-        rows = {row.key: (row.state, row.execution) for row in kept if row.copy == 1}
+        rows = {row.key: (row.status, row.execution) for row in kept if row.copy == 1}
         try:
             records = [json.loads(line) for line in (self.folder / "records.jsonl").read_bytes().splitlines()]
         except ValueError as error:

@@ -9,17 +9,25 @@ from multidict import CIMultiDict
 
 from batcher.model import (
     Answer,
+    Described,
     Execution,
     ExecutionDetail,
-    Fault,
-    ListedExecution,
-    Lost,
     Page,
     Parameter,
     Reply,
     Workflow,
 )
-from batcher.rules.service.answers import detail, page, read, started, workflow
+from batcher.rules.service.answers import (
+    detail,
+    page,
+    read_execution,
+    read_page,
+    read_start,
+    read_workflow,
+    started,
+    workflow,
+)
+from batcher.rules.service.dialect import legible
 
 XML = b"""<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>NoSuchKey</Code><Message>No such &lt;key&gt; &amp; none like it.</Message>
@@ -34,12 +42,8 @@ def reply(content, status=404, **headers):
     return Reply(status, CIMultiDict(names), content)
 
 
-def ok(body):
-    return Answer(200, body=body)
-
-
 def test_an_error_in_xml_is_read():
-    answer = read(reply(XML))
+    answer = read_start(reply(XML))
     assert answer == Answer(404, "NoSuchKey", "No such <key> & none like it.", "0000018F")
 
 
@@ -57,13 +61,13 @@ def test_an_error_in_xml_is_read():
     ],
 )
 def test_the_code_is_found_in_any_dress_of_xml(content):
-    assert read(reply(content, 503)).code == "SlowDown"
+    assert read_start(reply(content, 503)).code == "SlowDown"
 
 
 def test_entities_are_never_expanded():
     content = b'<!DOCTYPE e [<!ENTITY a "aaaaaaaa"><!ENTITY f SYSTEM "file:///etc/hostname">]>'
     content += b"<Error><Code>&a;&a;</Code><Message>&f;</Message></Error>"
-    answer = read(reply(content))
+    answer = read_start(reply(content))
     assert (answer.code, answer.message) == ("&a;&a;", "&f;")
 
 
@@ -71,7 +75,7 @@ def test_entities_are_never_expanded():
     "content", [b"<Code" * 200_000, b"<a" + b"a" * 1_000_000, b"<Code>&#" + b"9" * 10_000 + b";</"]
 )
 def test_a_hostile_document_is_an_error_without_a_known_code(content):
-    assert "SlowDown" not in read(reply(content)).code
+    assert "SlowDown" not in read_start(reply(content)).code
 
 
 @pytest.mark.parametrize(
@@ -90,7 +94,7 @@ def test_a_hostile_document_is_an_error_without_a_known_code(content):
     ],
 )
 def test_an_error_in_json_is_read_by_any_of_its_names(content, code, message, request_id):
-    assert read(reply(content)) == Answer(404, code, message, request_id)
+    assert read_start(reply(content)) == Answer(404, code, message, request_id)
 
 
 @pytest.mark.parametrize(
@@ -109,13 +113,13 @@ def test_an_error_in_json_is_read_by_any_of_its_names(content, code, message, re
     ],
 )
 def test_an_error_that_cannot_be_read_still_has_its_status(content):
-    assert read(reply(content, 502)) == Answer(502)
+    assert read_start(reply(content, 502)) == Answer(502)
 
 
 def test_the_content_type_is_not_asked():
-    assert read(reply(XML, content_type="application/json")).code == "NoSuchKey"
-    assert read(reply(b'{"code":"SYS.0011"}', content_type="application/xml")).code == "SYS.0011"
-    assert read(reply(b'{"execution_name":"e"}', 200)).body == {"execution_name": "e"}
+    assert read_start(reply(XML, content_type="application/json")).code == "NoSuchKey"
+    assert read_start(reply(b'{"code":"SYS.0011"}', content_type="application/xml")).code == "SYS.0011"
+    assert read_start(reply(b'{"execution_name":"e"}', 200)).execution == Execution("e")
 
 
 @pytest.mark.parametrize(
@@ -132,31 +136,27 @@ def test_the_content_type_is_not_asked():
 )
 @pytest.mark.parametrize("status", [200, 404])
 def test_the_request_id_is_the_first_of_body_and_headers(content, headers, request_id, status):
-    assert read(reply(content, status, **headers)).request_id == request_id
+    assert read_start(reply(content, status, **headers)).request_id == request_id
 
 
 def test_the_texts_of_retry_after_and_date_are_kept():
-    answer = read(reply(b"", 503, retry_after="7", date="Tue, 24 Nov 2026 08:30:00 GMT"))
+    answer = read_start(reply(b"", 503, retry_after="7", date="Tue, 24 Nov 2026 08:30:00 GMT"))
     assert answer == Answer(503, retry_after="7", date="Tue, 24 Nov 2026 08:30:00 GMT")
 
 
 def test_a_redirect_says_where_it_leads():
     assert (
-        read(reply(b"", 307, location="https://obs.example.com/")).message == "redirected to https://obs.example.com/"
+        read_start(reply(b"", 307, location="https://obs.example.com/")).message
+        == "redirected to https://obs.example.com/"
     )
-    assert read(reply(XML, 307, location="https://obs.example.com/")).message.startswith("No such")
-    assert read(reply(b"", 404, location="https://obs.example.com/")).message == ""
-
-
-def test_a_lost_request_says_what_happened():
-    assert read(Lost(Fault.LOST, "reset by\n peer")) == Answer(message="reset by peer", fault=Fault.LOST)
+    assert read_start(reply(XML, 307, location="https://obs.example.com/")).message.startswith("No such")
+    assert read_start(reply(b"", 404, location="https://obs.example.com/")).message == ""
 
 
 @pytest.mark.parametrize("status", [200, 201, 299])
-def test_a_success_keeps_its_object(status):
-    content = '{"execution_name":"e","code":"c","message":"m","name":"\u4e2d"}'
-    answer = read(reply(content.encode(), status))
-    assert answer == Answer(status, body=json.loads(content))
+def test_a_success_names_its_execution_and_has_no_words_of_an_error(status):
+    content = '{"execution_name":"\u4e2d","code":"c","message":"m"}'
+    assert read_start(reply(content.encode(), status)) == Answer(status, execution=Execution("\u4e2d"))
 
 
 @pytest.mark.parametrize(
@@ -174,8 +174,10 @@ def test_a_success_keeps_its_object(status):
         b"{" * 9999,
     ],
 )
-def test_a_success_without_a_readable_object_has_none(content):
-    assert read(reply(content, 200)) == Answer(200)
+def test_a_success_without_a_readable_object_names_nothing_and_is_garbled(content):
+    assert read_start(reply(content, 200)) == Answer(200)
+    for read in (read_workflow, read_page, read_execution):
+        assert read(reply(content, 200)) == Described(200, is_garbled=True)
 
 
 @pytest.mark.parametrize(
@@ -193,9 +195,9 @@ def test_a_success_without_a_readable_object_has_none(content):
 )
 @pytest.mark.parametrize("field", ["code", "message", "request_id"])
 def test_words_are_fit_for_a_terminal_and_hold_no_security_token(said, kept, field):
-    answer = read(reply(json.dumps({field: said}).encode()))
+    answer = read_start(reply(json.dumps({field: said}).encode()))
     assert getattr(answer, field) == kept
-    assert read(Lost(Fault.LOST, said)).message == kept
+    assert legible(said) == kept
 
 
 @unhurried
@@ -204,7 +206,7 @@ def test_words_are_fit_for_a_terminal_and_hold_no_security_token(said, kept, fie
     st.binary() | st.sampled_from([b"<", b"{", b"<Code>"]).flatmap(lambda b: st.binary().map(b.__add__)),
 )
 def test_no_bytes_make_reading_fail(status, content):
-    answer = read(reply(content, status))
+    answer = read_start(reply(content, status))
     assert answer.status == status
     for word in (answer.code, answer.message, answer.request_id):
         assert len(word) <= 500
@@ -224,29 +226,33 @@ values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(n
 @unhurried
 @given(st.dictionaries(names, values))
 def test_no_object_makes_a_rule_fail(body):
-    answer = ok(body)
-    execution, described, listed, shown = started(answer), workflow(answer), page(answer), detail(answer)
+    execution, described, listed, shown = started(body), workflow(body), page(body), detail(body)
     assert execution is None or execution.name
     assert described is None or all(described.parameters)
     assert listed is None or all(each.name for each in listed.executions)
-    assert shown is None or shown.name
+    assert shown is None or shown.execution.name
 
 
 @pytest.mark.parametrize("rule", [started, workflow, page, detail])
-@pytest.mark.parametrize("answer", [Answer(404, "NoSuchKey"), Answer(fault=Fault.LOST), Answer(200), ok({})])
-def test_an_answer_without_the_object_gives_nothing(rule, answer):
-    assert rule(answer) is None
+@pytest.mark.parametrize("body", [None, {}])
+def test_a_body_without_the_object_gives_nothing(rule, body):
+    assert rule(body) is None
+
+
+@pytest.mark.parametrize("read", [read_workflow, read_page, read_execution])
+def test_an_error_describes_nothing_and_says_why(read):
+    assert read(reply(XML)) == Described(404, "NoSuchKey", "No such <key> & none like it.", "0000018F")
 
 
 def test_a_start_names_its_execution():
     body = {"execution_urn": "urn:e", "started_at": "2026-11-24T08:30:00.123Z", "execution_name": "84a3"}
-    assert started(ok(body)) == Execution("84a3", "urn:e", "2026-11-24T08:30:00.123Z")
-    assert started(ok({"execution_name": "84a3", "execution_urn": 7, "started_at": None})) == Execution("84a3")
+    assert started(body) == Execution("84a3", "urn:e", "2026-11-24T08:30:00.123Z")
+    assert started({"execution_name": "84a3", "execution_urn": 7, "started_at": None}) == Execution("84a3")
 
 
 @pytest.mark.parametrize("name", ["", None, 7, True, [], ["84a3"], {}])
 def test_a_start_without_a_name_is_none(name):
-    assert started(ok({"execution_name": name, "execution_urn": "urn:e"})) is None
+    assert started({"execution_name": name, "execution_urn": "urn:e"}) is None
 
 
 def test_a_workflow_is_read_from_the_map_of_its_parameters():
@@ -260,7 +266,7 @@ def test_a_workflow_is_read_from_the_map_of_its_parameters():
     declared = Parameter(
         "template-id", "integer", has_value=True, constraints={"valid_values": [7, 8]}, has_blank_default=True
     )
-    assert workflow(ok({"name": "w", "definition": definition})) == Workflow(
+    assert workflow({"name": "w", "definition": definition}) == Workflow(
         "w",
         {"template-id": declared},
         ("in",),
@@ -272,7 +278,7 @@ def test_a_workflow_is_read_from_the_array_that_creates_one():
         {"parameter_name": "a", "type": "string", "constraints": {"regex": "x+"}},
         {"parameter_name": "b", "type": "list", "paramter_value": ["v"]},
     ]
-    assert workflow(ok({"definition": {"inputs": inputs, "event_defs": [{"trigger_bucket": "in"}]}})) == Workflow(
+    assert workflow({"definition": {"inputs": inputs, "event_defs": [{"trigger_bucket": "in"}]}}) == Workflow(
         "",
         {
             "a": Parameter("a", "string", has_value=False, constraints={"regex": "x+"}),
@@ -284,7 +290,7 @@ def test_a_workflow_is_read_from_the_array_that_creates_one():
 
 @pytest.mark.parametrize("definition", [{}, {"inputs": None}, {"inputs": {}}, {"inputs": []}, {"event_defs": "odd"}])
 def test_a_workflow_may_declare_nothing(definition):
-    assert workflow(ok({"name": "w", "definition": definition})) == Workflow("w", {})
+    assert workflow({"name": "w", "definition": definition}) == Workflow("w", {})
 
 
 @pytest.mark.parametrize(
@@ -303,13 +309,13 @@ def test_a_workflow_may_declare_nothing(definition):
     ],
 )
 def test_a_caller_may_leave_out_what_has_a_value_or_a_default(fields, has_value):
-    found = workflow(ok({"definition": {"inputs": {"p": {"type": "string"} | fields}}}))
+    found = workflow({"definition": {"inputs": {"p": {"type": "string"} | fields}}})
     assert found.parameters["p"].has_value is has_value
 
 
 @pytest.mark.parametrize("constraints", [None, "", "odd", "[]", '{"a":', 7, [1], "{}"])
 def test_constraints_that_cannot_be_read_constrain_nothing(constraints):
-    found = workflow(ok({"definition": {"inputs": {"p": {"type": 7, "constraints": constraints}}}}))
+    found = workflow({"definition": {"inputs": {"p": {"type": 7, "constraints": constraints}}}})
     assert found.parameters["p"] == Parameter("p", "", has_value=False, constraints={})
 
 
@@ -330,7 +336,7 @@ def test_constraints_that_cannot_be_read_constrain_nothing(constraints):
     ],
 )
 def test_a_workflow_with_an_unreadable_parameter_is_none(body):
-    assert workflow(ok(body)) is None
+    assert workflow(body) is None
 
 
 LISTED = {
@@ -342,26 +348,37 @@ LISTED = {
     "started_at": "2026-11-24T08:30:00.123Z",
     "stopped_at": "",
 }
-SEEN = ListedExecution("84a3", "urn:e", "APICALL", "RUNNING", "2026-11-24T08:30:00.123Z", "")
+STARTED_AT = "2026-11-24T08:30:00.123Z"
+SEEN = Execution("84a3", "urn:e", STARTED_AT, 1795509000.123, is_event=False, type="APICALL", state="RUNNING")
 
 
 @pytest.mark.parametrize(
     ("body", "expected"),
     [
-        ({"count": 1, "is_truncated": True, "next_marker": "m", "executions": [LISTED]}, Page((SEEN,), "m")),
-        ({"count": 1, "is_truncated": False, "executions": [LISTED, LISTED]}, Page((SEEN, SEEN), "")),
+        ({"count": 1, "is_truncated": True, "next_marker": "m", "executions": [LISTED]}, Page((SEEN,), "m", 1)),
+        ({"count": 1, "is_truncated": False, "executions": [LISTED, LISTED]}, Page((SEEN, SEEN), "", 1)),
         ({"is_truncated": False, "next_marker": "m", "executions": [LISTED]}, Page((SEEN,), "")),
         ({"executions": [LISTED]}, Page((SEEN,), "")),
         ({"executions": [LISTED], "next_marker": "m"}, Page((SEEN,), "m")),
         ({"executions": [LISTED], "is_truncated": None, "next_marker": "m"}, Page((SEEN,), "m")),
         ({"executions": []}, Page((), "")),
-        ({"executions": None, "count": 0}, Page((), "")),
-        ({"count": 0, "is_truncated": False}, Page((), "")),
-        ({"executions": [{"execution_name": "e", "started_at": 7}]}, Page((ListedExecution("e", *[""] * 5),), "")),
+        ({"executions": None, "count": 0}, Page((), "", 0)),
+        ({"executions": [], "count": "many"}, Page(())),
+        ({"count": 0, "is_truncated": False}, Page((), "", 0)),
+        ({"executions": [{"execution_name": "e", "started_at": 7}]}, Page((Execution("e"),), "")),
     ],
 )
 def test_a_page_of_the_list_is_read(body, expected):
-    assert page(ok(body)) == expected
+    assert page(body) == expected
+    assert read_page(reply(json.dumps(body).encode(), 200)) == Described(200, noun=expected)
+
+
+@pytest.mark.parametrize(
+    ("type_", "is_event"), [("APICALL", False), ("TRIGGERCAL", True), ("triggercall", True), ("", False)]
+)
+def test_an_execution_is_an_events_by_its_type(type_, is_event):
+    (found,) = page({"executions": [LISTED | {"execution_type": type_}]}).executions
+    assert found.is_event is is_event
 
 
 @pytest.mark.parametrize(
@@ -384,12 +401,12 @@ def test_a_page_of_the_list_is_read(body, expected):
     ],
 )
 def test_a_page_that_may_hide_an_execution_is_none(body):
-    assert page(ok(body)) is None
+    assert page(body) is None
 
 
 def test_a_detail_is_read():
     info = LISTED | {"input": '{"bucket":"b"}', "isTest": False, "state_map": {}}
-    assert detail(ok({"execution_info": info})) == ExecutionDetail(*SEEN[:5], '{"bucket":"b"}')
+    assert detail({"execution_info": info}) == ExecutionDetail(SEEN, '{"bucket":"b"}')
 
 
 @pytest.mark.parametrize(
@@ -403,16 +420,14 @@ def test_a_detail_is_read():
     ],
 )
 def test_an_input_that_is_no_text_is_written_as_one(value, text):
-    assert detail(ok({"execution_info": {"execution_name": "e", "input": value}})).input == text
+    assert detail({"execution_info": {"execution_name": "e", "input": value}}).input == text
 
 
 def test_a_detail_whose_input_is_too_deep_is_none():
     content = b'{"execution_info":{"execution_name":"e","input":' + b"[" * 500 + b"]" * 500 + b"}}"
-    answer = read(reply(content, 200))
-    assert answer.body is not None
-    assert detail(answer) is None
+    assert read_execution(reply(content, 200)) == Described(200)
 
 
 @pytest.mark.parametrize("info", [None, [], "e", {}, {"execution_name": ""}, {"execution_name": 7}, {"input": "{}"}])
 def test_a_detail_without_a_name_is_none(info):
-    assert detail(ok({"execution_info": info})) is None
+    assert detail({"execution_info": info}) is None

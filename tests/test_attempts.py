@@ -4,38 +4,40 @@ import asyncio
 from itertools import count
 
 import pytest
+from answered import answered
 from simulated_machine import Loop
 
 from batcher.errors import CredentialsError, ExitCode, ServiceError
-from batcher.flow.attempts import Attempts
+from batcher.flow.attempts import Action, Attempts
 from batcher.flow.drain import Drain
 from batcher.flow.turns import Turns
-from batcher.model import Admitted, Answer, Execution, Fault, Row, State, Status
+from batcher.model import Admitted, Execution, Fault, Row, Status
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rate.outage import Health
 from batcher.rules.rate.throttle import Throttle
+from batcher.rules.service.verdicts import judge
 
 ROW = Row(1, 2, "b", "o", b"", b"k" * 16)
-ADMITTED = Admitted(7, ROW, State.INTENT)
+ADMITTED = Admitted(7, ROW, Status.SENDING)
 
-STARTED = Answer(status=200, body={"execution_name": "e1", "execution_urn": "u1", "started_at": "t1"})
-SLOW_DOWN = Answer(status=503, code="SlowDown")
-UNREACHED = Answer(fault=Fault.UNREACHED, message="127.0.0.1:9: connection refused")
-LOST = Answer(fault=Fault.LOST, message="reset")
-REJECTED = Answer(status=404, code="SYS.0015")
-DENIED = Answer(status=403, code="AccessDenied")
-SKEWED = Answer(status=403, code="RequestTimeTooSkewed")
+STARTED = answered(status=200, execution=Execution("e1", "u1", "t1"))
+SLOW_DOWN = answered(status=503, code="SlowDown")
+UNREACHED = answered(fault=Fault.UNREACHED, message="127.0.0.1:9: connection refused")
+LOST = answered(fault=Fault.LOST, message="reset")
+REJECTED = answered(status=404, code="SYS.0015")
+DENIED = answered(status=403, code="AccessDenied")
+SKEWED = answered(status=403, code="RequestTimeTooSkewed")
 
 
 class Service:
-    """Answers from a script, and notes the bodies that it got."""
+    """Answers from a script, and notes the rows that it got."""
 
     def __init__(self, *script):
         self.script = list(script)
-        self.bodies = []
+        self.rows = []
 
-    async def send(self, body):
-        self.bodies.append(body)
+    async def send(self, row):
+        self.rows.append(row)
         return self.script.pop(0)
 
 
@@ -43,7 +45,7 @@ def attempts(service, *, drain=None, **changes):
     clock = count(5.0).__next__
     turns = Turns(drain=drain or Drain(), throttle=Throttle(limit=1e6), monotonic=clock, service_now=lambda: 1000.0)
     settings = {
-        "send": service.send,
+        "action": Action(service.send, judge),
         "tally": Tally(),
         "turns": turns,
         "now": lambda: 1000.0,
@@ -57,12 +59,12 @@ def attempts(service, *, drain=None, **changes):
 async def test_a_row_that_starts_at_once_is_sent_once():
     service = Service(STARTED)
     outcome = await attempts(service).fire(ADMITTED)
-    assert service.bodies == [b'{"bucket":"b","object":"o"}']
-    assert (outcome.state, outcome.status, outcome.attempts) == (State.STARTED, Status.STARTED, 1)
+    assert service.rows == [ROW]
+    assert (outcome.status, outcome.attempts) == (Status.STARTED, 1)
     assert outcome.execution == Execution("e1", "u1", "t1")
 
 
-@pytest.mark.parametrize("refusal", [SLOW_DOWN, UNREACHED, Answer(status=429), SKEWED])
+@pytest.mark.parametrize("refusal", [SLOW_DOWN, UNREACHED, answered(status=429), SKEWED])
 async def test_what_surely_was_not_started_is_sent_again(refusal):
     service = Service(refusal, STARTED)
     firing = attempts(service)
@@ -76,13 +78,12 @@ async def test_what_surely_was_not_started_is_sent_again(refusal):
     "doubt",
     [
         LOST,
-        Answer(status=500, code="InternalError"),
-        Answer(status=502),
-        Answer(status=503, code="ServiceUnavailable"),
-        Answer(status=504),
-        Answer(status=408),
-        Answer(status=200, body=None),
-        Answer(status=200, body={"execution_urn": "u"}),
+        answered(status=500, code="InternalError"),
+        answered(status=502),
+        answered(status=503, code="ServiceUnavailable"),
+        answered(status=504),
+        answered(status=408),
+        answered(status=200),
     ],
 )
 @pytest.mark.parametrize("refusals", [0, 1])
@@ -90,29 +91,29 @@ async def test_a_row_in_doubt_is_never_sent_again(doubt, refusals):
     service = Service(*[SLOW_DOWN] * refusals, doubt)
     firing = attempts(service)
     outcome = await firing.fire(ADMITTED)
-    assert (outcome.state, outcome.status) == (State.IN_DOUBT, Status.IN_DOUBT)
-    assert len(service.bodies) == refusals + 1
+    assert outcome.status is Status.IN_DOUBT
+    assert len(service.rows) == refusals + 1
     assert not firing.drain.begun
 
 
 async def test_a_rejected_row_is_recorded_and_the_job_goes_on():
     firing = attempts(Service(REJECTED))
     outcome = await firing.fire(ADMITTED)
-    assert (outcome.state, outcome.status, outcome.answer) == (State.REJECTED, Status.REJECTED, REJECTED)
+    assert (outcome.status, outcome.answer) == (Status.REJECTED, REJECTED)
     assert not firing.drain.begun
 
 
 async def test_a_row_refused_to_the_last_attempt_is_on_record_and_free_for_the_next_run():
     firing = attempts(Service(SLOW_DOWN, SLOW_DOWN, SLOW_DOWN))
     outcome = await firing.fire(ADMITTED)
-    assert (outcome.state, outcome.status, outcome.attempts) == (State.PENDING, Status.REJECTED, 3)
+    assert (outcome.status, outcome.attempts) == (Status.REFUSED, 3)
     assert not firing.drain.begun
 
 
 async def test_one_attempt_is_one_request():
     service = Service(SLOW_DOWN)
     outcome = await attempts(service, max_attempts=1).fire(ADMITTED)
-    assert (len(service.bodies), outcome.attempts) == (1, 1)
+    assert (len(service.rows), outcome.attempts) == (1, 1)
 
 
 async def test_what_never_left_uses_no_attempt_up():
@@ -122,7 +123,7 @@ async def test_what_never_left_uses_no_attempt_up():
 
 
 async def test_a_probe_that_fails_uses_no_attempt_up():
-    service = Service(*[Answer(status=503)] * 4, STARTED)
+    service = Service(*[answered(status=503)] * 4, STARTED)
     firing = attempts(service, trust_503=True)
     firing.turns.health = Health(failures=30, out_since=0.0)
     outcome = await firing.fire(ADMITTED)
@@ -133,7 +134,7 @@ def test_the_retries_of_all_rows_together_keep_to_their_budget():
     loop = Loop(None)
     turns = Turns(Drain(), Throttle(limit=1e6), monotonic=loop.time, service_now=loop.time)
 
-    service = Service(*[Answer(status=409, code="OperationAborted")] * 5000)
+    service = Service(*[answered(status=409, code="OperationAborted")] * 5000)
     firing = attempts(service, turns=turns, draw=lambda: 0.1, max_attempts=1000)
 
     async def scene():
@@ -153,36 +154,36 @@ def test_the_retries_of_all_rows_together_keep_to_their_budget():
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (Answer(status=403, code="SignatureDoesNotMatch"), CredentialsError),
-        (Answer(status=401), CredentialsError),
+        (answered(status=403, code="SignatureDoesNotMatch"), CredentialsError),
+        (answered(status=401), CredentialsError),
         (DENIED, CredentialsError),
-        (Answer(status=301, code="PermanentRedirect"), ServiceError),
-        (Answer(fault=Fault.UNTRUSTED), ServiceError),
+        (answered(status=301, code="PermanentRedirect"), ServiceError),
+        (answered(fault=Fault.UNTRUSTED), ServiceError),
     ],
 )
 async def test_a_fatal_answer_stops_the_job_at_once_and_leaves_the_row_untouched(answer, error):
     service = Service(answer)
     firing = attempts(service)
     outcome = await firing.fire(ADMITTED)
-    assert (outcome.state, outcome.status) == (State.PENDING, None)
+    assert outcome.status is Status.PENDING
     assert isinstance(firing.drain.reason, error)
     following = await firing.fire(ADMITTED)
-    assert (following.state, following.status, following.attempts) == (State.PENDING, None, 0)
-    assert len(service.bodies) == 1
+    assert (following.status, following.attempts) == (Status.PENDING, 0)
+    assert len(service.rows) == 1
 
 
 async def test_a_denial_is_about_one_row_once_another_has_started():
     firing = attempts(Service(STARTED, DENIED))
     await firing.fire(ADMITTED)
     outcome = await firing.fire(ADMITTED)
-    assert (outcome.state, outcome.status) == (State.REJECTED, Status.REJECTED)
+    assert outcome.status is Status.REJECTED
     assert not firing.drain.begun
 
 
 async def test_a_skewed_clock_is_forgiven_once():
     firing = attempts(Service(SKEWED, SKEWED))
     outcome = await firing.fire(ADMITTED)
-    assert (outcome.state, outcome.status, outcome.attempts) == (State.PENDING, None, 2)
+    assert (outcome.status, outcome.attempts) == (Status.PENDING, 2)
     assert "RequestTimeTooSkewed" in str(firing.drain.reason)
 
 
@@ -202,7 +203,7 @@ async def test_a_drain_during_the_backoff_gives_the_row_back_without_waiting():
     await refused.wait()
     drain.begin(ExitCode.SIGINT)
     outcome = await fired
-    assert (outcome.state, outcome.status, outcome.attempts) == (State.PENDING, None, 1)
+    assert (outcome.status, outcome.attempts) == (Status.PENDING, 1)
 
 
 async def test_a_drain_while_waiting_for_its_turn_sends_nothing():
@@ -213,7 +214,7 @@ async def test_a_drain_while_waiting_for_its_turn_sends_nothing():
     fired = asyncio.create_task(firing.fire(ADMITTED))
     await asyncio.sleep(0)
     drain.begin(ExitCode.SIGTERM)
-    assert ((await fired).status, service.bodies) == (None, [])
+    assert ((await fired).status, service.rows) == (Status.PENDING, [])
 
 
 async def test_a_job_whose_first_twenty_rows_are_all_rejected_is_stopped():
@@ -234,7 +235,7 @@ async def test_a_job_that_has_started_a_row_may_have_any_number_rejected():
 
 async def test_a_job_that_an_earlier_run_has_begun_may_have_any_number_rejected():
     firing = attempts(Service(*[REJECTED] * 30))
-    firing.tally.known[State.STARTED] = 1
+    firing.tally.known[Status.STARTED] = 1
     for _ in range(30):
         await firing.fire(ADMITTED)
     assert not firing.drain.begun

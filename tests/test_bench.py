@@ -15,8 +15,8 @@ from server import late, nginx
 from workload import ANSWER, body
 
 from batcher.edges.manifest import open_manifest
-from batcher.rules.rows.identity import start_body
-from bench import Setting, first_start, resume
+from batcher.rules.service.obs_v2 import start_body
+from bench import PAGE, Setting, first_start, resume
 
 PROJECT = Path(__file__).parents[1]
 ROWS = 50
@@ -111,8 +111,8 @@ def test_a_page_without_both_marks_once_is_left_alone(page):
         put_between(page, TABLE)
 
 
-def test_the_readme_has_a_place_for_the_table():
-    page = (PROJECT / "README.md").read_text()
+def test_the_page_about_the_speed_has_a_place_for_the_table():
+    page = PAGE.read_text()
     changed = put_between(page, "new")
     assert changed.count("new") == page.partition(BEGIN)[0].count("new") + page.partition(END)[2].count("new") + 1
 
@@ -222,8 +222,8 @@ def test_a_resume_starts_the_new_rows_only_on_the_same_port(tmp_path):
     ("words", "complaint"),
     [
         (["cpu", "nothing"], "no such measurement: nothing"),
-        (["--rows", "2047"], "--rows is 2048 at least"),
-        (["--rounds", "0"], "--rounds 1"),
+        (["--rows", "2047"], "--rows must be at least 2048"),
+        (["--rounds", "0"], "--rounds at least 1"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_before_anything_is_run(words, complaint):

@@ -9,9 +9,9 @@ OTHER = Row("videos", "b.mp4", "x")
 
 
 def test_killed_again_and_again_a_job_still_starts_every_row_once(tmp_path):
-    total = chaos(kills=6, seed=164, rows=150, concurrency=8, folder=tmp_path)
+    total = chaos(kills=3, seed=164, rows=150, concurrency=8, folder=tmp_path)
     assert total.failures == []
-    assert total.figures["kills"] >= 6
+    assert total.figures["kills"] >= 3
     assert total.figures["lost"] == total.figures["started twice"] == total.figures["started unasked"] == 0
     assert total.figures["starts"] > 100 * total.figures["trials"]
     assert total.figures["in doubt"] == total.figures["adopted"] + total.figures["released"]

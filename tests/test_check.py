@@ -16,7 +16,7 @@ from test_command import ENVIRONMENT, batcher, records
 
 from batcher.emulator.faults import FaultKind
 from batcher.emulator.settings import Declared, ParameterType
-from batcher.model import State
+from batcher.model import Status
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 DECLARED = {
@@ -27,7 +27,7 @@ DECLARED = {
     }
 }
 BUCKET = ("-b", "videos")
-PLACEHOLDERS = "directory placeholders (keys that end in /; --keep-placeholders sends them)"
+PLACEHOLDERS = "directory placeholders (names that end in /; use --keep-placeholders to send them)"
 TEMPLATE = ("-i", "template-id:=7")
 
 
@@ -114,8 +114,8 @@ async def test_a_program_is_told_the_same_as_one_object(folder, emulator):
         "constraints": {"valid_values": [7, 8]},
     }
     reasons = [
-        "line 5: inputs.template-id: 9 is not among the values allowed: [7,8]",
-        'line 6: template-id: "x" is no integer of 64 bits',
+        "line 5: inputs.template-id: 9 is not among the allowed values: [7,8]",
+        'line 6: template-id: "x" is not a 64-bit integer',
     ]
     bad = [
         {"row": row, "line": row + 1, "bucket": bucket, "object": object_, "reason": reason}
@@ -352,8 +352,8 @@ async def test_rows_that_break_what_is_declared_are_recorded_and_nothing_of_them
     assert invalid == {
         "missing": "line 2: inputs.template-id: missing, and the workflow has no default for it",
         "unknown": "line 3: inputs.templateid: the workflow declares no such parameter; it has template-id",
-        "type": "line 4: inputs.template-id: true is no integer",
-        "value": "line 5: inputs.template-id: 9 is not among the values allowed: [7,8]",
+        "type": "line 4: inputs.template-id: true is not an integer",
+        "value": "line 5: inputs.template-id: 9 is not among the allowed values: [7,8]",
     }
     assert [line for line in ran.stderr.splitlines() if "warning" in line] == [
         "batcher: warning: 2 rows: inputs.level: not given, and its default is empty text",
@@ -368,16 +368,20 @@ async def test_a_row_that_was_invalid_is_sent_once_the_workflow_declares_otherwi
     assert (await run(service, "m.jsonl")).code == 1
     again = await run(service, "m.jsonl", "--retry-rejected")
     assert (again.code, len(service.ledger.starts)) == (1, 1)
-    assert "3 rows: 1 started, 0 rejected, 2 invalid" in again.stderr
+    assert "3 rows: 1 started, 0 refused, 0 rejected, 2 invalid" in again.stderr
     service.settings.workflows["transcode"]["template-id"] = Declared(ParameterType.INTEGER)
     assert (await run(service, "m.jsonl")).code == 1
     assert len(service.ledger.starts) == 1
     mended = await run(service, "m.jsonl", "--retry-rejected")
-    assert "3 rows: 2 started, 0 rejected, 1 invalid" in mended.stderr
+    assert "3 rows: 2 started, 0 refused, 0 rejected, 1 invalid" in mended.stderr
     assert started(service) == Counter({("o7", '{"template-id":7}'): 1, ("o9", '{"template-id":9}'): 1})
     last = {record["row"]: record["status"] for record in records(Path("m.jsonl.executions.jsonl"))}
     assert last == {1: "started", 2: "started", 3: "invalid"}
-    assert [row.state for row in kept_rows(Path("m.jsonl.checkpoint"))] == [State.STARTED, State.STARTED, State.INVALID]
+    assert [row.status for row in kept_rows(Path("m.jsonl.checkpoint"))] == [
+        Status.STARTED,
+        Status.STARTED,
+        Status.INVALID,
+    ]
 
 
 async def test_without_preflight_the_service_decides(folder, emulator):
@@ -391,7 +395,7 @@ async def test_without_preflight_the_service_decides(folder, emulator):
     ("inputs", "said"),
     [
         ((), "inputs.template-id: missing"),
-        (("-i", "template-id:=9"), "inputs.template-id: 9 is not among the values allowed"),
+        (("-i", "template-id:=9"), "inputs.template-id: 9 is not among the allowed values"),
         (("-i", "template-id:=7", "-i", "nots=x"), "inputs.nots: the workflow declares no such parameter; it has note"),
     ],
 )
@@ -415,7 +419,7 @@ async def test_a_job_that_has_begun_ends_in_good_order_where_its_workflow_has_go
     ran = await run(service, "m.txt")
     assert (ran.code, "there is no workflow transcode" in ran.stderr) == (69, True), ran
     assert service.ledger.requests["start"] == 1
-    assert [row.state for row in kept_rows(Path("m.txt.checkpoint"))] == [State.STARTED]
+    assert [row.status for row in kept_rows(Path("m.txt.checkpoint"))] == [Status.STARTED]
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from peek import kept_rows
 from batcher.edges.checkpoint import open_checkpoint
 from batcher.edges.checkpoint.lock import lock_path
 from batcher.errors import BusyError, DiskError, OtherJobError
-from batcher.model import Admitted, BadRow, Row, Settlement, State
+from batcher.model import Admitted, BadRow, Row, Settlement, Status
 from batcher.rules.job.card import Card
 from batcher.rules.rows.admission import Policy, admission, left_alone
 
@@ -45,20 +45,20 @@ async def take_in(checkpoint, rows, policy=POLICY):
 
 async def start_all(checkpoint, rows):
     admitted = await take_in(checkpoint, rows)
-    await checkpoint.settle([Settlement(a.id, State.STARTED, f"{a.id:032x}") for a in admitted], {}, 200.0)
+    await checkpoint.settle([Settlement(a.id, Status.STARTED, f"{a.id:032x}") for a in admitted], {}, 200.0)
     return admitted
 
 
 def numbers(admitted):
-    return [(a.row.number, a.state.name) for a in admitted]
+    return [(a.row.number, a.status.name) for a in admitted]
 
 
 async def test_rows_left_between_intent_and_verdict_are_found_again(path):
     async with open_checkpoint(path, CARD) as checkpoint:
         admitted = await take_in(checkpoint, [row(1), row(2), row(3)])
-        await checkpoint.settle([Settlement(admitted[1].id, State.STARTED, "ab")], {"length": 12}, 200.0)
+        await checkpoint.settle([Settlement(admitted[1].id, Status.STARTED, "ab")], {"length": 12}, 200.0)
     async with open_checkpoint(path, CARD) as checkpoint:
-        left = await checkpoint.unsettled({State.INTENT})
+        left = await checkpoint.unsettled({Status.SENDING})
         assert [(u.number, u.bucket, u.object, u.intent_at) for u in left] == [
             (1, "bucket", "object-1", 100.0),
             (3, "bucket", "object-3", 100.0),
@@ -71,7 +71,7 @@ async def test_an_intent_is_on_the_disk_before_admit_returns(path):
         await take_in(checkpoint, [row(1)])
         # another connection sees only what is committed
         other = sqlite3.connect(path)
-        assert [(kept.id, kept.state) for kept in kept_rows(path)] == [(1, State.INTENT)]
+        assert [(kept.id, kept.status) for kept in kept_rows(path)] == [(1, Status.SENDING)]
         assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         other.close()
 
@@ -82,8 +82,8 @@ async def test_an_unchanged_manifest_needs_nothing_and_an_appended_one_only_its_
         await start_all(checkpoint, rows)
     async with open_checkpoint(path, CARD) as checkpoint:
         sifted = await checkpoint.sift(rows, left_alone(POLICY))
-        assert (sifted.found, sifted.passed) == ([], {State.STARTED: 100})
-        assert numbers(await take_in(checkpoint, [row(101), row(102)])) == [(101, "INTENT"), (102, "INTENT")]
+        assert (sifted.found, sifted.passed) == ([], {Status.STARTED: 100})
+        assert numbers(await take_in(checkpoint, [row(101), row(102)])) == [(101, "SENDING"), (102, "SENDING")]
 
 
 @pytest.mark.parametrize("seed", range(50))
@@ -92,7 +92,7 @@ async def test_after_any_edit_of_the_manifest_just_the_new_content_is_taken_in(p
     names = [f"object-{dice.randrange(60)}" for _ in range(40)]
     async with open_checkpoint(path, CARD) as checkpoint:
         first = await start_all(checkpoint, [row(n, name) for n, name in enumerate(names, 1)])
-    assert sum(a.state is State.INTENT for a in first) == len(set(names))
+    assert sum(a.status is Status.SENDING for a in first) == len(set(names))
     edited = list(names)
     for _ in range(dice.randrange(1, 8)):
         at = dice.randrange(len(edited))
@@ -112,7 +112,7 @@ async def test_after_any_edit_of_the_manifest_just_the_new_content_is_taken_in(p
             dice.shuffle(edited)
     async with open_checkpoint(path, CARD) as checkpoint:
         second = await take_in(checkpoint, [row(n, name) for n, name in enumerate(edited, 1)])
-    sent = [a.row.object for a in second if a.state is State.INTENT]
+    sent = [a.row.object for a in second if a.status is Status.SENDING]
     assert sorted(sent) == sorted(set(edited) - set(names))
 
 
@@ -120,10 +120,10 @@ async def test_a_repeated_row_is_a_duplicate_once_and_known_afterwards(path):
     rows = [row(1, "a"), row(2, "b"), row(3, "a"), row(4, "a")]
     async with open_checkpoint(path, CARD) as checkpoint:
         admitted = await start_all(checkpoint, rows[:2])
-        assert numbers(admitted) == [(1, "INTENT"), (2, "INTENT")]
+        assert numbers(admitted) == [(1, "SENDING"), (2, "SENDING")]
         duplicates = await take_in(checkpoint, rows[2:])
         assert numbers(duplicates) == [(3, "DUPLICATE"), (4, "DUPLICATE")]
-        await checkpoint.settle([Settlement(a.id, State.DUPLICATE) for a in duplicates], {}, 200.0)
+        await checkpoint.settle([Settlement(a.id, Status.DUPLICATE) for a in duplicates], {}, 200.0)
     for again in (rows, rows[::-1], [rows[1], rows[0], rows[3], rows[2]]):
         async with open_checkpoint(path, CARD) as checkpoint:
             assert await take_in(checkpoint, again) == []
@@ -132,19 +132,23 @@ async def test_a_repeated_row_is_a_duplicate_once_and_known_afterwards(path):
 async def test_a_further_copy_is_new_while_the_first_is_sent_again(path):
     async with open_checkpoint(path, CARD) as checkpoint:
         first, copy = await take_in(checkpoint, [row(1, "a"), row(2, "a")])
-        await checkpoint.settle([Settlement(first.id, State.PENDING), Settlement(copy.id, State.DUPLICATE)], {}, 200.0)
+        await checkpoint.settle(
+            [Settlement(first.id, Status.PENDING), Settlement(copy.id, Status.DUPLICATE)], {}, 200.0
+        )
     async with open_checkpoint(path, CARD) as checkpoint:
-        assert numbers(await take_in(checkpoint, [row(1, "a"), row(2, "a")])) == [(1, "INTENT")]
+        assert numbers(await take_in(checkpoint, [row(1, "a"), row(2, "a")])) == [(1, "SENDING")]
         assert numbers(await take_in(checkpoint, [row(3, "a")])) == [(3, "DUPLICATE")]
 
 
 async def test_a_further_copy_is_new_while_the_first_is_in_doubt(path):
     async with open_checkpoint(path, CARD) as checkpoint:
         first, copy = await take_in(checkpoint, [row(1, "a"), row(2, "a")])
-        await checkpoint.settle([Settlement(first.id, State.IN_DOUBT), Settlement(copy.id, State.DUPLICATE)], {}, 200.0)
+        await checkpoint.settle(
+            [Settlement(first.id, Status.IN_DOUBT), Settlement(copy.id, Status.DUPLICATE)], {}, 200.0
+        )
     async with open_checkpoint(path, CARD) as checkpoint:
         admitted = await take_in(checkpoint, [row(1, "a"), row(2, "a"), row(3, "a")])
-        assert [(new.row.number, new.copy, new.state) for new in admitted] == [(3, 3, State.DUPLICATE)]
+        assert [(new.row.number, new.copy, new.status) for new in admitted] == [(3, 3, Status.DUPLICATE)]
 
 
 async def test_duplicates_are_started_when_they_are_allowed_later(path):
@@ -152,40 +156,40 @@ async def test_duplicates_are_started_when_they_are_allowed_later(path):
     allow = Policy(allow_duplicates=True)
     async with open_checkpoint(path, CARD) as checkpoint:
         first = await take_in(checkpoint, rows)
-        await checkpoint.settle([Settlement(first[0].id, State.STARTED, "e")], {}, 200.0)
-        await checkpoint.settle([Settlement(a.id, State.DUPLICATE) for a in first[1:]], {}, 200.0)
+        await checkpoint.settle([Settlement(first[0].id, Status.STARTED, "e")], {}, 200.0)
+        await checkpoint.settle([Settlement(a.id, Status.DUPLICATE) for a in first[1:]], {}, 200.0)
     async with open_checkpoint(path, CARD) as checkpoint:
         again = await take_in(checkpoint, rows, allow)
-        assert numbers(again) == [(2, "INTENT"), (3, "INTENT")]
+        assert numbers(again) == [(2, "SENDING"), (3, "SENDING")]
 
 
 async def test_a_row_given_back_is_sent_by_the_next_run(path):
     async with open_checkpoint(path, CARD) as checkpoint:
         (admitted,) = await take_in(checkpoint, [row(1)])
-        await checkpoint.settle([Settlement(admitted.id, State.PENDING)], {}, 200.0)
+        await checkpoint.settle([Settlement(admitted.id, Status.PENDING)], {}, 200.0)
     async with open_checkpoint(path, CARD) as checkpoint:
         (again,) = await take_in(checkpoint, [row(1)])
-        assert (again.id, again.state, again.new) == (admitted.id, State.INTENT, False)
+        assert (again.id, again.status, again.new) == (admitted.id, Status.SENDING, False)
 
 
 async def test_a_row_in_doubt_is_held_with_all_that_names_it(path):
     async with open_checkpoint(path, CARD) as checkpoint:
         (admitted,) = await take_in(checkpoint, [row(1)])
-        await checkpoint.settle([Settlement(admitted.id, State.IN_DOUBT)], {}, 200.0)
+        await checkpoint.settle([Settlement(admitted.id, Status.IN_DOUBT)], {}, 200.0)
     async with open_checkpoint(path, CARD) as checkpoint:
         assert await take_in(checkpoint, [row(1)]) == []
-        (held,) = await checkpoint.unsettled({State.IN_DOUBT})
+        (held,) = await checkpoint.unsettled({Status.IN_DOUBT})
         assert (held.number, held.object, held.intent_at, held.doubt_at) == (1, "object-1", 100.0, 200.0)
-        assert await checkpoint.count_unsettled() == {State.IN_DOUBT: 1}
+        assert await checkpoint.count_unsettled() == {Status.IN_DOUBT: 1}
 
 
 async def test_an_invalid_row_keeps_its_reason_until_its_record_is_written(path):
     bad = BadRow(5, 6, "b", "", "the key is empty", b"bad".ljust(16, b"."))
     async with open_checkpoint(path, CARD) as checkpoint:
         assert numbers(await take_in(checkpoint, [bad])) == [(5, "INVALID")]
-        (left,) = await checkpoint.unsettled({State.INVALID})
+        (left,) = await checkpoint.unsettled({Status.INVALID})
         assert (left.number, left.reason) == (5, "the key is empty")
-        await checkpoint.settle([Settlement(left.id, State.INVALID)], {}, 200.0)
+        await checkpoint.settle([Settlement(left.id, Status.INVALID)], {}, 200.0)
     async with open_checkpoint(path, CARD) as checkpoint:
         assert await take_in(checkpoint, [bad]) == []
 
@@ -196,7 +200,10 @@ async def test_two_contents_that_share_eight_bytes_of_their_keys_are_told_apart(
         assert len(await start_all(checkpoint, near[:4])) == 4
     async with open_checkpoint(path, CARD) as checkpoint:
         # from the back, so that the index and not the order has to find them
-        assert numbers(await take_in(checkpoint, [*near[3::-1], near[4], near[4]])) == [(5, "INTENT"), (5, "DUPLICATE")]
+        assert numbers(await take_in(checkpoint, [*near[3::-1], near[4], near[4]])) == [
+            (5, "SENDING"),
+            (5, "DUPLICATE"),
+        ]
 
 
 async def test_a_row_that_is_sent_again_stays_the_copy_of_its_content_that_it_was(path):
@@ -204,13 +211,13 @@ async def test_a_row_that_is_sent_again_stays_the_copy_of_its_content_that_it_wa
     allow = Policy(allow_duplicates=True)
     async with open_checkpoint(path, CARD) as checkpoint:
         first, second = await take_in(checkpoint, rows, allow)
-        await checkpoint.settle([Settlement(second.id, State.PENDING)], {}, 200.0)
+        await checkpoint.settle([Settlement(second.id, Status.PENDING)], {}, 200.0)
         # as the resend of released rows does, which knows nothing of copies
-        await checkpoint.admit([Admitted(second.id, second.row, State.INTENT, 1, new=False)], 300.0)
-        await checkpoint.settle([Settlement(each.id, State.STARTED, "ab") for each in (first, second)], {}, 400.0)
-    assert [(kept.id, kept.copy, kept.state) for kept in kept_rows(path)] == [
-        (1, 1, State.STARTED),
-        (2, 2, State.STARTED),
+        await checkpoint.admit([Admitted(second.id, second.row, Status.SENDING, 1, new=False)], 300.0)
+        await checkpoint.settle([Settlement(each.id, Status.STARTED, "ab") for each in (first, second)], {}, 400.0)
+    assert [(kept.id, kept.copy, kept.status) for kept in kept_rows(path)] == [
+        (1, 1, Status.STARTED),
+        (2, 2, Status.STARTED),
     ]
     async with open_checkpoint(path, CARD) as checkpoint:
         assert await take_in(checkpoint, rows[::-1], allow) == []
@@ -219,17 +226,17 @@ async def test_a_row_that_is_sent_again_stays_the_copy_of_its_content_that_it_wa
 async def test_a_row_admitted_again_beside_an_open_one_of_its_first_block_has_its_later_intent(path):
     async with open_checkpoint(path, CARD) as checkpoint:
         first, second = await take_in(checkpoint, [row(1), row(2)])
-        await checkpoint.settle([Settlement(first.id, State.PENDING)], {}, 200.0)
+        await checkpoint.settle([Settlement(first.id, Status.PENDING)], {}, 200.0)
         await checkpoint.admit([structs.replace(first, new=False)], 300.0)
     async with open_checkpoint(path, CARD) as checkpoint:
-        left = await checkpoint.unsettled({State.INTENT})
+        left = await checkpoint.unsettled({Status.SENDING})
         assert [(each.id, each.intent_at) for each in left] == [(first.id, 300.0), (second.id, 100.0)]
-        await checkpoint.settle([Settlement(first.id, State.STARTED, "ab")], {}, 400.0)
+        await checkpoint.settle([Settlement(first.id, Status.STARTED, "ab")], {}, 400.0)
     async with open_checkpoint(path, CARD) as checkpoint:
-        assert [each.id for each in await checkpoint.unsettled({State.INTENT})] == [second.id]
+        assert [each.id for each in await checkpoint.unsettled({Status.SENDING})] == [second.id]
 
 
-STATES_OF_SETTLEMENTS = (State.STARTED,) * 5 + (State.REJECTED, State.PENDING, State.PENDING, State.IN_DOUBT)
+STATES_OF_SETTLEMENTS = (Status.STARTED,) * 5 + (Status.REJECTED, Status.PENDING, Status.PENDING, Status.IN_DOUBT)
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -240,33 +247,33 @@ async def test_whatever_happens_to_its_rows_the_checkpoint_tells_what_it_was_tol
     shown = 0
     for _ in range(4):
         async with open_checkpoint(path, CARD) as checkpoint:
-            assert {kept.id: kept.state for kept in kept_rows(path)} == told
-            left = await checkpoint.unsettled(set(State))
-            assert {each.id: (each.state, each.intent_at) for each in left} == intents
+            assert {kept.id: kept.status for kept in kept_rows(path)} == told
+            left = await checkpoint.unsettled(set(Status))
+            assert {each.id: (each.status, each.intent_at) for each in left} == intents
             assert await checkpoint.count_unsettled() == Counter(state for state, _ in intents.values())
             for now in range(dice.randint(1, 30)):
-                free = [id_ for id_, state in told.items() if state is State.PENDING]
+                free = [id_ for id_, state in told.items() if state is Status.PENDING]
                 again = [
-                    Admitted(id_, rows[id_ - 1], State.INTENT, new=False) for id_ in dice.sample(free, len(free) // 2)
+                    Admitted(id_, rows[id_ - 1], Status.SENDING, new=False) for id_ in dice.sample(free, len(free) // 2)
                 ]
-                new = [Admitted(each.number, each, State.INTENT) for each in rows[shown : shown + dice.randint(0, 3)]]
+                new = [Admitted(each.number, each, Status.SENDING) for each in rows[shown : shown + dice.randint(0, 3)]]
                 shown += len(new)
                 await checkpoint.admit(new + again, float(now))
-                told |= {each.id: State.INTENT for each in new + again}
-                intents |= {each.id: (State.INTENT, float(now)) for each in new + again}
+                told |= {each.id: Status.SENDING for each in new + again}
+                intents |= {each.id: (Status.SENDING, float(now)) for each in new + again}
                 open_ids = dice.sample(sorted(intents), dice.randint(0, len(intents)))
                 settlements = [Settlement(id_, dice.choice(STATES_OF_SETTLEMENTS), "ab") for id_ in open_ids]
                 await checkpoint.settle(settlements, {}, 999.0)
                 for each in settlements:
-                    told[each.id] = each.state
+                    told[each.id] = each.status
                     _, at = intents.pop(each.id)
-                    if each.state is State.IN_DOUBT:
-                        intents[each.id] = (each.state, at)
+                    if each.status is Status.IN_DOUBT:
+                        intents[each.id] = (each.status, at)
     async with open_checkpoint(path, CARD) as checkpoint:
-        sifted = await checkpoint.sift(dice.sample(rows, len(rows)), {State.STARTED})
-        found = {each.row.number: each.state for each in sifted.found}
-    assert sifted.passed == Counter(state for state in told.values() if state is State.STARTED)
-    assert found == {each.number: told.get(each.number) for each in rows if told.get(each.number) is not State.STARTED}
+        sifted = await checkpoint.sift(dice.sample(rows, len(rows)), {Status.STARTED})
+        found = {each.row.number: each.status for each in sifted.found}
+    assert sifted.passed == Counter(state for state in told.values() if state is Status.STARTED)
+    assert found == {each.number: told.get(each.number) for each in rows if told.get(each.number) is not Status.STARTED}
 
 
 @pytest.mark.parametrize(
@@ -305,7 +312,7 @@ async def test_a_foreign_database_is_refused_and_left_as_it_is(path):
     db.execute("CREATE TABLE theirs (x)")
     db.close()
     before = path.read_bytes()
-    with pytest.raises(OtherJobError, match="no checkpoint of batcher"):
+    with pytest.raises(OtherJobError, match="not a checkpoint of batcher"):
         async with open_checkpoint(path, CARD):
             pass
     assert path.read_bytes() == before
@@ -388,24 +395,24 @@ async def test_when_a_commit_fails_everybody_who_waited_for_it_gets_the_error_an
         blocker.close()
         await checkpoint._do(lambda store: store._db.execute(f"PRAGMA max_page_count = {page_limit}").close())
         big = [
-            [Admitted(n * 100 + k, row(n * 100 + k, "x" * 900), State.INTENT) for k in range(99)] for n in range(1, 4)
+            [Admitted(n * 100 + k, row(n * 100 + k, "x" * 900), Status.SENDING) for k in range(99)] for n in range(1, 4)
         ]
         results = await asyncio.gather(*(checkpoint.admit(rows, 1.0) for rows in big), return_exceptions=True)
         assert [type(result) for result in results] == [DiskError] * 3
         with pytest.raises(DiskError, match="full"):
             await checkpoint.settle([], {}, 200.0)
     async with open_checkpoint(path, CARD) as checkpoint:
-        assert [u.number for u in await checkpoint.unsettled({State.INTENT})] == [1]
+        assert [u.number for u in await checkpoint.unsettled({Status.SENDING})] == [1]
 
 
 async def test_what_verdicts_rely_on_is_done_before_they_are_committed(path):
     states = []
     async with open_checkpoint(path, CARD) as checkpoint:
         (admitted,) = await take_in(checkpoint, [row(1)])
-        settlements = [Settlement(admitted.id, State.STARTED, "ab")]
+        settlements = [Settlement(admitted.id, Status.STARTED, "ab")]
         await checkpoint.settle(settlements, {}, before=lambda: states.extend(kept_rows(path)))
         states += kept_rows(path)
-    assert [(kept.id, kept.state) for kept in states] == [(1, State.INTENT), (1, State.STARTED)]
+    assert [(kept.id, kept.status) for kept in states] == [(1, Status.SENDING), (1, Status.STARTED)]
 
 
 async def test_where_records_cannot_be_written_no_verdict_is_noted_and_nothing_later(path):
@@ -414,21 +421,21 @@ async def test_where_records_cannot_be_written_no_verdict_is_noted_and_nothing_l
 
     async with open_checkpoint(path, CARD) as checkpoint:
         (admitted,) = await take_in(checkpoint, [row(1)])
-        settlements = [Settlement(admitted.id, State.STARTED, "ab")]
+        settlements = [Settlement(admitted.id, Status.STARTED, "ab")]
         waiting = [checkpoint.settle(settlements, {}, before=fail), take_in(checkpoint, [row(2)])]
         results = await asyncio.gather(*waiting, return_exceptions=True)
         assert [str(result) for result in results] == ["the disk is full"] * 2
         with pytest.raises(DiskError, match="the disk is full"):
             await checkpoint.remember({"length": 1})
-    assert [(kept.id, kept.state) for kept in kept_rows(path)] == [(1, State.INTENT)]
+    assert [(kept.id, kept.status) for kept in kept_rows(path)] == [(1, Status.SENDING)]
 
 
 @pytest.mark.parametrize("count", [1, 1024, 1025, 3000])
 async def test_many_rows_are_noted_as_few_are(path, count):
     async with open_checkpoint(path, CARD) as checkpoint:
         await start_all(checkpoint, [row(number) for number in range(1, count + 1)])
-    assert [(kept.id, kept.state) for kept in kept_rows(path)] == [
-        (number, State.STARTED) for number in range(1, count + 1)
+    assert [(kept.id, kept.status) for kept in kept_rows(path)] == [
+        (number, Status.STARTED) for number in range(1, count + 1)
     ]
 
 
@@ -436,5 +443,5 @@ async def test_many_rows_are_noted_as_few_are(path, count):
 async def test_an_execution_name_comes_back_as_it_was(path, name):
     async with open_checkpoint(path, CARD) as checkpoint:
         (admitted,) = await take_in(checkpoint, [row(1)])
-        await checkpoint.settle([Settlement(admitted.id, State.STARTED, name)], {}, 200.0)
+        await checkpoint.settle([Settlement(admitted.id, Status.STARTED, name)], {}, 200.0)
     assert [kept.execution for kept in kept_rows(path)] == [name]

@@ -15,7 +15,7 @@ from test_command import ENVIRONMENT
 
 from batcher.emulator.faults import FaultKind
 from batcher.flow.reconcile import Inquiry, reconcile
-from batcher.model import Answer, State, Unsettled
+from batcher.model import Described, Page, Status, Unsettled
 
 KEYS = [f"o{n}" for n in range(120)]
 SETTABLE = Path(__file__).with_name("settable.py")
@@ -47,8 +47,9 @@ async def run(service, *words):
 
 
 async def starts(service, count):
-    while len(service.ledger.starts) < count:  # noqa: ASYNC110 - the ledger is looked at, as a person would
-        await asyncio.sleep(0.001)
+    async with asyncio.timeout(60):
+        while len(service.ledger.starts) < count:  # noqa: ASYNC110 - the ledger is looked at, as a person would
+            await asyncio.sleep(0.001)
 
 
 def set_clock(folder, seconds):
@@ -91,7 +92,7 @@ async def test_a_clock_that_is_set_in_mid_run_starts_nothing_twice(folder, emula
     code, stderr = await end(process)
     assert code == 0, stderr
     assert "found started" in stderr
-    assert "never started, free to be sent" in stderr
+    assert "never started, will be sent again" in stderr
     assert "clock" not in stderr
     assert started(service) == ONCE
 
@@ -149,14 +150,13 @@ class Listing:
 
     def inquiry(self):
         return Inquiry(
-            list_page=self._page, get=self._nothing, note=self._nothing, unowned=partial(asyncio.sleep, 0, []),
-            date=self._date, sleep=self._sleep, stopped=lambda: False, now=lambda: self.now, draw=lambda: 0.0,
-            settle_time=30.0,
+            executions=self._pages, execution=self._nothing, note=self._nothing, unowned=partial(asyncio.sleep, 0, []),
+            date=self._date, sleep=self._sleep, stopped=lambda: False, now=lambda: self.now, settle_time=30.0,
         )  # fmt: skip
 
-    async def _page(self, _marker):
+    async def _pages(self, _windows):
         date = formatdate(int(self.now), usegmt=True) if self._is_dated else ""
-        return Answer(200, date=date, body={"executions": [], "count": 0, "is_truncated": False})
+        yield Described(200, date=date, noun=Page(()))
 
     async def _nothing(self, _):
         pass
@@ -169,7 +169,7 @@ class Listing:
 
 
 def row(id_, intent_at, doubt_at=None):
-    return Unsettled(id_, State.IN_DOUBT, id_, "b", "o", b"", "", intent_at, doubt_at)
+    return Unsettled(id_, Status.IN_DOUBT, id_, "b", "o", b"", "", intent_at, doubt_at)
 
 
 async def test_a_doubt_is_dated_by_the_first_list_that_is_asked_for_after_it_and_waited_for_from_then_on():

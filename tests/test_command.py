@@ -8,12 +8,14 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from independent import ACCESS_KEY, SECRET_KEY, judging
+from launching import run_to_end
 from peek import kept_rows
 
-from batcher.model import State
+from batcher.model import Status
 
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith(("OBS_", "HW_", "HUAWEI", "BATCHER_"))},
@@ -56,15 +58,9 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-async def batcher(*words, stdin=None, environment=ENVIRONMENT):
+async def batcher(*words, stdin=b"", environment=ENVIRONMENT):
     """Run the command to its end."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "batcher", *map(str, words), env=environment,
-        stdin=asyncio.subprocess.PIPE if stdin is not None else asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    stdout, stderr = await asyncio.wait_for(process.communicate(stdin), 120)
-    return Ran(process.returncode, stdout, stderr)
+    return Ran(*await run_to_end(words, environment, Path.cwd(), stdin))
 
 
 def run(judge, manifest, *words, **more):
@@ -162,7 +158,7 @@ async def test_the_same_command_again_sends_nothing_and_writes_nothing(folder):
         output = (folder / "m.txt.executions.jsonl").read_bytes()
         again = await run(judge, "m.txt")
         assert again.code == 1, again
-        assert "4 rows: 2 started, 0 rejected, 1 invalid, 1 duplicate, 0 in doubt" in again.stderr
+        assert "4 rows: 2 started, 0 refused, 0 rejected, 1 invalid, 1 duplicate, 0 in doubt" in again.stderr
         assert len(judge.bodies) == 2
         assert (folder / "m.txt.executions.jsonl").read_bytes() == output
     statuses = {record["row"]: record["status"] for record in records(folder / "m.txt.executions.jsonl")}
@@ -369,7 +365,7 @@ async def test_a_second_signal_leaves_at_once_and_what_was_on_the_wire_is_in_dou
         server.close()
         # the same endpoint is part of the job, so the checkpoint is asked directly
         left = kept_rows(folder / "m.txt.checkpoint")
-        assert [(row.number, row.state) for row in left] == [(1, State.INTENT), (2, State.INTENT)]
+        assert [(row.number, row.status) for row in left] == [(1, Status.SENDING), (2, Status.SENDING)]
         assert judge.objects() == ["a"]
 
 

@@ -16,7 +16,7 @@ DRIVER = Path(__file__).with_name("crash_driver.py")
 ENDS = [
     "started", "started", "started", "duplicate", "started", "started", "invalid", "started", "rejected",
 ]  # fmt: skip
-SECOND_STEPS = (4, 19)
+SECOND_STEPS = range(1, 20, 3)
 
 
 class Trial(NamedTuple):
@@ -89,9 +89,10 @@ def test_a_job_that_dies_at_any_step_starts_every_row_once_when_it_is_run_again(
     assert {name for trial in died for name in trial.crashed_at} == set(STEPS)
 
 
-def test_a_job_that_dies_again_while_it_resumes_starts_every_row_once_all_the_same(undisturbed, tmp_path):
-    crashes = [[first, second] for first in range(5, undisturbed.steps, 5) for second in SECOND_STEPS]
-    trials = drive(tmp_path / "twice", crashes)
+@pytest.mark.long(small=1 / 50, ci=1 / 3)
+def test_a_job_that_dies_again_while_it_resumes_starts_every_row_once_all_the_same(undisturbed, share, tmp_path):
+    crashes = [[first, second] for first in range(1, undisturbed.steps) for second in SECOND_STEPS]
+    trials = drive(tmp_path / "twice", share(crashes))
     for trial in trials:
         trial.assert_truth()
     assert sum(trial.codes[:2] == [CRASHED, CRASHED] for trial in trials) >= len(trials) / 2

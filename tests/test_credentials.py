@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.edges.credentials import FAMILIES, Place, find_credentials
+from batcher.edges.credentials import FAMILIES, find_credentials
 from batcher.errors import CredentialsError, UsageError
 from batcher.model import Credentials, Fault, Lost
+from batcher.rules.choices import Place
 from batcher.rules.service.credentials import described, is_due, metadata_address, read_file
 
 PAIR = {"OBS_ACCESS_KEY_ID": "AK", "OBS_SECRET_ACCESS_KEY": "SK"}
@@ -119,7 +120,7 @@ async def test_a_file_named_in_the_environment_must_be_there(tmp_path):
 @pytest.mark.parametrize(("mode", "warned"), [(0o600, 0), (0o400, 0), (0o640, 1), (0o604, 1), (0o644, 1)])
 async def test_a_file_that_others_can_read_gets_a_warning(home, mode, warned):
     found = await find(home("[basic]\nak=AK\nsk=SK\n", mode))
-    told = "~/.huaweicloud/credentials can be read by others: chmod 600 ~/.huaweicloud/credentials"
+    told = "~/.huaweicloud/credentials: other users can read this file; run chmod 600 ~/.huaweicloud/credentials"
     assert found.warnings == (told,) * warned
 
 
@@ -154,7 +155,7 @@ async def test_a_malformed_file_is_told_with_file_and_place_and_what_to_do_and_n
     with pytest.raises(CredentialsError, match=MALFORMED[text]) as caught:
         await find(home(text))
     assert str(caught.value).startswith("~/.huaweicloud/credentials: ")
-    assert "Mend the file" in caught.value.advice
+    assert "Fix the file" in caught.value.advice
     assert "Canary" not in str(caught.value) + caught.value.advice
     assert caught.value.exit_code == 77
 
@@ -186,9 +187,9 @@ async def test_a_chosen_place_is_the_only_one(home, tmp_path):
     assert keys((await find(environment, Place.ENV)).credentials) == ("AK", "SK", "")
     with pytest.raises(CredentialsError, match="no answer from the ECS metadata service"):
         await find(environment, Place.ECS)
-    with pytest.raises(CredentialsError, match=r"there are no credentials: none in the environment$"):
+    with pytest.raises(CredentialsError, match=r"no credentials found: none in the environment$"):
         await find(home("[basic]\nak=AK2\nsk=SK2\n"), Place.ENV)
-    with pytest.raises(CredentialsError, match=r"there are no credentials: no file ~/.huaweicloud/credentials$"):
+    with pytest.raises(CredentialsError, match=r"no credentials found: no file ~/.huaweicloud/credentials$"):
         await find({"HOME": str(tmp_path / "elsewhere")} | PAIR, Place.FILE)
 
 
@@ -196,7 +197,7 @@ async def test_no_keys_at_all_tells_each_place_and_the_variables_to_set(tmp_path
     with pytest.raises(CredentialsError) as caught:
         await find({"HOME": str(tmp_path)})
     assert str(caught.value) == (
-        "there are no credentials: none in the environment; no file ~/.huaweicloud/credentials; no answer from the ECS"
+        "no credentials found: none in the environment; no file ~/.huaweicloud/credentials; no answer from the ECS"
         " metadata service (169.254.169.254:80: no connection: no route to host)"
     )
     assert "OBS_ACCESS_KEY_ID" in caught.value.advice
@@ -276,5 +277,5 @@ def test_any_other_stand_in_is_refused(setting):
 async def test_nothing_is_read_from_this_process_and_its_own_environment(monkeypatch, tmp_path):
     monkeypatch.setitem(os.environ, "OBS_ACCESS_KEY_ID", "AK")
     monkeypatch.setitem(os.environ, "OBS_SECRET_ACCESS_KEY", "SK")
-    with pytest.raises(CredentialsError, match="there are no credentials"):
+    with pytest.raises(CredentialsError, match="no credentials found"):
         await find({"HOME": str(tmp_path)})

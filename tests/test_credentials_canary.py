@@ -30,7 +30,7 @@ def broken(*args, **more):
     raise RuntimeError("broken on purpose")
 
 module.{name} = broken
-from batcher.cli.app import main
+from batcher.cli.main import main
 
 main()
 """
@@ -209,7 +209,11 @@ async def test_after_a_signal_nothing_holds_a_secret(aviary, place, number, code
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(
     ("module", "name"),
-    [("edges.service", "signed_headers"), ("rules.credentials", "is_key"), ("rules.answers", "started")],
+    [
+        ("rules.service.obs_v2", "signed_headers"),
+        ("rules.service.credentials", "is_key"),
+        ("rules.service.answers", "started"),
+    ],
     ids=["in signing", "in reading the keys", "in reading an answer"],
 )
 async def test_after_an_internal_error_nothing_holds_a_secret(aviary, place, module, name):

@@ -71,7 +71,8 @@ async def test_the_keys_are_asked_for_again_on_request():
 
 async def test_an_ecs_without_an_agency_is_told():
     async with asking() as (service, look):
-        assert await look() == "the ECS metadata service has none (HTTP 404): does the ECS have an agency?"
+        said = await look()
+        assert said == "the ECS metadata service has no credentials (HTTP 404); check that the ECS has an agency"
         assert service.times == 1
 
 
@@ -114,7 +115,7 @@ async def test_where_nothing_listens_there_is_no_ecs_and_nothing_is_asked_again(
 async def test_an_answer_that_holds_no_keys_is_told_without_showing_it(answer):
     async with asking() as (service, look):
         service.keys = [answer]
-        assert await look() == "the ECS metadata service gives an answer that holds no keys"
+        assert await look() == "the answer of the ECS metadata service contains no credentials"
 
 
 @pytest.mark.parametrize("end", ["", "soon", "2026-13-45T00:00:00Z"])

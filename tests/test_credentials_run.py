@@ -3,11 +3,11 @@
 import asyncio
 import json
 import os
-import sys
 from contextlib import AsyncExitStack
 
 import pytest
 from independent import judging
+from launching import run_to_end
 from metadata import lent, metadata_service
 
 BARE = {name: value for name, value in os.environ.items() if not name.startswith(("OBS_", "HW_", "HUAWEI", "BATCHER_"))}
@@ -47,13 +47,9 @@ class Scene:
     async def run(self, *words, environment=None):
         """Run the command to its end: the exit code and what it said."""
         known = {**BARE, "HOME": str(self.folder), "BATCHER_METADATA_URL": self.metadata.url, **(environment or {})}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "batcher", "run", "m.txt", "-w", "transcode", "-e", self.judge.url, "-b", "videos",
-            "--concurrency", "16", *words, env=known, cwd=self.folder,
-            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        stdout, stderr = await asyncio.wait_for(process.communicate(), 120)
-        return process.returncode, (stdout + stderr).decode()
+        job = ["run", "m.txt", "-w", "transcode", "-e", self.judge.url, "-b", "videos", "--concurrency", "16", *words]
+        code, stdout, stderr = await run_to_end(job, known, self.folder)
+        return code, (stdout + stderr).decode()
 
     def statuses(self):
         lines = (self.folder / "m.txt.executions.jsonl").read_bytes().splitlines()
@@ -98,12 +94,12 @@ async def test_a_file_that_was_not_rotated_ends_the_job_and_the_rotated_one_fini
     assert code == 77, said
     assert "InvalidAccessKeyId" in said
     assert "the credentials: file ~/.huaweicloud/credentials [basic], access key ...1111" in said
-    assert "warning: ~/.huaweicloud/credentials can be read by others: chmod 600" in said
+    assert "warning: ~/.huaweicloud/credentials: other users can read this file; run chmod 600" in said
     assert scene.statuses() == ["started"] * ROTATE_AT
     scene.write_file(NEW)
     code, said = await scene.run()
     assert code == 0, said
-    assert "can be read by others" not in said
+    assert "other users can read this file" not in said
     scene.assert_each_row_is_started_once()
 
 
@@ -133,7 +129,7 @@ async def test_a_metadata_service_that_has_no_new_keys_is_told_and_ends_the_job(
     code, said = await scene.run()
     assert code == 77, said
     assert (
-        "warning: the credentials cannot be renewed: the ECS metadata service gives an answer that holds no keys"
+        "warning: the credentials cannot be renewed: the answer of the ECS metadata service contains no credentials"
         in said
     )
     assert scene.statuses() == ["started"] * ROTATE_AT
@@ -150,7 +146,7 @@ async def test_a_chosen_place_is_the_only_one(scene, choice):
     assert code == 0, said
     code, said = await scene.run("--credentials", "ecs")
     assert code == 77, said
-    assert "does the ECS have an agency?" in said
+    assert "check that the ECS has an agency" in said
 
 
 async def test_a_stand_in_that_is_not_on_this_machine_is_a_wrong_command_line(scene):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import KEYS
+from launching import run_to_end
 from peek import kept_rows
 
 from batcher.edges.checkpoint.lock import Lock
@@ -51,11 +52,14 @@ async def service(emulator):
 
 async def run(service, *words, fault=None):
     """Run the job to its end, on a disk with `fault` (its name in the shim and its number) if there is one."""
-    command = ["-m", "batcher"] if fault is None else [SHIM, *fault, f"{service.url}/emulator/ledger"]
     job = ["run", "m.txt", "-w", "transcode", "-e", service.url, "-b", "videos", "--concurrency", CONCURRENCY]
-    options = ["--settle-time", 0, "--progress", "none"]
+    job += ["--settle-time", 0, "--progress", "none", *words]
+    if fault is None:
+        code, _, stderr = await run_to_end(job, ENVIRONMENT, Path.cwd())
+        return Ran(code, stderr)
+    shim = [SHIM, *fault, f"{service.url}/emulator/ledger"]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *map(str, [*command, *job, *options, *words]), env=ENVIRONMENT, stderr=subprocess.PIPE
+        sys.executable, *map(str, [*shim, *job]), env=ENVIRONMENT, stderr=subprocess.PIPE
     )
     _, stderr = await asyncio.wait_for(process.communicate(), 60)
     return Ran(process.returncode, stderr)

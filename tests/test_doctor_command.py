@@ -1,14 +1,16 @@
 """`batcher doctor` as a person meets it: the real command against the real emulator, whose ledger counts the starts."""
 
+import asyncio
 import json
 import stat
 import subprocess
-import sys
 import tomllib
 import urllib.request
+from pathlib import Path
 
 import pytest
 from conftest import KEYS
+from launching import run_to_end
 from test_command import ENVIRONMENT
 
 OBJECT = "in/clip 01.mp4"
@@ -22,17 +24,10 @@ def folder(tmp_path, monkeypatch):
 
 
 def doctor(url, *words, key=OBJECT, environment=ENVIRONMENT):
-    command = [sys.executable, "-m", "batcher", "doctor", "-w", "transcode", "-e", url, "-b", "videos"]
-    ran = subprocess.run(
-        [*command, "--object", key, *words],
-        env=environment | KEYS,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert "Traceback" not in ran.stderr
-    return ran
+    command = ["doctor", "-w", "transcode", "-e", url, "-b", "videos", "--object", key, *words]
+    code, stdout, stderr = asyncio.run(run_to_end(command, environment | KEYS, Path.cwd()))
+    assert b"Traceback" not in stderr
+    return subprocess.CompletedProcess(command, code, stdout.decode(), stderr.decode())
 
 
 def ledger(url):
@@ -46,7 +41,7 @@ def test_without_consent_it_says_what_it_would_do_and_sends_nothing(emulator_pro
     assert (ran.returncode, ran.stdout) == (64, "")
     what, cost = ran.stderr.splitlines()
     assert f"would start ONE execution of transcode for videos/{OBJECT} at {url}" in what
-    assert "paid for" in cost
+    assert "billed" in cost
     assert "add --i-accept-one-start" in cost
     assert ledger(url)["requests"] == {}
     assert not (folder / "batcher.toml").exists()
@@ -113,7 +108,7 @@ def test_no_start_is_spent_on_settings_that_have_no_place(emulator_process, fold
     (folder / "mine.toml").write_bytes(content)
     ran = doctor(url, ACCEPT, "--write", "mine.toml")
     assert ran.returncode == 2, ran
-    assert "mine.toml: it is not " in ran.stderr
+    assert "mine.toml: not " in ran.stderr
     assert ledger(url)["starts"] == 0
     assert (folder / "mine.toml").read_bytes() == content
 

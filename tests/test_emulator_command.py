@@ -98,10 +98,10 @@ def _emulator(*options, keys=KEYS):
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--fault", "explode=1"], "there is no fault 'explode'"),
-        (["--fault", "slow=150%"], "is a share of 1.5"),
-        (["--parameter", "template-id"], "'template-id' declares no parameter"),
-        (["--unknown-workflow", "404"], "'404' is no refusal"),
+        (["--fault", "explode=1"], "unknown fault 'explode'"),
+        (["--fault", "slow=150%"], "1.5 is not a share"),
+        (["--parameter", "template-id"], "'template-id' is not a parameter declaration"),
+        (["--unknown-workflow", "404"], "'404' is not a refusal"),
     ],
 )
 def test_a_wrong_option_is_a_usage_error_that_says_what_to_do(options, complaint):

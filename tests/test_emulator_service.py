@@ -386,12 +386,12 @@ async def test_a_running_emulator_can_be_told_other_faults(emulator, call):
 @pytest.mark.parametrize(
     ("path", "text", "told"),
     [
-        ("/emulator/rate", "fast", "'fast' is no rate"),
-        ("/emulator/rate", "0", "a rate of 0 starts a second"),
-        ("/emulator/rate", "nan", "a rate of nan starts a second"),
-        ("/emulator/faults", "explode=1", "there is no fault 'explode'"),
-        ("/emulator/faults", "500=60% 408=60%", "is a share of 1.2"),
-        ("/emulator/faults", b"\xff", "there is no fault"),
+        ("/emulator/rate", "fast", "'fast' is not a rate"),
+        ("/emulator/rate", "0", "rate 0: not a positive number"),
+        ("/emulator/rate", "nan", "rate nan: not a positive number"),
+        ("/emulator/faults", "explode=1", "unknown fault 'explode'"),
+        ("/emulator/faults", "500=60% 408=60%", "1.2 is not a share"),
+        ("/emulator/faults", b"\xff", "unknown fault"),
     ],
 )
 async def test_what_cannot_be_is_refused_and_changes_nothing(emulator, path, text, told):
@@ -439,7 +439,7 @@ async def test_requests_and_answers_are_counted(emulator, call):
     await call(service, "DELETE", START)
     assert service.ledger.requests == Counter(start=2, list=1, workflow=1, execution=1, restore=1, other=1)
     assert service.ledger.answers == Counter({"200": 3, "400 SYS.0010": 1, "404 Workflow.0002": 2, "404 SYS.0003": 1})
-    assert service.ledger.closing_line() == "7 requests, 1 starts, 1 distinct, 0 started twice"
+    assert service.ledger.closing_line() == "7 requests, 1 start, 1 distinct, 0 started twice"
 
 
 async def test_the_ledger_file_has_each_start_when_its_answer_arrives(emulator, call, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from batcher.errors import DiskError, ExitCode, ServiceError
 from batcher.flow import engine
 from batcher.flow.drain import Drain
-from batcher.model import Admitted, BadRow, Execution, Found, Outcome, Row, State, Status
+from batcher.model import Admitted, BadRow, Execution, Found, Outcome, Row, Status
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rows.admission import Policy, admission
 
@@ -48,13 +48,13 @@ class Bench:
 
     async def fire(self, admitted: Admitted):
         if self.drain.begun:
-            return Outcome(admitted, State.PENDING, None)
+            return Outcome(admitted, Status.PENDING)
         self._step("send", [admitted.id])
         self.on_wire += 1
         self.most_on_wire = max(self.most_on_wire, self.on_wire)
         await asyncio.sleep(0)
         self.on_wire -= 1
-        return Outcome(admitted, State.STARTED, Status.STARTED, execution=Execution(f"e{admitted.id}"), attempts=1)
+        return Outcome(admitted, Status.STARTED, execution=Execution(f"e{admitted.id}"), attempts=1)
 
     async def settle(self, settlements, records):
         self._step("write", [record.row for record in records])

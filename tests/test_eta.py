@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from batcher.rules.progress.eta import Pace, Range, eta, in_words, part_done, rows_in_all
+from batcher.rules.progress.eta import Range, Speed, eta, in_words, part_done, rows_in_all
 
 
 def seconds(left, *pace):
-    return tuple(round(end, 3) for end in eta(left, Pace(*pace)))
+    return tuple(round(end, 3) for end in eta(left, Speed(*pace)))
 
 
 def test_at_a_steady_rate_the_range_is_a_tenth_to_either_side():
@@ -31,17 +31,17 @@ def test_few_rows_tell_a_rate_within_one_of_them():
 
 
 def test_what_is_done_takes_no_time():
-    assert eta(0.0, Pace(0, 0.0, None)) == Range(0.0, 0.0)
-    assert eta(-3.0, Pace(100, 10.0, 50.0)) == Range(0.0, 0.0)
+    assert eta(0.0, Speed(0, 0.0, None)) == Range(0.0, 0.0)
+    assert eta(-3.0, Speed(100, 10.0, 50.0)) == Range(0.0, 0.0)
 
 
 @pytest.mark.parametrize("ended", [0, 1])
 def test_it_is_unknown_while_no_row_has_told_the_rate(ended):
-    assert eta(100.0, Pace(ended, 10.0, 50.0)) is None
+    assert eta(100.0, Speed(ended, 10.0, 50.0)) is None
 
 
 def test_it_is_unknown_where_the_rows_are():
-    assert eta(None, Pace(1000, 10.0, None)) is None
+    assert eta(None, Speed(1000, 10.0, None)) is None
 
 
 @given(
@@ -51,7 +51,7 @@ def test_it_is_unknown_where_the_rows_are():
     held_to=some.none() | some.floats(0.001, 1e6),
 )
 def test_it_is_never_negative_and_its_ends_are_in_order(left, ended, spent, held_to):
-    found = eta(left, Pace(ended, spent, held_to))
+    found = eta(left, Speed(ended, spent, held_to))
     assert found is None or 0.0 <= found.least <= found.most
 
 

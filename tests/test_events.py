@@ -16,9 +16,12 @@ NOON = datetime(2026, 11, 24, 12, 3, 7, tzinfo=UTC)
         (Event(7.0, Kind.RATE, 340.0, 238.0, "SlowDown"), "rate 340 -> 238/s: SlowDown, 12:03:07"),
         (Event(7.0, Kind.RATE, 9.96, 1234.5, "nothing refused"), "rate 10 -> 1,234/s: nothing refused, 12:03:07"),
         (Event(7.0, Kind.RATE, 1.25, 0.5, "429"), "rate 1.2 -> 0.5/s: 429, 12:03:07"),
-        (Event(7.0, Kind.HELD, 0.0, 30.0, "429"), "nothing is sent for 30 s, as Retry-After asks: 429, 12:03:07"),
+        (
+            Event(7.0, Kind.HELD, 0.0, 30.0, "429"),
+            "sending paused for 30 s, as requested by Retry-After: 429, 12:03:07",
+        ),
         (Event(7.0, Kind.OUTAGE, 0, 0, "30 attempts failed"), "outage: 30 attempts failed, 12:03:07"),
-        (Event(7.0, Kind.RECOVERED, 93.4, 0, "answers"), "the outage is over after 93 s: answers, 12:03:07"),
+        (Event(7.0, Kind.RECOVERED, 93.4, 0, "answers"), "outage ended after 93 s: answers, 12:03:07"),
     ],
 )
 def test_an_event_is_a_sentence_that_a_person_can_read(event, text):
@@ -31,9 +34,21 @@ def test_the_time_is_written_as_the_caller_gives_it():
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.5, "0.5"), (4.96, "5"), (9.9, "9.9"), (44.93, "45"), (1234.5, "1,234"), (98765.4, "98,765")]
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (7.5e-05, "<0.01"),
+        (0.0099, "<0.01"),
+        (0.01, "0.01"),
+        (0.5, "0.5"),
+        (4.96, "5"),
+        (9.9, "9.9"),
+        (44.93, "45"),
+        (1234.5, "1,234"),
+        (98765.4, "98,765"),
+    ],
 )
-def test_a_number_has_the_digits_that_an_eye_can_use(value, text):
+def test_a_number_has_two_significant_digits_and_never_an_exponent(value, text):
     assert number(value) == text
 
 

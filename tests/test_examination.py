@@ -8,8 +8,8 @@ import unicodedata
 
 import pytest
 from conftest import CREDENTIALS, Clock
+from services import service_of
 
-from batcher.edges.service import ObsV2
 from batcher.edges.transport import connect
 from batcher.emulator.faults import AFTER, BEFORE, FaultKind
 from batcher.emulator.parsing import parse_refusal
@@ -99,31 +99,20 @@ async def examined(emulator):
         text = canonical(inputs)
         row = Row(1, 1, "videos", key, text, content_key("videos", key, text))
 
-        async def use(ask, *request):
-            return await ask(credentials, *request)
-
         async def sleep(seconds):
             clock.now += seconds
 
         async with connect(service.url, connections=1, timeout=2.0) as transport:
-            asked = [
-                ObsV2(transport.send, use, name, pytest.fail, clock=lambda: clock() + off, steady=clock)
-                for name in ("transcode", "nobodys")
-            ]
-            examination = Examination(
-                get_workflow=asked[0].get_workflow,
-                get_unknown=asked[1].get_workflow,
-                start=asked[0].start,
-                list_page=asked[0].list_executions,
-                get_execution=asked[0].get_execution,
-                sleep=sleep,
-                stopped=lambda: False,
-                now=asked[0].now,
-                clock=lambda: clock() + off,
+            asked = service_of(
+                transport.send,
+                name="transcode",
+                credentials=credentials,
+                wall=lambda: clock() + off,
                 steady=clock,
-                draw=lambda: 1.0,
-                patience=PATIENCE,
+                sleep=sleep,
+                warn=pytest.fail,
             )
+            examination = Examination(asked, asked.start, "nobodys", PATIENCE)
             return Examined(service, await examine(examination, row))
 
     return do

@@ -66,10 +66,10 @@ async def test_the_rows_that_failed_are_the_next_manifest_and_it_runs(folder, em
     words = ("--checkpoint", f"{path.name}.checkpoint", "--output", f"{path.name}.executions.jsonl")
     ran = await run(service, failed.name, *words, "--retry-rejected")
     assert ran.code == 1, ran
-    assert f"{len(rejected) + 1} rows: {len(rejected)} started, 0 rejected, 1 invalid" in ran.stderr
+    assert f"{len(rejected) + 1} rows: {len(rejected)} started, 0 refused, 0 rejected, 1 invalid" in ran.stderr
     assert started(service) == Counter(KEYS)
     ran = await run(service, path.name)
-    assert f"{len(KEYS) + 1} rows: {len(KEYS)} started, 0 rejected, 1 invalid" in ran.stderr
+    assert f"{len(KEYS) + 1} rows: {len(KEYS)} started, 0 refused, 0 rejected, 1 invalid" in ran.stderr
     assert started(service) == Counter(KEYS)
 
 
@@ -79,7 +79,7 @@ async def test_the_command_that_failures_gives_runs_the_next_manifest(folder, em
     assert (await run(service, "m n.csv", "-i", "note=it's", "--limit", "30")).code == 5
     ran = await batcher("failures", "m n.csv", "-o", "failed.csv")
     service.settings = dataclasses.replace(service.settings, reject_share=0.0)
-    command = ran.stderr.splitlines()[-1].removeprefix("batcher: Fix it and run it: batcher ")
+    command = ran.stderr.splitlines()[-1].removeprefix("batcher: next, after fixing it: batcher ")
     ran = await batcher(*shlex.split(command))
     # The job's own manifest has rows that no run has read yet.
     assert ran.code == 5, ran
@@ -94,7 +94,7 @@ async def test_rows_that_left_the_manifest_are_counted_and_no_failure_writes_not
     rejected = [row["object"] for row in records(folder / "m.jsonl.executions.jsonl") if row["status"] == "rejected"]
     write(folder / "m.jsonl", [key for key in KEYS if key != rejected[0]])
     ran = await batcher("failures", "m.jsonl", "-o", "failed.jsonl")
-    assert "1 more rows that failed are no longer in m.jsonl" in ran.stderr
+    assert "1 row that failed, but no longer in m.jsonl" in ran.stderr
     assert [row["object"] for row in records(folder / "failed.jsonl")] == rejected[1:]
     (folder / "failed.jsonl").unlink()
     write(folder / "fine.jsonl", ["a"])
@@ -104,18 +104,18 @@ async def test_rows_that_left_the_manifest_are_counted_and_no_failure_writes_not
     assert not (folder / "failed.jsonl").exists()
 
 
-async def test_a_row_that_was_refused_to_its_last_attempt_is_pending_and_no_failure(folder, emulator):
+async def test_a_row_that_was_refused_to_its_last_attempt_is_no_failure_of_the_row(folder, emulator):
     service = await emulator(rate=0.001, burst=1)
     write(folder / "m.jsonl", ["a", "b"])
     ran = await run(service, "m.jsonl", "--max-attempts", "1", "--max-duration", "3s")
     assert ran.code in {1, 5}, ran
     ran = await batcher("status", "m.jsonl.checkpoint", "--json")
     rows = json.loads(ran.stdout)["rows"]
-    assert (rows["started"], rows["pending"], rows["rejected"]) == (1, 1, 0)
+    assert (rows["started"], rows["refused"], rows["rejected"]) == (1, 1, 0)
     ran = await batcher("failures", "m.jsonl", "-o", "failed.jsonl")
     assert "no row is rejected or invalid" in ran.stderr
     assert (await batcher("export", "m.jsonl.checkpoint", "-o", "rows.jsonl")).code == 0
-    assert sorted(row["status"] for row in records(folder / "rows.jsonl")) == ["pending", "started"]
+    assert sorted(row["status"] for row in records(folder / "rows.jsonl")) == ["refused", "started"]
 
 
 async def test_the_failures_of_a_list_that_another_tool_has_made_are_a_table_that_runs(folder, emulator):
@@ -136,10 +136,10 @@ async def test_the_failures_of_a_list_that_another_tool_has_made_are_a_table_tha
         assert sorted(row["object"] for row in rows if row["error_code"] == "SYS.0015") == rejected
         assert Counter(row["error_code"] for row in rows) == Counter({"SYS.0015": len(rejected), "InvalidRow": bad})
         service.settings = dataclasses.replace(service.settings, reject_share=0.0)
-        command = ran.stderr.splitlines()[-1].removeprefix("batcher: Fix it and run it: batcher ")
+        command = ran.stderr.splitlines()[-1].removeprefix("batcher: next, after fixing it: batcher ")
         assert ("--keep-placeholders" in command) == ("dir/" in rejected)
         ran = await batcher(*shlex.split(command))
-        assert f"{len(rejected)} started, 0 rejected, {bad} invalid" in ran.stderr, ran
+        assert f"{len(rejected)} started, 0 refused, 0 rejected, {bad} invalid" in ran.stderr, ran
     contents = [("videos", key, '{"note":"x"}') for key in [*KEYS, "dir/"]]
     contents += [("videos", key, f'{{"note":"n {number}"}}') for number, key in enumerate(KEYS)]
     assert service.ledger.counts() == Counter(contents)

@@ -17,7 +17,7 @@ from test_after import started
 from test_command import batcher, records
 
 from batcher.edges.checkpoint import glance
-from batcher.model import State
+from batcher.model import Status
 from batcher.rules.job.card import Card
 
 DATA = Path(__file__).parent / "data"
@@ -62,7 +62,13 @@ async def test_it_is_read_as_it_is_and_its_next_run_finishes_it_and_writes_the_c
     lay_out(folder, service.url)
     checkpoint = folder / "m.csv.checkpoint"
     seen = glance(checkpoint)
-    assert seen.states == {State.STARTED: 6, State.REJECTED: 1, State.INVALID: 1, State.DUPLICATE: 1, State.INTENT: 2}
+    assert seen.counts == {
+        Status.STARTED: 6,
+        Status.REJECTED: 1,
+        Status.INVALID: 1,
+        Status.DUPLICATE: 1,
+        Status.SENDING: 2,
+    }
     card = Card(
         service.url,
         "transcode",
@@ -81,7 +87,7 @@ async def test_it_is_read_as_it_is_and_its_next_run_finishes_it_and_writes_the_c
     assert formats(checkpoint)[0] == 1
     ran = await again(service)
     assert ran.code == 1, ran
-    assert "11 rows: 8 started, 1 rejected, 1 invalid, 1 duplicate, 0 in doubt" in ran.stderr
+    assert "11 rows: 8 started, 0 refused, 1 rejected, 1 invalid, 1 duplicate, 0 in doubt" in ran.stderr
     assert started(service) == ON_THE_WIRE
     version, names = formats(checkpoint)
     assert version == 2

@@ -29,8 +29,8 @@ def test_a_limit_is_a_number_of_rows_or_a_percentage(text, limit):
 def test_anything_else_is_refused_with_an_example(text):
     with pytest.raises(UsageError) as refused:
         max_failures(text)
-    assert str(refused.value) == f"--max-failures {text}: not a number of rows or a share"
-    assert refused.value.advice == "Give a number of rows, or a percentage up to 100%, like 5%."
+    assert str(refused.value) == "neither a number of rows nor a percentage"
+    assert refused.value.advice == "Give a number of rows, or a percentage up to 100%, such as 5%."
 
 
 @pytest.mark.parametrize(

@@ -4,19 +4,17 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from independent import judging
 from test_command import ENVIRONMENT, batcher
 
-from batcher.cli.configured import key, options
+from batcher import __version__
 from batcher.cli.man import page
-from batcher.cli.verbs import VERBS, verb_command
-from batcher.rules.report.summary import MEANINGS
+from batcher.cli.verbs import VERBS, module_of
+from batcher.errors import MEANINGS
+from batcher.options.declaring import settable
 from batcher.rules.roff import escaped, paragraphs
-
-BIN = Path(sys.executable).parent
 
 
 @pytest.fixture
@@ -31,9 +29,9 @@ async def test_a_help_begins_with_examples_and_names_the_environment_beside_each
     assert ran.code == 0
     assert ran.stdout.split("\n\n")[2].startswith("  Examples:")
     lines = " ".join(ran.stdout.split())
-    for option in options(verb_command(verb)):
-        assert f"--{key(option)}" in lines
-        assert f"BATCHER_{key(option).replace('-', '_').upper()}" in lines
+    for option in settable(module_of(verb).OPTIONS):
+        assert option.flag in lines
+        assert f"BATCHER_{option.key.replace('-', '_').upper()}" in lines
     assert "BATCHER_CONFIG" in lines
 
 
@@ -61,12 +59,10 @@ def test_the_manual_page_has_every_verb_and_every_flag_with_its_name_in_the_envi
     assert [name for name in found if name.startswith("batcher ")] == [f"batcher {verb}" for verb in VERBS]
     for verb in VERBS:
         lines = found[f"batcher {verb}"]
-        for option in options(verb_command(verb)):
-            (term,) = (
-                n for n, line in enumerate(lines) if f"--{key(option)}" in line.split() and line.startswith(".B ")
-            )
-            assert f"BATCHER_{key(option).replace('-', '_').upper()}" in lines[term + 1]
-            assert option.help.split(".")[0].replace("'", "\\(aq") in lines[term + 1]
+        for option in settable(module_of(verb).OPTIONS):
+            (term,) = (n for n, line in enumerate(lines) if option.flag in line.split() and line.startswith(".B "))
+            assert f"BATCHER_{option.key.replace('-', '_').upper()}" in lines[term + 1]
+            assert option.option.help.split(".")[0].replace("'", "\\(aq") in lines[term + 1]
     assert [line[3:] for line in found["EXIT STATUS"] if line.startswith(".B ")] == [
         str(code.value) for code in MEANINGS
     ]
@@ -119,12 +115,18 @@ def test_paragraphs_are_filled_but_those_that_keep_their_lines():
 def completed(line, folder, environment=ENVIRONMENT):
     """Complete the last word of a line in a real bash, by the script that the command gives for it."""
     script = (
-        'eval "$(_BATCHER_COMPLETE=source_bash batcher)"\n'
+        'eval "$(_BATCHER_COMPLETE=bash_source batcher)"\n'
+        # bash itself runs this outside of a completion, where it may not be called
+        'compopt() { echo "file names"; }\n'
         'COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))\n'
         "_batcher_completion batcher\n"
         "printf '%s\\n' \"${COMPREPLY[@]}\"\n"
     )
-    environment = environment | {"PATH": f"{BIN}:{os.environ['PATH']}"}
+    command = folder / "bin" / "batcher"
+    command.parent.mkdir()
+    command.write_text(f"#!{sys.executable}\nfrom batcher.cli.main import main\nmain()\n")
+    command.chmod(0o755)
+    environment = environment | {"PATH": f"{command.parent}:{os.environ['PATH']}"}
     command = ["bash", "--norc", "-c", script, "-", *line.split(" ")]
     ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True, timeout=60)
     assert ran.stderr == ""
@@ -142,10 +144,12 @@ def completed(line, folder, environment=ENVIRONMENT):
         ("batcher emulator --input-shape ", ["plain", "records"]),
         ("batcher config rec", ["reconcile"]),
         ("batcher rate m.checkpoint ", ["auto"]),
-        # nothing of its own: bash completes the names of files, see below
-        ("batcher run m", []),
-        ("batcher run m.csv --output m", []),
-        ("batcher status m", []),
+        ("batcher emulator --quirk no", ["no-filter", "no-date"]),
+        ("batcher emulator --fault 500", ["500=", "500-after="]),
+        ("batcher run m", ["file names"]),
+        ("batcher run m.csv --output m", ["file names"]),
+        ("batcher status m", ["file names"]),
+        ("batcher run m.csv --bucket m", []),
     ],
 )
 def test_bash_completes_verbs_flags_and_choices_and_leaves_the_rest_to_file_names(folder, line, words):
@@ -154,11 +158,84 @@ def test_bash_completes_verbs_flags_and_choices_and_leaves_the_rest_to_file_name
     assert completed(line, folder) == words
 
 
-def test_where_nothing_else_fits_bash_completes_file_names():
-    environment = ENVIRONMENT | {"_BATCHER_COMPLETE": "source_bash"}
-    command = [BIN / "batcher"]
-    script = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=60).stdout
-    assert script.strip().splitlines()[-1] == "complete -o default -F _batcher_completion batcher"
+@pytest.mark.parametrize(
+    ("shell", "script", "startup"),
+    [
+        ("bash", ".bash_completions/batcher.sh", ".bashrc"),
+        ("zsh", ".zfunc/_batcher", ".zshrc"),
+        ("fish", ".config/fish/completions/batcher.fish", None),
+    ],
+)
+async def test_completion_is_shown_and_installed_once_for_the_shell_that_is_used(folder, shell, script, startup):
+    environment = ENVIRONMENT | {"SHELL": f"/bin/{shell}", "HOME": str(folder)}
+    if startup:
+        (folder / startup).write_text("# mine\n")
+    shown = await batcher("--show-completion", environment=environment)
+    assert shown.code == 0
+    assert "_BATCHER_COMPLETE" in shown.stdout
+    for _ in range(2):
+        installed = await batcher("--install-completion", environment=environment)
+        assert (installed.code, str(folder / script) in installed.stdout) == (0, True)
+    assert (folder / script).read_text() == shown.stdout
+    if startup:
+        (lines,) = [(folder / startup).read_text()]
+        assert lines.startswith("# mine\n")
+        assert lines.count(script.partition("/")[0]) == 1
+
+
+async def test_a_shell_that_has_no_completion_is_named_with_those_that_have():
+    ran = await batcher("--install-completion", environment=ENVIRONMENT | {"SHELL": "/bin/tcsh"})
+    assert (ran.code, ran.stdout) == (2, "")
+    assert ran.stderr.splitlines() == [
+        "batcher: error: no completion for the shell 'tcsh'",
+        "batcher: Set SHELL to one of bash, zsh, fish and try again.",
+    ]
+
+
+PANELS = ["Arguments", "Service", "Manifest", "Pace", "Stopping", "Retries and doubts", "Output", "Logs and metrics"]
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+async def test_the_help_of_run_has_a_panel_for_each_group_and_fits_the_terminal(columns):
+    ran = await batcher("run", "--help", environment=ENVIRONMENT | {"COLUMNS": str(columns)})
+    lines = ran.stdout.split("Arguments:\n")[1].splitlines()
+    headings = [line.removesuffix(":") for line in lines if line and not line.startswith(" ")]
+    assert headings == [*PANELS[1:], "General"]
+    assert max(map(len, lines)) < columns
+    # the options of a group are under its heading
+    pace = ran.stdout.split("\nPace:\n")[1].split("\n\n")[0]
+    assert [word for word in pace.split() if word.startswith("--")] == ["--concurrency", "--max-rate"]
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (["run"], ["missing argument 'MANIFEST'", "See batcher run --help."]),
+        (["rnu"], ["no such command 'rnu'. Did you mean 'run'?", "See batcher --help."]),
+        (["run", "m", "-w", "t", "--max-rat", "5"], ["no such option '--max-rat'. (Did you mean one of:"]),
+        (["run", "m", "-w", "t", "--max-rate", "x"], ["--max-rate x: expected a number, at least 0.001"]),
+        (["run", "m", "-w", "t", "--limit", "0"], ["--limit 0: expected a whole number, at least 1"]),
+        (["run", "m", "-w", "t"], ["no endpoint given", "Give --endpoint URL or --region NAME, or set OBS_ENDPOINT."]),
+        (
+            ["rate", "c", "0"],
+            ["RATE 0: not a rate", "Give starts per second, such as 200 or 0.5, or auto."],
+        ),
+    ],
+)
+async def test_what_is_wrong_on_the_command_line_is_one_error_line_with_its_advice(words, lines):
+    ran = await batcher(*words)
+    assert (ran.code, ran.stdout) == (2, "")
+    printed = ran.stderr.splitlines()
+    assert len(printed) <= 2
+    assert printed[0].startswith(f"batcher: error: {lines[0]}")
+    assert [line.removeprefix("batcher: ") for line in printed[1:]][: len(lines) - 1] == lines[1:]
+
+
+async def test_without_words_the_help_is_an_error_and_asked_for_it_is_none():
+    bare, asked, short, version = [await batcher(*words) for words in ([], ["--help"], ["-h"], ["--version"])]
+    assert (bare.code, bare.stdout, bare.stderr) == (2, "", asked.stdout)
+    assert (asked.code, asked.stdout) == (0, short.stdout)
+    assert (version.code, version.stdout) == (0, f"batcher {__version__}\n")
 
 
 async def test_completion_can_be_installed_and_shown():

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.model import Row
-from batcher.rules.rows.identity import bad_key, canonical, content_key, start_body
+from batcher.rules.rows.identity import bad_key, canonical, content_key
+from batcher.rules.service.obs_v2 import start_body
 
 names = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=20)
 

@@ -25,8 +25,8 @@ def test_text_stays_text_and_json_is_typed():
         (["plain"], "not NAME=VALUE"),
         (["=x"], "not NAME=VALUE"),
         ([":=1"], "not NAME=VALUE"),
-        (["id:=70 00"], "no JSON"),
-        (["id:=18446744073709551616"], "64 bits"),
+        (["id:=70 00"], "is followed by no JSON value"),
+        (["id:=18446744073709551616"], "64-bit"),
         (["a=1", "a:=2"], "given twice"),
     ],
 )

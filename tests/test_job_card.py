@@ -18,7 +18,7 @@ from test_command import batcher, records, write_csv
 from batcher.edges.checkpoint import glance
 from batcher.edges.checkpoint.lock import Lock
 from batcher.errors import OtherJobError
-from batcher.model import Mark, State
+from batcher.model import Mark, Status
 from batcher.rules.job.card import Card, Difference, decoded, difference, encoded, renewed
 from batcher.rules.rows.settled_prefix import Prefix, dismissed
 
@@ -71,10 +71,10 @@ def test_a_side_manifest_replaces_nothing_on_the_card():
 
 
 def test_a_prefix_counts_dismissed_rows_as_such():
-    states = {State.STARTED: 3, State.REJECTED: 2, State.INVALID: 1}
+    states = {Status.STARTED: 3, Status.REJECTED: 2, Status.INVALID: 1}
     prefix = Prefix(Mark(6, 7, 60, "d"), states, "rules")
-    assert dismissed(prefix) == prefix._replace(states={State.STARTED: 3, State.DISMISSED: 3})
-    sound = prefix._replace(states={State.STARTED: 6})
+    assert dismissed(prefix) == prefix._replace(counts={Status.STARTED: 3, Status.DISMISSED: 3})
+    sound = prefix._replace(counts={Status.STARTED: 6})
     assert dismissed(sound) == sound
 
 
@@ -266,7 +266,7 @@ async def test_a_side_manifest_does_not_take_the_place_of_the_jobs_own(folder, e
     assert "Every row is started. Nothing is left to do." in ran.stderr
     ran = await run(service, "m.jsonl", "--allow-duplicates", "--retry-rejected")
     assert ran.code == 0, ran
-    assert "9 rows: 8 started, 0 rejected, 0 invalid, 0 duplicate, 0 in doubt, 1 dismissed" in ran.stderr
+    assert "9 rows: 8 started, 0 refused, 0 rejected, 0 invalid, 0 duplicate, 0 in doubt, 1 dismissed" in ran.stderr
     assert "Every row is started or dismissed. Nothing is left to do." in ran.stderr
     assert started(service) == Counter([*KEYS, "typo.mp4"])
     assert_own(folder)
@@ -344,8 +344,8 @@ async def test_dismissed_rows_are_settled_for_good_and_shown_as_such_everywhere(
     assert (await run(service, "m.jsonl")).code == 1
     ran = await batcher("failures", "m.jsonl", "--dismiss")
     assert "2 rows dismissed" in ran.stderr
-    states = {State.STARTED: len(KEYS), State.DISMISSED: 2}
-    assert Counter(row.state for row in kept_rows(folder / "m.jsonl.checkpoint")) == states
+    states = {Status.STARTED: len(KEYS), Status.DISMISSED: 2}
+    assert Counter(row.status for row in kept_rows(folder / "m.jsonl.checkpoint")) == states
     service.misses = lambda _order: False
     for words in ((), ("--retry-rejected",)):
         assert (await run(service, "m.jsonl", *words)).code == 0
@@ -379,7 +379,7 @@ async def test_a_dismissal_is_refused_for_another_manifest_and_while_a_run_holds
     lock = Lock(folder / "m.jsonl.checkpoint")
     assert (await batcher("failures", "m.jsonl", "--dismiss")).code == 75
     lock.release()
-    assert glance(folder / "m.jsonl.checkpoint").states[State.REJECTED] == 1
+    assert glance(folder / "m.jsonl.checkpoint").counts[Status.REJECTED] == 1
 
 
 async def test_after_a_dismissal_a_resume_still_passes_over_what_has_ended(folder, emulator):
@@ -392,9 +392,9 @@ async def test_after_a_dismissal_a_resume_still_passes_over_what_has_ended(folde
         (prefix,) = db.execute("SELECT value FROM header WHERE name = 'settled prefix'").fetchone()
     *mark, states, _ = json.loads(prefix)
     assert mark[0] == 60
-    assert states == {"2": 54, "7": 6}
+    assert states == {"2": 54, "8": 6}
     ran = await run(service, "m.jsonl")
     assert ran.code == 0, ran
-    assert "60 rows: 54 started, 0 rejected, 0 invalid, 0 duplicate, 0 in doubt, 6 dismissed" in ran.stderr
+    assert "60 rows: 54 started, 0 refused, 0 rejected, 0 invalid, 0 duplicate, 0 in doubt, 6 dismissed" in ran.stderr
     with closing(sqlite3.connect(folder / "m.jsonl.checkpoint")) as db:
         assert db.execute("SELECT value FROM header WHERE name = 'settled prefix'").fetchone() == (prefix,)

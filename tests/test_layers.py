@@ -14,12 +14,13 @@ ALLOWED = {
     "errors": set(),
     "model": set(),
     "rules": {"errors", "model", "rules"},
+    "options": {"errors", "model", "rules", "options"},
     "edges": {"errors", "model", "rules"},
     "flow": {"errors", "model", "rules", "flow"},
-    "emulator": {"errors", "model", "rules.service.signing", "emulator"},
-    "app": {"errors", "model", "rules", "edges", "flow", "app"},
-    "library": {"errors", "model", "rules", "edges", "flow", "app"},
-    "cli": {"errors", "model", "rules", "edges", "flow", "emulator", "app", "cli"},
+    "emulator": {"errors", "model", "rules.service.signing", "options", "emulator"},
+    "app": {"errors", "model", "rules", "options", "edges", "flow", "app"},
+    "library": {"errors", "model", "rules", "options", "edges", "flow", "app"},
+    "cli": {"errors", "model", "rules", "options", "edges", "flow", "emulator", "app", "cli"},
 }
 IMPURE = {"asyncio", "os", "pathlib", "random", "socket", "sqlite3", "subprocess", "threading", "time", "aiohttp"}
 
@@ -69,6 +70,24 @@ def test_a_module_says_what_it_owns_and_stays_under_400_lines(path):
     text = path.read_text()
     assert ast.get_docstring(ast.parse(text))
     assert len(text.splitlines()) < 400
+
+
+DIALECTS = {f"batcher.rules.service.{name}" for name in ("answers", "obs_v2", "obs_v2_errors")}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if _room(path) in {"app", "cli", "flow", "library", "options"}],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_whoever_asks_the_service_reads_no_body_and_does_not_know_its_dialect(path):
+    attributes = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
+    assert "body" not in attributes
+    assert _imports(path) & DIALECTS == set()
+
+
+def test_one_module_chooses_the_dialect():
+    assert [path.name for path in MODULES if "batcher.rules.service.obs_v2" in _imports(path)] == ["dialects.py"]
 
 
 def test_only_one_module_knows_tenacity_and_one_edge_knows_the_http_client():

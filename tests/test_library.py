@@ -9,14 +9,18 @@ import sys
 from pathlib import Path
 
 import pytest
+import stub
 from conftest import KEYS
+from test_command import ENVIRONMENT
 from test_command import batcher as command
 
 import batcher
-from batcher.cli import run as run_verb
-from batcher.library import BOUNDS
+from batcher.options.declaring import declared_by
+from batcher.options.kinds import FLAG
+from batcher.options.verbs import RunOptions
+from batcher.options.wording import as_arguments
 
-README = Path(__file__).parents[1] / "README.md"
+PAGE = Path(__file__).parents[1] / "docs" / "library.md"
 OBJECTS = sorted(f"o{number}" for number in range(40))
 
 pytestmark = pytest.mark.usefixtures("folder")
@@ -176,7 +180,28 @@ async def test_what_the_command_would_say_goes_to_the_logger_and_not_to_stderr(e
         ({"environment": KEYS | {"OBS_SECRET_ACCESS_KEY": "wrong"}}, batcher.CredentialsError, "SignatureDoesNotMatch"),
         ({"inputs": {"unknown": 1}}, batcher.UsageError, "unknown"),
         ({"manifest": "gone.csv"}, batcher.ManifestError, "gone.csv"),
-        ({"max_failures": "many"}, batcher.UsageError, "many"),
+        (
+            {"max_failures": "many"},
+            batcher.UsageError,
+            "max_failures='many': neither a number of rows nor a percentage",
+        ),
+        ({"max_outage": "soon"}, batcher.UsageError, "max_outage='soon': not a duration"),
+        ({"on_doubt": "wait"}, batcher.UsageError, "on_doubt='wait': expected one of reconcile, hold, resend"),
+        ({"limit": "5"}, batcher.UsageError, "limit='5': expected a whole number, at least 1"),
+        ({"inputs": {"a": object()}}, batcher.UsageError, "expected inputs by name"),
+        ({"max_rat": 5}, batcher.UsageError, "max_rat: no such argument Did you mean max_rate?"),
+        ({"workflow": None}, batcher.UsageError, "workflow: this argument is missing"),
+        ({"region": "cn-north-4"}, batcher.UsageError, "region and endpoint cannot be combined; choose one"),
+        ({"endpoint": None}, batcher.UsageError, "no endpoint given Give endpoint=URL or region=NAME, or set"),
+        (
+            {"manifest": "-"},
+            batcher.UsageError,
+            "no name to derive checkpoint from With - as the manifest give",
+        ),
+        ({"endpoint": "http://example.com"}, batcher.UsageError, "or allow this with allow_http=True."),
+        ({"inputs": {"unknown": 1}}, batcher.UsageError, 'declares with inputs={"NAME": VALUE}.'),
+        ({"output": "m.txt"}, batcher.UsageError, "manifest and output are the same file"),
+        ({"report": "gone/r.html"}, batcher.UsageError, "report gone/r.html: no such folder"),
     ],
 )
 async def test_a_job_that_cannot_begin_raises_what_the_command_would_say_and_starts_nothing(
@@ -196,24 +221,113 @@ async def test_an_error_that_nobody_met_while_iterating_is_raised_at_the_end_of_
             await asyncio.wait_for(running.end(), 30)
 
 
-@pytest.mark.parametrize("name", BOUNDS)
+BOUNDED = {each.name: each for each in declared_by(RunOptions) if each.bounds}
+
+
+@pytest.mark.parametrize("name", BOUNDED)
 async def test_a_number_out_of_its_bounds_is_named_with_them(name):
-    with pytest.raises(batcher.UsageError, match=rf"{name}=-1: not a number from"):
+    with pytest.raises(batcher.UsageError, match=rf"^{name}=-1: expected [a-z ]*, {BOUNDED[name].bounds}$"):
         await records_of("http://127.0.0.1:9", **{name: -1})
 
 
-def test_the_library_has_the_defaults_of_the_command():
-    ours = inspect.signature(batcher.run).parameters
-    theirs = inspect.signature(run_verb.run).parameters
-    shared = (ours.keys() & theirs.keys()) - {"max_outage", "manifest", "workflow"}
-    assert {name: ours[name].default for name in shared} == {name: theirs[name].default for name in shared}
-    assert theirs["max_outage"].default == f"{ours['max_outage'].default / 60:g}m"
-    # what is spelled otherwise on a command line, or is for people
-    assert theirs.keys() - ours.keys() == {
-        "format_", "storage_class", "stop_at", "no_preflight", "no_verify_tls", "report", "progress", "log_file",
-        "log_format", "log_level", "metrics_file", "metrics_port", "metrics_host",
-    }  # fmt: skip
-    assert ours.keys() - theirs.keys() == {"format", "storage_classes", "preflight", "verify_tls", "environment"}
+def test_the_bounds_are_those_that_they_were():
+    assert {name: each.bounds for name, each in BOUNDED.items()} == {
+        "timeout": "at least 0.1",
+        "concurrency": "1 to 10,000",
+        "max_rate": "at least 0.001",
+        "max_outage": "at least 0",
+        "max_duration": "at least 0",
+        "limit": "at least 1",
+        "max_attempts": "at least 1",
+        "settle_time": "at least 0",
+        "metrics_port": "0 to 65,535",
+    }
+
+
+def test_the_signature_has_every_option_of_the_command_with_its_default():
+    parameters = inspect.signature(batcher.run).parameters
+    assert next(iter(parameters)) == "manifest"
+    assert parameters.keys() == {each.name for each in declared_by(RunOptions)} | {"environment"}
+    assert {parameters[name].default for name in ("manifest", "workflow")} == {inspect.Parameter.empty}
+    assert (parameters["concurrency"].default, parameters["max_outage"].default) == (64, 900.0)
+    assert [parameters[each.name].default for each in declared_by(RunOptions) if each.is_negated] == [True, True]
+
+
+async def test_options_made_beforehand_run_the_job_that_the_same_arguments_run(emulator):
+    service = await emulator()
+    given = {"manifest": "m.txt", "workflow": "transcode", "endpoint": service.url, "bucket": "videos"}
+    options = batcher.RunOptions(**given, max_outage="15m", max_failures="5%")
+    assert (options.max_outage, str(options.max_failures)) == (900.0, "5%")
+    with pytest.raises(AttributeError, match="does not change"):
+        options.limit = 5
+    async with batcher.run(options, environment=KEYS) as running:
+        assert sorted([record.object async for record in running]) == OBJECTS
+    with pytest.raises(TypeError, match="RunOptions and limit cannot be combined"):
+        async with batcher.run(options, limit=5, environment=KEYS):
+            pass
+
+
+async def test_the_endpoint_of_the_environment_is_used_where_no_other_is_given(emulator):
+    service = await emulator()
+    environment = KEYS | {"OBS_ENDPOINT": service.url, "BATCHER_LIMIT": "1"}
+    options = batcher.RunOptions(manifest="m.txt", workflow="transcode", bucket="videos")
+    async with batcher.run(options, environment=environment) as running:
+        assert sorted([record.object async for record in running]) == OBJECTS
+    with pytest.raises(batcher.UsageError, match=r"^region nowhere: not the name of a region$"):
+        await records_of(None, endpoint=None, region="nowhere", environment=environment)
+
+
+async def test_a_program_may_ask_for_the_report_the_log_and_the_metrics(emulator, capfd, caplog):
+    caplog.set_level(logging.INFO, "batcher")
+    service = await emulator()
+    await records_of(service.url, report="r.html", log_file="log", log_format="json", metrics_file="m.prom")
+    assert Path("r.html").read_text().startswith("<!DOCTYPE html>")
+    assert json.loads(Path("log").read_text().splitlines()[-1])["event"] == "run_ended"
+    assert "batcher_" in Path("m.prom").read_text()
+    assert "report:     r.html" in caplog.text
+    assert capfd.readouterr() == ("", "")
+
+
+async def test_too_many_failures_are_told_by_the_name_of_the_argument(emulator):
+    service = await emulator(reject_share=1.0)
+    with pytest.raises(batcher.FailuresError, match="more than max_failures allows"):
+        await records_of(service.url, max_failures=0)
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("more than --max-failures allows", "more than max_failures allows"),
+        ("allow it with --no-preflight or --allow-http.", "allow it with preflight=False or allow_http=True."),
+        ("Give --endpoint URL or --region NAME.", "Give endpoint=URL or region=NAME."),
+        ("sent again because of --on-doubt resend", 'sent again because of on_doubt="resend"'),
+        ("with --input NAME=VALUE or NAME:=JSON.", 'with inputs={"NAME": VALUE}.'),
+        ("MANIFEST and --output", "manifest and output"),
+        ("MANIFEST.checkpoint --limiting x--limit /--limit", "MANIFEST.checkpoint --limiting x--limit /--limit"),
+    ],
+)
+def test_what_the_command_says_of_flags_the_library_says_of_arguments(text, written):
+    assert as_arguments(text, RunOptions) == written
+
+
+def test_every_flag_of_the_job_has_its_argument_in_an_error():
+    for each in declared_by(RunOptions):
+        said = as_arguments(f"see {each.metavar if each.option.is_argument else each.flag} here", RunOptions)
+        value = f"={not each.is_negated}" if each.kind is FLAG else ""
+        assert said == f"see {each.name}{value} here"
+
+
+def test_the_stub_is_the_one_that_the_declarations_make():
+    assert stub.PATH.read_text() == stub.stub()
+
+
+async def test_the_program_that_the_type_checker_reads_runs(emulator):
+    service = await emulator()
+    program = [sys.executable, str(Path(__file__).with_name("library_program.py")), "m.txt", service.url]
+    process = await asyncio.create_subprocess_exec(*program, stdout=-1, stderr=-1, env=ENVIRONMENT | KEYS)
+    printed, errors = await process.communicate()
+    assert (process.returncode, errors) == (0, b"")
+    assert printed.decode().split() == started(service) == OBJECTS
 
 
 def test_importing_the_package_imports_neither_the_http_client_nor_the_rest():
@@ -224,17 +338,18 @@ def test_importing_the_package_imports_neither_the_http_client_nor_the_rest():
 
 def test_every_name_of_the_package_is_there_and_no_other():
     assert all(getattr(batcher, name) for name in batcher.__all__)
+    assert dir(batcher) == sorted(batcher.__all__)
     with pytest.raises(AttributeError, match="nothing"):
         _ = batcher.nothing
 
 
-async def test_the_readmes_example_runs(emulator):
+async def test_the_example_of_the_documentation_runs(emulator):
     service = await emulator()
-    example = README.read_text().split("## As a library")[1].split("```python\n")[1].split("```")[0]
+    example = PAGE.read_text().split("```python\n")[1].split("```")[0]
     Path("example.py").write_text(example)
     Path("objects.csv").write_text("object\nin/clip 01.mp4\nin/clip 02.mp4\n")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "example.py", stdout=-1, stderr=-1, env=KEYS | {"OBS_ENDPOINT": service.url}
+        sys.executable, "example.py", stdout=-1, stderr=-1, env=ENVIRONMENT | KEYS | {"OBS_ENDPOINT": service.url}
     )
     printed, errors = await process.communicate()
     assert (process.returncode, errors) == (0, b"")

@@ -66,7 +66,7 @@ def test_placeholders_are_skipped_and_counted_and_the_others_keep_their_numbers(
     rows, skipped, warnings = read(path)
     assert [(row.number, row.object) for row in rows] == [(1, "a"), (3, "c")]
     assert skipped == {"placeholders": 2}
-    told = f"{path}: skipped: 2 directory placeholders (keys that end in /; --keep-placeholders sends them)"
+    told = f"{path}: skipped: 2 directory placeholders (names that end in /; use --keep-placeholders to send them)"
     assert warnings == [told]
     rows, skipped, warnings = read(path, KEEP)
     assert [row.object for row in rows] == ["a", "b/", "c", "/"]
@@ -141,7 +141,7 @@ def test_a_list_that_obsutil_has_cut_is_warned_of(tmp_path):
     path.write_text("Object list:\nobs://videos/a\n\nNext marker is: a\n")
     rows, _, warnings = read(path)
     assert [row.object for row in rows] == ["a"]
-    assert warnings == [f"{path}: obsutil stopped at its limit, so this list is not whole: list again with -limit=-1"]
+    assert warnings == [f"{path}: obsutil stopped at its limit, so the list is incomplete: list again with -limit=-1"]
 
 
 def test_the_long_form_is_refused_before_a_row_is_read(tmp_path):
@@ -160,7 +160,7 @@ def test_what_is_no_line_of_obsutil_is_a_bad_row_and_not_lost(tmp_path):
     rows, _, _ = read(path)
     assert [type(row) for row in rows] == [Row, BadRow, BadRow, BadRow, Row]
     assert [row.reason for row in rows if isinstance(row, BadRow)] == [
-        "line 2: no line that obsutil ls -s prints",
+        "line 2: not a line that obsutil ls -s prints",
         "line 3: object: the key is missing or empty",
         f"line 4: bucket: {bucket_fault('B')}",
     ]
@@ -210,7 +210,7 @@ def test_keys_are_decoded_and_a_plus_stays(inventory):
     path = inventory(line("in/clip%2001.mp4") + line("%E7%89%87%25%2C%22%0A") + line("a+b"))
     rows, _, (warning,) = read(path)
     assert [row.object for row in rows] == ["in/clip 01.mp4", '片%,"\n', "a+b"]
-    assert "keys that hold a + are taken to mean it" in warning
+    assert "a + in an object name is read as a plus sign" in warning
 
 
 @pytest.mark.parametrize("key", ["100%", "%zz", "a%2", "%e7%89"])
@@ -247,9 +247,9 @@ def test_storage_classes_are_chosen(inventory):
 
 def test_storage_classes_of_what_does_not_tell_them_are_refused(inventory, tmp_path):
     wanted = Choice(storage_classes=frozenset({"STANDARD"}))
-    assert "does not tell storage classes" in refusal(inventory("videos,a\n", fileSchema="Bucket, Key"), wanted)
+    assert "the inventory has no storage classes" in refusal(inventory("videos,a\n", fileSchema="Bucket, Key"), wanted)
     (tmp_path / "m.txt").write_text("a\n")
-    assert "the format txt does not tell storage classes" in refusal(tmp_path / "m.txt", wanted, error=UsageError)
+    assert "in the format txt has no storage classes" in refusal(tmp_path / "m.txt", wanted, error=UsageError)
 
 
 @pytest.mark.parametrize("header", ["Bucket,Key,Size", '"bucket","key","Size"'])
@@ -272,7 +272,7 @@ def test_one_file_of_an_inventory_is_known_by_the_manifest_json_nearby(inventory
 
 def test_a_file_whose_columns_nobody_names_is_refused(tmp_path):
     (tmp_path / "rule_0.csv").write_text("videos,in/a,1\n")
-    assert "nothing names the columns of this inventory | Give the manifest.json" in refusal(
+    assert "the inventory has no column names | Give the manifest.json" in refusal(
         tmp_path / "rule_0.csv", format_="inventory"
     )
 
@@ -285,7 +285,7 @@ def test_zipped_files_and_lines_that_end_in_crlf_are_read(inventory):
 def test_a_line_with_other_columns_is_bad_and_its_file_is_named(inventory):
     rows, _, _ = read(inventory(line("a"), line("b") + "videos,c\n" + '"videos,d\n'))
     assert [type(row) for row in rows] == [Row, Row, BadRow, BadRow]
-    assert rows[2].reason.endswith("files/rule_1.csv, line 2: 2 cells where the inventory has 7 columns")
+    assert rows[2].reason.endswith("files/rule_1.csv, line 2: 2 cells, but the inventory has 7 columns")
     assert "files/rule_1.csv, line 3: " in rows[3].reason
 
 
@@ -300,13 +300,13 @@ def test_an_empty_file_of_an_inventory_is_no_fault(inventory):
 @pytest.mark.parametrize(
     ("texts", "fields", "said"),
     [
-        (["x"], {"files": [{"key": "files/gone.csv"}]}, "its file files/gone.csv is not here | Copy it to"),
-        ([line()], {"files": [{"key": "files/rule_0.csv", "size": 7}]}, "and 7 by manifest.json: it is not whole"),
-        ([line()], {"fileFormat": "Parquet"}, "of the format Parquet cannot be read"),
-        ([line()], {"files": "odd"}, "names no files, or not their columns"),
-        ([line()], {"files": [7, {}]}, "names no files, or not their columns"),
-        ([line()], {"fileSchema": None}, "names no files, or not their columns"),
-        (["a\n"], {"fileSchema": "Name"}, "nothing names the columns of this inventory"),
+        (["x"], {"files": [{"key": "files/gone.csv"}]}, "the listed file files/gone.csv is missing | Copy it to"),
+        ([line()], {"files": [{"key": "files/rule_0.csv", "size": 7}]}, "but manifest.json lists 7"),
+        ([line()], {"fileFormat": "Parquet"}, "unsupported inventory format: Parquet"),
+        ([line()], {"files": "odd"}, "lists no files, or has no column names"),
+        ([line()], {"files": [7, {}]}, "lists no files, or has no column names"),
+        ([line()], {"fileSchema": None}, "lists no files, or has no column names"),
+        (["a\n"], {"fileSchema": "Name"}, "the inventory has no column names"),
         ([b"videos,\xe9\n"], {}, "line 1, byte 8: not UTF-8"),
     ],
 )
@@ -316,7 +316,7 @@ def test_an_inventory_that_cannot_be_used_is_refused(inventory, texts, fields, s
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "nothing", "7"])
 def test_a_manifest_json_that_is_none_is_refused(inventory, text):
-    assert "manifest.json: no JSON object" in refusal(inventory(edit=lambda _: text))
+    assert "manifest.json: not a JSON object" in refusal(inventory(edit=lambda _: text))
 
 
 def test_a_manifest_json_of_something_else_makes_no_csv_an_inventory(tmp_path):
@@ -401,9 +401,9 @@ def test_inputs_may_be_a_map(table):
         ({"object": [None]}, "line 1: object: the key is missing or empty"),
         ({"object": [7]}, "line 1: object: not text but int"),
         ({"object": ["a"], "bucket": [7]}, "line 1: bucket: not text but int"),
-        ({"object": ["a"], "inputs": ["[1]"]}, 'line 1: inputs: "[1]" is no JSON object'),
+        ({"object": ["a"], "inputs": ["[1]"]}, 'line 1: inputs: "[1]" is not a JSON object'),
         ({"object": ["a"], "inputs": [7]}, "line 1: inputs: "),
-        ({"object": ["a"], "inputs.x": [float("nan")]}, "line 1: inputs.x: nan is no finite number"),
+        ({"object": ["a"], "inputs.x": [float("nan")]}, "line 1: inputs.x: nan is not a finite number"),
         ({"object": ["a"], "inputs.x": [b"x"]}, "line 1: inputs.x: a value of the type bytes cannot be an input"),
         ({"object": ["a"], "loud": ["x"]}, 'line 1: loud: "x" is neither true nor false'),
     ],
@@ -424,14 +424,14 @@ def test_a_long_table_is_read_in_batches(table):
 
 def test_a_file_that_is_no_parquet_or_is_damaged_is_refused(table, tmp_path):
     (tmp_path / "none.parquet").write_bytes(b"PAR1")
-    assert "no Parquet file" in refusal(tmp_path / "none.parquet")
+    assert "not a Parquet file" in refusal(tmp_path / "none.parquet")
     assert "gone.parquet: No such file" in refusal(tmp_path / "gone.parquet")
     assert 'needs one column "object"' in refusal(table({"key": ["a"]}))
     path = table({"object": [f"o{n}" for n in range(5000)]}, compression="snappy")
     whole = bytearray(path.read_bytes())
     whole[20:200] = bytes(180)
     path.write_bytes(whole)
-    assert "m.parquet: is damaged" in refusal(path)
+    assert "m.parquet: damaged" in refusal(path)
 
 
 def test_parquet_without_its_extra_names_it(table, monkeypatch):
@@ -444,13 +444,13 @@ def test_parquet_without_its_extra_names_it(table, monkeypatch):
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    assert "needs pyarrow, which is not installed | Install what it takes with pip install 'batcher[parquet]'" in (
+    assert "needs pyarrow, which is not installed | Install it with pip install 'batcher[parquet]'" in (
         refusal(path, error=UsageError)
     )
 
 
 def test_parquet_does_not_come_through_a_pipe():
-    assert "cannot be read from standard input" in refusal(None, format_="parquet", error=UsageError)
+    assert "a Parquet manifest must be a file" in refusal(None, format_="parquet", error=UsageError)
 
 
 # The samples

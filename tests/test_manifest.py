@@ -16,7 +16,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batcher.edges.manifest import Choice, format_of, open_manifest
-from batcher.edges.manifest import manifest as manifest_module
 from batcher.edges.manifest.source import Source
 from batcher.errors import ManifestError, UsageError
 from batcher.model import BadRow, Parameter, Row
@@ -67,10 +66,8 @@ def refusal(path, format_=None):
 # Marks
 
 
-@pytest.fixture
-def small_chunks(monkeypatch):
-    monkeypatch.setattr(manifest_module, "CHUNK", 40)
-
+SMALL_CHUNK = 40
+"""Bytes: so that a manifest of a few lines has marks too."""
 
 CONTENTS = {
     "a.txt": "a\n\nb\r\nc\n" * 30 + "last",
@@ -82,7 +79,7 @@ CONTENTS = {
 
 def marked(path, mark=None):
     """Read from a mark on, if there is one. Give the rows, and the marks by the number of rows before them."""
-    with open_manifest(path, format_of(path, None)) as manifest:
+    with open_manifest(path, format_of(path, None), chunk=SMALL_CHUNK) as manifest:
         assert mark is None or manifest.enter(mark)
         rows, marks = [], []
         for block in manifest.blocks(bucket="my-videos"):
@@ -91,7 +88,6 @@ def marked(path, mark=None):
         return rows, marks
 
 
-@pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("bom", ["", "\ufeff"])
 @pytest.mark.parametrize("name", CONTENTS)
 def test_a_reading_that_begins_at_a_mark_gives_the_rows_behind_it_with_their_numbers_and_lines(written, name, bom):
@@ -106,7 +102,6 @@ def test_a_reading_that_begins_at_a_mark_gives_the_rows_behind_it_with_their_num
             assert marked(path, each)[0] == rows[each.rows :]
 
 
-@pytest.mark.usefixtures("small_chunks")
 @pytest.mark.parametrize("name", CONTENTS)
 def test_a_mark_is_of_no_use_once_a_byte_before_it_has_changed(written, name):
     content = CONTENTS[name].encode()
@@ -130,7 +125,6 @@ def test_a_mark_is_of_no_use_once_a_byte_before_it_has_changed(written, name):
         assert [row for block in manifest.blocks(bucket="my-videos") for row in block] == rows
 
 
-@pytest.mark.usefixtures("small_chunks")
 def test_there_are_no_marks_in_a_gzip_a_pipe_or_within_a_line(written):
     zipped = written(gzip.compress(CONTENTS["a.txt"].encode()), "a.txt.gz")
     assert marked(zipped)[1] == []
@@ -193,7 +187,7 @@ def test_an_unreadable_manifest_is_named(written):
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl", "a.txt"])
 def test_an_empty_file_is_refused(written, name):
-    assert f"{name}: is empty" in refusal(written("", name))
+    assert f"{name}: the manifest is empty" in refusal(written("", name))
 
 
 def test_an_empty_gzip_is_refused(written):
@@ -217,7 +211,7 @@ def test_a_table_without_a_header_is_refused(written, content):
         ("bucket, object\n", "' object'"),
         ("bucket;object\n", "semicolons"),
         ("bucket\tobject\n", "--format tsv"),
-        ("object,bucket,object\n", 'line 1, column 3: there is another column "object"'),
+        ("object,bucket,object\n", 'line 1, column 3: duplicate column "object"'),
         ('bucket,"object\n', "line 1: the header is unreadable: a quote is opened"),
         ('"bucket"x,object\n', "line 1: the header is unreadable: not CSV"),
         ("o\0b\0j\0e\0c\0t\0\n\0", "looks like UTF-16"),
@@ -280,7 +274,7 @@ def test_a_damaged_gzip_is_found_before_a_row_is_read(written):
 
 
 def test_a_line_without_end_is_refused(written):
-    assert "a line has more than 16 MiB" in refusal(written(b"a" * (16 * 1024 * 1024 + 70_000), "a.txt"))
+    assert "a line is longer than 16 MiB" in refusal(written(b"a" * (16 * 1024 * 1024 + 70_000), "a.txt"))
 
 
 def test_a_record_without_end_is_refused(written):
@@ -401,10 +395,10 @@ def test_csv_is_read_as_it_is_written(written, content, expected):
         ("bucket,object\n,a\nBad,b\n,d\n", 3, "b", "line 3: bucket: a bucket's name has 3 to 63"),
         (f"object\na\n{'b' * 1025}\nd\n", 3, "b" * 1025, "line 3: object: the key has 1,025 bytes"),
         ("object\na\nb\0b\nd\n", 3, "b\0b", "line 3: object: the key holds a NUL"),
-        ("object,inputs\na,\nb,{\nd,\n", 3, "b", "line 3: inputs: no JSON: "),
-        ("object,inputs\na,\nb,[]\nd,\n", 3, "b", 'line 3: inputs: "[]" is no JSON object'),
-        ('object,inputs\na,\nb,{"n":18446744073709551616}\nd,\n', 3, "b", "64 bits"),
-        ("object,template-id\na,1\nb,x\nd,2\n", 3, "b", 'line 3: template-id: "x" is no integer of 64 bits'),
+        ("object,inputs\na,\nb,{\nd,\n", 3, "b", "line 3: inputs: not JSON: "),
+        ("object,inputs\na,\nb,[]\nd,\n", 3, "b", 'line 3: inputs: "[]" is not a JSON object'),
+        ('object,inputs\na,\nb,{"n":18446744073709551616}\nd,\n', 3, "b", "64-bit"),
+        ("object,template-id\na,1\nb,x\nd,2\n", 3, "b", 'line 3: template-id: "x" is not a 64-bit integer'),
         ("object,inputs.loud\na,true\nb,maybe\nd,\n", 3, "b", 'line 3: inputs.loud: "maybe" is neither'),
     ],
 )
@@ -425,9 +419,9 @@ def test_a_quote_that_is_never_closed_is_told_with_all_its_lines(written):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ('object\na\n"first\n' + "".join(f"{number:09}\n" for number in range(100_000)), "line 3: a quote that is"),
-        ('object\na\n"first\n' + "".join(f"{number:09}\n" for number in range(20)), "takes in 21 lines"),
-        ('object\n"first\n' + "".join(f"{number:09}\n" for number in range(20)) + '"x\nb\n', "takes in 22 lines"),
+        ('object\na\n"first\n' + "".join(f"{number:09}\n" for number in range(100_000)), "line 3: a quote opened here"),
+        ('object\na\n"first\n' + "".join(f"{number:09}\n" for number in range(20)), "spans 21 lines"),
+        ('object\n"first\n' + "".join(f"{number:09}\n" for number in range(20)) + '"x\nb\n', "spans 22 lines"),
     ],
 )
 def test_a_quote_that_nobody_meant_does_not_make_one_bad_row_of_many_rows(written, content, said):
@@ -444,7 +438,7 @@ def test_a_bad_row_is_known_again_by_its_text_wherever_it_stands(written):
 
 def test_a_row_without_a_bucket_is_bad_unless_there_is_one_for_all(written):
     path = written("bucket,object\n,a\n")
-    assert only_bad(path, bucket=None).reason == "line 2: bucket: the row names none, and there is no --bucket"
+    assert only_bad(path, bucket=None).reason == "line 2: bucket: the row has none, and no --bucket is given"
     assert read(path, bucket="for-all")[0].bucket == "for-all"
 
 
@@ -514,14 +508,14 @@ def test_json_lines_are_read_with_their_types(written):
 @pytest.mark.parametrize(
     ("text", "key", "said"),
     [
-        ("[]", "", "no JSON object"),
-        ('"b"', "", "no JSON object"),
-        ("null", "", "no JSON object"),
-        ("{", "", "no JSON: "),
-        ("b", "", "no JSON: "),
-        ("{'object': 'b'}", "", "no JSON: "),
-        ('{"object": "b"} {"object": "c"}', "", "no JSON: "),
-        ('{"object": "b", "inputs": {"n": NaN}}', "", "no JSON: "),
+        ("[]", "", "not a JSON object"),
+        ('"b"', "", "not a JSON object"),
+        ("null", "", "not a JSON object"),
+        ("{", "", "not JSON: "),
+        ("b", "", "not JSON: "),
+        ("{'object': 'b'}", "", "not JSON: "),
+        ('{"object": "b"} {"object": "c"}', "", "not JSON: "),
+        ('{"object": "b", "inputs": {"n": NaN}}', "", "not JSON: "),
         ("{}", "", "object: the key is missing or empty"),
         ('{"object": ""}', "", "object: the key is missing or empty"),
         ('{"object": null}', "", "object: the key is missing or empty"),
@@ -532,9 +526,9 @@ def test_json_lines_are_read_with_their_types(written):
         ('{"object": "b", "inputs": "{}"}', "b", "inputs: a string, not an object"),
         ('{"object": "b", "inputs": 0}', "b", "inputs: a number, not an object"),
         ('{"object": "b\\u0000"}', "b\0", "object: the key holds a NUL"),
-        ('{"object": "b\\ud83d"}', "", "no JSON: "),
-        ('{"object": "b", "inputs": {"n": 18446744073709551616}}', "b", "is no integer of 64 bits"),
-        ('{"object": "b", "inputs": {"n": [{"m": -9223372036854775809}]}}', "b", "is no integer of 64 bits"),
+        ('{"object": "b\\ud83d"}', "", "not JSON: "),
+        ('{"object": "b", "inputs": {"n": 18446744073709551616}}', "b", "is not a 64-bit integer"),
+        ('{"object": "b", "inputs": {"n": [{"m": -9223372036854775809}]}}', "b", "is not a 64-bit integer"),
         ('{"object": "b", "inputs": {"n": ' + "[" * 1000 + "]" * 1000 + "}}", "b", "line 2: "),
         ('{"object": "' + "b" * 1025 + '"}', "b" * 1025, "1,025 bytes"),
     ],
@@ -680,7 +674,7 @@ except ManifestError as error:
     print(error)
 """
     done = subprocess.run([sys.executable, "-c", program], input=b"", capture_output=True, check=True)
-    assert done.stdout == b"standard input: is empty\n"
+    assert done.stdout == b"standard input: the manifest is empty\n"
 
 
 # Against another writer

@@ -7,31 +7,33 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.model import State, Unsettled
+from batcher.model import Execution, ExecutionDetail, Status, Unsettled
 from batcher.rules.doubts.contents import Content, contents_of, likeness
-from batcher.rules.doubts.matching import Candidate, Window, match, merged, window
+from batcher.rules.doubts.matching import match, merged, window
 from batcher.rules.rows.identity import canonical
 from batcher.rules.service.clock import posix, posix_of_header
+from batcher.rules.service.dialect import Window
 
 WIDE = Window(0.0, 1000.0)
 
 
 def row(id_, key, inputs=None, *, intent_at=100.0, doubt_at=101.0):
-    return Unsettled(id_, State.IN_DOUBT, id_, "b", key, canonical(inputs or {}), "", intent_at, doubt_at)
+    return Unsettled(id_, Status.IN_DOUBT, id_, "b", key, canonical(inputs or {}), "", intent_at, doubt_at)
 
 
-def execution(name, key, inputs=None, *, bucket="b", at=100.5, type_="APICALL"):
-    contents = None if key is None else (Content(bucket, key, inputs),)
-    return Candidate(name, f"urn:{name}", type_, "t", at, contents)
+def execution(name, key, inputs=None, *, bucket="b", at=100.5, is_event=False):
+    told = {"bucket": bucket, "object": key} | ({} if inputs is None else {"inputs": inputs})
+    listed = Execution(name, f"urn:{name}", "t", at, is_event=is_event)
+    return ExecutionDetail(listed, None if key is None else json.dumps(told))
 
 
 def outcome(rows, executions, windows=None):
     found = match(rows, executions, windows or [WIDE] * len(rows))
     return {
-        "started": {each.id: execution.name for each, execution in found.started},
+        "started": {each.id: detail.execution.name for each, detail in found.started},
         "absent": [each.id for each in found.absent],
         "unclear": sorted(each.id for each in found.unclear),
-        "elsewhere": [execution.name for execution in found.elsewhere],
+        "elsewhere": [detail.execution.name for detail in found.elsewhere],
     }
 
 
@@ -61,7 +63,7 @@ TABLE = {
     "of an unknown time": ([A], [execution("e1", "a", at=None)], expected(started={1: "e1"})),
     "unreadable and of an unknown time": ([A], [execution("e1", None, at=None)], expected(unclear=[1])),
     "a bucket's event is never adopted": (
-        [A], [execution("e1", "a", type_="TRIGGERCAL")], expected(absent=[1], elsewhere=["e1"]),
+        [A], [execution("e1", "a", is_event=True)], expected(absent=[1], elsewhere=["e1"]),
     ),
     "inputs tell rows apart": (
         [X, Y],
@@ -231,15 +233,16 @@ def test_every_row_gets_one_answer_and_no_execution_explains_two(rows, execution
     assert sorted(answered) == [each.id for each in rows]
     names = [*found["started"].values(), *found["elsewhere"]]
     assert len(names) == len(set(names))
-    by_name = {each.name: each for each in listed}
+    times = {each.execution.name: each.execution.at for each in listed}
+    contents = {each.execution.name: each.input and contents_of(each.input)[0] for each in listed}
     for id_, name in found["started"].items():
-        assert likeness(rows[id_], by_name[name].contents[0]) is not None
-        assert 80 <= by_name[name].at <= 120
+        assert likeness(rows[id_], contents[name]) is not None
+        assert 80 <= times[name] <= 120
     # a row that something could be is never given back, unless all that it could be is somebody else's by content
     for id_ in found["absent"]:
         fitting = [
-            name for name, each in by_name.items()
-            if each.contents and 80 <= each.at <= 120 and likeness(rows[id_], each.contents[0]) is not None
+            name for name, content in contents.items()
+            if content and 80 <= times[name] <= 120 and likeness(rows[id_], content) is not None
         ]  # fmt: skip
         assert set(fitting) <= set(found["started"].values())
 

@@ -9,6 +9,7 @@ import time
 import urllib.request
 
 import pytest
+from answered import answered
 from conftest import KEYS
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -16,11 +17,11 @@ from batcher.edges.metrics import LAST_SUCCESS, Metrics, keeping, serving
 from batcher.emulator.faults import FaultKind
 from batcher.errors import DiskError, UsageError
 from batcher.model import Answer, Verdict
-from batcher.rules.progress.view import View
+from batcher.rules.progress.figures import Figures
 
-VIEW = View(
-    rows=10, started=4, rejected=3, invalid=2, duplicates=1, in_doubt=5, retries=6, in_flight=7, oldest=0.5,
-    rate=8.5, limit=None, state="", fraction=0.5, eta=None, seconds=9.0,
+FIGURED = Figures(
+    rows=10, started=4, refused=8, rejected=3, invalid=2, duplicate=1, in_doubt=5, requests=12, retries=6, on_wire=7,
+    oldest=0.5, rate=8.5, pace=9.5, limit=None, state="", fraction=0.5, eta=None, seconds=9.0,
 )  # fmt: skip
 
 
@@ -45,9 +46,9 @@ def job():
 
 async def test_every_figure_can_be_scraped(tmp_path):
     metrics = job()
-    metrics.look(VIEW)
-    metrics.attempted(Verdict.STARTED, Answer(status=200), 0.02, is_retry=False)
-    metrics.attempted(Verdict.REFUSED, Answer(status=503, code="SlowDown"), 0.3, is_retry=True)
+    metrics.look(FIGURED)
+    metrics.attempted(Verdict.STARTED, Answer(status=200), 0.02)
+    metrics.attempted(Verdict.REFUSED, answered(status=503, code="SlowDown"), 0.3)
     async with serving(metrics, "127.0.0.1", 0) as url:
         samples = read(await asyncio.to_thread(scrape, url))
     buckets = {key[1]: samples.pop(key) for key in list(samples) if key[0] == "batcher_attempt_seconds_bucket"}
@@ -55,23 +56,24 @@ async def test_every_figure_can_be_scraped(tmp_path):
     assert samples == {
         ("batcher_attempts_total", "started", "200"): 1,
         ("batcher_attempts_total", "refused", "SlowDown"): 1,
-        ("batcher_retries_total",): 1,
+        ("batcher_retries_total",): 6,
         ("batcher_attempt_seconds_count",): 2,
         ("batcher_attempt_seconds_sum",): 0.32,
         ("batcher_rows", "started"): 4,
+        ("batcher_rows", "refused"): 8,
         ("batcher_rows", "rejected"): 3,
         ("batcher_rows", "invalid"): 2,
         ("batcher_rows", "duplicate"): 1,
         ("batcher_rows", "in_doubt"): 5,
-        ("batcher_in_flight",): 7,
-        ("batcher_oldest_attempt_seconds",): 0.5,
-        ("batcher_starts_per_second",): 8.5,
+        ("batcher_on_wire",): 7,
+        ("batcher_oldest_seconds",): 0.5,
+        ("batcher_rate_starts_per_second",): 8.5,
+        ("batcher_pace_starts_per_second",): 9.5,
     }
     # what is not known yet has no series at all
-    metrics.look(VIEW._replace(limit=40.0))
     metrics.succeeded(1_795_509_000.0)
     path = tmp_path / "m.prom"
-    async with keeping(metrics, lambda: VIEW, path, print):
+    async with keeping(metrics, lambda: FIGURED._replace(limit=40.0), path, print):
         pass
     samples = read(path.read_text())
     assert (samples["batcher_limit_starts_per_second",], samples[LAST_SUCCESS,]) == (40.0, 1_795_509_000.0)
@@ -99,11 +101,11 @@ async def test_a_port_that_is_taken_is_told():
 async def test_a_file_that_cannot_be_written_ends_the_job_before_it_begins_but_not_later(tmp_path):
     folder = tmp_path / "folder"
     with pytest.raises(DiskError, match="cannot be written: No such file or directory"):
-        async with keeping(job(), lambda: VIEW, folder / "m.prom", print):
+        async with keeping(job(), lambda: FIGURED, folder / "m.prom", print):
             pass
     folder.mkdir()
     warnings = []
-    async with keeping(job(), lambda: VIEW, folder / "m.prom", warnings.append):
+    async with keeping(job(), lambda: FIGURED, folder / "m.prom", warnings.append):
         (folder / "m.prom").unlink()
         folder.rmdir()
     assert warnings == [f"the metrics {folder}/m.prom cannot be written: No such file or directory"]
@@ -122,13 +124,13 @@ async def test_a_file_that_cannot_be_written_ends_the_job_before_it_begins_but_n
 async def test_a_run_remembers_when_its_job_last_succeeded(tmp_path, former, remembered):
     path = tmp_path / "m.prom"
     path.write_bytes(former.encode("utf-8", "surrogatepass"))
-    async with keeping(job(), lambda: VIEW, path, print):
+    async with keeping(job(), lambda: FIGURED, path, print):
         assert read(path.read_text()).get((LAST_SUCCESS,)) == (5.0 if remembered else None)
 
 
 async def test_the_file_is_replaced_as_a_whole_and_readable_by_the_exporter(tmp_path):
     path = tmp_path / "m.prom"
-    async with keeping(job(), lambda: VIEW, path, print):
+    async with keeping(job(), lambda: FIGURED, path, print):
         first = path.stat()
         assert first.st_mode & 0o044 == 0o044 & ~_umask()
     assert path.stat().st_ino != first.st_ino
@@ -153,7 +155,7 @@ async def test_the_file_of_a_run_says_what_the_ledger_does(emulator, tmp_path):
     service = await emulator(
         rate=80, reject_share=0.1, faults={FaultKind("reset-after"): 0.05, FaultKind("slowdown"): 0.05}, seed=2
     )
-    (tmp_path / "m.txt").write_text("".join(f"o{number}\n" for number in [*range(200), 0]))
+    (tmp_path / "m.txt").write_text("".join(f"o{number}\n" for number in [*range(100), 0]))
     words = ("-e", service.url, "--settle-time", "1", "--metrics-file", "m.prom")
     process = await begin(tmp_path, *words)
     _, said = await process.communicate()
@@ -169,16 +171,17 @@ async def test_the_file_of_a_run_says_what_the_ledger_does(emulator, tmp_path):
     }
     assert min(attempts.values()) > 0
     assert samples["batcher_attempt_seconds_count",] == ledger.requests["start"]
-    assert samples["batcher_retries_total",] == ledger.requests["start"] - 200
+    assert samples["batcher_retries_total",] == ledger.requests["start"] - 100
     rows = {key[1]: value for key, value in samples.items() if key[0] == "batcher_rows"}
     assert rows == {
         "started": len(ledger.starts),
+        "refused": 0,
         "rejected": ledger.answers["404 SYS.0015"],
         "invalid": 0,
         "duplicate": 1,
         "in_doubt": 0,
     }
-    assert samples["batcher_in_flight",] == 0
+    assert samples["batcher_on_wire",] == 0
     assert 0.0 < samples["batcher_limit_starts_per_second",] < 200.0
     assert (LAST_SUCCESS,) not in samples
 

@@ -77,7 +77,7 @@ def test_the_beginning_and_the_end_of_an_outage_are_events():
         Kind.OUTAGE,
         0,
         0,
-        "30 attempts have failed in a row, the last with HTTP 500; now there is one probe a second",
+        "30 attempts failed in a row, the last with HTTP 500; now sending one probe per second",
     )
     assert outage.change(OUT, WELL, 193.4, "") == Event(
         193.4, Kind.RECOVERED, pytest.approx(93.4), 0, "the service answers again"

@@ -1,18 +1,21 @@
 """What an answer proves: every row of the tables, written out here on its own authority."""
 
+import json
 from collections import Counter
 
 import pytest
+from answered import answered
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batcher.errors import CredentialsError, ExitCode, ServiceError
-from batcher.model import Answer, Fault, Lost, Reply, Verdict
-from batcher.rules.service import answers, verdicts
-from batcher.rules.service.verdicts import Kind, ending, is_once, judge, refuses_keys
+from batcher.model import Answer, Cause, Execution, Fault, Kind, Reply, Verdict
+from batcher.rules.service import answers
+from batcher.rules.service.obs_v2_errors import RULES
+from batcher.rules.service.verdicts import ending, is_once, judge, refuses_credentials
 
 REJECTED, REFUSED, FATAL, IN_DOUBT = Verdict.REJECTED, Verdict.REFUSED, Verdict.FATAL, Verdict.IN_DOUBT
-NAMED = {"execution_name": "84a3dd2b"}
+NAMED = Execution("84a3dd2b")
 
 unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """A busy machine fails no test."""
@@ -96,16 +99,16 @@ CODED = [
 @pytest.mark.parametrize(("status", "code", "verdict"), CODED)
 @pytest.mark.parametrize("spelling", [str, str.lower, str.upper])
 def test_a_code_has_its_verdict_however_it_is_spelled(status, code, verdict, spelling):
-    assert first(Answer(status, spelling(code))) is verdict
+    assert first(answered(status, spelling(code))) is verdict
 
 
 def test_every_code_of_the_table_is_tested_here():
-    tabled = {(rule.status, code) for rule in verdicts.RULES for code in rule.codes.split()}
+    tabled = {(rule.status, code) for rule in RULES for code in rule.codes.split()}
     assert tabled == {(case.values[0], case.values[1]) for case in CODED}
 
 
 def test_no_status_and_code_stands_in_the_table_twice():
-    keys = Counter((rule.status, code) for rule in verdicts.RULES for code in rule.codes.lower().split() or [""])
+    keys = Counter((rule.status, code) for rule in RULES for code in rule.codes.lower().split() or [""])
     assert [key for key, count in keys.items() if count > 1] == []
 
 
@@ -122,7 +125,7 @@ def test_no_status_and_code_stands_in_the_table_twice():
 )
 @pytest.mark.parametrize("code", ["", "NobodyKnowsThis"])
 def test_an_unknown_code_has_the_verdict_of_its_status(status, verdict, code):
-    assert first(Answer(status, code)) is verdict
+    assert first(answered(status, code)) is verdict
 
 
 @pytest.mark.parametrize(
@@ -149,12 +152,12 @@ def test_an_unknown_code_has_the_verdict_of_its_status(status, verdict, code):
     ],
 )
 def test_a_code_without_its_status_proves_nothing(status, code, verdict):
-    assert first(Answer(status, code)) is verdict
+    assert first(answered(status, code)) is verdict
 
 
 @pytest.mark.parametrize(("status", "code", "verdict"), [*cases(FATAL, FORGIVEN_ONCE)])
 def test_what_is_forgiven_once_is_fatal_when_it_comes_again(status, code, verdict):
-    answer = Answer(status, code)
+    answer = answered(status, code)
     assert is_once(answer)
     assert first(answer, repeated=True) is verdict
 
@@ -169,12 +172,12 @@ def test_what_is_forgiven_once_is_fatal_when_it_comes_again(status, code, verdic
     ],
 )
 def test_everything_else_is_the_same_the_second_time(status, code, verdict):
-    answer = Answer(status, code)
+    answer = answered(status, code)
     assert not is_once(answer)
     assert first(answer, repeated=True) is verdict
 
 
-@pytest.mark.parametrize("answer", [Answer(200, body=NAMED), Answer(fault=Fault.LOST), Answer()])
+@pytest.mark.parametrize("answer", [answered(200, execution=NAMED), answered(fault=Fault.LOST), answered()])
 def test_neither_success_nor_silence_is_forgiven_once(answer):
     assert not is_once(answer)
 
@@ -184,7 +187,7 @@ def test_neither_success_nor_silence_is_forgiven_once(answer):
     [*cases(REJECTED, UNLESS_PROVEN), *cases(FATAL, FATALS), *cases(REJECTED, REJECTIONS)],
 )
 def test_once_a_start_has_succeeded_a_denial_is_about_the_row(status, code, verdict):
-    assert first(Answer(status, code), proven=True) is verdict
+    assert first(answered(status, code), proven=True) is verdict
 
 
 @pytest.mark.parametrize(
@@ -198,7 +201,7 @@ def test_once_a_start_has_succeeded_a_denial_is_about_the_row(status, code, verd
     ],
 )
 def test_trust_in_503_makes_it_a_refusal_and_no_other(status, code, verdict):
-    assert first(Answer(status, code), trust_503=True) is verdict
+    assert first(answered(status, code), trust_503=True) is verdict
 
 
 @pytest.mark.parametrize(
@@ -206,12 +209,12 @@ def test_trust_in_503_makes_it_a_refusal_and_no_other(status, code, verdict):
     [(Fault.UNREACHED, Verdict.UNSENT), (Fault.UNTRUSTED, FATAL), (Fault.LOST, IN_DOUBT)],
 )
 def test_what_never_left_may_be_sent_again_and_what_may_have_left_may_not(fault, verdict):
-    assert first(Answer(fault=fault)) is verdict
+    assert first(answered(fault=fault)) is verdict
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 299])
 def test_any_success_that_names_an_execution_is_a_start(status):
-    assert first(Answer(status, body=NAMED)) is Verdict.STARTED
+    assert first(answered(status, execution=NAMED)) is Verdict.STARTED
 
 
 @pytest.mark.parametrize(
@@ -220,19 +223,21 @@ def test_any_success_that_names_an_execution_is_a_start(status):
 )
 @pytest.mark.parametrize("code", ["", "SlowDown", "SYS.0011"])
 def test_a_success_that_names_nothing_is_in_doubt(body, code):
-    assert first(Answer(200, code, body=body)) is IN_DOUBT
+    content = json.dumps(body if body is None else body | {"code": code}).encode()
+    assert first(answers.read_start(Reply(200, {}, content))) is IN_DOUBT
+    assert first(answered(200, code)) is IN_DOUBT
 
 
 def test_an_error_that_names_an_execution_is_no_start():
-    assert first(Answer(404, "NoSuchKey", body=NAMED)) is REJECTED
+    assert first(answered(404, "NoSuchKey", execution=NAMED)) is REJECTED
 
 
 anything = st.builds(
-    Answer,
+    answered,
     status=st.integers(-1, 1000) | st.sampled_from([200, 403, 500, 503]),
     code=st.text() | st.sampled_from(["SlowDown", "AccessDenied", "SYS.0008", "RequestTimeTooSkewed"]),
     message=st.text(),
-    body=st.none() | st.dictionaries(st.text() | st.just("execution_name"), st.none() | st.text() | st.integers()),
+    execution=st.none() | st.builds(Execution, st.text(min_size=1)),
     fault=st.none() | st.sampled_from(Fault),
 )
 
@@ -242,9 +247,8 @@ anything = st.builds(
 def test_any_answer_has_a_verdict_and_only_a_named_success_is_started(answer, proven, repeated, trust_503):
     verdict = judge(answer, proven=proven, repeated=repeated, trust_503=trust_503)
     success = answer.fault is None and 200 <= answer.status < 300
-    name = (answer.body or {}).get("execution_name")
     assert isinstance(verdict, Verdict)
-    assert (verdict is Verdict.STARTED) == (success and isinstance(name, str) and name != "")
+    assert (verdict is Verdict.STARTED) == (success and answer.execution is not None)
     if success and verdict is not Verdict.STARTED:
         assert verdict is IN_DOUBT
 
@@ -252,7 +256,7 @@ def test_any_answer_has_a_verdict_and_only_a_named_success_is_started(answer, pr
 @unhurried
 @given(st.integers(200, 299), st.binary(), st.booleans(), st.booleans(), st.booleans())
 def test_a_success_with_any_bytes_is_never_sent_again(status, content, proven, repeated, trust_503):
-    answer = answers.read(Reply(status, {}, content))
+    answer = answers.read_start(Reply(status, {}, content))
     assert judge(answer, proven=proven, repeated=repeated, trust_503=trust_503) in {Verdict.STARTED, IN_DOUBT}
 
 
@@ -286,7 +290,7 @@ def test_a_success_with_any_bytes_is_never_sent_again(status, content, proven, r
     ],
 )
 def test_a_job_ends_with_the_error_and_the_advice_of_its_cause(status, code, error, advice):
-    ended = ending(Answer(status, code))
+    ended = ending(answered(status, code))
     assert type(ended) is error
     assert advice in ended.advice
 
@@ -300,53 +304,53 @@ def test_a_job_ends_with_the_error_and_the_advice_of_its_cause(status, code, err
         (500, "SYS.0008"),
     ],
 )
-def test_an_answer_refuses_the_keys_where_other_keys_may_do(status, codes):
-    assert [code for code in codes.split() if not refuses_keys(Answer(status, code))] == []
-    assert [code for code in codes.split() if first(Answer(status, code)) not in {FATAL, REFUSED}] == []
+def test_an_answer_refuses_the_credentials_where_others_may_do(status, codes):
+    assert [code for code in codes.split() if not refuses_credentials(answered(status, code))] == []
+    assert [code for code in codes.split() if first(answered(status, code)) not in {FATAL, REFUSED}] == []
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer(200, body=NAMED),
-        Answer(200),
-        Answer(403),
-        Answer(403, "AccessDenied"),
-        Answer(403, "RequestTimeTooSkewed"),
-        Answer(404, "NoSuchKey"),
-        Answer(429),
-        Answer(500, "InternalError"),
-        Answer(503, "SlowDown"),
-        Answer(fault=Fault.LOST),
-        Answer(fault=Fault.UNREACHED),
+        answered(200, execution=NAMED),
+        answered(200),
+        answered(403),
+        answered(403, "AccessDenied"),
+        answered(403, "RequestTimeTooSkewed"),
+        answered(404, "NoSuchKey"),
+        answered(429),
+        answered(500, "InternalError"),
+        answered(503, "SlowDown"),
+        answered(fault=Fault.LOST),
+        answered(fault=Fault.UNREACHED),
     ],
 )
-def test_any_other_answer_does_not_refuse_the_keys(answer):
-    assert not refuses_keys(answer)
+def test_any_other_answer_does_not_refuse_the_credentials(answer):
+    assert not refuses_credentials(answer)
 
 
 def test_every_answer_that_can_end_a_job_has_advice_of_its_own():
-    fatal = [rule for rule in verdicts.RULES if rule.kind in {Kind.FATAL, Kind.DENIED, Kind.ONCE}]
-    assert [rule for rule in fatal if rule.cause is verdicts.OTHER] == []
+    fatal = [rule for rule in RULES if rule.kind in {Kind.FATAL, Kind.DENIED, Kind.ONCE}]
+    assert [rule for rule in fatal if rule.cause is Cause.OTHER] == []
 
 
 def test_the_exit_code_tells_refused_credentials_from_a_service_that_refuses():
-    assert ending(Answer(403, "InvalidAccessKeyId")).exit_code is ExitCode.CREDENTIALS
-    assert ending(Answer(405)).exit_code is ExitCode.SERVICE
+    assert ending(answered(403, "InvalidAccessKeyId")).exit_code is ExitCode.CREDENTIALS
+    assert ending(answered(405)).exit_code is ExitCode.SERVICE
 
 
 def test_the_error_says_status_code_message_and_request_id():
-    ended = ending(Answer(403, "InvalidAccessKeyId", "No such key.", "0000018F"))
+    ended = ending(answered(403, "InvalidAccessKeyId", "No such key.", "0000018F"))
     assert str(ended) == "the service refuses the job: HTTP 403 InvalidAccessKeyId: No such key. (request id 0000018F)"
     assert ended.advice.endswith("Then run the same command again; rows not yet sent are untouched.")
 
 
 def test_the_error_says_no_more_than_the_answer():
-    assert str(ending(Answer(405))) == "the service refuses the job: HTTP 405"
+    assert str(ending(answered(405))) == "the service refuses the job: HTTP 405"
 
 
 def test_an_untrusted_certificate_ends_the_job_with_what_was_found():
-    ended = ending(answers.read(Lost(Fault.UNTRUSTED, "obs.example.com:443: self-signed certificate")))
+    ended = ending(Answer(fault=Fault.UNTRUSTED, message="obs.example.com:443: self-signed certificate"))
     assert type(ended) is ServiceError
     assert str(ended) == "the service cannot be trusted: obs.example.com:443: self-signed certificate"
     assert "certificate" in ended.advice
@@ -356,6 +360,7 @@ def test_the_error_never_shows_a_security_token():
     said = (
         b'{"code":"SignatureDoesNotMatch","message":"signed: POST\\nx-obs-security-token:gQpj+/==\\n/v2/workflows/w"}'
     )
-    ended = ending(answers.read(Reply(403, {}, said)))
+    answer = answers.read_start(Reply(403, {}, said))
+    ended = ending(answered(403, answer.code, answer.message))
     assert "gQpj" not in str(ended) + ended.advice
     assert "[security token] /v2/workflows/w" in str(ended)

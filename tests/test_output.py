@@ -10,15 +10,11 @@ import pytest
 from batcher.edges.records import format_of, open_output
 from batcher.errors import BusyError, DiskError, OtherJobError, UsageError
 from batcher.model import Record, Status
-from batcher.rules.records.codec import Written, read_csv, read_jsonl
+from batcher.rules.records.codec import CODECS, CSV, JSON_LINES, read_tail
 
 
 def record(number):
     return Record(number, "b", f"o{number}", Status.STARTED, f"e{number}")
-
-
-def written(number):
-    return Written(number, Status.STARTED, f"e{number}")
 
 
 def append(output, *records):
@@ -53,11 +49,11 @@ async def test_a_csv_output_has_one_header_over_several_runs(tmp_path):
     async with open_output(path, length) as output:
         append(output, record(2))
     assert path.read_text().count("execution_name") == 1
-    assert read_csv(path.read_bytes()).records == [written(1), written(2)]
+    assert read_tail(CSV, path.read_bytes()).records == [record(1), record(2)]
 
 
-@pytest.mark.parametrize(("suffix", "read"), [("jsonl", read_jsonl), ("csv", read_csv)])
-async def test_whole_records_beyond_the_known_length_are_believed_at_every_cut(tmp_path, suffix, read):
+@pytest.mark.parametrize("suffix", CODECS)
+async def test_whole_records_beyond_the_known_length_are_believed_at_every_cut(tmp_path, suffix):
     path = tmp_path / f"out.{suffix}"
     async with open_output(path, None) as output:
         known = append(output, record(1))
@@ -68,10 +64,10 @@ async def test_whole_records_beyond_the_known_length_are_believed_at_every_cut(t
         async with open_output(path, known) as output:
             believed = list(output.recovered)
             append(output, record(4))
-        assert believed == [written(2), written(3)][: len(believed)]
+        assert believed == [record(2), record(3)][: len(believed)]
         assert len(believed) == whole[known:cut].count(b"\n")
-        after = read(path.read_bytes())
-        assert after == ([written(1), *believed, written(4)], path.stat().st_size), cut
+        after = read_tail(CODECS[suffix], path.read_bytes())
+        assert after == ([record(1), *believed, record(4)], path.stat().st_size), cut
 
 
 async def test_content_that_the_checkpoint_knows_nothing_of_is_refused_and_kept(tmp_path):
@@ -95,7 +91,7 @@ async def test_an_output_that_has_lost_content_is_refused_and_one_moved_away_is_
     async with open_output(path, length) as output:
         assert output.length == 0
         append(output, record(3))
-    assert read_jsonl(path.read_bytes()).records == [written(3)]
+    assert read_tail(JSON_LINES, path.read_bytes()).records == [record(3)]
 
 
 async def test_one_run_at_a_time_writes_an_output(tmp_path):

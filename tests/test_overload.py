@@ -43,6 +43,7 @@ def runs(kinds):
     ]
 
 
+@pytest.mark.long(small=1 / 4, ci=1)
 @pytest.mark.parametrize(("kind", "limit", "latency", "until", "seed"), runs(KINDS))
 def test_within_twenty_seconds_and_from_then_on_the_limit_is_used(kind, limit, latency, until, seed):
     run = steady(kind, limit, latency, until, seed)
@@ -54,16 +55,19 @@ def test_within_twenty_seconds_and_from_then_on_the_limit_is_used(kind, limit, l
     )
 
 
+@pytest.mark.long(small=1 / 4, ci=1)
 @pytest.mark.parametrize(("kind", "limit", "latency", "until", "seed"), runs(BUCKETS))
 def test_in_the_long_run_two_in_a_hundred_attempts_are_refused_at_the_most(kind, limit, latency, until, seed):
     assert steady(kind, limit, latency, until, seed).refused_share(20, until) <= 0.02
 
 
+@pytest.mark.long(small=1 / 4, ci=1)
 @pytest.mark.parametrize(("kind", "limit", "latency", "until", "seed"), runs(["windows"]))
 def test_a_limit_that_is_counted_by_the_second_refuses_few_in_a_hundred(kind, limit, latency, until, seed):
     assert steady(kind, limit, latency, until, seed).refused_share(20, until) <= 0.035
 
 
+@pytest.mark.long(small=1 / 4, ci=1)
 @pytest.mark.parametrize(("kind", "limit", "latency", "until", "seed"), runs(KINDS))
 def test_a_job_of_a_minute_sends_few_requests_for_each_start(kind, limit, latency, until, seed):
     run = steady(kind, limit, latency, until, seed)
@@ -75,6 +79,7 @@ def test_a_job_of_a_minute_sends_few_requests_for_each_start(kind, limit, latenc
         assert len(run.sent) <= 1.05 * len(run.started)
 
 
+@pytest.mark.long(small=1 / 3, ci=1)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("limit", "latency", "seeds"), CHANGING)
 def test_a_limit_that_falls_to_a_quarter_and_rises_fourfold_is_followed(kind, limit, latency, seeds):
@@ -97,6 +102,7 @@ def test_at_five_a_second_a_fall_to_a_quarter_is_followed_within_seven_seconds(b
         assert run.per_second(run.started, 50, 80) >= 0.6 * 1.25
 
 
+@pytest.mark.long(small=1 / 2, ci=1)
 @pytest.mark.parametrize("latency", [0.005, 0.05])
 def test_where_nothing_is_refused_ten_thousand_a_second_are_reached_within_two_seconds(latency):
     run = Run(Unlimited(), latency, 0, 2.0, workers=10_000)
@@ -127,6 +133,7 @@ def test_when_another_user_takes_half_of_the_limit_the_other_half_is_used_and_th
     assert len(run.sent) <= 1.05 * len(run.started)
 
 
+@pytest.mark.long(small=1 / 3, ci=1)
 @pytest.mark.parametrize(("seconds", "part"), [(1.0, 0.8), (5.0, 0.5)])
 @pytest.mark.parametrize("limit", [5, 50, 500])
 @pytest.mark.parametrize("burst", [1.0, 0.1])

@@ -1,16 +1,19 @@
 """The first contact with the service, and how rows stand to what it declares, by plain functions."""
 
+from functools import partial
 from itertools import count
 
 import pytest
+from answered import answered as answered_by_the_table
 
 from batcher.errors import CredentialsError, ExitCode, ServiceError
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import ATTEMPTS, Screen, contact, described
-from batcher.model import Answer, BadRow, Fault, Found, Parameter, Row, State, Workflow
+from batcher.model import BadRow, Described, Fault, Found, Parameter, Row, Status, Workflow
 
-LOST = Answer(fault=Fault.LOST, message="no answer within 30 s")
-UNREACHED = Answer(fault=Fault.UNREACHED, message="connection refused")
+answered = partial(answered_by_the_table, kind=Described)
+LOST = answered(fault=Fault.LOST, message="no answer within 30 s")
+UNREACHED = answered(fault=Fault.UNREACHED, message="connection refused")
 
 
 class Service:
@@ -33,15 +36,15 @@ class Service:
 @pytest.mark.parametrize("status", [200, 403, 404, 405, 429, 500, 503])
 async def test_any_answer_is_enough_even_one_that_refuses(status):
     code = "AccessDenied" if status == 403 else ""
-    assert await Service(Answer(status, code)).contacted() == (1, None)
+    assert await Service(answered(status, code)).contacted() == (1, None)
 
 
 async def test_a_date_that_is_refused_is_an_answer_too():
-    assert await Service(Answer(403, "RequestTimeTooSkewed")).contacted() == (1, None)
+    assert await Service(answered(403, "RequestTimeTooSkewed")).contacted() == (1, None)
 
 
 async def test_a_lost_answer_is_asked_for_again():
-    assert await Service(LOST, UNREACHED, Answer(200)).contacted() == (3, None)
+    assert await Service(LOST, UNREACHED, answered(200)).contacted() == (3, None)
 
 
 async def test_the_job_ends_where_nobody_is_reached_for_eight_seconds():
@@ -59,10 +62,10 @@ async def test_the_job_ends_where_four_answers_are_lost():
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (Answer(401), CredentialsError),
-        (Answer(403, "SignatureDoesNotMatch"), CredentialsError),
-        (Answer(403, "InvalidAccessKeyId"), CredentialsError),
-        (Answer(fault=Fault.UNTRUSTED, message="self-signed"), ServiceError),
+        (answered(401), CredentialsError),
+        (answered(403, "SignatureDoesNotMatch"), CredentialsError),
+        (answered(403, "InvalidAccessKeyId"), CredentialsError),
+        (answered(fault=Fault.UNTRUSTED, message="self-signed"), ServiceError),
     ],
 )
 async def test_the_job_ends_at_once_with_a_wrong_key_or_a_service_that_is_not_trusted(answer, error):
@@ -83,10 +86,10 @@ async def test_a_signal_ends_the_asking_and_stays_the_reason():
 
 # What the workflow declares
 
-WORKFLOW = Answer(200, body={"name": "w", "definition": {"inputs": {"p": {"type": "integer"}}}})
-BUSY = Answer(503, "SlowDown")
-FAILING = Answer(500, "InternalError", "sorry")
-SKEWED = Answer(403, "RequestTimeTooSkewed")
+WORKFLOW = answered(200, noun=Workflow("w", {"p": Parameter("p", "integer", has_value=False, constraints={})}))
+BUSY = answered(503, "SlowDown")
+FAILING = answered(500, "InternalError", "sorry")
+SKEWED = answered(403, "RequestTimeTooSkewed")
 
 
 async def looked(*answers_):
@@ -96,7 +99,7 @@ async def looked(*answers_):
 
 
 @pytest.mark.parametrize(
-    "before", [(), (BUSY,), (FAILING, Answer(502), Answer(408)), (LOST, UNREACHED), (SKEWED,)], ids=len
+    "before", [(), (BUSY,), (FAILING, answered(502), answered(408)), (LOST, UNREACHED), (SKEWED,)], ids=len
 )
 async def test_a_workflow_is_described_whatever_came_before(before):
     found, service = await looked(*before, WORKFLOW)
@@ -107,14 +110,14 @@ async def test_a_workflow_is_described_whatever_came_before(before):
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer(403, "AccessDenied"),
-        Answer(403, "SYS.0005"),
-        Answer(403, "a code of tomorrow"),
-        Answer(405, "MethodNotAllowed"),
-        Answer(501),
-        Answer(400, "InvalidArgument"),
-        Answer(200, body={"odd": True}),
-        Answer(200),
+        answered(403, "AccessDenied"),
+        answered(403, "SYS.0005"),
+        answered(403, "a code of tomorrow"),
+        answered(405, "MethodNotAllowed"),
+        answered(501),
+        answered(400, "InvalidArgument"),
+        answered(200, is_garbled=True),
+        answered(200),
     ],
 )
 async def test_an_answer_that_hides_the_workflow_is_given(answer):
@@ -125,12 +128,12 @@ async def test_an_answer_that_hides_the_workflow_is_given(answer):
 @pytest.mark.parametrize(
     ("answer", "error", "told"),
     [
-        (Answer(404), ServiceError, "there is no workflow transcode: HTTP 404"),
-        (Answer(404, "Workflow.0001", "no"), ServiceError, "no workflow transcode: HTTP 404 Workflow.0001: no"),
-        (Answer(404, "NoSuchBucket"), ServiceError, "there is no workflow transcode"),
-        (Answer(404, "SYS.0003"), ServiceError, "the service refuses the job: HTTP 404 SYS.0003"),
-        (Answer(301, "PermanentRedirect"), ServiceError, "the service refuses the job: HTTP 301"),
-        (Answer(403, "NotSignedUp"), ServiceError, "the service refuses the job: HTTP 403"),
+        (answered(404), ServiceError, "there is no workflow transcode: HTTP 404"),
+        (answered(404, "Workflow.0001", "no"), ServiceError, "no workflow transcode: HTTP 404 Workflow.0001: no"),
+        (answered(404, "NoSuchBucket"), ServiceError, "there is no workflow transcode"),
+        (answered(404, "SYS.0003"), ServiceError, "the service refuses the job: HTTP 404 SYS.0003"),
+        (answered(301, "PermanentRedirect"), ServiceError, "the service refuses the job: HTTP 301"),
+        (answered(403, "NotSignedUp"), ServiceError, "the service refuses the job: HTTP 403"),
     ],
 )
 async def test_an_answer_about_the_whole_job_ends_it(answer, error, told):
@@ -143,7 +146,7 @@ async def test_a_clock_that_is_refused_twice_ends_the_job():
         await looked(SKEWED, SKEWED)
 
 
-@pytest.mark.parametrize("answer", [Answer(401), Answer(403, "SignatureDoesNotMatch")])
+@pytest.mark.parametrize("answer", [answered(401), answered(403, "SignatureDoesNotMatch")])
 async def test_a_wrong_key_begins_the_drain(answer):
     found, service = await looked(answer)
     assert (found, type(service.drain.reason), service.asked) == (answer, CredentialsError, 1)
@@ -183,10 +186,10 @@ def row(number, inputs):
 def test_rows_that_break_a_rule_become_bad_and_keep_their_identity():
     screen = Screen(PARAMETERS)
     good, bad, known = row(1, b'{"p":1}'), row(2, b'{"p":3}'), BadRow(3, 4, "", "", "line 4: no", b"x" * 16)
-    found = [Found(7, good, None, 1), Found(8, bad, State.PENDING, 2), Found(9, known, None, 1)]
-    reason = "line 3: inputs.p: 3 is not among the values allowed: [1,2]"
+    found = [Found(7, good, None, 1), Found(8, bad, Status.PENDING, 2), Found(9, known, None, 1)]
+    reason = "line 3: inputs.p: 3 is not among the allowed values: [1,2]"
     made = BadRow(2, 3, "videos", "o2", reason, b"\2" * 16)
-    assert screen.found(found) == [found[0], Found(8, made, State.PENDING, 2), found[2]]
+    assert screen.found(found) == [found[0], Found(8, made, Status.PENDING, 2), found[2]]
     assert screen.rows([good, bad, known]) == [good, made, known]
     assert screen.rows([good, known]) == [good, known]
     assert screen.warnings == {}

@@ -74,7 +74,7 @@ async def test_rows_that_never_started_are_sent_again_within_the_run(folder, emu
     ran = await run(service)
     assert ran.code == 0, ran
     assert started(service) == once(KEYS)
-    assert "never started, free to be sent" in ran.stderr
+    assert "never started, will be sent again" in ran.stderr
 
 
 async def test_a_list_that_lags_is_waited_for(folder, emulator):
@@ -179,7 +179,7 @@ async def test_look_alikes_are_reported_and_never_adopted_for_a_settled_row(fold
     assert started(service) == once(KEYS[:3])
     told = [name for name in others if name in ran.stderr]
     assert told in ([others[2]], [])
-    assert "started by somebody else" in ran.stderr
+    assert "started by another client" in ran.stderr
 
 
 async def _fail_next(service, fault):
@@ -255,14 +255,14 @@ async def test_status_tells_every_count_and_a_running_job(folder, emulator):
     assert (await run(service)).code == 1
     seen = json.loads((await batcher("status", "m.jsonl.checkpoint", "--json")).stdout)
     assert seen["rows"] == {
-        "in_flight": 0, "pending": 0, "started": 2, "rejected": 0, "invalid": 1, "duplicate": 1, "in_doubt": 0,
-        "dismissed": 0,
+        "pending": 0, "sending": 0, "started": 2, "refused": 0, "rejected": 0, "invalid": 1, "duplicate": 1,
+        "in_doubt": 0, "dismissed": 0,
     }  # fmt: skip
     assert (seen["workflow"], seen["endpoint"], seen["running"]) == ("transcode", service.url, False)
     text = (await batcher("status", "m.jsonl.checkpoint")).stdout
     assert "no run is going on" in text
     missing = await batcher("status", "nowhere.checkpoint")
-    assert (missing.code, "nowhere.checkpoint: there is no such checkpoint" in missing.stderr) == (74, True)
+    assert (missing.code, "nowhere.checkpoint: no such checkpoint" in missing.stderr) == (74, True)
     assert not (folder / "nowhere.checkpoint").exists()
     foreign = await batcher("status", "m.jsonl")
     assert foreign.code == 74, foreign

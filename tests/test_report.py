@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from batcher.edges.report import render
-from batcher.model import Record, State, Status, Unsettled
+from batcher.model import Record, Status, Unsettled
 from batcher.rules.job.card import Card
 from batcher.rules.records.codec import timestamp
 from batcher.rules.report import chart as charts
@@ -23,34 +23,37 @@ JOB = Job(CARD, "/m/a b.csv.checkpoint")
 TOP, FLOOR = charts.TOP, charts.HEIGHT - charts.BOTTOM
 
 
-def known(states, *, running=False, read_whole=True, in_doubt=(), limit=None, job=JOB):
-    return Known(job, running, read_whole, states, in_doubt, limit, NOW)
+def known(counts, *, running=False, read_whole=True, in_doubt=(), limit=None, job=JOB):
+    return Known(job, running, read_whole, counts, in_doubt, limit, NOW)
 
 
 def job_with(checkpoint=JOB.checkpoint, **values):
     return Job(structs.replace(CARD, **values), checkpoint)
 
 
-@given(st.dictionaries(st.sampled_from(State), st.integers(0, 10**9)), st.booleans())
+@given(st.dictionaries(st.sampled_from(Status), st.integers(0, 10**9)), st.booleans())
 def test_the_totals_add_up(states, running):
     made = page(known(states, running=running), Digest())
     assert sum(total.rows for total in made.totals) == made.rows == sum(states.values())
-    names = ["started", "rejected", "invalid", "duplicate", "in doubt", "dismissed", "not yet started"]
-    assert [total.name for total in made.totals] == names
+    assert [total.name for total in made.totals] == [status.words for status in Status]
 
 
 @pytest.mark.parametrize(
     ("states", "headline", "programs"),
     [
-        ({State.STARTED: 2}, "Every row is started.", []),
-        ({State.STARTED: 1, State.DUPLICATE: 1}, "Every row is started.", []),
-        ({State.STARTED: 1, State.DISMISSED: 1}, "Every row is started or dismissed.", []),
-        ({State.REJECTED: 1, State.INVALID: 1}, "2 rows failed.", ["failures", "run"]),
-        ({State.PENDING: 1}, "1 row is free to be sent, and not yet started.", ["run"]),
-        ({State.IN_DOUBT: 1}, "1 row may have been started, and nobody knows yet.", ["reconcile"]),
+        ({Status.STARTED: 2}, "Every row is started.", []),
+        ({Status.STARTED: 1, Status.DUPLICATE: 1}, "Every row is started.", []),
+        ({Status.STARTED: 1, Status.DISMISSED: 1}, "Every row is started or dismissed.", []),
+        ({Status.REJECTED: 1, Status.INVALID: 1}, "2 rows failed.", ["failures", "run"]),
+        ({Status.PENDING: 1}, "1 row is not started yet, and will be sent by the next run.", ["run"]),
+        ({Status.REFUSED: 2}, "2 rows are not started, since the service was too busy.", ["run"]),
+        ({Status.IN_DOUBT: 1}, "1 row may have been started; it is not known yet.", ["reconcile"]),
         (
-            {State.IN_DOUBT: 1, State.INTENT: 1, State.PENDING: 1200},
-            "2 rows may have been started, and nobody knows yet; 1,200 rows are free to be sent, and not yet started.",
+            {Status.IN_DOUBT: 1, Status.SENDING: 1, Status.PENDING: 1200},
+            (
+                "2 rows may have been started; it is not known yet;"
+                " 1,200 rows are not started yet, and will be sent by the next run."
+            ),
             ["run", "reconcile"],
         ),
         ({}, "No row has been taken in yet.", []),
@@ -63,9 +66,9 @@ def test_the_headline_and_the_commands_say_what_is_left(states, headline, progra
 
 
 def test_while_a_run_goes_on_the_page_says_so_and_no_command_starts_another():
-    made = page(known({State.INTENT: 3, State.PENDING: 1}, running=True), Digest())
+    made = page(known({Status.SENDING: 3, Status.PENDING: 1}, running=True), Digest())
     assert made.headline.startswith("A run is going on.")
-    assert {total.name: total.rows for total in made.totals}["not yet started"] == 4
+    assert {total.name: total.rows for total in made.totals if total.rows} == {"sending": 3, "pending": 1}
     assert made.doubts.interrupted == 0
     assert [each.command.split()[1] for each in made.commands] == ["export", "explain"]
 
@@ -73,7 +76,7 @@ def test_while_a_run_goes_on_the_page_says_so_and_no_command_starts_another():
 def test_the_commands_are_the_jobs_own_ready_for_a_shell():
     inputs = '{"n":1.5,"who\'s":"a b"}'
     job = job_with("/c", endpoint="http://127.0.0.1:1", static_inputs=inputs, output="/o.csv")
-    made = page(known({State.PENDING: 1, State.REJECTED: 1}, job=job), Digest())
+    made = page(known({Status.PENDING: 1, Status.REJECTED: 1}, job=job), Digest())
     common = (
         "--workflow w --endpoint http://127.0.0.1:1 --allow-http --bucket videos"
         " --input n:=1.5 --input 'who'\"'\"'s:=\"a b\"' --checkpoint /c --output /o.csv"
@@ -85,13 +88,13 @@ def test_the_commands_are_the_jobs_own_ready_for_a_shell():
         "batcher export /c -o rows.csv",
         "batcher explain /c 1",
     ]
-    plain = page(known({State.PENDING: 1}), Digest()).commands[0].command
+    plain = page(known({Status.PENDING: 1}), Digest()).commands[0].command
     assert plain == "batcher run '/m/a b.csv' --workflow w --endpoint https://obs.x.com --bucket videos"
 
 
 def test_the_failures_of_standard_input_cannot_be_written_and_those_of_json_lines_go_to_json_lines():
     for manifest, failed in (("-", None), ("/m.jsonl.gz", "failed.jsonl"), ("/m.ndjson", "failed.jsonl")):
-        made = page(known({State.REJECTED: 1}, job=job_with(manifest=manifest)), Digest())
+        made = page(known({Status.REJECTED: 1}, job=job_with(manifest=manifest)), Digest())
         files = [each.command.split()[4] for each in made.commands if each.command.split()[1] == "failures"]
         assert files == ([failed] if failed else [])
 
@@ -125,15 +128,15 @@ def test_a_job_of_standard_input_sends_its_rejected_rows_again_by_its_own_comman
 
 
 def test_while_rows_may_be_unread_the_page_says_so_and_gives_the_jobs_own_command():
-    made = page(known({State.STARTED: 2}, read_whole=False), Digest())
+    made = page(known({Status.STARTED: 2}, read_whole=False), Digest())
     assert made.headline == "Every row read so far is started. No run is known to have read the manifest to its end."
     assert [each.command.split()[1] for each in made.commands] == ["run", "export", "explain"]
 
 
 def test_few_rows_are_not_told_as_none_and_most_not_as_all():
-    text = render(page(known({State.STARTED: 9_999, State.REJECTED: 1}), Digest())).decode()
+    text = render(page(known({Status.STARTED: 9_999, Status.REJECTED: 1}), Digest())).decode()
     assert ("&gt;99.9%" in text, "&lt;0.1%" in text) == (True, True)
-    assert "100.0%" in render(page(known({State.STARTED: 3}), Digest())).decode()
+    assert "100.0%" in render(page(known({Status.STARTED: 3}), Digest())).decode()
 
 
 def doubt(number):
@@ -146,8 +149,8 @@ def test_each_doubt_was_settled_in_one_of_three_ways():
         digest.add(doubt(number))
     for number in range(4):
         digest.add(Record(number, "b", "k", Status.STARTED, "e", recorded_at=timestamp(NOW), reconciled=True))
-    held = Unsettled(1, State.IN_DOUBT, 9, "b", "k\n", b"", "", NOW)
-    doubts = page(known({State.IN_DOUBT: 1, State.INTENT: 2, State.STARTED: 9}, in_doubt=[held]), digest).doubts
+    held = Unsettled(1, Status.IN_DOUBT, 9, "b", "k\n", b"", "", NOW)
+    doubts = page(known({Status.IN_DOUBT: 1, Status.SENDING: 2, Status.STARTED: 9}, in_doubt=[held]), digest).doubts
     assert doubts[:5] == (10, 4, 5, 1, 2)
     assert [example.name for example in doubts.named] == ["b/k\\n"]
 
@@ -158,7 +161,7 @@ def test_starts_and_latencies_are_drawn_over_time():
         for _ in range(starts):
             at = timestamp(NOW + second)
             digest.add(Record(1, "b", "k", Status.STARTED, "e", latency_ms=100.0, recorded_at=at))
-    made = page(known({State.STARTED: 40}, limit=50.0), digest)
+    made = page(known({Status.STARTED: 40}, limit=50.0), digest)
     assert [(moment.time, moment.rate) for moment in made.moments] == [
         ("08:30:00", 10),
         ("08:30:01", 0),
@@ -177,7 +180,7 @@ def test_the_rate_of_the_last_span_is_of_the_time_that_it_has_lasted():
     for second in range(250):
         for _ in range(3):
             digest.add(Record(1, "b", "k", Status.STARTED, "e", recorded_at=timestamp(NOW + second)))
-    made = page(known({State.STARTED: 750}), digest)
+    made = page(known({Status.STARTED: 750}), digest)
     assert made.span_seconds == 4
     assert [moment.rate for moment in made.moments] == [3.0] * 63
     assert sum(span.starts for span in digest.timeline.filled()) == 750
@@ -222,8 +225,8 @@ def test_whatever_comes_from_outside_is_text_on_the_page():
     digest.add(Record(1, "b", "<i>&", Status.REJECTED, error=error, request_id="<u>", recorded_at=timestamp(NOW)))
     digest.add(Record(2, "b", "<p>/k", Status.STARTED, "e", latency_ms=5.0, recorded_at=timestamp(NOW)))
     job = job_with("<hr>", manifest="<a>", output="<br>", endpoint="<td>", workflow="<h6>", bucket="<em>")
-    held = Unsettled(1, State.IN_DOUBT, 9, "b", "<q>", b"", "", NOW)
-    text = render(page(known({State.REJECTED: 1, State.IN_DOUBT: 1}, in_doubt=[held], job=job), digest)).decode()
+    held = Unsettled(1, Status.IN_DOUBT, 9, "b", "<q>", b"", "", NOW)
+    text = render(page(known({Status.REJECTED: 1, Status.IN_DOUBT: 1}, in_doubt=[held], job=job), digest)).decode()
     for hostile in ("<b>", "<script>", "<i>", "<u>", "<p>/", "<a>", "<hr>", "<br>", "<td>", "<h6>", "<em>", "<q>"):
         assert text.count(hostile.replace("<", "&lt;").replace(">", "&gt;")) >= 1
         if hostile != "<td>":

@@ -11,7 +11,7 @@ from test_command import batcher
 
 from batcher.edges.checkpoint import glance
 from batcher.emulator.faults import FaultKind
-from batcher.model import State
+from batcher.model import Status
 
 CHROMIUM = shutil.which("chromium")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian's package of that name)")
@@ -108,10 +108,10 @@ def test_the_browser_tells_of_a_script_that_runs(folder):
 async def test_the_figures_on_the_page_are_those_of_the_checkpoint_and_it_runs_nothing(folder, reported):
     page = seen(reported, folder)
     assert page.console == []
-    states = glance(folder / "m.txt.checkpoint").states
-    for kind in (State.STARTED, State.REJECTED, State.INVALID, State.DUPLICATE, State.IN_DOUBT, State.PENDING):
-        assert page.number(f"total-{kind.name.lower()}") == states[kind]
-    assert page.number("total") == states.total() == 101
+    counts = glance(folder / "m.txt.checkpoint").counts
+    for status in Status:
+        assert page.number(f"total-{status}") == counts[status]
+    assert page.number("total") == counts.total() == 101
     lines = [json.loads(line) for line in (folder / "m.txt.executions.jsonl").read_bytes().splitlines()]
     adopted = sum(line.get("reconciled", False) for line in lines)
     doubts = sum(line["status"] == "in_doubt" for line in lines)

@@ -1,19 +1,36 @@
-"""The v2 dialect on a real socket: each call's bytes, and its signature checked by code of the test's own."""
+"""The service on a real socket: each call's bytes, and its signature checked by code of the test's own."""
 
 import asyncio
 import base64
 import hashlib
 import hmac
+import json
 from contextlib import asynccontextmanager, suppress
 from email.utils import formatdate, parsedate_to_datetime
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 import pytest
+from answered import answered
+from services import service_of
 
-from batcher.edges.service import ObsV2
 from batcher.edges.transport import connect
-from batcher.model import Answer, Credentials, Fault, Lost, Reply
+from batcher.flow.service import Service
+from batcher.model import (
+    Answer,
+    Credentials,
+    Described,
+    Execution,
+    ExecutionDetail,
+    Fault,
+    Lost,
+    Page,
+    Reply,
+    Row,
+    Workflow,
+)
+from batcher.rules.service.dialect import Window
+from batcher.rules.service.obs_v2 import start_body
 
 NOON = 1795608000.0  # Wed, 25 Nov 2026 12:00:00 GMT
 PERMANENT = Credentials("AK1", "secret-1")
@@ -38,14 +55,13 @@ class Clock:
         return self.now
 
 
-def lend(credentials):
-    """Give every request the same credentials."""
-    return lambda ask, *request: ask(credentials, *request)
+def row(key="o", inputs=b""):
+    return Row(1, 1, "b", key, inputs, b"k" * 16)
 
 
 @asynccontextmanager
 async def service(credentials=PERMANENT, clock=None, answer=b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"):
-    """Give an ObsV2 for the workflow `demo`, and the list of the requests that its server reads."""
+    """Give a service for the workflow `demo`, and the list of the requests that its server reads."""
     requests, tasks = [], []
 
     async def serve(reader, writer):
@@ -61,7 +77,7 @@ async def service(credentials=PERMANENT, clock=None, answer=b"HTTP/1.1 200 OK\r\
     endpoint = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     async with server:
         async with connect(endpoint, connections=1, timeout=30.0) as transport:
-            yield ObsV2(transport.send, lend(credentials), "demo", print, clock=clock or Clock()), requests
+            yield service_of(transport.send, credentials=credentials, wall=clock or Clock()), requests
         await asyncio.gather(*tasks)
 
 
@@ -90,10 +106,10 @@ def signed_rightly(request, credentials):
 
 
 CALLS = {
-    "start": lambda obs: obs.start(b'{"bucket":"b","object":"o"}'),
-    "get_workflow": lambda obs: obs.get_workflow(),
-    "list_executions": lambda obs: obs.list_executions("APICALL é/+=&", 7, "APICALL"),
-    "get_execution": lambda obs: obs.get_execution("84a3dd"),
+    "start": lambda obs: obs.start(row()),
+    "workflow": lambda obs: obs.workflow(),
+    "page": lambda obs: obs.page(marker="APICALL é/+=&", limit=7, is_event=False),
+    "execution": lambda obs: obs.execution("84a3dd"),
     "restore": lambda obs: obs.restore("84a3dd"),
 }
 
@@ -103,7 +119,7 @@ CALLS = {
 async def test_every_call_is_signed_over_what_arrives(call, credentials):
     async with service(credentials) as (obs, requests):
         answer = await call(obs)
-    assert answer == Answer(status=200, body={})
+    assert (answer.status, answer.fault, getattr(answer, "noun", None), answer.execution) == (200, None, None, None)
     (request,) = requests
     assert signed_rightly(request, credentials)
     assert request.headers["content-type"] == "application/json"
@@ -111,28 +127,28 @@ async def test_every_call_is_signed_over_what_arrives(call, credentials):
 
 
 async def test_a_start_posts_the_body_byte_for_byte_and_has_no_query():
-    body = '{"bucket":"films","object":"/été/映画\u0301 01.mp4 "}'.encode()
+    body = '{"bucket":"b","object":"/été/映画\u0301 01.mp4 ","inputs":{"a":1.0}}'.encode()
     async with service() as (obs, requests):
-        await obs.start(body)
+        await obs.start(row("/été/映画\u0301 01.mp4 ", b'{"a":1.0}'))
     assert requests[0][:2] == ("POST", "/v2/workflows/demo")
     assert requests[0].body == body
 
 
 async def test_the_workflow_is_asked_for_without_a_query():
     async with service() as (obs, requests):
-        await obs.get_workflow()
+        await obs.workflow()
     assert (requests[0][:2], requests[0].body) == (("GET", "/v2/workflows/demo"), b"")
 
 
 async def test_a_list_of_executions_asks_for_a_thousand_of_the_workflow():
     async with service() as (obs, requests):
-        await obs.list_executions()
+        assert [page async for page in obs.executions([])] == [Described(200)]
     assert requests[0].target == "/v2/workflowexecutions?x-workflow-graph-name=demo&x-workflow-limit=1000"
 
 
 async def test_a_later_page_names_its_marker_and_the_type_of_execution():
     async with service() as (obs, requests):
-        await obs.list_executions(marker="APICALL+1 &", limit=5, execution_type="APICALL")
+        await obs.page(marker="APICALL+1 &", limit=5, is_event=False)
     path, _, query = requests[0].target.partition("?")
     assert path == "/v2/workflowexecutions"
     assert [tuple(map(unquote, pair.split("="))) for pair in query.split("&")] == [
@@ -143,7 +159,7 @@ async def test_a_later_page_names_its_marker_and_the_type_of_execution():
     ]
 
 
-@pytest.mark.parametrize(("call", "method"), [(ObsV2.get_execution, "GET"), (ObsV2.restore, "PUT")])
+@pytest.mark.parametrize(("call", "method"), [(Service.execution, "GET"), (Service.restore, "PUT")])
 @pytest.mark.parametrize(("name", "encoded"), [("84a3dd", "84a3dd"), ("a/../b?c#d é", "a%2F..%2Fb%3Fc%23d%20%C3%A9")])
 async def test_the_name_of_an_execution_is_one_encoded_element_of_the_path(call, method, name, encoded):
     async with service() as (obs, requests):
@@ -162,7 +178,7 @@ async def test_the_starts_of_one_second_share_a_date_and_the_next_second_signs_a
     clock = Clock()
     async with service(clock=clock) as (obs, requests):
         for clock.now in (NOON, NOON + 0.999, NOON + 1.0):
-            await obs.start(b"{}")
+            await obs.start(row())
     assert [request.headers["date"][-12:] for request in requests] == ["12:00:00 GMT", "12:00:00 GMT", "12:00:01 GMT"]
     assert all(signed_rightly(request, PERMANENT) for request in requests)
     first, second, third = (request.headers["authorization"] for request in requests)
@@ -176,18 +192,18 @@ async def test_the_starts_of_one_second_are_signed_once():
         seen.append(headers)
         return Lost(Fault.UNREACHED, "")
 
-    obs = ObsV2(send, lend(PERMANENT), "demo", print, clock=clock)
+    obs = service_of(send, wall=clock)
     for clock.now in (NOON, NOON + 0.999, NOON + 1.0):
-        await obs.start(b"{}")
+        await obs.start(row())
     assert seen[0] is seen[1]
     assert seen[1] is not seen[2]
 
 
 async def test_replaced_credentials_sign_within_the_same_second():
     async with service(PERMANENT) as (obs, requests):
-        await obs.start(b"{}")
-        obs._use = lend(TEMPORARY)
-        await obs.start(b"{}")
+        await obs.start(row())
+        obs.credentials.current = TEMPORARY
+        await obs.start(row())
     assert signed_rightly(requests[0], PERMANENT)
     assert signed_rightly(requests[1], TEMPORARY)
 
@@ -196,13 +212,13 @@ async def test_an_error_of_the_service_comes_back_read():
     error = b'{"code":"SYS.0011","message":"too many requests"}'
     reply = b"HTTP/1.1 429 x\r\nX-Request-ID: r-1\r\nContent-Length: %d\r\n\r\n" % len(error) + error
     async with service(answer=reply) as (obs, _):
-        answer = await obs.start(b"{}")
-    assert answer == Answer(status=429, code="SYS.0011", message="too many requests", request_id="r-1")
+        answer = await obs.start(row())
+    assert answer == answered(429, "SYS.0011", "too many requests", "r-1")
 
 
 async def test_a_service_that_cannot_be_reached_is_an_answer_too():
     async with connect("http://127.0.0.1:1", connections=1, timeout=30.0) as transport:
-        answer = await ObsV2(transport.send, lend(PERMANENT), "demo", print).start(b"{}")
+        answer = await service_of(transport.send).start(row())
     assert answer == Answer(fault=Fault.UNREACHED, message="127.0.0.1:1: no connection: connection refused")
 
 
@@ -213,14 +229,12 @@ class Told:
         self.clock, self.steady = Clock(), Clock()
         self.steady.now = 5000.0
         self.dates, self.warnings = [], []
-        self.obs = ObsV2(
-            self._send, lend(PERMANENT), "demo", self.warnings.append, clock=self.clock, steady=self.steady
-        )
+        self.obs = service_of(self._send, wall=self.clock, steady=self.steady, warn=self.warnings.append)
 
     async def answers(self, served, *, after=0.0, status=200, body=b"{}"):
         self._reply = Reply(status, {"date": "" if served is None else formatdate(served, usegmt=True)}, body)
         self._after = after
-        await self.obs.get_workflow()
+        await self.obs.workflow()
 
     async def _send(self, _method, _target, headers, _body):
         self.dates.append(parsedate_to_datetime(headers["Date"]).timestamp())
@@ -275,3 +289,119 @@ async def test_a_request_that_was_only_late_is_not_blamed_on_the_clock():
     told = Told()
     await told.answers(NOON, status=403, body=SKEWED)
     assert told.warnings == []
+
+
+def replies(*script, stopped=lambda: False, waited=None):
+    """Give a service that answers from a script, and the calls that it got."""
+    calls = []
+    left = list(script)
+
+    async def send(method, target, _headers, body):
+        calls.append((method, target, body))
+        return left.pop(0)
+
+    async def sleep(seconds):
+        (waited if waited is not None else []).append(seconds)
+
+    return service_of(send, sleep=sleep, stopped=stopped), calls
+
+
+def ok(body):
+    return Reply(200, {"date": formatdate(NOON, usegmt=True)}, json.dumps(body).encode())
+
+
+DATE = formatdate(NOON, usegmt=True)
+ANY = [Window(0.0, NOON)]
+REFUSED = Reply(503, {}, b"<Error><Code>SlowDown</Code></Error>")
+
+
+async def test_a_start_answers_with_the_execution_that_it_names():
+    obs, calls = replies(ok({"execution_name": "e", "execution_urn": "u", "started_at": "t"}))
+    assert await obs.start(row("a")) == Answer(200, date=DATE, execution=Execution("e", "u", "t"))
+    assert calls == [("POST", "/v2/workflows/demo", start_body(row("a")))]
+
+
+async def test_a_question_answers_with_its_noun():
+    obs, _ = replies(ok({"name": "demo", "definition": {}}), ok({"execution_info": {"execution_name": "e"}}))
+    assert await obs.workflow() == Described(200, date=DATE, noun=Workflow("demo", {}))
+    assert await obs.execution("e") == Described(200, date=DATE, noun=ExecutionDetail(Execution("e"), ""))
+
+
+async def test_the_whole_list_is_walked_by_its_markers():
+    obs, calls = replies(
+        ok({"executions": [{"execution_name": "a"}], "is_truncated": True, "next_marker": "m1"}),
+        ok({"executions": [], "is_truncated": True, "next_marker": "m2"}),
+        ok({"executions": [{"execution_name": "b"}], "is_truncated": False}),
+    )
+    pages = [answer.noun async for answer in obs.executions(ANY)]
+    assert pages == [Page((Execution("a"),), "m1"), Page((), "m2"), Page((Execution("b"),))]
+    first = "/v2/workflowexecutions?x-workflow-graph-name=demo&x-workflow-limit=1000"
+    assert [target for _, target, _ in calls] == [first, *(f"{first}&x-workflow-next-marker={m}" for m in ("m1", "m2"))]
+
+
+async def test_a_list_that_leads_back_to_where_it_was_ends_without_a_noun():
+    one, other = (ok({"executions": [], "is_truncated": True, "next_marker": marker}) for marker in ("m1", "m2"))
+    obs, calls = replies(one, other, one)
+    *pages, last = [answer async for answer in obs.executions(ANY)]
+    assert [page.noun.next_marker for page in pages] == ["m1", "m2", "m1"]
+    assert (last.noun, last.message) == (None, "the execution list leads back to where it was")
+    assert len(calls) == 3
+
+
+async def test_a_list_that_cannot_be_read_ends_without_a_noun():
+    obs, calls = replies(ok({"executions": [{}]}))
+    assert [answer.noun async for answer in obs.executions(ANY)] == [None]
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        Lost(Fault.LOST, "reset"),
+        Lost(Fault.UNREACHED, "no address"),
+        REFUSED,
+        Reply(500, {}, b""),
+        Reply(503, {}, b""),
+        Reply(200, {}, b"<html>"),
+    ],
+)
+async def test_a_question_that_went_unanswered_is_asked_again_a_few_times(failure):
+    waited = []
+    obs, calls = replies(failure, failure, ok({"execution_info": {"execution_name": "e"}}), waited=waited)
+    assert (await obs.execution("e")).noun == ExecutionDetail(Execution("e"), "")
+    assert (len(calls), len(waited)) == (3, 2)
+    obs, calls = replies(*[failure] * 9)
+    assert (await obs.execution("e")).noun is None
+    assert len(calls) == 5
+
+
+@pytest.mark.parametrize(
+    "answer", [Reply(403, {}, b""), Reply(404, {}, b""), ok({}), ok({"execution_info": {"execution_name": ""}})]
+)
+async def test_an_answer_that_asking_again_would_not_change_is_final(answer):
+    obs, calls = replies(answer)
+    assert (await obs.execution("e")).noun is None
+    assert len(calls) == 1
+
+
+async def test_nothing_is_asked_again_once_the_job_stops():
+    obs, calls = replies(REFUSED, REFUSED, stopped=lambda: True)
+    assert await obs.execution("e") == answered(503, "SlowDown", kind=Described)
+    assert len(calls) == 1
+
+
+@pytest.mark.parametrize("failure", [Lost(Fault.LOST, "reset"), REFUSED, Reply(500, {}, b"")])
+async def test_what_has_an_effect_is_sent_once_whatever_comes_back(failure):
+    obs, calls = replies(failure, failure)
+    await obs.start(row())
+    await obs.restore("e")
+    assert [(method, target) for method, target, _ in calls] == [
+        ("POST", "/v2/workflows/demo"),
+        ("PUT", "/v2/workflowexecutions/e?x-workflow-graph-name=demo"),
+    ]
+
+
+@pytest.mark.parametrize("said", ["reset by\n peer", "reset by peer", "  reset by peer\x00"])
+async def test_a_lost_request_says_what_happened_in_one_line(said):
+    obs, _ = replies(Lost(Fault.LOST, said))
+    assert await obs.start(row()) == Answer(message="reset by peer", fault=Fault.LOST)

@@ -27,7 +27,7 @@ def test_a_key_that_a_person_has_set_is_left_alone():
 
 def test_a_line_that_looks_like_ours_within_a_text_of_theirs_is_not_taken_out():
     theirs = "a = '''\non-doubt = \"x\"  # batcher doctor: y\n'''\n"
-    with pytest.raises(UsageError, match="without a change to something else"):
+    with pytest.raises(UsageError, match="would change other settings"):
         edited(theirs, {})
 
 

@@ -211,7 +211,7 @@ def test_a_date_is_written_in_gmt():
 SPEAKS = """
 import locale, sys, time
 locale.setlocale(locale.LC_ALL, "")
-from batcher.rules.signing import http_date
+from batcher.rules.service.signing import http_date
 print(time.strftime("%a", time.gmtime(int(sys.argv[1]))), "|", http_date(int(sys.argv[1])))
 """
 

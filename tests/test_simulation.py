@@ -8,16 +8,16 @@ from simulation import World, scratch, simulate
 from batcher.app import job
 from batcher.edges.checkpoint.unsettled import UnsettledRows
 from batcher.edges.records import Output
-from batcher.edges.service import ObsV2
 from batcher.flow import attempts, reconcile
 from batcher.flow import repair as resume
-from batcher.model import State, Status, Unsettled, Verdict
+from batcher.flow.service import Service
+from batcher.model import Record, Status, Unsettled, Verdict
 from batcher.rules.doubts import matching
-from batcher.rules.records.codec import Written
 
 SHARE = 75
 
 
+@pytest.mark.long(small=1 / 2, ci=1)
 @pytest.mark.parametrize("first", range(0, 4 * SHARE, SHARE))
 def test_through_crashes_and_faults_every_row_is_started_once_or_named_in_doubt(first):
     assert {seed: world.complaints for seed, world in simulate(range(first, first + SHARE)).items()} == {}
@@ -63,7 +63,7 @@ def forget_intents(patch):
 
 
 def take_interrupted_rows_for_unsent(patch):
-    patch.setitem(resume._UNWRITTEN, State.INTENT, (State.PENDING, Status.REJECTED))
+    patch.setitem(resume._UNWRITTEN, Status.SENDING, Status.REFUSED)
 
 
 def trust_the_list_too_early(patch):
@@ -80,7 +80,7 @@ def look_only_after_the_intent(patch):
 
 
 def date_intents_by_a_clock_that_can_be_set(patch):
-    patch.setattr(ObsV2, "now", lambda service: service._clock())
+    patch.setattr(Service, "now", lambda service: service.clock.wall())
 
 
 def date_doubts_by_the_intent(patch):
@@ -109,6 +109,7 @@ DEFECTS = [
 ]
 
 
+@pytest.mark.long(small=1 / 4, ci=1)
 @pytest.mark.parametrize(("defect", "complaint"), DEFECTS, ids=lambda value: getattr(value, "__name__", ""))
 def test_a_planted_defect_is_seen(monkeypatch, defect, complaint):
     defect(monkeypatch)
@@ -121,6 +122,6 @@ def test_an_output_that_is_not_repaired_is_seen(monkeypatch):
 
 
 def test_rows_that_bear_one_number_since_the_manifest_was_reordered_do_not_share_a_record():
-    left = [Unsettled(id_, State.INTENT, 8, "bucket", key, b"", "", 100.0) for id_, key in ((3, "sent"), (11, "not"))]
-    repair = resume.repair_of(left, [Written(8, Status.STARTED, "e8")], 200.0)
-    assert [(each.id, each.state) for each in repair.settlements] == [(3, State.IN_DOUBT), (11, State.IN_DOUBT)]
+    left = [Unsettled(id_, Status.SENDING, 8, "bucket", key, b"", "", 100.0) for id_, key in ((3, "sent"), (11, "not"))]
+    repair = resume.repair_of(left, [Record(8, "b", "k", Status.STARTED, "e8")], 200.0)
+    assert [(each.id, each.status) for each in repair.settlements] == [(3, Status.IN_DOUBT), (11, Status.IN_DOUBT)]

@@ -14,13 +14,13 @@ PRESSED = Signs(is_pressed=True)
     ("signs", "slowed_by"),
     [
         (Signs(), None),
-        (Signs(in_flight=3), None),
-        (Signs(in_flight=3, is_reading=True, is_writing=True), None),
+        (Signs(on_wire=3), None),
+        (Signs(on_wire=3, is_reading=True, is_writing=True), None),
         (Signs(is_reading=True, is_writing=True), Cause.MANIFEST),
         (Signs(is_writing=True), Cause.DISK),
         (PRESSED._replace(is_capped=True, has_limit=True), Cause.OUR_CAP),
-        (PRESSED._replace(has_limit=True, in_flight=3), Cause.SERVICE_LIMIT),
-        (Signs(has_limit=True, is_capped=True, in_flight=3), None),
+        (PRESSED._replace(has_limit=True, on_wire=3), Cause.SERVICE_LIMIT),
+        (Signs(has_limit=True, is_capped=True, on_wire=3), None),
         # a slow start, and a climb to a limit that is not known: nothing to blame, least of all the disk
         (PRESSED._replace(is_writing=True, is_reading=True), None),
         (Signs(is_held=True), Cause.SERVICE_LIMIT),

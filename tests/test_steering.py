@@ -68,7 +68,7 @@ async def test_under_the_bar_of_a_terminal_a_job_is_paused_and_goes_on():
         await judge.received(20)
         assert (await batcher("pause", CHECKPOINT)).code == 0
         async with asyncio.timeout(60):
-            while (await live())["in_flight"] or b"eta unknown (paused)" not in shown:
+            while (await live())["on_wire"] or b"eta unknown (paused)" not in shown:
                 pass
         before = len(judge.bodies)
         assert "0 requests on the wire" in await status()
@@ -77,7 +77,7 @@ async def test_under_the_bar_of_a_terminal_a_job_is_paused_and_goes_on():
         assert await process.wait() == 0
     assert sorted(judge.objects()) == sorted(KEYS)
     assert b"asked to pause: nothing new is sent until batcher resume" in shown
-    assert b"asked to resume: the run goes on" in shown
+    assert b"asked to resume: sending continues" in shown
 
 
 async def test_what_a_person_asks_is_answered_and_told_by_the_run(folder):
@@ -91,11 +91,11 @@ async def test_what_a_person_asks_is_answered_and_told_by_the_run(folder):
         answers += [(await batcher("drain", CHECKPOINT)).stdout]
         ran = await job
     assert answers == [
-        "at most 10 starts a second\n",
-        "the rate is found by itself, up to the 40 starts a second of --max-rate\n",
-        "at most 40 starts a second, as --max-rate has it\n",
-        "at most 0.5 starts a second\n",
-        "nothing new is sent; the run ends when what is on the wire has ended\n",
+        "at most 10 starts per second\n",
+        "the rate adapts to the service, up to --max-rate 40\n",
+        "at most 40 starts per second (--max-rate)\n",
+        "at most 0.5 starts per second\n",
+        "nothing new is sent; the run ends when all requests on the wire have finished\n",
     ]
     assert [line for line in ran.stderr.splitlines() if "asked to" in line] == [
         f"batcher: asked to {verb}: {answer.strip()}"
@@ -121,7 +121,7 @@ async def test_a_job_drains_at_a_time_of_the_day_and_the_next_run_goes_on():
     async with judging() as judge:
         ran = await run(judge, "--max-rate", "5", "--stop-at", clock, environment=ENVIRONMENT | zone)
         assert ran.code == 5, ran
-        assert "it is time to stop: no new starts, waiting for what is on the wire" in ran.stderr
+        assert "the time limit is reached: no new starts, waiting for requests on the wire" in ran.stderr
         assert len(judge.bodies) < len(KEYS)
         ran = await run(judge)
         assert ran.code == 0, ran
@@ -153,7 +153,7 @@ async def test_a_percentage_of_failures_is_counted_from_a_hundred_rows_on(folder
         judge._answer = reject_a_third
         ran = await run(judge, "--max-failures", "30%", "--concurrency", "4")
         assert ran.code == 4, ran
-        assert "rows were rejected, more than --max-failures allows" in ran.stderr
+        assert "rows rejected or refused, more than --max-failures allows" in ran.stderr
         assert 100 <= len(judge.bodies) < 400
         judge._answer = serve
         judge.answer_with = None

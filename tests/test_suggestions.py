@@ -13,7 +13,7 @@ from test_command import batcher
 from batcher.edges.checkpoint import glance
 from batcher.emulator.faults import FaultKind
 from batcher.emulator.settings import Declared, ParameterType
-from batcher.model import State
+from batcher.model import Status
 
 WANTED = [*(f"hot/clip%20{number}" for number in range(6)), "hot/dir/", "hot/twice", "hot/twice", "hot/gone"]
 NAMES = Counter(key.replace("%20", " ") for key in WANTED)
@@ -92,7 +92,7 @@ async def test_each_suggestion_on_the_page_of_a_troubled_job_finishes_it(folder,
     keys = [f"o{number}" for number in range(12)]
     write(folder / "m.jsonl", keys)
     assert (await run(service, "m.jsonl", "--limit", "9", "--on-doubt", "hold")).code == 5
-    assert glance(folder / "m.jsonl.checkpoint").states[State.IN_DOUBT] > 0
+    assert glance(folder / "m.jsonl.checkpoint").counts[Status.IN_DOUBT] > 0
     await batcher("report", "m.jsonl.checkpoint", "-o", "report.html")
     commands = suggested_on(folder / "report.html")
     assert [command.split()[1] for command in commands] == ["run", "reconcile", "failures", "run", "export", "explain"]

@@ -1,12 +1,12 @@
 """Durations and times of the day as people give them."""
 
-from datetime import datetime
+from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from batcher.errors import UsageError
-from batcher.rules.text import duration, seconds_until
+from batcher.rules.text import duration, seconds_until, time_of_day
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -16,13 +16,14 @@ BERLIN = ZoneInfo("Europe/Berlin")
     [("90", 90), ("90s", 90), ("1.5", 1.5), ("15m", 900), ("2h", 7200), ("1h30m", 5400), ("1d", 86400), ("0", 0)],
 )
 def test_a_duration_is_read_as_seconds(text, seconds):
-    assert duration("--max-duration", text) == seconds
+    assert duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "m", "-5", "5 m", "5x", "1e3", "ten", "٣"])
-def test_what_is_no_duration_is_named_with_its_option(text):
-    with pytest.raises(UsageError, match=rf"--max-outage {text}.*not a duration"):
-        duration("--max-outage", text)
+def test_what_is_no_duration_is_refused_with_an_example(text):
+    with pytest.raises(UsageError, match="not a duration") as refused:
+        duration(text)
+    assert "1h30m" in refused.value.advice
 
 
 @pytest.mark.parametrize(
@@ -38,10 +39,15 @@ def test_what_is_no_duration_is_named_with_its_option(text):
     ],
 )
 def test_a_time_of_the_day_is_the_next_one(text, now, seconds):
-    assert seconds_until("--stop-at", text, now) == seconds
+    assert seconds_until(time_of_day(text), now) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "24:00", "6", "06:60", "6.30", "noon"])
-def test_what_is_no_time_of_the_day_is_named_with_its_option(text):
-    with pytest.raises(UsageError, match="--stop-at"):
-        seconds_until("--stop-at", text, datetime(2026, 11, 24, 6, 0, tzinfo=BERLIN))
+def test_what_is_no_time_of_the_day_is_refused_with_an_example(text):
+    with pytest.raises(UsageError, match="not a time of day") as refused:
+        time_of_day(text)
+    assert "06:30" in refused.value.advice
+
+
+def test_a_time_of_the_day_is_hours_and_minutes():
+    assert time_of_day("6:05") == time(6, 5)

@@ -312,7 +312,7 @@ async def test_a_kept_connection_found_closed_before_the_write_is_unreached(ask,
         interruption.freeze()
         transport._session.trace_configs.append(interruption)
         assert await ask(transport) == Lost(
-            Fault.UNREACHED, f"{server.host}: the connection was closed before anything was written"
+            Fault.UNREACHED, f"{server.host}: the connection was closed before anything was sent"
         )
         assert len(server.requests) == 1
 
@@ -435,8 +435,8 @@ async def test_a_reset_before_the_request_was_read_whole_is_lost():
     ("act", "detail"),
     [
         (reset, "the connection broke: connection reset by peer"),
-        (close, "the connection was closed before an answer came"),
-        (then(b"HTTP/1.1 200", close), "the connection was closed before an answer came"),
+        (close, "the connection was closed before the answer arrived"),
+        (then(b"HTTP/1.1 200", close), "the connection was closed before the answer arrived"),
         (then(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{", close), "the answer was cut off"),
         (then(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{", close), "the answer was cut off"),
         (then(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", hang), "the answer is not HTTP"),
@@ -463,7 +463,7 @@ async def test_no_detail_shows_a_header():
     headers = {"Authorization": "OBS AK:signature", "Broken": "line\nbreak"}
     async with serving() as server, connected(server.url) as transport:
         lost = await transport.send("GET", "/", headers, None)
-    assert lost.detail == f"{server.host}: the request cannot be written"
+    assert lost.detail == f"{server.host}: the request is invalid"
 
 
 # Cancelling
@@ -509,9 +509,9 @@ async def test_a_request_goes_through_the_proxy_that_the_environment_names(monke
     [
         (
             b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
-            "service.invalid:443: the proxy does not connect to the server",
+            "service.invalid:443: the proxy cannot connect to the server",
         ),
-        (close, "service.invalid:443: the connection was closed before an answer came"),
+        (close, "service.invalid:443: the connection was closed before the answer arrived"),
     ],
 )
 async def test_a_proxy_that_does_not_connect_leaves_the_request_unreached(monkeypatch, act, detail):
@@ -576,7 +576,7 @@ def test_every_exception_of_the_http_client_has_its_own_place_in_the_table(error
         (ssl.SSLEOFError, Fault.UNREACHED, "the TLS handshake failed: {reason}"),
         (ssl.SSLCertVerificationError, Fault.UNTRUSTED, "the server's TLS certificate is not trusted: {reason}"),
         (TimeoutError, Fault.UNREACHED, "no {awaited} within {limit:g} s"),
-        (UnicodeEncodeError, Fault.UNREACHED, "the request cannot be written"),
+        (UnicodeEncodeError, Fault.UNREACHED, "the request is invalid"),
         (AssertionError, Fault.LOST, "an unexpected {reason}"),
     ],
 )

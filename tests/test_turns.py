@@ -3,20 +3,21 @@
 import asyncio
 
 import pytest
+from answered import answered
 from simulated_machine import Loop
 
 from batcher.errors import ExitCode, ServiceError
 from batcher.flow.drain import Drain
 from batcher.flow.turns import Turn, Turns
-from batcher.model import Answer, Fault, Verdict
+from batcher.model import Fault, Verdict
 from batcher.rules.rate.decisions import Kind
 from batcher.rules.rate.flight import FEWEST
 from batcher.rules.rate.throttle import Throttle
 
-STARTED = (Verdict.STARTED, Answer(200))
-SLOW_DOWN = (Verdict.REFUSED, Answer(503, "SlowDown"))
-FAILED = (Verdict.IN_DOUBT, Answer(500, "InternalError"))
-UNREACHED = (Verdict.UNSENT, Answer(fault=Fault.UNREACHED, message="connection refused"))
+STARTED = (Verdict.STARTED, answered(200))
+SLOW_DOWN = (Verdict.REFUSED, answered(503, "SlowDown"))
+FAILED = (Verdict.IN_DOUBT, answered(500, "InternalError"))
+UNREACHED = (Verdict.UNSENT, answered(fault=Fault.UNREACHED, message="connection refused"))
 
 
 class Scene:
@@ -111,9 +112,9 @@ def test_a_rate_that_rises_lets_in_as_many_more_as_it_makes_room_for():
         SLOW_DOWN,
         FAILED,
         UNREACHED,
-        (Verdict.REJECTED, Answer(404, "SYS.0015")),
-        (Verdict.FATAL, Answer(401)),
-        (Verdict.REFUSED, Answer(429, retry_after="7")),
+        (Verdict.REJECTED, answered(404, "SYS.0015")),
+        (Verdict.FATAL, answered(401)),
+        (Verdict.REFUSED, answered(429, retry_after="7")),
     ],
 )
 def test_whatever_an_answer_teaches_it_gives_back_one_turn(verdict, answer):
@@ -227,7 +228,7 @@ def test_what_is_decided_is_told_in_its_order():
         scene.takers(16)
         await asyncio.gather(*scene.tasks)
         scene.learn(*SLOW_DOWN, times=2)
-        scene.learn(Verdict.REFUSED, Answer(429, "SYS.0011", retry_after="7"))
+        scene.learn(Verdict.REFUSED, answered(429, "SYS.0011", retry_after="7"))
         scene.learn(*FAILED)
         for _ in range(2):
             scene.got += [Turn(time(), 1.0)] * 15
@@ -243,7 +244,7 @@ def test_what_is_decided_is_told_in_its_order():
         (Kind.RATE, "connection refused"),
         (
             Kind.OUTAGE,
-            "30 attempts have failed in a row, the last with connection refused; now there is one probe a second",
+            "30 attempts failed in a row, the last with connection refused; now sending one probe per second",
         ),
         (Kind.RECOVERED, "the service answers again"),
         (Kind.RATE, "climbing back after the outage"),
@@ -253,10 +254,10 @@ def test_what_is_decided_is_told_in_its_order():
 @pytest.mark.parametrize(
     ("verdict", "answer"),
     [
-        (Verdict.REFUSED, Answer(403, "RequestTimeTooSkewed")),
-        (Verdict.FATAL, Answer(403, "InvalidAccessKeyId")),
-        (Verdict.REJECTED, Answer(404, "SYS.0015")),
-        (Verdict.REFUSED, Answer(409, "OperationAborted")),
+        (Verdict.REFUSED, answered(403, "RequestTimeTooSkewed")),
+        (Verdict.FATAL, answered(403, "InvalidAccessKeyId")),
+        (Verdict.REJECTED, answered(404, "SYS.0015")),
+        (Verdict.REFUSED, answered(409, "OperationAborted")),
     ],
 )
 def test_what_is_about_a_clock_a_key_or_a_row_says_nothing_of_the_rate_and_is_no_outage(verdict, answer):
@@ -273,7 +274,7 @@ def test_what_is_about_a_clock_a_key_or_a_row_says_nothing_of_the_rate_and_is_no
 def test_a_503_that_the_user_trusts_is_an_outage_too():
     async def scene(time):
         scene = Scene(time, 1000.0)
-        await scene.workers(16, lambda: (Verdict.REFUSED, Answer(503, "ServiceUnavailable")))
+        await scene.workers(16, lambda: (Verdict.REFUSED, answered(503, "ServiceUnavailable")))
         await asyncio.sleep(5)
         await scene.end()
         return scene.turns.is_away

@@ -1,4 +1,4 @@
-"""The types of a manifest's cells: those of the workflow's declared parameters, fixed at the beginning of a job."""
+"""The types of a manifest's cells: those of the workflow's declared parameters, fixed when the job begins."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _TABLE_COLUMNS = frozenset({"object", "bucket", "inputs"})
 
 
 def has_typed_cells(manifest: AnyManifest) -> bool:
-    """Say whether a manifest has columns of its own, whose cells may be of a declared type."""
+    """Return whether a manifest has columns of its own, whose cells may have a declared type."""
     return not _TABLE_COLUMNS.issuperset(manifest.header)
 
 
 async def parameters_of(manifest: AnyManifest, files: Files, preflight: Preflight) -> Mapping[str, Parameter] | None:
-    """Give the declared parameters; None for a manifest that has no columns of its own, or where the job stops first.
+    """Return the declared parameters. None for a manifest without columns of its own, or if the job stops first.
 
     Their types are kept on the job card: a cell that is a number today and text tomorrow would be another row. Raises
     what the preflight raises.
@@ -36,5 +36,5 @@ async def parameters_of(manifest: AnyManifest, files: Files, preflight: Prefligh
 
 
 def parameters_of_types(types: Mapping[str, str]) -> Mapping[str, Parameter]:
-    """Give parameters of these types, of which nothing else is known."""
+    """Return parameters of these types, without anything else."""
     return {name: Parameter(name, type_, has_value=True, constraints={}) for name, type_ in types.items()}

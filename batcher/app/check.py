@@ -1,4 +1,4 @@
-"""What `batcher check` does: looks at the service, reads the manifest, and holds both against the checkpoint.
+"""What `batcher check` does: queries the service, reads the manifest, and compares both with the checkpoint.
 
 Nothing is started and nothing of the job is changed. Memory stays bounded however long the manifest is.
 """
@@ -11,60 +11,38 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple
 
 import orjson
 
 from batcher.app.cell_types import has_typed_cells, parameters_of_types
-from batcher.app.job_identity import identity, need_bucket
+from batcher.app.job_identity import choice_of, identity, need_bucket
 from batcher.app.preflight import Preflight
 from batcher.app.process import fast_loop
-from batcher.app.service import open_keys
+from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.voice import Voice
 from batcher.app.world import World
 from batcher.edges.checkpoint import COPY, Reading, reading_of
-from batcher.edges.credentials import Place
-from batcher.edges.manifest import AnyManifest, Choice, format_of
+from batcher.edges.manifest import AnyManifest, format_of
 from batcher.edges.partition import Part, Partition
-from batcher.edges.service import ObsV2
 from batcher.errors import DiskError, ManifestError, UsageError
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import Screen
-from batcher.model import BadRow, Json, Parameter, Row, Workflow
+from batcher.model import BadRow, Parameter, Row, Workflow
+from batcher.options.verbs import CheckOptions
 from batcher.rules.job.card import Card
 from batcher.rules.records.codec import described
 from batcher.rules.rows.admission import Policy
 from batcher.rules.rows.forecast import Forecast, Known
 from batcher.rules.service.credentials import described as shown
+from batcher.rules.text import counted
 
 SHOWN = 20
-"""So many bad rows are kept for the screen."""
+"""The maximum number of bad rows to show."""
 MOST_BUCKETS = 1000
-"""So many buckets are counted by name. More than that are no buckets of one account."""
+"""The maximum number of buckets to count by name. One account has fewer."""
 
 _key_and_line = attrgetter("key", "line")
 _bucket = attrgetter("bucket")
-
-
-class Checking(NamedTuple):
-    """What `batcher check` was asked for. `manifest` is None for standard input; `timeout` is in seconds."""
-
-    manifest: Path | None
-    workflow: str
-    endpoint: str
-    bucket: str | None
-    inputs: Mapping[str, Json]
-    checkpoint: Path | None
-    bad_rows: Path | None
-    """The file that all bad rows are written to."""
-    format: str | None
-    choice: Choice
-    policy: Policy
-    preflight: bool
-    timeout: float
-    allow_http: bool
-    verify_tls: bool
-    credentials: Place | None
 
 
 class Checked:
@@ -75,14 +53,14 @@ class Checked:
         self.card = card
         self.format = format_
         self.credentials: str | None = None
-        """Where the keys were found and how the access key ends; None where nobody was asked."""
+        """Where the credentials were found and how the access key ends. None if no request was sent."""
         self.workflow: Workflow | None = None
-        """None where nobody was asked, or the service does not describe it."""
+        """None if no request was sent, or the service does not describe it."""
         self.rows = 0
         self.bad = 0
         self.first_bad: list[BadRow] = []
         self.buckets: Counter[str] = Counter()
-        """Sound rows by bucket, where there are not more than MOST_BUCKETS."""
+        """Valid rows by bucket, for at most MOST_BUCKETS buckets."""
         self.skipped: Mapping[str, int] = {}
         self.forecast = forecast
         self.warnings: list[str] = []
@@ -94,54 +72,50 @@ class Checked:
             self.buckets = Counter(dict(self.buckets.most_common(MOST_BUCKETS)))
 
     def warn(self, text: str) -> None:
-        """Tell a person at once, and a program at the end."""
+        """Warn a person at once, and a program at the end."""
         self._voice.warn(text)
         self.warnings.append(text)
 
 
-def check_manifest(checking: Checking, world: World) -> Checked:
-    """Check a manifest. Raises JobError for what would keep a run from beginning."""
-    card = identity(
-        checking.workflow, checking.endpoint, checking.bucket, checking.inputs, allow_http=checking.allow_http
-    )
-    format_ = format_of(checking.manifest, checking.format)
-    checked = Checked(card, format_, Forecast(checking.policy), world.voice)
-    with world.open_manifest(checking.manifest, format_, checking.choice) as manifest:
-        need_bucket(manifest, format_, checking.bucket)
-        if checking.preflight:
+def check_manifest(options: CheckOptions, world: World) -> Checked:
+    """Check a manifest. Raises JobError for what would prevent a run from starting."""
+    card = identity(options)
+    format_ = format_of(options.manifest, options.format)
+    # Standard input may be checked without a checkpoint.
+    checkpoint = options.checkpoint if options.manifest or options.has("checkpoint") else None
+    checked = Checked(card, format_, Forecast(Policy(options.retry_rejected, options.allow_duplicates)), world.voice)
+    with world.open_manifest(options.manifest, format_, choice_of(options)) as manifest:
+        need_bucket(manifest, format_, options.bucket)
+        if options.preflight:
             with asyncio.Runner(loop_factory=fast_loop()) as runner:
-                checked.workflow = runner.run(_described(checking, manifest, checked, world))
+                checked.workflow = runner.run(_described(options, manifest, checked, world))
         with (
-            _kept(checking.checkpoint, card) as kept,
-            _writing(checking.bad_rows) as note,
+            _kept(checkpoint, card) as kept,
+            _writing(options.bad_rows) as note,
             Partition() as partition,
         ):
             types = _types(manifest, kept, checked.workflow)
-            blocks = manifest.blocks(bucket=checking.bucket, static_inputs=checking.inputs, parameters=types)
+            blocks = manifest.blocks(bucket=options.bucket, static_inputs=options.inputs, parameters=types)
             _read(blocks, checked, partition, note)
             _foresee(checked.forecast, partition, kept)
         checked.skipped = manifest.skipped
         for warning in manifest.warnings:
             checked.warn(warning)
     if not checked.rows:
-        raise ManifestError(f"{checking.manifest or 'standard input'}: the manifest has no rows")
+        raise ManifestError(f"{options.manifest or 'standard input'}: the manifest has no rows")
     return checked
 
 
-async def _described(checking: Checking, manifest: AnyManifest, checked: Checked, world: World) -> Workflow | None:
+async def _described(options: CheckOptions, manifest: AnyManifest, checked: Checked, world: World) -> Workflow | None:
     drain = Drain()
+    site = Site(checked.card.endpoint, options.workflow, 1, options.timeout, options.verify_tls)
     async with (
-        open_keys(checking.credentials, world, drain, checked.warn) as keys,
-        world.connect(
-            checked.card.endpoint, connections=1, timeout=checking.timeout, verify_tls=checking.verify_tls
-        ) as transport,
+        open_credentials(options.credentials, world, drain, checked.warn) as credentials,
+        open_service(site, credentials, world, drain, checked.warn) as service,
     ):
-        checked.credentials = shown(keys.current)
-        service = ObsV2(
-            transport.send, keys.use, checking.workflow, checked.warn, clock=world.clock, steady=world.steady
-        )
+        checked.credentials = shown(credentials.current)
         return await Preflight(
-            service, checking.workflow, drain, world, manifest, checking.inputs, checked.warn
+            service, options.workflow, drain, world, manifest, options.inputs, checked.warn
         ).workflow()
 
 
@@ -150,7 +124,7 @@ def _kept(path: Path | None, card: Card) -> AbstractContextManager[Reading | Non
 
 
 def _types(manifest: AnyManifest, kept: Reading | None, workflow: Workflow | None) -> Mapping[str, Parameter]:
-    """Give the types of the cells: those that the job has, else those that a new job would have."""
+    """Return the types of the cells: those of the job, else those that a new job would have."""
     if not has_typed_cells(manifest):
         return {}
     types = None if kept is None else kept.card.cell_types
@@ -175,11 +149,11 @@ def _read(
         checked.count(map(_bucket, rows))
         partition.add(map(_key_and_line, rows))
     for warning, count in (screen.warnings if screen else Counter[str]()).items():
-        checked.warn(f"{count:,} rows: {warning}")
+        checked.warn(f"{counted(count, 'row')}: {warning}")
 
 
 def _foresee(forecast: Forecast, partition: Partition, kept: Reading | None) -> None:
-    """Go through what both know of the same contents."""
+    """Compare what the manifest and the checkpoint know of the same contents."""
     with Partition() as of_checkpoint:
         of_checkpoint.add(() if kept is None else kept.entries())
         for part, known in zip(partition.parts(), of_checkpoint.parts(), strict=True):
@@ -187,7 +161,7 @@ def _foresee(forecast: Forecast, partition: Partition, kept: Reading | None) -> 
 
 
 def _known(part: Part) -> Known:
-    """Take the numbers of a checkpoint's rows apart."""
+    """Split the numbers of a checkpoint's rows into copy and status."""
     entries = list(zip(part.keys, part.numbers, strict=True))
     return Known(
         {key: number - COPY for key, number in entries if number < 2 * COPY},
@@ -211,6 +185,6 @@ def _writing(path: Path | None) -> Iterator[Callable[[Iterable[BadRow]], None]]:
                 orjson.dumps(described(row), option=orjson.OPT_APPEND_NEWLINE) for row in rows
             )
     except FileExistsError:
-        raise UsageError(f"{path}: is there already", "Give --bad-rows the name of a new file.") from None
+        raise UsageError(f"{path}: exists already", "Give --bad-rows the name of a new file.") from None
     except OSError as error:
         raise DiskError(f"{path}: {error.strerror}", "Check the path that --bad-rows names, and the disk.") from error

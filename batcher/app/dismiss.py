@@ -1,4 +1,4 @@
-"""The dismissal: the failed rows of a job are declared settled, by a person who has dealt with them in another way."""
+"""The dismissal: a person declares the failed rows of a job settled."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from batcher.app.job_identity import is_own_manifest, job_of
 from batcher.app.world import World
 from batcher.edges.checkpoint.facts import PREFIX, READ_WHOLE
 from batcher.errors import UsageError
-from batcher.rules.records.standing import fates
+from batcher.rules.records.standing import current_counts
 from batcher.rules.report.next_commands import left_of, next_steps
 from batcher.rules.rows.settled_prefix import decoded, dismissed, encoded
 from batcher.rules.text import counted
 
 
 async def dismiss(manifest: Path, checkpoint: Path, world: World) -> None:
-    """Dismiss every row of a job that is rejected or invalid, and say how many they are.
+    """Dismiss every row of a job that is rejected or invalid, and report how many there are.
 
     It holds the job's files as a run does. Raises UsageError where the manifest is not the job's own, and what opening
     the files raises.
@@ -26,11 +26,11 @@ async def dismiss(manifest: Path, checkpoint: Path, world: World) -> None:
         if not is_own_manifest(manifest, job):
             raise UsageError(
                 f"{manifest}: the job's own manifest is {job.card.manifest}",
-                "Name that one: the failed rows of a job are dismissed together.",
+                "Give that one: all failed rows of a job are dismissed together.",
             )
         # A failed dismissal must not leave a prefix that counts these rows as failed, so both are one transaction.
         count = await files.checkpoint.dismiss(await _renewed_prefix(files))
-        counts = fates(await files.checkpoint.count(), running=False)
+        counts = current_counts(await files.checkpoint.count(), running=False)
         read_whole = bool(await files.checkpoint.recall(READ_WHOLE))
     if count:
         world.voice.say(f"{counted(count, 'row')} dismissed: never sent again, and no longer counted as left")

@@ -1,4 +1,4 @@
-"""The doubts of a job: the reconcile joined to the job's files and to the service, for `run` and for `reconcile`."""
+"""The rows in doubt of a job: reconcile over the job's files and its service, for `run` and `reconcile`."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from batcher.app.job_files import Files
-from batcher.app.options import OnDoubt
 from batcher.app.voice import Voice
 from batcher.app.world import World
-from batcher.edges.service import ObsV2
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import contact
 from batcher.flow.reconcile import Findings, Inquiry, reconcile
-from batcher.model import Execution, Settlement, State, Unsettled
+from batcher.flow.service import Service
+from batcher.model import Settlement, Status, Unsettled
+from batcher.rules.choices import OnDoubt
+from batcher.rules.doubts.contents import contents_of
 from batcher.rules.records.codec import record_of_adopted
 from batcher.rules.text import printable
 
@@ -22,33 +23,33 @@ SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Doubts:
-    """Asks about rows in doubt, and settles those that there is an answer for. `settle_time` is in seconds."""
+    """Settles rows in doubt by the execution list. `settle_time` is in seconds."""
 
     files: Files
-    service: ObsV2
+    service: Service
     drain: Drain
     world: World
     on_doubt: OnDoubt
     settle_time: float
 
     async def settle(self, *, patient: bool, release: bool = True) -> Findings:
-        """Settle what can be: rows found started are recorded so, rows found absent are released, free to be sent.
+        """Record rows that are in the list as started. Release rows that are not, so that they are sent again.
 
-        `patient` waits until the list must be complete. Without `release` absent rows stay in doubt for the next run.
+        `patient` waits until the list must be complete. Without `release`, absent rows stay in doubt for the next run.
         """
-        rows = await self.files.checkpoint.unsettled({State.IN_DOUBT})
+        rows = await self.files.checkpoint.unsettled({Status.IN_DOUBT})
         if not rows or self.on_doubt is OnDoubt.HOLD or self.drain.begun:
             return Findings([], [], rows, [])
         if self.on_doubt is OnDoubt.RESEND and not release:
             return Findings([], [], rows, [])
         if self.on_doubt is OnDoubt.RESEND:
-            self.world.voice.say(f"rows in doubt: {len(rows):,}, sent again as --on-doubt resend asks")
+            self.world.voice.say(f"rows in doubt: {len(rows):,}, sent again because of --on-doubt resend")
             await self._release(rows)
             return Findings([], rows, [], [])
-        self.world.voice.say(f"rows in doubt: {len(rows):,}, asking the service's execution list")
+        self.world.voice.say(f"rows in doubt: {len(rows):,}, checking the service's execution list")
         if not self.service.now():
-            # Any answer tells the service's time, by which a walk over the list is known to be late enough.
-            await contact(self.service.get_workflow, self.drain, self.world.draw, self.world.monotonic)
+            # Any answer carries the service's time, which shows whether a walk over the list is late enough.
+            await contact(self.service.workflow, self.drain, self.world.draw, self.world.monotonic)
             if self.drain.begun:
                 return Findings([], [], rows, [])
         findings = await reconcile(self._inquiry(), rows, patient=patient)
@@ -56,50 +57,48 @@ class Doubts:
             findings = findings._replace(released=[], held=[*findings.held, *findings.released])
         await self._adopt(findings)
         await self._release(findings.released)
-        _tell(findings, self.world.voice)
+        _report(findings, self.world.voice)
         return findings
 
     def _inquiry(self) -> Inquiry:
         return Inquiry(
-            list_page=self.service.list_executions,
-            get=self.service.get_execution,
+            executions=self.service.executions,
+            execution=self.service.execution,
             note=self.files.checkpoint.note_listed,
             unowned=self.files.checkpoint.unowned,
             date=self._date,
             sleep=self.drain.sleep,
             stopped=lambda: self.drain.begun,
             now=self.service.now,
-            draw=self.world.draw,
             settle_time=self.settle_time,
         )
 
     async def _date(self, rows: Sequence[Unsettled], at: float) -> None:
-        await self.files.settle([Settlement(row.id, State.IN_DOUBT) for row in rows], doubt_at=at)
+        await self.files.settle([Settlement(row.id, Status.IN_DOUBT) for row in rows], doubt_at=at)
 
     async def _adopt(self, findings: Findings) -> None:
         now = self.world.clock()
-        executions = [(row, Execution(found.name, found.urn, found.started_at)) for row, found in findings.adopted]
         await self.files.settle(
-            [Settlement(row.id, State.STARTED, execution.name) for row, execution in executions],
-            [record_of_adopted(row, execution, now) for row, execution in executions],
+            [Settlement(row.id, Status.STARTED, found.execution.name) for row, found in findings.adopted],
+            [record_of_adopted(row, found.execution, now) for row, found in findings.adopted],
         )
 
     async def _release(self, rows: list[Unsettled]) -> None:
-        await self.files.settle([Settlement(row.id, State.PENDING) for row in rows])
+        await self.files.settle([Settlement(row.id, Status.PENDING) for row in rows])
 
 
-def _tell(findings: Findings, voice: Voice) -> None:
-    """Say what came of it, and name what somebody else started."""
+def _report(findings: Findings, voice: Voice) -> None:
+    """Report the result, and name the executions that another client started."""
     told = (
         (findings.adopted, "found started"),
-        (findings.released, "never started, free to be sent"),
+        (findings.released, "never started, will be sent again"),
         (findings.held, "still in doubt"),
     )
     reason = f" ({findings.reason})" if findings.held and findings.reason else ""
     voice.say("rows in doubt: " + ", ".join(f"{len(rows):,} {name}" for rows, name in told if rows) + reason)
     for found in findings.elsewhere[:SHOWN]:
-        content = found.contents[0] if found.contents else None
-        where = f" for {content.bucket}/{printable(content.key)}" if content else ""
-        voice.warn(f"execution {found.name}{where} was started by somebody else")
+        contents = contents_of(found.input or "")
+        where = f" for {contents[0].bucket}/{printable(contents[0].object)}" if contents else ""
+        voice.warn(f"execution {found.execution.name}{where} was started by another client")
     if len(findings.elsewhere) > SHOWN:
-        voice.warn(f"and {len(findings.elsewhere) - SHOWN:,} more executions were started by somebody else")
+        voice.warn(f"and {len(findings.elsewhere) - SHOWN:,} more executions were started by another client")

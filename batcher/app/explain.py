@@ -9,14 +9,14 @@ from batcher.rules.rows.identity import canonical
 
 
 def matching_lives(past: Past, wanted: str) -> list[Life]:
-    """Give the lives of the rows that fit, by their numbers in the order of the manifest."""
+    """Return the history of each matching row, in the order of their numbers."""
     number = int(wanted) if wanted.isdecimal() else None
 
     def is_named(each: Record | Life | Unsettled) -> bool:
         return wanted in {each.object, f"{each.bucket}/{each.object}"}
 
     numbers = {record.row for record in past.records() if record.row == number or is_named(record)}
-    # A row that was never sent, or whose record is still to come, is known to the checkpoint alone.
+    # Only the checkpoint knows a row that was never sent, or that has no record yet.
     standings = [
         standing
         for standing in past.checkpoint.standings()

@@ -10,32 +10,32 @@ from batcher.app.history import batches, must_differ, open_past
 from batcher.edges.parquet_export import parquet_table
 from batcher.edges.whole_file import whole_file
 from batcher.errors import UsageError
-from batcher.rules.records.codec import COLUMNS, csv_header
-from batcher.rules.records.standing import Truth, truth_cells, truths_as_csv, truths_as_jsonl
+from batcher.rules.records.codec import CODECS, COLUMNS, Codec, cells, exported
+from batcher.rules.records.standing import Truth
 
 FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 
 
 def export_rows(checkpoint: Path, output: Path) -> int:
-    """Write the final state of each row of a job; give the number of rows.
+    """Write the final state of each row of a job, and return the number of rows.
 
     Raises UsageError for a suffix that no format has, and what opening the job raises.
     """
     format_ = FORMATS.get(output.suffix.lower())
     if format_ is None:
-        raise UsageError(f"{output}: its suffix does not tell its format", f"Name a file with {' '.join(FORMATS)}.")
+        raise UsageError(f"{output}: the suffix does not show the format", f"Name a file with {' '.join(FORMATS)}.")
     with open_past(checkpoint) as past:
         must_differ(output, *past.paths)
         with whole_file(output) as file:
             return _WRITERS[format_](file, batches(past.truths()))
 
 
-def _as_text(header: bytes, encode: Callable[[list[Truth]], bytes]) -> Callable[[BinaryIO, Iterator[list[Truth]]], int]:
+def _as_text(codec: Codec) -> Callable[[BinaryIO, Iterator[list[Truth]]], int]:
     def write(file: BinaryIO, rows: Iterator[list[Truth]]) -> int:
         count = 0
-        file.write(header)
+        file.write(codec.header)
         for batch in rows:
-            file.write(encode(batch))
+            file.write(codec.encode(map(exported, batch)))
             count += len(batch)
         return count
 
@@ -46,14 +46,14 @@ def _as_parquet(file: BinaryIO, rows: Iterator[list[Truth]]) -> int:
     count = 0
     with parquet_table(file, COLUMNS) as table:
         for batch in rows:
-            table.add([truth_cells(truth) for truth in batch])
+            table.add([cells(exported(truth)) for truth in batch])
             count += len(batch)
     return count
 
 
 _WRITERS = {
-    "jsonl": _as_text(b"", truths_as_jsonl),
-    "csv": _as_text(csv_header(), truths_as_csv),
+    "jsonl": _as_text(CODECS["jsonl"]),
+    "csv": _as_text(CODECS["csv"]),
     "parquet": _as_parquet,
 }
-"""Each writes the rows into a file, and counts them."""
+"""The writer of each format. It returns the number of rows."""

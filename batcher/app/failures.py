@@ -23,32 +23,34 @@ from batcher.edges.manifest import (
 from batcher.edges.scratch import Scratch, scratch
 from batcher.edges.whole_file import whole_file
 from batcher.errors import UsageError
-from batcher.model import BadRow, Row
-from batcher.rules.records.standing import Fate
+from batcher.model import BadRow, Row, Status
 from batcher.rules.report import next_commands
 from batcher.rules.rows.next_manifest import Reason, Table, json_entry
+from batcher.rules.text import counted
 
 _SUFFIXES = {".csv": ",", ".tsv": "\t", ".jsonl": None, ".ndjson": None}
-"""What a file's suffix asks for: a table with this delimiter, or JSON Lines."""
+"""The suffixes of the file: a table with this delimiter, or (None) JSON Lines."""
 
 
 _ROW_COLUMNS = ("bucket", "object", "inputs")
-"""The columns of rows whose entries cannot stand in another file as they are."""
+"""The columns of rows whose entries cannot be copied to another file as they are."""
 
 
 Encode = Callable[[Written, Reason], bytes]
 
 
 def require_fitting(output: Path, format_: str) -> None:
-    """Make sure that the manifest's columns have a place in the file that is asked for. Raises UsageError."""
+    """Check that the file can hold the columns of the manifest. Raises UsageError."""
     suffix = output.suffix.lower()
     fitting = [each for each, delimiter in _SUFFIXES.items() if (delimiter is None) == (format_ == "jsonl")]
     if suffix not in fitting:
-        raise UsageError(f"{output}: a {format_} manifest cannot go there", f"Name a file with {' or '.join(fitting)}.")
+        raise UsageError(
+            f"{output}: a {format_} manifest cannot be written there", f"Name a file with {' or '.join(fitting)}."
+        )
 
 
 class Failures(NamedTuple):
-    """The failed rows of a job on their way from its manifest into a file."""
+    """Copies the failed rows of a job from its manifest to a file."""
 
     past: Past
     manifest: Path
@@ -56,7 +58,7 @@ class Failures(NamedTuple):
     output: Path
 
     def write(self) -> None:
-        """Write the file, and say what is in it."""
+        """Write the file, and report what is in it."""
         with scratch() as failed:
             failed.add(self._failed())
             count = len(failed)
@@ -74,20 +76,20 @@ class Failures(NamedTuple):
                     if row.object.endswith("/") and len(more) == 1:
                         more.append("--keep-placeholders")
             left = len(failed)
-        say(f"{self.output}: {count - left:,} rows")
+        say(f"{self.output}: {counted(count - left, 'row')}")
         if left:
-            warn(f"{left:,} more rows that failed are no longer in {self.manifest}")
-        say(f"Fix it and run it: {next_commands.run_side(self.past.job, str(self.output), *more)}")
+            warn(f"{counted(left, 'row')} that failed, but no longer in {self.manifest}")
+        say(f"next, after fixing it: {next_commands.run_side(self.past.job, str(self.output), *more)}")
 
     def _failed(self) -> Iterator[tuple[bytes, bytes]]:
-        """Give the reason of each row that failed, by its content."""
-        for standing, fate, record in self.past.truths():
-            if fate in {Fate.REJECTED, Fate.INVALID}:
+        """Yield the reason of each row that failed, by the row's key."""
+        for standing, status, record in self.past.truths():
+            if status in {Status.REJECTED, Status.INVALID}:
                 error = record.error if record and record.error else {"code": "", "message": ""}
                 yield standing.key, orjson.dumps([error["code"], error["message"]])
 
     def _encoding(self, manifest: AnyManifest) -> tuple[bytes, Encode]:
-        """Give the beginning of the file, and how an entry is written into it."""
+        """Return the beginning of the file, and the function that encodes an entry."""
         delimiter = _SUFFIXES[self.output.suffix.lower()]
         if delimiter is None:
             return b"", lambda entry, reason: json_entry(entry.text, reason)
@@ -96,7 +98,7 @@ class Failures(NamedTuple):
         return table.header, lambda entry, reason: table.entry(entry.text, entry.cells, reason)
 
     def _again(self, manifest: AnyManifest, failed: Scratch) -> Iterator[tuple[Row | BadRow, Written, Reason]]:
-        """Read the manifest as the job does, and give the entries of failed rows; what was given is failed no more."""
+        """Read the manifest as the job does, and yield the entry of each failed row once."""
         card = self.past.checkpoint.card
         parameters = parameters_of_types(card.cell_types or {})
         blocks = manifest.blocks(bucket=card.bucket, static_inputs=card.inputs, parameters=parameters)
@@ -111,7 +113,7 @@ class Failures(NamedTuple):
 
 
 def _written_row(row: Row | BadRow) -> Written:
-    """Give a row with the cells of _ROW_COLUMNS. A bad one has none: without what is wrong it would be another row."""
+    """Return a row with the cells of _ROW_COLUMNS. A bad row has none: without its fault it would be another row."""
     if isinstance(row, BadRow):
         return Written(row.line, f"{row.bucket}/{row.object}")
     return Written(row.line, "", [row.bucket, row.object, row.inputs.decode()])

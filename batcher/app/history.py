@@ -1,4 +1,4 @@
-"""A job's past, as the verbs read it that look back: its checkpoint joined to every output that its runs have written.
+"""The history of a job, for the commands that look back: its checkpoint and every output that its runs wrote.
 
 The checkpoint is of one moment; a row that is settled there has its record in an output by then.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from batcher.app.job_identity import job_of
-from batcher.app.voice import warn
+from batcher.app.voice import TERMINAL, Voice
 from batcher.edges.checkpoint import Reading, reading
 from batcher.edges.checkpoint.facts import LENGTH, OUTPUT
 from batcher.edges.checkpoint.places import folder_of
@@ -21,30 +21,30 @@ from batcher.edges.records import reading as reading_records
 from batcher.edges.scratch import Scratch, scratch
 from batcher.errors import UsageError
 from batcher.model import Record
-from batcher.rules.records.standing import Standing, Truth, fate, last_record
+from batcher.rules.records.standing import Standing, Truth, current, last_record
 from batcher.rules.report.next_commands import Job
 from batcher.rules.rows.identity import canonical
 
 BATCH = 10_000
-"""So many rows are in memory at a time."""
+"""The maximum number of rows in memory."""
 
 
 @contextmanager
-def open_past(checkpoint: Path) -> Iterator[Past]:
-    """Open what is left of a job. Raises what opening the checkpoint raises; an output that is gone is a warning."""
+def open_past(checkpoint: Path, voice: Voice = TERMINAL) -> Iterator[Past]:
+    """Open the files of a job. Raises what opening the checkpoint raises. Warns of an output that is missing."""
     with reading(checkpoint) as kept, ExitStack() as opened:
         folder, last = folder_of(checkpoint), str(kept.facts.get(OUTPUT, ""))
         lengths = {
             name.removeprefix(LENGTH): int(length) for name, length in kept.facts.items() if name.startswith(LENGTH)
         }
         outputs = []
-        # The output of the last run comes last, and its records after those of all others.
+        # The output of the last run comes last, so that its records follow all others.
         for name in sorted(lengths, key=lambda name: name == last):
             path = folder / name
             if path.exists():
                 outputs.append(opened.enter_context(reading_records(path, lengths[name])))
             else:
-                warn(f"{path}: this output is gone, and with it what its records tell")
+                voice.warn(f"{path}: this output is missing, and so are its records")
         yield Past(kept, outputs)
 
 
@@ -55,19 +55,19 @@ class Past(NamedTuple):
     outputs: list[PastRecords]
 
     def records(self) -> Iterator[Record]:
-        """Give every record, in the order of their writing."""
+        """Yield every record, in the order in which they were written."""
         return (record for output in self.outputs for _, record in output)
 
     def truths(self) -> Iterator[Truth]:
-        """Give each row once, in the order of admission, with its last record. Memory does not grow with the rows."""
+        """Yield each row once, in the order of admission, with its last record. Memory does not grow with the rows."""
         static_inputs = canonical(self.job.card.inputs)
         with scratch() as places:
             for number, output in enumerate(self.outputs):
-                # One number for both: in which output, and where in it.
+                # One number for both the output and the place in it.
                 places.add((record.row, place * len(self.outputs) + number) for place, record in output)
             for standing in self.checkpoint.standings():
-                how = fate(standing.state, running=self.checkpoint.running)
-                yield Truth(standing, how, self._last_record(standing, places, static_inputs))
+                now = current(standing.status, running=self.checkpoint.running)
+                yield Truth(standing, now, self._last_record(standing, places, static_inputs))
 
     def _last_record(self, standing: Standing, places: Scratch, static_inputs: bytes) -> Record | None:
         found = places.find(standing.number)
@@ -76,7 +76,7 @@ class Past(NamedTuple):
         if index is None:
             return None
         if len(found) > 1:
-            # Another row that bears this number gets another record.
+            # Another row with this number gets another record.
             places.remove(standing.number, found[index][0])
         return records[index]
 
@@ -97,13 +97,13 @@ class Past(NamedTuple):
 
 
 def batches(truths: Iterator[Truth]) -> Iterator[list[Truth]]:
-    """Cut rows into lists of at most BATCH."""
+    """Yield lists of at most BATCH rows."""
     while batch := list(itertools.islice(truths, BATCH)):
         yield batch
 
 
 def must_differ(path: Path, *others: Path) -> None:
-    """Make sure that what is written is none of the files that it is made from. Raises UsageError."""
+    """Check that an output file is none of the input files. Raises UsageError."""
     for other in others:
         if path.exists() and other.exists() and path.samefile(other):
-            raise UsageError(f"{path}: this is one of the files that it would be made from", "Name another file.")
+            raise UsageError(f"{path}: this is one of the files of the job", "Name another file.")

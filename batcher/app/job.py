@@ -1,93 +1,90 @@
-"""One run over open edges: the engine joined to them, and what comes before it and after it."""
+"""One run over open edges: rows in doubt first, then the engine, then the rows that are in doubt now."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from batcher.app.cell_types import parameters_of
 from batcher.app.doubts import Doubts
 from batcher.app.job_files import Files
-from batcher.app.monitor import Watch, view_of
-from batcher.app.options import Options
+from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
-from batcher.app.reading import enter, rows_of
+from batcher.app.reading import enter
 from batcher.app.world import World
 from batcher.edges.manifest import AnyManifest
 from batcher.edges.progress import showing
-from batcher.edges.service import ObsV2
 from batcher.errors import FailuresError, JobError
 from batcher.flow import engine
-from batcher.flow.attempts import Attempts
+from batcher.flow.attempts import Action, Attempts
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import Screen, contact
 from batcher.flow.reconcile import Findings
 from batcher.flow.resend import Sift, released_rows
-from batcher.model import Found, Record, Row, Settlement, State, Status
+from batcher.flow.service import Service
+from batcher.model import Found, Parameter, Record, Row, Settlement, Status
+from batcher.options.verbs import RunOptions
 from batcher.rules.progress.counts import Tally
-from batcher.rules.progress.view import View
 from batcher.rules.rate import stop
 from batcher.rules.rate.stop import Streak
 from batcher.rules.rows import admission
+from batcher.rules.service.verdicts import judge
+from batcher.rules.text import counted
 
 ROUNDS = 5
-"""So often rows that were found absent are sent again within one run."""
+"""How many times a run sends rows again that were not in the execution list."""
 
 
 @dataclass(slots=True)
 class Run:
     """One run over open edges."""
 
-    options: Options
+    options: RunOptions
     world: World
     manifest: AnyManifest
     files: Files
-    service: ObsV2
+    service: Service
     preflight: Preflight
     doubts: Doubts
-    watch: Watch
+    monitor: Monitor
     screen: Screen | None = None
-    """Made before the first row is sent; there is none where the workflow is not to be looked at, or is not shown."""
+    """Made before the first row is sent. None without a preflight, or if the service does not describe the workflow."""
 
     @property
     def tally(self) -> Tally:
-        """What has become of the rows so far."""
-        return self.watch.tally
+        """The counts of this run."""
+        return self.monitor.tally
 
     @property
     def drain(self) -> Drain:
-        """Whether the run is to end, and why."""
-        return self.watch.turns.drain
+        """Whether the run is stopping, and why."""
+        return self.monitor.turns.drain
 
     async def whole(self) -> None:
-        """Settle what earlier runs left in doubt, start what is to be started, and settle again."""
+        """Settle the rows that earlier runs left in doubt, start the rows of the manifest, and settle doubts again."""
         await self._settled(patient=False)
         parameters = await parameters_of(self.manifest, self.files, self.preflight)
         self.tally.pass_over(await enter(self.options, self.manifest, self.files, parameters))
-        self.watch.earlier_doubts = (await self.files.checkpoint.count_unsettled())[State.IN_DOUBT]
-        async with showing(self.options.progress, self.view):
-            rows = rows_of(self.options, self.world, self.manifest, self.watch, parameters)
+        self.monitor.earlier_doubts = (await self.files.checkpoint.count_unsettled())[Status.IN_DOUBT]
+        async with showing(self.options.progress, self.monitor.figures):
+            rows = self._rows(parameters)
             await engine.run(self._job(rows, self._sift, self.options.limit), self.tally, self.drain)
         await self._settle_doubts()
-        # The settled prefix may have moved on without a settlement.
+        # The settled prefix may have grown without a settlement.
         await self.files.settle([])
 
-    def view(self) -> View:
-        """Look at the run as it stands."""
-        return view_of(self.manifest, self.watch, self.options.limit)
-
     async def _settled(self, *, patient: bool, release: bool = True) -> Findings:
-        """Ask about the rows in doubt once."""
+        """Look for the rows in doubt in the execution list, once."""
         findings = await self.doubts.settle(patient=patient, release=release)
-        self.watch.telling.reconciled(findings)
+        self.monitor.telemetry.reconciled(findings)
         self.tally.found += len(findings.adopted)
         self.tally.missed += len(findings.released)
         return findings
 
     async def _settle_doubts(self) -> None:
-        """Ask about the rows in doubt, and send those again that were never started; a few rounds at most."""
+        """Settle the rows in doubt, and send those again that were never started. At most ROUNDS times."""
         for round_ in range(ROUNDS + 1):
             findings = await self._settled(patient=True, release=round_ < ROUNDS)
             self.tally.adopted += len(findings.adopted)
@@ -98,7 +95,28 @@ class Run:
             await engine.run(self._job(*released_rows(findings.released), None), again, self.drain)
             self.tally.given_back += again.given_back
 
-    async def _sift(self, rows: engine.Block) -> tuple[Sequence[Found], Counter[State]]:
+    async def _rows(self, parameters: Mapping[str, Parameter] | None) -> AsyncIterator[engine.Block]:
+        """Read the rows in a thread, and note whether the run waits for the next ones.
+
+        Raises what `AnyManifest.blocks` raises.
+        """
+        options, tally = self.options, self.tally
+        blocks = self.manifest.blocks(bucket=options.bucket, static_inputs=options.inputs, parameters=parameters)
+        tally.is_reading = True
+        async for block in self.world.read_ahead(self._counted(blocks)):
+            tally.is_reading = False
+            yield block
+            tally.is_reading = True
+        tally.is_reading = False
+
+    def _counted(self, blocks: Iterator[engine.Block]) -> Iterator[engine.Block]:
+        for block in blocks:
+            self.tally.parsed += len(block)
+            self.monitor.lines_parsed = self.manifest.lines_before + block[-1].line
+            yield block
+        self.tally.is_parsed = True
+
+    async def _sift(self, rows: engine.Block) -> tuple[Sequence[Found], Counter[Status]]:
         sifted = await self.files.checkpoint.sift(rows, admission.left_alone(self.options.policy))
         found: Sequence[Found] = sifted.found
         passed, again = sifted.passed, 0
@@ -107,7 +125,7 @@ class Run:
             found = found if self.screen is None else self.screen.found(found)
         if self.options.retry_rejected:
             again = sum(map(admission.is_still_invalid, found))
-            passed = passed + Counter({State.INVALID: again})
+            passed = passed + Counter({Status.INVALID: again})
         frontier = self.files.frontier
         frontier.sifted(rows[-1].number, len(found) - again, passed, is_in_order=sifted.in_order)
         mark = self.manifest.mark(rows[-1].number)
@@ -116,7 +134,7 @@ class Run:
         return found, passed
 
     async def _look_at_the_service(self) -> None:
-        """See to what has to be known before the first intent; begin the drain where the job cannot go on."""
+        """Request what must be known before the first intent. Begin the drain if the job cannot continue."""
         if self.options.preflight and self.screen is None:
             try:
                 workflow = await self.preflight.workflow()
@@ -125,20 +143,20 @@ class Run:
                 return
             self.screen = None if workflow is None else Screen(workflow.parameters)
         if not self.service.now():
-            # An intent is dated by the service's clock, since this machine's may be set later.
-            await contact(self.service.get_workflow, self.drain, self.world.draw, self.world.monotonic)
+            # Intents are dated by the service's clock, since the local clock may be set later.
+            await contact(self.service.workflow, self.drain, self.world.draw, self.world.monotonic)
 
     def _job(self, blocks: AsyncIterator[engine.Block], sift: Sift, limit: int | None) -> engine.Job:
         attempts = Attempts(
-            send=self.service.start,
+            action=Action(self.service.start, judge),
             tally=self.tally,
-            turns=self.watch.turns,
+            turns=self.monitor.turns,
             now=self.service.now,
             monotonic=self.world.monotonic,
             draw=self.world.draw,
             max_attempts=self.options.max_attempts,
             trust_503=self.options.trust_503,
-            seen=self.watch.telling.seen,
+            seen=self.monitor.telemetry.seen,
             streak=Streak(is_proven=self.tally.started > 0),
         )
         policy = self.options.policy
@@ -157,18 +175,18 @@ class Run:
 
     async def _settle(self, settlements: Sequence[Settlement], records: Sequence[Record]) -> None:
         self.tally.is_writing = True
-        await self.files.settle(settlements, records)
+        await self.files.settle(settlements, records, limit=self.monitor.turns.throttle.limit)
         self.tally.is_writing = False
-        self.watch.telling.recorded(records)
+        self.monitor.telemetry.recorded(records)
 
     def _guard(self, tally: Tally) -> None:
-        """Stop the job when more rows are rejected than the user allows."""
-        allowed, rejected = self.options.max_failures, tally.written[Status.REJECTED]
-        if allowed is not None and stop.is_exceeded(allowed, rejected, tally.written.total()):
+        """Stop the job if more rows failed than --max-failures allows."""
+        allowed, failed = self.options.max_failures, tally.failed
+        if allowed is not None and stop.is_exceeded(allowed, failed, tally.written.total()):
             self.drain.begin(
                 FailuresError(
-                    f"{rejected:,} rows were rejected, more than --max-failures allows",
-                    "The records say why. Mend the cause, then run the same command again, with --retry-rejected to"
-                    " send rejected rows once more.",
+                    f"{counted(failed, 'row')} rejected or refused, more than --max-failures allows",
+                    "The records say why. Fix the cause, then run the same command again, with --retry-rejected to"
+                    " send rejected rows again.",
                 )
             )

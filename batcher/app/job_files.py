@@ -1,4 +1,4 @@
-"""The two files of a job together: records are on the disk before the verdicts that rely on them are committed."""
+"""The two files of a job together: records are on disk before the verdicts that rely on them are committed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from batcher.app.world import World
 from batcher.edges.checkpoint import Checkpoint
 from batcher.edges.checkpoint.facts import BUCKET_USED, CARD, LENGTH, LIMIT, OUTPUT, PREFIX, READ_WHOLE
 from batcher.edges.checkpoint.places import folder_of, is_same, kept
+from batcher.edges.manifest import AnyManifest
 from batcher.edges.records import Output, open_output
 from batcher.errors import UsageError
 from batcher.flow.repair import LEFT_OPEN, resume
@@ -29,7 +30,7 @@ Facts = Mapping[str, str | int]
 
 
 class Place(NamedTuple):
-    """An output: its path, its name in the checkpoint, and how many bytes of it the checkpoint knows, None for none."""
+    """An output: its path, its name in the checkpoint, and how many of its bytes the checkpoint knows (None: new)."""
 
     path: Path
     name: str
@@ -37,7 +38,7 @@ class Place(NamedTuple):
 
 
 class Files:
-    """An open checkpoint with its open output. `card` is the job's; `is_side` says that the manifest is another one."""
+    """An open checkpoint with its open output. `card` is that of the job. `is_side`: the run has a side manifest."""
 
     def __init__(  # noqa: PLR0913 - all that makes a job's files
         self,
@@ -53,20 +54,22 @@ class Files:
         self.checkpoint = checkpoint
         self.card = card
         self.is_side = is_side
-        self.limit: Callable[[], float | None] = lambda: None
-        """Gives the rate that the service was found to take, in starts a second, None while it is not known."""
         self.frontier = Frontier(Prefix(BEGINNING, {}, ""))
-        """Follows the reading of the manifest, where there is one."""
-        self.first_unnamed: Callable[[], int | None] = lambda: None
-        """Gives the number of the first row of the manifest that has the default bucket, None while there is none."""
+        """Follows the reading of the manifest."""
+        self._manifest: AnyManifest | None = None
         self._output = output
         self._length_name = LENGTH + place.name
         self._is_bucket_used = is_bucket_used
         self._pass_on = pass_on
 
+    def follow(self, manifest: AnyManifest, prefix: Prefix) -> None:
+        """Follow the reading of a manifest that begins after `prefix`."""
+        self._manifest = manifest
+        self.frontier = Frontier(prefix)
+
     async def admit(self, rows: Sequence[Admitted], now: float) -> None:
-        """Take rows in; `now` is POSIX seconds by the service's clock. Only after this may one of them be sent."""
-        first = None if self._is_bucket_used else self.first_unnamed()
+        """Admit rows. `now` is POSIX seconds by the service's clock. Only after this may one of them be sent."""
+        first = None if self._is_bucket_used or self._manifest is None else self._manifest.first_unnamed
         if first is None or rows[-1].row.number < first:
             await self.checkpoint.admit(rows, now)
         else:
@@ -74,15 +77,20 @@ class Files:
             self._is_bucket_used = True
 
     async def settle(
-        self, settlements: Sequence[Settlement], records: Sequence[Record] = (), doubt_at: float | None = None
+        self,
+        settlements: Sequence[Settlement],
+        records: Sequence[Record] = (),
+        *,
+        doubt_at: float | None = None,
+        limit: float | None = None,
     ) -> None:
-        """Put records on the disk, then note how rows stand, then pass the records on.
+        """Put records on disk, then commit how rows stand, then pass the records on.
 
-        Those in doubt were not sent after `doubt_at`, in POSIX seconds by the service's clock, where that is known.
+        Rows in doubt were not sent after `doubt_at`, in POSIX seconds by the service's clock, if that is known.
+        `limit` is the service's rate limit in starts per second, if it was found.
         """
         block = self._output.compose(records)
         facts: dict[str, str | int] = {self._length_name: self._output.length}
-        limit = self.limit()
         if limit is not None:
             facts[LIMIT] = round(limit * 1000)
         if self.frontier.settled(settlements):
@@ -93,12 +101,12 @@ class Files:
             await self._pass_on(records)
 
     async def kept_limit(self) -> float | None:
-        """Give the limit that an earlier run has found, in starts per second."""
+        """Return the rate limit that an earlier run found, in starts per second."""
         found = await self.checkpoint.recall(LIMIT)
         return None if found is None else int(found) / 1000
 
     async def fix_cell_types(self, types: Mapping[str, str]) -> None:
-        """Note on the card by which types cells are converted, from now on in every run of the job."""
+        """Store the types of cells on the card. Every run of the job converts cells by them."""
         self.card = structs.replace(self.card, cell_types=types)
         await self.checkpoint.remember({CARD: encoded(self.card)})
 
@@ -116,10 +124,10 @@ async def open_files(
     world: World,
     pass_on: PassOn | None = None,
 ) -> AsyncIterator[Files]:
-    """Hold a job's files for one run, and repair what an interrupted run left.
+    """Lock a job's files for one run, and repair what an interrupted run left.
 
-    `card` is that of the command, None where it works on whatever job is there. Without an output path it is that of
-    the last run. Records are passed on once they are on the disk. Raises what opening either file raises.
+    `card` is that of the command, None if it works on whatever job is there. Without an output path, it is that of
+    the last run. `pass_on` takes the records once they are on disk. Raises what opening either file raises.
     """
     folder = folder_of(checkpoint_path)
     async with world.open_checkpoint(checkpoint_path, card) as checkpoint:

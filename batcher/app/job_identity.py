@@ -1,54 +1,63 @@
-"""What makes a job this job, as a person has named it: the names checked, the paths found, and the job card made."""
+"""The identity of a job: checks the names in its options, finds its paths, and makes its job card."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import structs
 
-from batcher.app.options import Options
 from batcher.edges.checkpoint.places import folder_of, is_same, is_there, kept, real
-from batcher.edges.manifest import AnyManifest
+from batcher.edges.manifest import AnyManifest, Choice
 from batcher.errors import UsageError
-from batcher.model import Json
+from batcher.options.groups import Manifest
+from batcher.options.verbs import CheckOptions, RunOptions
 from batcher.rules.job.card import STANDARD_INPUT, Card
 from batcher.rules.report.next_commands import Job
 from batcher.rules.rows.identity import canonical
 from batcher.rules.service import names
-from batcher.rules.service.names import region_endpoint
+from batcher.rules.service.dialect import Dialect
+from batcher.rules.service.dialects import DIALECT
 
 
-def identity(workflow: str, endpoint: str, bucket: str | None, inputs: Mapping[str, Json], *, allow_http: bool) -> Card:
-    """Check the names, and give the card with what rows depend on. Raises UsageError for a name that cannot be."""
-    fault = names.workflow_fault(workflow)
+def identity(options: RunOptions | CheckOptions, dialect: Dialect = DIALECT) -> Card:
+    """Check the names, and return the card with what rows depend on. Raises UsageError for an invalid name."""
+    fault = dialect.workflow_fault(options.workflow)
     if fault is not None:
-        raise UsageError(f"--workflow {workflow}: {fault}")
-    fault = None if bucket is None else names.bucket_fault(bucket)
+        raise UsageError(f"--workflow {options.workflow}: {fault}")
+    fault = None if options.bucket is None else names.bucket_fault(options.bucket)
     if fault is not None:
-        raise UsageError(f"--bucket {bucket}: {fault}")
-    url = names.endpoint(endpoint, allow_http=allow_http).url
-    return Card(url, workflow, canonical(inputs).decode() or "{}", bucket or "")
-
-
-def card_of(options: Options) -> Card:
-    """Give the card of the job that `options` describe. Raises UsageError for a name that cannot be."""
-    folder = folder_of(options.checkpoint)
-    card = identity(options.workflow, options.endpoint, options.bucket, options.inputs, allow_http=options.allow_http)
-    return structs.replace(
-        card,
-        manifest=STANDARD_INPUT if options.manifest is None else kept(options.manifest, folder),
-        output=kept(options.output, folder),
-        format=str(options.format or ""),
-        storage_classes=tuple(sorted(options.choice.storage_classes)),
-        keep_placeholders=bool(options.choice.keep_placeholders),
-        allow_duplicates=bool(options.allow_duplicates),
+        raise UsageError(f"--bucket {options.bucket}: {fault}")
+    return Card(
+        endpoint=dialect.endpoint(options.endpoint, allow_http=options.allow_http).url,
+        workflow=options.workflow,
+        static_inputs=canonical(options.inputs).decode() or "{}",
+        bucket=options.bucket or "",
+        dialect=dialect.name,
     )
 
 
+def card_of(options: RunOptions, dialect: Dialect) -> Card:
+    """Return the card of the job that `options` describe. Raises UsageError for an invalid name."""
+    folder = folder_of(options.checkpoint)
+    return structs.replace(
+        identity(options, dialect),
+        manifest=STANDARD_INPUT if options.manifest is None else kept(options.manifest, folder),
+        output=kept(options.output, folder),
+        format=str(options.format or ""),
+        storage_classes=tuple(sorted(options.storage_classes)),
+        keep_placeholders=options.keep_placeholders,
+        allow_duplicates=options.allow_duplicates,
+    )
+
+
+def choice_of(options: Manifest) -> Choice:
+    """Return which entries of a manifest are rows."""
+    return Choice(options.keep_placeholders, options.storage_classes)
+
+
 def is_side_manifest(job: Card, wanted: Card, folder: Path) -> bool:
-    """Say whether a command's manifest is another one than the job's own, which is still there.
+    """Return whether a command's manifest is another one than the job's own, and the job's own still exists.
 
     A manifest at the path of the job's own is the job's own, whatever it holds by now. Where nothing is at that path
     any more, another manifest takes its place. Standard input has no path: it is the job's own where the job began
@@ -63,13 +72,13 @@ def is_side_manifest(job: Card, wanted: Card, folder: Path) -> bool:
 
 
 def is_own_manifest(manifest: Path, job: Job) -> bool:
-    """Say whether a path is that of the job's own manifest, or leads to the same file."""
+    """Return whether a path is that of the job's own manifest, or leads to the same file."""
     own = job.card.manifest
     return str(manifest) == STANDARD_INPUT == own or str(real(manifest)) == own or is_same(manifest, Path(own))
 
 
 def job_of(card: Card, checkpoint: Path) -> Job:
-    """Give a job with the paths at which its files are now."""
+    """Return the job with the current paths of its files."""
     folder = folder_of(checkpoint)
     manifest, output = (
         path if path in {"", STANDARD_INPUT} else str(folder / path) for path in (card.manifest, card.output)
@@ -77,28 +86,7 @@ def job_of(card: Card, checkpoint: Path) -> Job:
     return Job(structs.replace(card, manifest=manifest, output=output), os.path.realpath(checkpoint))
 
 
-def endpoint_of(endpoint: str | None, region: str | None) -> str:
-    """Give the endpoint asked for, or that of the region. Raises UsageError where neither is named."""
-    if region is not None and endpoint is None:
-        return region_endpoint(region)
-    if endpoint is None:
-        raise UsageError("the service is not named", "Give --endpoint URL or --region NAME, or set OBS_ENDPOINT.")
-    return endpoint
-
-
 def need_bucket(manifest: AnyManifest, format_: str, bucket: str | None) -> None:
-    """Make sure that rows can have a bucket. Raises UsageError where none can, before each of them is found invalid."""
+    """Raise UsageError if no row can have a bucket. Otherwise every single row would be invalid."""
     if bucket is None and (format_ == "txt" or (manifest.header and "bucket" not in manifest.header)):
         raise UsageError("no row of the manifest names a bucket", 'Give --bucket NAME, or add a column "bucket".')
-
-
-def beside(manifest: str, given: Path | None, suffix: str, option: str) -> Path:
-    """Give the file asked for, or the one named after the manifest. Raises UsageError where that is standard input."""
-    if given is not None:
-        return given
-    if manifest == STANDARD_INPUT:
-        raise UsageError(
-            f"standard input has no name to derive {option} from",
-            "With - as the manifest give --format, --output and --checkpoint.",
-        )
-    return Path(manifest + suffix)

@@ -1,4 +1,4 @@
-"""The watch over a run: what is decided about its rate, what slows it, and how a person may change that meanwhile."""
+"""The monitor of a run: its live figures, decisions about its rate, what slows it, and how a person steers it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from math import inf
 from typing import NamedTuple
 
-from batcher.app.telemetry import Telling
+from batcher.app.telemetry import Telemetry
 from batcher.app.world import World
 from batcher.edges.manifest import AnyManifest
 from batcher.errors import ExitCode
@@ -19,8 +19,8 @@ from batcher.flow.turns import Turns
 from batcher.model import Json, Status
 from batcher.rules.progress import eta
 from batcher.rules.progress.counts import Tally
-from batcher.rules.progress.eta import Pace
-from batcher.rules.progress.view import View
+from batcher.rules.progress.eta import Speed
+from batcher.rules.progress.figures import Figures, document
 from batcher.rules.rate import bottleneck as slowness
 from batcher.rules.rate import decisions
 from batcher.rules.rate.bottleneck import Cause, Signs, Slowness
@@ -30,11 +30,11 @@ from batcher.rules.records.event_log import Line
 
 LOOK_SECONDS = 0.2
 RECENT = 50
-"""Looks that make the rate of now: ten seconds' worth."""
+"""How many looks the current rate is computed from: ten seconds of them."""
 
 
 class _Look(NamedTuple):
-    """What the rates are made of: how many rows this run had started, and brought to an end by sending them."""
+    """What the rates are computed from: how many rows this run had started, and how many it had sent and ended."""
 
     at: float
     started: int
@@ -42,30 +42,61 @@ class _Look(NamedTuple):
 
 
 @dataclass(slots=True)
-class Watch:
+class Monitor:
     """Looks at a run a few times a second."""
 
     tally: Tally
     turns: Turns
     max_rate: float
-    """The cap that the run was started with."""
-    telling: Telling
+    """The --max-rate of the run; infinity without one."""
+    telemetry: Telemetry
     world: World
     begun: float
     """When the run began, in seconds of the steady clock."""
+    manifest: AnyManifest
+    max_rows: int | None
+    """How many rows the run sends at most."""
     slowness: Slowness = field(default_factory=Slowness)
     earlier_doubts: int = 0
-    """Rows that earlier runs have left in doubt."""
+    """Rows that earlier runs left in doubt."""
     lines_parsed: int = 0
-    """The line that the manifest's last row begins on, of those that were parsed so far."""
+    """The line of the last row parsed so far."""
     _told: Told = field(default_factory=Told, init=False)
-    _has_told_drain: bool = field(default=False, init=False)
+    _has_logged_drain: bool = field(default=False, init=False)
     _recent: deque[_Look] = field(default_factory=lambda: deque(maxlen=RECENT), init=False)
+
+    def figures(self) -> Figures:
+        """Look at the run as it stands."""
+        tally, manifest = self.tally, self.manifest
+        rows = eta.rows_in_all(tally.parsed, self.lines_parsed, manifest.lines, is_parsed=tally.is_parsed)
+        left = None if rows is None else rows - tally.ended
+        if left is not None and self.max_rows is not None:
+            left = min(left, self.max_rows - tally.sent)
+        return Figures(
+            rows=tally.rows,
+            started=tally.started,
+            refused=tally.refused,
+            rejected=tally.rejected,
+            invalid=tally.invalid,
+            duplicate=tally.duplicate,
+            in_doubt=self.earlier_doubts + tally.in_doubt - tally.adopted - tally.resent,
+            requests=tally.requests,
+            retries=tally.retries,
+            on_wire=len(tally.on_wire),
+            oldest=self.oldest,
+            rate=self.rate,
+            pace=self.turns.throttle.pace.rate,
+            limit=self.turns.throttle.limit,
+            state=self.state,
+            fraction=eta.part_done(tally.ended, rows),
+            eta=None if self.is_idle else eta.eta(left, self.speed),
+            seconds=self.seconds,
+        )
 
     @asynccontextmanager
     async def keeping(self) -> AsyncIterator[None]:
-        """Look on while the block lasts."""
-        task = asyncio.create_task(self._look_on(), name="watch")
+        """Look at the run while the block lasts."""
+        task = asyncio.create_task(self._look_on(), name="monitor")
         try:
             yield
         finally:
@@ -84,24 +115,25 @@ class Watch:
         now = self.world.monotonic()
         self.slowness.turn(now, self._cause(now))
         self._recent.append(self._counted(now))
-        self._tell_drain()
+        self._log_drain()
         while self.turns.decisions:
             event = self.turns.decisions.popleft()
-            self.telling.tell(event_log.of_decision(event))
+            self.telemetry.log(event_log.of_decision(event))
             if self._told.is_news(event, self.turns.throttle.limit):
-                self.world.voice.say(
-                    decisions.sentence(event, datetime.now().astimezone() - timedelta(seconds=now - event.at))
-                )
+                self.world.voice.say(decisions.sentence(event, self._local_time(now - event.at)))
+
+    def _local_time(self, seconds_ago: float) -> datetime:
+        return datetime.fromtimestamp(self.world.clock()).astimezone() - timedelta(seconds=seconds_ago)
 
     def _counted(self, now: float) -> _Look:
         return _Look(now, self.tally.written[Status.STARTED], self.tally.sent)
 
-    def _tell_drain(self) -> None:
+    def _log_drain(self) -> None:
         drain = self.turns.drain
-        if drain.begun and not self._has_told_drain:
-            self._has_told_drain = True
+        if drain.begun and not self._has_logged_drain:
+            self._has_logged_drain = True
             reason = drain.reason.name if isinstance(drain.reason, ExitCode) else str(drain.reason)
-            self.telling.tell(Line("drain_begun", {"reason": reason}))
+            self.telemetry.log(Line("drain_begun", {"reason": reason}))
 
     def _cause(self, now: float) -> Cause | None:
         turns, tally = self.turns, self.tally
@@ -113,7 +145,7 @@ class Watch:
                 is_pressed=turns.throttle.pace.is_pressed(now),
                 is_capped=turns.throttle.is_capped,
                 has_limit=turns.throttle.limit is not None,
-                in_flight=tally.in_flight,
+                on_wire=len(tally.on_wire),
                 is_reading=tally.is_reading,
                 is_writing=tally.is_writing,
             )
@@ -121,19 +153,19 @@ class Watch:
 
     @property
     def rate(self) -> float:
-        """Starts a second of the last seconds."""
+        """Starts per second in the last ten seconds."""
         then, now = self._window
         return (now.started - then.started) / (now.at - then.at) if now.at > then.at else 0.0
 
     @property
-    def pace(self) -> Pace:
-        """How fast rows come to an end, and which rate the throttle holds them to, if it is the throttle that does."""
+    def speed(self) -> Speed:
+        """How fast rows end, and the rate that the throttle limits them to, if it does."""
         then, now = self._window
         throttle = self.turns.throttle
         held_to = None
         if throttle.pace.is_pressed(now.at):
             held_to = throttle.pace.rate if throttle.is_capped else throttle.limit or throttle.pace.rate
-        return Pace(now.sent - then.sent, now.at - then.at, held_to)
+        return Speed(now.sent - then.sent, now.at - then.at, held_to)
 
     @property
     def _window(self) -> tuple[_Look, _Look]:
@@ -147,34 +179,34 @@ class Watch:
 
     @property
     def oldest(self) -> float | None:
-        """For how many seconds the oldest attempt has been on the wire; None where there is none."""
+        """For how many seconds the oldest request has been on the wire; None if there is none."""
         since = min(self.tally.on_wire.values(), default=None)
         return None if since is None else self.world.monotonic() - since
 
     @property
-    def is_at_rest(self) -> bool:
-        """Whether nothing is sent for now, nobody knows for how long."""
+    def is_idle(self) -> bool:
+        """Whether nothing is sent, for an unknown time."""
         return self.turns.is_paused or self.turns.is_away
 
     @property
     def state(self) -> str:
-        """Say in a few words what keeps the run from its full speed; empty where nothing does."""
+        """What slows the run, in a few words; empty if nothing does."""
         now = self.world.monotonic()
         out_since = self.turns.health.out_since
-        away = "" if out_since is None else f"the service has been away for {now - out_since:,.0f} s"
+        away = "" if out_since is None else f"the service has been unavailable for {now - out_since:,.0f} s"
         if self.turns.is_paused:
             return f"paused, {away}" if away else "paused"
         cause = self._cause(now)
         return away or ("" if cause is None else f"slowed by {cause.value}")
 
     def answer(self, question: Mapping[str, Json]) -> Mapping[str, Json]:
-        """Do what another process asks of this run, and say what was done."""
+        """Do what another process asks of this run. Return what was done, or the figures."""
         if question.get("do") == "look":
-            return self._figures()
+            return document(self.figures())
         said = self._done(question)
         if not said:
-            return {"error": "this run does not know what is asked"}
-        self.telling.tell(Line("steered", {"said": said}))
+            return {"error": "this run does not know this request"}
+        self.telemetry.log(Line("steered", {"said": said}))
         self.world.voice.say(f"asked to {question['do']}: {said}")
         return {"said": said}
 
@@ -184,57 +216,20 @@ class Watch:
                 return self._cap(value)
             case {"do": "pause"}:
                 self.turns.is_paused = True
-                return "nothing new is sent until batcher resume; requests on the wire come to their end"
+                return "nothing new is sent until batcher resume; requests on the wire are finished"
             case {"do": "resume"}:
                 self.turns.is_paused = False
-                return "the run goes on"
+                return "sending continues"
             case {"do": "drain"}:
                 self.turns.drain.begin(ExitCode.STOPPED)
-                return "nothing new is sent; the run ends when what is on the wire has ended"
+                return "nothing new is sent; the run ends when all requests on the wire have finished"
         return ""
 
     def _cap(self, rate: float | None) -> str:
         most = min(rate or inf, self.max_rate)
         self.turns.throttle.cap(self.world.monotonic(), most)
         if most == inf:
-            return "the rate is found by itself"
+            return "the rate adapts to the service"
         if rate is None:
-            return f"the rate is found by itself, up to the {most:g} starts a second of --max-rate"
-        return f"at most {most:g} starts a second" + (", as --max-rate has it" if most < rate else "")
-
-    def _figures(self) -> Mapping[str, Json]:
-        return {
-            "rate": round(self.rate, 1),
-            "pace": round(self.turns.throttle.pace.rate, 1),
-            "limit": self.turns.throttle.limit,
-            "in_flight": self.tally.in_flight,
-            "requests": self.tally.requests,
-            "retries": self.tally.retries,
-            "state": self.state,
-        }
-
-
-def view_of(manifest: AnyManifest, watch: Watch, limit: int | None) -> View:
-    """Look at a run that sends at most `limit` rows (None: all of them)."""
-    tally = watch.tally
-    rows = eta.rows_in_all(tally.parsed, watch.lines_parsed, manifest.lines, is_parsed=tally.is_parsed)
-    left = None if rows is None else rows - tally.ended
-    if left is not None and limit is not None:
-        left = min(left, limit - tally.sent)
-    return View(
-        rows=tally.rows,
-        started=tally.started,
-        rejected=tally.rejected,
-        invalid=tally.invalid,
-        duplicates=tally.duplicates,
-        in_doubt=watch.earlier_doubts + tally.in_doubt - tally.adopted - tally.resent,
-        retries=tally.retries,
-        in_flight=tally.in_flight,
-        oldest=watch.oldest,
-        rate=watch.rate,
-        limit=watch.turns.throttle.limit,
-        state=watch.state,
-        fraction=eta.part_done(tally.ended, rows),
-        eta=None if watch.is_at_rest else eta.eta(left, watch.pace),
-        seconds=watch.seconds,
-    )
+            return f"the rate adapts to the service, up to --max-rate {most:g}"
+        return f"at most {most:g} starts per second" + (" (--max-rate)" if most < rate else "")

@@ -1,6 +1,6 @@
-"""The preflight joined to the service: what the workflow declares, asked for once, and what it says of the job as such.
+"""The preflight of a job: what the workflow declares, requested once, and checks of the inputs that every row gets.
 
-A new job asks before it has files: with a workflow or an input that is mended it would be another job than theirs.
+A new job runs it before it creates files: with a corrected workflow or input it would be another job.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 
 from batcher.app.world import World
 from batcher.edges.manifest import AnyManifest
-from batcher.edges.service import ObsV2
 from batcher.errors import JobError, UsageError
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import described
+from batcher.flow.service import Service
 from batcher.model import Answer, Json, Parameter, Workflow
 from batcher.rules.rows.declared import judge_of, unknown_fault
 from batcher.rules.rows.identity import canonical
@@ -20,15 +20,14 @@ from batcher.rules.service.verdicts import told
 
 
 class Preflight:
-    """Asks about one workflow, the first time that the answer is needed. `inputs` are those of every row.
+    """Requests one workflow, the first time that it is needed. `inputs` are those of every row.
 
-    `warn` takes a sentence for people. `patience` is how long a service that is busy or failing is asked again, in
-    seconds.
+    `warn` takes a sentence for people. `patience` is for how many seconds a busy or failing service is asked again.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - a service and a job meet here
         self,
-        service: ObsV2,
+        service: Service,
         name: str,
         drain: Drain,
         world: World,
@@ -49,17 +48,17 @@ class Preflight:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether the job is to send nothing, so that the lack of an answer means nothing."""
+        """Whether the job is stopping: then a missing answer means nothing."""
         return self._drain.begun
 
     async def workflow(self) -> Workflow | None:
-        """Give the workflow, None where the service does not describe it, which there is a warning of.
+        """Return the workflow, or warn and return None if the service does not describe it.
 
-        Raises what `described` raises, what has begun the drain, and UsageError where the inputs given for every row
-        cannot be right.
+        Raises what `described` raises, the error that began the drain, and UsageError if no row can be started with
+        the inputs that every row gets.
         """
         if self._found is None:
-            ask, now = self._service.get_workflow, self._service.now
+            ask, now = self._service.workflow, self._service.now
             found = await described(
                 ask, self._name, self._drain, self._world.draw, self._world.monotonic, now, self._patience, self._wait
             )
@@ -73,13 +72,13 @@ class Preflight:
         return self._found if isinstance(self._found, Workflow) else None
 
     def _wait(self, answer: Answer) -> None:
-        self._warn(f"the service is asked again until it describes the workflow: {told(answer)}")
+        self._warn(f"retrying until the service describes the workflow: {told(answer)}")
 
     def _look_at(self, workflow: Workflow) -> None:
         if workflow.triggers:
             self._warn(
                 f"the workflow is also triggered by objects that are put into {', '.join(workflow.triggers)}: such an"
-                " object is worked on twice, and what the workflow writes there may start it again"
+                " object is processed twice, and output that the workflow writes there may start it again"
             )
         fault = unknown_fault(self._inputs, workflow.parameters)
         if fault is None and not _carries_inputs(self._manifest, workflow.parameters):
@@ -87,12 +86,12 @@ class Preflight:
         if fault is not None:
             raise UsageError(
                 f"no row can be started with these inputs: {fault}",
-                "Give what the workflow declares with --input NAME=VALUE, or NAME:=JSON for what is no text.",
+                "Set what the workflow declares with --input NAME=VALUE or NAME:=JSON.",
             )
 
 
 def _carries_inputs(manifest: AnyManifest, parameters: Mapping[str, Parameter]) -> bool:
-    """Tell whether rows may have inputs of their own."""
+    """Return whether rows may have inputs of their own."""
     return manifest.has_inputs or any(
         heading == "inputs" or heading.startswith("inputs.") or heading in parameters for heading in manifest.header
     )

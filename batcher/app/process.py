@@ -14,40 +14,40 @@ from contextlib import contextmanager
 from batcher.errors import ExitCode, UsageError
 
 RARELY = 10_000
-"""New objects between two looks for cycles. Python looks at each 700, which a few rows make, and they are no cycles."""
+"""New objects between two garbage collections. Python's default of 700 is reached by a few rows, without cycles."""
 
 
 BESIDE = 64
-"""Open files of a job beside its connections."""
+"""Open files of a job in addition to its connections."""
 
 
 def calm_collector() -> None:
-    """Let the collector look less often, and no more at what is imported by now: a twentieth of a start's CPU."""
+    """Collect garbage less often, and never what is imported by now. Saves a twentieth of the CPU of a start."""
     gc.freeze()
     gc.set_threshold(RARELY)
 
 
 def make_room(connections: int) -> None:
-    """Allow so many connections beside the job's files, as far as the system lets a process do. Raises UsageError."""
+    """Raise the limit of open files for this number of connections. Raises UsageError if the system refuses it."""
     needed = connections + BESIDE
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or needed <= soft:
         return
     if hard != resource.RLIM_INFINITY and needed > hard:
         raise UsageError(
-            f"--concurrency {connections}: a process may have {hard:,} open files here, and this needs {needed:,}",
+            f"--concurrency {connections}: needs {needed:,} open files, and the limit of this process is {hard:,}",
             f"Give at most {max(1, hard - BESIDE):,}, or allow more (ulimit -n).",
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def fast_loop(*, tls: bool = False) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Give the maker of event loops that is fastest here, None for Python's own.
+    """Return the fastest available event loop factory, None for that of Python.
 
     `tls`: it is for connections over TLS, where aiofastnet's transports need a third less CPU than uvloop's. Over
     plain TCP they need more.
     """
-    # They take their time to import, and not every platform has them.
+    # Slow to import, and not available on every platform.
     try:
         import uvloop  # noqa: PLC0415
     except ImportError:
@@ -86,10 +86,10 @@ def draining_on_signals(drain: Callable[[ExitCode], None], say: Callable[[str], 
                 sys.stderr.flush()
             os._exit(_CODES[number])
         seen.append(number)
-        say(f"{number.name}: no new starts, waiting for what is on the wire; once more to leave at once")
+        say(f"{number.name}: no new starts, waiting for requests on the wire; send it again to exit at once")
         drain(_CODES[number])
 
-    # What is ignored stays so: `nohup` lets a job outlive its terminal.
+    # An ignored signal stays ignored: `nohup` lets a job outlive its terminal.
     heeded = [number for number in _CODES if signal.getsignal(number) is not signal.SIG_IGN]
     for number in heeded:
         loop.add_signal_handler(number, arrived, number)

@@ -6,36 +6,36 @@ import time
 from pathlib import Path
 
 from batcher.app.history import must_differ, open_past
-from batcher.app.voice import say
+from batcher.app.voice import TERMINAL, Voice
 from batcher.edges.checkpoint.facts import LIMIT
 from batcher.edges.whole_file import whole_file
-from batcher.model import State
+from batcher.model import Status
 from batcher.rules.report.digest import Digest
 from batcher.rules.report.page import NAMED, Known, page
 
 
-def write_report(checkpoint: Path, output: Path) -> None:
-    """Write the page about a job, and say where it is. Raises JobError where a file stands in the way."""
+def write_report(checkpoint: Path, output: Path, voice: Voice = TERMINAL) -> None:
+    """Write the report of a job, and say where it is. Raises JobError if a file cannot be read or written."""
     # Imported late: only this needs it.
     from batcher.edges.report import render  # noqa: PLC0415
 
     digest = Digest()
-    with open_past(checkpoint) as past:
+    with open_past(checkpoint, voice) as past:
         must_differ(output, *past.paths)
         for record in past.records():
             digest.add(record)
         kept = past.checkpoint
-        doubtful = {State.IN_DOUBT} if kept.running else {State.IN_DOUBT, State.INTENT}
+        doubtful = {Status.IN_DOUBT} if kept.running else {Status.IN_DOUBT, Status.SENDING}
         limit = kept.facts.get(LIMIT)
         known = Known(
             job=past.job,
             running=kept.running,
             read_whole=kept.read_whole,
-            states=kept.count(),
+            counts=kept.count(),
             in_doubt=kept.unsettled(doubtful, NAMED),
             limit=None if limit is None else int(limit) / 1000,
             at=time.time(),
         )
     with whole_file(output) as file:
         file.write(render(page(known, digest)))
-    say(f"report:     {output}")
+    voice.say(f"report:     {output}")

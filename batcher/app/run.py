@@ -1,98 +1,114 @@
-"""A job put together for one run: every edge opened, joined to the run, and closed again in the right order."""
+"""The main job: opens every edge, builds the run over them, and closes them in order."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import datetime
 from math import inf
 
 from batcher.app.doubts import Doubts
 from batcher.app.job import Run
 from batcher.app.job_files import Files, PassOn, open_files
-from batcher.app.job_identity import card_of, need_bucket
-from batcher.app.monitor import Watch
-from batcher.app.options import Options
+from batcher.app.job_identity import card_of, choice_of, need_bucket
+from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
-from batcher.app.service import open_keys
-from batcher.app.summary import tell_end
-from batcher.app.telemetry import Telling, open_telling
+from batcher.app.service import Site, open_credentials, open_service
+from batcher.app.summary import report_end
+from batcher.app.telemetry import Telemetry, open_telemetry
 from batcher.app.world import World
 from batcher.edges.control import listening
 from batcher.edges.manifest import AnyManifest, format_of
-from batcher.edges.service import ObsV2
 from batcher.errors import ExitCode
 from batcher.flow.drain import Drain
+from batcher.flow.service import Service
 from batcher.flow.turns import Turns
+from batcher.options.verbs import RunOptions
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rate.throttle import Throttle
+from batcher.rules.service.dialect import Dialect
+from batcher.rules.service.dialects import DIALECT
+from batcher.rules.text import seconds_until
 
 
-async def run_job(options: Options, world: World, drain: Drain, pass_on: PassOn | None = None) -> ExitCode:
-    """Run the job that `options` describe until it ends or `drain` begins, and say how it ended.
+async def run_job(
+    options: RunOptions, world: World, drain: Drain, pass_on: PassOn | None = None, dialect: Dialect = DIALECT
+) -> ExitCode:
+    """Run the job that `options` describe until it ends or `drain` begins, and report how it ended.
 
-    Records are passed on once the disk has them. Raises JobError where the job cannot begin or go on.
+    `pass_on` takes the records once they are on disk. Raises JobError if the job cannot start or continue.
     """
-    card = card_of(options)
+    card = card_of(options, dialect)
     async with AsyncExitStack() as edges:
-        telling = await edges.enter_async_context(open_telling(options, world, pass_on))
+        telemetry = await edges.enter_async_context(open_telemetry(options, world, pass_on))
         edges.enter_context(world.draining_on_signals(drain.begin, world.voice.say))
-        edges.enter_context(_draining_after(options.max_duration, drain, world.voice.say))
+        edges.enter_context(_draining_after(_seconds(options, world), drain, world.voice.say))
         manifest = edges.enter_context(_open_manifest(options, world))
         await asyncio.to_thread(manifest.check)
-        service = await edges.enter_async_context(_open_service(options, card.endpoint, world, drain, telling.warn))
+        service = await edges.enter_async_context(
+            _open_service(options, card.endpoint, world, drain, telemetry, dialect)
+        )
         preflight = Preflight(
-            service, options.workflow, drain, world, manifest, options.inputs, telling.warn, options.max_outage
+            service, options.workflow, drain, world, manifest, options.inputs, telemetry.warn, options.max_outage
         )
         if options.preflight and not options.checkpoint.exists():
             await preflight.workflow()
         files = await edges.enter_async_context(
-            open_files(options.checkpoint, card, options.output, world, telling.pass_on)
+            open_files(options.checkpoint, card, options.output, world, telemetry.pass_on)
         )
-        watch = await _watch(options, world, files, service, drain, telling)
+        monitor = await _monitor(options, world, manifest, files, service, drain, telemetry)
         doubts = Doubts(files, service, drain, world, options.on_doubt, options.settle_time)
-        return await _finished(Run(options, world, manifest, files, service, preflight, doubts, watch))
+        return await _finished(Run(options, world, manifest, files, service, preflight, doubts, monitor))
 
 
 async def _finished(run: Run) -> ExitCode:
-    """Run the job over its open edges, watched and steered, and say how it ended."""
-    telling, watch = run.watch.telling, run.watch
-    async with telling.measuring(run.options.metrics, run.view):
-        async with watch.keeping(), listening(run.options.checkpoint, watch.answer) as fault:
+    """Run the job over its open edges, monitored and steered, and report how it ended."""
+    telemetry, monitor = run.monitor.telemetry, run.monitor
+    async with telemetry.measuring(run.options, monitor.figures):
+        async with monitor.keeping(), listening(run.options.checkpoint, monitor.answer) as fault:
             if fault:
-                telling.warn(f"the run cannot be steered while it goes on: {fault}")
+                telemetry.warn(f"this run cannot be steered: {fault}")
             await run.whole()
-            code = await tell_end(run)
-        telling.ended(code, run.view())
+            code = await report_end(run)
+        telemetry.ended(code, monitor.figures())
     return code
 
 
 @asynccontextmanager
-async def _open_service(
-    options: Options, endpoint: str, world: World, drain: Drain, warn: Callable[[str], None]
-) -> AsyncIterator[ObsV2]:
+async def _open_service(  # noqa: PLR0913, PLR0917 - a job and its service meet here
+    options: RunOptions, endpoint: str, world: World, drain: Drain, telemetry: Telemetry, dialect: Dialect
+) -> AsyncIterator[Service]:
+    site = Site(endpoint, options.workflow, options.concurrency, options.timeout, options.verify_tls)
     async with (
-        open_keys(options.credentials, world, drain, warn) as keys,
-        world.connect(
-            endpoint, connections=options.concurrency, timeout=options.timeout, verify_tls=options.verify_tls
-        ) as transport,
+        open_credentials(options.credentials, world, drain, telemetry.warn) as credentials,
+        open_service(site, credentials, world, drain, telemetry.warn, dialect) as service,
     ):
-        yield ObsV2(transport.send, keys.use, options.workflow, warn, clock=world.clock, steady=world.steady)
+        yield service
 
 
 @contextmanager
-def _open_manifest(options: Options, world: World) -> Iterator[AnyManifest]:
-    """Open the manifest, and make sure that its rows can have a bucket."""
+def _open_manifest(options: RunOptions, world: World) -> Iterator[AnyManifest]:
+    """Open the manifest. Raises UsageError if none of its rows can have a bucket."""
     format_ = format_of(options.manifest, options.format)
-    with world.open_manifest(options.manifest, format_, options.choice) as manifest:
+    with world.open_manifest(options.manifest, format_, choice_of(options)) as manifest:
         need_bucket(manifest, format_, options.bucket)
         yield manifest
+
+
+def _seconds(options: RunOptions, world: World) -> float | None:
+    """Return the seconds until the run drains: the smaller of --max-duration and --stop-at."""
+    ends = [] if options.max_duration is None else [options.max_duration]
+    if options.stop_at is not None:
+        # No time zone is given, so it is that of this machine.
+        ends.append(seconds_until(options.stop_at, datetime.fromtimestamp(world.clock())))  # noqa: DTZ006
+    return min(ends, default=None)
 
 
 @contextmanager
 def _draining_after(seconds: float | None, drain: Drain, say: Callable[[str], None]) -> Iterator[None]:
     def end() -> None:
-        say("it is time to stop: no new starts, waiting for what is on the wire")
+        say("the time limit is reached: no new starts, waiting for requests on the wire")
         drain.begin(ExitCode.STOPPED)
 
     timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, end)
@@ -103,10 +119,16 @@ def _draining_after(seconds: float | None, drain: Drain, say: Callable[[str], No
             timer.cancel()
 
 
-async def _watch(  # noqa: PLR0913, PLR0917 - as above
-    options: Options, world: World, files: Files, service: ObsV2, drain: Drain, telling: Telling
-) -> Watch:
-    """Begin at the limit that an earlier run has found, and keep the one that this run finds."""
+async def _monitor(  # noqa: PLR0913, PLR0917 - what a run consists of
+    options: RunOptions,
+    world: World,
+    manifest: AnyManifest,
+    files: Files,
+    service: Service,
+    drain: Drain,
+    telemetry: Telemetry,
+) -> Monitor:
+    """Return the monitor of a run that begins at the rate limit that an earlier run found."""
     max_rate = options.max_rate or inf
     turns = Turns(
         drain=drain,
@@ -115,5 +137,4 @@ async def _watch(  # noqa: PLR0913, PLR0917 - as above
         service_now=service.now,
         max_outage=options.max_outage,
     )
-    files.limit = lambda: turns.throttle.limit
-    return Watch(Tally(), turns, max_rate, telling, world, world.monotonic())
+    return Monitor(Tally(), turns, max_rate, telemetry, world, world.monotonic(), manifest, options.limit)

@@ -1,50 +1,84 @@
-"""The keys of a job: looked for where the user says, renewed while the job runs, and named when they are refused."""
+"""Opens the service of a job: finds the credentials where the user says, keeps them fresh, and connects."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import NamedTuple
 
 from batcher.app.world import World
-from batcher.edges.credentials import Place, find_credentials
+from batcher.edges.credentials import find_credentials
 from batcher.errors import CredentialsError
-from batcher.flow.credentials import Keys
+from batcher.flow.ask import Patience
+from batcher.flow.credentials import CredentialsInUse
 from batcher.flow.drain import Drain
+from batcher.flow.service import Clock, Service
 from batcher.model import Credentials
+from batcher.rules.choices import Place
 from batcher.rules.service.credentials import described, metadata_address
+from batcher.rules.service.dialect import Dialect
+from batcher.rules.service.dialects import DIALECT
 
 METADATA_SECONDS = 3.0
-"""How long one request to the metadata service may take: it is next door, or it is not there."""
+"""Time limit of a request to the metadata service. It is on the same host, or not there at all."""
+
+
+class Site(NamedTuple):
+    """Where a workflow is, and how to reach its service. `timeout` is in seconds, for each request."""
+
+    endpoint: str
+    workflow: str
+    connections: int
+    timeout: float
+    verify_tls: bool
 
 
 @asynccontextmanager
-async def open_keys(
+async def open_service(  # noqa: PLR0913, PLR0917 - a job and its service meet here
+    site: Site,
+    credentials: CredentialsInUse,
+    world: World,
+    drain: Drain,
+    warn: Callable[[str], None],
+    dialect: Dialect = DIALECT,
+) -> AsyncIterator[Service]:
+    """Yield the service for as long as the block lasts. `warn` takes a sentence. Nothing is sent yet."""
+    async with world.connect(
+        site.endpoint, connections=site.connections, timeout=site.timeout, verify_tls=site.verify_tls
+    ) as transport:
+        clock = Clock(world.clock, world.steady)
+        patience = Patience(drain.sleep, lambda: drain.begun, world.draw)
+        yield Service(dialect, site.workflow, transport.send, credentials, clock, patience, warn)
+
+
+@asynccontextmanager
+async def open_credentials(
     place: Place | None, world: World, drain: Drain, warn: Callable[[str], None]
-) -> AsyncIterator[Keys]:
-    """Find the credentials, and keep them fresh; `warn` takes a sentence. Raises what looking for them raises."""
+) -> AsyncIterator[CredentialsInUse]:
+    """Find the credentials, and keep them fresh. `warn` takes a sentence. Raises CredentialsError if there are none."""
     address = metadata_address(world.environment.get("BATCHER_METADATA_URL", ""))
     async with world.connect(address, connections=1, timeout=METADATA_SECONDS) as metadata:
         found = await find_credentials(place, world.environment, metadata.send)
         for warning in found.warnings:
             warn(warning)
-        renew = None if found.renew is None else _telling(found.renew, warn)
-        keys = Keys(found.credentials, renew, lambda: drain.begun, world.clock)
-        keeper = asyncio.create_task(keys.keep_fresh(asyncio.sleep))
+        renew = None if found.renew is None else _warning(found.renew, warn)
+        credentials = CredentialsInUse(found.credentials, renew, world.clock)
+        keeper = asyncio.create_task(credentials.keep_fresh(asyncio.sleep))
         try:
-            yield keys
+            yield credentials
         finally:
             keeper.cancel()
             with suppress(asyncio.CancelledError):
                 await keeper
         if isinstance(drain.reason, CredentialsError):
-            world.voice.say(f"the credentials: {described(keys.current)}")
+            world.voice.say(f"credentials: {described(credentials.current)}")
 
 
-def _telling(
+def _warning(
     renew: Callable[[], Awaitable[Credentials]], warn: Callable[[str], None]
 ) -> Callable[[], Awaitable[Credentials | None]]:
-    """Say why there are no new credentials, where there are none."""
+    """Return `renew` as a function that warns instead of raising, and then returns None."""
 
     async def renewed() -> Credentials | None:
         try:

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -19,12 +20,18 @@ from batcher.app.voice import TERMINAL, Voice
 from batcher.edges.checkpoint import Checkpoint, open_checkpoint
 from batcher.edges.manifest import AnyManifest, Choice, open_manifest
 from batcher.edges.read_ahead import read_ahead
-from batcher.edges.service import Send, steady
 from batcher.edges.transport import connect
 from batcher.errors import ExitCode
+from batcher.flow.service import Send
 from batcher.rules.job.card import Card
 
 T = TypeVar("T")
+
+steady = partial(time.clock_gettime, getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+"""Gives the seconds since some instant of the past, those of a sleeping machine included.
+
+By the clock that cannot be set: on Linux the one, on macOS the other.
+"""
 
 
 class Transport(Protocol):

@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from pathlib import Path
-from typing import Annotated
+import json
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
-import typer
-
-from batcher.app.job_identity import endpoint_of
-from batcher.app.process import fast_loop
-from batcher.app.voice import complain
-from batcher.cli.flags import (
-    TIMEOUT,
-    AllowHttp,
-    CredentialsPlace,
-    Endpoint,
-    Inputs,
-    NoVerifyTls,
-    Region,
-    Timeout,
-    Workflow,
-)
-from batcher.edges.settings_file import NAME
 from batcher.errors import ExitCode, JobError, UsageError
-from batcher.rules.rows.values import parse_inputs
+from batcher.model import Json
+from batcher.options.verbs import DoctorOptions
+from batcher.rules.doctor.advice import POINTS
+from batcher.rules.doctor.points import UNTRIED, Finding
 from batcher.rules.service import names
 from batcher.rules.text import printable
+
+if TYPE_CHECKING:
+    from batcher.app.doctor import Examined
+
+OPTIONS = DoctorOptions
 
 HELP = """Start ONE execution of a workflow, and find out what the service's documents leave open.
 
@@ -36,95 +26,125 @@ Examples:
   batcher doctor -w transcode --region cn-north-4 -b my-videos --object "in/clip 01.mp4"
   batcher doctor -w transcode --region cn-north-4 -b my-videos --object "in/clip 01.mp4" --i-accept-one-start
 
-Without --i-accept-one-start it says what it would do and ends with 64. With it one execution is started, which runs
-and is paid for like any other. It is sent once and never again, whatever the answer. Then the list is asked for it
-and for what it was started with; each point is confirmed, differs or could not be seen. The settings that follow
-(settle-time, on-doubt, trust-503) are written to batcher.toml, where batcher run finds them. What a person wrote there
-stays as it is.
+Without --i-accept-one-start it shows what it would do and exits with code 64. With it one execution is started, which
+runs and is billed like any other. It is sent once and never again, whatever the answer. Then the execution list is
+searched for it and for its inputs; each point is confirmed, differs, or could not be seen. The resulting settings
+(settle-time, on-doubt, trust-503) are written to batcher.toml, where batcher run finds them. Settings that you wrote
+there stay as they are.
 
-A key with a blank, a % and a letter outside of ASCII shows most, and so do inputs of several types.
+An object key with a space, a % and a letter outside of ASCII shows most, and so do inputs of several types.
 
 \b
 Exit codes: 0 started and found, 1 rejected, 3 in doubt, 64 not accepted, others as of batcher run.
 """
 
-PATIENCE = 120.0
-"""The default, in seconds."""
+NEXT: Mapping[ExitCode, str] = {
+    ExitCode.OK: "next: batcher run MANIFEST with the same --workflow and endpoint, from this directory",
+    ExitCode.ROWS_REJECTED: "The service refused this start: fix the object, the inputs or the workflow.",
+    ExitCode.ROWS_IN_DOUBT: "The start may have been carried out, and the list does not show it. Look for it in the"
+    " console before another one is made.",
+}
 
 
 class UnacceptedError(JobError):
-    """Nobody has said that the one start is accepted."""
+    """The one start has not been accepted."""
 
     exit_code = ExitCode.UNACCEPTED
 
 
-def doctor(  # noqa: PLR0913, PLR0917 - one argument for each option of the command
-    workflow: Workflow,
-    object_: Annotated[str, typer.Option("--object", help="The key of the object to start it for.", metavar="KEY")],
-    bucket: Annotated[
-        str, typer.Option("-b", "--bucket", help="The bucket of the object.", envvar="BATCHER_BUCKET", metavar="NAME")
-    ],
-    accepted: Annotated[
-        bool, typer.Option("--i-accept-one-start", help="Start one execution, which is paid for like any other.")
-    ] = False,
-    endpoint: Endpoint = None,
-    region: Region = None,
-    inputs: Inputs = None,
-    patience: Annotated[
-        float, typer.Option(help="How long to look for the execution in the list.", min=0, metavar="SECONDS")
-    ] = PATIENCE,
-    write: Annotated[
-        Path, typer.Option(help="Where the settings go that follow.", dir_okay=False, metavar="FILE")
-    ] = Path(NAME),
-    as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")] = False,
-    timeout: Timeout = TIMEOUT,
-    allow_http: AllowHttp = False,
-    no_verify_tls: NoVerifyTls = False,
-    credentials: CredentialsPlace = None,
-) -> None:
-    """Check the options, start one execution if that is accepted, and end the process with the code that tells."""
-    try:
-        url = names.endpoint(endpoint_of(endpoint, region), allow_http=allow_http).url
-        _check(workflow, bucket, object_)
-        given = parse_inputs(inputs or ())
-        if not accepted:
-            raise UnacceptedError(
-                f"batcher doctor would start ONE execution of {workflow} for {bucket}/{printable(object_)} at {url},"
-                " and ask some ten questions about it",
-                "The execution runs, writes what it writes and is paid for like any other; batcher cannot take it back."
-                " Nothing was sent. If that is what you want, add --i-accept-one-start.",
-            )
-        # Imported late, so that the help does not wait for the HTTP client.
-        from batcher.app.doctor import Examining, examine  # noqa: PLC0415
-        from batcher.app.world import World  # noqa: PLC0415
-
-        examining = Examining(
-            url,
-            workflow,
-            bucket,
-            object_,
-            given,
-            patience=patience,
-            write=write,
-            as_json=as_json,
-            timeout=timeout,
-            verify_tls=not no_verify_tls,
-            credentials=credentials,
+def doctor(options: DoctorOptions) -> ExitCode:
+    """Check the options, start one execution if that is accepted, and give the exit code that tells the truth."""
+    url = _url(options)
+    _check(options.workflow, options.bucket, options.object)
+    if not options.is_accepted:
+        raise UnacceptedError(
+            f"batcher doctor would start ONE execution of {options.workflow} for"
+            f" {options.bucket}/{printable(options.object)} at {url}, and send about ten requests about it",
+            "The execution runs, writes its output and is billed like any other; batcher cannot undo it. Nothing was"
+            " sent. To accept that, add --i-accept-one-start.",
         )
-        with asyncio.Runner(loop_factory=fast_loop(tls=url.startswith("https:"))) as runner:
-            code = runner.run(examine(examining, World()))
-    except JobError as error:
-        complain(error)
-        code = error.exit_code
-    sys.exit(code)
+    import asyncio
+
+    from batcher.app.doctor import examine
+    from batcher.app.process import fast_loop
+    from batcher.app.voice import say
+    from batcher.app.world import World
+
+    with asyncio.Runner(loop_factory=fast_loop(tls=url.startswith("https:"))) as runner:
+        code = runner.run(examine(options, World(), lambda examined: _show(options, examined)))
+    if code in NEXT:
+        say(NEXT[code])
+    return code
+
+
+def _url(options: DoctorOptions) -> str:
+    from batcher.rules.service.dialects import DIALECT
+
+    return DIALECT.endpoint(options.endpoint, allow_http=options.allow_http).url
 
 
 def _check(workflow: str, bucket: str, key: str) -> None:
+    from batcher.rules.service.dialects import DIALECT
+
     faults = {
-        f"--workflow {workflow}": names.workflow_fault(workflow),
+        f"--workflow {workflow}": DIALECT.workflow_fault(workflow),
         f"--bucket {bucket}": names.bucket_fault(bucket),
         f"--object {printable(key)}": names.object_fault(key),
     }
     for where, fault in faults.items():
         if fault is not None:
             raise UsageError(f"{where}: {fault}")
+
+
+def _show(options: DoctorOptions, examined: Examined) -> None:
+    """Print what was found: one JSON object, or a line for each point."""
+    if options.as_json:
+        print(json.dumps(_document(options, examined)))
+    else:
+        for line in _lines(options, examined):
+            print(line)
+
+
+def _document(options: DoctorOptions, examined: Examined) -> dict[str, Json]:
+    seen, file = examined.seen, examined.file
+    told = {point.name: point.tell(seen) for point in POINTS}
+    return {
+        "endpoint": _url(options),
+        "workflow": options.workflow,
+        "bucket": options.bucket,
+        "object": options.object,
+        "execution_name": None if seen.execution is None else seen.execution.name,
+        "points": [
+            {
+                "point": point.name,
+                "assumed": point.assumed,
+                "finding": told[point.name].finding,
+                "seen": told[point.name].seen,
+            }
+            for point in POINTS
+        ],
+        "untried": list(UNTRIED),
+        "settings": {key: setting._asdict() for key, setting in examined.settings.items()},
+        "kept": dict(file.kept),
+        "file": str(options.write) if examined.settings else None,
+    }
+
+
+def _lines(options: DoctorOptions, examined: Examined) -> Iterator[str]:
+    seen, kept = examined.seen, examined.file.kept
+    if seen.execution is not None:
+        yield f"execution {seen.execution.name}"
+    for point in POINTS:
+        finding, what = point.tell(seen)
+        but = f", not that {point.assumed}" if finding is Finding.DIFFERS else ""
+        yield f"{finding:<10} {point.name:<17} {printable(what)}{but}"
+    for what in UNTRIED:
+        yield f"{'untried':<28} {what}"
+    if examined.settings:
+        yield f"\n{options.write}:"
+    for key, setting in examined.settings.items():
+        value = json.dumps(setting.value)
+        if key in kept:
+            yield f"  {key} = {json.dumps(kept[key])}, as you wrote it, where {value} would follow"
+        else:
+            yield f"  {key} = {value}, since {setting.why}"

@@ -1,19 +1,27 @@
-"""`batcher drain`: end a running job in good order."""
+"""`batcher drain`: stop a running job gracefully."""
 
 from __future__ import annotations
 
-from batcher.app.steering import Checkpoint, steer
+from batcher.errors import ExitCode
+from batcher.options.verbs import SteerOptions
 
-HELP = """Let a running job send nothing new, finish what is on the wire, and end with exit code 5.
+OPTIONS = SteerOptions
+
+HELP = """Stop a running job gracefully: it sends nothing new, waits for requests on the wire, and exits with code 5.
 
 \b
 Examples:
   batcher drain objects.csv.checkpoint
 
-The job's own command, given again, goes on from there.
+To resume the job, run its own command again.
 """
 
 
-def drain(checkpoint: Checkpoint) -> None:
+def drain(options: SteerOptions) -> ExitCode:
     """Ask the run to do it."""
-    steer(checkpoint, {"do": "drain"})
+    from batcher.app.steering import steer
+    from batcher.app.voice import say
+
+    print(steer(options.checkpoint, {"do": "drain"}))
+    say(f"next: to resume, run the job's own command after this run has ended; batcher status {options.checkpoint}")
+    return ExitCode.OK

@@ -1,18 +1,14 @@
-"""`batcher export`: one line for each row of a job, with the last truth about it."""
+"""`batcher export`: the final state of each row of a job, one line per row."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-from typing import Annotated
+from batcher.errors import ExitCode
+from batcher.options.verbs import ExportOptions
+from batcher.rules.text import counted
 
-import typer
+OPTIONS = ExportOptions
 
-from batcher.app.export import export_rows
-from batcher.app.voice import complain, say
-from batcher.errors import JobError
-
-HELP = """Write one line for each row of a job: how it stands now, and what its last record says.
+HELP = """Write the final state of each row of a job, one line per row, with what its last record says.
 
 \b
 Examples:
@@ -20,19 +16,16 @@ Examples:
   batcher export objects.csv.checkpoint -o rows.parquet
 
 JSON Lines, CSV or Parquet by the suffix of FILE; Parquet needs pip install 'batcher[parquet]'. The fields are those of
-a record, and status may also be pending (surely not started, free to be sent) and in_flight (on the wire of a run that
-goes on). A row that has never had a record is known by its number only. Changes nothing, also while a run goes on.
+a record; status may also be pending (not started yet) or sending (on the wire or about to be, while a run is going
+on). A row that has never had a record is known by its number only. Changes nothing, also while a run goes on.
 """
 
 
-def export(
-    checkpoint: Annotated[Path, typer.Argument(help="The job's checkpoint file.", metavar="CHECKPOINT")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The file: .jsonl, .csv or .parquet.", metavar="FILE")],
-) -> None:
+def export(options: ExportOptions) -> ExitCode:
     """Write the rows, and say how many they are."""
-    try:
-        rows = export_rows(checkpoint, output)
-    except JobError as error:
-        complain(error)
-        sys.exit(error.exit_code)
-    say(f"{output}: {rows:,} rows")
+    from batcher.app.export import export_rows
+    from batcher.app.voice import say
+
+    rows = export_rows(options.checkpoint, options.output)
+    say(f"{options.output}: {counted(rows, 'row')}")
+    return ExitCode.OK

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-from pathlib import Path
-from typing import Annotated
 
-import typer
+from batcher.errors import ExitCode, UsageError
+from batcher.options.verbs import FailuresOptions
 
-from batcher.app.failures import Failures, require_fitting
-from batcher.app.history import must_differ, open_past
-from batcher.app.voice import complain
-from batcher.cli.flags import FormatName
-from batcher.edges.manifest import (
-    format_of,
-)
-from batcher.errors import JobError, UsageError
+OPTIONS = FailuresOptions
 
-HELP = """Write the rejected and the invalid rows of MANIFEST as the next manifest: its own columns, and their reasons.
+HELP = """Write the rejected and the invalid rows of MANIFEST as the next manifest: its own columns, and the reasons.
 
 \b
 Examples:
@@ -26,53 +17,37 @@ Examples:
   batcher failures keys.txt -o failed.csv
   batcher failures objects.csv --dismiss
 
-JSON Lines go to JSON Lines, all else to CSV or TSV: a table with its own columns, what other tools have made with the
-columns bucket, object and inputs. The reasons are error_code and error_message. Fix the
-file and run it as this command says at its end: under the checkpoint of its job no row is started twice. Rows that are
-free to be sent are not in the file, since the job's own command sends them. Changes nothing else.
+JSON Lines are written as JSON Lines, all else as CSV or TSV: tables with their own columns, lists made by other tools
+with the columns bucket, object and inputs. The reasons are in error_code and error_message. Fix the file and run it
+with the command that is printed at the end: under the checkpoint of its job no row is started twice. Rows that are
+still to be retried are not in the file, since the job's own command sends them. Changes nothing else.
 
 A row whose content you fixed is a new row, so the one that failed still counts as left. --dismiss declares all
-rejected and invalid rows of the job settled: no run sends them again, also not with --retry-rejected.
+rejected and invalid rows of the job settled: no run sends them again, not even with --retry-rejected.
 """
 
 
-def failures(
-    manifest: Annotated[Path, typer.Argument(help="The list of objects.", metavar="MANIFEST")],
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The next manifest: .csv, .tsv or .jsonl.", metavar="FILE")
-    ] = None,
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option(
-            "-c", "--checkpoint", help="The job's checkpoint file.  [default: MANIFEST.checkpoint]", metavar="FILE"
-        ),
-    ] = None,
-    format_: FormatName = None,
-    dismiss: Annotated[
-        bool, typer.Option("--dismiss", help="Declare the failed rows settled instead of writing them.")
-    ] = False,
-) -> None:
+def failures(options: FailuresOptions) -> ExitCode:
     """Write the rows, and say how to go on with them; or dismiss them."""
-    kept = checkpoint or Path(f"{manifest}.checkpoint")
-    try:
-        if (output is None) != dismiss:
-            raise UsageError("give one of --output and --dismiss", "--output FILE writes the rows that failed.")
-        if output is None:
-            _dismiss(manifest, kept)
-        else:
-            format_name = format_of(manifest, format_)
-            require_fitting(output, format_name)
-            with open_past(kept) as past:
-                must_differ(output, manifest, *past.paths)
-                Failures(past, manifest, format_name, output).write()
-    except JobError as error:
-        complain(error)
-        sys.exit(error.exit_code)
+    if (options.output is None) != options.dismiss:
+        raise UsageError("give one of --output and --dismiss", "--output FILE writes the rows that failed.")
+    if options.output is None:
+        _dismiss(options)
+        return ExitCode.OK
+    from batcher.app.failures import Failures, require_fitting
+    from batcher.app.history import must_differ, open_past
+    from batcher.edges.manifest import format_of
+
+    format_ = format_of(options.manifest, options.format)
+    require_fitting(options.output, format_)
+    with open_past(options.checkpoint) as past:
+        must_differ(options.output, options.manifest, *past.paths)
+        Failures(past, options.manifest, format_, options.output).write()
+    return ExitCode.OK
 
 
-def _dismiss(manifest: Path, checkpoint: Path) -> None:
-    # Imported late, so that the help does not wait for the HTTP client.
-    from batcher.app.dismiss import dismiss  # noqa: PLC0415
-    from batcher.app.world import World  # noqa: PLC0415
+def _dismiss(options: FailuresOptions) -> None:
+    from batcher.app.dismiss import dismiss
+    from batcher.app.world import World
 
-    asyncio.run(dismiss(manifest, checkpoint, World()))
+    asyncio.run(dismiss(options.manifest, options.checkpoint, World()))

@@ -1,39 +1,83 @@
-"""The command `batcher`: its name, its verbs and its version. Each verb is imported when it is called."""
+"""The command `batcher`: its verbs, its version, and how it ends. Each verb is imported when it is called."""
 
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Any
 
-import typer
+import click
 
 from batcher import __version__
 from batcher.cli.streams import give_up, open_streams
-from batcher.cli.verbs import SUMMARY, Verbs
+from batcher.cli.verbs import SUMMARY, VERBS
+from batcher.errors import ExitCode, JobError, UsageError
 
-app = typer.Typer(
+
+class Verbs(click.Group):
+    """A group whose commands are made when they are asked for."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        # Looked at for names that are nearly right; the commands themselves come from `get_command`.
+        self.commands: Any = dict.fromkeys(VERBS)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the same in every context
+        """Give the names in the order of the help."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
+        """Import a verb and make its command; None where there is none of that name."""
+        if cmd_name not in VERBS:
+            return None
+        # Imported late: the help of all verbs waits for the options of none.
+        from batcher.cli.flags import verb_command
+
+        return verb_command(cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
+        """Write the verbs into the help."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Complete the names of verbs without importing them."""
+        from click.shell_completion import CompletionItem
+
+        verbs = [CompletionItem(name, help=text) for name, text in VERBS.items() if name.startswith(incomplete)]
+        return [*verbs, *click.Command.shell_complete(self, ctx, incomplete)]
+
+
+def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        click.echo(f"batcher {__version__}")
+        ctx.exit()
+
+
+def _completion(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    from batcher.cli.completion import install, script
+
+    click.echo((install if param.name == "install_completion" else script)(ctx.command).rstrip())
+    ctx.exit()
+
+
+def _told(name: str, help_: str, callback: Any) -> click.Option:
+    return click.Option([name], is_flag=True, is_eager=True, expose_value=False, help=help_, callback=callback)
+
+
+app = Verbs(
     name="batcher",
-    cls=Verbs,
     help=SUMMARY,
-    epilog="Begin with: batcher run --help. Any flag may also be set in batcher.toml: batcher config --help",
+    epilog="Start with: batcher run --help. Every option can also be set in batcher.toml: batcher config --help",
     no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    params=[
+        _told("--version", "Show the version.", _version),
+        _told("--install-completion", "Install completion for the current shell.", _completion),
+        _told("--show-completion", "Print the completion script for the current shell.", _completion),
+    ],
 )
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"batcher {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _batcher(
-    _: Annotated[bool, typer.Option("--version", help="Show the version.", callback=_version, is_eager=True)] = False,
-) -> None:
-    """Start one workflow execution for each object of a list, and carry on after any interruption."""
 
 
 def main() -> None:
@@ -41,8 +85,35 @@ def main() -> None:
     open_streams()
     try:
         try:
-            app(prog_name="batcher")
+            code = _run()
         finally:
             sys.stdout.flush()
     except OSError as error:
         give_up(error)
+    sys.exit(code)
+
+
+def _run() -> int:
+    """Run the command, and give its exit code. Every error is one line, and its advice another."""
+    try:
+        code: int | None = app.main(prog_name="batcher", standalone_mode=False)
+    except JobError as error:
+        return _complain(error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return error.exit_code
+    except click.UsageError as error:
+        verb = error.ctx.command_path if error.ctx else "batcher"
+        text = error.format_message()
+        return _complain(UsageError(f"{text[:1].lower()}{text[1:].rstrip('.')}", f"See {verb} --help."))
+    except (click.Abort, KeyboardInterrupt):
+        return ExitCode.SIGINT
+    return code or 0
+
+
+def _complain(error: JobError) -> int:
+    # Imported late: the help complains of nothing.
+    from batcher.app.voice import complain
+
+    complain(error)
+    return error.exit_code

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import typer
-
 from batcher import __version__
-from batcher.cli.verbs import SUMMARY, VERBS, verb_command
+from batcher.cli.help import panels, usage
+from batcher.cli.verbs import SUMMARY, VERBS, module_of
+from batcher.errors import MEANINGS, ExitCode
+from batcher.options.verbs import ManOptions
 from batcher.rules import roff
-from batcher.rules.report.summary import MEANINGS
+
+OPTIONS = ManOptions
 
 HELP = """Print the manual page of batcher and all of its verbs, as roff.
 
@@ -20,24 +20,25 @@ Examples:
 """
 
 FILES = (
-    ("batcher.toml", "Defaults for flags, in the working directory; see batcher config."),
-    ("MANIFEST.checkpoint", "What a job remembers between runs."),
-    ("MANIFEST.executions.jsonl", "A job's records, one for each row."),
-    ("~/.huaweicloud/credentials", "The credentials file of the v3 SDKs, where the environment has no keys."),
+    ("batcher.toml", "Defaults for options, in the working directory; see batcher config."),
+    ("MANIFEST.checkpoint", "The progress of a job between runs."),
+    ("MANIFEST.executions.jsonl", "The records of a job, one per row."),
+    ("~/.huaweicloud/credentials", "The credentials file of the v3 SDKs, used if the environment has none."),
 )
 _NAMES = "OBS_ACCESS_KEY_ID, OBS_SECRET_ACCESS_KEY, OBS_SECURITY_TOKEN"
 ENVIRONMENT = {
-    "BATCHER_FLAG": "Sets --flag of any verb, such as BATCHER_MAX_RATE for --max-rate; several values have blanks"
-    " between them. The command line goes before it, batcher.toml after it.",
-    _NAMES: "The keys that sign requests, else HUAWEICLOUD_SDK_AK, HUAWEICLOUD_SDK_SK and"
+    "BATCHER_OPTION": "Sets --option of any verb, such as BATCHER_MAX_RATE for --max-rate; several values are separated"
+    " by spaces. The command line takes precedence over it, and it over batcher.toml.",
+    _NAMES: "The credentials that sign requests, else HUAWEICLOUD_SDK_AK, HUAWEICLOUD_SDK_SK and"
     " HUAWEICLOUD_SDK_SECURITY_TOKEN, else HW_ACCESS_KEY, HW_SECRET_KEY and HW_SECURITY_TOKEN.",
-    "OBS_ENDPOINT": "The service, where --endpoint and BATCHER_ENDPOINT do not name it.",
+    "OBS_ENDPOINT": "The service endpoint, if neither --endpoint nor BATCHER_ENDPOINT is set.",
 }
 
 
-def man() -> None:
+def man(_: ManOptions) -> ExitCode:
     """Print the page."""
     print(page(), end="")
+    return ExitCode.OK
 
 
 def page() -> str:
@@ -56,20 +57,16 @@ def page() -> str:
 
 
 def _description() -> str:
-    return f"{SUMMARY}\n\nEach verb has its own help: batcher VERB --help. The first to know is batcher run."
+    return f"{SUMMARY}\n\nEach verb has its own help: batcher VERB --help. Start with batcher run."
 
 
 def _verb(name: str) -> str:
-    command, context = _called(name)
-    records = [param.get_help_record(context) for param in command.get_params(context)]
-    return roff.paragraphs(command.help) + roff.definitions(record for record in records if record is not None)
+    verb = module_of(name)
+    parts = (
+        f"{roff.paragraphs(f'{heading}:')}{roff.definitions(entries)}" for heading, entries in panels(verb.OPTIONS)
+    )
+    return roff.paragraphs(verb.HELP) + "".join(parts)
 
 
 def _usage(name: str) -> str:
-    command, context = _called(name)
-    return f"batcher {name} {' '.join(command.collect_usage_pieces(context))}"
-
-
-def _called(name: str) -> tuple[Any, Any]:
-    command = verb_command(name)
-    return command, typer.Context(command, info_name=name, help_option_names=["-h", "--help"])
+    return f"batcher {name} {usage(module_of(name).OPTIONS)}"

@@ -1,19 +1,27 @@
-"""`batcher pause`: let a running job send nothing for now."""
+"""`batcher pause`: pause a running job."""
 
 from __future__ import annotations
 
-from batcher.app.steering import Checkpoint, steer
+from batcher.errors import ExitCode
+from batcher.options.verbs import SteerOptions
 
-HELP = """Let a running job send nothing new until batcher resume. Requests on the wire come to their end.
+OPTIONS = SteerOptions
+
+HELP = """Pause a running job: it sends nothing new until batcher resume. Requests on the wire finish.
 
 \b
 Examples:
   batcher pause objects.csv.checkpoint
 
-The process goes on and keeps its files. To end it, use batcher drain.
+The process keeps running and keeps its files. To end it, use batcher drain.
 """
 
 
-def pause(checkpoint: Checkpoint) -> None:
+def pause(options: SteerOptions) -> ExitCode:
     """Ask the run to do it."""
-    steer(checkpoint, {"do": "pause"})
+    from batcher.app.steering import steer
+    from batcher.app.voice import say
+
+    print(steer(options.checkpoint, {"do": "pause"}))
+    say(f"next: batcher resume {options.checkpoint}")
+    return ExitCode.OK

@@ -2,47 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from pathlib import Path
-from typing import Annotated
+from batcher.errors import ExitCode
+from batcher.options.verbs import ReconcileOptions
 
-import typer
+OPTIONS = ReconcileOptions
 
-from batcher.app.process import fast_loop
-from batcher.app.voice import complain
-from batcher.cli.flags import SETTLE_TIME, TIMEOUT, CredentialsPlace, NoVerifyTls, SettleTime, Timeout
-from batcher.errors import JobError
-
-HELP = """Ask the service's execution list about a job's rows in doubt, and settle those that it tells about.
+HELP = """Look up a job's rows in doubt in the service's execution list, and settle those that it answers.
 
 \b
 Examples:
   batcher reconcile objects.csv.checkpoint
   batcher reconcile objects.csv.checkpoint --settle-time 120
 
-A row that is found started gets its record. A row that was never started is free to be sent: the job's own command
-sends it. Nothing is started here. Exit code 3 says that rows are still in doubt.
+A row that was started gets its record. A row that was never started will be retried by the job's own command. Nothing
+is started here. Exit code 3 means that rows are still in doubt.
 """
 
 
-def reconcile(
-    checkpoint: Annotated[Path, typer.Argument(help="The job's checkpoint file.", metavar="CHECKPOINT")],
-    settle_time: SettleTime = SETTLE_TIME,
-    timeout: Timeout = TIMEOUT,
-    no_verify_tls: NoVerifyTls = False,
-    credentials: CredentialsPlace = None,
-) -> None:
-    """Settle the rows in doubt, and end the process with the exit code that tells the truth."""
-    try:
-        # Imported late, so that the help does not wait for the HTTP client.
-        from batcher.app.reconcile import Settling, settle  # noqa: PLC0415
-        from batcher.app.world import World  # noqa: PLC0415
+def reconcile(options: ReconcileOptions) -> ExitCode:
+    """Settle the rows in doubt, and give the exit code that tells the truth."""
+    import asyncio
 
-        settling = Settling(checkpoint, settle_time, timeout, verify_tls=not no_verify_tls, credentials=credentials)
-        with asyncio.Runner(loop_factory=fast_loop()) as runner:
-            code = runner.run(settle(settling, World()))
-    except JobError as error:
-        complain(error)
-        code = error.exit_code
-    sys.exit(code)
+    from batcher.app.process import fast_loop
+    from batcher.app.reconcile import settle
+    from batcher.app.world import World
+
+    with asyncio.Runner(loop_factory=fast_loop()) as runner:
+        return runner.run(settle(options, World()))

@@ -1,18 +1,13 @@
-"""`batcher report`: a page about a job, for people; also what `batcher run --report` writes at its end."""
+"""`batcher report`: an HTML page about a job; also what `batcher run --report` writes at its end."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-from typing import Annotated
+from batcher.errors import ExitCode
+from batcher.options.verbs import ReportOptions
 
-import typer
+OPTIONS = ReportOptions
 
-from batcher.app.report import write_report
-from batcher.app.voice import complain
-from batcher.errors import JobError
-
-HELP = """Write a page about a job: totals, rate and latencies over time, what went wrong, and what may come next.
+HELP = """Write an HTML report about a job: totals, rate and latencies over time, what failed, and what to do next.
 
 \b
 Examples:
@@ -22,13 +17,9 @@ One HTML file that needs no network and runs no script. Changes nothing, also wh
 """
 
 
-def report(
-    checkpoint: Annotated[Path, typer.Argument(help="The job's checkpoint file.", metavar="CHECKPOINT")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The page.", metavar="FILE")],
-) -> None:
+def report(options: ReportOptions) -> ExitCode:
     """Write the page."""
-    try:
-        write_report(checkpoint, output)
-    except JobError as error:
-        complain(error)
-        sys.exit(error.exit_code)
+    from batcher.app.report import write_report
+
+    write_report(options.checkpoint, options.output)
+    return ExitCode.OK

@@ -1,19 +1,27 @@
-"""`batcher resume`: let a paused job go on."""
+"""`batcher resume`: resume a paused job."""
 
 from __future__ import annotations
 
-from batcher.app.steering import Checkpoint, steer
+from batcher.errors import ExitCode
+from batcher.options.verbs import SteerOptions
 
-HELP = """Let a job that was paused by batcher pause go on.
+OPTIONS = SteerOptions
+
+HELP = """Resume a job that was paused by batcher pause.
 
 \b
 Examples:
   batcher resume objects.csv.checkpoint
 
-A job that has ended is resumed by its own command, given again.
+To resume a job that has ended, run its own command again.
 """
 
 
-def resume(checkpoint: Checkpoint) -> None:
+def resume(options: SteerOptions) -> ExitCode:
     """Ask the run to do it."""
-    steer(checkpoint, {"do": "resume"})
+    from batcher.app.steering import steer
+    from batcher.app.voice import say
+
+    print(steer(options.checkpoint, {"do": "resume"}))
+    say(f"next: batcher status {options.checkpoint}")
+    return ExitCode.OK

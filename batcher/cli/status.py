@@ -7,24 +7,23 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator, Mapping
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from batcher.app.job_identity import job_of
-from batcher.app.voice import complain, say
+from batcher.app.voice import say
 from batcher.edges.checkpoint import Glance, glance
 from batcher.edges.control import ask
-from batcher.errors import JobError
-from batcher.model import Json, State, Unsettled
+from batcher.errors import ExitCode
+from batcher.model import Json, Status, Unsettled
+from batcher.options.verbs import StatusOptions
 from batcher.rules.records.codec import timestamp
-from batcher.rules.records.standing import Fate, fates
+from batcher.rules.records.standing import current_counts
 from batcher.rules.report.next_commands import left_of, next_steps
 from batcher.rules.text import number, printable
 
-HELP = """Show how many rows of a job are started, rejected, in doubt and so on, and name those in doubt.
+OPTIONS = StatusOptions
+
+HELP = """Show how many rows of a job are started, refused, rejected and so on, and name those in doubt.
 
 \b
 Examples:
@@ -32,36 +31,27 @@ Examples:
   batcher status objects.csv.checkpoint --rows in_doubt
   batcher status objects.csv.checkpoint --json | jq .rows.in_doubt
 
-Works while a run goes on, and changes nothing. Where no run holds the checkpoint, rows that were on the wire when the
-last run ended are in doubt.
+Works while a run goes on, and changes nothing. Where no run holds the checkpoint, rows that were being sent when
+the last run ended are in doubt.
 """
 
 SHOWN = 10
 
-_WORDS = {Fate.IN_FLIGHT: "in work"}
-"""Rows between their intent and their verdict; few of them are on the wire at a time."""
-_STYLES = {Fate.STARTED: "green", Fate.REJECTED: "red", Fate.INVALID: "red", Fate.IN_DOUBT: "bold yellow"}
+_STYLES = {
+    Status.STARTED: "green",
+    Status.REFUSED: "yellow",
+    Status.REJECTED: "red",
+    Status.INVALID: "red",
+    Status.IN_DOUBT: "bold yellow",
+}
 
 
-class Rows(StrEnum):
-    """Which rows to name."""
-
-    IN_DOUBT = "in_doubt"
-
-
-def status(
-    checkpoint: Annotated[Path, typer.Argument(help="The job's checkpoint file.", metavar="CHECKPOINT")],
-    rows: Annotated[Rows | None, typer.Option(help="Name all of these rows, one a line, and nothing else.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs: one JSON object.")] = False,
-) -> None:
+def status(options: StatusOptions) -> ExitCode:
     """Look at the checkpoint and print what it knows."""
-    try:
-        seen = glance(checkpoint)
-    except JobError as error:
-        complain(error)
-        sys.exit(error.exit_code)
+    checkpoint, rows = options.checkpoint, options.rows
+    seen = glance(checkpoint)
     live = (ask(checkpoint, {"do": "look"}) if seen.running and not rows else None) or {}
-    if as_json:
+    if options.as_json:
         print(json.dumps(_document(checkpoint, seen, live)))
     elif rows:
         for row in _in_doubt(seen):
@@ -74,6 +64,7 @@ def status(
                 print(line)
         for step in _next(checkpoint, seen):
             say(f"next: {step}")
+    return ExitCode.OK
 
 
 def _next(checkpoint: Path, seen: Glance) -> list[str]:
@@ -86,11 +77,11 @@ def _next(checkpoint: Path, seen: Glance) -> list[str]:
 
 def _in_doubt(seen: Glance) -> list[Unsettled]:
     """Give the rows in doubt: those found so, and where no run goes on those whose answer will never come."""
-    return [row for row in seen.unsettled if row.state is State.IN_DOUBT or not seen.running]
+    return [row for row in seen.unsettled if row.status is Status.IN_DOUBT or not seen.running]
 
 
-def _counts(seen: Glance) -> dict[Fate, int]:
-    return fates(seen.states, running=seen.running)
+def _counts(seen: Glance) -> dict[Status, int]:
+    return current_counts(seen.counts, running=seen.running)
 
 
 def _document(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> dict[str, object]:
@@ -116,16 +107,16 @@ def _document(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> dict[
 
 def _lines(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Iterator[str]:
     yield from _heading(checkpoint, seen, live)
-    for fate, count in _counts(seen).items():
-        yield f"{_WORDS.get(fate, fate):>10}  {count:>12,}"
+    for row_status, count in _counts(seen).items():
+        yield f"{row_status:>10}  {count:>12,}"
     yield from _doubts(checkpoint, seen)
 
 
 def _show_table(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> None:
     # Imported late: only a terminal needs it.
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     counts = _counts(seen)
     total = sum(counts.values())
@@ -133,10 +124,10 @@ def _show_table(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Non
     for column, footer in zip(table.columns, ("in all", f"{total:,}", ""), strict=True):
         column.footer = footer
         column.justify = "left" if column.header == "rows" else "right"
-    for name, count in counts.items():
+    for row_status, count in counts.items():
         share = f"{count / total:.1%}" if count else ""
-        style = _STYLES.get(name) if count else "dim"
-        table.add_row(_WORDS.get(name, name).replace("_", " "), f"{count:,}", share, style=style)
+        style = _STYLES.get(row_status) if count else "dim"
+        table.add_row(row_status.words, f"{count:,}", share, style=style)
     console = Console(highlight=False)
     # As text: a name of a file or a key may look like rich's own markup.
     for line in _heading(checkpoint, seen, live):
@@ -152,7 +143,7 @@ def _heading(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Iterat
     if live:
         limit = "no limit found" if live["limit"] is None else f"limit about {number(live['limit'])}/s"
         state = f", {live['state']}" if live["state"] else ""
-        yield f"now {number(live['rate'])} starts a second, {live['in_flight']:,} requests on the wire, {limit}{state}"
+        yield f"now {number(live['rate'])} starts a second, {live['on_wire']:,} requests on the wire, {limit}{state}"
 
 
 def _doubts(checkpoint: Path, seen: Glance) -> Iterator[str]:

@@ -25,8 +25,8 @@ def open_streams() -> None:
 def give_up(error: OSError) -> NoReturn:
     """End the command for something that cannot be read or written, and that no verb has words of its own for."""
     # Imported late: the help needs none of it.
-    from batcher.app.voice import complain  # noqa: PLC0415
-    from batcher.errors import DiskError  # noqa: PLC0415
+    from batcher.app.voice import complain
+    from batcher.errors import DiskError
 
     # What was printed and not written is lost: Python would try once more at its end.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

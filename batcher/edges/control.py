@@ -1,7 +1,6 @@
 """The control socket: how another process of the same user talks to a running job.
 
-A question is a JSON line, and so is its answer. The socket lies beside the checkpoint and belongs to the run that holds
-it.
+A question is a JSON line, and so is its answer. The socket is beside the checkpoint; the run that holds that owns it.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ SECONDS = 5.0
 """How long either side waits for the other."""
 
 _LONGEST_ADDRESS = 100
-"""Bytes that the address of a socket may have everywhere."""
+"""Bytes of a socket's address that every system accepts."""
 
 Answering = Callable[[Mapping[str, Json]], Mapping[str, Json]]
 """Answers a question at once."""
@@ -38,9 +37,9 @@ def socket_path(checkpoint: Path) -> Path:
 
 @asynccontextmanager
 async def listening(checkpoint: Path, answer: Answering) -> AsyncIterator[str]:
-    """Answer the questions that come to a checkpoint's socket. Gives what stands in the way, "" where nothing does.
+    """Answer the questions that come to a checkpoint's socket. Gives what prevents that, "" where nothing does.
 
-    Only the run that holds the checkpoint may do this: it replaces what a run that was killed has left behind.
+    Only the run that holds the checkpoint may do this: it replaces the socket that a killed run has left behind.
     """
     path = socket_path(checkpoint)
     loop = asyncio.get_running_loop()
@@ -52,8 +51,7 @@ async def listening(checkpoint: Path, answer: Answering) -> AsyncIterator[str]:
     try:
         yield ""
     finally:
-        # The loop's own server looks for its socket where it was bound, and a long path has lent that address only for
-        # the binding.
+        # The server looks for its socket at the address that it was bound to, and that of a long path was temporary.
         with suppress(OSError):
             server.close()
         with suppress(OSError):
@@ -61,7 +59,7 @@ async def listening(checkpoint: Path, answer: Answering) -> AsyncIterator[str]:
 
 
 def ask(checkpoint: Path, question: Mapping[str, Json]) -> Mapping[str, Json] | None:
-    """Ask the run that holds a checkpoint; None where no run answers. Blocks for some seconds at most."""
+    """Ask the run that holds a checkpoint; None where no run answers. Blocks for SECONDS at most."""
     with socket.socket(socket.AF_UNIX) as asking, suppress(OSError, orjson.JSONDecodeError):
         asking.settimeout(SECONDS)
         with _address(socket_path(checkpoint)) as address:
@@ -80,7 +78,7 @@ def _bound(path: Path) -> socket.socket:
     try:
         with _address(path) as address:
             bound.bind(address)
-            # Nobody can connect yet: that takes a listener.
+            # No other process can connect yet: the socket does not listen.
             os.chmod(address, 0o600)  # noqa: PTH101 - the address may be longer than it looks
     except BaseException:
         bound.close()
@@ -109,7 +107,7 @@ class _Conversation(asyncio.Protocol):
         self._asked = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are no subclasses of asyncio's.
+        # uvloop's transports are not subclasses of asyncio's.
         self._transport = cast("asyncio.Transport", transport)
         self._patience = asyncio.get_running_loop().call_later(SECONDS, self._transport.abort)
 

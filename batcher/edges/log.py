@@ -1,6 +1,6 @@
 """The log file: one line for each event, appended by a thread, so that the event loop never waits for the disk.
 
-What waits for that thread is bounded: events beyond it are counted, and their count is a line of the log too.
+The queue to that thread is bounded: events that find it full are dropped and counted, and the count is logged.
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ from logging.handlers import QueueHandler, QueueListener
 from pathlib import Path
 
 from batcher.errors import DiskError
+from batcher.rules.choices import Level, LogFormat
 from batcher.rules.records.codec import timestamp
-from batcher.rules.records.event_log import Format, Level, Line, written
+from batcher.rules.records.event_log import Line, written
 
 MOST_WAITING = 20_000
-"""Events that may wait for the disk: some seconds' worth at DEBUG, and a few tens of MiB."""
+"""Events that may wait for the disk: a few seconds of them at DEBUG, and a few tens of MiB."""
 
 
 _NUMBERS = {level: logging.getLevelNamesMapping()[level.name] for level in Level}
 
 
 class Log:
-    """Takes events of a level and above. Others cost a comparison."""
+    """Takes events of a level and above; the others cost one comparison."""
 
     def __init__(self, level: Level, most_waiting: int) -> None:
-        # Not one of the process's loggers: what libraries log has no place here, and may hold secrets.
+        # Not one of the process's loggers: what libraries log does not belong here, and may hold secrets.
         self._logger = logging.Logger("batcher", _NUMBERS[level])  # noqa: LOG001 - as it says above
         self._waiting = _Waiting(queue.Queue(most_waiting))
         self._logger.addHandler(self._waiting)
@@ -40,14 +41,14 @@ class Log:
         return self._logger.isEnabledFor(_NUMBERS[level])
 
     def tell(self, line: Line) -> None:
-        """Write an event, soon."""
+        """Queue an event to be written."""
         if self.wants(line.level):
-            # Not by way of `Logger.log`: that looks for its caller, whom no line names, for longer than all the rest.
+            # Not through `Logger.log`: looking for the caller, which no line names, takes it longer than all the rest.
             self._logger.handle(_record(line))
 
     @asynccontextmanager
     async def keeping(self, *, to: logging.Handler) -> AsyncIterator[None]:
-        """Pass events on while the block lasts, and after it wait until the last has been passed on."""
+        """Pass events on while the block lasts, and at its end wait until the last has been passed on."""
         listener = _Listener(self._waiting.queue, to)
         listener.start()
         try:
@@ -62,20 +63,20 @@ class Log:
 @asynccontextmanager
 async def open_log(  # noqa: PLR0913 - what a log is made of
     path: Path,
-    format_: Format,
+    format_: LogFormat,
     level: Level,
     run: str,
     warn: Callable[[str], None],
     *,
     most_waiting: int = MOST_WAITING,
 ) -> AsyncIterator[Log]:
-    """Append to a log while the block lasts. When it ends, all that was told has been written.
+    """Append to a log while the block lasts. At its end every queued event has been written.
 
-    `run` names the run in each line. `warn` takes a sentence, once, where a line cannot be written: a job does not end
-    for its log. Raises DiskError where the file cannot be opened.
+    `run` names the run in each line. `warn` takes a sentence, once, when a line cannot be written: the job goes on
+    without its log. Raises DiskError where the file cannot be opened.
     """
     try:
-        # It names customers' objects, so nobody else may read it.
+        # It names customers' objects, so only its owner may read it.
         file = io.FileIO(path, "a", opener=lambda name, flags: os.open(name, flags, 0o600))
     except OSError as error:
         raise DiskError(f"the log {path} cannot be opened: {error.strerror}", "Name another --log-file.") from None
@@ -92,13 +93,13 @@ def _record(line: Line) -> logging.LogRecord:
 
 
 class _Waiting(QueueHandler):
-    """Passes events on to the thread, and counts those that find no place."""
+    """Passes events on to the thread, and counts those that find the queue full."""
 
     queue: queue.Queue[logging.LogRecord | None]
     lost = 0
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        # A line is a value: there is nothing to copy before the thread looks at it.
+        # A line is a value: it need not be copied for the thread.
         return record
 
     def enqueue(self, record: logging.LogRecord) -> None:
@@ -114,7 +115,7 @@ class _Listener(QueueListener):
     queue: queue.Queue[logging.LogRecord | None]
 
     def enqueue_sentinel(self) -> None:
-        # The queue may be full, and what stands in it is to be written first.
+        # The queue may be full: what is in it is written first.
         self.queue.put(None)
 
 
@@ -127,7 +128,7 @@ class _Appending(logging.Handler):
         self._failed = failed
         self._has_failed = False
         self._torn = b""
-        """What ends a line of which only a part was written."""
+        """What ends a line that was written only in part."""
 
     def emit(self, record: logging.LogRecord) -> None:
         data = self._torn + self.format(record).encode() + b"\n"
@@ -142,13 +143,13 @@ class _Appending(logging.Handler):
 
 
 class _Formatter(logging.Formatter):
-    """Writes a line as its format has it."""
+    """Writes a line in its format."""
 
-    def __init__(self, format_: Format, run: str) -> None:
+    def __init__(self, format_: LogFormat, run: str) -> None:
         super().__init__()
         self._format = format_
         self._run = run
 
     def format(self, record: logging.LogRecord) -> str:
-        assert isinstance(record.msg, Line)  # noqa: S101 - nobody else has this logger
+        assert isinstance(record.msg, Line)  # noqa: S101 - no other code has this logger
         return written(self._format, record.msg, timestamp(record.created), self._run)

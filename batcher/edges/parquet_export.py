@@ -1,4 +1,4 @@
-"""Parquet files, written by pyarrow, which not every installation has.
+"""Writes Parquet files with pyarrow, which is an optional dependency.
 
 The format: https://parquet.apache.org/docs/file-format/.
 """
@@ -14,24 +14,24 @@ from batcher.errors import UsageError
 from batcher.model import Json
 
 _TYPES = {"row": "int64", "attempts": "int32", "http_status": "int32", "latency_ms": "float64"}
-"""The columns that are no text."""
+"""The columns that are not text."""
 
 
 @contextmanager
 def parquet_table(file: BinaryIO, columns: Sequence[str]) -> Iterator[ParquetTable]:
-    """Write a table with these columns into a file. Raises UsageError where pyarrow is not installed."""
+    """Write a table with these columns to a file. Raises UsageError if pyarrow is not installed."""
     try:
-        # By name: its modules take their time to import, and bring no types along.
+        # Imported by name: the modules are slow to import, and have no type information.
         arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError:
-        raise UsageError("Parquet needs pyarrow", "Install it: pip install 'batcher[parquet]'") from None
+        raise UsageError("writing Parquet needs pyarrow", "Install it: pip install 'batcher[parquet]'") from None
     schema = arrow.schema([(name, arrow.type_for_alias(_TYPES.get(name, "string"))) for name in columns])
     with parquet.ParquetWriter(file, schema) as writer:
         yield ParquetTable(arrow, schema, writer)
 
 
 class ParquetTable:
-    """An open table."""
+    """An open Parquet table."""
 
     def __init__(self, arrow: Json, schema: Json, writer: Json) -> None:
         self._arrow = arrow
@@ -39,7 +39,7 @@ class ParquetTable:
         self._writer = writer
 
     def add(self, rows: Sequence[Sequence[Json]]) -> None:
-        """Add rows, as a group of their own; None is null."""
+        """Add rows as one row group. None is null."""
         columns = [
             self._arrow.array(values, type=field.type)
             for field, values in zip(self._schema, zip(*rows, strict=True), strict=True)

@@ -1,7 +1,7 @@
-"""A partition: millions of keys with a number each, cut into parts by their first byte, so that a part fits the memory.
+"""Splits millions of keys, each with a number, into parts by their first byte, so that a part fits into memory.
 
-Rows of the same content have the same key and so meet in the same part. What does not fit waits in a temporary file
-without a name (24 bytes a key, where TMPDIR says), which goes with the process.
+Rows with the same content have the same key, and so are in the same part. What does not fit into memory goes to an
+unnamed temporary file in TMPDIR (24 bytes per key), which is deleted when the process ends.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import BinaryIO, NamedTuple, Self, cast
 from batcher.errors import DiskError
 
 PARTS = 256
-"""One for each value of a key's first byte. A part of ten million keys has forty thousand."""
+"""One part for each value of a key's first byte. With ten million keys, a part has about 40,000."""
 MOST_KEPT = 1024 * 1024
-"""So many keys are kept in memory, which are 24 MiB."""
+"""The number of keys to keep in memory: 24 MiB."""
 
 MOST_AT_ONCE = 16 * 1024
-"""So many keys are taken in before it is looked how many are kept."""
+"""The number of keys to add before checking how many are in memory."""
 
 _KEY = "16s"
 _KEY_BYTES = 16
@@ -31,21 +31,21 @@ _NUMBER_BYTES = 8
 
 
 class Part(NamedTuple):
-    """Keys and their numbers, in the order in which they came."""
+    """Keys and their numbers, in the order in which they were added."""
 
     keys: list[bytes]
     numbers: array[int]
 
 
 class _Piece(NamedTuple):
-    """Where a piece of a part stands in the file, and how many keys it has."""
+    """The place of a piece of a part in the file, and its number of keys."""
 
     at: int
     keys: int
 
 
 class Partition:
-    """Add keys, then go through the parts. To be used in a `with`. Raises DiskError where the file cannot be used."""
+    """Add keys, then read the parts. Use it in a `with` statement. Raises DiskError if the file cannot be used."""
 
     def __init__(self) -> None:
         self._keys = [bytearray() for _ in range(PARTS)]
@@ -64,7 +64,7 @@ class Partition:
             self._file.close()
 
     def add(self, entries: Iterable[tuple[bytes, int]]) -> None:
-        """Add keys of 16 bytes with their numbers, which are not negative."""
+        """Add 16-byte keys with their numbers, which must not be negative."""
         all_keys, all_numbers = self._keys, self._numbers
         coming = iter(entries)
         while some := list(islice(coming, MOST_AT_ONCE)):
@@ -77,7 +77,7 @@ class Partition:
                 self._spill()
 
     def parts(self) -> Iterator[Part]:
-        """Give the parts, in the order of the first byte of their keys."""
+        """Yield the parts, ordered by the first byte of their keys."""
         for part in range(PARTS):
             try:
                 pieces = [*self._read(part), (bytes(self._keys[part]), self._numbers[part].tobytes())]
@@ -110,6 +110,6 @@ class Partition:
 
 def _failure(error: OSError) -> DiskError:
     return DiskError(
-        f"the temporary file in {tempfile.gettempdir()} cannot be used: {error.strerror}",
-        "Free the disk, or set TMPDIR to a folder with more room.",
+        f"{tempfile.gettempdir()}: the temporary file cannot be used: {error.strerror}",
+        "Free some disk space, or set TMPDIR to a folder with more space.",
     )

@@ -1,6 +1,6 @@
-"""The progress on stderr: a bar on a terminal, a line now and then elsewhere, JSON lines for programs, or nothing.
+"""The progress on stderr: a bar on a terminal, else a line every few seconds, JSON lines for programs, or nothing.
 
-It only looks at the run: it asks for a view a few times a second and never slows a row down.
+It only looks at the run: it asks for the figures a few times a second and never slows a row down.
 """
 
 from __future__ import annotations
@@ -11,28 +11,18 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from enum import StrEnum
 from typing import TextIO
 
-from batcher.rules.progress.view import View, document, elapsed, line, lines, percent
-
-
-class Mode(StrEnum):
-    """How progress is shown."""
-
-    AUTO = "auto"
-    BAR = "bar"
-    LINE = "line"
-    JSON = "json"
-    NONE = "none"
-
+from batcher.rules.choices import Mode
+from batcher.rules.progress.figures import Figures, document
+from batcher.rules.progress.view import elapsed, line, lines, percent
 
 SECONDS = {Mode.BAR: 0.2, Mode.LINE: 10.0, Mode.JSON: 1.0, Mode.NONE: 3600.0}
-"""How long a view is shown before the next."""
+"""Seconds between two looks at the run."""
 
 
 @asynccontextmanager
-async def showing(mode: Mode, look: Callable[[], View], stream: TextIO = sys.stderr) -> AsyncIterator[None]:
+async def showing(mode: Mode, look: Callable[[], Figures], stream: TextIO = sys.stderr) -> AsyncIterator[None]:
     """Show the progress of what happens within the block. A bar needs a terminal that can move its cursor."""
     can_move = stream.isatty() and os.environ.get("TERM") != "dumb"
     if mode in {Mode.AUTO, Mode.BAR}:
@@ -40,7 +30,7 @@ async def showing(mode: Mode, look: Callable[[], View], stream: TextIO = sys.std
     with _painter(mode, stream) as paint:
 
         def show() -> None:
-            # Whoever watched may have gone (a closed pipe, a lost terminal). The job goes on.
+            # The reader may be gone (a closed pipe, a lost terminal). The job goes on.
             with suppress(OSError):
                 paint(look())
 
@@ -61,20 +51,20 @@ async def _repeat(show: Callable[[], None], seconds: float) -> None:
 
 
 @contextmanager
-def _painter(mode: Mode, stream: TextIO) -> Iterator[Callable[[View], None]]:
+def _painter(mode: Mode, stream: TextIO) -> Iterator[Callable[[Figures], None]]:
     if mode is Mode.BAR:
         with _bar(stream) as paint:
             yield paint
     elif mode is Mode.LINE:
-        yield lambda view: print(line(view), file=stream, flush=True)
+        yield lambda figures: print(line(figures), file=stream, flush=True)
     elif mode is Mode.JSON:
-        yield lambda view: print(json.dumps(document(view)), file=stream, flush=True)
+        yield lambda figures: print(json.dumps(document(figures)), file=stream, flush=True)
     else:
         yield lambda _: None
 
 
 @contextmanager
-def _bar(stream: TextIO) -> Iterator[Callable[[View], None]]:
+def _bar(stream: TextIO) -> Iterator[Callable[[Figures], None]]:
     # Imported late: only a terminal needs it, and it takes longer to import than a short run takes.
     from rich.console import Console, Group  # noqa: PLC0415
     from rich.live import Live  # noqa: PLC0415
@@ -84,16 +74,16 @@ def _bar(stream: TextIO) -> Iterator[Callable[[View], None]]:
 
     console = Console(file=stream)
 
-    def drawn(view: View) -> Group:
+    def drawn(figures: Figures) -> Group:
         head = Table.grid(expand=True, padding=(0, 1))
         head.add_column(ratio=1)
         head.add_row(
-            ProgressBar(total=None if view.fraction is None else 1.0, completed=view.fraction or 0.0),
-            Text(percent(view), no_wrap=True),
-            Text(elapsed(view), no_wrap=True),
+            ProgressBar(total=None if figures.fraction is None else 1.0, completed=figures.fraction or 0.0),
+            Text(percent(figures), no_wrap=True),
+            Text(elapsed(figures), no_wrap=True),
         )
         # `Text` takes what it is given as it stands: nothing in it is markup.
-        return Group(head, *(Text(text, no_wrap=True) for text in lines(view, console.width)))
+        return Group(head, *(Text(text, no_wrap=True) for text in lines(figures, console.width)))
 
     with Live(console=console, auto_refresh=False) as live:
-        yield lambda view: live.update(drawn(view), refresh=True)
+        yield lambda figures: live.update(drawn(figures), refresh=True)

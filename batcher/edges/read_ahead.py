@@ -1,6 +1,6 @@
-"""A thread that reads ahead: blocking iteration as the event loop sees it.
+"""A thread that reads ahead, so that the event loop can use a blocking iterator.
 
-The thread is a daemon, so that a read that never returns (a silent pipe) cannot keep the process from ending.
+The thread is a daemon: a read that never returns, such as from a silent pipe, does not keep the process running.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _END = object()
 
 
 async def read_ahead(blocks: Iterator[T], most: int = 2) -> AsyncIterator[T]:
-    """Iterate over `blocks` in a thread of its own, at most `most` blocks ahead. What it raises is raised here."""
+    """Iterate over `blocks` in a thread, at most `most` blocks ahead. Exceptions of the iterator are raised here."""
     loop = asyncio.get_running_loop()
     arrived: asyncio.Queue[T | BaseException | object] = asyncio.Queue()
     room = threading.Semaphore(most)
@@ -31,9 +31,9 @@ async def read_ahead(blocks: Iterator[T], most: int = 2) -> AsyncIterator[T]:
                 room.acquire()
                 if stopped.is_set():
                     return
-        except BaseException as error:  # noqa: BLE001 - carried over to the reader of the blocks
+        except BaseException as error:  # noqa: BLE001 - raised again in the event loop
             last = error
-        # The loop is closed when the job has ended without this thread.
+        # The loop is closed if the job has ended before this thread.
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(arrived.put_nowait, last)
 

@@ -1,12 +1,11 @@
-"""The output file: records appended in blocks, each block on the disk before anybody relies on it; and read again.
+"""The output file: records appended in blocks, each on the disk before anything relies on it; and read again.
 
-The caller appends from the thread that then commits what relies on it. The file's length goes into the checkpoint with
-the verdicts: on the next run whole lines beyond it are read back, and a torn last line is cut off.
+The caller appends from the thread that then commits what relies on it. The checkpoint keeps the file's length: the next
+run reads back the whole lines beyond it and cuts a torn last line off.
 """
 
 from __future__ import annotations
 
-import csv
 import fcntl
 import os
 import stat
@@ -19,8 +18,7 @@ import aiofiles
 
 from batcher.errors import BusyError, DiskError, OtherJobError, UsageError
 from batcher.model import Record
-from batcher.rules.records.codec import ENCODERS, READERS, Written, csv_header
-from batcher.rules.records.standing import PARSERS
+from batcher.rules.records.codec import CODECS, read_tail
 
 if TYPE_CHECKING:
     from aiofiles.threadpool.binary import AsyncFileIO
@@ -38,17 +36,17 @@ def _write_whole(descriptor: int, block: bytes) -> None:
 
 
 def format_of(path: Path) -> str:
-    """Give the format that the output's name asks for: `csv` by its suffix, else `jsonl`."""
+    """Give the format of an output by its name: `csv` by its suffix, else `jsonl`."""
     return "csv" if path.suffix.lower() == ".csv" else "jsonl"
 
 
 @asynccontextmanager
 async def open_output(path: Path, known_length: int | None) -> AsyncIterator[Output]:
-    """Open the output for appending, readable by its owner only, and hold it for one run.
+    """Open the output for appending, readable by its owner only, and lock it for one run.
 
-    `known_length` is how many bytes of it the checkpoint knows of, None where it knows nothing of this file. Raises
-    UsageError for what is no regular file, OtherJobError for a file with content that this job did not write or with
-    less than it wrote, BusyError where another run writes it, DiskError where it cannot be written.
+    `known_length` is the number of its bytes that the checkpoint knows of, None where it knows nothing of this file.
+    Raises UsageError for what is not a regular file, OtherJobError for a file with content that this job did not write
+    or with less than it wrote, BusyError where another run writes it, DiskError where it cannot be written.
     """
     with _translated(path):
         file = await aiofiles.open(path, "ab", buffering=0, opener=_private)
@@ -84,27 +82,27 @@ class Output:
     """An open output file. `recovered` holds the records beyond the known length, `length` all that is whole."""
 
     def __init__(self, file: AsyncFileIO, path: Path, known_length: int) -> None:
-        self.recovered: list[Written] = []
+        self.recovered: list[Record] = []
         self.length = known_length
         self._file = file
         self._path = path
-        self._format = format_of(path)
+        self._codec = CODECS[format_of(path)]
 
     def recover(self) -> None:
-        """Read what stands beyond the known length, and cut off what is torn."""
+        """Read the records beyond the known length, and cut off what is torn."""
         with self._path.open("rb") as file:
             file.seek(self.length)
-            tail = READERS[self._format](file.read())
+            tail = read_tail(self._codec, file.read())
         self.recovered = tail.records
         self.length += tail.length
         os.truncate(self._file.fileno(), self.length)
         os.fsync(self._file.fileno())
 
     def compose(self, records: Sequence[Record]) -> bytes:
-        """Write records as a block of the file. It counts in `length` at once: blocks are appended in this order."""
-        block = ENCODERS[self._format](records)
-        if records and self._format == "csv" and self.length == 0:
-            block = csv_header() + block
+        """Encode the next block of the file. It counts in `length` at once: blocks are appended in this order."""
+        block = self._codec.encode(records)
+        if records and self.length == 0:
+            block = self._codec.header + block
         self.length += len(block)
         return block
 
@@ -118,8 +116,8 @@ class Output:
 def reading(path: Path, known_length: int) -> Iterator[PastRecords]:
     """Open an output for reading, also while a run writes it. Raises DiskError where it cannot be read.
 
-    `known_length` is how many bytes of it the checkpoint knows of: what is damaged beyond them is the torn end that a
-    crash leaves, what is damaged before them is a DiskError.
+    `known_length` is how many bytes of it the checkpoint knows of: damage beyond them is the torn end that a crash
+    leaves, damage before them is a DiskError.
     """
     try:
         file = path.open("rb")
@@ -136,12 +134,12 @@ class PastRecords:
         self.path = path
         self._file = file
         self._known_length = known_length
-        self._format = format_of(path)
+        self._codec = CODECS[format_of(path)]
 
     def __iter__(self) -> Iterator[tuple[int, Record]]:
         place = 0
         self._file.seek(place)
-        while (entry := self._entry()).endswith(b"\n"):
+        while (entry := self._codec.entry(self._file.readline)).endswith(b"\n"):
             try:
                 record = self._parsed(entry, place)
             except DiskError:
@@ -155,22 +153,14 @@ class PastRecords:
     def at(self, place: int) -> Record:
         """Read the record at a place that iterating has given."""
         self._file.seek(place)
-        record = self._parsed(self._entry(), place)
+        record = self._parsed(self._codec.entry(self._file.readline), place)
         assert record is not None  # noqa: S101 - the header of a CSV output has no place
         return record
 
-    def _entry(self) -> bytes:
-        entry = line = self._file.readline()
-        # In CSV a key may hold line breaks, within quotes.
-        while line and self._format == "csv" and entry.count(b'"') % 2:
-            line = self._file.readline()
-            entry += line
-        return entry
-
     def _parsed(self, entry: bytes, place: int) -> Record | None:
         try:
-            return PARSERS[self._format](entry)
-        except (ValueError, TypeError, KeyError, csv.Error) as error:
+            return self._codec.parse(entry)
+        except ValueError as error:
             raise DiskError(
                 f"{self.path}: what stands at byte {place:,} is no record: {error}",
                 "Restore the output from a copy if there is one. A run needs only what its end has.",
@@ -219,5 +209,5 @@ def _translated(path: Path) -> Iterator[None]:
     except OSError as error:
         raise DiskError(
             f"{path}: the output cannot be written: {error.strerror or error}",
-            "Free the disk or mend its permissions, then run the same command again.",
+            "Free the disk or fix its permissions, then run the same command again.",
         ) from error

@@ -1,6 +1,6 @@
-"""The scratch: a lookup on the disk for what does not fit into memory, gone with the process that made it.
+"""A lookup table on disk for data that does not fit into memory. It is deleted when the process ends.
 
-It is SQLite's private temporary database (https://www.sqlite.org/inmemorydb.html#temp_db), which has no path.
+It is a private temporary database of SQLite (https://www.sqlite.org/inmemorydb.html#temp_db), which has no path.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from batcher.errors import DiskError
 _PAGE_CACHE_KIB = 8 * 1024
 
 Value: TypeAlias = int | bytes
-"""What a key or a value may be."""
+"""The types of keys and values."""
 
 
 @contextmanager
 def scratch() -> Iterator[Scratch]:
-    """Make a scratch. Raises DiskError where the temporary folder has no room for it."""
+    """Create a lookup table. Raises DiskError if the temporary folder has no space for it."""
     db = sqlite3.connect("", isolation_level=None)
     try:
         yield Scratch(db)
     except sqlite3.OperationalError as error:
         raise DiskError(
-            f"the scratch file cannot be used: {error}",
-            "Free the disk of the temporary folder, or set SQLITE_TMPDIR to one with more room.",
+            f"the temporary database cannot be used: {error}",
+            "Free some disk space, or set SQLITE_TMPDIR to a folder with more space.",
         ) from error
     finally:
         db.close()
 
 
 class Scratch:
-    """Values by key, any number to one key, in the order of their coming. Its memory is the page cache, 8 MiB."""
+    """Values by key, any number per key, in insertion order. It uses 8 MiB of memory, the page cache."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -44,17 +44,17 @@ class Scratch:
         self._last = 0
 
     def add(self, entries: Iterable[tuple[Value, Value]]) -> None:
-        """Add values, each with its key."""
+        """Add (key, value) pairs."""
         self._db.execute("BEGIN")
         self._db.executemany("INSERT INTO entry VALUES (?, ?, ?)", self._placed(entries))
         self._db.execute("COMMIT")
 
     def find(self, key: Value) -> list[tuple[int, Value]]:
-        """Give the values of a key, each with its place."""
+        """Return the values of a key, each with its place."""
         return self._db.execute("SELECT place, value FROM entry WHERE key = ? ORDER BY place", (key,)).fetchall()
 
     def remove(self, key: Value, place: int) -> None:
-        """Forget one value of a key."""
+        """Remove one value of a key."""
         self._db.execute("DELETE FROM entry WHERE key = ? AND place = ?", (key, place))
 
     def __len__(self) -> int:

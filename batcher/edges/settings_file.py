@@ -1,6 +1,6 @@
-"""The settings file, `batcher.toml`: read as text, and replaced whole or not at all.
+"""The settings file, `batcher.toml`: read as text, and replaced completely or not at all.
 
-What stands in it is for `rules/settings_file.py` and the command line to say.
+`rules/settings_file.py` and the command line interpret its content.
 """
 
 from __future__ import annotations
@@ -13,42 +13,43 @@ from pathlib import Path
 from batcher.errors import DiskError, UsageError
 
 NAME = "batcher.toml"
-"""Looked for in the working directory."""
+"""The file name. It is looked for in the working directory."""
 
 
 def read_settings(path: Path) -> str | None:
-    """Give the file's text, None where there is no such file. Raises UsageError for what is not UTF-8, DiskError."""
+    """Return the text of the file, or None if it does not exist.
+
+    Raises UsageError if it is not UTF-8, and DiskError if it cannot be read.
+    """
     try:
-        # Not as text, which would change the ends of its lines.
+        # Read as bytes, because text mode would change line ends.
         return path.read_bytes().decode()
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"{path}: it is not UTF-8: {error.reason} at byte {error.start:,}", "Save it as UTF-8."
+            f"{path}: not UTF-8: {error.reason} at byte {error.start:,}", "Save the file as UTF-8."
         ) from None
     except OSError as error:
-        raise DiskError(
-            f"{path}: it cannot be read: {error.strerror}", "Check the file, or name another one."
-        ) from error
+        raise DiskError(f"{path}: cannot be read: {error.strerror}", "Check the file, or name another one.") from error
 
 
 def check_place(path: Path) -> None:
-    """Raise DiskError where the file's folder takes no file: what is found out at a price must have a place to go."""
+    """Raise DiskError if the folder is not writable, before work is done whose result must be saved."""
     folder = path.resolve().parent
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise DiskError(f"{path}: no file can be written in {folder}", "Name a file that can be with --write.")
+        raise DiskError(f"{path}: the folder {folder} is not writable", "Name a file in another folder with --write.")
 
 
 def write_settings(path: Path, text: str) -> None:
-    """Put the text in the file's place, so that a reader finds the old or the new one. Raises DiskError."""
-    # Where it is a link, what it leads to is replaced and not the link.
+    """Replace the file, so that a reader sees either the old or the new text. Raises DiskError."""
+    # If the path is a symbolic link, its target is replaced, not the link.
     path = path.resolve()
     try:
         _replace(path, text)
     except OSError as error:
-        fault = f"it cannot be written: {error.strerror}"
-        raise DiskError(f"{path}: {fault}", "Name a file that can be with --write.") from error
+        fault = f"cannot be written: {error.strerror}"
+        raise DiskError(f"{path}: {fault}", "Name another file with --write.") from error
 
 
 def _replace(path: Path, text: str) -> None:

@@ -1,6 +1,6 @@
-"""A file that is there whole or not at all: it is written beside its place and takes it when it is complete.
+"""Writes a file completely or not at all: to a temporary file beside it, which then replaces it.
 
-Readable by its owner only, since it may name a customer's objects.
+Only its owner can read the file, since it may contain a customer's object names.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from batcher.errors import DiskError, UsageError
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file for writing; it replaces the one at `path` when the block ends well.
+    """Open a file for writing. It replaces the file at `path` when the block ends without an error.
 
-    Raises UsageError where something else than a file is there, DiskError where it cannot be written.
+    Raises UsageError if `path` is not a regular file, and DiskError if it cannot be written.
     """
     place = path.resolve()
     if place.exists() and not place.is_file():
-        raise UsageError(f"{path}: this is not a regular file", "Give the name of a file.")
+        raise UsageError(f"{path}: not a regular file", "Give the name of a file.")
     try:
         descriptor, written = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
         try:
@@ -38,5 +38,5 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             raise
     except OSError as error:
         raise DiskError(
-            f"{path}: cannot be written: {error.strerror or error}", "Free the disk, or name another file."
+            f"{path}: cannot be written: {error.strerror or error}", "Free some disk space, or name another file."
         ) from error

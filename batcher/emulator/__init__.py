@@ -1,1 +1,1 @@
-"""The service's local twin: the workflow API on loopback, with faults on request and a ledger of what truly started."""
+"""A local emulator of the service: the workflow API on loopback, with optional faults and a ledger of real starts."""

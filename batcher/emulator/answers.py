@@ -1,6 +1,6 @@
-"""The answers: how the service words an error, XML from its front end and JSON from its workflow back end.
+"""The service's error answers: XML from its front end and JSON from its workflow back end.
 
-Both shapes are those of https://support.huaweicloud.com/en-us/api-obs/obs_04_0115.html.
+Both formats are described in https://support.huaweicloud.com/en-us/api-obs/obs_04_0115.html.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ XML_TYPE = "application/xml"
 
 
 class Refusal(NamedTuple):
-    """A request that the service does not carry out, or so it says."""
+    """The answer to a request that the service refuses, or claims to refuse."""
 
     status: int
     code: str
     message: str
     type: str
-    """The media type: which end of the service speaks."""
+    """The media type, which shows whether the front end or the back end answers."""
     details: Sequence[tuple[str, str]] = ()
-    """More elements of the XML."""
+    """Additional elements of the XML."""
 
 
 def xml_refusal(status: int, code: str, message: str, details: Sequence[tuple[str, str]] = ()) -> Refusal:
-    """Make a refusal by the front end."""
+    """Make a refusal from the front end."""
     return Refusal(status, code, message, XML_TYPE, details)
 
 
 def json_refusal(status: int, code: str, message: str) -> Refusal:
-    """Make a refusal by the workflow back end."""
+    """Make a refusal from the workflow back end."""
     return Refusal(status, code, message, JSON_TYPE)
 
 
@@ -51,5 +51,5 @@ def refusal_body(refusal: Refusal, request_id: str) -> bytes:
 
 
 def service_time(now: float) -> str:
-    """Give a POSIX time in seconds as the service writes it: UTC, ISO 8601, milliseconds and `Z`."""
+    """Format a POSIX time in seconds as the service does: UTC, ISO 8601, milliseconds and `Z`."""
     return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,4 +1,4 @@
-"""The wire: the ways a connection can let its client down. Each takes the request whose connection it is."""
+"""The ways in which a connection can fail. Each function takes the request on that connection."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from aiohttp import web
 
 LONGEST_HANG = 600.0
-"""Seconds. A hang ends with the emulator, and at the latest after this."""
+"""The longest hang in seconds. A hang also ends with the emulator."""
 
 
 def reset(request: web.Request) -> None:
-    """Cut the connection with a TCP reset: with a linger time of 0 the kernel sends RST, not FIN."""
+    """Close the connection with a TCP reset: with a linger time of 0 the kernel sends RST, not FIN."""
     transport = request.transport
     if transport is not None:
         connection = transport.get_extra_info("socket")
@@ -24,7 +24,7 @@ def reset(request: web.Request) -> None:
 
 
 async def cut(request: web.Request, body: bytes, headers: Mapping[str, str]) -> web.StreamResponse:
-    """Announce the whole body, send half of it and close."""
+    """Announce the whole body, send half of it and close the connection."""
     response = web.StreamResponse(headers=headers)
     response.content_length = len(body)
     await response.prepare(request)
@@ -35,6 +35,6 @@ async def cut(request: web.Request, body: bytes, headers: Mapping[str, str]) -> 
 
 
 async def pause(stopping: asyncio.Event, seconds: float) -> None:
-    """Wait, but not beyond the end of the emulator."""
+    """Wait for `seconds`, or until the emulator stops."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(stopping.wait(), seconds)

@@ -1,6 +1,6 @@
-"""The documents: workflows and executions as the service describes them in JSON. Pure: the time is an argument.
+"""Workflows and executions in the JSON format of the service. Pure: the time is an argument.
 
-Their shapes are those of the pages obs_04_0123 and obs_04_0127 to obs_04_0130 of
+The formats are those of the pages obs_04_0123 and obs_04_0127 to obs_04_0130 of
 https://support.huaweicloud.com/en-us/api-obs/ .
 """
 
@@ -17,22 +17,22 @@ from batcher.emulator.settings import Declared, InputKeys, InputShape, Quirk, Se
 from batcher.model import Json
 
 AHEAD = 8 * 3600.0
-"""Seconds of the time in China over UTC."""
+"""Seconds by which the time in China is ahead of UTC."""
 REGION, PROJECT, DOMAIN = "local", "emulator", "loopback"
 
 
 def graph_urn(graph: str) -> str:
-    """Give a workflow's resource name."""
+    """Return a workflow's URN."""
     return f"urn:fgs:{REGION}:{PROJECT}:graph:{graph}:{DOMAIN}"
 
 
 def execution_urn(execution: Execution) -> str:
-    """Give an execution's resource name."""
+    """Return an execution's URN."""
     return f"urn:fgs:{REGION}:{PROJECT}:execution:{execution.graph}:{execution.name}:{DOMAIN}"
 
 
 def start_document(execution: Execution) -> Json:
-    """Answer a start."""
+    """Return the answer to a start."""
     return {
         "execution_urn": execution_urn(execution),
         "started_at": service_time(execution.started_at),
@@ -41,7 +41,7 @@ def start_document(execution: Execution) -> Json:
 
 
 def restore_document(execution: Execution, now: float) -> Json:
-    """Answer a restore."""
+    """Return the answer to a restore."""
     return {
         "execution_urn": execution_urn(execution),
         "execution_name": execution.name,
@@ -50,7 +50,7 @@ def restore_document(execution: Execution, now: float) -> Json:
 
 
 def workflow_document(graph: str, declared: Mapping[str, Declared], triggers: Sequence[str], created_at: float) -> Json:
-    """Describe a workflow. Its `inputs` are a map here; the call that creates one takes an array."""
+    """Describe a workflow. Here its `inputs` are a map; the call that creates a workflow takes an array."""
     return {
         "name": graph,
         "description": "",
@@ -89,7 +89,7 @@ def _parameter(parameter: Declared) -> Json:
 
 
 def listing_document(listing: Listing, total: int, settings: Settings, now: float) -> Json:
-    """Answer a list, of `total` executions in all. The items tell neither bucket nor object nor inputs."""
+    """Return a page of the list, with `total` executions in all. Items have no bucket, object or inputs."""
     document = {
         "count": total if Quirk.COUNT_ALL in settings.quirks else len(listing.executions),
         "is_truncated": bool(listing.next_marker),
@@ -139,7 +139,7 @@ def _summary(execution: Execution, now: float) -> dict[str, str]:
 
 
 def _input(execution: Execution, settings: Settings) -> str:
-    """Write what an execution was started with, in the shape that the settings choose: no page documents it."""
+    """Write what an execution was started with, in the format that the settings choose: it is not documented."""
     key = execution.object.removeprefix("/") if settings.strip_leading_slash else execution.object
     key = unicodedata.normalize("NFC", key).strip() if Quirk.KEYS_NORMALISED in settings.quirks else key
     inputs = _inputs(execution, settings)

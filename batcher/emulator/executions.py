@@ -1,7 +1,7 @@
-"""The executions: each runs for a time and ends well or not; listed, found and restored by name. Pure but for memory.
+"""Executions: each runs for a time and then succeeds or fails. They can be listed, found and restored by name.
 
-Listing follows https://support.huaweicloud.com/en-us/api-obs/obs_04_0128.html: in the order of type and name, which
-is no order in time.
+The list follows https://support.huaweicloud.com/en-us/api-obs/obs_04_0128.html: it is sorted by type and name, not by
+time. Pure, except that it keeps the executions.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from batcher.model import Json
 
 
 class ExecutionType(StrEnum):
-    """Who started an execution: a caller, or an event of a bucket. The service spells the second one so."""
+    """What started an execution: a caller, or a bucket event. The spelling TRIGGERCAL is the service's own."""
 
     APICALL = "APICALL"
     TRIGGERCAL = "TRIGGERCAL"
 
 
 class ExecutionState(StrEnum):
-    """The states that the service's list and SDK know."""
+    """The states in the service's list and SDK."""
 
     RUNNING = "RUNNING"
     SUCCESS = "SUCCESS"
@@ -33,7 +33,7 @@ class ExecutionState(StrEnum):
 
 @dataclass(slots=True)
 class Execution:
-    """One run of a workflow, RUNNING until `ends_at` and listed from `listed_at` on. Times are POSIX seconds."""
+    """One execution of a workflow: RUNNING until `ends_at`, listed from `listed_at` on. Times are POSIX seconds."""
 
     name: str
     graph: str
@@ -48,23 +48,23 @@ class Execution:
 
     @property
     def marker(self) -> str:
-        """Its place in the list."""
+        """The execution's position in the list."""
         return self.type + self.name
 
     def state(self, now: float) -> ExecutionState:
-        """Give its state at a time."""
+        """Return the state at a time."""
         if now < self.ends_at:
             return ExecutionState.RUNNING
         return ExecutionState.FAILED if self.fails else ExecutionState.SUCCESS
 
     def restore(self, ends_at: float) -> None:
-        """Let it run on from the step that failed; it ends well this time."""
+        """Continue from the failed step. The execution succeeds this time."""
         self.ends_at = ends_at
         self.fails = False
 
 
 class Listing(NamedTuple):
-    """One page of the list; `next_marker` is empty on the last."""
+    """One page of the list. `next_marker` is empty on the last page."""
 
     executions: list[Execution]
     next_marker: str
@@ -83,25 +83,25 @@ class Executions:
         return len(self._order)
 
     def add(self, execution: Execution) -> None:
-        """Take an execution in. Sorting waits for the next listing: starts come by the thousand, lists do not."""
+        """Add an execution. Sorting waits for the next list request: there are far more starts than lists."""
         self._by_name[execution.name] = execution
         self._by_marker[execution.marker] = execution
         self._order.append(execution.marker)
         self._unsorted = True
 
     def find(self, name: str) -> Execution | None:
-        """Find an execution by its name."""
+        """Find an execution by name."""
         return self._by_name.get(name)
 
     def page(self, now: float, limit: int, marker: str = "", type_: ExecutionType | None = None) -> Listing:
-        """List at most `limit` executions after `marker`, of one type if asked, without those too new to be listed."""
+        """List up to `limit` executions after `marker`, optionally of one type, without those not yet listed."""
         found = list(islice(self._listed(now, marker, type_), limit + 1))
         executions = found[:limit]
         return Listing(executions, executions[-1].marker if len(found) > limit else "")
 
     def _listed(self, now: float, marker: str, type_: ExecutionType | None) -> Iterable[Execution]:
         if self._unsorted:
-            # The old part is in order already, and the sort makes use of it.
+            # The old part is already sorted, which the sort algorithm exploits.
             self._order.sort()
             self._unsorted = False
         first = bisect_right(self._order, max(marker, type_ or ""))

@@ -1,7 +1,7 @@
-"""The faults: what can go wrong with a start on purpose, and the seeded choice of when. Pure: chance is an argument.
+"""Faults to inject into starts, and the seeded choice of when. Pure: the random number is an argument.
 
-What matters about a fault is whether the start was committed before it: then the execution exists, whatever the
-client has seen.
+A fault occurs before or after the start is committed. After it, the execution exists, whatever answer the client
+receives.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from batcher.emulator.answers import SLOW_DOWN, TOO_MANY, Refusal, xml_refusal
 
 
 class FaultKind(StrEnum):
-    """The faults, by the names that `--fault` takes."""
+    """The faults. The values are the names for `--fault`."""
 
     SLOW = "slow"
     SLOWDOWN = "slowdown"
@@ -34,7 +34,7 @@ class FaultKind(StrEnum):
 
 
 class Fault(NamedTuple):
-    """What a client sees of a fault, and the refusal that it is answered with, if any."""
+    """What a client sees of a fault, and the refusal that answers it, if any."""
 
     meaning: str
     refusal: Refusal | None = None
@@ -53,24 +53,24 @@ BEFORE: Mapping[FaultKind, Fault] = {
     FaultKind.RESET_BEFORE: Fault("the connection is reset"),
     FaultKind.HANG_BEFORE: Fault("no answer at all"),
 }
-"""The faults that strike before the start is committed: there is no execution."""
+"""Faults before the start is committed: there is no execution."""
 
 AFTER: Mapping[FaultKind, Fault] = {
-    FaultKind.SLOW: Fault("a good answer, --slow seconds late"),
+    FaultKind.SLOW: Fault("a normal answer, --slow seconds late"),
     FaultKind.INTERNAL_AFTER: Fault("500 InternalError", _INTERNAL),
     FaultKind.RESET_AFTER: Fault("the connection is reset"),
     FaultKind.HANG_AFTER: Fault("no answer at all"),
-    FaultKind.GARBAGE: Fault("200 with a page of HTML"),
+    FaultKind.GARBAGE: Fault("200 with an HTML page"),
     FaultKind.NAMELESS: Fault("200 without the execution's name"),
-    FaultKind.CUT: Fault("200 that breaks off in mid-body"),
+    FaultKind.CUT: Fault("200 with a truncated body"),
 }
-"""The faults that strike after: the execution runs."""
+"""Faults after the start is committed: the execution runs."""
 
 FAULTS = {**BEFORE, **AFTER}
 
 
 def draw(shares: Mapping[FaultKind, float], chance: float) -> FaultKind | None:
-    """Choose the fault of one start, None for most. `chance` is a random number, at least 0 and below 1."""
+    """Choose the fault for one start, usually None. `chance` is a random number, at least 0 and below 1."""
     for kind, share in shares.items():
         if chance < share:
             return kind
@@ -79,6 +79,6 @@ def draw(shares: Mapping[FaultKind, float], chance: float) -> FaultKind | None:
 
 
 def lot(seed: int, purpose: str, bucket: str, object_: str) -> float:
-    """Give an object's own number, at least 0 and below 1: the same whenever it is asked for with this seed."""
+    """Return a number for an object, at least 0 and below 1. It is the same each time with the same seed."""
     text = "\0".join((str(seed), purpose, bucket, object_))
     return int.from_bytes(blake2b(text.encode(), digest_size=6).digest()) / 2**48

@@ -1,6 +1,6 @@
-"""The gate: who may pass. It verifies date and signature as the service does. Pure: the time is an argument.
+"""Verifies the date and the signature of a request, as the service does. Pure: the time is an argument.
 
-The rules are those of https://support.huaweicloud.com/en-us/api-obs/obs_04_0010.html, the codes those of
+The rules are in https://support.huaweicloud.com/en-us/api-obs/obs_04_0010.html, the error codes in
 https://support.huaweicloud.com/en-us/api-obs/obs_04_0115.html.
 """
 
@@ -18,7 +18,7 @@ from batcher.model import Credentials
 from batcher.rules.service.signing import Query, signature, string_to_sign
 
 MAX_SKEW = 900
-"""Seconds between a request's date and the service's clock."""
+"""Maximum seconds between a request's date and the service's clock."""
 
 NO_AUTHORIZATION = xml_refusal(403, "AccessDenied", "The request has no valid Authorization header.")
 NO_DATE = xml_refusal(403, "AccessDenied", "A valid Date or x-obs-date header is required.")
@@ -27,9 +27,9 @@ WRONG_SIGNATURE = xml_refusal(403, "SignatureDoesNotMatch", "The signature does 
 
 
 class Signed(NamedTuple):
-    """What the signature covers of a request.
+    """The parts of a request that the signature covers.
 
-    `path` and `query` stand as on the wire, `query` without its `?`; `headers` are looked up without case.
+    `path` and `query` are as on the wire, `query` without its `?`. `headers` are looked up regardless of case.
     """
 
     method: str
@@ -39,7 +39,7 @@ class Signed(NamedTuple):
 
 
 def check(request: Signed, credentials: Credentials, *, now: float) -> Refusal | None:
-    """Say why a request may not pass, None if it may. `now` is POSIX time in seconds."""
+    """Return why a request is refused, or None if it is accepted. `now` is POSIX time in seconds."""
     headers = request.headers
     scheme, _, key = headers.get("Authorization", "").partition(" ")
     access_key, colon, given = key.partition(":")
@@ -62,7 +62,7 @@ def check(request: Signed, credentials: Credentials, *, now: float) -> Refusal |
 
 @lru_cache(maxsize=1024)
 def _timestamp(date: str) -> float | None:
-    """Read an RFC 1123 date in GMT. Cached, for all the requests of one second carry the same text."""
+    """Parse an RFC 1123 date in GMT. Cached, because all requests within one second have the same text."""
     if not date.endswith(" GMT"):
         return None
     try:
@@ -86,6 +86,6 @@ def _equal(given: str, expected: str) -> bool:
 
 
 def read_query(text: str) -> Query:
-    """Read a query as it stands on the wire; a name without `=` has no value, which is not an empty one."""
+    """Parse a query as it is on the wire. A name without `=` has no value, which differs from an empty value."""
     pairs = [part.partition("=") for part in text.split("&") if part]
     return [(unquote(name), unquote(value) if equals else None) for name, equals, value in pairs]

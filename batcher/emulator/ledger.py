@@ -1,6 +1,6 @@
-"""The ledger: what truly started, whatever the client was told. In memory, and line by line in a file on request.
+"""The ledger: what really started, whatever the client was answered. In memory, and optionally line by line in a file.
 
-It is the judge of the crash tests, so a start stands in it before a single byte of an answer leaves.
+The crash tests rely on it, so a start is in the ledger before the first byte of the answer is sent.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from typing import NamedTuple
 
 from batcher.errors import DiskError
 from batcher.model import Json
+from batcher.rules.text import counted
 
 MAX_TWICE = 100
-"""How many objects the summary names."""
+"""The maximum number of repeated objects in the summary."""
 
 _canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 
 
 class Start(NamedTuple):
-    """One start: `inputs` is canonical JSON (sorted names, no spaces), `{}` where there were none."""
+    """One start. `inputs` is canonical JSON (sorted names, no spaces), `{}` if there were none."""
 
     execution_name: str
     bucket: str
@@ -31,29 +32,29 @@ class Start(NamedTuple):
 
     @property
     def content(self) -> tuple[str, str, str]:
-        """What makes two starts the same."""
+        """The content by which two starts count as the same."""
         return (self.bucket, self.object, self.inputs)
 
 
 class Ledger:
-    """Keeps the starts in their order, and counts requests and answers. It appends to `path` where there is one.
+    """Stores the starts in order, and counts requests and answers. It appends to `path` if that is given.
 
-    Only starts through the API are in it, not the executions that others are made to have started.
+    It contains starts through the API only, not executions that other clients are simulated to have started.
     """
 
     def __init__(self, path: Path | None = None) -> None:
-        """Open the file. Raises DiskError where that fails."""
+        """Open the file. Raises DiskError if that fails."""
         self.starts: list[Start] = []
         self.requests: Counter[str] = Counter()
-        """By what was asked: start, workflow, list, execution, restore, other."""
+        """Requests by call: start, workflow, list, execution, restore, other."""
         self.answers: Counter[str] = Counter()
-        """By status and code, such as `503 SlowDown`; a fault without an answer by its name."""
+        """Answers by status and code, such as `503 SlowDown`. A fault without an answer counts by its name."""
         self._counts: Counter[tuple[str, str, str]] = Counter()
         self._repeated: dict[tuple[str, str, str], int] = {}
         self._file = None if path is None else _open(path)
 
     def commit(self, name: str, bucket: str, object_: str, inputs: Json, started_at: str) -> None:
-        """Note a start; on return it is in the file too, where a reader sees it even if this process is killed."""
+        """Record a start. On return it is in the file too, where readers see it even if this process is killed."""
         start = Start(name, bucket, object_, _canonical(inputs or {}), started_at)
         if self._file is not None:
             os.write(self._file, json.dumps(start._asdict(), ensure_ascii=False).encode() + b"\n")
@@ -63,13 +64,13 @@ class Ledger:
             self._repeated[start.content] = self._counts[start.content]
 
     def counts(self) -> Counter[tuple[str, str, str]]:
-        """Give how often each bucket, object and inputs was started."""
+        """Return how often each (bucket, object, inputs) was started."""
         return self._counts.copy()
 
     def summary(self) -> dict[str, Json]:
-        """Give the number of starts, of different ones, and what was started more than once (the first hundred).
+        """Return the number of starts and of different ones, and what was started more than once (the first 100).
 
-        And how often what was asked for, and what was answered.
+        Also the number of requests by call, and of answers by kind.
         """
         twice = [[bucket, object_, count] for (bucket, object_, _), count in self._repeated.items()]
         return {
@@ -81,9 +82,9 @@ class Ledger:
         }
 
     def closing_line(self) -> str:
-        """Sum up for a person."""
-        counts = (self.requests.total(), len(self.starts), len(self._counts), len(self._repeated))
-        return "{} requests, {} starts, {} distinct, {} started twice".format(*counts)
+        """Return a one-line summary for people."""
+        requests, starts = counted(self.requests.total(), "request"), counted(len(self.starts), "start")
+        return f"{requests}, {starts}, {len(self._counts):,} distinct, {len(self._repeated):,} started twice"
 
     def close(self) -> None:
         """Close the file."""
@@ -93,9 +94,10 @@ class Ledger:
 
 
 def _open(path: Path) -> int:
-    """Open for appending: a ledger is never cut. It names customers' objects, so nobody else may read it."""
+    """Open the file for appending, so that it is never truncated. It names objects, so only its owner can read it."""
     try:
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
-        reason = f"the ledger {path} cannot be opened: {error.strerror}"
-        raise DiskError(reason, "Name another --ledger file.") from error
+        raise DiskError(
+            f"{path}: the ledger cannot be opened: {error.strerror}", "Name another file with --ledger."
+        ) from error

@@ -1,6 +1,6 @@
-"""The orders: what the body of a start asks for, checked as the service documents it. Pure.
+"""Parses and checks the body of a start, as the service documents it. Pure.
 
-The rules are those of https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html; the codes those of
+The rules are in https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html; the error codes in
 https://support.huaweicloud.com/en-us/api-obs/obs_04_0115.html and
 https://support.huaweicloud.com/api-dwr/ErrorCode_0.html.
 """
@@ -16,9 +16,9 @@ from batcher.emulator.settings import Declared, ParameterType
 from batcher.model import Json
 
 MAX_BODY = 256 * 1024
-"""Bytes of a start's body. The limit is not documented; this is that of the engine beneath (FunctionGraph)."""
+"""Maximum bytes in a start's body. Not documented; this is the limit of the underlying engine (FunctionGraph)."""
 MAX_KEY = 1024
-"""Bytes of an object's key in UTF-8."""
+"""Maximum bytes in an object's key in UTF-8."""
 
 BODY_TOO_LONG = json_refusal(400, "SYS.0012", "The request body is too long.")
 INCOMPLETE_BODY = xml_refusal(400, "IncompleteBody", "The body is shorter than its Content-Length.")
@@ -35,7 +35,7 @@ TYPES: Mapping[ParameterType, tuple[type, ...]] = {
 
 
 class Order(NamedTuple):
-    """What a good body asks for; `inputs` is empty where it names none."""
+    """What a valid body asks for. `inputs` is empty if the body has none."""
 
     bucket: str
     object: str
@@ -43,9 +43,9 @@ class Order(NamedTuple):
 
 
 def read_order(body: bytes, declared: Mapping[str, Declared]) -> Order | Refusal:
-    """Read the body of a start of a workflow with these declared parameters."""
+    """Parse the body of a start for a workflow with these declared parameters."""
     try:
-        # Not the JSON library that the job writes with: whoever judges it must not share its mistakes.
+        # Not the JSON library that the client uses: a bug in it must not go unnoticed here.
         order = _decoder.decode(body.decode())
     except (ValueError, RecursionError):
         return _bad_body("The body is not JSON in UTF-8.")
@@ -56,7 +56,7 @@ def read_order(body: bytes, declared: Mapping[str, Declared]) -> Order | Refusal
         return _bad_body("bucket and object must be strings that are not empty.")
     if len(object_.encode()) > MAX_KEY:
         return KEY_TOO_LONG
-    # The official SDK sends null where there are none.
+    # The official SDK sends null if there are none.
     inputs = {} if order.get("inputs") is None else order["inputs"]
     if not isinstance(inputs, dict):
         return _bad_body("inputs must be an object.")
@@ -69,19 +69,19 @@ def _check_inputs(inputs: Mapping[str, Json], declared: Mapping[str, Declared]) 
         if parameter is None:
             return json_refusal(400, "Workflow.0009", f"The workflow has no parameter {name}.")
         if not _fits(value, parameter.type):
-            return json_refusal(400, "Workflow.0006", f"The value of {name} is no {parameter.type}.")
+            return json_refusal(400, "Workflow.0006", f"The value of {name} is not of type {parameter.type}.")
     return None
 
 
 def _fits(value: Json, type_: ParameterType) -> bool:
-    # For Python a bool is an int; for the service it is not.
+    # In Python a bool is an int; for the service it is not.
     if isinstance(value, bool):
         return type_ is ParameterType.BOOLEAN
     return isinstance(value, TYPES[type_])
 
 
 def _is_name(value: Json) -> TypeGuard[str]:
-    """Tell text that can be a name: not empty, and no half of a surrogate pair, which has no bytes in UTF-8."""
+    """Return whether the text can be a name: not empty, and no lone surrogate, which UTF-8 cannot encode."""
     if not isinstance(value, str) or not value:
         return False
     try:
@@ -96,7 +96,7 @@ def _bad_body(message: str) -> Refusal:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    """Refuse NaN and Infinity, which Python reads and JSON does not know."""
+    """Refuse NaN and Infinity, which Python accepts but JSON does not define."""
     raise ValueError(name)
 
 

@@ -1,4 +1,4 @@
-"""The routes: each call of the workflow API, from a request to an answer. What a start does is the twin's to say.
+"""The HTTP routes: each call of the workflow API, from request to answer. `twin` decides what a start does.
 
 The calls are those of the pages obs_04_0123 and obs_04_0127 to obs_04_0130 of
 https://support.huaweicloud.com/en-us/api-obs/ .
@@ -34,9 +34,9 @@ from batcher.model import Json
 from batcher.rules.service.signing import http_date
 
 UNTYPED = "application/octet-stream"
-"""The type that aiohttp gives to a body without one; `drop_marked` takes it off."""
+"""The type that aiohttp adds to a body without one. `drop_marked` removes it."""
 UNDATED = "none"
-"""Stands for no date, since aiohttp would add one; `drop_marked` takes it off."""
+"""A placeholder for no date, because aiohttp would add one. `drop_marked` removes it."""
 
 THROTTLED = {ThrottleAnswer.SLOWDOWN: SLOW_DOWN, ThrottleAnswer.TOO_MANY: TOO_MANY}
 FORBIDDEN = xml_refusal(403, "AccessDenied", "You have no permission for this operation.")
@@ -46,7 +46,7 @@ NO_GRAPH = json_refusal(400, "SYS.0010", "x-workflow-graph-name is required.")
 BAD_LIMIT = json_refusal(400, "SYS.0010", "x-workflow-limit must be between 1 and 1000.")
 BAD_TYPE = json_refusal(400, "SYS.0010", "x-workflow-execution-type must be APICALL or TRIGGERCAL.")
 OBJECT_MISSING = json_refusal(404, "SYS.0015", "The object does not exist.")
-# The documents name a code neither for an unknown execution nor for a restore of one that has not failed.
+# The documents name no error code for an unknown execution, nor for the restore of one that has not failed.
 NO_EXECUTION = json_refusal(404, "Workflow.0002", "The execution does not exist.")
 NOT_FAILED = json_refusal(400, "SYS.0010", "Only a failed execution can be restored.")
 
@@ -55,7 +55,7 @@ GARBAGE = b"<!DOCTYPE html><html><body><h1>It works!</h1></body></html>"
 
 
 class Routes:
-    """The calls, for one emulator."""
+    """The routes of one emulator."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
@@ -66,7 +66,7 @@ class Routes:
         return self._emulator.settings
 
     def table(self) -> list[web.RouteDef]:
-        """List the routes; whatever is not among them is not supported."""
+        """List the routes. Any other call is not supported."""
         return [
             web.post("/v2/workflows/{graph}", self.start),
             web.get("/v2/workflows/{graph}", self.workflow, allow_head=False),
@@ -80,7 +80,7 @@ class Routes:
         ]
 
     async def start(self, request: web.Request) -> web.StreamResponse:
-        """Start one execution, unless something is in the way."""
+        """Start one execution, unless the request is refused or meets a fault."""
         self._emulator.ledger.requests["start"] += 1
         body = await _read_body(request)
         if isinstance(body, Refusal):
@@ -116,7 +116,7 @@ class Routes:
         return OBJECT_MISSING if self._emulator.misses(order) else self._emulator.start(graph, order)
 
     async def _fail(self, request: web.Request, kind: FaultKind, document: Json = None) -> web.StreamResponse:
-        """Let a start meet its fault. `document` is the good answer, where the start was committed."""
+        """Apply a fault to a start. `document` is the normal answer, if the start was committed."""
         if refusal := FAULTS[kind].refusal:
             return self._refuse(refusal)
         body = json.dumps(document).encode()
@@ -138,7 +138,7 @@ class Routes:
         return response
 
     async def workflow(self, request: web.Request) -> web.Response:
-        """Describe one workflow."""
+        """Describe a workflow."""
         self._emulator.ledger.requests["workflow"] += 1
         if refusal := self._check(request) or (FORBIDDEN if self._settings.workflow_forbidden else None):
             return self._refuse(refusal)
@@ -153,7 +153,7 @@ class Routes:
         )
 
     async def executions(self, request: web.Request) -> web.Response:
-        """List a page of executions."""
+        """Return a page of executions."""
         self._emulator.ledger.requests["list"] += 1
         page = self._check(request) or (FORBIDDEN if self._settings.list_forbidden else self._page(request))
         return self._refuse(page) if isinstance(page, Refusal) else self._answer(page)
@@ -179,7 +179,7 @@ class Routes:
         return documents.listing_document(page, len(executions), self._settings, now)
 
     async def execution(self, request: web.Request) -> web.Response:
-        """Describe one execution."""
+        """Describe an execution."""
         self._emulator.ledger.requests["execution"] += 1
         found = self._check(request) or (FORBIDDEN if self._settings.get_forbidden else self._find(request))
         if isinstance(found, Refusal):
@@ -187,7 +187,7 @@ class Routes:
         return self._answer(documents.execution_document(found, self._settings, self._settings.clock()))
 
     async def restore(self, request: web.Request) -> web.Response:
-        """Let a failed execution run on."""
+        """Restore a failed execution."""
         self._emulator.ledger.requests["restore"] += 1
         now = self._settings.clock()
         found = self._check(request) or self._find(request)
@@ -207,15 +207,15 @@ class Routes:
         return self._emulator.executions[graph].find(request.match_info["name"]) or NO_EXECUTION
 
     async def ledger(self, _: web.Request) -> web.Response:
-        """Tell what truly started. Not the service's own call, so it needs no signature and counts as nothing."""
+        """Return what really started. This is not a call of the service: it needs no signature and is not counted."""
         return web.json_response(self._emulator.ledger.summary())
 
     async def change_rate(self, request: web.Request) -> web.Response:
-        """Go on at another rate. As little the service's own call as `ledger`."""
+        """Change the rate. Like `ledger`, this is not a call of the service."""
         return await _change(request, lambda text: self._emulator.change_rate(parse_rate(text)))
 
     async def change_faults(self, request: web.Request) -> web.Response:
-        """Go on with other faults."""
+        """Change the faults. Like `ledger`, this is not a call of the service."""
         return await _change(request, lambda text: self._emulator.change_faults(parse_faults(text)))
 
     async def other(self, _: web.Request) -> web.Response:
@@ -229,7 +229,7 @@ class Routes:
         return check(signed, self._settings.credentials, now=self._settings.clock())
 
     def _answer(self, document: Json, *, typed: bool = True) -> web.Response:
-        """Give a good answer. That of a start is documented without a `Content-Type`, the others with one."""
+        """Return a normal answer. The answer to a start is documented without a `Content-Type`, all others with one."""
         return self._respond(200, json.dumps(document).encode(), JSON_TYPE if typed else UNTYPED, "200")
 
     def _refuse(self, refusal: Refusal) -> web.Response:
@@ -243,7 +243,7 @@ class Routes:
         return response
 
     def _respond(self, status: int, body: bytes, type_: str, label: str, *, request_id: str = "") -> web.Response:
-        """Make a response with the headers of every answer, and count it by its label."""
+        """Make a response with the headers of every answer, and count it under its label."""
         self._emulator.ledger.answers[label] += 1
         headers = {
             "Content-Type": type_,
@@ -271,12 +271,12 @@ async def _read_body(request: web.Request) -> bytes | Refusal:
     except web.HTTPRequestEntityTooLarge:
         return BODY_TOO_LONG
     except (ConnectionError, web.RequestPayloadError):
-        # The client has gone in mid-body, so nobody hears this; what did not arrive whole does not start.
+        # The client has disconnected, so this answer is never received. A body that is incomplete starts nothing.
         return INCOMPLETE_BODY
 
 
 async def drop_marked(_: web.Request, response: web.StreamResponse) -> None:
-    """Take off what aiohttp would give to every answer: the service's answer to a start is shown without a type."""
+    """Remove headers that aiohttp adds to every answer: the service's answer to a start has no type."""
     for name, mark in (("Content-Type", UNTYPED), ("Date", UNDATED)):
         if response.headers.get(name) == mark:
             del response.headers[name]

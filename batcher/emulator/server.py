@@ -1,4 +1,4 @@
-"""The app: serves one emulator on loopback for as long as its `async with` lasts."""
+"""Serves one emulator on loopback for as long as its `async with` block lasts."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from batcher.emulator.twin import Emulator
 from batcher.errors import UsageError
 
 CLOSING_TIME = 1.0
-"""Seconds that answers on their way have when the emulator ends."""
+"""Seconds that open requests have left when the emulator stops."""
 
 
 @asynccontextmanager
 async def serve(settings: Settings) -> AsyncIterator[Emulator]:
-    """Serve on the settings' loopback address, and yield the emulator, listening.
+    """Serve on the settings' loopback address, and yield the emulator once it listens.
 
-    Raises UsageError where the port is taken, DiskError where the ledger cannot be opened.
+    Raises UsageError if the port is in use, and DiskError if the ledger cannot be opened.
     """
     emulator = Emulator(settings)
     app = web.Application(client_max_size=MAX_BODY)
@@ -39,14 +39,14 @@ async def serve(settings: Settings) -> AsyncIterator[Emulator]:
 
 
 async def _listen(runner: web.AppRunner, settings: Settings) -> str:
-    """Open the port and give the URL."""
+    """Open the port and return the URL."""
     site = web.TCPSite(runner, settings.host, settings.port, ssl_context=settings.ssl_context, backlog=1024)
     try:
         await site.start()
     except OSError as error:
         raise UsageError(
-            f"port {settings.port} of {settings.host} cannot be opened: {error.strerror}",
-            "Give another --port; 0 takes any free one.",
+            f"{settings.host}: port {settings.port} cannot be opened: {error.strerror}",
+            "Give another --port; 0 takes any free port.",
         ) from error
     scheme = "http" if settings.ssl_context is None else "https"
     host = f"[{settings.host}]" if ":" in settings.host else settings.host

@@ -7,43 +7,58 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from msgspec import Struct, structs
 from tenacity import AsyncRetrying, retry_if_result
 
 from batcher.flow.drain import Drain
 from batcher.flow.turns import Turn, Turns
-from batcher.model import Admitted, Answer, Execution, Outcome, Row, State, Status, Verdict
+from batcher.model import Admitted, Answer, Outcome, Row, Status, Verdict
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rate import backoff, stop
 from batcher.rules.rate.stop import Streak
-from batcher.rules.rows.identity import start_body
-from batcher.rules.service import answers, verdicts
+from batcher.rules.service import verdicts
 
 STARTED, REFUSED, FATAL = Verdict.STARTED, Verdict.REFUSED, Verdict.FATAL
+PENDING = Status.PENDING
 
 RESENDABLE = frozenset({Verdict.UNSENT, Verdict.REFUSED})
 
-ENDS: dict[Verdict, tuple[State, Status | None]] = {
-    Verdict.STARTED: (State.STARTED, Status.STARTED),
-    Verdict.REJECTED: (State.REJECTED, Status.REJECTED),
-    Verdict.IN_DOUBT: (State.IN_DOUBT, Status.IN_DOUBT),
-    # Refused to the last attempt: on record for this run, and free to be sent by the next.
-    Verdict.REFUSED: (State.PENDING, Status.REJECTED),
+ENDS: dict[Verdict, Status] = {
+    Verdict.STARTED: Status.STARTED,
+    Verdict.REJECTED: Status.REJECTED,
+    Verdict.IN_DOUBT: Status.IN_DOUBT,
+    # Refused to the last attempt: on record for this run, and sent again by the next.
+    Verdict.REFUSED: Status.REFUSED,
     # Nothing ever left, or the whole job is refused: the row is given back untouched.
-    Verdict.UNSENT: (State.PENDING, None),
-    Verdict.FATAL: (State.PENDING, None),
+    Verdict.UNSENT: Status.PENDING,
+    Verdict.FATAL: Status.PENDING,
 }
-"""What the last verdict on a row leaves behind: its state, and its record's status if it gets a record."""
+"""How the last verdict on a row leaves it."""
+
+
+class Judge(Protocol):
+    """Says what an answer proves about its row; `verdicts.judge` is one."""
+
+    def __call__(self, answer: Answer, *, proven: bool, repeated: bool, trust_503: bool) -> Verdict:
+        """Give the verdict; the circumstances are those of `verdicts.judge`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What is done for each row: a request, sent once, and how its answer is judged where it names no execution."""
+
+    send: Callable[[Row], Awaitable[Answer]]
+    judge: Judge
 
 
 class Attempt(Struct, frozen=True, gc=False):
-    """One request for a row, judged. `latency` is in seconds; `execution` is there when the row is started."""
+    """One request for a row, judged. `latency` is in seconds."""
 
     verdict: Verdict
     answer: Answer
     latency: float
-    execution: Execution | None
     is_counted: bool
     """Whether it is one of the row's attempts: the service was there, and refused."""
 
@@ -52,8 +67,7 @@ class Attempt(Struct, frozen=True, gc=False):
 class Attempts:
     """Fires rows. Holds what the attempts of a run have in common."""
 
-    send: Callable[[bytes], Awaitable[Answer]]
-    """Send a start with this body."""
+    action: Action
     tally: Tally
     turns: Turns
     now: Callable[[], float]
@@ -77,8 +91,8 @@ class Attempts:
         """Send a row until something is proved about it or its attempts are used up; give it back on a drain."""
         turn = await self.turns.take()
         if turn is None:
-            return Outcome(admitted, State.PENDING, None)
-        answer = await self.send(self._leaving(admitted, turn))
+            return Outcome(admitted, PENDING)
+        answer = await self.action.send(self._leaving(admitted, turn))
         first = self._judged(admitted, turn, answer, ())
         if first.verdict not in RESENDABLE:
             return self._end(admitted, first, 1)
@@ -87,7 +101,7 @@ class Attempts:
         ended = self._end(admitted, made[-1], len(made))
         if made[-1].verdict is Verdict.REFUSED and _counted(made) < self.max_attempts:
             # Interrupted by the drain between two attempts: not refused to the last.
-            return structs.replace(ended, status=None)
+            return structs.replace(ended, status=PENDING)
         return ended
 
     async def _persist(self, admitted: Admitted, made: list[Attempt]) -> None:
@@ -98,7 +112,7 @@ class Attempts:
             turn = await self._turn_of_retry() if waited else None
             if turn is not None:
                 self.tally.retries += 1
-                answer = await self.send(self._leaving(admitted, turn))
+                answer = await self.action.send(self._leaving(admitted, turn))
                 made.append(self._judged(admitted, turn, answer, made))
             return made[-1]
 
@@ -125,30 +139,30 @@ class Attempts:
             await self.drain.sleep(backoff.full_jitter(1, self.draw()))
         return await self.turns.take()
 
-    def _leaving(self, admitted: Admitted, turn: Turn) -> bytes:
-        """Count a row that is sent now, and give the body that starts it."""
+    def _leaving(self, admitted: Admitted, turn: Turn) -> Row:
+        """Count a row that is sent now."""
         tally, row = self.tally, admitted.row
         assert isinstance(row, Row)  # noqa: S101 - an invalid row has no intent
         tally.requests += 1
         tally.on_wire[admitted.id] = turn.at
-        return start_body(row)
+        return row
 
     def _judged(self, admitted: Admitted, turn: Turn, answer: Answer, made: Sequence[Attempt]) -> Attempt:
         """Judge the answer to a row, after the attempts that were made before."""
         streak = self.streak
         del self.tally.on_wire[admitted.id]
-        execution = answers.started(answer)
-        if execution is not None:
+        if answer.execution is not None:
             verdict = STARTED
         else:
             repeated = any(verdicts.is_once(each.answer) for each in made)
-            verdict = verdicts.judge(answer, proven=streak.is_proven, repeated=repeated, trust_503=self.trust_503)
+            judge = self.action.judge
+            verdict = judge(answer, proven=streak.is_proven, repeated=repeated, trust_503=self.trust_503)
         now = self.monotonic()
         self.turns.learn(turn, verdict, answer, now)
         if not streak.is_proven:
             self._count(verdict, answer)
         is_counted = verdict is REFUSED and not self.turns.is_away
-        attempt = Attempt(verdict, answer, now - turn.at, execution, is_counted)
+        attempt = Attempt(verdict, answer, now - turn.at, is_counted)
         if self.seen is not None:
             self.seen(admitted, [*made, attempt])
         return attempt
@@ -156,14 +170,13 @@ class Attempts:
     def _count(self, verdict: Verdict, answer: Answer) -> None:
         """Stop the job when every row is rejected: then it is not the rows that are wrong."""
         self.streak = stop.count(self.streak, verdict)
-        if stop.is_broken(self.streak) and not self.tally.known[State.STARTED]:
+        if stop.is_broken(self.streak) and not self.tally.known[Status.STARTED]:
             self.drain.begin(verdicts.all_rejected(answer, self.streak.rejected))
 
     def _end(self, admitted: Admitted, last: Attempt, attempts: int) -> Outcome:
-        state, status = ENDS[last.verdict]
         if last.verdict is FATAL:
             self.drain.begin(verdicts.ending(last.answer))
-        return Outcome(admitted, state, status, last.answer, last.execution, attempts, last.latency)
+        return Outcome(admitted, ENDS[last.verdict], last.answer, last.answer.execution, attempts, last.latency)
 
 
 def _counted(made: list[Attempt]) -> int:

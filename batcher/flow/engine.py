@@ -1,6 +1,6 @@
-"""The job: an async producer reads the manifest, a bounded pool of workers fires, a sink streams the records.
+"""The engine: a producer reads the manifest, a bounded pool of workers sends rows, a sink writes the records.
 
-Holds no detail of any of them: it is handed functions, and can be run on plain ones.
+It knows no detail of any of them: it is given functions, and tests give it plain ones.
 """
 
 from __future__ import annotations
@@ -13,39 +13,36 @@ from dataclasses import dataclass
 from batcher.errors import JobError
 from batcher.flow.drain import Drain
 from batcher.flow.queues import Gathering, Handout, Slots
-from batcher.model import Admitted, BadRow, Found, Outcome, Record, Row, Settlement, State, Status
+from batcher.model import Admitted, BadRow, Found, Outcome, Record, Row, Settlement, Status
 from batcher.rules.progress.counts import Tally
 from batcher.rules.records.codec import record_of, timestamp
 
 Block = Sequence[Row | BadRow]
 
-INTENT = State.INTENT
-
-NOTED = {State.INVALID: Status.INVALID, State.DUPLICATE: Status.DUPLICATE}
-"""The rows that are admitted only to be written down, and the status of their record."""
+PENDING, SENDING = Status.PENDING, Status.SENDING
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What the engine is made of. Times are POSIX seconds."""
+    """What the engine needs. Times are POSIX seconds."""
 
     blocks: AsyncIterator[Block]
     """The manifest, in blocks."""
-    sift: Callable[[Block], Awaitable[tuple[Sequence[Found], Counter[State]]]]
-    """Which of these rows need a decision, and how many others stand in which state."""
+    sift: Callable[[Block], Awaitable[tuple[Sequence[Found], Counter[Status]]]]
+    """Gives the rows that need a decision, and counts the others by how they stand."""
     decide: Callable[[Found], Admitted | None]
     admit: Callable[[Sequence[Admitted]], Awaitable[None]]
-    """Make intents durable."""
+    """Makes intents durable."""
     fire: Callable[[Admitted], Awaitable[Outcome]]
-    """Send a row until something is proved about it, or give it back."""
+    """Sends a row until something is proved about it, or gives it back."""
     settle: Callable[[Sequence[Settlement], Sequence[Record]], Awaitable[None]]
-    """Make records durable, then the verdicts, in the order of the calls and before what is admitted later."""
+    """Makes records durable, then the verdicts, in the order of the calls and before what is admitted later."""
     look: Callable[[Tally], None]
-    """Look at the counts after each group, and begin the drain if they ask for it."""
+    """Looks at the counts after each group, and begins the drain where they require it."""
     now: Callable[[], float]
     concurrency: int
     limit: int | None = None
-    """So many rows are sent at the most."""
+    """How many rows are sent at most."""
 
 
 async def run(job: Job, tally: Tally, drain: Drain) -> None:
@@ -69,7 +66,7 @@ async def run(job: Job, tally: Tally, drain: Drain) -> None:
 
 
 class _Engine:
-    """The three parts of a run, and what is on its way between them: never more rows than there are slots."""
+    """The three parts of a run, and the rows between them: never more than there are slots."""
 
     def __init__(self, job: Job, tally: Tally, drain: Drain) -> None:
         self.job = job
@@ -101,7 +98,7 @@ class _Engine:
         if self.job.limit is None:
             return wanted
         for position, admitted in enumerate(wanted):
-            if admitted.state is INTENT:
+            if admitted.status is SENDING:
                 if self.tally.taken == self.job.limit:
                     self.tally.is_limited = True
                     return wanted[:position]
@@ -109,12 +106,12 @@ class _Engine:
         return wanted
 
     def _pass_on(self, admitted: Sequence[Admitted]) -> None:
-        intents = [each for each in admitted if each.state is INTENT]
+        intents = [each for each in admitted if each.status is SENDING]
         self.ready.put(intents)
         if len(intents) < len(admitted):
             for each in admitted:
-                if each.state is not INTENT:
-                    self.ended.put(Outcome(each, each.state, NOTED[each.state]))
+                if each.status is not SENDING:
+                    self.ended.put(Outcome(each, each.status))
 
     async def work(self) -> None:
         """Fire one row after another."""
@@ -126,7 +123,7 @@ class _Engine:
         """Write the records of ended rows and settle them, a group at a time."""
         while outcomes := await self.ended.take():
             recorded_at = timestamp(self.job.now())
-            records = [record_of(each, each.status, recorded_at) for each in outcomes if each.status is not None]
+            records = [record_of(each, recorded_at) for each in outcomes if each.status is not PENDING]
             # What is admitted for these slots is durable with these settlements, or later.
             self.slots.give(len(outcomes))
             await self.job.settle(_settlements(outcomes), records)
@@ -137,7 +134,7 @@ class _Engine:
 
 def _settlements(outcomes: Sequence[Outcome]) -> list[Settlement]:
     return [
-        Settlement(each.admitted.id, each.state, each.execution.name if each.execution else "") for each in outcomes
+        Settlement(each.admitted.id, each.status, each.execution.name if each.execution else "") for each in outcomes
     ]
 
 

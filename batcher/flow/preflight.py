@@ -1,7 +1,7 @@
 """The preflight: what is asked of the service before the first start, and how rows stand to the answer.
 
-One signed question proves the endpoint, the keys and that the workflow exists, and brings the service's time and the
-declared parameters. It has no side effect, so here, other than for a start, a lost answer may be asked for again.
+One signed question proves the endpoint, the credentials and that the workflow exists, and brings the service's time and
+the declared parameters. It has no side effect, so here, other than for a start, a lost answer may be asked for again.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from msgspec import structs
 
 from batcher.errors import ServiceError
 from batcher.flow.drain import Drain
-from batcher.model import Answer, BadRow, Fault, Found, Parameter, Row, Verdict, Workflow
+from batcher.model import Answer, BadRow, Described, Fault, Found, Parameter, Row, Verdict, Workflow
 from batcher.rules.rate import backoff
 from batcher.rules.rows.declared import Judgement, judge_of
-from batcher.rules.service import answers, verdicts
+from batcher.rules.service import verdicts
 
 ATTEMPTS = 4
 CONTACT_SECONDS = 8.0
@@ -25,19 +25,22 @@ CONTACT_SECONDS = 8.0
 
 
 async def contact(
-    ask: Callable[[], Awaitable[Answer]], drain: Drain, draw: Callable[[], float], monotonic: Callable[[], float]
-) -> Answer:
+    ask: Callable[[], Awaitable[Described[Workflow]]],
+    drain: Drain,
+    draw: Callable[[], float],
+    monotonic: Callable[[], float],
+) -> Described[Workflow]:
     """Ask until the service answers, and give that answer: every one of them tells the service's time.
 
     Ends the job where nobody is reached for CONTACT_SECONDS (that is a wrong address, not an outage that may pass),
-    where ATTEMPTS answers are lost, and where a wrong key is found out before every worker has tried it.
+    where ATTEMPTS answers are lost, and where wrong credentials are found out before every worker has tried them.
     """
     begun = monotonic()
     lost = 0
-    answer = Answer(fault=Fault.UNREACHED, message="nobody was asked")
+    answer = Described[Workflow](fault=Fault.UNREACHED, message="nobody was asked")
     while not drain.begun:
         answer = await ask()
-        if answer.fault is Fault.UNTRUSTED or verdicts.refuses_keys(answer):
+        if answer.fault is Fault.UNTRUSTED or verdicts.refuses_credentials(answer):
             drain.begin(verdicts.ending(answer))
         if answer.fault is None:
             break
@@ -49,7 +52,7 @@ async def contact(
 
 
 async def described(  # noqa: PLR0913, PLR0917 - time and chance are arguments
-    ask: Callable[[], Awaitable[Answer]],
+    ask: Callable[[], Awaitable[Described[Workflow]]],
     name: str,
     drain: Drain,
     draw: Callable[[], float],
@@ -63,19 +66,18 @@ async def described(  # noqa: PLR0913, PLR0917 - time and chance are arguments
     A service that is busy or failing is asked ATTEMPTS times, and on for `patience` seconds: then `waiting` is told.
     Gives the answer instead where the service has one and it describes no workflow, though there may be one; and
     whatever came last where the drain begins. Raises ServiceError where there is no such workflow or the service does
-    not come to an answer, and what `outcome.ending` makes of one that refuses the whole job.
+    not come to an answer, and what `verdicts.ending` makes of one that refuses the whole job.
     """
     begun = monotonic()
     attempt = 0
     while True:
         attempt += 1
         answer = await contact(ask, drain, draw, monotonic)
-        workflow = answers.workflow(answer)
-        if workflow is not None or drain.begun:
-            return answer if workflow is None else workflow
+        if answer.noun is not None or drain.begun:
+            return answer if answer.noun is None else answer.noun
         verdict = verdicts.judge(answer, proven=False, repeated=attempt > 1, trust_503=True)
         # An answer of success that is unreadable stays so; what is in doubt for a start is only a failure here.
-        if answer.status in answers.SUCCESS or verdict not in {Verdict.REFUSED, Verdict.IN_DOUBT}:
+        if answer.status in verdicts.SUCCESS or verdict not in {Verdict.REFUSED, Verdict.IN_DOUBT}:
             return _undescribed(answer, name)
         if attempt >= ATTEMPTS and monotonic() - begun >= patience:
             raise ServiceError(
@@ -88,7 +90,7 @@ async def described(  # noqa: PLR0913, PLR0917 - time and chance are arguments
 
 
 def _undescribed(answer: Answer, name: str) -> Answer:
-    if answer.status in answers.SUCCESS or verdicts.hides_workflow(answer):
+    if answer.status in verdicts.SUCCESS or verdicts.hides_workflow(answer):
         return answer
     raise verdicts.ending(answer) if answer.status != HTTPStatus.NOT_FOUND else verdicts.missing(answer, name)
 

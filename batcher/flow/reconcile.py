@@ -9,32 +9,30 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from math import inf
 from typing import NamedTuple
 
-from batcher.flow.ask import asked
-from batcher.model import Answer, Listed, ListedExecution, Page, Unsettled
-from batcher.rules.doubts.contents import Content, contents_of
-from batcher.rules.doubts.matching import RETENTION, Candidate, is_within, match, merged, window
-from batcher.rules.service import answers
-from batcher.rules.service.clock import RESOLUTION, posix, posix_of_header
+from batcher.model import Answer, Described, Execution, ExecutionDetail, Page, Unsettled
+from batcher.rules.doubts.matching import RETENTION, is_within, match, merged, window
+from batcher.rules.service.clock import RESOLUTION, posix_of_header
+from batcher.rules.service.dialect import Window
+from batcher.rules.service.verdicts import SUCCESS
 
 ASKERS = 8
-"""So many executions are looked at side by side."""
+"""How many executions are looked at side by side."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
     """What a reconcile is made of. Times are POSIX seconds by the service's clock, waits are seconds."""
 
-    list_page: Callable[[str], Awaitable[Answer]]
-    """Ask for the page of the execution list at a marker."""
-    get: Callable[[str], Awaitable[Answer]]
+    executions: Callable[[Sequence[Window]], AsyncIterator[Described[Page]]]
+    """Give page by page the executions that began within these windows; a page without a noun ends it too early."""
+    execution: Callable[[str], Awaitable[Described[ExecutionDetail]]]
     """Ask for one execution by its name."""
-    note: Callable[[Sequence[Listed]], Awaitable[None]]
+    note: Callable[[Sequence[Execution]], Awaitable[None]]
     """Keep executions that a row in doubt may own, outside of this process's memory."""
-    unowned: Callable[[], Awaitable[list[Listed]]]
+    unowned: Callable[[], Awaitable[list[Execution]]]
     """Give those of them that no row owns, and forget all."""
     date: Callable[[Sequence[Unsettled], float], Awaitable[None]]
     """Keep of rows in doubt that they were not sent after this time."""
@@ -43,23 +41,22 @@ class Inquiry:
     stopped: Callable[[], bool]
     now: Callable[[], float]
     """The time, or somewhat earlier; 0 while no answer has told it."""
-    draw: Callable[[], float]
     settle_time: float
     """How long an execution may be missing from the list."""
-    looked_at: dict[str, tuple[Content, ...] | None] = field(default_factory=dict)
-    """Executions that were looked at before: each is asked for once."""
+    looked_at: dict[str, str | None] = field(default_factory=dict)
+    """The inputs of executions that were looked at before, by name: each is asked for once."""
 
 
 class Findings(NamedTuple):
     """What a reconcile has found out about the rows in doubt."""
 
-    adopted: list[tuple[Unsettled, Candidate]]
+    adopted: list[tuple[Unsettled, ExecutionDetail]]
     """Rows that are started, each with its execution."""
     released: list[Unsettled]
     """Rows that were never started, and may be sent."""
     held: list[Unsettled]
     """Rows that stay in doubt."""
-    elsewhere: list[Candidate]
+    elsewhere: list[ExecutionDetail]
     """Executions of such rows that somebody else started."""
     reason: str = ""
     """Why rows are held, where that is known."""
@@ -86,12 +83,12 @@ async def reconcile(inquiry: Inquiry, rows: Sequence[Unsettled], *, patient: boo
     The first walk adopts what it finds. A row that nothing explains is released once the settle time has passed since
     its doubt and a later walk has shown nothing: `patient` waits for that, else such rows are held.
     """
-    adopted: list[tuple[Unsettled, Candidate]] = []
+    adopted: list[tuple[Unsettled, ExecutionDetail]] = []
     try:
         while True:
-            listing, candidates = await _look(inquiry, rows, {execution.name for _, execution in adopted})
+            listing, executions = await _look(inquiry, rows, {found.execution.name for _, found in adopted})
             rows = await _dated(inquiry, rows, listing.told)
-            found = match(rows, candidates, [window(row, inquiry.settle_time) for row in rows])
+            found = match(rows, executions, [window(row, inquiry.settle_time) for row in rows])
             adopted += found.started
             young = {row.id: row.last_at + inquiry.settle_time for row in found.absent}
             young = {id_: at for id_, at in young.items() if listing.begun < at}
@@ -133,7 +130,7 @@ def _why(held: Sequence[Unsettled], unclear: Sequence[Unsettled]) -> str:
 
 async def _look(
     inquiry: Inquiry, rows: Sequence[Unsettled], adopted: Collection[str]
-) -> tuple[_Listing, list[Candidate]]:
+) -> tuple[_Listing, list[ExecutionDetail]]:
     """Walk the list, then look at each execution that a row may own and none does."""
     listing = await _walk(inquiry, rows)
     unowned = [listed for listed in await inquiry.unowned() if listed.name not in adopted]
@@ -141,46 +138,29 @@ async def _look(
     async with asyncio.TaskGroup() as askers:
         for _ in range(ASKERS):
             askers.create_task(_ask(inquiry, unseen))
-    candidates = [Candidate(*listed, inquiry.looked_at[listed.name]) for listed in unowned]
-    return listing, candidates
+    return listing, [ExecutionDetail(listed, inquiry.looked_at[listed.name]) for listed in unowned]
 
 
 async def _ask(inquiry: Inquiry, names: Iterator[str]) -> None:
     for name in names:
-        answer = await asked(inquiry, partial(inquiry.get, name))
-        detail = answers.detail(answer)
-        inquiry.looked_at[name] = contents_of(detail.input) if detail is not None else None
+        detail = (await inquiry.execution(name)).noun
+        inquiry.looked_at[name] = None if detail is None else detail.input
 
 
 async def _walk(inquiry: Inquiry, rows: Sequence[Unsettled]) -> _Listing:
     """Note every execution of the list that began within the time of a row in doubt."""
     begun, told, earliest = inquiry.now(), inf, inf
     times = merged(window(row, inquiry.settle_time) for row in rows)
-    async for answer, page in _pages(inquiry):
+    async for answer in inquiry.executions(times):
+        if inquiry.stopped():
+            raise _UnreadableError("the job is stopping")
+        if answer.noun is None:
+            raise _UnreadableError(_unreadable(answer))
         told = min(told, _told(answer))
-        executions = [_timed(execution) for execution in page.executions]
+        executions = answer.noun.executions
         earliest = min([earliest, *(each.at for each in executions if each.at is not None)])
         await inquiry.note([each for each in executions if is_within(each.at, times)])
     return _Listing(begun, told, earliest)
-
-
-async def _pages(inquiry: Inquiry) -> AsyncIterator[tuple[Answer, Page]]:
-    marker = ""
-    markers = {marker}
-    while True:
-        answer = await asked(inquiry, partial(inquiry.list_page, marker))
-        page = answers.page(answer)
-        if inquiry.stopped():
-            raise _UnreadableError("the job is stopping")
-        if page is None:
-            raise _UnreadableError(_unreadable(answer))
-        yield answer, page
-        marker = page.next_marker
-        if not marker:
-            return
-        if marker in markers:
-            raise _UnreadableError("the execution list leads back to where it was")
-        markers.add(marker)
 
 
 def _told(answer: Answer) -> float:
@@ -191,12 +171,9 @@ def _told(answer: Answer) -> float:
     return served + RESOLUTION
 
 
-def _timed(execution: ListedExecution) -> Listed:
-    at = posix(execution.started_at)
-    return Listed(execution.name, execution.urn, execution.type, execution.started_at, at)
-
-
 def _unreadable(answer: Answer) -> str:
+    if answer.status in SUCCESS and answer.message:
+        return answer.message
     if answer.fault is not None:
         return f"the execution list cannot be read: {answer.message}"
     told = " ".join(word for word in (f"HTTP {answer.status}", answer.code, answer.message) if word)

@@ -1,27 +1,27 @@
-"""The resend: rows in doubt that were never started, as the engine takes rows. They are known, so nothing is sifted."""
+"""The resend: gives rows in doubt that were never started to the engine. They are known, so nothing is sifted."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-from batcher.model import BadRow, Found, Row, State, Unsettled
+from batcher.model import BadRow, Found, Row, Status, Unsettled
 from batcher.rules.rows.identity import content_key
 
 Block = Sequence[Row | BadRow]
-Sift = Callable[[Block], Awaitable[tuple[Sequence[Found], Counter[State]]]]
+Sift = Callable[[Block], Awaitable[tuple[Sequence[Found], Counter[Status]]]]
 
 
 def released_rows(released: Sequence[Unsettled]) -> tuple[AsyncIterator[Block], Sift]:
-    """Give the rows as one block, and the sift that knows each of them as free to be sent."""
+    """Give the rows as one block, and the sift that finds each of them PENDING."""
     rows = [_row(row) for row in released]
 
     async def blocks() -> AsyncIterator[Block]:
         yield rows
 
-    async def sift(block: Block) -> tuple[Sequence[Found], Counter[State]]:
+    async def sift(block: Block) -> tuple[Sequence[Found], Counter[Status]]:
         known = zip(released, block, strict=True)
-        return [Found(unsettled.id, row, State.PENDING, 1) for unsettled, row in known], Counter()
+        return [Found(unsettled.id, row, Status.PENDING, 1) for unsettled, row in known], Counter()
 
     return blocks(), sift
 

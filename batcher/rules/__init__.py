@@ -1,1 +1,1 @@
-"""The decisions: pure functions and tables. No input or output, no clock, no chance, no environment."""
+"""The rules: pure functions and tables. No input or output, no clock, no randomness, no environment."""

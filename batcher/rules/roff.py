@@ -1,7 +1,7 @@
-"""The roff of a manual page (https://man7.org/linux/man-pages/man7/groff_man.7.html), from help texts. Pure.
+"""Formats help texts as a manual page in roff (https://man7.org/linux/man-pages/man7/groff_man.7.html). Pure.
 
-A help text is paragraphs with empty lines between them. One that begins with a backspace alone on its line, as click
-has it, keeps its lines; the others are filled.
+A help text consists of paragraphs separated by empty lines. As in click, a paragraph that begins with a backspace alone
+on its line keeps its line breaks; other paragraphs are filled.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ _ESCAPES = {
     "^": r"\(ha",
     "~": r"\(ti",
 }
-"""What roff would take for something else, or typeset as another character than the one to be typed."""
+"""Characters that roff would interpret, or typeset as a character other than the one to type."""
 _VERBATIM = "\b"
 
 
 def escaped(text: str) -> str:
-    """Write text so that it is read as it stands, also at the beginning of a line."""
+    """Escape text so that roff prints it literally, also at the beginning of a line."""
     written = "".join(_ESCAPES.get(char, char if char.isascii() else f"\\[u{ord(char):04X}]") for char in text)
     return f"\\&{written}" if written.startswith(".") else written
 
 
 def title(name: str, version: str) -> str:
-    """Begin a page of section 1. It has no date, so that the same program always gives the same page."""
+    """Write the title of a page in section 1. It has no date, so that one version always gives the same page."""
     return f'.TH {escaped(name.upper())} 1 "" "{escaped(f"{name} {version}")}" "User Commands"\n'
 
 
 def section(name: str, body: str) -> str:
-    """Write a section."""
+    """Write a section with its heading."""
     return f".SH {escaped(name.upper())}\n{body}"
 
 
 def subsection(name: str, body: str) -> str:
-    """Write a part of a section."""
+    """Write a subsection with its heading."""
     return f".SS {escaped(name)}\n{body}"
 
 
 def paragraphs(text: str) -> str:
-    """Write a help text."""
+    """Format a help text."""
     return "".join(map(_paragraph, _apart(text)))
 
 
@@ -60,7 +60,7 @@ def _apart(text: str) -> Iterator[list[str]]:
 def _paragraph(lines: list[str]) -> str:
     if lines[0] != _VERBATIM:
         return f".PP\n{escaped(' '.join(line.strip() for line in lines))}\n"
-    # A heading over the lines, if there is one, is a paragraph of its own.
+    # A heading above the lines, if there is one, becomes its own paragraph.
     heading = [line for line in lines[1:2] if not line.startswith(" ")]
     rest = [line for line in lines[1 + len(heading) :] if line != _VERBATIM]
     kept = "".join(f"{escaped(line.removeprefix('  '))}\n" for line in rest)
@@ -69,5 +69,5 @@ def _paragraph(lines: list[str]) -> str:
 
 
 def definitions(entries: Iterable[tuple[str, str]]) -> str:
-    """Write terms, each with what it means."""
+    """Write a list of terms with their meanings."""
     return "".join(f".TP\n.B {escaped(term)}\n{escaped(meaning)}\n" for term, meaning in entries)

@@ -1,7 +1,7 @@
-"""The checkpoint: the SQLite file that remembers intents and verdicts, so that the same command can carry on.
+"""The checkpoint: a SQLite file that stores intents and verdicts, so that the same command can continue a job.
 
-Its protocol, in the order of a row's life: `sift` (is it known?), `admit` (its intent is durable before a byte
-leaves), `settle` (its verdict is durable after its record). See DESIGN.md for the promises and the tests of them.
+Its protocol follows the life of a row: `sift` (is the row known?), `admit` (its intent is durable before a byte is
+sent), `settle` (its verdict is durable after its record). See DESIGN.md for the promises and their tests.
 """
 
 from batcher.edges.checkpoint.reading import COPY, Glance, Reading, glance, reading, reading_of

@@ -1,7 +1,7 @@
-"""Many rows with few statements.
+"""Inserts many rows with few statements.
 
-Each statement of sqlite3 lets go of Python's lock and has to wait for it again: with one for each row, the event loop
-and the writer's thread would take it from each other at every row.
+Each statement of sqlite3 releases Python's global lock and has to acquire it again. With one statement per row, the
+event loop and the writer thread would pass the lock back and forth for every row.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from itertools import chain
 from typing import Any
 
 Blob = bytearray
-"""What many bytes go in as. For each `bytes` sqlite3 asks how to adapt it, which takes longer than binding it."""
+"""The type for binary values. For each `bytes` sqlite3 looks for an adapter, which takes longer than binding it."""
 
 MOST = 64
-"""Rows of a statement. With their columns they stay below the 999 values that any SQLite takes."""
+"""Rows per statement. With their columns they stay below 999 values, the limit of the oldest SQLite versions."""
 
 
 def insert(db: sqlite3.Connection, into: str, values: str, rows: Sequence[tuple[Any, ...]]) -> int:
-    """Insert rows. Give how many it were.
+    """Insert rows and return how many were inserted.
 
-    `into` is the statement's beginning, such as `INSERT INTO t`, and `values` what it says of each row, such as
-    `(?, 1, ?)`. The sizes of the statements are powers of two, so that a few of them serve every number of rows.
+    `into` is the beginning of the statement, such as `INSERT INTO t`, and `values` the part for each row, such as
+    `(?, 1, ?)`. Statements have sizes that are powers of two, so that a few statements serve any number of rows.
     """
     inserted = begin = 0
     while begin < len(rows):

@@ -1,7 +1,6 @@
-"""The scratch index: from a row's content to its place in the checkpoint, for rows that do not come in its order.
+"""The scratch index: maps a row's content to its place in the checkpoint, for rows that come in another order.
 
-It is a cache in a private temporary database beside the checkpoint's: a crash throws it away, and it is made again
-from the checkpoint in one sorted pass.
+It is a cache in a private temporary database. After a crash it is rebuilt from the checkpoint in one sorted pass.
 """
 
 from __future__ import annotations
@@ -17,21 +16,22 @@ _PAGE_CACHE_KIB = 8 * 1024
 
 
 class Hit(NamedTuple):
-    """What is known of a content: a row's id, and how many rows of the content the manifest has shown so far."""
+    """What is known about a content: a row's id, and how many rows with this content the manifest has had so far."""
 
     id: int
     seen: int
 
 
 class ScratchIndex:
-    """Keys and copies to row ids. Memory is bounded by the page cache (8 MiB); the rest is in a temporary file.
+    """Maps keys and copies to row ids. Memory is bounded by the page cache (8 MiB); the rest is in a temporary file.
 
-    `seen` stands in the entry of a content's first copy; that of another copy only tells whether it was shown.
+    `seen` is stored in the entry of a content's first copy. In the entry of another copy it is 1 once that copy has
+    been read.
     """
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
-        # An empty name is SQLite's private temporary database: it has no path and goes with the connection.
+        # With an empty name SQLite creates a private temporary database, without a path, deleted on close.
         db.execute("ATTACH '' AS scratch")
         for pragma in ("journal_mode=OFF", "synchronous=OFF", f"cache_size=-{_PAGE_CACHE_KIB}"):
             db.execute(f"PRAGMA scratch.{pragma}").close()
@@ -41,22 +41,22 @@ class ScratchIndex:
         )
 
     def load(self, shown: int) -> None:
-        """Add the settled rows and those in doubt; the manifest has shown those whose id is not higher than `shown`."""
+        """Add the settled rows and those in doubt. The manifest has had those with ids up to `shown`."""
         for table in ("rows", "doubts"):
             known = f"SELECT key, copy, id, id <= ? FROM {table} ORDER BY key, copy"  # noqa: S608 - our names
             self._db.execute(f"INSERT OR IGNORE INTO scratch.hit {known}", (shown,))
-        # Only now: a copy may stand in the one table and the first of its content in the other.
+        # In a second pass: a copy may be in one table, and the first row with its content in the other.
         for table in ("rows", "doubts"):
             copies = f"SELECT key, copy FROM {table} WHERE copy > 1 AND id <= ?"  # noqa: S608 - our names
             for key, copy in self._db.execute(copies, (shown,)):
                 self.mark(key, copy)
 
     def forget(self, first: int) -> None:
-        """Forget the entries from this id on."""
+        """Remove the entries from this id on."""
         self._db.execute("DELETE FROM scratch.hit WHERE id >= ?", (first,))
 
     def put(self, entries: Iterable[tuple[bytes, int, int, int]]) -> int:
-        """Add entries of key, copy, id and `seen`, but those that are there already. Give the number of new ones."""
+        """Add entries of key, copy, id and `seen` that do not exist yet. Return how many were added."""
         return insert(self._db, "INSERT OR IGNORE INTO scratch.hit", "(?, ?, ?, ?)", list(entries))
 
     def put_first(self, keys: Iterable[bytes], first: int) -> int:
@@ -65,8 +65,8 @@ class ScratchIndex:
         return insert(self._db, "INSERT OR IGNORE INTO scratch.hit", "(?, 1, ?, 1)", entries)
 
     def meets(self, last: int) -> bool:
-        """Tell whether a content of the index is that of a row, up to the id `last`, that is settled or in doubt."""
-        # One pass over the rows, each looked up among the few of the index: the order of this join is its point.
+        """Return whether a content of the index belongs to a row, up to the id `last`, that is settled or in doubt."""
+        # One pass over the rows, each looked up in the small index: CROSS JOIN fixes this order.
         query = (
             "SELECT 1 FROM rows CROSS JOIN scratch.hit ON hit.key = rows.key WHERE rows.id <= :last"
             " UNION ALL SELECT 1 FROM doubts CROSS JOIN scratch.hit ON hit.key = doubts.key WHERE doubts.id <= :last"
@@ -75,10 +75,10 @@ class ScratchIndex:
         return self._db.execute(query, {"last": last}).fetchone() is not None
 
     def find(self, key: bytes, copy: int) -> Hit | None:
-        """Give the entry of this copy of a content."""
+        """Return the entry for this copy of a content."""
         found = self._db.execute("SELECT id, seen FROM scratch.hit WHERE key = ? AND copy = ?", (key, copy)).fetchone()
         return None if found is None else Hit(*found)
 
     def mark(self, key: bytes, seen: int) -> None:
-        """Note how many rows of this content the manifest has shown, if they are more than noted."""
+        """Record how many rows with this content the manifest has had, if that is more than recorded."""
         self._db.execute("UPDATE scratch.hit SET seen = max(seen, ?) WHERE key = ? AND copy = 1", (seen, key))

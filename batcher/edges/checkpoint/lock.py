@@ -1,6 +1,6 @@
-"""One run at a time: an operating system lock beside the checkpoint, gone the moment its process is.
+"""One run at a time: an operating system lock beside the checkpoint, released when the process ends.
 
-The lock is the flock(2) on the file, never the file's existence; a clean end removes the file to leave no clutter.
+The lock is flock(2) on the file, not the file's existence. A clean exit removes the file to leave no clutter.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from batcher.errors import BusyError
 
 GLANCES = 5
 GLANCE_SECONDS = 0.05
-"""So often, and so long each time, a lock is waited for that only a look at the checkpoint may have."""
+"""Attempts, and seconds between them, to get a lock that may only be held for a quick look at the checkpoint."""
 
 
 def lock_path(checkpoint: Path) -> Path:
@@ -25,7 +25,7 @@ def lock_path(checkpoint: Path) -> Path:
 
 
 class Lock:
-    """An exclusive hold on a checkpoint, taken on construction; BusyError where another process has it."""
+    """An exclusive lock on a checkpoint, taken on construction. Raises BusyError if another process holds it."""
 
     def __init__(self, checkpoint: Path) -> None:
         self._path = path = lock_path(checkpoint)
@@ -34,30 +34,30 @@ class Lock:
             if not _locked(self._fd):
                 os.close(self._fd)
                 raise BusyError(
-                    f"{checkpoint}: another run is working with this checkpoint",
-                    "Wait for it to end, or end it; its lock goes with its process.",
+                    f"{checkpoint}: another run is using this checkpoint",
+                    "Wait for that run, or stop it. The lock is released when its process ends.",
                 )
             if self._is_current():
                 return
             os.close(self._fd)
 
     def _is_current(self) -> bool:
-        # The former holder may have removed the file between our open and our lock.
+        # The previous holder may have removed the file between our open and our lock.
         try:
             return os.path.samestat(os.fstat(self._fd), self._path.stat())
         except FileNotFoundError:
             return False
 
     def release(self) -> None:
-        """Remove the file and let go, in this order, so that no newcomer can lock a file that is about to vanish."""
-        # The lock is not the file: one that cannot be removed (a disk gone read-only) stays, and hinders nobody.
+        """Remove the file, then release the lock: in this order no other process can lock a file about to vanish."""
+        # The file is not the lock: if it cannot be removed (a disk gone read-only), it stays and does no harm.
         with suppress(OSError):
             self._path.unlink()
         os.close(self._fd)
 
 
 def _locked(descriptor: int) -> bool:
-    """Take the lock; False where another run has it. A look at the checkpoint, brief as it is, is waited out."""
+    """Take the lock. Return False if another run has it. A quick look at the checkpoint is waited for."""
     for _ in range(GLANCES):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

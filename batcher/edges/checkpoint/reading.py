@@ -1,4 +1,4 @@
-"""Reading a checkpoint without holding it, as it stands at one moment: what is asked while or after a run goes on."""
+"""Reads a checkpoint without locking it, as it is at one moment, during or after a run."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from batcher.edges.checkpoint.lock import lock_path
 from batcher.edges.checkpoint.schema import card_of, check_card, facts_of, open_database, translated
 from batcher.edges.checkpoint.settled import SettledRows
 from batcher.edges.checkpoint.unsettled import UnsettledRows
-from batcher.model import State, Unsettled
+from batcher.model import NUMBERS, Status, Unsettled
 from batcher.rules.job.card import Card
 from batcher.rules.records.standing import Standing
 
 COPY = 256
-"""What a copy is multiplied with, so that a state fits below it."""
+"""What a copy is multiplied with, so that the number of a status fits below it."""
 
 
 class Glance(NamedTuple):
-    """A checkpoint at one moment. `running` tells whether a run holds it; if none does, intents are doubts.
+    """A checkpoint at one moment. `running` tells whether a run holds it; if none does, SENDING rows are in doubt.
 
     `read_whole` says that the last run of the job's own manifest has read it to its end.
     """
@@ -34,27 +34,27 @@ class Glance(NamedTuple):
     card: Card
     running: bool
     read_whole: bool
-    states: Counter[State]
+    counts: Counter[Status]
     unsettled: list[Unsettled]
-    """The rows with an intent and those in doubt."""
+    """The rows that are SENDING and those in doubt."""
 
 
 def glance(path: Path) -> Glance:
-    """Look at the checkpoint at `path`. Raises DiskError or OtherJobError where it cannot be read as one."""
+    """Read the checkpoint at `path`. Raises DiskError or OtherJobError if it cannot be read."""
     with reading(path) as checkpoint:
-        unsettled = checkpoint.unsettled({State.INTENT, State.IN_DOUBT})
+        unsettled = checkpoint.unsettled({Status.SENDING, Status.IN_DOUBT})
         return Glance(checkpoint.card, checkpoint.running, checkpoint.read_whole, checkpoint.count(), unsettled)
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[Reading]:
-    """Open the checkpoint at `path` for reading. Raises DiskError or OtherJobError where it cannot be read as one."""
+    """Open the checkpoint at `path` for reading. Raises DiskError or OtherJobError if it cannot be read."""
     with translated(path):
         db = open_database(path, None)
     with closing(db):
         with translated(path):
             running = _is_held(lock_path(path))
-            # What is read from here on is of one moment, however far a run has come meanwhile.
+            # All reads from here on see one moment, whatever a run writes meanwhile.
             db.execute("BEGIN")
             checkpoint = Reading(db, path, running=running)
         yield checkpoint
@@ -75,7 +75,7 @@ def reading_of(path: Path, card: Card) -> Iterator[Reading | None]:
 
 
 class Reading:
-    """A checkpoint at one moment. `running` tells whether a run holds it, `facts` are those of the job by name."""
+    """A checkpoint at one moment. `running` says whether a run has locked it; `facts` are those of the job by name."""
 
     def __init__(self, db: sqlite3.Connection, path: Path, *, running: bool) -> None:
         self.path = path
@@ -101,33 +101,33 @@ class Reading:
         with translated(self.path):
             check_card(self.facts, self.path, card)
 
-    def count(self) -> Counter[State]:
-        """Count all rows by state, in one pass over them."""
+    def count(self) -> Counter[Status]:
+        """Count all rows by how they stand, in one pass over them."""
         with translated(self.path):
             return self._settled.count() + self._unsettled.count()
 
-    def unsettled(self, states: Collection[State], most: int = -1) -> list[Unsettled]:
-        """List the unsettled rows in one of `states`, in the order of their admission, at most `most` of them."""
+    def unsettled(self, statuses: Collection[Status], most: int = -1) -> list[Unsettled]:
+        """List the unsettled rows that stand like this, in the order of their admission, at most `most` of them."""
         with translated(self.path):
-            return self._unsettled.list(states, most)
+            return self._unsettled.list(statuses, most)
 
     def entries(self) -> Iterator[tuple[bytes, int]]:
-        """Give each row's key and a number, COPY times which copy of its content it is, plus its state."""
+        """Give each row's key and a number: COPY times which copy of its content it is, plus its status."""
         with translated(self.path):
             self._settled.compare()
             for each in self._unsettled.admitted():
-                yield each.row.key, each.copy * COPY + each.state
+                yield each.row.key, each.copy * COPY + NUMBERS[each.status]
             # Millions of them: SQLite reckons faster.
             yield from self._db.execute(f"SELECT key, copy * {COPY} + state FROM rows")  # noqa: S608 - a number of ours
             for key, copy in self._db.execute("SELECT key, copy FROM doubts"):
-                yield key, copy * COPY + State.IN_DOUBT
+                yield key, copy * COPY + NUMBERS[Status.IN_DOUBT]
 
     def standings(self) -> Iterator[Standing]:
-        """Give every row, in the order of admission."""
+        """Yield every row, in the order of admission."""
         with translated(self.path):
             self._settled.compare()
-            unsettled = self._unsettled.list(frozenset(State), -1)
-            waiting = [(row.id, Standing(b"", row.number, row.state, "", row)) for row in unsettled]
+            unsettled = self._unsettled.list(frozenset(Status), -1)
+            waiting = [(row.id, Standing(b"", row.number, row.status, "", row)) for row in unsettled]
             for _, standing in merge(self._settled.standings(), waiting, key=itemgetter(0)):
                 yield standing
 

@@ -1,7 +1,7 @@
 """The checkpoint's file as such: its schema, the seals over its content, its format, and what refuses a file.
 
-A seal is a checksum over the other columns of an entry: SQLite itself would not notice a byte that a disk has
-changed, and a row that is not recognised would be started twice.
+A seal is a checksum over the other columns of an entry. SQLite itself does not detect a byte that the disk has
+changed, and a row that is not recognized would be started twice.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CREATE TABLE rows (
     id INTEGER PRIMARY KEY,  -- order of admission
     key BLOB NOT NULL,       -- content identity, 16 bytes; not indexed on purpose
     copy INTEGER NOT NULL,   -- 1, or which repetition of the same content
-    state INTEGER NOT NULL,  -- model.State
+    state INTEGER NOT NULL,  -- model.NUMBERS
     number INTEGER NOT NULL, -- the row's number in the manifest when it was admitted
     execution,               -- name of the execution once started: BLOB for hexadecimal names, else TEXT
     seal INTEGER NOT NULL
@@ -60,14 +60,14 @@ _SEALED = {
     "intents": "seal(id, at, rows)",
     "doubts": "seal(id, key, copy, number, bucket, object, inputs, intent_at, doubt_at)",
 }
-"""How the seals of the tables that are compared at opening are made."""
+"""The expressions for the seals of the tables that are checked on opening."""
 
-_MEND = "Free the disk or mend its permissions, then run the same command again."
-_REMOVE = "Remove the file only if you are sure that none of its rows may be started again by a new run."
+_FIX = "Free some disk space or fix the permissions, then run the same command again."
+_REMOVE = "Remove the file only if you are sure that a new run may start all of its rows again."
 
 
 def seal(*values: bytes | str | float | None) -> int:
-    """Give the seal over an entry's columns."""
+    """Return the seal over an entry's columns."""
     return crc32(b"\0".join([value if isinstance(value, bytes) else str(value).encode() for value in values]))
 
 
@@ -81,8 +81,8 @@ def open_database(path: Path, card: Card | None) -> sqlite3.Connection:
     if not path.exists():
         if card is None:
             raise DiskError(
-                f"{path}: there is no such checkpoint",
-                "Check the path: a job's checkpoint is MANIFEST.checkpoint, unless --checkpoint names another.",
+                f"{path}: no such checkpoint",
+                "Check the path. The checkpoint of a job is MANIFEST.checkpoint, unless --checkpoint names another.",
             )
         _create(path)
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False)
@@ -96,23 +96,23 @@ def open_database(path: Path, card: Card | None) -> sqlite3.Connection:
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turn what SQLite and the operating system raise about a checkpoint into a DiskError that says what to do."""
+    """Turn errors of SQLite and the operating system about a checkpoint into a DiskError with advice."""
     try:
         yield
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if _is_the_disks(error):
-            raise DiskError(f"{path}: the checkpoint cannot be used: {error}", _MEND) from error
+            raise DiskError(f"{path}: the checkpoint cannot be used: {error}", _FIX) from error
         raise DiskError(
             f"{path}: the checkpoint is damaged: {error}",
             f"Restore it from a copy if there is one, then run the same command again. {_REMOVE}",
         ) from error
     except OSError as error:
-        raise DiskError(f"{path}: the checkpoint cannot be opened: {error.strerror or error}", _MEND) from error
+        raise DiskError(f"{path}: the checkpoint cannot be opened: {error.strerror or error}", _FIX) from error
 
 
 def damage(table: str, count: int) -> sqlite3.DatabaseError:
-    """Give the error for entries that do not agree with their seals."""
-    return sqlite3.DatabaseError(f"{count:,} entries of its table {table} are not as they were written")
+    """Return the error for entries that do not match their seals."""
+    return sqlite3.DatabaseError(f"wrong checksums in the table {table}: {count:,}")
 
 
 def facts_of(db: sqlite3.Connection, path: Path) -> Mapping[str, str | int]:
@@ -174,14 +174,14 @@ def _other_bucket(path: Path, found: Difference) -> OtherJobError:
 
 
 def _is_the_disks(error: Exception) -> bool:
-    """Tell whether the disk failed. If not, the content makes no sense: a text that is none, a column that is lost."""
+    """Return whether the disk failed. If not, the content is invalid: text that is not UTF-8, or a missing column."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     return isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR
 
 
 def _create(path: Path) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    # The file's name must survive a power cut as surely as its content.
+    # A power cut must not lose the file's name, just as it must not lose its content.
     folder = os.open(path.parent, os.O_RDONLY)
     os.fsync(folder)
     os.close(folder)
@@ -210,7 +210,7 @@ def _prepare(db: sqlite3.Connection, path: Path, card: Card | None) -> None:
 
 
 def _check_damage(db: sqlite3.Connection) -> None:
-    """Read the whole file once, 0.1 s for a million rows: a page that is lost or foreign must not pass for new rows."""
+    """Read the whole file once, 0.1 s for a million rows: a lost or foreign page must not look like new rows."""
     found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         raise sqlite3.DatabaseError(" ".join(found.split()))
@@ -233,7 +233,7 @@ def _check_format(db: sqlite3.Connection, path: Path) -> None:
     version = _format_of(db)
     if application != APPLICATION_ID:
         raise OtherJobError(
-            f"{path}: this is a database, but no checkpoint of batcher", "Give another file with --checkpoint FILE."
+            f"{path}: a database, but not a checkpoint of batcher", "Give another file with --checkpoint FILE."
         )
     if not format_1.VERSION <= version <= FORMAT:
         raise OtherJobError(

@@ -1,7 +1,7 @@
-"""The settled rows of a checkpoint: how each has ended, in the order of admission. A million of them take 55 MB.
+"""The settled rows of a checkpoint and their final states, in the order of admission. A million rows take 55 MB.
 
-A row is compared with its seal where it is read: at once with the row, or for all rows the first time that it
-matters what is not among them.
+A row is compared with its seal when it is read. All rows are compared the first time that the absence of a row
+matters.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from zlib import crc32
 
 from batcher.edges.checkpoint.bulk import Blob, insert
 from batcher.edges.checkpoint.schema import damage
-from batcher.model import Settlement, State
+from batcher.model import NUMBERS, STATUSES, Settlement, Status
 from batcher.rules.records.standing import Standing
 
 
@@ -28,33 +28,33 @@ def _seal_of(state: str) -> str:
 
 IS_BROKEN = f"seal IS NOT {_seal_of('state')}"
 """Whether an entry of `rows` differs from what was written."""
-FAILED = (State.REJECTED, State.INVALID)
-"""The states that a person can dismiss."""
+FAILED = (Status.REJECTED, Status.INVALID)
+"""The statuses that a person can dismiss."""
 
 
 Identity: TypeAlias = tuple[bytes, int, int]
-"""Which row it is, apart from its id: its content's key, which copy of that content, its number when admitted."""
+"""What identifies a row besides its id: its content's key, the copy of that content, its number when admitted."""
 
 
 class SettledRows:
-    """The table `rows`. A PENDING row is settled too: it is surely not started."""
+    """The table `rows`. A PENDING or REFUSED row is settled too: it is certain that it was not started."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._is_compared = False
 
     def last_id(self) -> int:
-        """Give the highest id, 0 where there is no row."""
+        """Return the highest id, 0 if there are no rows."""
         last: int = self._db.execute("SELECT coalesce(max(id), 0) FROM rows").fetchone()[0]
         return last
 
     def add(self, settlements: Sequence[Settlement], rows: Sequence[Identity]) -> None:
-        """Add rows as they stand now. Quickest in the order of their ids."""
+        """Add rows in their current state. Fastest in the order of their ids."""
         entries = [_entry(each, row) for each, row in zip(settlements, rows, strict=True)]
         insert(self._db, "INSERT INTO rows", "(?, ?, ?, ?, ?, ?, ?)", entries)
 
     def take(self, id_: int) -> Identity:
-        """Take a row out, which is to be sent again."""
+        """Remove a row that is to be sent again, and return its identity."""
         *row, is_broken = self._db.execute(
             f"SELECT key, copy, number, {IS_BROKEN} FROM rows WHERE id = ?",  # noqa: S608 - our words
             (id_,),
@@ -65,37 +65,37 @@ class SettledRows:
         key, copy, number = row
         return key, copy, number
 
-    def state(self, id_: int) -> State | None:
-        """Give the state of a row, None if it is not settled."""
+    def status(self, id_: int) -> Status | None:
+        """Return the status of a row, None if it is not settled."""
         found = self._db.execute("SELECT state FROM rows WHERE id = ?", (id_,)).fetchone()
-        return None if found is None else State(found[0])
+        return None if found is None else STATUSES[found[0]]
 
-    def count(self) -> Counter[State]:
-        """Count the rows by state, in one pass over them."""
+    def count(self) -> Counter[Status]:
+        """Count the rows by status, in one pass."""
         self.compare()
         counted = self._db.execute("SELECT state, count(*) FROM rows GROUP BY state")
-        return Counter({State(state): count for state, count in counted})
+        return Counter({STATUSES[number]: count for number, count in counted})
 
-    def states(self) -> set[State]:
-        """Give the states that occur, in one pass; no seal is compared."""
-        return {State(state) for (state,) in self._db.execute("SELECT DISTINCT state FROM rows")}
+    def statuses(self) -> set[Status]:
+        """Return the statuses that occur, in one pass; no seal is compared."""
+        return {STATUSES[number] for (number,) in self._db.execute("SELECT DISTINCT state FROM rows")}
 
     def dismiss(self) -> int:
         """Dismiss every row in a state of FAILED. Give the number of rows."""
         # A new seal must not hide that an entry was damaged.
         self.compare()
-        dismissed, failed = int(State.DISMISSED), ", ".join(str(int(state)) for state in FAILED)
+        dismissed, failed = NUMBERS[Status.DISMISSED], ", ".join(str(NUMBERS[status]) for status in FAILED)
         new = f"state = {dismissed}, seal = {_seal_of(str(dismissed))}"
         return self._db.execute(f"UPDATE rows SET {new} WHERE state IN ({failed})").rowcount  # noqa: S608 - our words
 
     def standings(self) -> Iterator[tuple[int, Standing]]:
-        """Give every row with its id, in the order of their ids."""
+        """Yield every row with its id, in the order of their ids."""
         entries = self._db.execute("SELECT id, key, number, state, execution FROM rows ORDER BY id")
-        for id_, key, number, state, execution in entries:
-            yield id_, Standing(key, number, State(state), unpacked(execution))
+        for id_, key, number, status, execution in entries:
+            yield id_, Standing(key, number, STATUSES[status], unpacked(execution))
 
     def compare(self) -> None:
-        """Compare every row with its seal, once, 0.5 s for a million rows. Raises sqlite3.DatabaseError."""
+        """Compare every row with its seal, once; 0.5 s for a million rows. Raises sqlite3.DatabaseError."""
         if self._is_compared:
             return
         broken = self._db.execute(f"SELECT count(*) FROM rows WHERE {IS_BROKEN}").fetchone()[0]  # noqa: S608 - our words
@@ -105,7 +105,7 @@ class SettledRows:
 
 
 def packed(execution: str) -> Blob | str | None:
-    """Keep a name of hexadecimal digits in half the space."""
+    """Store a hexadecimal name in half the space."""
     if not execution:
         return None
     try:
@@ -116,19 +116,19 @@ def packed(execution: str) -> Blob | str | None:
 
 
 def unpacked(execution: bytes | str | None) -> str:
-    """Give back the name that `packed` kept."""
+    """Return the name that `packed` stored."""
     return execution.hex() if isinstance(execution, bytes) else execution or ""
 
 
 def _entry(settlement: Settlement, row: Identity) -> tuple[int, Blob, int, int, int, Blob | str | None, int]:
-    id_, state = settlement.id, settlement.state
+    id_, status = settlement.id, NUMBERS[settlement.status]
     key, copy, number = row
     name = packed(settlement.execution)
-    numbers = id_ * 65537 + number * 257 + copy * 17 + state
+    numbers = id_ * 65537 + number * 257 + copy * 17 + status
     if name is None:
         seal = crc32(key, numbers)
     elif isinstance(name, str):
         seal = crc32(key + name.encode(), numbers + 3)
     else:
         seal = crc32(key + name, numbers)
-    return id_, Blob(key), copy, +state, number, name, seal
+    return id_, Blob(key), copy, status, number, name, seal

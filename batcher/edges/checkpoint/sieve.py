@@ -1,7 +1,7 @@
-"""The sieve: which rows of the manifest the checkpoint knows, and which are new.
+"""Finds out which rows of the manifest the checkpoint knows, and which are new.
 
-An unchanged manifest is recognised by reading both in order and comparing keys. The first difference switches to the
-scratch index, which finds a row wherever it has moved to.
+For an unchanged manifest, both are read in order and their keys compared. The first difference switches to the scratch
+index, which finds a row wherever it has moved.
 """
 
 from __future__ import annotations
@@ -15,37 +15,37 @@ from batcher.edges.checkpoint.index import ScratchIndex
 from batcher.edges.checkpoint.schema import damage
 from batcher.edges.checkpoint.settled import IS_BROKEN, SettledRows
 from batcher.edges.checkpoint.unsettled import UnsettledRows
-from batcher.model import BadRow, Found, Row, State
+from batcher.model import NUMBERS, STATUSES, BadRow, Found, Row, Status
 
 _FOLLOWING = f"""
 SELECT id, key, copy, state, {IS_BROKEN} FROM rows WHERE id > :after
-UNION ALL SELECT id, key, copy, {State.IN_DOUBT:d}, 0 FROM doubts WHERE id > :after
+UNION ALL SELECT id, key, copy, {NUMBERS[Status.IN_DOUBT]}, 0 FROM doubts WHERE id > :after
 ORDER BY id LIMIT :most
 """  # noqa: S608 - our words
 
 
 MOST_APPENDED = 4
-"""So many blocks that follow a list which is known otherwise are looked up by a pass over the checkpoint each.
+"""The number of blocks after the known part of a list that are looked up by a pass over the checkpoint each.
 
-That takes a fifth of loading the index, so that the first new rows of a long job need not wait for it.
+Such a pass takes a fifth of the time to load the index, so the first new rows of a long job need not wait for it.
 """
 
 
 class Sifted(NamedTuple):
-    """A block of the manifest, sifted: the rows that need a decision, and how many others stand in which state."""
+    """A sifted block of the manifest: the rows that need a decision, and the count of all others by status."""
 
     found: list[Found]
-    passed: Counter[State]
+    passed: Counter[Status]
     in_order: bool
-    """Whether the id of each of these rows is its number: so it is while a manifest only grows."""
+    """Whether each of these rows has its number as its id. True as long as a manifest only grows."""
 
 
 _Stored: TypeAlias = tuple[int, bytes, int, int]
-"""A row of the checkpoint: its id, key, copy and state."""
+"""A row of the checkpoint: its id, key, copy and the number of its status."""
 
 
 class Sieve:
-    """One reading of a manifest against the rows of a checkpoint. Rows must come in the manifest's order."""
+    """One reading of a manifest against the rows of a checkpoint. Rows must come in manifest order."""
 
     def __init__(self, db: sqlite3.Connection, settled: SettledRows, unsettled: UnsettledRows) -> None:
         self._db = db
@@ -55,40 +55,41 @@ class Sieve:
         self._last_known = max(settled.last_id(), unsettled.last_id())
         self._last_id = self._last_known
         self._cursor = 0
-        """The manifest has shown the rows up to this id, in the checkpoint's order."""
+        """The manifest has had the rows up to this id, in the checkpoint's order."""
         self._is_in_step = True
         self._is_loaded = self._last_known == 0
-        """Whether the index has the rows that were in the checkpoint at its opening."""
+        """Whether the index has the rows that were in the checkpoint when it was opened."""
         self._appended = 0
-        """How many blocks were looked up without loading the index."""
+        """The number of blocks that were looked up without loading the index."""
 
     def enter(self, rows: int) -> None:
-        """Begin behind the manifest's first rows: they are known to be those of the ids from 1 to `rows`."""
+        """Begin after the manifest's first rows, which are known to be those with the ids 1 to `rows`."""
         self._cursor = rows
 
-    def sift(self, rows: Sequence[Row | BadRow], leave: Collection[State]) -> Sifted:
-        """Look a block of rows up. Those whose state is in `leave` are only counted."""
+    def sift(self, rows: Sequence[Row | BadRow], leave: Collection[Status]) -> Sifted:
+        """Look up a block of rows. Rows with a status in `leave` are only counted."""
+        left = {NUMBERS[status] for status in leave}
         stored = self._compared(rows) if self._is_in_step else []
-        states = Counter(state for _, _, _, state in stored)
-        passed = Counter({State(state): count for state, count in states.items() if state in leave})
+        numbers = Counter(number for _, _, _, number in stored)
+        passed = Counter({STATUSES[number]: count for number, count in numbers.items() if number in left})
         found = [
-            Found(id_, row, State(state), copy)
-            for row, (id_, _, copy, state) in zip(rows, stored, strict=False)
-            if state not in leave
+            Found(id_, row, STATUSES[number], copy)
+            for row, (id_, _, copy, number) in zip(rows, stored, strict=False)
+            if number not in left
         ]
         in_order = not stored or (stored[0][0] == rows[0].number and stored[-1][0] == rows[len(stored) - 1].number)
         if len(stored) < len(rows):
             self._is_in_step = False
             for known in self._looked_up(rows[len(stored) :]):
                 in_order = in_order and known.id == known.row.number
-                if known.state is not None and known.state in leave:
-                    passed[known.state] += 1
+                if known.status is not None and known.status in leave:
+                    passed[known.status] += 1
                 else:
                     found.append(known)
         return Sifted(found, passed, in_order)
 
     def _compared(self, rows: Sequence[Row | BadRow]) -> list[_Stored]:
-        """Compare with the checkpoint in order, up to the first difference; give what agrees."""
+        """Compare with the checkpoint in order, up to the first difference. Return the rows that agree."""
         stored = self._following(len(rows))
         if [key for _, key, _, _ in stored] != [row.key for row in rows[: len(stored)]]:
             del stored[next(at for at, (_, key, _, _) in enumerate(stored) if key != rows[at].key) :]
@@ -97,7 +98,7 @@ class Sieve:
         return stored
 
     def _following(self, most: int) -> list[_Stored]:
-        """Read the checkpoint's next rows in the order of their admission, wherever they are."""
+        """Read the checkpoint's next rows in the order of admission, from all its tables."""
         found = self._db.execute(_FOLLOWING, {"after": self._cursor, "most": most}).fetchall()
         broken = sum(is_broken for *_, is_broken in found)
         if broken:
@@ -106,10 +107,10 @@ class Sieve:
         waiting = [row for row in self._unsettled.admitted() if row.id > self._cursor]
         if not waiting:
             return stored
-        return sorted([*stored, *((row.id, row.row.key, row.copy, row.state) for row in waiting)])[:most]
+        return sorted([*stored, *((row.id, row.row.key, row.copy, NUMBERS[row.status]) for row in waiting)])[:most]
 
     def _looked_up(self, rows: Sequence[Row | BadRow]) -> list[Found]:
-        """Find rows by their content; new ones get the next ids, in their order."""
+        """Find rows by their content. New rows get the next ids, in order."""
         first = self._last_id + 1
         self._last_id += len(rows)
         if self._are_new(rows, first):
@@ -117,9 +118,9 @@ class Sieve:
         return [self._look_up(row, id_) for id_, row in enumerate(rows, first)]
 
     def _are_new(self, rows: Sequence[Row | BadRow], first: int) -> bool:
-        """Make sure that each content has an entry; tell whether none of them had one, not even in the checkpoint."""
+        """Make sure that each content has an entry. Return whether all of them are new, also to the checkpoint."""
         if not self._is_loaded:
-            # What is not found is taken for new: all that could be found must be as it was written.
+            # A row that is not found counts as new, so every entry that could be found must match its seal.
             self._settled.compare()
             if self._appended < MOST_APPENDED:
                 self._appended += 1
@@ -140,7 +141,7 @@ class Sieve:
     def _load(self) -> None:
         self._is_loaded = True
         waiting = self._unsettled.admitted()
-        # Before the settled rows: how many copies were shown is noted with the first, which may be among these.
+        # Before the settled rows: the number of copies is stored with the first copy, which may be among these.
         self._index.put((each.row.key, each.copy, each.id, each.id <= self._cursor) for each in waiting)
         self._index.load(self._cursor)
         for each in waiting:
@@ -148,9 +149,9 @@ class Sieve:
                 self._index.mark(each.row.key, each.copy)
 
     def _look_up(self, row: Row | BadRow, id_: int) -> Found:
-        """Find a row whose content has an entry; it is the row's own, with this id, if the content was new."""
+        """Find a row whose content has an entry. If the content is new, the entry is the row's own, with this id."""
         first = self._index.find(row.key, 1)
-        assert first is not None  # noqa: S101 - put there before
+        assert first is not None  # noqa: S101 - `_put` has added it
         if first.id == id_:
             return Found(id_, row, None, 1)
         copy = first.seen + 1
@@ -159,5 +160,5 @@ class Sieve:
         if this is None:
             self._index.put([(row.key, copy, id_, 1)])
             return Found(id_, row, None, copy)
-        state = self._settled.state(this.id)
-        return Found(this.id, row, self._unsettled.state(this.id) if state is None else state, copy)
+        status = self._settled.status(this.id)
+        return Found(this.id, row, self._unsettled.status(this.id) if status is None else status, copy)

@@ -1,7 +1,7 @@
-"""The checkpoint's store: the three things that happen to a row, and what is kept of the job itself. Synchronous.
+"""The checkpoint's store: what can happen to a row, and facts about the job. Synchronous.
 
-Rows stand in the order of their admission, so that new rows fill pages one after another; what it takes to name,
-match and send a row is kept beside them only for as long as the row is unsettled.
+Rows are stored in the order of admission, so that new rows fill one page after another. What is needed to name, match
+and send a row is stored beside them only while the row is unsettled.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from batcher.edges.checkpoint.schema import card_of, open_database, translated, 
 from batcher.edges.checkpoint.settled import SettledRows, packed, unpacked
 from batcher.edges.checkpoint.sieve import Sieve, Sifted
 from batcher.edges.checkpoint.unsettled import UnsettledRows
-from batcher.model import Admitted, BadRow, Listed, Row, Settlement, State, Unsettled
+from batcher.model import Admitted, BadRow, Execution, Row, Settlement, Status, Unsettled
 from batcher.rules.job.card import Card
 
-IN_DOUBT = State.IN_DOUBT
+IN_DOUBT = Status.IN_DOUBT
 NO_FACTS: Mapping[str, str | int] = MappingProxyType({})
 _ID = attrgetter("id")
 
 _LISTED = """
-CREATE TEMP TABLE IF NOT EXISTS listed (name PRIMARY KEY, urn TEXT, type TEXT, started_at TEXT, at REAL) WITHOUT ROWID
+CREATE TEMP TABLE IF NOT EXISTS listed (name PRIMARY KEY, urn TEXT, started_at TEXT, at REAL, is_event) WITHOUT ROWID
 """
 
 
 class Store:
-    """An open checkpoint file. Every method may raise sqlite3.Error; `translated` makes it a DiskError."""
+    """An open checkpoint file. Every method may raise sqlite3.Error, which `translated` turns into a DiskError."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
@@ -59,18 +59,18 @@ class Store:
                 raise
 
     def close(self) -> None:
-        """Close the file; SQLite then folds its write-ahead log into it."""
+        """Close the file. SQLite then merges its write-ahead log into it."""
         self._db.close()
 
     def begin(self) -> None:
-        """Begin a transaction: everything up to the commit becomes durable at once, or nothing of it."""
-        # Not IMMEDIATE: that would begin one of the scratch index too, and its end costs a look at each of its pages.
-        # No other connection writes, the lock sees to that.
+        """Begin a transaction: everything up to the commit becomes durable together, or nothing does."""
+        # Not IMMEDIATE: that would also begin one on the scratch index, whose end costs a look at each of its pages.
+        # The lock ensures that no other connection writes.
         self._db.execute("BEGIN")
 
     def commit(self) -> None:
         """Make the transaction durable."""
-        # Lets go of Python's lock once, and has to wait for it once; a statement does so three times.
+        # This releases and acquires Python's global lock once; a COMMIT statement does so three times.
         self._db.commit()
 
     def roll_back(self) -> None:
@@ -79,15 +79,15 @@ class Store:
             self._db.execute("ROLLBACK")
 
     def enter(self, rows: int) -> None:
-        """Pass over the manifest's first rows, which are settled and known to be the checkpoint's first ones."""
+        """Skip the manifest's first rows, which are settled and known to be the checkpoint's first ones."""
         self._sieve.enter(rows)
 
-    def sift(self, rows: Sequence[Row | BadRow], leave: Collection[State]) -> Sifted:
-        """Look up the next rows of the manifest; those in a state of `leave` are only counted."""
+    def sift(self, rows: Sequence[Row | BadRow], leave: Collection[Status]) -> Sifted:
+        """Look up the next rows of the manifest; those that stand as `leave` says are only counted."""
         return self._sieve.sift(rows, leave)
 
     def admit(self, rows: Sequence[Admitted], now: float, facts: Mapping[str, str | int] = NO_FACTS) -> None:
-        """Take rows in: from here on an INTENT may be on its way, whatever happens to this process."""
+        """Take rows in: from here on a row that is SENDING may be on its way, whatever happens to this process."""
         if facts:
             write_facts(self._db, facts)
         if rows:
@@ -98,10 +98,10 @@ class Store:
 
     def settle(self, settlements: Sequence[Settlement], facts: Mapping[str, str | int], doubt_at: float | None) -> None:
         """Note how rows stand now, and with them facts of the job such as the output's length."""
-        ended = sorted([each for each in settlements if each.state is not IN_DOUBT], key=_ID)
+        ended = sorted([each for each in settlements if each.status is not IN_DOUBT], key=_ID)
         self._settled.add(ended, self._unsettled.take([each.id for each in ended]))
         if len(ended) < len(settlements):
-            self._unsettled.doubt([each.id for each in settlements if each.state is IN_DOUBT], doubt_at)
+            self._unsettled.doubt([each.id for each in settlements if each.status is IN_DOUBT], doubt_at)
         self.remember(facts)
 
     @property
@@ -119,48 +119,48 @@ class Store:
         return dict(self._db.execute("SELECT name, value FROM header"))
 
     def recall(self, name: str) -> str | int | None:
-        """Give a fact of the job, None where there is none."""
+        """Return a fact of the job, None if there is none."""
         found = self._db.execute("SELECT value FROM header WHERE name = ?", (name,)).fetchone()
         return None if found is None else found[0]
 
-    def unsettled(self, states: Collection[State], most: int = -1) -> list[Unsettled]:
-        """List the unsettled rows in one of `states`, in the order of their admission, at most `most` of them."""
-        return self._unsettled.list(states, most)
+    def unsettled(self, statuses: Collection[Status], most: int = -1) -> list[Unsettled]:
+        """List the unsettled rows that stand like this, in the order of their admission, at most `most` of them."""
+        return self._unsettled.list(statuses, most)
 
-    def note_listed(self, executions: Sequence[Listed]) -> None:
+    def note_listed(self, executions: Sequence[Execution]) -> None:
         """Keep executions until `unowned` asks for them; in a temporary table, so as not to fill the memory."""
         self._db.execute(_LISTED)
         self._db.executemany(
             "INSERT OR REPLACE INTO temp.listed VALUES (?, ?, ?, ?, ?)",
-            [(packed(name), *rest) for name, *rest in executions],
+            [(packed(each.name), each.urn, each.started_at, each.at, each.is_event) for each in executions],
         )
 
-    def unowned(self) -> list[Listed]:
+    def unowned(self) -> list[Execution]:
         """Give the noted executions that no row of the checkpoint is started as, and forget all noted ones."""
         self._db.execute(_LISTED)
         self._settled.compare()
-        # One pass over the rows, each looked up among the few that are listed: the order of this join is its point.
+        # One pass over the rows, each looked up in the short list: CROSS JOIN fixes this order.
         owned = "SELECT name FROM rows CROSS JOIN temp.listed ON name = execution"
         self._db.execute(f"DELETE FROM temp.listed WHERE name IN ({owned})")  # noqa: S608 - no value is put in
         left = self._db.execute("SELECT * FROM temp.listed ORDER BY at, name").fetchall()
         self._db.execute("DROP TABLE temp.listed")
-        return [Listed(unpacked(name), *rest) for name, *rest in left]
+        return [Execution(unpacked(name), urn, text, at, bool(is_event)) for name, urn, text, at, is_event in left]
 
-    def count(self) -> Counter[State]:
-        """Count all rows by state, in one pass over them."""
+    def count(self) -> Counter[Status]:
+        """Count all rows by how they stand, in one pass over them."""
         return self._settled.count() + self._unsettled.count()
 
-    def count_unsettled(self) -> Counter[State]:
-        """Count the unsettled rows by state; quick, whatever the number of settled rows."""
+    def count_unsettled(self) -> Counter[Status]:
+        """Count the unsettled rows by how they stand; quick, whatever the number of settled rows."""
         return self._unsettled.count()
 
     def is_empty(self) -> bool:
         """Say whether no row was ever admitted."""
         return not self._settled.last_id() and not self._unsettled.last_id()
 
-    def settled_states(self) -> set[State]:
-        """Give the states of the settled rows, in one pass that compares no seals: for hints, not for verdicts."""
-        return self._settled.states()
+    def settled_statuses(self) -> set[Status]:
+        """Return the statuses of the settled rows, in one pass that compares no seals: for hints, not for verdicts."""
+        return self._settled.statuses()
 
     def dismiss(self, facts: Mapping[str, str | int]) -> int:
         """Dismiss every row that is rejected or invalid, and note facts of the job with it. Give the number of rows."""

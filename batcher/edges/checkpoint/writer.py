@@ -1,8 +1,8 @@
-"""The checkpoint as asyncio sees it: one transaction at a time, of all that was asked for since the last one began.
+"""The asynchronous checkpoint: one transaction at a time, with all work requested since the previous one began.
 
-Rows are noted on the event loop; what takes long, the commit first of all, is done on a thread. Each statement lets go
-of Python's lock: on a thread, the two would take it from each other all the time. If a commit fails, everybody who
-waited for it gets the error, and so does everybody who comes later: nothing more is ever noted or sent.
+Quick work is done on the event loop, slow work and the commit on a thread. Each statement releases Python's global
+lock, so quick statements on a thread would compete with the event loop for it. If a commit fails, everyone who waits
+for it gets the error, and so does every later caller: nothing more is recorded or sent.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from batcher.edges.checkpoint.lock import Lock
 from batcher.edges.checkpoint.schema import translated
 from batcher.edges.checkpoint.sieve import Sifted
 from batcher.edges.checkpoint.store import NO_FACTS, Store
-from batcher.model import Admitted, BadRow, Listed, Row, Settlement, State, Unsettled
+from batcher.model import Admitted, BadRow, Execution, Row, Settlement, Status, Unsettled
 from batcher.rules.job.card import Card
 
 T = TypeVar("T")
 
 
 class _Asked(NamedTuple):
-    """Something to be done in a transaction, and who waits for it to be durable."""
+    """Work to do in a transaction, and the future that waits for it to be durable."""
 
     work: Callable[[Store], Any]
     is_quick: bool
-    """Whether it is done on the event loop: it touches few rows, and reads none but by their ids."""
+    """Whether it is done on the event loop. Quick work touches few rows, and reads them by their ids only."""
     before: Callable[[], object] | None
-    """What has to be on the disk before this is."""
+    """What has to be on disk before this is."""
     done: asyncio.Future[Any]
 
 
 QUICK = 1024
-"""Rows that may be noted on the event loop at once: it is held up for some milliseconds."""
+"""Maximum number of rows to record on the event loop at once. It blocks for a few milliseconds."""
 
 
 @asynccontextmanager
 async def open_checkpoint(path: Path, card: Card | None) -> AsyncIterator[Checkpoint]:
     """Hold the checkpoint at `path` for one run: that of `card`, or whatever job is there where it is None.
 
-    Raises BusyError where another run holds it, OtherJobError where it is another job's, DiskError where it cannot
+    Raises BusyError if another run has locked it, OtherJobError if it belongs to another job, DiskError if it cannot
     be read or written.
     """
     with translated(path):
@@ -62,14 +62,14 @@ async def open_checkpoint(path: Path, card: Card | None) -> AsyncIterator[Checkp
 
 
 class Checkpoint:
-    """The asynchronous face of a Store. Its methods are the Store's, durable when they return."""
+    """The asynchronous interface of a Store. Its methods are those of Store. Changes are durable when they return."""
 
     def __init__(self, store: Store, path: Path) -> None:
         self._store = store
         self._path = path
         self._asked: list[_Asked] = []
         self._is_committing = False
-        """Whether the thread has the store."""
+        """Whether the thread is using the store."""
         self._begun: queue.SimpleQueue[tuple[Sequence[_Asked], list[Any]] | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._broken: BaseException | None = None
@@ -81,15 +81,15 @@ class Checkpoint:
         return await self._do(lambda store: store.card)
 
     async def enter(self, rows: int) -> None:
-        """Pass over the manifest's first rows, which are settled and known to be the checkpoint's first ones."""
+        """Skip the manifest's first rows, which are settled and known to be the checkpoint's first ones."""
         await self._do(lambda store: store.enter(rows))
 
-    async def sift(self, rows: Sequence[Row | BadRow], leave: Collection[State]) -> Sifted:
-        """Look up the next rows of the manifest; those in a state of `leave` are only counted."""
+    async def sift(self, rows: Sequence[Row | BadRow], leave: Collection[Status]) -> Sifted:
+        """Look up the next rows of the manifest; those that stand as `leave` says are only counted."""
         return await self._do(lambda store: store.sift(rows, leave))
 
     async def admit(self, rows: Sequence[Admitted], now: float, facts: Mapping[str, str | int] = NO_FACTS) -> None:
-        """Take rows in, and note facts of the job with them. Only after this may a row with an INTENT be sent."""
+        """Take rows in, and note facts of the job with them. Only after this may a row that is SENDING be sent."""
         await self._do(lambda store: store.admit(rows, now, facts), is_quick=len(rows) <= QUICK)
 
     async def settle(
@@ -99,18 +99,18 @@ class Checkpoint:
         doubt_at: float | None = None,
         before: Callable[[], object] | None = None,
     ) -> None:
-        """Note how rows stand now, and facts of the job with them.
+        """Record the rows' current states, together with facts of the job.
 
-        `before` is called before the commit, on a thread: it puts their records on the disk, and where it raises
-        nothing is noted. Those in doubt were not sent after `doubt_at`, in POSIX seconds by the service's clock, where
-        that is known.
+        `before` is called on a thread before the commit, to write the rows' records to disk. If it raises, nothing is
+        recorded. Rows in doubt were not sent after `doubt_at` (POSIX seconds by the service's clock), if that is
+        known.
         """
         await self._do(
             lambda store: store.settle(settlements, facts, doubt_at), is_quick=len(settlements) <= QUICK, before=before
         )
 
     async def remember(self, facts: Mapping[str, str | int]) -> None:
-        """Keep facts of the job by name."""
+        """Store facts of the job by name."""
         await self._do(lambda store: store.remember(facts))
 
     async def facts(self) -> dict[str, str | int]:
@@ -118,44 +118,44 @@ class Checkpoint:
         return await self._do(lambda store: store.facts())
 
     async def recall(self, name: str) -> str | int | None:
-        """Give a fact of the job, None where there is none."""
+        """Return a fact of the job, None if there is none."""
         return await self._do(lambda store: store.recall(name))
 
-    async def unsettled(self, states: Collection[State], most: int = -1) -> list[Unsettled]:
-        """List the unsettled rows in one of `states`, at most `most` of them."""
-        return await self._do(lambda store: store.unsettled(states, most))
+    async def unsettled(self, statuses: Collection[Status], most: int = -1) -> list[Unsettled]:
+        """List the unsettled rows that stand like this, at most `most` of them."""
+        return await self._do(lambda store: store.unsettled(statuses, most))
 
-    async def note_listed(self, executions: Sequence[Listed]) -> None:
+    async def note_listed(self, executions: Sequence[Execution]) -> None:
         """Keep executions until `unowned` asks for them."""
         await self._do(lambda store: store.note_listed(executions))
 
-    async def unowned(self) -> list[Listed]:
+    async def unowned(self) -> list[Execution]:
         """Give the noted executions that no row is started as, and forget all noted ones."""
         return await self._do(lambda store: store.unowned())
 
-    async def count_unsettled(self) -> Counter[State]:
-        """Count the unsettled rows by state."""
+    async def count_unsettled(self) -> Counter[Status]:
+        """Count the unsettled rows by how they stand."""
         return await self._do(lambda store: store.count_unsettled())
 
-    async def count(self) -> Counter[State]:
-        """Count all rows by state, in one pass over them."""
+    async def count(self) -> Counter[Status]:
+        """Count all rows by how they stand, in one pass over them."""
         return await self._do(lambda store: store.count())
 
     async def is_empty(self) -> bool:
         """Say whether no row was ever admitted."""
         return await self._do(lambda store: store.is_empty())
 
-    async def settled_states(self) -> set[State]:
-        """Give the states of the settled rows, in one pass that compares no seals: for hints, not for verdicts."""
-        return await self._do(lambda store: store.settled_states())
+    async def settled_statuses(self) -> set[Status]:
+        """Return the statuses of the settled rows, in one pass that compares no seals: for hints, not for verdicts."""
+        return await self._do(lambda store: store.settled_statuses())
 
     async def dismiss(self, facts: Mapping[str, str | int]) -> int:
         """Dismiss every row that is rejected or invalid, and note facts of the job with it. Give the number of rows."""
         return await self._do(lambda store: store.dismiss(facts))
 
     async def close(self) -> None:
-        """Finish what is waiting, then close the file."""
-        # Nothing, committed after all that was asked for. Who asked for what cannot be committed has been told.
+        """Finish pending work, then close the file."""
+        # An empty request is committed after all earlier ones. Failures have already been reported to their callers.
         with suppress(Exception):
             await self._do(lambda _: None)
         self._begun.put(None)
@@ -173,7 +173,7 @@ class Checkpoint:
         return await done
 
     def _begin(self) -> None:
-        """Begin a transaction of all that is asked for, unless one is on its way: then its end comes here again."""
+        """Begin a transaction with all requested work. If one is being committed, its end calls this again."""
         if self._is_committing or not self._asked:
             return
         asked, self._asked = sorted(self._asked, key=lambda each: not each.is_quick), []
@@ -190,16 +190,16 @@ class Checkpoint:
             self._loop.call_soon_threadsafe(self._end, asked, self._committed(asked, results))
 
     def _noted(self, asked: Sequence[_Asked]) -> list[Any] | BaseException:
-        """Begin a transaction and do what is quick. Give the results, or the error."""
+        """Begin a transaction and do the quick work. Return the results, or the error."""
         try:
             with translated(self._path):
                 self._store.begin()
                 return [each.work(self._store) for each in asked if each.is_quick]
-        except BaseException as error:  # noqa: BLE001 - handed to those who wait
+        except BaseException as error:  # noqa: BLE001 - passed to the callers
             return self._undone(error)
 
     def _committed(self, asked: Sequence[_Asked], results: list[Any]) -> list[Any] | BaseException:
-        """Do what takes long, then commit. Give all results, or the error."""
+        """Do the slow work, then commit. Return all results, or the error."""
         try:
             with translated(self._path):
                 results = results + [each.work(self._store) for each in asked if not each.is_quick]
@@ -208,7 +208,7 @@ class Checkpoint:
                         each.before()
                 self._store.commit()
                 return results
-        except BaseException as error:  # noqa: BLE001 - handed to those who wait: the thread must not die alone
+        except BaseException as error:  # noqa: BLE001 - passed to the callers: the thread must not end silently
             return self._undone(error)
 
     def _undone(self, error: BaseException) -> BaseException:
@@ -220,7 +220,7 @@ class Checkpoint:
     def _end(self, asked: Sequence[_Asked], results: list[Any] | BaseException) -> None:
         self._is_committing = False
         _resolve(asked, results)
-        # After those who have waited: what they ask for next is part of the next transaction.
+        # After the callers: what they request next is part of the next transaction.
         self._loop.call_soon(self._begin)
 
 

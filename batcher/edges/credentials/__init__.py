@@ -1,10 +1,10 @@
-"""The credentials: looked for in the environment, in a file and on the ECS, in this order or in one of them alone.
+"""Finds credentials in the environment, in a file or on the ECS: in this order, or in one of them only.
 
-Wherever they are found, all of them come from there: keys of different places are never mixed.
+All parts come from the same place: credentials from different places are never mixed.
 """
 
-from batcher.edges.credentials.chain import Place, find_credentials
+from batcher.edges.credentials.chain import find_credentials
 from batcher.edges.credentials.environment import FAMILIES
 from batcher.edges.credentials.found import Found, Send
 
-__all__ = ["FAMILIES", "Found", "Place", "Send", "find_credentials"]
+__all__ = ["FAMILIES", "Found", "Send", "find_credentials"]

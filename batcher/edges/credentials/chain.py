@@ -1,29 +1,21 @@
-"""The chain: the places where credentials are looked for, in their order. The first that holds any is the only one."""
+"""The places to look for credentials, in order. The first place that has any is the only one used."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 
 from batcher.edges.credentials.environment import FAMILIES, in_environment
 from batcher.edges.credentials.file import in_file
 from batcher.edges.credentials.found import Found, Send
 from batcher.edges.credentials.metadata import in_metadata
 from batcher.errors import CredentialsError
-
-
-class Place(StrEnum):
-    """A place to look for credentials, by its name on the command line."""
-
-    ENV = "env"
-    FILE = "file"
-    ECS = "ecs"
+from batcher.rules.choices import Place
 
 
 async def find_credentials(place: Place | None, environment: Mapping[str, str], send: Send) -> Found:
-    """Look in one place, or in all of them until one holds credentials. `send` asks the metadata service.
+    """Look in one place, or in all places until one has credentials. `send` sends requests to the metadata service.
 
-    Raises CredentialsError where there are none, and where a place holds some that are unusable.
+    Raises CredentialsError if there are none, or if those found cannot be used.
     """
     missing = []
     for each in [place] if place else Place:
@@ -33,8 +25,8 @@ async def find_credentials(place: Place | None, environment: Mapping[str, str], 
         missing.append(found)
     family = FAMILIES[0]
     raise CredentialsError(
-        f"there are no credentials: {'; '.join(missing)}",
-        f"Set {family.access_key} and {family.secret_key}, and {family.security_token} with temporary keys.",
+        f"no credentials found: {'; '.join(missing)}",
+        f"Set {family.access_key} and {family.secret_key}, and for temporary credentials {family.security_token}.",
     )
 
 

@@ -1,6 +1,6 @@
-"""Credentials in the environment: one family of names at a time and never mixed.
+"""Credentials in environment variables. The variables come in families, which are never mixed.
 
-The families are those of the OBS SDKs, the v3 SDKs and Terraform, looked for in this order.
+The families are those of the OBS SDKs, the v3 SDKs and Terraform, checked in this order.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from batcher.rules.service.credentials import is_key
 
 
 class Family(NamedTuple):
-    """The names under which one kind of tool keeps its keys."""
+    """The variables in which one kind of tool keeps its credentials."""
 
     access_key: str
     secret_key: str
@@ -30,7 +30,10 @@ FAMILIES = (
 
 
 def in_environment(environment: Mapping[str, str]) -> Found | str:
-    """Give the first family's keys, or say that there are none. Raises CredentialsError for half a pair."""
+    """Return the credentials of the first family that is set, or why there are none.
+
+    Raises CredentialsError if only one of access key and secret key is set, or a value has an invalid character.
+    """
     for family in FAMILIES:
         access_key, secret_key, token = (environment.get(name, "") for name in family)
         if not access_key and not secret_key:
@@ -38,14 +41,14 @@ def in_environment(environment: Mapping[str, str]) -> Found | str:
         for name, value in zip(family, (access_key, secret_key), strict=False):
             if not value:
                 raise CredentialsError(
-                    f"{name} is not set, and its partner is",
-                    f"Set both {family.access_key} and {family.secret_key}; keys of different families are not mixed.",
+                    f"{name} is not set, but the other variable of the pair is",
+                    f"Set both {family.access_key} and {family.secret_key}; different families are not mixed.",
                 )
         for name, value in zip(family, (access_key, secret_key, token), strict=True):
-            # The value itself is never shown.
+            # The value itself is never printed.
             if value and not is_key(value):
                 raise CredentialsError(
-                    f"{name} holds a character that no key has (a space, a line break or the like)",
+                    f"{name} contains a character that is not allowed (such as a space or a line break)",
                     f"Set {name} again, without quotes or line breaks.",
                 )
         return Found(Credentials(access_key, secret_key, token, source=f"environment {family.access_key}"))

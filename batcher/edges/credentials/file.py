@@ -1,6 +1,6 @@
 """Credentials in a file of the v3 SDKs (https://github.com/huaweicloud/huaweicloud-sdk-python-v3, "Profile").
 
-It is read again when keys are to be renewed: whatever rotates them writes them there.
+The file is read again to renew the credentials: whatever rotates them writes them there.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _OTHERS = stat.S_IRGRP | stat.S_IROTH
 
 
 async def in_file(environment: Mapping[str, str]) -> Found | str:
-    """Give the file's keys, or say that there is no file. Raises CredentialsError for a file that is unusable.
+    """Return the credentials in the file, or that there is no file. Raises CredentialsError if it cannot be used.
 
-    Only the default file may be missing: one that is asked for by its name is an error if it is.
+    Only the default file may be missing. A file that the environment names must exist.
     """
     shown = environment.get(VARIABLE) or DEFAULT
     path = Path(DEFAULT.replace("~", environment.get("HOME", "~"), 1) if shown == DEFAULT else shown)
-    # In a thread, since a home may be on the network; and read there too, so that no future holds the file's text.
+    # In a thread, because the home folder may be on the network. Parsed there too, so that no future holds the text.
     if shown == DEFAULT and not await asyncio.to_thread(path.exists):
         return f"no file {shown}"
     read = partial(asyncio.to_thread, _read, path, shown)
@@ -43,16 +43,16 @@ def _read(path: Path, shown: str) -> Credentials:
     except OSError as error:
         fault = (error.strerror or type(error).__name__).lower()
     except UnicodeDecodeError:
-        fault = "it is not UTF-8 text"
+        fault = "not UTF-8 text"
     credentials = fault or read_file(text, shown)
     if isinstance(credentials, str):
         raise CredentialsError(
             f"{shown}: {credentials}",
-            f"Mend the file, name another one in {VARIABLE}, or look elsewhere with --credentials env or ecs.",
+            f"Fix the file, name another one in {VARIABLE}, or choose another place with --credentials env or ecs.",
         )
     return credentials
 
 
 def _warnings(path: Path, shown: str) -> tuple[str, ...]:
     is_open = path.stat().st_mode & _OTHERS
-    return (f"{shown} can be read by others: chmod 600 {shown}",) if is_open else ()
+    return (f"{shown}: other users can read this file; run chmod 600 {shown}",) if is_open else ()

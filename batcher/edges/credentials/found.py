@@ -1,4 +1,4 @@
-"""What a look for credentials gives, wherever it looked."""
+"""The result of looking for credentials, the same for every place."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import NamedTuple
 from batcher.model import Credentials, Lost, Reply
 
 Send = Callable[[str, str, Mapping[str, str], bytes | None], Awaitable[Reply | Lost]]
-"""Sends method, target, headers and body to the metadata service once, and says what came of it."""
+"""Sends one request (method, target, headers, body) to the metadata service and returns the result."""
 
 
 class Found(NamedTuple):
-    """Credentials, and how to look for them again in the same place."""
+    """Credentials, and how to read them again from the same place."""
 
     credentials: Credentials
     renew: Callable[[], Awaitable[Credentials]] | None = None
-    """Raises CredentialsError where they are not there any more; None where nothing can have changed."""
+    """Reads the credentials again, and raises CredentialsError if they are gone. None if they cannot change."""
     warnings: tuple[str, ...] = ()

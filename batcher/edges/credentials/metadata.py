@@ -1,7 +1,7 @@
-"""Credentials of the ECS that this runs on: temporary keys of its agency, from the metadata service.
+"""Credentials of the ECS that this process runs on: temporary ones of its agency, from the metadata service.
 
-Its paths: https://support.huaweicloud.com/intl/en-us/usermanual-ecs/ecs_03_0166.html. The names of its own token, which
-some servers require, differ between the two SDKs that know them, so both are sent:
+Its paths: https://support.huaweicloud.com/intl/en-us/usermanual-ecs/ecs_03_0166.html. Some servers require a token. The
+names of its headers differ between the two SDKs that support it, so both are sent:
 https://github.com/huaweicloud/huaweicloud-sdk-python-v3 and https://github.com/huaweicloud/huaweicloud-sdk-python-obs.
 """
 
@@ -24,11 +24,11 @@ SERVER = "/openstack/latest/meta_data.json"
 _TTL_HEADERS = dict.fromkeys(("X-Metadata-Token-Ttl-Seconds", "X-securitykey-Token-Ttl-Seconds"), "21600")
 _TOKEN_HEADERS = ("X-Metadata-Token", "X-securitykey-Token")
 _PAUSES = (0.2, 1.0)
-"""Seconds before the service is asked again when it answers in trouble."""
+"""Seconds to wait before each further request when the service fails."""
 
 
 async def in_metadata(send: Send, pauses: Sequence[float] = _PAUSES) -> Found | str:
-    """Give the agency's keys, or say why there are none: not an ECS, or one without an agency."""
+    """Return the agency's credentials, or why there are none: this is not an ECS, or the ECS has no agency."""
     found = await _ask(send, pauses)
     return found if isinstance(found, str) else Found(found, partial(_renew, send, pauses))
 
@@ -36,7 +36,7 @@ async def in_metadata(send: Send, pauses: Sequence[float] = _PAUSES) -> Found | 
 async def _renew(send: Send, pauses: Sequence[float]) -> Credentials:
     found = await _ask(send, pauses)
     if isinstance(found, str):
-        raise CredentialsError(found, "See to the agency of this ECS, then run the same command again.")
+        raise CredentialsError(found, "Check the agency of this ECS, then run the same command again.")
     return found
 
 
@@ -49,15 +49,15 @@ async def _ask(send: Send, pauses: Sequence[float]) -> Credentials | str:
     if isinstance(answer, Lost):
         return f"no answer from the ECS metadata service ({answer.detail})"
     if answer.status != HTTPStatus.OK:
-        return f"the ECS metadata service has none (HTTP {answer.status}): does the ECS have an agency?"
+        return f"the ECS metadata service has no credentials (HTTP {answer.status}); check that the ECS has an agency"
     server = await send("GET", SERVER, headers, None)
     agency = "" if isinstance(server, Lost) else read_agency(server.body)
     credentials = read_security_key(answer.body, f"ECS agency {agency}".strip())
-    return credentials or "the ECS metadata service gives an answer that holds no keys"
+    return credentials or "the answer of the ECS metadata service contains no credentials"
 
 
 async def _ask_once(send: Send) -> tuple[Reply | Lost, dict[str, str]]:
-    """Ask for the keys, with the service's own token where it gives one. Give the answer, and the token's headers."""
+    """Ask for the credentials, with a token if the service issues one. Return the answer and the token's headers."""
     answer = await send("PUT", TOKEN, _TTL_HEADERS, None)
     if isinstance(answer, Lost):
         return answer, {}
@@ -67,7 +67,7 @@ async def _ask_once(send: Send) -> tuple[Reply | Lost, dict[str, str]]:
 
 
 def _is_trouble(answer: Reply | Lost) -> bool:
-    """Tell whether asking again may help. Where nothing listens there is no metadata service."""
+    """Return whether a retry may help. If nothing listens, there is no metadata service."""
     if isinstance(answer, Lost):
         return answer.fault is Fault.LOST
     return answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.TOO_MANY_REQUESTS

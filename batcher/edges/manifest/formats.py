@@ -1,7 +1,7 @@
-"""Which format a manifest has: the one that is given, else by its name, and by its content where that is beyond doubt.
+"""Finds the format of a manifest: the one given, else the one its name implies, unless its content shows another.
 
-Content decides only where the format of the name could not be meant: a key does not begin with `obs://`, and a table
-without a column `object` is refused.
+Content decides only if the format implied by the name is impossible: an object name does not begin with `obs://`, and a
+table without a column `object` is refused.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from pathlib import Path
 from batcher.edges.manifest.inventory_files import MANIFEST, is_inventory
 from batcher.edges.manifest.obsutil import is_printed_by_obsutil
 from batcher.errors import UsageError
-
-FORMATS = ("csv", "tsv", "jsonl", "txt", "inventory", "obsutil", "parquet")
+from batcher.rules.choices import Format
 
 _SUFFIXES = {
     ".csv": "csv",
@@ -25,23 +24,23 @@ _SUFFIXES = {
 }
 _HEAD = 64 * 1024
 _GZIP_WINDOW = 31
-"""What zlib calls a gzip file of any window."""
+"""The wbits value with which zlib reads gzip of any window size."""
 
 
 def format_of(path: Path | None, given: str | None) -> str:
-    """Give the format asked for, else the one that the file shows. Raises UsageError if none is known."""
+    """Return the given format, else the one that the file shows. Raises UsageError if it cannot be determined."""
     if given is not None:
         return given
     if path is None:
-        raise UsageError("standard input has no suffix that tells its format", f"Give --format: {', '.join(FORMATS)}.")
+        raise UsageError("standard input: no suffix to show the format", f"Give --format {', '.join(Format)}.")
     if path.name == MANIFEST:
         return "inventory"
     name = path.name.lower().removesuffix(".gz")
     format_ = _SUFFIXES.get(Path(name).suffix)
     if format_ is None:
         raise UsageError(
-            f"{path}: its suffix does not tell its format",
-            f"Give --format {', '.join(FORMATS)}; known suffixes are {' '.join(_SUFFIXES)}, also with .gz.",
+            f"{path}: the suffix does not show the format",
+            f"Give --format {', '.join(Format)}. Known suffixes are {' '.join(_SUFFIXES)}, also with .gz.",
         )
     if format_ == "txt" and is_printed_by_obsutil(_head(path)):
         return "obsutil"
@@ -51,7 +50,7 @@ def format_of(path: Path | None, given: str | None) -> str:
 
 
 def _head(path: Path) -> str:
-    """Read the beginning of a file; nothing where it is none, since what a pipe has given is gone."""
+    """Read the beginning of a file. Return nothing for a pipe, whose data can be read only once."""
     if not path.is_file():
         return ""
     try:
@@ -60,6 +59,6 @@ def _head(path: Path) -> str:
         if head.startswith(b"\x1f\x8b"):
             head = zlib.decompressobj(_GZIP_WINDOW).decompress(head, _HEAD)
     except (OSError, zlib.error):
-        # Whoever opens it to read it will say what is wrong.
+        # The error is reported when the file is opened to be read.
         return ""
     return head.decode("utf-8", "replace").removeprefix("\ufeff")

@@ -1,4 +1,4 @@
-"""Manifests that are an inventory of OBS: CSV files, one object a line, with percent-encoded keys.
+"""Manifests that are an OBS inventory: CSV files with one object per line and percent-encoded object names.
 
 Columns: https://support.huaweicloud.com/intl/zh-cn/my-kualalumpur-1-usermanual-obs/obs_03_0083.html. A start names no
 version, so only the latest version of an object can be a row.
@@ -23,17 +23,17 @@ from batcher.errors import ManifestError
 from batcher.model import BadRow, Json, Mark, Parameter, Row
 
 BLOCK = 1024
-"""The most rows of a block."""
+"""The maximum number of rows in a block."""
 
 _CHUNK = 32 * 1024
 _BYTES = {high + low: bytes([int(high + low, 16)]) for high in hexdigits for low in hexdigits}
-"""What follows a % in an encoded key, and the byte that it stands for."""
-_PLUS_NOTE = "keys that hold a + are taken to mean it: if no object has such a name, it stands for a space"
-_NO_COLUMNS_ADVICE = "Give the manifest.json that OBS has written for it, or put that beside the file."
+"""The two hexadecimal digits after a % in an encoded name, and the byte they stand for."""
+_PLUS_NOTE = "a + in an object name is read as a plus sign; if no such object exists, it stands for a space"
+_NO_COLUMNS_ADVICE = "Give the manifest.json that OBS wrote for the inventory, or put it beside the file."
 
 
 class Columns(NamedTuple):
-    """Where what is needed of a line stands; None for what the inventory does not tell."""
+    """The index of each column that is used; None for one that the inventory does not have."""
 
     width: int
     bucket: int
@@ -44,7 +44,7 @@ class Columns(NamedTuple):
 
 
 def open_inventory(path: Path | None, choice: Choice) -> Inventory:
-    """Open the inventory of a manifest.json, or of one of its CSV files. Raises ManifestError."""
+    """Open the inventory of a manifest.json, or one of its CSV files. Raises ManifestError."""
     paths, schema = files_of(path)
     sources: list[Source] = []
     try:
@@ -57,10 +57,10 @@ def open_inventory(path: Path | None, choice: Choice) -> Inventory:
 
 
 class Inventory:
-    """An open inventory. Read it once, with `blocks`; close it, or use it in a `with`."""
+    """An open inventory. Read it once with `blocks`, then close it, or use it in a `with` statement."""
 
     header: Sequence[str] = ()
-    """It has no columns of a user's own."""
+    """An inventory has no user-defined columns."""
     has_inputs = False
 
     def __init__(self, sources: Sequence[Source], schema: Sequence[str], choice: Choice) -> None:
@@ -70,9 +70,9 @@ class Inventory:
         self._skipped = Skipped(choice)
         self._rows: Rows | None = None
         self.lines: int | None = None
-        """The lines of all files, known when they were checked; never for standard input."""
+        """The number of lines of all files, known after `check`; always None for standard input."""
         self.lines_before = 0
-        """The lines of the files before the one that is read."""
+        """The number of lines of the files before the current one."""
 
     def __enter__(self) -> Self:
         return self
@@ -89,7 +89,7 @@ class Inventory:
 
     @property
     def warnings(self) -> list[str]:
-        """Sentences on what of the inventory is not used, as far as it has been read."""
+        """Messages about what has been skipped so far."""
         return self._skipped.sentences("inventory")
 
     @property
@@ -99,11 +99,11 @@ class Inventory:
 
     @property
     def skipped(self) -> Mapping[str, int]:
-        """What was skipped as no row so far, by its kind."""
+        """The number of entries skipped so far, by kind."""
         return self._skipped.counts
 
     def check(self) -> None:
-        """Read all files once, if they can be read again. Raises ManifestError for what makes one unusable."""
+        """Read all files once, if they can be read again. Raises ManifestError if one cannot be used."""
         for each in self._sources:
             if each.size is None:
                 continue
@@ -116,11 +116,11 @@ class Inventory:
                 source.close()
 
     def enter(self, _mark: Mark) -> bool:
-        """Tell that the reading begins at the beginning: an inventory gives no marks."""
+        """Return False, so that reading begins at the beginning: an inventory has no marks."""
         return False
 
     def mark(self, _rows: int) -> None:
-        """Give no mark."""
+        """Return None: an inventory has no marks."""
 
     def blocks(
         self,
@@ -131,8 +131,8 @@ class Inventory:
     ) -> Iterator[list[Row | BadRow]]:
         """Read the rows in blocks of at most 1,024, file by file.
 
-        Each line names its bucket; `bucket` is that of a line that does not. `static_inputs` are the inputs of every
-        row. Raises ManifestError while reading, for what `check` finds and for a file whose columns nobody names.
+        `bucket` is used for lines without one. `static_inputs` are the inputs of every row. Raises ManifestError while
+        reading, for what `check` finds and for a file without column names.
         """
         rows = self._rows = Rows(bucket, static_inputs or {}, 0)
         for source in self._sources:
@@ -145,7 +145,7 @@ class Inventory:
         line = 0
         for text in source.texts(_CHUNK):
             made: list[Row | BadRow] = []
-            # Keys are encoded, so that no line break stands within a line.
+            # Names are percent-encoded, so that a line contains no line break.
             for entry in text.split("\n"):
                 line += 1
                 entry_ = entry.removesuffix("\r")
@@ -160,7 +160,7 @@ class Inventory:
                     and (row := self._row(line, entry_, columns, rows, source)) is not None
                 ):
                     made.append(row)
-            # What follows the last newline is not a line yet.
+            # The text after the last newline is not a complete line yet.
             line -= 1
             yield made
         self.lines_before += source.lines
@@ -168,14 +168,14 @@ class Inventory:
     def _columns(self, names: Sequence[str], name: str) -> Columns:
         where = {heading.lower(): index for index, heading in enumerate(names)}
         if "bucket" not in where or "key" not in where:
-            raise ManifestError(f"{name}: nothing names the columns of this inventory", _NO_COLUMNS_ADVICE)
+            raise ManifestError(f"{name}: the inventory has no column names", _NO_COLUMNS_ADVICE)
         if self._classes and "storageclass" not in where:
-            raise ManifestError(f"{name}: this inventory does not tell storage classes", "Leave --storage-class out.")
+            raise ManifestError(f"{name}: the inventory has no storage classes", "Remove --storage-class.")
         optional = (where.get(heading) for heading in ("islatest", "isdeletemarker", "storageclass"))
         return Columns(len(names), where["bucket"], where["key"], *optional)
 
     def _row(self, line: int, entry: str, columns: Columns, rows: Rows, source: Source) -> Row | BadRow | None:
-        """Make a row of a line, None where the line is to be skipped."""
+        """Make a row from a line. Return None if the line is skipped."""
         bucket = key = ""
         try:
             cells = _cells(entry, columns.width)
@@ -200,22 +200,22 @@ class Inventory:
         return bool(kind) or self._skipped.is_placeholder(key)
 
     def _decoded(self, key: str) -> str:
-        """Decode a key. Whether a + may stand for a space is nowhere said."""
+        """Decode an object name. Whether a + may stand for a space is not documented."""
         if "+" in key and _PLUS_NOTE not in self._skipped.notes:
             self._skipped.notes.append(_PLUS_NOTE)
         if "%" not in key:
             return key
-        # A third of the time that the standard library's function takes, which lets a broken escape pass.
+        # Takes a third of the time of the standard library's function, which also accepts invalid escapes.
         first, *escaped = key.split("%")
         try:
             return (first.encode() + b"".join([_BYTES[each[:2]] + each[2:].encode() for each in escaped])).decode()
         except (KeyError, UnicodeDecodeError):
-            raise ValueError("object: the key is not percent-encoded UTF-8, as those of an inventory are") from None
+            raise ValueError("object: not percent-encoded UTF-8, which names in an inventory must be") from None
 
 
 def _cells(entry: str, width: int) -> Sequence[str]:
-    """Cut a line into its cells. Raises ValueError or csv.Error."""
+    """Split a line into its cells. Raises ValueError or csv.Error."""
     cells = entry.split(",") if '"' not in entry else next(csv.reader([entry], strict=True))
     if len(cells) != width:
-        raise ValueError(f"{len(cells)} cells where the inventory has {width} columns")
+        raise ValueError(f"{len(cells)} cells, but the inventory has {width} columns")
     return cells

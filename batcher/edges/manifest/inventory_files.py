@@ -1,7 +1,7 @@
-"""Which files an inventory of OBS is made of, and what their columns are: what its manifest.json says, or a header.
+"""Finds the files of an OBS inventory and their columns, by its manifest.json or by a header.
 
 https://support.huaweicloud.com/intl/en-us/usermanual-obs/obs_03_0084.html. A file that was copied only in part is
-found by its size, before anything is read.
+detected by its size, before anything is read.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ MANIFEST = "manifest.json"
 _AS_DOCUMENTED = ("Bucket", "Key")
 _FIRST = ("bucket", "key")
 _COMMA_AT_THE_END = re.compile(r",(?=\s*[}\]])")
-_ADVICE = "Give the manifest.json that OBS has written beside the files of the inventory."
+_ADVICE = "Give the manifest.json that OBS wrote beside the files of the inventory."
 
 
 class Files(NamedTuple):
-    """The files of an inventory, standard input where the path is None, and the columns of those without a header."""
+    """The files of an inventory (None is standard input), and the columns of the files that have no header."""
 
     paths: tuple[Path | None, ...]
     schema: tuple[str, ...]
 
 
 def files_of(path: Path | None) -> Files:
-    """Find the files of an inventory by its manifest.json, or one of the files itself and its manifest.json nearby.
+    """Find the files of an inventory, given its manifest.json, or one of its files with the manifest.json nearby.
 
-    Raises ManifestError where the manifest.json is none, or a file is missing or not whole.
+    Raises ManifestError if the manifest.json is invalid, or a file is missing or incomplete.
     """
     if path is None or path.suffix.lower() != ".json":
         return Files((path,), () if path is None else _schema_nearby(path))
@@ -42,15 +42,15 @@ def files_of(path: Path | None) -> Files:
     schema = _schema(document)
     listed = [(str(each["key"]), each.get("size")) for each in _listed(document)]
     if not listed or not schema:
-        raise ManifestError(f"{path}: names no files, or not their columns", _ADVICE)
+        raise ManifestError(f"{path}: lists no files, or has no column names", _ADVICE)
     form = document.get("fileFormat", "CSV")
     if str(form).upper() != "CSV":
-        raise ManifestError(f"{path}: an inventory of the format {form} cannot be read", "Make one of the format CSV.")
+        raise ManifestError(f"{path}: unsupported inventory format: {form}", "Create an inventory in the format CSV.")
     return Files(tuple(_located(path, key, size) for key, size in listed if size != 0), schema)
 
 
 def header_of(line: str) -> tuple[str, ...] | None:
-    """Give the columns that the first line of a file names, None where it is no header."""
+    """Return the column names if the first line of a file is a header, else None."""
     try:
         cells = next(csv.reader([line], strict=True), [])
     except csv.Error:
@@ -59,16 +59,16 @@ def header_of(line: str) -> tuple[str, ...] | None:
 
 
 def is_inventory(path: Path, head: str) -> bool:
-    """Tell by its beginning, or by a manifest.json that names it, whether a CSV file is part of an inventory."""
+    """Return whether a CSV file is part of an inventory, judged by its first line or a manifest.json that lists it."""
     columns = header_of(head.partition("\n")[0].rstrip("\r"))
     if columns is not None:
-        # In lower case it may be somebody's own table, whose keys are not encoded.
+        # In lower case it may be a user's own table, whose names are not encoded.
         return columns[:2] == _AS_DOCUMENTED and "object" not in columns
     return _schema_nearby(path) != ()
 
 
 def _schema_nearby(path: Path) -> tuple[str, ...]:
-    """Look for the manifest.json that names a file, beside it or one folder up; no columns where there is none."""
+    """Return the columns from a manifest.json that lists the file, beside it or one folder up; () if there is none."""
     for folder in (path.parent, path.absolute().parent.parent):
         try:
             document = _read(folder / MANIFEST)
@@ -91,12 +91,12 @@ def _read(path: Path) -> Mapping[str, Json]:
     except (ValueError, RecursionError):
         document = _read_leniently(text)
     if not isinstance(document, dict):
-        raise ManifestError(f"{path}: no JSON object", _ADVICE)
+        raise ManifestError(f"{path}: not a JSON object", _ADVICE)
     return document
 
 
 def _read_leniently(text: str) -> Json:
-    """Read JSON in which a comma stands at the end of an array, as in the documentation's own sample."""
+    """Parse JSON with trailing commas, as in the sample in the documentation."""
     try:
         return json.loads(_COMMA_AT_THE_END.sub("", text))
     except (ValueError, RecursionError):
@@ -114,17 +114,17 @@ def _schema(document: Mapping[str, Json]) -> tuple[str, ...]:
 
 
 def _located(manifest: Path, key: str, size: Json) -> Path:
-    """Find a file by its key, as it was copied: with its folder, beside the manifest.json, or with the whole key."""
+    """Find a copied file by its object name: in its folder, beside the manifest.json, or under the whole name."""
     name = key.rpartition("/")[2]
     candidates = [manifest.parent / "files" / name, manifest.parent / name, manifest.parent / key]
     path = next((candidate for candidate in candidates if candidate.is_file()), None)
     if path is None:
         raise ManifestError(
-            f"{manifest}: its file {key} is not here", f"Copy it to {candidates[0]}, or beside the manifest.json."
+            f"{manifest}: the listed file {key} is missing", f"Copy it to {candidates[0]}, or beside the manifest.json."
         )
     there = path.stat().st_size
     if isinstance(size, int) and size != there:
         raise ManifestError(
-            f"{path}: has {there:,} bytes, and {size:,} by {manifest.name}: it is not whole", "Copy it again."
+            f"{path}: incomplete: it has {there:,} bytes, but {manifest.name} lists {size:,}", "Copy the file again."
         )
     return path

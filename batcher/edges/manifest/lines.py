@@ -1,6 +1,6 @@
-"""Manifests of one line an entry: JSON Lines, and plain text with one key a line.
+"""Manifests with one entry per line: JSON Lines, and plain text with one object name per line.
 
-Only LF and CRLF end a line: a key may hold any other character that Unicode takes for a line break.
+Only LF and CRLF end a line: an object name may contain the other characters that Unicode treats as line breaks.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ _KINDS = {dict: "an object", list: "an array", str: "a string", bool: "a boolean
 
 
 class LineReader:
-    """Reads entries of one line each; `line` is the number of the line that comes next."""
+    """Reads entries of one line each. `line` is the number of the next line."""
 
     is_whole = True
-    """Whether no entry is waiting for its end: here each text ends with an entry."""
+    """Whether no entry is incomplete. Here each text ends with a whole entry."""
 
     def __init__(self, line: int) -> None:
         self.line = line
 
     def rows(self, texts: Iterable[str], make: Callable[[int, str], T | None]) -> Iterator[list[T]]:
-        """Give what `make` makes of the lines of each text that are not empty, by their numbers."""
+        """Yield, for each text, what `make` returns for its non-empty lines, called with their numbers."""
         for text in texts:
             lines = text.replace("\r\n", "\n").removesuffix("\r").split("\n")
             made = [row for line, text in enumerate(lines, self.line) if text and (row := make(line, text))]
-            # What follows the last newline is not a line yet.
+            # The text after the last newline is not a complete line yet.
             self.line += len(lines) - 1
             yield made
 
 
 def key_row(rows: Rows) -> Callable[[int, str], Row | BadRow]:
-    """Give the function that takes a line for a key, exactly as it stands."""
+    """Return a function that makes a row of a line, which is an object name exactly as written."""
 
     def make(line: int, key: str) -> Row | BadRow:
         try:
@@ -51,9 +51,9 @@ def key_row(rows: Rows) -> Callable[[int, str], Row | BadRow]:
 
 
 def json_row(rows: Rows, ignored: Ignored) -> Callable[[int, str], Row | BadRow | None]:
-    """Give the function that reads a JSON object with `object`, and perhaps `bucket` and `inputs`.
+    """Return a function that reads a JSON object with `object`, and optionally `bucket` and `inputs`.
 
-    null is as good as nothing, and a blank line is no row. Other names are noted as ignored.
+    null counts as absent, and a blank line is not a row. Other names are recorded as ignored.
     """
     return lambda line, text: None if text.isspace() else _json_row(line, text, rows, ignored)
 
@@ -78,7 +78,7 @@ def _json_row(line: int, text: str, rows: Rows, ignored: Ignored) -> Row | BadRo
 
 
 def _field(entry: Mapping[str, Json], name: str, absent: T) -> T:
-    """Look up a field, which is of the type of what stands for its absence. Raises ValueError if it is not."""
+    """Look up a field, which must be of the same type as `absent`. Raises ValueError if it is not."""
     value = entry.get(name)
     if value is None:
         return absent

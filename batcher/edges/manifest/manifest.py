@@ -1,7 +1,7 @@
-"""A manifest of text as the job sees it: opened, checked, then read once in blocks of rows.
+"""A text manifest as the job uses it: opened, checked, then read once in blocks of rows.
 
-Opening and checking find what makes the whole manifest unusable, before anything is sent; what is wrong with one row
-is that row's own affair, and reading goes on.
+Opening and checking find errors that make the whole manifest unusable, before anything is sent. An error in one row
+affects that row only, and reading continues.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from batcher.edges.manifest.table import DELIMITERS, TableReader, columns_of
 from batcher.model import BEGINNING, BadRow, Json, Mark, Parameter, Row
 
 BLOCK = 1024
-"""The most rows of a block."""
+"""The maximum number of rows in a block."""
 CHUNK = 32 * 1024
-"""So many bytes are read at a time, and so far apart are the marks."""
+"""The number of bytes to read at a time, and the distance between marks."""
 
 
 def open_text(path: Path | None, format_: str, choice: Choice, chunk: int = CHUNK) -> Manifest:
-    """Open a manifest that is text, standard input where `path` is None, and read its header if its format has one.
+    """Open a text manifest, or standard input if `path` is None, and read its header if its format has one.
 
-    `chunk` bytes are read at a time. For a table in a pipe this waits until the header has come.
-    Raises ManifestError for one that cannot be read, is empty, or has no usable header.
+    `chunk` is the number of bytes to read at a time. For a table in a pipe this waits until the header has arrived.
+    Raises ManifestError if the manifest cannot be read, is empty, or has no usable header.
     """
     source = Source(path, lone_cr=format_ in DELIMITERS)
     try:
@@ -42,10 +42,10 @@ def open_text(path: Path | None, format_: str, choice: Choice, chunk: int = CHUN
 
 
 class Manifest:
-    """An open manifest. Read it once, with `blocks`; close it, or use it in a `with`."""
+    """An open manifest. Read it once with `blocks`, then close it, or use it in a `with` statement."""
 
     lines_before = 0
-    """The lines of files that were read before this one: it is the only one."""
+    """The number of lines of earlier files: none, because there is only one file."""
 
     def __init__(self, source: Source, format_: str, choice: Choice, chunk: int) -> None:
         self._source = source
@@ -60,9 +60,9 @@ class Manifest:
         self._table: TableReader | None = None
         self._rows: Rows | None = None
         self.header: list[str] = []
-        """The names of the columns, for a table."""
+        """The column names of a table."""
         self.lines: int | None = None
-        """The lines of the file, known when it was checked; never for standard input and pipes."""
+        """The number of lines of the file, known after `check`; always None for standard input and pipes."""
         if format_ in DELIMITERS:
             self._table = self._table_reader()
             self.header = self._table.header(self._texts)
@@ -84,7 +84,7 @@ class Manifest:
 
     @property
     def warnings(self) -> list[str]:
-        """Sentences on what of the manifest is not used, as far as it has been read."""
+        """Messages about what has been ignored or skipped so far."""
         return self._ignored.sentences(self._source.name) + self._skipped.sentences(self._source.name)
 
     @property
@@ -94,18 +94,18 @@ class Manifest:
 
     @property
     def skipped(self) -> Mapping[str, int]:
-        """What was skipped as no row so far, by its kind."""
+        """The number of entries skipped so far, by kind."""
         return self._skipped.counts
 
     @property
     def has_inputs(self) -> bool:
-        """Whether its rows may have inputs of their own, whatever its header says."""
+        """Whether rows may have their own inputs regardless of the header."""
         return self._format == "jsonl"
 
     def check(self) -> None:
-        """Read the whole file once, if it is one that can be read again, and decode it.
+        """Read and decode the whole file once, if it can be read again.
 
-        Raises ManifestError for another encoding than UTF-8, a damaged gzip or a line without end.
+        Raises ManifestError for an encoding other than UTF-8, a damaged gzip file or an endless line.
         """
         if self._source.size is None:
             return
@@ -118,9 +118,9 @@ class Manifest:
             source.close()
 
     def enter(self, mark: Mark) -> bool:
-        """Begin the reading at a mark that an earlier reading has given, if all bytes before it are what they were.
+        """Start reading at a mark from an earlier reading, if all bytes before it are unchanged.
 
-        Gives False where they are not, or where this is no plain file: then the reading begins at the beginning.
+        Return False if they have changed, or if this is not a plain file. Then reading begins at the beginning.
         """
         if self._source.size is None or self._source.is_zipped:
             return False
@@ -135,7 +135,7 @@ class Manifest:
         return True
 
     def mark(self, rows: int) -> Mark | None:
-        """Give the last mark that is not behind this number of rows and was not given before, None if there is none."""
+        """Return the last new mark at or before this number of rows; None if there is none."""
         last = None
         while self._marks and self._marks[0].rows <= rows:
             last = self._marks.popleft()
@@ -148,11 +148,11 @@ class Manifest:
         static_inputs: Mapping[str, Json] | None = None,
         parameters: Mapping[str, Parameter] | None = None,
     ) -> Iterator[list[Row | BadRow]]:
-        """Read the rows in blocks of at most 1,024, sooner where no whole line is left of what has arrived.
+        """Read the rows in blocks of at most 1,024, or fewer if no whole line is left in what has arrived.
 
-        `bucket` is that of rows that name none, `static_inputs` are the inputs of every row unless it has its own,
-        `parameters` are the workflow's: a cell is converted to its parameter's type, and stays text without.
-        Raises ManifestError, at once where two columns are the same input, while reading for what `check` finds.
+        `bucket` is used for rows without one. `static_inputs` are the inputs of every row; a row's own inputs override
+        them. `parameters` are the workflow's: a cell is converted to its parameter's type, and is text otherwise.
+        Raises ManifestError: at once if two columns are the same input, while reading for what `check` finds.
         """
         rows = self._rows = Rows(bucket, static_inputs or {}, self._begin.rows)
         if self._table is not None:
@@ -173,7 +173,7 @@ class Manifest:
     def _blocks(
         self, reader: TableReader | LineReader, arrived: Iterable[list[Row | BadRow]], rows: Rows
     ) -> Iterator[list[Row | BadRow]]:
-        """Cut what arrives into blocks, and set a mark behind what is whole in a file that can be entered there."""
+        """Split what arrives into blocks, and set a mark after each whole part of a file that allows marks."""
         for batch in arrived:
             source = self._source
             if reader.is_whole and source.is_between_lines and source.size is not None and not source.is_zipped:

@@ -1,7 +1,7 @@
-"""Manifests that `obsutil ls -s` printed: one `obs://bucket/key` a line, among headings and sums.
+"""Manifests printed by `obsutil ls -s`: one `obs://bucket/object` per line, among headings and totals.
 
-https://support.huaweicloud.com/intl/en-us/utiltg-obs/obs_11_0014.html. Without -s the end of a key that holds spaces
-cannot be told, so that form is refused.
+https://support.huaweicloud.com/intl/en-us/utiltg-obs/obs_11_0014.html. Without -s the end of an object name with spaces
+is ambiguous, so that form is refused.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _NOISE = (
 _CUT = "Next marker is"
 _LONG_FORM = re.compile(r"key\s+LastModified\s")
 
-_CUT_NOTE = "obsutil stopped at its limit, so this list is not whole: list again with -limit=-1"
-_LONG_FORM_ADVICE = "List again with obsutil ls -s: without it the end of a key that holds spaces cannot be told."
+_CUT_NOTE = "obsutil stopped at its limit, so the list is incomplete: list again with -limit=-1"
+_LONG_FORM_ADVICE = "List again with obsutil ls -s. Without -s the end of an object name with spaces is ambiguous."
 
 
 def obsutil_row(rows: Rows, skipped: Skipped, name: str) -> Callable[[int, str], Row | BadRow | None]:
-    """Give the function that takes a line of the list for a key, exactly as it stands, or for nothing (None).
+    """Return a function that makes a row of a line of the list, or None if the line names no object.
 
-    It raises ManifestError for a list that was made without -s; `name` is the list's.
+    It raises ManifestError for a list made without -s. `name` is the name of the list for messages.
     """
 
     def make(line: int, text: str) -> Row | BadRow | None:
@@ -50,15 +50,15 @@ def obsutil_row(rows: Rows, skipped: Skipped, name: str) -> Callable[[int, str],
         if text.startswith(_CUT):
             skipped.notes.append(_CUT_NOTE)
         elif not text.isspace() and not text.startswith(_NOISE):
-            # The rest of a key that holds a line break, perhaps: that key is not whole, and this is none.
-            return rows.bad(line, "", "", "no line that obsutil ls -s prints", text)
+            # Possibly the rest of an object name with a line break: that name is incomplete, and this line is no name.
+            return rows.bad(line, "", "", "not a line that obsutil ls -s prints", text)
         return None
 
     return make
 
 
 def is_printed_by_obsutil(head: str) -> bool:
-    """Tell by its beginning whether text is such a list: what comes after the headings is the address of an object."""
+    """Return whether text begins like such a list: the address of an object follows the headings."""
     lines = (line for line in head.splitlines() if line and not line.isspace() and not line.startswith(_NOISE))
     return _OBJECT.match(next(lines, "")) is not None
 

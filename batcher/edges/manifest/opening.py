@@ -1,4 +1,4 @@
-"""Opening a manifest of any format: text, an inventory of OBS, or Parquet. All three are read alike."""
+"""Opens a manifest of any format: text, an OBS inventory, or Parquet. All three are read in the same way."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ EVERYTHING = Choice()
 
 
 def open_manifest(path: Path | None, format_: str, choice: Choice = EVERYTHING, *, chunk: int = CHUNK) -> AnyManifest:
-    """Open a manifest, standard input where `path` is None, and read its header if its format has one.
+    """Open a manifest, or standard input if `path` is None, and read its header if its format has one.
 
-    `chunk` bytes of a text are read at a time. For a table in a pipe this waits until the header has come.
-    Raises ManifestError for one that cannot be read, is empty, or has no usable header, and UsageError where the
-    format cannot be what the choice needs.
+    `chunk` is the number of bytes of text to read at a time. For a table in a pipe this waits until the header has
+    arrived. Raises ManifestError if the manifest cannot be read, is empty, or has no usable header, and UsageError if
+    the format does not support the choice.
     """
     if choice.storage_classes and format_ != "inventory":
         raise UsageError(
-            f"--storage-class: a manifest of the format {format_} does not tell storage classes",
-            "Leave it out, or give the manifest.json of an inventory.",
+            f"--storage-class: a manifest in the format {format_} has no storage classes",
+            "Remove the option, or give the manifest.json of an inventory.",
         )
     if format_ == "inventory":
         return open_inventory(path, choice)

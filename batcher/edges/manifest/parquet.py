@@ -1,7 +1,7 @@
-"""Manifests in Parquet: a table with the columns of a CSV manifest, whose cells have types of their own.
+"""Manifests in Parquet: a table with the columns of a CSV manifest and typed cells.
 
-Read in batches, and of the columns only those that are used. What it takes is an extra: `pip install
-'batcher[parquet]'`. A row's line is its number in the file.
+It is read in batches, and only the columns in use. It needs an extra: `pip install 'batcher[parquet]'`. A row's line is
+its number in the file.
 """
 
 from __future__ import annotations
@@ -20,32 +20,32 @@ from batcher.model import BadRow, Json, Mark, Parameter, Row
 from batcher.rules.rows.values import json_object, require_exact, to_type
 
 BLOCK = 1024
-"""The most rows of a block."""
+"""The maximum number of rows in a block."""
 
-_EXTRA = "Install what it takes with pip install 'batcher[parquet]', or give the manifest as CSV or JSON Lines."
+_EXTRA = "Install it with pip install 'batcher[parquet]', or give the manifest as CSV or JSON Lines."
 
 
 def open_parquet(path: Path | None, choice: Choice) -> ParquetManifest:
-    """Open a Parquet file. Raises ManifestError where it is none or has no column `object`.
+    """Open a Parquet file. Raises ManifestError if it is not one, or has no column `object`.
 
-    Raises UsageError for standard input, which cannot be read from its end, and where the extra is not installed.
+    Raises UsageError for standard input, because Parquet is read from the end, and if the extra is not installed.
     """
     if path is None:
-        raise UsageError("a Parquet manifest cannot be read from standard input", "Give the name of a file.")
+        raise UsageError("standard input: a Parquet manifest must be a file", "Give the name of a file.")
     try:
         # Imported late: an extra, and a large one.
         from pyarrow import ArrowException  # noqa: PLC0415
         from pyarrow.parquet import ParquetFile  # noqa: PLC0415
     except ImportError:
-        raise UsageError(f"{path}: a Parquet manifest needs pyarrow, which is not installed", _EXTRA) from None
+        raise UsageError(f"{path}: reading Parquet needs pyarrow, which is not installed", _EXTRA) from None
     try:
-        # What the system has to say about a file, in its own words.
+        # Opened first for the operating system's own error message.
         path.open("rb").close()
         file = ParquetFile(path)
     except OSError as error:
         raise ManifestError(f"{path}: {error.strerror or error}", "Check the path of the manifest.") from None
     except ArrowException as error:
-        raise ManifestError(f"{path}: no Parquet file: {error}", "Make or copy the manifest again.") from None
+        raise ManifestError(f"{path}: not a Parquet file: {error}", "Make or copy the manifest again.") from None
     try:
         return ParquetManifest(path, file, choice)
     except BaseException:
@@ -54,10 +54,10 @@ def open_parquet(path: Path | None, choice: Choice) -> ParquetManifest:
 
 
 class ParquetManifest:
-    """An open Parquet manifest. Read it once, with `blocks`; close it, or use it in a `with`."""
+    """An open Parquet manifest. Read it once with `blocks`, then close it, or use it in a `with` statement."""
 
     has_inputs = False
-    """Its header tells whether its rows have inputs."""
+    """Whether rows may have their own inputs regardless of the header."""
     lines_before = 0
 
     def __init__(self, path: Path, file: Any, choice: Choice) -> None:
@@ -71,8 +71,8 @@ class ParquetManifest:
         self.lines: int | None = file.metadata.num_rows
         if "object" not in self.header or len(set(self.header)) < len(self.header):
             raise ManifestError(
-                f'{path}: needs one column "object", and no name twice; the columns are {", ".join(self.header)}',
-                "Name the column of the keys object, and as needed others bucket, inputs and inputs.NAME.",
+                f'{path}: it needs one column "object" and no duplicates; the columns are {", ".join(self.header)}',
+                "Name the column of objects object, and any others bucket, inputs and inputs.NAME.",
             )
 
     def __enter__(self) -> Self:
@@ -89,7 +89,7 @@ class ParquetManifest:
 
     @property
     def warnings(self) -> list[str]:
-        """Sentences on what of the manifest is not used, as far as it has been read."""
+        """Messages about what has been ignored or skipped so far."""
         return self._ignored.sentences(str(self._path)) + self._skipped.sentences(str(self._path))
 
     @property
@@ -99,20 +99,20 @@ class ParquetManifest:
 
     @property
     def skipped(self) -> Mapping[str, int]:
-        """What was skipped as no row so far, by its kind."""
+        """The number of entries skipped so far, by kind."""
         return self._skipped.counts
 
     def check(self) -> None:
-        """Read the keys once. Raises ManifestError where the file is damaged."""
+        """Read the object names once. Raises ManifestError if the file is damaged."""
         for _ in self._batches(["object"]):
             pass
 
     def enter(self, _mark: Mark) -> bool:
-        """Tell that the reading begins at the beginning: a Parquet file gives no marks."""
+        """Return False, so that reading begins at the beginning: a Parquet file has no marks."""
         return False
 
     def mark(self, _rows: int) -> None:
-        """Give no mark."""
+        """Return None: a Parquet file has no marks."""
 
     def blocks(
         self,
@@ -123,9 +123,9 @@ class ParquetManifest:
     ) -> Iterator[list[Row | BadRow]]:
         """Read the rows in blocks of at most 1,024.
 
-        `bucket` is that of rows that name none, `static_inputs` are the inputs of every row unless it has its own,
-        `parameters` are the workflow's: text is converted to its parameter's type, other cells keep theirs.
-        Raises ManifestError, at once where two columns are the same input, while reading where the file is damaged.
+        `bucket` is used for rows without one. `static_inputs` are the inputs of every row; a row's own inputs override
+        them. `parameters` are the workflow's: text is converted to its parameter's type, other cells keep their type.
+        Raises ManifestError: at once if two columns are the same input, while reading if the file is damaged.
         """
         columns = columns_of(self.header, parameters or {}, self._ignored, str(self._path))
         rows = self._rows = Rows(bucket, static_inputs or {}, 0)
@@ -149,7 +149,7 @@ class ParquetManifest:
         try:
             yield from self._file.iter_batches(batch_size=BLOCK, columns=list(used))
         except (OSError, ArrowException) as error:
-            raise ManifestError(f"{self._path}: is damaged: {error}", "Make or copy the manifest again.") from None
+            raise ManifestError(f"{self._path}: damaged: {error}", "Make or copy the manifest again.") from None
 
 
 def _row(line: int, values: Sequence[Any], columns: Columns, rows: Rows) -> Row | BadRow:
@@ -162,7 +162,7 @@ def _row(line: int, values: Sequence[Any], columns: Columns, rows: Rows) -> Row 
 
 
 def _inputs(all_inputs: Any, named: Iterable[Any], columns: Columns) -> dict[str, Json]:
-    """Read a row's inputs: a column of one input comes before the column of all. Raises ValueError."""
+    """Read a row's inputs. A column for one input overrides the column `inputs`. Raises ValueError."""
     inputs: dict[str, Json] = {}
     heading = "inputs"
     try:
@@ -170,9 +170,9 @@ def _inputs(all_inputs: Any, named: Iterable[Any], columns: Columns) -> dict[str
             inputs = json_object(all_inputs)
             require_exact(inputs.values(), all_inputs)
         elif all_inputs:
-            # A struct, or a map as pairs. What a row does not fill in is no input.
+            # A struct, or a map as pairs. An empty field is not an input.
             inputs = {name: _value(value, "") for name, value in dict(all_inputs).items() if value is not None}
-        for (_, heading, name, type_), value in zip(columns.named, named, strict=True):  # noqa: B007 - told if it fails
+        for (_, heading, name, type_), value in zip(columns.named, named, strict=True):  # noqa: B007 - for the error
             if value is not None and value != "":
                 inputs[name] = _value(value, type_)
     except (ValueError, TypeError) as fault:
@@ -181,11 +181,11 @@ def _inputs(all_inputs: Any, named: Iterable[Any], columns: Columns) -> dict[str
 
 
 def _value(value: Any, type_: str) -> Json:
-    """Give a cell as JSON has it. Raises ValueError for what JSON does not know."""
+    """Return a cell as a JSON value. Raises ValueError for what JSON cannot represent."""
     if isinstance(value, str):
         return to_type(value, type_)
     if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{value} is no finite number")
+        raise ValueError(f"{value} is not a finite number")
     if isinstance(value, bool | int | float | list | dict):
         return value
     raise ValueError(f"a value of the type {type(value).__name__} cannot be an input")

@@ -1,4 +1,4 @@
-"""From what an entry says to a row or a bad row: checked, numbered, with its identity.
+"""Makes rows and bad rows from entries: checked, numbered, with their identity.
 
 The one place that knows what a row needs, whatever the format of the manifest.
 """
@@ -17,9 +17,9 @@ _MOST_NAMES = 20
 class Rows:
     """Makes the rows of one reading of a manifest, in order, and numbers them.
 
-    `bucket` is that of rows that name none, `static_inputs` are those of every row; a row's own come before them.
-    `count` is how many rows came before, `first_unnamed` the number of the first row that names no bucket and has the
-    default one.
+    `bucket` is used for rows without one. `static_inputs` are the inputs of every row; a row's own inputs override
+    them. `count` is the number of rows before, `first_unnamed` the number of the first row that names no bucket and
+    gets the default one.
     """
 
     def __init__(self, bucket: str | None, static_inputs: Mapping[str, Json], count: int) -> None:
@@ -27,12 +27,12 @@ class Rows:
         self._static = static_inputs
         self._static_bytes = canonical(static_inputs)
         self._sound_bucket = ""
-        """The last bucket that passed: most manifests repeat it."""
+        """The last valid bucket: most manifests repeat it."""
         self.count = count
         self.first_unnamed: int | None = None
 
     def row(self, line: int, bucket: str, object_: str, inputs: Mapping[str, Json] | None = None) -> Row:
-        """Make the next row, which begins on this line. Raises ValueError with what is wrong with it."""
+        """Make the next row, which begins on this line. Raises ValueError if something is wrong with it."""
         if not bucket:
             bucket = self._bucket
             if bucket and self.first_unnamed is None:
@@ -58,7 +58,7 @@ class Rows:
 
     def _check_bucket(self, bucket: str) -> None:
         if not bucket:
-            raise ValueError("bucket: the row names none, and there is no --bucket")
+            raise ValueError("bucket: the row has none, and no --bucket is given")
         fault = bucket_fault(bucket)
         if fault is not None:
             raise ValueError(f"bucket: {fault}")
@@ -66,18 +66,18 @@ class Rows:
 
 
 class Ignored:
-    """The names that a manifest has and no one asked for, in the order of their appearance; a number of them."""
+    """The names in a manifest that are not used, in order of appearance, up to 20 of them."""
 
     def __init__(self) -> None:
         self._names: dict[str, None] = {}
 
     def add(self, name: str) -> None:
-        """Note a name, if there is room for it."""
+        """Record a name, if there is room for it."""
         if len(self._names) <= _MOST_NAMES:
             self._names[name] = None
 
     def sentences(self, manifest: str) -> list[str]:
-        """Say once what of a manifest is ignored; nothing where nothing is."""
+        """Return one message about what is ignored; an empty list if nothing is."""
         names = list(self._names)
         more = " and more" if len(names) > _MOST_NAMES else ""
         return [f"{manifest}: ignored: {', '.join(names[:_MOST_NAMES])}{more}"] if names else []

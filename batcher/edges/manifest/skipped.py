@@ -1,6 +1,6 @@
-"""What of a manifest is no row, by the user's choice: directory placeholders, and what an inventory lists besides.
+"""Entries of a manifest to skip by the user's choice: directory placeholders, and extra entries of an inventory.
 
-Nothing is skipped in silence: each kind is counted, and told at the end.
+Nothing is skipped silently: each kind is counted and reported at the end.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ OLD_VERSION = "old_versions"
 OTHER_CLASS = "other_storage_classes"
 
 _WORDS = {
-    PLACEHOLDER: "directory placeholders (keys that end in /; --keep-placeholders sends them)",
+    PLACEHOLDER: "directory placeholders (names that end in /; use --keep-placeholders to send them)",
     DELETE_MARKER: "delete markers",
     OLD_VERSION: "versions that are not the latest",
-    OTHER_CLASS: "objects of other storage classes",
+    OTHER_CLASS: "objects in other storage classes",
 }
 
 
 class Choice(NamedTuple):
-    """What of a manifest a person wants; without storage classes those of all. They are in upper case."""
+    """Which entries of a manifest to use. Storage classes are in upper case; an empty set means all of them."""
 
     keep_placeholders: bool = False
     storage_classes: frozenset[str] = frozenset()
 
 
 class Skipped:
-    """Counts what one reading of a manifest skips, by its kind, and keeps what else there is to say of the whole."""
+    """Counts what one reading of a manifest skips, by kind, and keeps other notes about the manifest."""
 
     def __init__(self, choice: Choice) -> None:
         self.counts: Counter[str] = Counter()
@@ -40,9 +40,9 @@ class Skipped:
         self._keeps_placeholders = choice.keep_placeholders
 
     def is_placeholder(self, object_: str) -> bool:
-        """Tell whether a key only stands for a directory and is to be skipped; it is counted then.
+        """Return whether an object only stands for a directory and is to be skipped. If so, count it.
 
-        Tools make such objects, of no bytes, to show a tree.
+        Tools create such objects, of 0 bytes, to show a directory tree.
         """
         if not object_.endswith("/") or self._keeps_placeholders:
             return False
@@ -50,7 +50,7 @@ class Skipped:
         return True
 
     def without_placeholders(self, blocks: Iterable[list[Row | BadRow]]) -> Iterator[list[Row | BadRow]]:
-        """Leave them out. The other rows keep the numbers that they have in the manifest."""
+        """Remove placeholders from blocks. The other rows keep their numbers in the manifest."""
         for block in blocks:
             kept = block
             if not self._keeps_placeholders and "/" in {row.object[-1:] for row in block}:
@@ -59,8 +59,8 @@ class Skipped:
                 yield kept
 
     def sentences(self, manifest: str) -> list[str]:
-        """Say what was skipped, once for all kinds; nothing where nothing was."""
-        told = [f"{count:,} {_WORDS[kind]}" for kind, count in self.counts.items()]
+        """Return messages about what was skipped; an empty list if nothing was."""
+        counts = [f"{count:,} {_WORDS[kind]}" for kind, count in self.counts.items()]
         return [f"{manifest}: {note}" for note in self.notes] + (
-            [f"{manifest}: skipped: {', '.join(told)}"] if told else []
+            [f"{manifest}: skipped: {', '.join(counts)}"] if counts else []
         )

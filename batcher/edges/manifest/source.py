@@ -1,6 +1,6 @@
-"""A file or a pipe as text: unzipped, decoded, in pieces that end where a line ends, as soon as they arrive.
+"""A file or a pipe as text: unzipped, decoded, in pieces that end at a line end, as soon as they arrive.
 
-What is wrong with the whole of it (encoding, compression, an endless line) is a ManifestError that says where.
+Errors that affect the whole (encoding, compression, an endless line) raise ManifestError with their place.
 """
 
 from __future__ import annotations
@@ -35,35 +35,35 @@ _FOREIGN = {
     b"\xfd7zXZ": "an xz file",
     b"\x28\xb5\x2f\xfd": "a zstd file",
 }
-"""First bytes that give a file away as something else."""
+"""First bytes that identify other kinds of files."""
 
 _TO_UTF8 = "Convert it: iconv -f {} -t UTF-8 MANIFEST > NEW-MANIFEST"
 
 
 class Source:
-    """The bytes of a manifest. `path` is None for standard input; there and for pipes the size is not known."""
+    """The bytes of a manifest. `path` is None for standard input. Standard input and pipes have no size."""
 
     def __init__(self, path: Path | None, *, lone_cr: bool) -> None:
-        """Open it. `lone_cr`: a carriage return alone ends a line too. Raises ManifestError where it cannot be read."""
+        """Open the manifest. `lone_cr`: CR alone also ends a line. Raises ManifestError if it cannot be read."""
         self.path = path
         self.name = "standard input" if path is None else str(path)
         self._lone_cr = lone_cr
         self.lines = 0
-        """The lines of the whole of it, once it has been read to its end."""
+        """The total number of lines, known after reading to the end."""
         try:
             self._file = _Arriving(_STDIN if path is None else path, closefd=path is not None)
             status = os.fstat(self._file.fileno())
         except OSError as error:
             raise ManifestError(f"{self.name}: {error.strerror}", "Check the path of the manifest.") from None
         if path is None:
-            # Whoever shares this pipe may have set it otherwise, and a read that finds nothing looks like the end.
+            # Another process that shares this pipe may have made it non-blocking, and an empty read looks like the end.
             os.set_blocking(self._file.fileno(), True)
         self.size = status.st_size if path is not None and stat.S_ISREG(status.st_mode) else None
         self.given = 0
-        """How many bytes have been given as text so far, unzipped if they were zipped."""
+        """The number of bytes returned as text so far, after unzipping."""
         self.is_zipped = False
         self.is_between_lines = False
-        """Whether what has been given ends with a newline."""
+        """Whether the text returned so far ends with a newline."""
         self._line = 1
         if self.size == 0:
             self.close()
@@ -74,9 +74,9 @@ class Source:
         self._file.close()
 
     def texts(self, chunk: int, digest: Hash | None = None) -> Iterator[str]:
-        """Give the text in pieces of whole lines, reading `chunk` bytes at a time; only the last may lack a newline.
+        """Yield the text in pieces of whole lines, reading `chunk` bytes at a time. Only the last may lack a newline.
 
-        Each piece is given as soon as it has arrived, and its bytes to `digest`. Raises ManifestError.
+        Each piece is yielded as soon as it has arrived, and its bytes are added to `digest`. Raises ManifestError.
         """
         data = bytearray()
         for piece in self._pieces(chunk):
@@ -98,7 +98,7 @@ class Source:
         self.lines = self._line - self._line_ends(data[-1:])
 
     def digest(self, length: int) -> Hash:
-        """Give the digest of the file's first `length` bytes, of all where it is shorter; reading goes on as before."""
+        """Return the digest of the first `length` bytes, or of the whole file if it is shorter. Keeps the position."""
         digest = sha256()
         at = 0
         while at < length and (data := os.pread(self._file.fileno(), min(_PASSED_CHUNK, length - at), at)):
@@ -107,13 +107,13 @@ class Source:
         return digest
 
     def pass_over(self, length: int, line: int) -> None:
-        """Go on behind the file's first `length` bytes, where `line` begins."""
+        """Continue after the file's first `length` bytes, where `line` begins."""
         self._file.pass_over(length)
         self.given = length
         self._line = line
 
     def _pieces(self, chunk: int) -> Iterator[bytearray]:
-        """Cut what is read after the last newline of each chunk."""
+        """Split what is read after the last newline of each chunk."""
         read = self._reader(chunk)
         rest = bytearray()
         while data := self._read(read, chunk):
@@ -124,8 +124,8 @@ class Source:
                 rest = bytearray(data[end:])
             elif len(rest) > MOST_LINE:
                 raise ManifestError(
-                    f"{self.name}: a line has more than {MOST_LINE >> 20} MiB; it begins with {bytes(rest[:40])!r}",
-                    "Check that it is a list with one object a line, and --format.",
+                    f"{self.name}: a line is longer than {MOST_LINE >> 20} MiB; it begins with {bytes(rest[:40])!r}",
+                    "Check that the file is a list with one object per line, and check --format.",
                 )
         if rest:
             yield rest
@@ -150,7 +150,7 @@ class Source:
     def _end_of_lines(self, data: bytes) -> int:
         end = data.rfind(b"\n") + 1
         if not end and self._lone_cr:
-            # Not the last byte: the newline that belongs to it may still come.
+            # Not the last byte: the newline that belongs to it may follow.
             end = data.rfind(b"\r", 0, -1) + 1
         return end
 
@@ -169,31 +169,31 @@ class Source:
     def _not_utf8(self, data: bytearray, at: int, line: int) -> ManifestError:
         before = data[:at]
         begin = max(before.rfind(b"\n"), before.rfind(b"\r") if self._lone_cr else -1) + 1
-        # A Chinese character has two high bytes there, an accented letter stands alone.
+        # A Chinese character has two high bytes here; an accented letter stands alone.
         kind = "GB18030" if data[at + 1 : at + 2] > b"\x7f" else "WINDOWS-1252"
         where = f"line {line + self._line_ends(before)}, byte {at - begin + 1}"
         return ManifestError(f"{self.name}, {where}: not UTF-8; it looks like {kind}", _TO_UTF8.format(kind))
 
     def _empty(self) -> ManifestError:
-        return ManifestError(f"{self.name}: is empty", "Check the command that makes the manifest.")
+        return ManifestError(f"{self.name}: the manifest is empty", "Check the command that makes the manifest.")
 
 
 class _Arriving(io.FileIO):
-    """A file that is read as its bytes arrive; its beginning can be looked at first."""
+    """A file that is read as its bytes arrive, and whose beginning can be inspected first."""
 
     _ahead = b""
 
     def peek(self, size: int) -> bytes:
-        """Give at most `size` of the first bytes; they are read again."""
+        """Return at most `size` of the first bytes. They will be read again."""
         self._ahead = super().read(size) or b""
         return self._ahead
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Give at most `size` bytes, which is positive: what is there, waiting only for the first."""
+        """Return at most `size` bytes (`size` > 0): whatever is available, waiting only for the first byte."""
         data, self._ahead = self._ahead[:size], self._ahead[size:]
         return data or super().read(size) or b""
 
     def pass_over(self, length: int) -> None:
-        """Go to the byte behind the first `length` bytes."""
+        """Move to the byte after the first `length` bytes."""
         self.seek(length)
         self._ahead = b""

@@ -1,7 +1,7 @@
 """Manifests with a header: CSV and TSV. What the columns mean, and how a record becomes a row.
 
-CSV is RFC 4180 (https://www.rfc-editor.org/rfc/rfc4180) as Python's `csv` reads it strictly; CR, LF and CRLF end a
-record, and stand for themselves in quotes.
+CSV is RFC 4180 (https://www.rfc-editor.org/rfc/rfc4180), parsed in the strict mode of Python's `csv`. CR, LF and CRLF
+end a record, except within quotes, where they are data.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from batcher.model import BadRow, Json, Parameter, Row
 from batcher.rules.rows.values import json_object, require_exact, to_type
 
 MOST_RECORD = 1024 * 1024
-"""The longest record that spans lines, in characters: what is kept while its end has not come."""
+"""The longest record that spans lines, in characters: the limit of what is buffered until a record ends."""
 
 MOST_SWALLOWED = 10
-"""So many lines an unreadable record may have: more are rows behind a quote that nobody meant."""
+"""The most lines that an unreadable record may have. More lines are rows after a stray quote."""
 
 DELIMITERS = {"csv": ",", "tsv": "\t"}
-"""By the manifest's format."""
+"""The delimiter of each format."""
 
 _RESERVED = frozenset({"bucket", "object", "inputs"})
 _PREFIX = "inputs."
@@ -39,7 +39,7 @@ _HEADER_ADVICE = "Its first line must name the columns: object, and as needed bu
 
 
 Entry: TypeAlias = tuple[int, list[str] | str, str]
-"""One record: the line it begins on, its cells (the fault where it is no record) and its text."""
+"""One record: the line it begins on, its cells (an error message if it is unreadable), and its text."""
 
 
 class Input(NamedTuple):
@@ -52,7 +52,7 @@ class Input(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """What the columns are, by their index; None for one that is not there."""
+    """The index of each column; None for a column that is missing."""
 
     width: int
     bucket: int | None
@@ -62,42 +62,42 @@ class Columns(NamedTuple):
 
 
 class TableReader:
-    """Cuts text into records. `rest`, which begins on `line`, is what may be continued by the next text."""
+    """Splits text into records. `_rest` is an incomplete record, which begins on `line` and the next text continues."""
 
     def __init__(self, delimiter: str, name: str, line: int) -> None:
-        """Begin on this line; `name` is the manifest's."""
+        """Start on this line. `name` is the name of the manifest for messages."""
         self.line = line
         self._rest = ""
         self._delimiter = delimiter
         self._name = name
         self._exhausted = False
         self._ahead: list[Entry] = []
-        """What was read together with the header."""
+        """Records that were read together with the header."""
 
     @property
     def is_whole(self) -> bool:
-        """Whether no record is waiting for its end."""
+        """Whether no record is incomplete."""
         return not self._rest
 
     def header(self, texts: Iterator[str]) -> list[str]:
-        """Read the header from the beginning. Raises ManifestError if it is none that we can use."""
+        """Read the header at the beginning. Raises ManifestError if it is missing or not usable."""
         entries = next(filter(None, self._entries(texts)), None)
         if entries is None:
-            raise ManifestError(f"{self._name}: has no header", _HEADER_ADVICE)
+            raise ManifestError(f"{self._name}: the manifest has no header", _HEADER_ADVICE)
         self._ahead = entries[1:]
         return _header_of(entries[0], self._delimiter, self._name)
 
     def rows(self, texts: Iterable[str], columns: Columns, rows: Rows) -> Iterator[list[Row | BadRow]]:
-        """Give the rows of each text; what is no record is a bad row, and reading goes on after the lines it took.
+        """Yield the rows of each text. An unreadable record becomes a bad row, and reading continues after its lines.
 
-        Raises ManifestError for a record without end.
+        Raises ManifestError for an endless record.
         """
         make = _row_of(columns, rows)
         for entries in self.entries(texts):
             yield [make(entry) for entry in entries]
 
     def entries(self, texts: Iterable[str]) -> Iterator[list[Entry]]:
-        """Give the records of each text behind the header. Raises ManifestError for a record without end."""
+        """Yield the records of each text after the header. Raises ManifestError for an endless record."""
         return chain([self._ahead], self._entries(texts))
 
     def _entries(self, texts: Iterable[str]) -> Iterator[list[Entry]]:
@@ -126,7 +126,7 @@ class TableReader:
                         text = lines[begin] if done == begin + 1 else "".join(lines[begin:done])
                         yield self.line + begin, cells, text
             except csv.Error as error:
-                # A reader that asked for more is within quotes: whether that is an error, the next text tells.
+                # A reader that asks for more is within quotes: the next text decides whether that is an error.
                 if not self._exhausted:
                     begin, done = done, reader.line_num
                     yield self._unreadable(self.line + begin, f"not CSV: {error}", lines[begin:done])
@@ -134,12 +134,12 @@ class TableReader:
         self.line += done
 
     def _unreadable(self, line: int, fault: str, lines: Sequence[str]) -> Entry:
-        """Give a record that is none. Raises ManifestError where it takes in so many lines that these must be rows."""
+        """Return an unreadable record. Raises ManifestError if it spans more lines than a record can have."""
         if len(lines) > MOST_SWALLOWED:
             raise ManifestError(
-                f"{self._name}, line {line}: a quote that is opened here takes in {len(lines):,} lines",
-                "Close the quote, or double it if it is part of the cell. What came before may have been started; the"
-                " same command goes on.",
+                f"{self._name}, line {line}: a quote opened here spans {len(lines):,} lines",
+                "Close the quote, or double it if it is part of the cell. Rows before it may have been started; run the"
+                " same command again to continue.",
             )
         return line, fault, "".join(lines)
 
@@ -162,13 +162,13 @@ def _header_of(entry: Entry, delimiter: str, name: str) -> list[str]:
         if count > 1:
             column = len(cells) - cells[::-1].index(heading)
             raise ManifestError(
-                f'{name}, line {line}, column {column}: there is another column "{heading}"', "Leave one of them out."
+                f'{name}, line {line}, column {column}: duplicate column "{heading}"', "Remove one of them."
             )
     return cells
 
 
 def columns_of(header: Sequence[str], parameters: Mapping[str, Parameter], ignored: Ignored, name: str) -> Columns:
-    """Decide what each column is. Raises ManifestError where two are the same input."""
+    """Determine the meaning of each column. Raises ManifestError if two columns are the same input."""
     where = {heading: index for index, heading in enumerate(header)}
     named: list[Input] = []
     for index, heading in enumerate(header):
@@ -183,13 +183,13 @@ def columns_of(header: Sequence[str], parameters: Mapping[str, Parameter], ignor
     for input_, count in Counter(column.name for column in named).items():
         if count > 1:
             raise ManifestError(
-                f'{name}: the columns "{input_}" and "{_PREFIX}{input_}" are the same input', "Leave one of them out."
+                f'{name}: the columns "{input_}" and "{_PREFIX}{input_}" are the same input', "Remove one of them."
             )
     return Columns(len(header), where.get("bucket"), where["object"], where.get("inputs"), named)
 
 
 def _row_of(columns: Columns, rows: Rows) -> Callable[[Entry], Row | BadRow]:
-    """Give the function that makes a row of a record."""
+    """Return a function that makes a row of a record."""
     width, bucket_at, key_at = columns.width, columns.bucket, columns.key
     has_inputs = bool(columns.named) or columns.inputs is not None
 
@@ -203,7 +203,7 @@ def _row_of(columns: Columns, rows: Rows) -> Callable[[Entry], Row | BadRow]:
         bucket = "" if bucket_at is None else cells[bucket_at]
         object_ = cells[key_at]
         if count > width:
-            fault = f"{count} cells under {width} columns; a cell that holds the delimiter needs quotes"
+            fault = f"{count} cells under {width} columns; a cell that contains the delimiter needs quotes"
             return rows.bad(line, bucket, object_, fault, text)
         try:
             return rows.row(line, bucket, object_, _inputs(cells, columns) if has_inputs else None)
@@ -214,14 +214,14 @@ def _row_of(columns: Columns, rows: Rows) -> Callable[[Entry], Row | BadRow]:
 
 
 def _inputs(cells: Sequence[str], columns: Columns) -> dict[str, Json]:
-    """Read a record's inputs: a column of one input comes before the column of all. Raises ValueError."""
+    """Read a record's inputs. A column for one input overrides the column `inputs`. Raises ValueError."""
     inputs: dict[str, Json] = {}
     heading = "inputs"
     try:
         if columns.inputs is not None and cells[columns.inputs]:
             inputs = json_object(cells[columns.inputs])
             require_exact(inputs.values(), cells[columns.inputs])
-        for at, heading, name, type_ in columns.named:  # noqa: B007 - told if it fails
+        for at, heading, name, type_ in columns.named:  # noqa: B007 - for the error
             if cells[at]:
                 inputs[name] = to_type(cells[at], type_)
     except ValueError as fault:

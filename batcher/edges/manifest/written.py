@@ -1,6 +1,6 @@
-"""The entries of a manifest as they stand in its file, whatever they mean: to write some of them once more.
+"""The entries of a manifest as they are written in its file, to write some of them to another file.
 
-An entry begins on the line that its row bears, so that both readings of the file can be compared.
+An entry begins on the same line as its row, so that the two readings of the file can be compared.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from batcher.edges.manifest.source import Source
 from batcher.edges.manifest.table import DELIMITERS, TableReader
 
 WRITTEN_FORMATS = (*DELIMITERS, "jsonl", "txt")
-"""The formats whose entries can stand in another file as they are."""
+"""Formats whose entries can be copied to another file as they are."""
 
 _CHUNK = 32 * 1024
 
 
 class Written(NamedTuple):
-    """One entry: the line it begins on, and its text. `cells` are those of a table, None where it has none.
+    """One entry: the line it begins on, and its text. `cells` are those of a table; None if the entry has none.
 
-    A plain key is the only cell of its entry.
+    In plain text the object name is the only cell.
     """
 
     line: int
@@ -33,9 +33,9 @@ class Written(NamedTuple):
 
 
 def written_entries(path: Path, format_: str) -> Iterator[Written]:
-    """Give the entries of a manifest in their order, a table's without its header. Raises ManifestError.
+    """Yield the entries of a manifest in order, without the header of a table. Raises ManifestError.
 
-    The format is one of WRITTEN_FORMATS.
+    `format_` is one of WRITTEN_FORMATS.
     """
     with closing(Source(path, lone_cr=format_ in DELIMITERS)) as source:
         texts = source.texts(_CHUNK)

@@ -1,8 +1,7 @@
-"""The HTTP edge: a request goes out exactly once, and comes back as a Reply or as the reason why there is none.
+"""The HTTP edge: sends a request exactly once, and returns a Reply or the reason why there is none.
 
-All that the project knows of aiohttp stands here: `session` sends any request, `kept` sends starts on connections that
-it keeps, at a fraction of the cost, each of them a `wire`; `parsing` reads the answers, and `losses` says what an
-exception of aiohttp means.
+Only this package depends on aiohttp. `session` sends any request. `kept` sends starts on connections that it keeps, at
+a fraction of the cost; each of them is a `wire`. `losses` says what an exception of aiohttp means.
 """
 
 from batcher.edges.transport.body import MOST_BYTES

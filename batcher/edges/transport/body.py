@@ -1,15 +1,15 @@
-"""The body of an answer: read whole, but never more than anybody needs."""
+"""Reads the body of an answer as a whole, up to a size limit."""
 
 from __future__ import annotations
 
 import aiohttp
 
 MOST_BYTES = 1 << 20
-"""The largest body that is read."""
+"""The largest body that is read, in bytes."""
 
 
 async def read_body(content: aiohttp.StreamReader) -> bytes | None:
-    """Read a body to its end. None: it is larger than MOST_BYTES, and the rest is left unread."""
+    """Read a body to its end. Return None, and leave the rest unread, if it is larger than MOST_BYTES."""
     body = bytearray()
     async for part in content.iter_any():
         body += part

@@ -1,7 +1,7 @@
-"""The kept connections: a start goes out as one write on a connection that is held for the next one.
+"""Kept connections: a start goes out as one write on a connection that stays open for the next one.
 
-ClientSession makes a dozen objects for each request and asks every hook; for a million starts that is most of the
-work. Its connector, which is what matters of it, is used here directly, and so is its parser.
+ClientSession creates a dozen objects for each request and calls every hook, which is most of the work for a million
+starts. This module uses the connector and the parser of aiohttp directly.
 """
 
 from __future__ import annotations
@@ -15,22 +15,21 @@ import aiohttp
 from yarl import URL
 
 from batcher.edges.transport.losses import Losses
-from batcher.edges.transport.parsing import WholeAnswers
 from batcher.edges.transport.time_limit import TimeLimit
-from batcher.edges.transport.wire import Wire
+from batcher.edges.transport.wire import WholeAnswers, Wire
 from batcher.model import Lost, Reply
 
 CONNECT_SECONDS = 8.0
-"""How long a request may wait for its connection, the TLS handshake and a place among the connections included."""
+"""Seconds in which a request must get a connection, including the TLS handshake and waiting for a free place."""
 IDLE_SECONDS = 15.0
-"""How long a kept connection may idle. Under the server's patience: a connection it drops would put a row in doubt."""
+"""Seconds a kept connection may be idle. Less than the server's limit: if it closes first, a row may end in doubt."""
 
 
 class KeptConnections:
-    """Connections to one origin, each used by one request at a time; as many as there are requests at once.
+    """Connections to one origin. Each carries one request at a time; there are as many as concurrent requests.
 
-    `fixed` are the headers of every request, `losses` says what it means that there is no answer. The connector is its
-    owner's to close, after this.
+    `fixed` are the headers of every request. `losses` explains requests without an answer. The owner of the connector
+    closes it, after closing this object.
     """
 
     def __init__(
@@ -44,7 +43,7 @@ class KeptConnections:
         self._connector = connector
         self._limits = limits
         self._losses = losses
-        # What the connector wants to know of a request: where it goes.
+        # What the connector needs to know of a request: its destination.
         self._route = aiohttp.ClientRequest("POST", origin, loop=asyncio.get_running_loop())
         self._fixed = {"Host": origin.host_port_subcomponent or "", **fixed}
         self._answers = WholeAnswers()
@@ -63,7 +62,7 @@ class KeptConnections:
             if wire is None:
                 wire, now = await self._open(), monotonic()
             return await wire.ask(message, now) or self._losses.too_large
-        except Exception as error:  # noqa: BLE001 - whatever a library raises, the row may have been sent
+        except Exception as error:  # noqa: BLE001 - after any error the row may have been sent
             return self._losses.lost(error, is_sent=wire is not None and wire.has_sent)
         finally:
             if wire is not None:
@@ -73,7 +72,7 @@ class KeptConnections:
                     self._drop(wire)
 
     def close(self) -> None:
-        """Close the connections that no request uses; one in use is closed by its request."""
+        """Close the idle connections. A connection in use is closed by its request."""
         self._limit.close()
         while self._idle:
             self._drop(self._idle.pop())
@@ -84,10 +83,10 @@ class KeptConnections:
         return wire
 
     def _take(self, now: float) -> Wire | None:
-        """Take the connection that was used last, if it is open and nothing has arrived on it meanwhile."""
+        """Take the connection used last, if it is open and no data has arrived on it since."""
         while self._idle:
             wire = self._idle.pop()
-            # It has idled for no longer than since it was asked last.
+            # It has been idle for at most the time since its last request.
             if wire.is_free and now - wire.asked_at <= IDLE_SECONDS:
                 return wire
             self._drop(wire)
@@ -98,12 +97,12 @@ class KeptConnections:
         wire.close()
 
     def _composed(self, target: str, headers: Mapping[str, str]) -> bytes:
-        """Write the request up to its length. The starts of one second share their headers, and so this."""
+        """Write the request up to its length. Starts within one second share their headers, and so this head."""
         if self._head_of is None or self._head_of[1] is not headers or self._head_of[0] != target:
             fields = {**self._fixed, **headers}
             lines = [f"POST {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
             if not all(line.isprintable() for line in lines):
-                raise ValueError("a header holds a control character")
+                raise ValueError("a header contains a control character")
             self._head = "".join(f"{line}\r\n" for line in lines).encode("ascii") + b"Content-Length: "
             self._head_of = (target, headers)
         return self._head

@@ -1,4 +1,4 @@
-"""The losses: what is told of a request that has no answer."""
+"""Explains requests that have no answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from batcher.model import Fault, Lost
 
 
 class Losses:
-    """Tells of requests to one origin, within these limits. The words are the operating system's or our own."""
+    """Explains failed requests to one origin, with its time limits, in the words of the operating system or our own."""
 
     def __init__(self, origin: URL, limits: aiohttp.ClientTimeout) -> None:
         self._peer = f"{origin.host}:{origin.port}"
@@ -19,11 +19,11 @@ class Losses:
         self.too_large = Lost(Fault.LOST, f"{self._peer}: answer larger than {MOST_BYTES >> 20} MiB")
 
     def lost(self, error: Exception, *, is_sent: bool) -> Lost:
-        """Tell of a request that ended with this error; `is_sent` says whether a byte of it may have left."""
+        """Return what the error means for the request; `is_sent` says whether a byte of it may have left."""
         if found_closed(error):
-            return Lost(Fault.UNREACHED, f"{self._peer}: the connection was closed before anything was written")
+            return Lost(Fault.UNREACHED, f"{self._peer}: the connection was closed before anything was sent")
         meaning = meaning_of(error)
-        # A connector's error names the host it was about: the proxy's, where there is one.
+        # A connector's error names the host it is about, which may be a proxy.
         peer = f"{error.host}:{error.port}" if isinstance(error, aiohttp.ClientConnectorError) else self._peer
         awaited, limit = ("answer", self._limits.total) if is_sent else ("connection", self._limits.connect)
         text = meaning.text.format(reason=reason_of(error), awaited=awaited, limit=limit)

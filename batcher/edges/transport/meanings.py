@@ -1,6 +1,6 @@
-"""The meanings: what each exception of the HTTP client says, in one table, as a fault and a sentence for people.
+"""What each exception of the HTTP client means, in one table: a fault and a message.
 
-Whether a byte of the request may have left is not for the table to say, but for the mark that each request has.
+Whether a byte of the request may have left is not decided here, but by the mark that each request has.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from batcher.model import Fault
 
 
 class Meaning(NamedTuple):
-    """What some exceptions mean: the fault where the mark was not set yet, and what to tell people.
+    """What some exceptions mean: the fault if nothing was sent, and the message.
 
-    The errors are class names, because not every version of aiohttp that we run on has all of them.
+    `errors` are class names, because not every supported version of aiohttp has all the classes.
     """
 
     unsent: Fault
@@ -39,7 +39,7 @@ MEANINGS = (
     Meaning(Fault.UNREACHED, "no address for host", ("ClientConnectorDNSError",)),
     Meaning(Fault.UNREACHED, "no connection: {reason}", ("ClientConnectorError", "UnixClientConnectorError")),
     Meaning(Fault.UNREACHED, "no connection to the proxy: {reason}", ("ClientProxyConnectionError",)),
-    Meaning(Fault.UNREACHED, "the proxy does not connect to the server", ("ClientHttpProxyError",)),
+    Meaning(Fault.UNREACHED, "the proxy cannot connect to the server", ("ClientHttpProxyError",)),
     Meaning(
         Fault.UNREACHED,
         "no {awaited} within {limit:g} s",
@@ -47,7 +47,7 @@ MEANINGS = (
     ),
     Meaning(
         Fault.UNREACHED,
-        "the connection was closed before an answer came",
+        "the connection was closed before the answer arrived",
         ("ServerDisconnectedError", "ServerConnectionError", "EofStream"),
     ),
     Meaning(
@@ -83,13 +83,13 @@ MEANINGS = (
     ),
     Meaning(
         Fault.UNREACHED,
-        "the request cannot be written",
+        "the request is invalid",
         ("ValueError", "InvalidURL", "InvalidUrlClientError", "NonHttpUrlClientError"),
     ),
-    # Of features that are not used here: redirects are not followed, and nothing is decoded, multipart or WebSocket.
+    # From features that are not in use: redirects are not followed, and nothing is decoded, multipart or WebSocket.
     Meaning(
         Fault.LOST,
-        "an answer of a kind that was not asked for",
+        "an answer of an unexpected kind",
         (
             "ClientError",
             "ContentTypeError",
@@ -110,15 +110,15 @@ _UNKNOWN = Meaning(Fault.LOST, "an unexpected {reason}", ())
 
 
 def meaning_of(error: BaseException) -> Meaning:
-    """Look an exception up in the table by its class, then by the classes it is made of, nearest first."""
+    """Look up an exception in the table by its class, then by its base classes, nearest first."""
     return next((_BY_ERROR[kind.__name__] for kind in type(error).__mro__ if kind.__name__ in _BY_ERROR), _UNKNOWN)
 
 
 def found_closed(error: Exception) -> bool:
-    """Tell whether the connection was found closed by the write itself, so that nothing was written.
+    """Return whether the write found the connection closed, so that nothing was sent.
 
-    A request is one write, since aiohttp joins its headers with a body of bytes, and the writer looks at the connection
-    just before it. Where there is a body this error is the cause of the one that we get.
+    A request is one write, since aiohttp joins its headers with a body of bytes, and the writer checks the connection
+    just before it. For a request with a body, this error is the cause of the one raised.
     """
     return any(
         isinstance(each, aiohttp.ClientConnectionResetError) and each.args == ("Cannot write to closing transport",)
@@ -127,7 +127,7 @@ def found_closed(error: Exception) -> bool:
 
 
 def reason_of(error: Exception) -> str:
-    """Give the operating system's or OpenSSL's own words: they hold nothing of the request."""
+    """Return the message of the operating system or of OpenSSL, which contains nothing of the request."""
     match error.__cause__ or error:
         case ssl.SSLCertVerificationError() as cause:
             return cause.verify_message

@@ -1,7 +1,7 @@
-"""The session: sends any request exactly once, starts on kept connections, all others through aiohttp's ClientSession.
+"""Sends any request exactly once: starts on kept connections, all others through aiohttp's ClientSession.
 
-The question that matters, whether a byte of the request may have left, is answered by a mark that is set before the
-first write, not by the kind of the exception.
+Whether a byte of the request may have left decides if a row is in doubt. A mark answers that, which is set before the
+first write, not the type of the exception.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from batcher.model import Lost, Reply
 _HEADERS = {"User-Agent": f"batcher/{__version__}", "Accept-Encoding": "identity"}
 _NOT_ADDED = ("Accept", "Content-Type")
 _NEXT_DOOR = frozenset({"localhost", "127.0.0.1", "::1", "169.254.169.254"})
-"""Hosts that no proxy may stand before; the last is the metadata service, which hands out keys."""
+"""Hosts that are never reached through a proxy. The last is the metadata service, which issues credentials."""
 
 
 @asynccontextmanager
@@ -38,8 +38,8 @@ async def connect(
 ) -> AsyncIterator[Transport]:
     """Make a transport to `endpoint` (`scheme://host[:port]`) with at most `connections` connections.
 
-    `timeout` is for a whole request, in seconds. `ssl_context` says whom to trust instead of the system's list.
-    Nothing is sent yet: what is wrong with the endpoint shows in the first answer.
+    `timeout` is for a whole request, in seconds. `ssl_context` replaces the system's trusted certificates.
+    Nothing is sent yet: an error in the endpoint shows in the first answer.
     """
     origin = URL(endpoint)
     trace = aiohttp.TraceConfig()
@@ -54,7 +54,7 @@ async def connect(
             headers=_HEADERS,
             skip_auto_headers=_NOT_ADDED,
             cookie_jar=aiohttp.DummyCookieJar(),
-            # What comes compressed, although not asked for, stays so: a small answer cannot become a large one.
+            # An answer that is compressed without being asked for stays so: a small answer cannot become a large one.
             auto_decompress=False,
             proxy=proxy,
             trace_configs=[trace],
@@ -63,7 +63,7 @@ async def connect(
         aiohttp.TCPConnector(limit=connections, ssl=trusted) as connector,
     ):
         losses = Losses(origin, limits)
-        # How a request goes through a proxy is the session's own knowledge.
+        # Only the session knows how to send a request through a proxy.
         kept = None if proxy else KeptConnections(connector, origin, _HEADERS, limits, losses)
         try:
             yield Transport(session, kept, origin, losses)
@@ -90,10 +90,10 @@ class Transport:
         self._losses = losses
 
     def send(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> Awaitable[Reply | Lost]:
-        """Send one request, once. Redirects are not followed and cookies not kept.
+        """Send one request, once. Redirects are not followed and cookies are not kept.
 
-        `target` is the path with its query, encoded: it goes out byte for byte, and so do `headers`. Added to them are
-        Host, User-Agent, Accept-Encoding and Content-Length.
+        `target` is the encoded path with its query. `target` and `headers` are sent byte for byte. Host, User-Agent,
+        Accept-Encoding and Content-Length are added.
         """
         if self._kept is not None and method == "POST":
             return self._kept.post(target, headers, body or b"")
@@ -107,7 +107,7 @@ class Transport:
             return await self._ask(method, target, headers, body, mark) or self._losses.too_large
         except _SendError as error:
             return self._losses.lost(error.cause, is_sent=mark.sent)
-        except Exception as error:  # noqa: BLE001 - whatever a library raises, the row may have been sent
+        except Exception as error:  # noqa: BLE001 - after any error the row may have been sent
             return self._losses.lost(error, is_sent=mark.sent)
 
     async def _ask(
@@ -126,13 +126,13 @@ class Transport:
 
 
 async def _set_mark(_session: aiohttp.ClientSession, context: SimpleNamespace, _: object) -> None:
-    # aiohttp calls this when the connection is there and before the headers are even composed. What it writes to open
-    # a connection (to a proxy, for TLS) is no part of the request and does not come this way.
+    # aiohttp calls this when the connection is open, before it composes the headers. What it writes to open a
+    # connection (to a proxy, or for TLS) is not part of the request and does not set the mark.
     context.trace_request_ctx.sent = True
 
 
 class _SendError(Exception):
-    """Carries what aiohttp raised past aiohttp."""
+    """Passes an exception of aiohttp through aiohttp."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__()
@@ -140,8 +140,8 @@ class _SendError(Exception):
 
 
 async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    # aiohttp sends GET and PUT again by itself when a kept connection breaks. It does so for its own exceptions only:
-    # a redrive is a PUT, and must not be done twice.
+    # aiohttp resends GET and PUT by itself when a kept connection breaks. It does so only for its own exceptions. A
+    # redrive is a PUT and must not be sent twice.
     try:
         return await send(request)
     except Exception as error:
@@ -149,10 +149,10 @@ async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType)
 
 
 def _proxy(endpoint: URL) -> str | None:
-    """Give the proxy that HTTPS_PROXY or HTTP_PROXY names, unless NO_PROXY excepts the host; never for the next door.
+    """Return the proxy from HTTPS_PROXY or HTTP_PROXY, unless NO_PROXY excepts the host; None for local hosts.
 
-    It is looked up once. aiohttp's `trust_env` does it in a thread for each request, and reads `.netrc` too: an entry
-    for the host there collides with our signature.
+    It is looked up once. aiohttp's `trust_env` looks it up in a thread for each request, and also reads `.netrc`, where
+    an entry for the host would conflict with the signature.
     """
     host = endpoint.host or ""
     if host in _NEXT_DOOR or proxy_bypass(host):

@@ -1,6 +1,6 @@
-"""The time limit of requests: one timer for all of them, since all may take equally long.
+"""The time limit of requests: one timer for all of them, because all have the same limit.
 
-`asyncio.timeout` makes and drops a timer for each request, which is a tenth of what a start costs.
+`asyncio.timeout` creates and drops a timer for each request, which is a tenth of the cost of a start.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from batcher.edges.transport.wire import Wire
 
 
 class TimeLimit:
-    """Ends whatever takes longer than `seconds` on one of its wires."""
+    """Fails a request that takes longer than `seconds` on one of its wires."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -21,17 +21,17 @@ class TimeLimit:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, wire: Wire) -> None:
-        """Look after a wire."""
+        """Start watching a wire."""
         self._wires.add(wire)
         if self._timer is None and self._seconds < math.inf:
             self._look_in(self._seconds)
 
     def remove(self, wire: Wire) -> None:
-        """Look after a wire no longer."""
+        """Stop watching a wire."""
         self._wires.discard(wire)
 
     def close(self) -> None:
-        """Stop the timer; what still runs is limited no longer."""
+        """Stop the timer. Requests that still run have no limit any more."""
         if self._timer is not None:
             self._timer.cancel()
 
@@ -39,7 +39,7 @@ class TimeLimit:
         self._timer = asyncio.get_running_loop().call_later(seconds, self._look)
 
     def _look(self) -> None:
-        """End what has run too long, and come back when the next of what runs now will have."""
+        """Fail the requests that have run too long, and schedule the next check for the oldest one left."""
         self._timer = None
         now = monotonic()
         for wire in self._wires:

@@ -1,32 +1,96 @@
-"""The wire: one kept connection. One request at a time is written on it, and what arrives is made into its answer.
+"""One kept connection: writes one request at a time, and parses its answer with aiohttp's parser in C.
 
-A wire takes the place of the protocol that aiohttp has given the connection, and uses the same parser. Beyond aiohttp's
-documented interface this is known: `Connection.protocol`, and of that `should_close` and `connection_lost`; and that
-`StreamReader._buffer` holds the parts of a body.
+A wire replaces the protocol that aiohttp gave the connection. Beyond aiohttp's documented interface, this module
+relies on `Connection.protocol` with its `should_close` and `connection_lost`, on `StreamReader._buffer`, which holds
+the parts of a body, and on `HttpResponseParser`: its arguments; that it parses one answer after another; that its
+readers ask their protocol to pause and resume; and, since 3.14, that a parser that reads no bodies takes whatever
+follows a head for the next head.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
+from aiohttp.hdrs import CONTENT_LENGTH
+from aiohttp.http import HttpResponseParser
 
 from batcher.edges.transport.body import MOST_BYTES
-from batcher.edges.transport.parsing import Unpaused, WholeAnswers, parser
 from batcher.model import Reply
 
+_WITH_BODY = frozenset(range(200, 600)) - {204, 304}
+_HEAD_END = b"\r\n\r\n"
+_READ_BYTES = 1 << 18
+"""The read size reported to the parser. It matters only to readers that pause, and none does here."""
+
+
+class Unpaused:
+    """The protocol as body readers see it. It never pauses, because a body is limited in size anyway."""
+
+    def pause_reading(self) -> None:
+        """Do nothing: reading continues."""
+
+    def resume_reading(self, *, resume_parser: bool = True) -> None:
+        """Do nothing: reading continues."""
+
+
+def parser(protocol: Unpaused, *, is_body_read: bool = True) -> HttpResponseParser:
+    """Make a parser whose readers belong to this protocol."""
+    return HttpResponseParser(
+        cast("Any", protocol),
+        asyncio.get_running_loop(),
+        _READ_BYTES,
+        payload_exception=aiohttp.ClientPayloadError,
+        response_with_body=is_body_read,
+        read_until_eof=is_body_read,
+        auto_decompress=False,
+    )
+
+
+def _head_parser() -> HttpResponseParser:
+    return parser(Unpaused(), is_body_read=False)
+
+
+class WholeAnswers:
+    """Parses answers that arrive in one piece, for all connections: one head parser stays in the CPU's cache.
+
+    The body is the data after the head and needs no reader. The parser is reused only after a head that leaves it in
+    its initial state, so that data on one connection cannot change how the answer on another is read.
+    """
+
+    def __init__(self) -> None:
+        self._heads = _head_parser()
+
+    def read(self, data: bytes) -> Reply | None:
+        """Parse an answer with a given length that keeps the connection open. Return None for any other data."""
+        body_at = data.find(_HEAD_END) + len(_HEAD_END)
+        if body_at < len(_HEAD_END):
+            return None
+        try:
+            ((head, _),), is_upgraded, _ = self._heads.feed_data(data[:body_at])
+        except Exception:  # noqa: BLE001 - the connection's own parser finds and reports the same error
+            self._heads = _head_parser()
+            return None
+        status, headers = head.code, head.headers
+        length = headers.get(CONTENT_LENGTH)
+        if is_upgraded or length is None or status not in _WITH_BODY or head.chunked or head.should_close:
+            self._heads = _head_parser()
+            return None
+        return Reply(status, headers, data[body_at:]) if len(data) == body_at + int(length) else None
+
+
 if TYPE_CHECKING:
-    from aiohttp.http import HttpResponseParser, RawResponseMessage
+    from aiohttp.http import RawResponseMessage
 
 _SWITCHED = 101
 _INTERIM = frozenset(range(100, 200)) - {_SWITCHED}
 
 
 class Wire(Unpaused, asyncio.Protocol):
-    """A connection that is held for one request after another. `is_free` tells whether it may be used for the next.
+    """A connection that carries one request after another. `is_free` says whether it may be used for the next one.
 
-    What arrives unasked, even while nothing is asked, may belong to no request: then the wire is not used again.
+    Data that arrives without a request may belong to any request, so the wire is not used again.
     """
 
     def __init__(self, connection: aiohttp.connector.Connection, answers: WholeAnswers) -> None:
@@ -36,9 +100,9 @@ class Wire(Unpaused, asyncio.Protocol):
         self._transport = connection.transport
         self._loop = asyncio.get_running_loop()
         self._parser: HttpResponseParser | None = None
-        """Made for the first answer that does not come in one piece."""
+        """Created for the first answer that does not arrive in one piece."""
         self._is_begun = False
-        """Whether the parser has the first part of an answer."""
+        """Whether the parser has received a part of the answer."""
         self._asked: asyncio.Future[Reply | None] | None = None
         self._head: RawResponseMessage | None = None
         self._content = aiohttp.EMPTY_PAYLOAD
@@ -47,20 +111,20 @@ class Wire(Unpaused, asyncio.Protocol):
         self.has_sent = False
         """Whether a byte of the last request may have left."""
         self.asked_at = 0.0
-        """When it was asked last, in seconds of the steady clock."""
+        """When the last request was sent, in seconds of the steady clock."""
         self.is_free = self._replaced is not None and not self._replaced.should_close
         if self._transport is not None:
             self._transport.set_protocol(self)
 
     @property
     def is_asked(self) -> bool:
-        """Whether an answer is waited for."""
+        """Whether a request waits for its answer."""
         return self._asked is not None
 
     def ask(self, message: bytes, now: float) -> asyncio.Future[Reply | None]:
-        """Write a request; the future gives its answer, None where that is too large, or raises what aiohttp raises.
+        """Write a request. The future returns its answer, or None if that is too large, or raises aiohttp's error.
 
-        `has_sent` is set before the first byte is written, and not before the connection is known to be open. `now` is
+        `has_sent` is set before the first byte is written, but only after the connection is known to be open. `now` is
         in seconds of the steady clock.
         """
         is_free, self.is_free, self.has_sent = self.is_free, False, False
@@ -74,17 +138,17 @@ class Wire(Unpaused, asyncio.Protocol):
         return asked
 
     def expire(self) -> None:
-        """Give the answer up: it took too long."""
+        """Fail the request, because it took too long."""
         self._fail(TimeoutError())
         if self._transport is not None:
             self._transport.abort()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._connection.close()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what has arrived."""
+        """Parse data that has arrived."""
         if self._asked is None:
             self.is_free = False
         elif not self._is_begun and (reply := self._answers.read(data)) is not None:
@@ -93,13 +157,13 @@ class Wire(Unpaused, asyncio.Protocol):
             self._parse(data)
 
     def _parse(self, data: bytes) -> None:
-        """Take the next part of an answer."""
+        """Parse the next part of an answer."""
         self._is_begun = True
         if self._parser is None:
             self._parser = parser(self)
         try:
             messages, _, _ = self._parser.feed_data(data)
-        except Exception as error:  # noqa: BLE001 - whatever the parser raises, there is no answer
+        except Exception as error:  # noqa: BLE001 - after any error of the parser there is no answer
             self._fail(error)
             return
         for head, content in messages:
@@ -117,7 +181,7 @@ class Wire(Unpaused, asyncio.Protocol):
             self._resolve(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End what is asked, well if the answer's body ends with the connection. The connector waits to hear of it."""
+        """Finish the request, successfully if the body ends with the connection. The connector has to be notified."""
         self.is_free = False
         if self._replaced is not None:
             self._replaced.connection_lost(exc)

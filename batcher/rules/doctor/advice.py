@@ -14,7 +14,7 @@ from batcher.model import Answer, Verdict
 from batcher.rules.doctor.execution_list import LISTING, is_readable, is_timely
 from batcher.rules.doctor.kept_input import KEPT, content, fits
 from batcher.rules.doctor.points import CALLS, Point, Seen, phrase
-from batcher.rules.doubts.matching import SETTLE_TIME
+from batcher.rules.doubts.settle_time import SETTLE_TIME
 from batcher.rules.service import verdicts
 from batcher.rules.settings_file import Setting
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from batcher.model import Answer, ListedExecution, Page
+from batcher.model import Described, Execution, Page
 from batcher.rules.doctor.points import Point, Seen, Told, confirmed, differs, phrase, told, unseen
-from batcher.rules.doubts.matching import RETENTION, SETTLE_TIME, is_within, window
-from batcher.rules.service import answers
+from batcher.rules.doubts.matching import RETENTION, is_within, window
+from batcher.rules.doubts.settle_time import SETTLE_TIME
 from batcher.rules.service.clock import posix
 
 _STATES = frozenset({"running", "success", "failed"})
@@ -22,14 +22,14 @@ _FEWEST = 3
 
 def is_readable(seen: Seen) -> bool:
     """Tell whether the list could be read."""
-    return seen.listing is not None and answers.page(seen.listing) is not None
+    return _page(seen.listing) is not None
 
 
 def is_timely(seen: Seen) -> bool:
     """Tell whether the execution's time in the list would lead a reconcile to it."""
     if seen.listed is None:
         return False
-    at = posix(seen.listed.started_at)
+    at = seen.listed.at
     return at is not None and is_within(at, [window(seen.sent, 0)])
 
 
@@ -58,7 +58,7 @@ def _times(seen: Seen) -> Told:
     if not is_timely(seen):
         return differs(f"{text or 'no time'}, which is not when it was started")
     answered = None if seen.execution is None else seen.execution.started_at
-    if answered and posix(answered) != posix(text):
+    if answered and posix(answered) != seen.listed.at:
         return differs(f"{text}, where the start was answered with {answered}")
     return confirmed(f"{text} is when it was started")
 
@@ -110,16 +110,15 @@ def _paging(seen: Seen) -> Told:
     return confirmed("the marker of a page leads to the next one")
 
 
-def _names(executions: Sequence[ListedExecution]) -> set[str]:
+def _names(executions: Sequence[Execution]) -> set[str]:
     return {each.name for each in executions}
 
 
 def _count(seen: Seen) -> Told:
     page = _page(seen.first)
-    if page is None or seen.first is None or not page.next_marker:
+    if page is None or not page.next_marker:
         return unseen("one page holds all executions")
-    counted = (seen.first.body or {}).get("count")
-    return told(f"{counted} on a page of {len(page.executions)}", holds=counted == len(page.executions))
+    return told(f"{page.counted} on a page of {len(page.executions)}", holds=page.counted == len(page.executions))
 
 
 def _state(seen: Seen) -> Told:
@@ -136,8 +135,8 @@ def _retention(seen: Seen) -> Told:
     return confirmed(days) if age > RETENTION else unseen(days)
 
 
-def _page(answer: Answer | None) -> Page | None:
-    return None if answer is None else answers.page(answer)
+def _page(answer: Described[Page] | None) -> Page | None:
+    return None if answer is None else answer.noun
 
 
 LISTING: Sequence[Point] = (

@@ -12,19 +12,23 @@ from urllib.parse import quote
 
 import orjson
 
-from batcher.model import Json
+from batcher.model import ExecutionDetail, Json
 from batcher.rules.doctor.points import Point, Seen, Told, confirmed, differs, phrase, told, unseen
 from batcher.rules.doubts.contents import BLURRED, Content, bare, contents_of, forms, likeness
-from batcher.rules.service import answers
 
 _HOW = ("as it was sent", "percent-encoded", "percent-encoded, a blank as +")
 
 
 def content(seen: Seen) -> Content | None:
     """Give what the execution's input tells of what was sent, the likest place of it; None where it tells nothing."""
-    detail = None if seen.detail is None else answers.detail(seen.detail)
-    found = () if detail is None else contents_of(detail.input) or ()
+    text = _input(seen)
+    found = () if text is None else contents_of(text) or ()
     return min(found, key=lambda each: _distance(seen, each), default=None)
+
+
+def _input(seen: Seen) -> str | None:
+    detail: ExecutionDetail | None = None if seen.detail is None else seen.detail.noun
+    return None if detail is None else detail.input
 
 
 def fits(seen: Seen) -> bool:
@@ -41,15 +45,15 @@ def _distance(seen: Seen, found: Content) -> int:
 def _readable(seen: Seen) -> Told:
     if seen.detail is None:
         return unseen("no execution was looked at")
-    detail = answers.detail(seen.detail)
-    if detail is None:
+    text = _input(seen)
+    if text is None:
         return differs(phrase(seen.detail))
     found = content(seen)
     if found is None:
-        return differs(f"an input of {len(detail.input):,} characters, in which there is no bucket and key")
+        return differs(f"an input of {len(text):,} characters, in which there is no bucket and key")
     if found.bucket != seen.sent.bucket:
         return differs("another bucket than the one that was sent")
-    return confirmed(f"{_shape(detail.input)}, with bucket and key")
+    return confirmed(f"{_shape(text)}, with bucket and key")
 
 
 def _shape(text: str) -> str:
@@ -67,7 +71,7 @@ def _form(seen: Seen) -> tuple[str, str] | None:
     found = content(seen)
     if found is None:
         return None
-    read = forms(found.key)
+    read = forms(found.object)
     exact = [form for form in read if form == seen.sent.object]
     alike = exact or [form for form in read if bare(form) == bare(seen.sent.object)]
     return (alike[0], _HOW[read.index(alike[0])]) if alike else None

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from batcher.errors import JobError, ServiceError
-from batcher.model import Answer, Execution, ListedExecution, Unsettled
-from batcher.rules.service import answers, verdicts
+from batcher.model import Answer, Described, Execution, ExecutionDetail, Page, Unsettled, Workflow
+from batcher.rules.service import verdicts
+from batcher.rules.service.verdicts import SUCCESS
 
 NOTABLE = 60.0
 """Seconds by which a machine's clock must be off to be worth a word."""
@@ -54,7 +55,7 @@ class Seen(NamedTuple):
 
     sent: Unsettled
     """What was asked for; `intent_at` and `doubt_at` are the service's time before and after."""
-    workflow: Answer | None = None
+    workflow: Described[Workflow] | None = None
     unknown: Answer | None = None
     """About a workflow of a name that nobody has."""
     clock_off: float | None = None
@@ -62,22 +63,22 @@ class Seen(NamedTuple):
     start: Answer | None = None
     execution: Execution | None = None
     """What the start has begun, by its own answer or else by the list."""
-    listing: Answer | None = None
+    listing: Described[Page] | None = None
     """The last page that was asked for in search of the execution."""
-    listed: ListedExecution | None = None
+    listed: Execution | None = None
     delay: Delay | None = None
     waited: float = 0.0
     """Seconds for which the execution was looked for."""
     oldest: float | None = None
     """When the oldest listed execution began, in POSIX seconds."""
-    detail: Answer | None = None
-    called: Answer | None = None
+    detail: Described[ExecutionDetail] | None = None
+    called: Described[Page] | None = None
     """The first page of those started by a call."""
-    triggered: Answer | None = None
+    triggered: Described[Page] | None = None
     """The first page of those started by an event."""
-    first: Answer | None = None
+    first: Described[Page] | None = None
     """A page of one execution, and the one after it."""
-    second: Answer | None = None
+    second: Described[Page] | None = None
 
 
 class Point(NamedTuple):
@@ -121,11 +122,11 @@ def told(seen: str, *, holds: bool) -> Told:
 
 def hindrance(workflow: Answer) -> JobError | None:
     """Tell why no start is to be spent on a service that answers so about the workflow; None where one may be."""
-    if workflow.status in answers.SUCCESS or (workflow.status and workflow.code.lower() in DENIED):
+    if workflow.status in SUCCESS or (workflow.status and workflow.code.lower() in DENIED):
         return None
     if workflow.fault is not None:
         return verdicts.unreachable(workflow)
-    if verdicts.refuses_keys(workflow):
+    if verdicts.refuses_credentials(workflow):
         return verdicts.ending(workflow)
     return ServiceError(
         f"the service does not show the workflow: {phrase(workflow)}; nothing was started",
@@ -142,14 +143,14 @@ def phrase(answer: Answer) -> str:
 
 def is_denied(answer: Answer) -> bool:
     """Tell whether the service has an answer and keeps it from this key."""
-    return answer.fault is None and answer.status not in answers.SUCCESS
+    return answer.fault is None and answer.status not in SUCCESS
 
 
 def _served(seen: Seen) -> Told:
     if seen.workflow is None:
         return unseen("not asked")
-    if seen.workflow.status in answers.SUCCESS:
-        return told(phrase(seen.workflow), holds=answers.workflow(seen.workflow) is not None)
+    if seen.workflow.status in SUCCESS:
+        return told(phrase(seen.workflow), holds=seen.workflow.noun is not None)
     # Denied, or it would have been a hindrance: the start tells.
     if seen.execution is not None:
         return confirmed(f"it starts workflows; looking at one is {phrase(seen.workflow)}")
@@ -160,23 +161,23 @@ def _signed(seen: Seen) -> Told:
     asked = [answer for answer in (seen.workflow, seen.listing, seen.detail) if answer is not None]
     if any(answer.code.lower() == "signaturedoesnotmatch" for answer in asked):
         return differs("SignatureDoesNotMatch")
-    if seen.listing is None or seen.listing.status not in answers.SUCCESS:
+    if seen.listing is None or seen.listing.status not in SUCCESS:
         return unseen("the list was not read, and only its questions have signed names in the query")
     return confirmed("the paths and queries of the workflow calls were accepted")
 
 
 def _unknown_workflow(seen: Seen) -> Told:
     # A key that may not look at the known workflow is told the same of any.
-    may_look = seen.workflow is None or seen.workflow.status in answers.SUCCESS
+    may_look = seen.workflow is None or seen.workflow.status in SUCCESS
     if seen.unknown is None or not is_denied(seen.unknown) or not may_look:
         return unseen("not answered" if seen.unknown is None else phrase(seen.unknown))
     return told(phrase(seen.unknown), holds=seen.unknown.status == _NOT_FOUND)
 
 
 def _start_answer(seen: Seen) -> Told:
-    if seen.start is None or seen.start.fault is not None or seen.start.status not in answers.SUCCESS:
+    if seen.start is None or seen.start.fault is not None or seen.start.status not in SUCCESS:
         return unseen("not sent" if seen.start is None else phrase(seen.start))
-    names = answers.started(seen.start) is not None
+    names = seen.start.execution is not None
     what = "names the execution" if names else "names no execution"
     return told(f"HTTP {seen.start.status} {what}", holds=names and seen.start.status == _OK)
 

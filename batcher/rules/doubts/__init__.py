@@ -1,1 +1,1 @@
-"""Which execution belongs to a row in doubt. Pure."""
+"""Finds the execution that belongs to a row in doubt. Pure."""

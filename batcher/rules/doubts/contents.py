@@ -1,7 +1,7 @@
-"""The likeness: what an execution was started with, read from its input, and how well that fits a row. Pure.
+"""Reads from an execution's input what it was started with, and rates how well that fits a row. Pure.
 
-What an execution's `input` holds is nowhere documented, so it is read tolerantly: JSON in text, plain or as the record
-of an event, keys raw or encoded. https://support.huaweicloud.com/en-us/api-obs/obs_04_0129.html
+The shape of an execution's `input` is not documented, so it is parsed tolerantly: JSON within text, plain or as an
+event record, object names raw or encoded. https://support.huaweicloud.com/en-us/api-obs/obs_04_0129.html
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from batcher.model import Json, Unsettled
 from batcher.rules.rows.identity import canonical
 
 BLURRED = 30
-"""The likeness of what may or may not be the row's: enough to hold the row, not to adopt the execution."""
+"""The likeness of an ambiguous match: enough to keep the row in doubt, too little to accept the execution."""
 DEEPEST = 8
-"""So far into an execution's input is looked, and so many times is text taken for JSON within text."""
+"""How deep an execution's input is searched, and how often text is parsed as JSON within text."""
 
 
 class Content(NamedTuple):
-    """What an execution was started with, as one place in its input says. `inputs` is None where none are told."""
+    """What an execution was started with, as found at one place in its input. `inputs` is None if it has none."""
 
     bucket: str
-    key: str
+    object: str
     inputs: Mapping[str, Json] | None
 
 
 def contents_of(text: str) -> tuple[Content, ...] | None:
-    """Find every bucket and key in an execution's input, plain or as an event's records; None if there are none."""
+    """Find every bucket and object in an execution's input, plain or in event records. None if there are none."""
     return tuple(_find(text, None, DEEPEST)) or None
 
 
@@ -58,12 +58,12 @@ def _find(node: Json, inputs: Mapping[str, Json] | None, depth: int) -> Iterator
 
 
 def _here(node: Mapping[str, Json], inputs: Mapping[str, Json] | None) -> Iterator[Content]:
-    bucket, key = node.get("bucket"), node.get("object")
-    if isinstance(bucket, dict) and isinstance(key, dict):
-        # The record of an event: {"bucket": {"name": ...}, "object": {"key": ...}}.
-        bucket, key = bucket.get("name") or bucket.get("bucket"), key.get("key")
-    if isinstance(bucket, str) and isinstance(key, str):
-        yield Content(bucket, key, inputs)
+    bucket, name = node.get("bucket"), node.get("object")
+    if isinstance(bucket, dict) and isinstance(name, dict):
+        # An event record: {"bucket": {"name": ...}, "object": {"key": ...}}.
+        bucket, name = bucket.get("name") or bucket.get("bucket"), name.get("key")
+    if isinstance(bucket, str) and isinstance(name, str):
+        yield Content(bucket, name, inputs)
 
 
 def _opened(value: Json) -> Json:
@@ -76,58 +76,58 @@ def _opened(value: Json) -> Json:
 
 
 def likeness(row: Unsettled, content: Content) -> int | None:
-    """Tell how well a content fits a row: 0 exactly, more less well, None not at all.
+    """Rate how well a content fits a row: 0 is exact, a higher number is a weaker fit, None is no fit.
 
-    Keys may be percent-encoded or have lost leading slashes, values of inputs may have become text. BLURRED is the
-    most, where there are more inputs than the row's, or the key is trimmed or normalised.
+    An object name may be percent-encoded or lack leading slashes, and input values may have become text. BLURRED is the
+    highest rating: there are more inputs than the row has, or the object name was trimmed or normalized.
     """
     if content.bucket != row.bucket:
         return None
-    key = _key_likeness(row.object, content.key)
+    object_ = _object_likeness(row.object, content.object)
     inputs = _inputs_likeness(orjson.loads(row.inputs or b"{}"), content.inputs)
-    return None if key is None or inputs is None else min(key + inputs, BLURRED)
+    return None if object_ is None or inputs is None else min(object_ + inputs, BLURRED)
 
 
 def places(content: Content) -> set[tuple[str, str]]:
-    """Give the (bucket, key) under which rows that this content may fit are found, see `place`."""
-    return {(content.bucket, bare(form)) for form in forms(content.key)}
+    """Return the (bucket, object) pairs under which to look for rows that this content may fit, see `place`."""
+    return {(content.bucket, bare(form)) for form in forms(content.object)}
 
 
 def place(row: Unsettled) -> tuple[str, str]:
-    """Give the (bucket, key) that every content that may fit the row has among its `places`."""
+    """Return the (bucket, object) pair that is among the `places` of every content that may fit the row."""
     return row.bucket, bare(row.object)
 
 
-def forms(told: str) -> list[str]:
-    """Give the keys that one may stand for which is told: itself, percent-decoded, and with + for a blank too."""
-    return [told, unquote(told), unquote_plus(told)]
+def forms(reported: str) -> list[str]:
+    """Return the object names that a reported one may stand for: itself, percent-decoded, and with + as a space."""
+    return [reported, unquote(reported), unquote_plus(reported)]
 
 
-def bare(key: str) -> str:
-    """Take from a key what a service might change: outer blanks, leading slashes, how its letters are composed."""
-    return unicodedata.normalize("NFC", key).strip().lstrip("/")
+def bare(name: str) -> str:
+    """Remove what a service might change: surrounding whitespace, leading slashes, and Unicode composition."""
+    return unicodedata.normalize("NFC", name).strip().lstrip("/")
 
 
-def _key_likeness(key: str, told: str) -> int | None:
-    read = forms(told)
-    if key in read:
-        return read.index(key)
-    if key.lstrip("/") in [form.lstrip("/") for form in read]:
+def _object_likeness(name: str, reported: str) -> int | None:
+    read = forms(reported)
+    if name in read:
+        return read.index(name)
+    if name.lstrip("/") in [form.lstrip("/") for form in read]:
         return len(read)
-    # Nothing says that the service normalises or trims keys, but if it did, the row must not be sent again.
-    return BLURRED if bare(key) in map(bare, read) else None
+    # Nothing documents that the service normalizes or trims names. If it did, the row must not be sent again.
+    return BLURRED if bare(name) in map(bare, read) else None
 
 
-def _inputs_likeness(inputs: Mapping[str, Json], told: Mapping[str, Json] | None) -> int | None:
-    if told is None:
+def _inputs_likeness(inputs: Mapping[str, Json], reported: Mapping[str, Json] | None) -> int | None:
+    if reported is None:
         return 10
-    if canonical(inputs) == canonical(told):
+    if canonical(inputs) == canonical(reported):
         return 0
-    # Values may have become text on their way. Further ones may be defaults, or make it somebody else's.
-    alike = all(name in told and _as_text(value) == _as_text(told[name]) for name, value in inputs.items())
+    # Values may have been converted to text. Additional inputs may be defaults, or mean that another client started it.
+    alike = all(name in reported and _as_text(value) == _as_text(reported[name]) for name, value in inputs.items())
     if not alike:
         return None
-    return 20 if len(told) == len(inputs) else BLURRED
+    return 20 if len(reported) == len(inputs) else BLURRED
 
 
 def _as_text(value: Json) -> str:

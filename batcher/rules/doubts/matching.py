@@ -1,7 +1,7 @@
-"""The matching: which of the service's executions is which row in doubt. Pure.
+"""Matches executions of the service with rows in doubt. Pure.
 
-Rule 1: a row is given back to be sent only if no execution can be its own. What is not clear stays in doubt.
-Rule 2: one execution explains one row. What is left over was started by somebody else, and is only reported.
+Rule 1: a row is released for sending only if no execution can belong to it. An unclear row stays in doubt.
+Rule 2: one execution explains one row. Executions left over were started by another client and are only reported.
 """
 
 from __future__ import annotations
@@ -10,66 +10,45 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from batcher.model import Unsettled
-from batcher.rules.doubts.contents import BLURRED, Content, likeness, place, places
+from batcher.model import Execution, ExecutionDetail, Unsettled
+from batcher.rules.doubts.contents import BLURRED, Content, contents_of, likeness, place, places
+from batcher.rules.service.dialect import Window
 
 EARLY = 5.0
-"""Seconds that an execution may seem to have begun before its row's intent: a service has many clocks."""
+"""Seconds by which an execution may appear to start before its row's intent: the service has many clocks."""
 LATE = 60.0
-"""Seconds, at the least, that one may begin after its row's doubt: the request may still have been on its way."""
+"""Seconds by which an execution may start after its row's doubt, at least: the request may still be on the wire."""
 
 
-class Candidate(NamedTuple):
-    """An execution that no row owns. `at` is its start in POSIX seconds, `contents` what it was started with.
-
-    Either is None where it cannot be read: it may be any then.
-    """
-
-    name: str
-    urn: str
-    type: str
-    started_at: str
-    at: float | None
-    contents: tuple[Content, ...] | None
-
-    @property
-    def is_event(self) -> bool:
-        """Whether an event of a bucket started it: then it is nobody's request."""
-        return self.type.upper().startswith("TRIGGER")
-
-
-class Window(NamedTuple):
-    """When a row's execution can have started, in POSIX seconds by the service's clock."""
-
-    begin: float
-    end: float
+Contents = tuple[Content, ...] | None
+"""What an execution was started with, None where that cannot be read."""
 
 
 class Matching(NamedTuple):
-    """What the list says of the rows in doubt."""
+    """The result of matching the execution list with the rows in doubt."""
 
-    started: list[tuple[Unsettled, Candidate]]
-    """Rows that are started, each with its execution."""
+    started: list[tuple[Unsettled, ExecutionDetail]]
+    """Started rows, each with its execution."""
     absent: list[Unsettled]
-    """Rows that nothing in the list can be."""
+    """Rows that no execution in the list can belong to."""
     unclear: list[Unsettled]
-    """Rows that something in the list may be, or may not."""
-    elsewhere: list[Candidate]
-    """Executions of such content that somebody else has started."""
+    """Rows to which an execution in the list may or may not belong."""
+    elsewhere: list[ExecutionDetail]
+    """Executions of the same content that another client started."""
 
 
 def window(row: Unsettled, settle_time: float) -> Window:
-    """Give the window of a row in doubt, without an end where nobody knows since when it is not sent any more."""
+    """Return the window of a row in doubt. It is open-ended if the time of the row's last attempt is unknown."""
     return Window(row.intent_at - EARLY, row.last_at + max(settle_time, LATE))
 
 
 def is_within(at: float | None, windows: Iterable[Window]) -> bool:
-    """Tell whether a time may lie in one of the windows; one that is not known may."""
+    """Return whether a time may lie in one of the windows. An unknown time may."""
     return at is None or any(begin <= at <= end for begin, end in windows)
 
 
 def merged(windows: Iterable[Window]) -> list[Window]:
-    """Join windows that overlap, in the order of time."""
+    """Join overlapping windows, sorted by time."""
     joined: list[Window] = []
     for each in sorted(windows):
         if joined and each.begin <= joined[-1].end:
@@ -79,60 +58,65 @@ def merged(windows: Iterable[Window]) -> list[Window]:
     return joined
 
 
-def match(rows: Sequence[Unsettled], candidates: Sequence[Candidate], windows: Sequence[Window]) -> Matching:
-    """Match rows in doubt with executions that no row owns, one to one. `windows` are the rows' own, in their order."""
-    fits = _fits(rows, candidates)
+def match(rows: Sequence[Unsettled], found: Sequence[ExecutionDetail], windows: Sequence[Window]) -> Matching:
+    """Match rows in doubt one to one with executions that no row owns. `windows` are those of the rows, in order.
+
+    An execution whose time or input cannot be read may belong to any row.
+    """
+    candidates = [each.execution for each in found]
+    contents = [None if each.input is None else contents_of(each.input) for each in found]
+    fits = _fits(rows, contents)
     edges = [
         {number: fit for number, fit in row_fits.items() if fit < BLURRED and _is_possible(candidates[number], within)}
         for row_fits, within in zip(fits, windows, strict=True)
     ]
+    unreadable = [each for each, content in zip(candidates, contents, strict=True) if content is None]
     result = Matching([], [], [], [])
     for group in _groups(edges):
         pairs = _pair(group, edges)
         alone = [row for row in group if row not in pairs]
-        # Rows of one content are as good as one another; others must all be explained, or none is.
+        # Rows with the same content are interchangeable. Other rows are decided only if all of them are explained.
         if alone and len({(rows[row].bucket, rows[row].object, rows[row].inputs) for row in group}) > 1:
             result.unclear.extend(rows[row] for row in group)
             continue
-        result.started.extend((rows[row], candidates[candidate]) for row, candidate in pairs.items())
+        result.started.extend((rows[row], found[candidate]) for row, candidate in pairs.items())
         surplus = {candidate for row in group for candidate in edges[row]}.difference(pairs.values())
-        result.elsewhere.extend(candidates[candidate] for candidate in sorted(surplus))
+        result.elsewhere.extend(found[candidate] for candidate in sorted(surplus))
         for row in alone:
-            # What is no match may be the row's all the same: it is unreadable, or has inputs added.
-            others = [each for each in candidates if each.contents is None]
-            others += [candidates[number] for number, fit in fits[row].items() if fit == BLURRED]
+            # An execution without a match may still be the row's: its input is unreadable, or has additional inputs.
+            others = [*unreadable, *(candidates[number] for number, fit in fits[row].items() if fit == BLURRED)]
             blurred = any(_is_possible(each, windows[row]) for each in others)
             (result.unclear if blurred else result.absent).append(rows[row])
     touched = {number for row_fits in fits for number in row_fits}
-    result.elsewhere.extend(candidates[number] for number in sorted(touched) if candidates[number].is_event)
+    result.elsewhere.extend(found[number] for number in sorted(touched) if candidates[number].is_event)
     return result
 
 
-def _fits(rows: Sequence[Unsettled], candidates: Sequence[Candidate]) -> list[dict[int, int]]:
-    """Give for each row the candidates whose content fits it, whatever their time, and how well."""
+def _fits(rows: Sequence[Unsettled], contents: Sequence[Contents]) -> list[dict[int, int]]:
+    """Return for each row the candidates whose content fits it, regardless of time, with their likeness."""
     numbers_at: dict[tuple[str, str], set[int]] = {}
-    for number, candidate in enumerate(candidates):
-        for content in candidate.contents or ():
+    for number, found in enumerate(contents):
+        for content in found or ():
             for where in places(content):
                 numbers_at.setdefault(where, set()).add(number)
     fits: list[dict[int, int]] = []
     for row in rows:
-        near = {number: _fit(row, candidates[number]) for number in numbers_at.get(place(row), ())}
+        near = {number: _fit(row, contents[number]) for number in numbers_at.get(place(row), ())}
         fits.append({number: fit for number, fit in near.items() if fit is not None})
     return fits
 
 
-def _fit(row: Unsettled, candidate: Candidate) -> int | None:
-    fits = [fit for content in candidate.contents or () if (fit := likeness(row, content)) is not None]
+def _fit(row: Unsettled, contents: Contents) -> int | None:
+    fits = [fit for content in contents or () if (fit := likeness(row, content)) is not None]
     return min(fits, default=None)
 
 
-def _is_possible(candidate: Candidate, within: Window) -> bool:
+def _is_possible(candidate: Execution, within: Window) -> bool:
     return not candidate.is_event and is_within(candidate.at, [within])
 
 
 def _groups(edges: Sequence[Mapping[int, int]]) -> list[list[int]]:
-    """Put rows together that a candidate could be one or the other of."""
+    """Group rows that share a possible candidate."""
     rows_of: dict[int, list[int]] = {}
     for row, fits in enumerate(edges):
         for candidate in fits:
@@ -154,11 +138,11 @@ def _groups(edges: Sequence[Mapping[int, int]]) -> list[list[int]]:
 
 
 def _pair(group: Sequence[int], edges: Sequence[Mapping[int, int]]) -> dict[int, int]:
-    """Pair as many rows of a group with candidates as can be, the best fits first (augmenting paths)."""
+    """Pair as many rows of a group with candidates as possible, best fits first (augmenting paths)."""
     row_of: dict[int, int] = {}
     candidate_of: dict[int, int] = {}
     settled: set[int] = set()
-    """Candidates that a search has shown to stay with the rows that have them."""
+    """Candidates that an earlier search has found to stay with their rows."""
     for first in sorted(group, key=lambda row: min(edges[row].values(), default=0)):
         asked_by: dict[int, int] = {}
         free = _find_free(first, edges, row_of, asked_by, settled)
@@ -176,7 +160,7 @@ def _find_free(
     asked_by: dict[int, int],
     settled: AbstractSet[int],
 ) -> int | None:
-    """Find a candidate for a row, perhaps by asking rows for theirs; `asked_by` notes which row asked for which."""
+    """Find a candidate for a row, if necessary by asking other rows for theirs. `asked_by` records which row asked."""
     asking = [first]
     for row in asking:
         fits = edges[row]
@@ -191,7 +175,7 @@ def _find_free(
 def _hand_over(
     first: int, free: int, asked_by: Mapping[int, int], row_of: dict[int, int], candidate_of: dict[int, int]
 ) -> None:
-    """Give a free candidate to the row that asked for it, that row's own to the one that asked for that, and so on."""
+    """Give a free candidate to the row that asked for it, that row's candidate to the row that asked for that, etc."""
     candidate: int | None = free
     while candidate is not None:
         row = asked_by[candidate]
@@ -201,8 +185,8 @@ def _hand_over(
 
 
 RETENTION = 24 * 3600.0
-"""Seconds for which the list surely keeps an execution. Older rows need an execution of their age in the list."""
+"""Seconds for which the list is certain to keep an execution. Older rows need an execution as old as they are in it."""
 
 
 SETTLE_TIME = 30.0
-"""Seconds for which an execution may be missing from the list, as long as nobody knows better."""
+"""Seconds for which a new execution may be missing from the list. The default until it is measured."""

@@ -1,6 +1,6 @@
-"""The estimate of when a run ends: rows that are left, over the rate that the run is held to. Pure arithmetic.
+"""The estimate of when a run ends: the rows that are left over the rate that the run is held to. Pure arithmetic.
 
-It is a range, since rates and limits move, and never negative. Where the rows or the rate are not known it is None.
+It is a range, since rates and limits move, and never negative. It is None while the rows or the rate are not known.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from math import ceil, inf
 from typing import NamedTuple
 
 DRIFT = 0.1
-"""So much of itself a rate moves within a run, as a rule: a throttle climbs and is cut, latencies come and go."""
+"""The part of itself by which a rate usually moves within a run: a throttle climbs and is cut, latencies vary."""
 
 UNITS = ((120.0, 1.0, "s"), (7200.0, 60.0, "m"), (172_800.0, 3600.0, "h"), (inf, 86_400.0, "d"))
-"""Up to which duration which unit has digits enough for an eye: its seconds, and its sign."""
+"""The unit in which a duration is written, by the seconds below which it applies: its seconds, and its sign."""
 
 
 class Range(NamedTuple):
@@ -22,10 +22,10 @@ class Range(NamedTuple):
     most: float
 
 
-class Pace(NamedTuple):
-    """How fast rows come to an end: so many within the last `seconds`, under a rate that the run is held to.
+class Speed(NamedTuple):
+    """How fast rows end: `ended` of them within the last `seconds`, under a rate that the run is held to.
 
-    `held_to` is in rows a second, None where nothing but the work itself holds the run.
+    `held_to` is in rows a second, None where only the work itself limits the run.
     """
 
     ended: int
@@ -47,16 +47,16 @@ def part_done(ended: int, rows: float | None) -> float | None:
     return min(1.0, ended / rows) if rows else None
 
 
-def eta(left: float | None, pace: Pace) -> Range | None:
+def eta(left: float | None, speed: Speed) -> Range | None:
     """Give the seconds until `left` rows have ended."""
     if left is not None and left <= 0:
         return Range(0.0, 0.0)
-    # One row within the window might as well have been none.
-    if left is None or pace.ended <= 1 or pace.seconds <= 0:
+    # One row in the window is too few to tell a rate.
+    if left is None or speed.ended <= 1 or speed.seconds <= 0:
         return None
-    now = pace.ended / pace.seconds
-    drift = max(DRIFT, 1 / pace.ended)
-    rates = (now, pace.held_to or now)
+    now = speed.ended / speed.seconds
+    drift = max(DRIFT, 1 / speed.ended)
+    rates = (now, speed.held_to or now)
     return Range(left / (max(rates) * (1 + drift)), left / (min(rates) * (1 - drift)))
 
 

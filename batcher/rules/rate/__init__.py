@@ -1,1 +1,1 @@
-"""How fast to send, and when to stop. Pure."""
+"""How fast to send requests, and when to stop the job. Pure."""

@@ -1,4 +1,4 @@
-"""The slowness: for how many seconds a run was kept from going faster, and by what. Pure accounting."""
+"""What limited the speed of a run, and for how many seconds. Pure accounting."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Cause(enum.Enum):
-    """What keeps a run from going faster."""
+    """What limits the speed of a run."""
 
     SERVICE_LIMIT = "service limit"
     OUR_CAP = "our cap"
@@ -18,35 +18,35 @@ class Cause(enum.Enum):
 
 
 class Signs(NamedTuple):
-    """What can be seen of a run at one moment."""
+    """The observable state of a run at one moment."""
 
     is_away: bool = False
-    """The service is."""
+    """The service does not answer."""
     is_paused: bool = False
     is_held: bool = False
-    """By a `Retry-After`."""
+    """A `Retry-After` is in force."""
     is_pressed: bool = False
-    """Attempts wait for their turns."""
+    """Attempts wait for their turn to be sent."""
     is_capped: bool = False
-    """The rate is as high as we allow."""
+    """The rate has reached `--max-rate`."""
     has_limit: bool = False
-    """The service's limit is known."""
-    in_flight: int = 0
+    """The service's limit has been found."""
+    on_wire: int = 0
     is_reading: bool = False
-    """The manifest's next rows are waited for."""
+    """The run waits for rows from the manifest."""
     is_writing: bool = False
-    """Records and verdicts are on their way to the disk."""
+    """Records or verdicts are being written to disk."""
 
 
 def cause(signs: Signs) -> Cause | None:
-    """Tell what keeps a run from going faster. None: nothing does, or it still climbs to a limit that nobody knows."""
+    """Return what limits the speed of the run. None: nothing does, or the rate still climbs to an unknown limit."""
     causes = (
         (signs.is_away, Cause.OUTAGE),
         (signs.is_paused, Cause.PAUSE),
         (signs.is_held, Cause.SERVICE_LIMIT),
         (signs.is_pressed and signs.is_capped, Cause.OUR_CAP),
         (signs.is_pressed and signs.has_limit, Cause.SERVICE_LIMIT),
-        (signs.is_pressed or signs.in_flight > 0, None),
+        (signs.is_pressed or signs.on_wire > 0, None),
         (signs.is_reading, Cause.MANIFEST),
         (signs.is_writing, Cause.DISK),
     )
@@ -54,7 +54,7 @@ def cause(signs: Signs) -> Cause | None:
 
 
 class Slowness:
-    """Adds up the seconds of each cause. One cause counts at a time; None: nothing but the work itself."""
+    """Sums the seconds per cause. One cause counts at a time; None means that the run is not limited."""
 
     def __init__(self) -> None:
         self._seconds = dict.fromkeys(Cause, 0.0)
@@ -62,13 +62,13 @@ class Slowness:
         self._since = 0.0
 
     def turn(self, now: float, cause: Cause | None) -> None:
-        """From `now` on (seconds of a steady clock) this is the cause."""
+        """Set the cause that applies from `now` on, in seconds of a steady clock."""
         if self._cause is not None:
             self._seconds[self._cause] += now - self._since
         self._cause, self._since = cause, now
 
     def seconds(self, now: float) -> dict[Cause, float]:
-        """Give the seconds of each cause up to `now`, the longest first."""
+        """Return the seconds of each cause up to `now`, longest first."""
         self.turn(now, self._cause)
         longest = sorted(self._seconds.items(), key=lambda entry: -entry[1])
         return {cause: seconds for cause, seconds in longest if seconds > 0}

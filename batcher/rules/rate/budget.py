@@ -1,6 +1,6 @@
-"""The retry budget: how many attempts beyond the first all workers together may make, lest retries feed an overload.
+"""The retry budget: how many retries all workers together may make, so that retries do not feed an overload.
 
-A tenth of the starts, as in https://sre.google/sre-book/handling-overload/ (the retry budget of a client).
+One retry per ten starts, as in https://sre.google/sre-book/handling-overload/ (the retry budget of a client).
 """
 
 from __future__ import annotations
@@ -8,17 +8,17 @@ from __future__ import annotations
 from math import inf
 
 SHARE = 0.1
-"""Retries that a start earns."""
+"""Retries that one start adds."""
 
 TRICKLE = 5.0
-"""Retries that a second earns: a small job must be able to retry too, and a job that is only refused to go on."""
+"""Retries added per second: a small job must be able to retry, and a job that meets only refusals must go on."""
 
 MOST = 100.0
-"""Retries that can be saved up, and that are there at the beginning: what was earned long ago is no recent success."""
+"""The largest balance, and the balance at the beginning. The bound keeps old successes from paying for new retries."""
 
 
 class RetryBudget:
-    """Earns and spends retries. Within any time it grants at most what is saved up, earned by starts, and trickled."""
+    """Adds and spends retries. In any period it grants at most the balance, plus what starts and time add."""
 
     __slots__ = ("_level", "_then")
 
@@ -27,13 +27,13 @@ class RetryBudget:
         self._then = inf
 
     def started(self) -> None:
-        """Earn a part of a retry."""
+        """Add the share of a retry that one start is worth."""
         self._level += SHARE
 
     def take(self, now: float) -> bool:
-        """Spend a retry at `now` (seconds of a steady clock) if there is one.
+        """Spend one retry at `now`, in seconds of a steady clock. Return whether there was one.
 
-        False: back off once more and ask again; the row is not lost.
+        On False, back off once more and ask again; the row is not lost.
         """
         self._level = min(MOST, self._level + TRICKLE * max(0.0, now - self._then))
         self._then = now

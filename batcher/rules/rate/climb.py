@@ -1,7 +1,7 @@
-"""The climb: how a lowered rate comes back to a limit, stays there, and in the end probes above it. A pure curve.
+"""How a lowered rate climbs back to the limit, stays there, and later probes above it. A pure curve.
 
-Its first part is CUBIC's concave one, https://www.rfc-editor.org/rfc/rfc9438#section-4.2. CUBIC probes too soon for a
-limit that refuses what exceeds it: here a long stay comes first, and the probe doubles from a hundredth.
+The climb is the concave part of CUBIC, https://www.rfc-editor.org/rfc/rfc9438#section-4.2. CUBIC probes too early for a
+limit that refuses whatever exceeds it. Here the rate stays at the limit first, then the probe doubles from 1 %.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from __future__ import annotations
 from typing import NamedTuple
 
 STAY = 12.0
-"""Seconds after which the probe begins. One refusal every twelve seconds is less than 2 % even at 5 starts a second."""
+"""Seconds until the probe begins. One refusal every 12 s is less than 2 % even at 5 starts per second."""
 
 PROBE = 0.01
-"""The part of the limit with which a probe begins."""
+"""The share of the limit that the probe adds at first."""
 
 DOUBLING = 0.65
-"""Seconds in which a probe doubles: a limit that has risen fourfold is found within 20 s, the stay included."""
+"""Seconds in which the probe doubles. A limit that has risen fourfold is found within 20 s, including the stay."""
 
 MOST_DOUBLINGS = 60.0
-"""More would overflow a float sooner or later."""
+"""Bounds the exponent, so that a float cannot overflow."""
 
 
 class Climb(NamedTuple):
-    """A way up: from the part `low` of the limit to the limit in `seconds`, straight (1) or first steeply (3)."""
+    """A climb from the share `low` of the limit to the limit in `seconds`: linear (bend 1) or steep at first (3)."""
 
     low: float
     seconds: float
@@ -30,20 +30,20 @@ class Climb(NamedTuple):
 
 
 AFTER_CUT = Climb(0.7, 2.0, 3)
-"""Quick, for most of the limit is known to be there."""
+"""Fast, because most of the limit is known to be available."""
 
 AFTER_PROBE = Climb(0.8, 2.0, 3)
-"""Shallower: a probe just above a limit that has held for long is refused for itself, and not for an overload."""
+"""Shallower: a probe just above a stable limit is refused because it probes, not because of an overload."""
 
 AFTER_START = Climb(0.25, 10.0, 1)
-"""Low and slow: a slow start passes a limit with a burst of a second's worth several times before it is refused."""
+"""Low and slow: a slow start can exceed a limit with a one-second burst several times over before it is refused."""
 
 AFTER_OUTAGE = Climb(0.1, 10.0, 1)
-"""From nearly nothing, so that a service which has just come back is not knocked over again."""
+"""From near zero, so that a service that has just recovered is not overloaded again."""
 
 
 def share(age: float, climb: Climb) -> float:
-    """Give the part of the limit to send at, when the climb has been used for `age` seconds. Never falls with age."""
+    """Return the share of the limit to send at after `age` seconds of use. Never falls with age."""
     if age < climb.seconds:
         left = 1 - age / climb.seconds
         return climb.low + (1 - climb.low) * float(1 - left**climb.bend)

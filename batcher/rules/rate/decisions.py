@@ -1,6 +1,6 @@
-"""The events: every decision about the rate as a value, and as a sentence that a person can read.
+"""Decisions about the rate: each is a value and a readable sentence.
 
-An event's time is in seconds of whatever clock its maker was given; whoever writes it gives the wall clock's time.
+An event's time is in seconds of the clock that its creator uses. The caller converts it to wall-clock time for output.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ from typing import NamedTuple
 from batcher.rules.text import number
 
 SAME = 1.3
-"""Limits, and times held, that differ by less than this factor are the same to a person."""
+"""Limits, and hold times, that differ by less than this factor count as the same."""
 
 RISEN = 1.5
-"""A rate this many times above what was told last is worth a word."""
+"""A rise is reported when the rate exceeds the last reported one by this factor."""
 
 HOLD_SECONDS = 60.0
-"""So often a hold is told that is no longer than the last one."""
+"""A hold that is not longer than the last one is reported at most once in this many seconds."""
 
 
 class Kind(enum.Enum):
-    """What was decided; the value is the sentence's beginning."""
+    """What was decided. The value is the beginning of the sentence."""
 
     RATE = "rate {before} -> {after}/s"
-    HELD = "nothing is sent for {after} s, as Retry-After asks"
+    HELD = "sending paused for {after} s, as requested by Retry-After"
     OUTAGE = "outage"
-    RECOVERED = "the outage is over after {before} s"
+    RECOVERED = "outage ended after {before} s"
 
 
 class Event(NamedTuple):
-    """One decision: when, what, from which value to which, and why."""
+    """One decision: when it was made, its kind, the old and new value, and the reason."""
 
     at: float
     kind: Kind
@@ -42,29 +42,29 @@ class Event(NamedTuple):
 
 
 def sentence(event: Event, at: datetime) -> str:
-    """Write an event like `rate 340 -> 238/s: SlowDown, 12:03:07`, with the time of `at` as it stands.
+    """Format an event like `rate 340 -> 238/s: SlowDown, 12:03:07`.
 
-    The caller makes `at` of the event's time, in the zone of the person who reads it.
+    `at` is the event's time in the reader's time zone.
     """
     begin = event.kind.value.format(before=number(event.before), after=number(event.after))
     return f"{begin}: {event.cause}, {at:%H:%M:%S}"
 
 
 class Told:
-    """What a person has been told about a run, to tell what is news.
+    """What has been reported about a run, to decide which events are news.
 
-    A rate goes down and up about its limit every few seconds for as long as the run lasts: that is told once, and again
-    when the limit has moved or the cause is another.
+    Near its limit a rate falls and rises every few seconds for the whole run. That is reported once, and again when the
+    limit has moved or the cause has changed.
     """
 
     def __init__(self) -> None:
         self._levels: dict[str, float] = {}
-        """By cause, the limit that was told with it."""
+        """The limit last reported with each cause."""
         self._level = inf
         self._hold = Event(-inf, Kind.HELD, 0.0, 0.0, "")
 
     def is_news(self, event: Event, limit: float | None) -> bool:
-        """Tell whether to tell this event; `limit` is the one that is known by now, in starts a second."""
+        """Return whether to report this event. `limit` is the limit found so far, in starts per second."""
         if event.kind is Kind.HELD:
             return self._is_new_hold(event)
         if event.kind is not Kind.RATE:
@@ -74,9 +74,9 @@ class Told:
             level = event.after
         else:
             level = event.after if limit is None else limit
-            told = self._levels.get(event.cause, inf)
-            is_news = not told / SAME < level < told * SAME
-            self._levels[event.cause] = level if is_news else told
+            last = self._levels.get(event.cause, inf)
+            is_news = not last / SAME < level < last * SAME
+            self._levels[event.cause] = level if is_news else last
         if is_news:
             self._level = level
         return is_news

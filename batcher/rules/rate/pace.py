@@ -1,6 +1,6 @@
-"""The pace: turns to send, evenly spaced at a rate that may change while callers wait. Pure arithmetic; never sleeps.
+"""Turns to send, evenly spaced at a rate that may change while callers wait. Pure arithmetic; it never sleeps.
 
-Turns are numbered, and the rate decides how many have come by now. So a changed rate holds for everybody who waits.
+Turns are numbered, and the rate decides how many are due by now. A new rate therefore applies to all waiting callers.
 """
 
 from __future__ import annotations
@@ -8,36 +8,36 @@ from __future__ import annotations
 from math import inf
 
 IDLE = 0.01
-"""Seconds by which a turn must lie unused before the pace counts as idle: less is the event loop's lateness."""
+"""Seconds that a turn must stay unused before the pace counts as idle. Less is the lateness of the event loop."""
 
 PRESSED_AFTER = 0.25
-"""Seconds after which an idle moment is forgotten."""
+"""Seconds after which an idle moment no longer counts."""
 
 SHORT = 0.1
-"""Up to so many seconds ahead a turn is told exactly."""
+"""Up to this many seconds ahead, the wait for a turn is exact."""
 
 LONGEST = 1.0
-"""No caller is told to wait longer than so many seconds before it asks again."""
+"""The longest wait in seconds before a caller has to ask again."""
 
 _NEVER = -inf
 
 
 class Pace:
-    """Turns at `rate` a second: no burst at the start, none after a pause, none saved up."""
+    """Turns at `rate` per second: no burst at the start or after a pause, and unused turns are not saved."""
 
     __slots__ = ("_come", "_idle_at", "_last", "_since", "rate")
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
         self._last = -1.0
-        """The number of the last turn that was taken."""
+        """The number of the last turn taken."""
         self._come = 0.0
-        """The number of the turn that has come at `_since`; after it, turns come at the rate."""
+        """The number of the turn that was due at `_since`; later turns are due at the rate."""
         self._since = _NEVER
         self._idle_at = _NEVER
 
     def turn(self, now: float) -> tuple[float, float]:
-        """Take the next turn at `now`, in seconds of any steady clock. Give its number, and what `wait` says of it."""
+        """Take the next turn at `now`, in seconds of any steady clock. Return its number and its `wait`."""
         turn, come, since, rate = self._last + 1, self._come, self._since, self.rate
         if since == _NEVER:
             self._since = since = now
@@ -52,28 +52,28 @@ class Pace:
         return turn, self.wait(turn, now) if is_held or turn > come else 0.0
 
     def wait(self, turn: float, now: float) -> float:
-        """Give the seconds to wait before asking again; 0.0 when the turn has come.
+        """Return the seconds to wait before asking again; 0.0 when the turn is due.
 
-        A turn far ahead is approached by halves, so that callers who wait notice a new rate, each at its own time.
+        The wait for a distant turn is halved each time, so that waiting callers notice a new rate at different times.
         """
         wait = self._since - now
         if turn > self._come:
             wait += (turn - self._come) / self.rate
         if wait <= SHORT:
-            # A wait that the clock cannot resolve would be asked for again and again.
+            # The clock cannot resolve a wait this short: the caller would ask again and again.
             return wait if wait > 1e-6 else 0.0  # noqa: PLR2004 - a microsecond
         return min(max(SHORT, wait / 2), LONGEST)
 
     def change(self, now: float, rate: float) -> None:
-        """Go on at another rate, also for those who wait."""
+        """Set another rate, also for callers that already wait."""
         if now > self._since:
-            # Before the first turn is taken none has come.
+            # No turn is due before the first one is taken.
             self._come += self.rate * (now - self._since) if self._since > _NEVER else 0.0
             self._since = now
         self.rate = rate
 
     def hold(self, now: float, until: float) -> float:
-        """Let no turn come before `until`, not even one that has come already. Give the seconds that this adds."""
+        """Make no turn due before `until`, including turns that are due already. Return the seconds that this adds."""
         longer = until - max(now, self._since)
         if longer <= 0:
             return 0.0
@@ -82,9 +82,9 @@ class Pace:
         return longer
 
     def is_held(self, now: float) -> bool:
-        """Tell whether no turn comes yet."""
+        """Return whether turns are being held back."""
         return now < self._since
 
     def is_pressed(self, now: float) -> bool:
-        """Tell whether callers wait for their turns: whether it is the pace that keeps the rate down."""
+        """Return whether callers wait for their turns, so that the pace is what limits the rate."""
         return self._last >= self._come + self.rate * (now - self._since) and now >= self._idle_at + PRESSED_AFTER

@@ -1,28 +1,28 @@
-"""The recent past, counted: how often something went well or badly within the last one to two spans of time.
+"""Counts of successes and failures within the last one to two periods.
 
-Pure arithmetic that takes the time; a count costs a fraction of a microsecond.
+Pure arithmetic with the time as an argument. Counting takes a fraction of a microsecond.
 """
 
 from __future__ import annotations
 
 
 class Recent:
-    """Counts of what went well and badly. They are read after `roll`, or after one more is counted."""
+    """Recent successes (`good`) and failures (`bad`). Read them after `roll`, or after counting one more."""
 
     __slots__ = ("_bad", "_end", "_good", "_old_bad", "_old_good", "_span")
 
     def __init__(self, span: float) -> None:
-        """Forget what is older than two of these spans, in seconds."""
+        """Start at zero. `span` is the period in seconds; counts older than two periods are dropped."""
         self._span = span
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Reset the counts."""
         self._good = self._bad = self._old_good = self._old_bad = 0
         self._end = float("-inf")
 
     def roll(self, now: float) -> None:
-        """Forget what is too old at `now`, in seconds of any steady clock."""
+        """Drop counts that are too old at `now`, in seconds of any steady clock."""
         if now < self._end:
             return
         if now < self._end + self._span:
@@ -34,23 +34,23 @@ class Recent:
         self._good = self._bad = 0
 
     def went_well(self, now: float) -> None:
-        """Count one that went well."""
+        """Count one success."""
         if now >= self._end:
             self.roll(now)
         self._good += 1
 
     def went_badly(self, now: float) -> None:
-        """Count one that went badly."""
+        """Count one failure."""
         if now >= self._end:
             self.roll(now)
         self._bad += 1
 
     @property
     def good(self) -> int:
-        """How many went well."""
+        """The number of recent successes."""
         return self._old_good + self._good
 
     @property
     def bad(self) -> int:
-        """How many went badly."""
+        """The number of recent failures."""
         return self._old_bad + self._bad

@@ -1,4 +1,4 @@
-"""The guards: when to stop a job whose rows are being rejected, before all of them are. Pure decisions."""
+"""When to stop a job whose rows are rejected, before all of them are. Pure decisions."""
 
 from __future__ import annotations
 
@@ -11,50 +11,53 @@ from batcher.errors import UsageError
 from batcher.model import Verdict
 
 ENOUGH = 100
-"""Rows that must have ended before a percentage means anything: one bad row of the first two is no half."""
+"""Finished rows before a percentage applies: 1 bad row of the first 2 does not mean that half of them fail."""
 
 REJECTED_IN_A_ROW = 20
-"""Rejections without a single start that show that it is not the rows which are wrong."""
+"""Rejections without a single start after which the job, not its rows, is taken to be wrong."""
 
 _LIMIT = re.compile(r"(\d{1,18})|(\d{1,3}(?:\.\d{1,6})?)%", re.ASCII)
 
 
 class MaxFailures(NamedTuple):
-    """How many rows may fail: so many `rows`, or a `percentage` of the rows that have ended."""
+    """How many rows may fail: a number of `rows`, or a `percentage` of the finished rows."""
 
     rows: int | None = None
     percentage: float | None = None
 
+    def __str__(self) -> str:
+        return f"{self.rows}" if self.percentage is None else f"{self.percentage:g}%"
+
 
 def max_failures(text: str) -> MaxFailures:
-    """Read `N` or `P%`, P from 0 to 100. Raises UsageError."""
+    """Parse `N` or `P%`, with P from 0 to 100. Raises UsageError."""
     match = _LIMIT.fullmatch(text.strip())
     if match and match[1]:
         return MaxFailures(rows=int(match[1]))
     if match and float(match[2]) <= 100:  # noqa: PLR2004 - per cent
         return MaxFailures(percentage=float(match[2]))
     raise UsageError(
-        f"--max-failures {text}: not a number of rows or a share",
-        "Give a number of rows, or a percentage up to 100%, like 5%.",
+        "neither a number of rows nor a percentage",
+        "Give a number of rows, or a percentage up to 100%, such as 5%.",
     )
 
 
 def is_exceeded(limit: MaxFailures, failed: int, ended: int) -> bool:
-    """Tell whether more rows have failed than allowed. A percentage says nothing before a hundred rows have ended."""
+    """Return whether more rows failed than allowed. A percentage does not apply before 100 rows have finished."""
     if limit.rows is not None:
         return failed > limit.rows
     return limit.percentage is not None and ended >= ENOUGH and failed * 100 > limit.percentage * ended
 
 
 class Streak(Struct, frozen=True):
-    """What the breaker remembers: rejections in a row, and whether any start of this run has succeeded."""
+    """Consecutive rejections, and whether any start of this run has succeeded."""
 
     rejected: int = 0
     is_proven: bool = False
 
 
 def count(streak: Streak, verdict: Verdict) -> Streak:
-    """Give the streak after one more verdict. Only a start proves anything; what is neither leaves it as it is."""
+    """Return the streak after one more verdict. Only starts and rejections change it."""
     if streak.is_proven:
         return streak
     if verdict is Verdict.STARTED:
@@ -63,5 +66,5 @@ def count(streak: Streak, verdict: Verdict) -> Streak:
 
 
 def is_broken(streak: Streak) -> bool:
-    """Tell whether the job as a whole is wrong rather than its rows."""
+    """Return whether the whole job seems to be wrong rather than its rows."""
     return not streak.is_proven and streak.rejected >= REJECTED_IN_A_ROW

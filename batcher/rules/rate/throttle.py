@@ -1,4 +1,4 @@
-"""The throttle: how many starts a second to send, learned from what the service refuses. Pure; `pace` has the turns.
+"""How many starts per second to send, learned from the service's refusals. Pure; `pace` schedules the turns.
 
 Slow start until the first refusal, then back off and climb again, as TCP does: https://www.rfc-editor.org/rfc/rfc9438.
 The service documents no limit, only to slow down: https://support.huaweicloud.com/en-us/api-obs/obs_04_0115.html.
@@ -10,95 +10,97 @@ from math import inf
 
 from batcher.rules.rate.climb import AFTER_CUT, AFTER_OUTAGE, AFTER_PROBE, AFTER_START, STAY, Climb, share
 from batcher.rules.rate.decisions import Event, Kind
-from batcher.rules.rate.limit import shown
+from batcher.rules.rate.limit import estimate
 from batcher.rules.rate.pace import Pace
 from batcher.rules.rate.recent import Recent
 
 FIRST = 10.0
-"""Starts a second at the beginning."""
+"""Starts per second at the beginning."""
 
 LEAST = 0.5
-"""Starts a second that no evidence takes away: less would be an outage."""
+"""The lowest rate in starts per second. Less would amount to an outage."""
 
 GAINS = ((20.0, 1.5), (400.0, 5.5), (inf, 11.0))
-"""By how much each start raises the rate while nothing was refused, below which rate: to 10,000 a second in 2 s, but no
-faster than the answers come that it learns from. Where the rate is small a minute has few starts, and each refusal
-weighs; a limit of 50 a second with a second's burst is passed by up to 350."""
+"""(below this rate, each start adds this much), while nothing has been refused. The rate reaches 10,000 per second in
+2 s, but never grows faster than answers arrive. At low rates the gain is small: a minute has few starts, and each
+refusal costs more. A limit of 50 per second with a one-second burst is exceeded up to 350 per second."""
 
 COOL_DOWN = 1.0
-"""Seconds between two cuts. A limit that is counted by the second refuses everything until its second is over."""
+"""Seconds between two cuts. A limit counted per calendar second refuses everything until that second ends."""
 
 NOISE = 0.03
-"""Up to this part of the answers, refusals are taken for chance and cut nothing."""
+"""Refusals up to this share of the answers count as random and cut nothing."""
 
 MOVED = 1.3
-"""A probe that is refused only so many times above the limit shows that it has risen, however little was taken."""
+"""A probe refused only above this factor of the limit shows that the limit has risen, however little was taken."""
 
-TOLD = 0.95
-"""The part of a limit that is used where refusals bring a `Retry-After`: there each one costs everybody some time."""
+HINTED = 0.95
+"""The share of the limit to use when refusals bring a `Retry-After`: each of those pauses all workers."""
 
 STEP = 1.25
-"""A rise by this factor is an event."""
+"""A rise by this factor is reported as an event."""
 
 TROUBLE = 0.3
-"""From this part of failures on, and `MOST_FAILURES` of them in a second or two, the rate is eased."""
+"""The rate is eased when this share of the attempts fails, and at least `MOST_FAILURES`, within one to two seconds."""
 
 MOST_FAILURES = 10
+"""Failures within one to two seconds before the rate is eased."""
 
 EASED = 0.85
-"""What is left of the rate after easing it, once a second, down to `EASED_MOST` of the limit."""
+"""The rate is multiplied by this once per second while it is eased, down to `EASED_MOST` of the limit."""
 
 EASED_MOST = 0.5
+"""Easing never goes below this share of the limit."""
 
 LONGEST_HOLD = 60.0
-"""Seconds that a `Retry-After` may hold everybody back."""
+"""The longest pause in seconds that a `Retry-After` can cause."""
 
 
 class Throttle:
-    """Finds the rate that the service takes. `pace` gives the turns at it, under the cap `max_rate`.
+    """Finds the rate that the service accepts. `pace` schedules turns at that rate, at most `max_rate`.
 
-    All times are in seconds of one steady clock. Every decision is given back as an event.
+    All times are in seconds of one steady clock. Every decision is returned as an event.
     """
 
     def __init__(self, max_rate: float = inf, limit: float | None = None) -> None:
-        """Begin slowly, or near the `limit` that an earlier run has found (starts a second)."""
+        """Start slowly, or near the `limit` that an earlier run found (starts per second)."""
         self._most = max_rate
         self._least = min(LEAST, max_rate)
         self._limit = limit
         self._is_found = limit is not None
         self._climb = AFTER_CUT
         self._age = 0.0
-        """Seconds of the climb that were used: time in which nothing is sent proves nothing and does not count."""
+        """Seconds of the climb in use. Time without traffic proves nothing and does not count."""
         self._fed = inf
-        """When the last start came back, or the climb began."""
+        """When the last start was answered, or the climb began."""
         self._cut_at = -inf
-        """When the rate was last cut, or set anew; what was sent before tells nothing more."""
+        """When the rate was last cut or reset. Requests sent before say nothing about the new rate."""
         self._starts = 0
-        """Starts since then."""
+        """Starts since `_cut_at`."""
         self._eased_at = -inf
         self._recent = Recent(1.0)
         self._failures = Recent(1.0)
         self.pace = Pace(self._within(FIRST if limit is None else AFTER_CUT.low * limit))
-        self._told = self.pace.rate
+        self._reported = self.pace.rate
 
     @property
     def limit(self) -> float | None:
-        """The limit found, in starts a second; None while nothing was refused. To be kept for the next run."""
+        """The limit found, in starts per second; None before any refusal. The next run can begin with it."""
         return self._limit if self._is_found else None
 
     @property
     def is_capped(self) -> bool:
-        """Whether it is `max_rate` that keeps the rate down."""
+        """Whether `max_rate` is what limits the rate."""
         return self.pace.rate >= self._most
 
     def cap(self, now: float, max_rate: float) -> None:
-        """Set another cap, in starts a second, that holds at once."""
+        """Set another maximum rate in starts per second. It applies at once."""
         self._most = max_rate
         self._least = min(LEAST, max_rate)
         self.pace.change(now, self._within(self.pace.rate))
 
     def started(self, now: float) -> Event | None:
-        """Learn that a start has succeeded. Give an event when the rate has risen by a step."""
+        """Record a successful start. Return an event when the rate has risen by a step."""
         self._recent.went_well(now)
         self._starts += 1
         idle = now - self._fed
@@ -113,29 +115,29 @@ class Throttle:
                 self._age += min(idle, 1.0)
             rate = self._limit * share(self._age, self._climb)
         pace.change(now, self._within(rate))
-        return self._tell(now, self._told, "nothing refused") if pace.rate >= STEP * self._told else None
+        return self._event(now, self._reported, "nothing refused") if pace.rate >= STEP * self._reported else None
 
     def refused(self, now: float, sent_at: float, rate: float, cause: str, *, is_told: bool = False) -> Event | None:
-        """Learn that the service was too busy for an attempt. Give an event when this cuts the rate.
+        """Record that the service was too busy for an attempt. Return an event if this cuts the rate.
 
-        `sent_at` and `rate` are the time and the pace's rate when it was sent, `cause` is the service's word.
-        `is_told`: it says how long to wait (then call `hold`), so that this is no accident. Only for refusals that are
-        about the rate: 429, and 503 with `SlowDown`.
+        Call it only for refusals about the rate: 429, and 503 with `SlowDown`. `sent_at` and `rate` are the time and
+        the pace's rate when the attempt was sent; `cause` is the service's error code. `is_told` means that the answer
+        has a `Retry-After`: then the refusal is deliberate and never taken for random (call `hold` as well).
         """
         if sent_at <= self._cut_at:
-            # It was on its way already: the same overload, for which the rate is cut once.
+            # It was sent before the last cut: the same overload, for which the rate is cut only once.
             return None
         self._recent.went_badly(now)
         if not is_told and self._is_chance(now):
             return None
-        limit = max(self._least, self._shown(now, min(rate, self.pace.rate)) * (TOLD if is_told else 1.0))
+        limit = max(self._least, self._estimated(now, min(rate, self.pace.rate)) * (HINTED if is_told else 1.0))
         climb = self._climb_after(rate)
         self._limit, self._is_found = limit, True
         self._count_anew(now)
         return self._begin(now, climb, cause)
 
     def failed(self, now: float, cause: str) -> Event | None:
-        """Learn that an attempt failed in a way that says nothing about the rate. Many such ease the rate."""
+        """Record a failed attempt that says nothing about the rate. Many failures ease the rate."""
         self._failures.went_badly(now)
         self._recent.roll(now)
         bad, good = self._failures.bad, self._recent.good
@@ -147,56 +149,56 @@ class Throttle:
         return self._begin(now, AFTER_CUT._replace(low=low), cause)
 
     def hold(self, now: float, seconds: float, cause: str) -> Event | None:
-        """Send nothing for so many seconds, as a refusal's `Retry-After` asks for; a minute at the most."""
+        """Send nothing for `seconds`, as a refusal's `Retry-After` requests; at most one minute."""
         seconds = min(seconds, LONGEST_HOLD)
         longer = self.pace.hold(now, now + seconds)
-        # Nothing is taken meanwhile, and that tells nothing about the limit.
+        # No start is accepted meanwhile, which says nothing about the limit.
         self._cut_at += longer
         return Event(now, Kind.HELD, 0.0, seconds, cause) if longer else None
 
     def restart(self, now: float, cause: str) -> Event | None:
-        """Climb back to the former rate from nearly nothing: the service was away."""
+        """Climb back to the former rate from near zero, after an outage."""
         self._limit = self._limit or self.pace.rate
         self._count_anew(now)
         return self._begin(now, AFTER_OUTAGE, cause)
 
     def _is_chance(self, now: float) -> bool:
-        """Tell whether the latest refusals may be no evidence, or are of an overload that the rate was cut for."""
+        """Return whether the latest refusals may be random, or belong to an overload that was already acted on."""
         bad, good = self._recent.bad, self._recent.good
-        # On the way up a single refusal is an accident more often than a limit.
+        # During a climb a single refusal is more often random than caused by the limit.
         is_early = self._limit is None or self._age < self._climb.seconds
         return now < self._cut_at + COOL_DOWN or bad < 1 + is_early or bad <= NOISE * (bad + good)
 
     def _climb_after(self, rate: float) -> Climb:
-        """Give the climb after a refusal at `rate`."""
+        """Return the climb that follows a refusal at `rate`."""
         if self._limit is None:
             return AFTER_START
         return AFTER_PROBE if self._age >= STAY and rate <= MOVED * self._limit else AFTER_CUT
 
-    def _shown(self, now: float, rate: float) -> float:
-        """Give the limit that a refusal at `rate` shows."""
+    def _estimated(self, now: float, rate: float) -> float:
+        """Return the limit that a refusal at `rate` shows."""
         is_late = self._age >= STAY
         if self._cut_at == -inf or (is_late and rate > MOVED * (self._limit or rate)):
             return rate
-        # Early, few are counted: the refused one's own turn counts as taken, and a first refusal as one too many.
+        # Early counts are small: the refused attempt's turn counts as taken, and a first refusal is not subtracted.
         taken = (self._starts + (not is_late)) / (now - self._cut_at)
         bad, good = self._recent.bad, self._recent.good
-        return shown(rate, taken, (bad - is_late) / (bad + good))
+        return estimate(rate, taken, (bad - is_late) / (bad + good))
 
     def _count_anew(self, now: float) -> None:
         self._cut_at, self._starts = now, 0
         self._recent.forget()
 
     def _begin(self, now: float, climb: Climb, cause: str) -> Event | None:
-        """Begin a climb to the limit."""
+        """Start a climb to the limit."""
         self._climb, self._age, self._fed = climb, 0.0, now
         before = self.pace.rate
         self.pace.change(now, self._within((self._limit or before) * climb.low))
-        return self._tell(now, before, cause)
+        return self._event(now, before, cause)
 
-    def _tell(self, now: float, before: float, cause: str) -> Event | None:
-        self._told = self.pace.rate
-        return Event(now, Kind.RATE, before, self._told, cause) if self._told != before else None
+    def _event(self, now: float, before: float, cause: str) -> Event | None:
+        self._reported = self.pace.rate
+        return Event(now, Kind.RATE, before, self._reported, cause) if self._reported != before else None
 
     def _within(self, rate: float) -> float:
         return max(self._least, min(self._most, rate))

@@ -1,20 +1,23 @@
-"""The record: what one line of the output says, how it is written, and how a file that was cut short is read again.
+"""The record: what one line of the output says of a row, and how such lines are written and read, in either format.
 
-Pure. A torn last line is normal after a crash and is cut off; every whole line before it is believed.
+Pure. After a crash the last line may be torn: it is cut off, and every whole line before it is believed.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
-import orjson
 from msgspec import UNSET, json, structs
 
-from batcher.model import Answer, BadRow, Execution, Json, Outcome, Record, Row, Status, Unsettled
+from batcher.model import RECORDED, Answer, BadRow, Execution, Json, Outcome, Record, Row, Status, Unsettled
+from batcher.rules.records.standing import Truth
+
+Fields: TypeAlias = dict[str, Json]
+"""A record's fields by name, as a line of JSON Lines has them."""
 
 COLUMNS = (
     *(name for name in Record.__struct_fields__ if name not in {"error", "reconciled"}),
@@ -32,21 +35,7 @@ _NO_EXECUTION = Execution("")
 
 _TO_JSON = json.Encoder()
 """Writes a Struct as it is, in a third of the time that it takes by way of a dictionary."""
-
-
-class Written(NamedTuple):
-    """What a record that was found in the output says: enough to settle its row."""
-
-    row: int
-    status: Status
-    execution_name: str
-
-
-class Tail(NamedTuple):
-    """The readable part of the output beyond a known length: its records, and how many bytes they take."""
-
-    records: list[Written]
-    length: int
+_FROM_JSON = json.Decoder(Record)
 
 
 def timestamp(now: float) -> str:
@@ -54,9 +43,9 @@ def timestamp(now: float) -> str:
     return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def record_of(outcome: Outcome, status: Status, recorded_at: str) -> Record:
+def record_of(outcome: Outcome, recorded_at: str) -> Record:
     """Write down how a row ended. `recorded_at` is a `timestamp`: the records of a block share it."""
-    row, answer, latency = outcome.admitted.row, outcome.answer, outcome.latency
+    row, status, answer, latency = outcome.admitted.row, outcome.status, outcome.answer, outcome.latency
     execution = outcome.execution or _NO_EXECUTION
     return Record(
         row.number,
@@ -77,7 +66,7 @@ def record_of(outcome: Outcome, status: Status, recorded_at: str) -> Record:
 
 
 def record_of_adopted(row: Unsettled, execution: Execution, now: float) -> Record:
-    """Write down a row in doubt that the service's execution list has shown to be started."""
+    """Write down a row in doubt that the service's execution list has shown to be started; `now` is POSIX seconds."""
     return Record(
         row=row.number,
         bucket=row.bucket,
@@ -92,7 +81,7 @@ def record_of_adopted(row: Unsettled, execution: Execution, now: float) -> Recor
 
 
 def record_of_unsettled(row: Unsettled, status: Status, now: float) -> Record:
-    """Write down a row that an earlier run left without a record."""
+    """Write down a row that an earlier run left without a record; `now` is POSIX seconds."""
     error = None
     if status is Status.INVALID:
         error = {"code": "InvalidRow", "message": row.reason}
@@ -101,9 +90,72 @@ def record_of_unsettled(row: Unsettled, status: Status, now: float) -> Record:
     return Record(row.number, row.bucket, row.object, status, error=error, recorded_at=timestamp(now))
 
 
-def described(row: BadRow) -> dict[str, Json]:
+def described(row: BadRow) -> Fields:
     """Describe a bad row that is not recorded."""
     return {"row": row.number, "line": row.line, "bucket": row.bucket, "object": row.object, "reason": row.reason}
+
+
+def exported(truth: Truth) -> Fields:
+    """Give the final state of a row under the names of a record's fields; what is not known of it is None."""
+    standing, status, record = truth
+    row = standing.unsettled
+    known = record or Record(standing.number, "", "", status, standing.execution or None)
+    values = fields(known) | {"status": status}
+    if record is None:
+        values |= {"bucket": row.bucket, "object": row.object} if row else {"bucket": None, "object": None}
+    return values
+
+
+def fields(record: Record) -> Fields:
+    """Give a record's fields by name."""
+    return {name: value for name, value in structs.asdict(record).items() if value is not UNSET}
+
+
+def cells(values: Fields) -> list[Json]:
+    """Put a record's fields in the order of COLUMNS."""
+    error = values["error"] or {}
+    known = values | {
+        "error_code": error.get("code"),
+        "error_message": error.get("message"),
+        "reconciled": "true" if values.get("reconciled") else None,
+    }
+    return [known[name] for name in COLUMNS]
+
+
+class Codec(NamedTuple):
+    """One format of an output."""
+
+    header: bytes
+    """What stands before the first record."""
+    encode: Callable[[Iterable[Record | Fields]], bytes]
+    """Writes records, or the fields of records."""
+    entry: Callable[[Callable[[], bytes]], bytes]
+    """Gives the next whole entry, from a function that gives the next line of a file and b"" at its end."""
+    parse: Callable[[bytes], Record | None]
+    """Reads an entry, None for the header. Raises ValueError for what is no record."""
+
+
+class Tail(NamedTuple):
+    """The readable part of the output beyond a known length: its records, and how many bytes they take."""
+
+    records: list[Record]
+    length: int
+
+
+def read_tail(codec: Codec, data: bytes) -> Tail:
+    """Read whole records from a point where an entry begins, up to the first entry that is torn or no record."""
+    records: list[Record] = []
+    length = 0
+    next_line = io.BytesIO(data).readline
+    while (entry := codec.entry(next_line)).endswith(b"\n"):
+        try:
+            record = codec.parse(entry)
+        except ValueError:
+            break
+        length += len(entry)
+        if record is not None:
+            records.append(record)
+    return Tail(records, length)
 
 
 def _error(row: Row | BadRow, status: Status, answer: Answer) -> dict[str, str] | None:
@@ -115,90 +167,68 @@ def _error(row: Row | BadRow, status: Status, answer: Answer) -> dict[str, str] 
     return {"code": code, "message": answer.message}
 
 
-def to_jsonl(records: Iterable[Record]) -> bytes:
-    """Write records as JSON Lines."""
-    return _TO_JSON.encode_lines(records)
+def _jsonl_entry(next_line: Callable[[], bytes]) -> bytes:
+    return next_line()
 
 
-def fields(record: Record) -> dict[str, Json]:
-    """Give a record's fields by name, as a line of JSON Lines has them."""
-    return {name: value for name, value in structs.asdict(record).items() if value is not UNSET}
+def _parse_jsonl(entry: bytes) -> Record:
+    return _recorded(_FROM_JSON.decode(entry))
 
 
-def to_csv(records: Iterable[Record]) -> bytes:
-    """Write records as CSV lines without a header, as RFC 4180 has them (CRLF)."""
+def _encode_csv(records: Iterable[Record | Fields]) -> bytes:
+    """Write lines as RFC 4180 has them (CRLF)."""
     text = io.StringIO(newline="")
-    csv.writer(text).writerows(cells(fields(record)) for record in records)
+    known = (fields(each) if isinstance(each, Record) else each for each in records)
+    csv.writer(text).writerows(map(cells, known))
     return text.getvalue().encode()
 
 
-def csv_header() -> bytes:
-    """Give the header line of a CSV output."""
-    return (",".join(COLUMNS) + "\r\n").encode()
+def _csv_entry(next_line: Callable[[], bytes]) -> bytes:
+    entry = line = next_line()
+    # The name of an object may hold line breaks, within quotes.
+    while line and entry.count(b'"') % 2:
+        line = next_line()
+        entry += line
+    return entry
 
 
-def cells(values: dict[str, Json]) -> list[Json]:
-    """Put a record's fields in the order of COLUMNS; `values` is used up."""
-    reconciled = values.pop("reconciled", None)
-    error = values.pop("error") or {}
-    return [*values.values(), error.get("code"), error.get("message"), "true" if reconciled else None]
-
-
-def read_jsonl(tail: bytes) -> Tail:
-    """Read the whole lines of a JSON Lines output from a point where a line begins."""
-    return _read(_lines(tail), _from_json)
-
-
-def read_csv(tail: bytes) -> Tail:
-    """Read the whole lines of a CSV output from a point where a line begins; keys may hold quoted line breaks."""
-    return _read(_csv_lines(tail), _from_csv)
-
-
-def _read(lines: Iterable[bytes], parse: Callable[[bytes], Written | None]) -> Tail:
-    records: list[Written] = []
-    length = 0
-    for line in lines:
-        if not line.endswith(b"\n"):
-            break
-        try:
-            written = parse(line)
-        except (ValueError, KeyError, TypeError, IndexError, csv.Error):
-            break
-        length += len(line)
-        if written is not None:
-            records.append(written)
-    return Tail(records, length)
-
-
-def _lines(data: bytes) -> Iterator[bytes]:
-    return iter(io.BytesIO(data))
-
-
-def _csv_lines(data: bytes) -> Iterator[bytes]:
-    line = b""
-    for piece in _lines(data):
-        line += piece
-        if line.count(b'"') % 2 == 0:
-            yield line
-            line = b""
-    yield line
-
-
-def _from_json(line: bytes) -> Written:
-    values = orjson.loads(line)
-    return Written(int(values["row"]), Status(values["status"]), values["execution_name"] or "")
-
-
-def _from_csv(line: bytes) -> Written | None:
-    if line == csv_header():
+def _parse_csv(entry: bytes) -> Record | None:
+    if entry == CSV.header:
         return None
-    (cells,) = csv.reader([line.decode()], strict=True)
-    if len(cells) != len(COLUMNS):
-        raise ValueError("not all columns are there")
-    values: dict[str, str] = dict(zip(COLUMNS, cells, strict=True))
-    return Written(int(values["row"]), Status(values["status"]), values["execution_name"])
+    try:
+        (texts,) = csv.reader(io.StringIO(entry.decode(), newline=""), strict=True)
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+    values = dict(zip(COLUMNS, texts, strict=True))
+    code, message = values["error_code"], values["error_message"]
+    return _recorded(
+        Record(
+            row=int(values["row"]),
+            bucket=values["bucket"],
+            object=values["object"],
+            status=Status(values["status"]),
+            execution_name=values["execution_name"] or None,
+            execution_urn=values["execution_urn"] or None,
+            started_at=values["started_at"] or None,
+            request_id=values["request_id"] or None,
+            attempts=int(values["attempts"]),
+            http_status=int(values["http_status"]) if values["http_status"] else None,
+            error={"code": code, "message": message} if code else None,
+            latency_ms=float(values["latency_ms"]) if values["latency_ms"] else None,
+            recorded_at=values["recorded_at"],
+            reconciled=bool(values["reconciled"]) or UNSET,
+        )
+    )
 
 
-ENCODERS: dict[str, Callable[[Sequence[Record]], bytes]] = {"jsonl": to_jsonl, "csv": to_csv}
-READERS: dict[str, Callable[[bytes], Tail]] = {"jsonl": read_jsonl, "csv": read_csv}
-"""Both by the output's format."""
+def _recorded(record: Record) -> Record:
+    if record.status not in RECORDED:
+        raise ValueError(f"no record says {record.status}")
+    return record
+
+
+JSON_LINES = Codec(b"", _TO_JSON.encode_lines, _jsonl_entry, _parse_jsonl)
+CSV = Codec((",".join(COLUMNS) + "\r\n").encode(), _encode_csv, _csv_entry, _parse_csv)
+
+CODECS: Mapping[str, Codec] = {"jsonl": JSON_LINES, "csv": CSV}
+"""By the name of the output's format."""

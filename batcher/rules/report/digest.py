@@ -20,7 +20,7 @@ LONGEST = 160
 """Characters of such a name."""
 
 _OTHER = "other codes"
-_FAILED = frozenset({Status.REJECTED, Status.INVALID, Status.IN_DOUBT})
+_FAILED = frozenset({Status.REFUSED, Status.REJECTED, Status.INVALID, Status.IN_DOUBT})
 
 
 class Example(NamedTuple):
@@ -98,6 +98,6 @@ class Digest:
 
 
 def _name(record: Record) -> str:
-    """Name a row so that a page can show it: all on one line, without the middle of a long key."""
+    """Name a row so that a page can show it: all on one line, without the middle of a long name."""
     name = printable(record.object if not record.bucket else f"{record.bucket}/{record.object}")
     return name if len(name) <= LONGEST else f"{name[: LONGEST // 2]}...{name[-LONGEST // 2 :]}"

@@ -1,4 +1,4 @@
-"""The life of one row, told: what each of its records says, how its doubts were settled, and how it stands now. Pure.
+"""The life of one row: what each of its records says, how its doubts were settled, and how it stands now. Pure.
 
 A row is known by its number and its name here, since its records bear no more.
 """
@@ -10,18 +10,19 @@ from typing import NamedTuple
 
 from batcher.model import Record, Status
 from batcher.rules.records.codec import timestamp
-from batcher.rules.records.standing import Fate, Standing, fate, last_record
+from batcher.rules.records.standing import Standing, current, last_record
 from batcher.rules.text import printable
 
 _NOW = {
-    Fate.IN_FLIGHT: "on the wire, or about to be: a run goes on",
-    Fate.PENDING: "surely not started, and free to be sent: the job's own command sends it",
-    Fate.STARTED: "started",
-    Fate.REJECTED: "rejected: sent again only with --retry-rejected",
-    Fate.INVALID: "invalid: it cannot be sent as it stands",
-    Fate.DUPLICATE: "a duplicate of an earlier row: never sent without --allow-duplicates",
-    Fate.DISMISSED: "dismissed: it was rejected or invalid, and is not sent again since batcher failures --dismiss",
-    Fate.IN_DOUBT: "in doubt: it may have been started; batcher reconcile asks the service",
+    Status.SENDING: "on the wire, or about to be: a run is going on",
+    Status.PENDING: "not started: the job's own command sends it",
+    Status.STARTED: "",
+    Status.REFUSED: "the service was too busy, it is not started: the job's own command sends it again",
+    Status.REJECTED: "sent again only with --retry-rejected",
+    Status.INVALID: "it cannot be sent as it stands",
+    Status.DUPLICATE: "of the same content as an earlier row: never sent without --allow-duplicates",
+    Status.DISMISSED: "it was rejected or invalid, and is not sent again since batcher failures --dismiss",
+    Status.IN_DOUBT: "it may have been started; batcher reconcile asks the service",
 }
 _RELEASED = "not in the execution list (or --on-doubt resend asked for it): free to be sent again"
 _ADOPTED = "found in the execution list: it is started"
@@ -33,7 +34,7 @@ class Life(NamedTuple):
     number: int
     bucket: str
     object: str
-    fate: Fate | None
+    status: Status | None
     standing: Standing | None
     records: list[Record]
 
@@ -53,7 +54,7 @@ def lives(
         known = standing.unsettled if index is None else ours[index]
         name = (standing.number, known.bucket, known.object) if known else (standing.number, "", "")
         claimed.add(name)
-        told.append(Life(*name, fate(standing.state, running=running), standing, named.get(name, [])))
+        told.append(Life(*name, current(standing.status, running=running), standing, named.get(name, [])))
     told += [Life(*name, None, None, theirs) for name, theirs in named.items() if name not in claimed]
     return sorted(told, key=lambda life: life.number)
 
@@ -66,9 +67,9 @@ def sentences(life: Life) -> Iterator[str]:
     for record in life.records:
         if previous is not None and previous.status is Status.IN_DOUBT:
             yield f"  the doubt was settled: {_ADOPTED if record.reconciled else _RELEASED}"
-        yield f"  {record.recorded_at}  {record.status.value.replace('_', ' ')}: {', '.join(_said(record))}"
+        yield f"  {record.recorded_at}  {record.status.words}: {', '.join(_said(record))}"
         previous = record
-    if previous is not None and previous.status is Status.IN_DOUBT and life.fate is Fate.PENDING:
+    if previous is not None and previous.status is Status.IN_DOUBT and life.status is Status.PENDING:
         yield f"  the doubt was settled: {_RELEASED}"
     yield f"  now {_now(life)}"
 
@@ -92,11 +93,12 @@ def _said(record: Record) -> Iterator[str]:
 
 
 def _now(life: Life) -> str:
-    if life.fate is None or life.standing is None:
+    if life.status is None or life.standing is None:
         return (
-            "under another number, which its key finds: the row was taken up again from another order of the manifest"
+            "under another number: the row was read again from another order of the manifest; ask for it by its object"
         )
-    now = _NOW[life.fate]
+    about = _NOW[life.status]
+    now = life.status.words + (f": {about}" if about else "")
     row = life.standing.unsettled
     if life.standing.execution:
         now += f", as execution {printable(life.standing.execution)}"

@@ -12,8 +12,11 @@ from typing import NamedTuple
 
 import orjson
 
+from batcher.model import Status
 from batcher.rules.job.card import STANDARD_INPUT, Card
-from batcher.rules.records.standing import Fate
+
+UNSENT = frozenset({Status.PENDING, Status.REFUSED})
+"""The statuses of rows that the job's own command sends."""
 
 
 class Job(NamedTuple):
@@ -38,10 +41,11 @@ class Command(NamedTuple):
     command: str
 
 
-def left_of(counts: Mapping[Fate, int], *, read_whole: bool) -> Left:
+def left_of(counts: Mapping[Status, int], *, read_whole: bool) -> Left:
     """Say what is left by how rows stand. `read_whole` says that no row of the job's own manifest is unread."""
-    failed = counts[Fate.REJECTED] + counts[Fate.INVALID]
-    return Left(bool(counts[Fate.PENDING]) or not read_whole, bool(counts[Fate.IN_DOUBT]), bool(failed))
+    failed = counts[Status.REJECTED] + counts[Status.INVALID]
+    unsent = any(counts[status] for status in UNSENT)
+    return Left(unsent or not read_whole, bool(counts[Status.IN_DOUBT]), bool(failed))
 
 
 def next_steps(job: Job, left: Left) -> list[Command]:

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from batcher.model import State, Unsettled
-from batcher.rules.records.standing import Fate, fates
+from batcher.model import Status, Unsettled
+from batcher.rules.records.standing import current_counts
 from batcher.rules.report import next_commands as commands
 from batcher.rules.report.chart import Axis, Chart, Series, Tick, chart
 from batcher.rules.report.digest import Digest, Example, Failure
@@ -25,7 +25,6 @@ NAMED = 100
 
 _DAY = 24 * 3600.0
 _UNREAD = "No run is known to have read the manifest to its end."
-_NOT_YET = (Fate.PENDING, Fate.IN_FLIGHT)
 
 
 class Known(NamedTuple):
@@ -38,7 +37,7 @@ class Known(NamedTuple):
     job: Job
     running: bool
     read_whole: bool
-    states: Mapping[State, int]
+    counts: Mapping[Status, int]
     in_doubt: Sequence[Unsettled]
     limit: float | None
     at: float
@@ -96,7 +95,7 @@ class Page(NamedTuple):
 
 def page(known: Known, digest: Digest) -> Page:
     """Put the page together."""
-    counts = fates(known.states, running=known.running)
+    counts = current_counts(known.counts, running=known.running)
     spans = digest.timeline.filled()
     moments = _moments(digest.timeline, spans)
     return Page(
@@ -118,26 +117,25 @@ def page(known: Known, digest: Digest) -> Page:
     )
 
 
-def _totals(counts: Mapping[Fate, int]) -> list[Total]:
+def _totals(counts: Mapping[Status, int]) -> list[Total]:
     rows = sum(counts.values()) or 1
-    named = [(each, each.replace("_", " "), counts[each]) for each in Fate if each not in _NOT_YET]
-    named.append((Fate.PENDING, "not yet started", sum(counts[each] for each in _NOT_YET)))
-    return [Total(kind.value, name, count, count / rows) for kind, name, count in named]
+    return [Total(each.value, each.words, count, count / rows) for each, count in counts.items()]
 
 
-def _headline(counts: Mapping[Fate, int], *, running: bool, read_whole: bool) -> str:
+def _headline(counts: Mapping[Status, int], *, running: bool, read_whole: bool) -> str:
     if running:
         return "A run is going on. These are the figures of the moment at which the report was made."
     if not sum(counts.values()):
         return "No row has been taken in yet."
     kinds = (
-        (counts[Fate.REJECTED] + counts[Fate.INVALID], "failed"),
-        (counts[Fate.IN_DOUBT], "may have been started, and nobody knows yet"),
-        (counts[Fate.PENDING], "free to be sent, and not yet started"),
+        (counts[Status.REJECTED] + counts[Status.INVALID], "failed"),
+        (counts[Status.IN_DOUBT], "may have been started; it is not known yet"),
+        (counts[Status.REFUSED], "not started, since the service was too busy"),
+        (counts[Status.PENDING], "not started yet, and will be sent by the next run"),
     )
     parts = [f"{count:,} {'row is' if count == 1 else 'rows are'} {text}" for count, text in kinds[2:] if count]
     parts[:0] = [f"{count:,} {'row' if count == 1 else 'rows'} {text}" for count, text in kinds[:2] if count]
-    done = "Every row is started or dismissed" if counts[Fate.DISMISSED] else "Every row is started"
+    done = "Every row is started or dismissed" if counts[Status.DISMISSED] else "Every row is started"
     said = f"{'; '.join(parts) or (done if read_whole else 'Every row read so far is started')}."
     return said if read_whole else f"{said} {_UNREAD}"
 
@@ -175,18 +173,18 @@ def _charts(moments: Sequence[Moment], pauses: Sequence[int], limit: float | Non
 
 
 def _doubts(known: Known, digest: Digest) -> Doubts:
-    held = known.states.get(State.IN_DOUBT, 0)
+    held = known.counts.get(Status.IN_DOUBT, 0)
     # Each doubt has one record, and one more if the list settles it; what is not held either was free to be sent.
     released = max(0, digest.doubted - digest.adopted - held)
-    interrupted = 0 if known.running else known.states.get(State.INTENT, 0)
+    interrupted = 0 if known.running else known.counts.get(Status.SENDING, 0)
     named = [Example(row.number, f"{row.bucket}/{printable(row.object)}", "") for row in known.in_doubt]
     return Doubts(digest.doubted, digest.adopted, released, held, interrupted, named)
 
 
-def _commands(known: Known, counts: Mapping[Fate, int]) -> list[Command]:
+def _commands(known: Known, counts: Mapping[Status, int]) -> list[Command]:
     job = known.job
     # While a run holds the checkpoint, no other can.
     found = [] if known.running else commands.next_steps(job, commands.left_of(counts, read_whole=known.read_whole))
     found.append(Command("Get one line for each row.", commands.export(job, "rows.csv")))
-    found.append(Command("Show the history of a row, by its number or its key.", commands.explain(job, 1)))
+    found.append(Command("Show the history of a row, by its number or its object.", commands.explain(job, 1)))
     return found

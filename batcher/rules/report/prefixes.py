@@ -1,4 +1,4 @@
-"""The prefixes of a job's keys and how fast their starts were answered: which part of a bucket is slow. Pure.
+"""The prefixes of a job's objects and how fast their starts were answered: which part of a bucket is slow. Pure.
 
 A prefix ends at a slash. When there are too many of them all are cut off one slash earlier, so that memory stays small
 and the sums stay whole.
@@ -38,9 +38,9 @@ class Prefixes:
         self._depth = DEEPEST
         self._latencies: dict[str, Histogram] = {}
 
-    def add(self, bucket: str, key: str, latency: float) -> None:
+    def add(self, bucket: str, object_: str, latency: float) -> None:
         """Count the latency of a start, in milliseconds."""
-        name = _cut(f"{bucket}/{key}", self._depth)
+        name = _cut(f"{bucket}/{object_}", self._depth)
         while name not in self._latencies and len(self._latencies) >= MOST:
             if self._depth == 0:
                 name = OTHERS

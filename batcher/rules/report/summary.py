@@ -21,8 +21,9 @@ SHOWN = 10
 
 NEXT: dict[ExitCode, str] = {
     ExitCode.OK: "Every row is started. Nothing is left to do.",
-    ExitCode.ROWS_REJECTED: "Some rows were rejected or are invalid: their records say why. Mend the manifest and run"
-    " the same command again, with --retry-rejected to send rejected rows once more.",
+    ExitCode.ROWS_REJECTED: "Some rows were refused, rejected or are invalid: their records say why. Run the same"
+    " command again to send refused rows. Fix the manifest first for the others, and add --retry-rejected to send"
+    " rejected rows.",
     ExitCode.ROWS_IN_DOUBT: "Some rows may have been started, and neither an answer nor the execution list says so."
     " They are held. Run the same command again later, or batcher reconcile with the checkpoint.",
     ExitCode.STOPPED: "Stopped as you asked; rows are left. Run the same command again to go on.",
@@ -35,27 +36,6 @@ DISMISSED = "Every row is started or dismissed. Nothing is left to do."
 """In place of the words for OK, where rows were dismissed."""
 OWN_LEFT = "Every row of this manifest is started, and rows of the job are left."
 """In place of the words for OK, where the manifest that was run is not all that there is to the job."""
-
-MEANINGS: dict[ExitCode, str] = {
-    ExitCode.OK: "every row is started",
-    ExitCode.ROWS_REJECTED: "finished, some rows were rejected or are invalid",
-    ExitCode.USAGE: "the command line is wrong",
-    ExitCode.ROWS_IN_DOUBT: "finished, some rows are in doubt and held",
-    ExitCode.FAILURES: "stopped by --max-failures, resumable",
-    ExitCode.STOPPED: "stopped by --limit, --stop-at, --max-duration or batcher drain, or rows are left after a side"
-    " manifest; resumable",
-    ExitCode.UNACCEPTED: "batcher doctor was not told --i-accept-one-start; nothing was started",
-    ExitCode.MANIFEST: "the manifest is unusable",
-    ExitCode.SERVICE: "the service cannot be reached, or refuses the whole job",
-    ExitCode.DISK: "a file cannot be read or written",
-    ExitCode.BUSY: "another run holds the checkpoint or the output",
-    ExitCode.CREDENTIALS: "credentials are missing or refused",
-    ExitCode.OTHER_JOB: "the checkpoint or the output belongs to another job",
-    ExitCode.SIGHUP: "drained on SIGHUP, since the terminal was closed; resumable",
-    ExitCode.SIGINT: "drained on SIGINT, resumable",
-    ExitCode.SIGTERM: "drained on SIGTERM, resumable",
-}
-"""Every exit code in a few words, for the help."""
 
 
 class Files(NamedTuple):
@@ -77,7 +57,7 @@ def exit_code(tally: Tally, in_doubt: int, reason: ExitCode | JobError | None) -
         return ExitCode.STOPPED
     if in_doubt:
         return ExitCode.ROWS_IN_DOUBT
-    if tally.rejected or tally.invalid:
+    if tally.refused or tally.rejected or tally.invalid:
         return ExitCode.ROWS_REJECTED
     return ExitCode.OK
 
@@ -89,9 +69,10 @@ def summary(tally: Tally, in_doubt: int, seconds: float, files: Files) -> list[s
     rows = counted(tally.rows, "row") if tally.read_whole else f"{counted(tally.rows, 'row')} read, more may follow"
     counts = (
         (tally.started, "started"),
+        (tally.refused, "refused"),
         (tally.rejected, "rejected"),
         (tally.invalid, "invalid"),
-        (tally.duplicates, "duplicate"),
+        (tally.duplicate, "duplicate"),
         (in_doubt, "in doubt"),
         *([(tally.dismissed, "dismissed")] if tally.dismissed else []),
     )

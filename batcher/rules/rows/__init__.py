@@ -1,1 +1,1 @@
-"""What a row is, and what becomes of it. Pure."""
+"""What identifies a row, and what a run does with it. Pure."""

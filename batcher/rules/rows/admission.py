@@ -1,6 +1,6 @@
-"""What becomes of a row that the manifest shows: sent, noted or left alone. Pure.
+"""Whether to send a row from the manifest, record it, or skip it. Pure.
 
-Rule: a row is sent only if it is surely not started. Everything else about a second look at the manifest follows.
+Rule: a row is sent only if it is certain that it was not started. Reading the manifest again is safe for that reason.
 """
 
 from __future__ import annotations
@@ -8,43 +8,43 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from batcher.model import Admitted, BadRow, Found, State
+from batcher.model import Admitted, BadRow, Found, Status
 
-INTENT = State.INTENT
-"""Looking a member up in its enumeration takes Python 3.11 as long as ten looks at a name: too long for each row."""
+SENDING = Status.SENDING
+"""A local name: in Python 3.11 an enum member lookup takes as long as ten name lookups, too slow for every row."""
 
 
 class Policy(NamedTuple):
-    """What the user allows: look at earlier rejections again, start rows of the same content more than once."""
+    """What the user allows: retry rejected rows, start rows with the same content more than once."""
 
     retry_rejected: bool = False
     allow_duplicates: bool = False
 
 
-def left_alone(policy: Policy) -> AbstractSet[State]:
-    """Give the states in which a known row needs nothing more."""
-    states = {State.INTENT, State.STARTED, State.IN_DOUBT, State.DISMISSED}
+def left_alone(policy: Policy) -> AbstractSet[Status]:
+    """Return the statuses with which a known row needs no further action."""
+    alone = {Status.SENDING, Status.STARTED, Status.IN_DOUBT, Status.DISMISSED}
     if not policy.retry_rejected:
-        # Rows are invalid by themselves, or by what the workflow declared at that time.
-        states |= {State.REJECTED, State.INVALID}
+        # A row is invalid in itself, or by what the workflow declared when it was checked.
+        alone |= {Status.REJECTED, Status.INVALID}
     if not policy.allow_duplicates:
-        states.add(State.DUPLICATE)
-    return states
+        alone.add(Status.DUPLICATE)
+    return alone
 
 
 def admission(found: Found, policy: Policy) -> Admitted | None:
-    """Decide on a row as found: with an intent, as invalid, as a duplicate, or not at all (None)."""
-    row, known, copy = found.row, found.state, found.copy
+    """Decide about a row: admit it to be sent, as invalid or as a duplicate, or skip it (None)."""
+    row, known, copy = found.row, found.status, found.copy
     if known is not None and (known in left_alone(policy) or is_still_invalid(found)):
         return None
-    state = INTENT
+    status = SENDING
     if isinstance(row, BadRow):
-        state = State.INVALID
+        status = Status.INVALID
     elif copy > 1 and not policy.allow_duplicates:
-        state = State.DUPLICATE
-    return Admitted(found.id, row, state, copy, known is None)
+        status = Status.DUPLICATE
+    return Admitted(found.id, row, status, copy, known is None)
 
 
 def is_still_invalid(found: Found) -> bool:
-    """Tell whether a row that was invalid when it was last looked at is so again: its record is written."""
-    return found.state is State.INVALID and isinstance(found.row, BadRow)
+    """Return whether a row recorded as invalid is invalid again, so that no new record is needed."""
+    return found.status is Status.INVALID and isinstance(found.row, BadRow)

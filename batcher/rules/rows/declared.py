@@ -1,7 +1,7 @@
-"""What a workflow's declared parameters say about inputs: unknown, missing, of another type, not allowed. Pure.
+"""Checks inputs against the workflow's declared parameters: unknown, missing, wrong type, not allowed. Pure.
 
 Parameters, their types and their constraints: https://support.huaweicloud.com/en-us/api-obs/obs_04_0122.html. What that
-page leaves open (text that reads as a number, the dialect of a regex, a default of empty text) is a warning, no fault.
+page leaves open is a warning, not an error: text that reads as a number, the regex dialect, a default of empty text.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import NamedTuple
 import orjson
 
 from batcher.model import Json, Parameter
-from batcher.rules.rows.values import shown, to_type
+from batcher.rules.rows.values import quoted, to_type
 
 KEPT = 4096
-"""So many judgements are kept: most rows of a manifest have the inputs of an earlier row."""
+"""Number of cached judgements. Most rows of a manifest have the inputs of an earlier row."""
 LONGEST_TRIED = 256
-"""A longer text is not held against a regex, whose author may not have had it in mind."""
+"""Longer text is not matched against a regex, which may not be written for such lengths."""
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
     "string": (str,),
@@ -34,19 +34,19 @@ _FROM_TEXT = frozenset({"integer", "float", "boolean"})
 
 
 class Judgement(NamedTuple):
-    """What the declared parameters say about inputs: `fault` is what is wrong with them, None where nothing is."""
+    """The result of checking inputs: `fault` says what is wrong with them, None if nothing is."""
 
     fault: str | None
     warnings: tuple[str, ...] = ()
 
 
 def judge_of(parameters: Mapping[str, Parameter]) -> Callable[[bytes], Judgement]:
-    """Give the judge of canonical inputs, which remembers its last judgements."""
+    """Return a function that judges canonical inputs and caches its latest judgements."""
     return lru_cache(maxsize=KEPT)(partial(_judge, parameters))
 
 
 def unknown_fault(names: Iterable[str], parameters: Mapping[str, Parameter]) -> str | None:
-    """Give what is wrong where one of the names is no declared parameter's."""
+    """Return what is wrong if one of the names is not a declared parameter; None if all are."""
     for name in names:
         if name not in parameters:
             near = get_close_matches(name, parameters, 1)
@@ -80,7 +80,7 @@ def _judge_one(parameter: Parameter, values: Mapping[str, Json]) -> Judgement:
     if not _is_of(value, parameter.type):
         read = _read(value, parameter.type)
         if read is None:
-            return Judgement(f"{_written(value)} is no {parameter.type}")
+            return Judgement(f"{_written(value)} is not {_a(parameter.type)}")
         value = read
         warnings.append(f"text where {_a(parameter.type)} is declared")
     fault = next(_broken(value, parameter.constraints), None)
@@ -90,7 +90,7 @@ def _judge_one(parameter: Parameter, values: Mapping[str, Json]) -> Judgement:
 
 
 def _is_of(value: Json, type_: str) -> bool:
-    """Tell whether a value is of a declared type. For Python a bool is an int, for the service it is not."""
+    """Return whether a value is of a declared type. In Python a bool is an int; for the service it is not."""
     types = _TYPES.get(type_)
     if types is None:
         return True
@@ -98,7 +98,7 @@ def _is_of(value: Json, type_: str) -> bool:
 
 
 def _read(value: Json, type_: str) -> Json:
-    """Read text as what is declared, None where it cannot be."""
+    """Convert text to the declared type. Return None if it cannot be converted."""
     if not isinstance(value, str) or type_ not in _FROM_TEXT:
         return None
     try:
@@ -108,32 +108,32 @@ def _read(value: Json, type_: str) -> Json:
 
 
 def _broken(value: Json, constraints: Mapping[str, Json]) -> Iterator[str]:
-    """Give the constraints that a value breaks; one that cannot be read forbids nothing."""
+    """Yield the constraints that a value violates. A constraint that cannot be read forbids nothing."""
     valid, invalid = constraints.get("valid_values"), constraints.get("invalid_values")
     if "equal" in constraints and not _is_same(value, constraints["equal"]):
-        yield f"{_written(value)} is not {_written(constraints['equal'])}, the one value allowed"
+        yield f"{_written(value)} is not {_written(constraints['equal'])}, the only value allowed"
     if isinstance(valid, list) and not _is_among(value, valid):
-        yield f"{_written(value)} is not among the values allowed: {_written(valid)}"
+        yield f"{_written(value)} is not among the allowed values: {_written(valid)}"
     if isinstance(invalid, list) and any(_is_same(value, other) for other in invalid):
-        yield f"{_written(value)} is among the values not allowed"
+        yield f"{_written(value)} is among the forbidden values"
 
 
 def _is_among(value: Json, allowed: list[Json]) -> bool:
-    """Tell whether a value is allowed. Of a list it is nowhere said whether it or each of its elements has to be."""
+    """Return whether a value is allowed. For a list it is undocumented whether the list or each element must match."""
     if any(_is_same(value, other) for other in allowed):
         return True
     return isinstance(value, list) and all(any(_is_same(each, other) for other in allowed) for each in value)
 
 
 def _is_same(value: Json, other: Json) -> bool:
-    """Compare with a value of a constraint, which may stand there as text."""
+    """Compare a value with a constraint's value, which may be written as text."""
     if isinstance(value, str) or isinstance(other, str):
         return _text(value) == _text(other)
     return bool(value == other) and isinstance(value, bool) == isinstance(other, bool)
 
 
 def _matches(value: Json, pattern: Json) -> bool:
-    """Try a regex, whose dialect is not documented; what cannot be tried is taken to match."""
+    """Match a regex. Its dialect is not documented, so a regex that cannot be tried counts as matching."""
     if not isinstance(value, str) or not isinstance(pattern, str) or len(value) > LONGEST_TRIED:
         return True
     try:
@@ -147,7 +147,7 @@ def _text(value: Json) -> str:
 
 
 def _written(value: Json) -> str:
-    return shown(value) if isinstance(value, str) else shown(_text(value)).strip('"')
+    return quoted(value) if isinstance(value, str) else quoted(_text(value)).strip('"')
 
 
 def _a(type_: str) -> str:

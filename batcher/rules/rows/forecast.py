@@ -1,6 +1,6 @@
-"""The forecast: what a run would do with the rows of a manifest, by what the checkpoint knows of them. Pure.
+"""Forecasts what a run would do with the rows of a manifest, given the state of the checkpoint. Pure.
 
-The decision is the run's own, `admission`; here it is made for many rows at a time.
+It uses the run's own decision, `admission`, for many rows at a time.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from heapq import nsmallest
 from typing import NamedTuple
 
-from batcher.model import Found, Row, State
+from batcher.model import STATUSES, Found, Row, Status
 from batcher.rules.rows.admission import Policy, admission
 
 SHOWN = 20
-"""So many repeated rows are named, those that come first in the manifest."""
+"""The number of repeated rows to list: the first ones in the manifest."""
 
 
 class Known(NamedTuple):
-    """The states of a checkpoint's rows, as the numbers they are: of first copies by key, of others by copy too."""
+    """The statuses of a checkpoint's rows, as NUMBERS: first copies by key, further copies by key and copy."""
 
     first: Mapping[bytes, int]
     further: Mapping[tuple[bytes, int], int]
@@ -28,47 +28,46 @@ _ANY_ROW = Row(0, 0, "", "", b"", b"")
 
 
 class Repeat(NamedTuple):
-    """A row of the same content as an earlier one, by the lines that both begin on."""
+    """A row with the same content as an earlier one. Both are given by the line they begin on."""
 
     line: int
     first_line: int
 
 
 class Forecast:
-    """Counts rows of a manifest by the state that a run would leave or find them in; PENDING ones it would start."""
+    """Counts the rows of a manifest by the status in which a run would leave them. PENDING: it would start them."""
 
     def __init__(self, policy: Policy) -> None:
-        self.states: Counter[State] = Counter()
+        self.counts: Counter[Status] = Counter()
         self.repeated = 0
-        """Rows of the same content as an earlier one."""
+        """Rows with the same content as an earlier one."""
         self.repeats: list[Repeat] = []
-        """The first of them."""
-        self._ends: Mapping[tuple[int | None, int], State] = {
-            (state, copy): _end(state, copy, policy) for state in [None, *State] for copy in (1, 2)
-        }
+        """The first `SHOWN` of them."""
+        known: list[tuple[int | None, Status | None]] = [(None, None), *STATUSES.items()]
+        self._ends = {(number, copy): _end(status, copy, policy) for number, status in known for copy in (1, 2)}
 
     def add(self, keys: Sequence[bytes], lines: Sequence[int], known: Known) -> None:
-        """Add all rows of some contents, in the manifest's order: their keys, and the lines that they begin on."""
+        """Add all rows with these contents, in manifest order: their keys, and the lines they begin on."""
         counts = Counter(keys)
         again = len(keys) - len(counts)
         if again:
             self.repeated += again
             self.repeats = nsmallest(SHOWN, [*self.repeats, *_repeats(keys, lines)])
         first = Counter(map(known.first.get, counts))
-        for state, count in first.items():
-            self.states[self._ends[state, 1]] += count
+        for number, count in first.items():
+            self.counts[self._ends[number, 1]] += count
         for key, count in counts.items() if again else ():
             for copy in range(2, count + 1):
-                self.states[self._ends[known.further.get((key, copy)), 2]] += 1
+                self.counts[self._ends[known.further.get((key, copy)), 2]] += 1
 
 
-def _end(state: State | None, copy: int, policy: Policy) -> State:
-    """Give the state that a run leaves a row in as far as it can be foreseen, for the first copy or any other one."""
-    admitted = admission(Found(0, _ANY_ROW, state, copy), policy)
+def _end(status: Status | None, copy: int, policy: Policy) -> Status:
+    """Return how a run would leave a row, as far as is known. `copy` 2 stands for every further copy."""
+    admitted = admission(Found(0, _ANY_ROW, status, copy), policy)
     if admitted is not None:
-        return State.PENDING if admitted.state is State.INTENT else admitted.state
-    # What is on the wire now is in doubt if its run ends.
-    return State.IN_DOUBT if state is State.INTENT or state is None else state
+        return Status.PENDING if admitted.status is Status.SENDING else admitted.status
+    # A row that is on the wire now is in doubt if its run stops.
+    return Status.IN_DOUBT if status is Status.SENDING or status is None else status
 
 
 def _repeats(keys: Sequence[bytes], lines: Sequence[int]) -> Iterator[Repeat]:

@@ -1,8 +1,4 @@
-"""The identity of a row: 16 bytes of its content, so that a manifest may be re-sorted, appended to or split. Pure.
-
-Also the body of a start, which is made of the same content and of nothing else. The body's fields are those of
-https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html.
-"""
+"""The identity of a row: a 16-byte hash of its content, so that a manifest may be sorted, extended or split. Pure."""
 
 from __future__ import annotations
 
@@ -11,15 +7,15 @@ from hashlib import blake2b
 
 import orjson
 
-from batcher.model import Json, Row
+from batcher.model import Json
 
 KEY_BYTES = 16
 
 
 def canonical(inputs: Mapping[str, Json]) -> bytes:
-    """Write inputs as JSON in one form only: names sorted, no spaces, raw UTF-8; b"" when there are none.
+    """Write inputs as canonical JSON: sorted names, no spaces, raw UTF-8; b"" if there are none.
 
-    Raises ValueError for what JSON cannot carry exactly: an integer beyond 64 bits, nesting without end.
+    Raises ValueError for what JSON cannot represent exactly: an integer beyond 64 bits, or nesting without end.
     """
     if not inputs:
         return b""
@@ -30,23 +26,15 @@ def canonical(inputs: Mapping[str, Json]) -> bytes:
 
 
 def content_key(bucket: str, object: str, inputs: bytes) -> bytes:  # noqa: A002 - the service's own word
-    """Give the 16 bytes that identify a row; `inputs` are canonical.
+    """Return the 16 bytes that identify a row. `inputs` must be canonical.
 
-    Neither a bucket nor an object key may hold NUL, so the NUL between the parts cannot be mistaken. Raises
+    Neither a bucket nor an object name can contain NUL, so NUL separates the parts unambiguously. Raises
     UnicodeEncodeError (a ValueError) for a lone surrogate.
     """
     return blake2b(f"{bucket}\0{object}\0".encode() + inputs, digest_size=KEY_BYTES).digest()
 
 
 def bad_key(text: str | bytes) -> bytes:
-    """Give the 16 bytes that identify an entry that is no row, by its text; never those of a row."""
+    """Return the 16 bytes that identify an unreadable entry by its text. They never equal those of a row."""
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     return blake2b(data, digest_size=KEY_BYTES, person=b"bad row").digest()
-
-
-def start_body(row: Row) -> bytes:
-    """Write the body that starts a row: `inputs` byte for byte as in its identity, left out when there are none."""
-    body: dict[str, str | orjson.Fragment] = {"bucket": row.bucket, "object": row.object}
-    if row.inputs:
-        body["inputs"] = orjson.Fragment(row.inputs)
-    return orjson.dumps(body)

@@ -1,6 +1,6 @@
-"""The failures: an entry of a manifest written once more, with the reason why its row failed, as the next manifest.
+"""Writes an entry of a manifest again, with the reason why its row failed, as an entry of the next manifest.
 
-Pure. Rule: what is written is read back as the same row, or as no row; never as another one.
+Pure. Rule: what is written reads back as the same row, or as no row, but never as another row.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import orjson
 
 NAMES = ("error_code", "error_message")
-"""The columns, or fields, that are added; a manifest's own of these names are from an earlier failure, and go."""
+"""The columns or fields to add. Those already in the manifest are from an earlier failure and are removed."""
 
 _EARLIER = re.compile(r',?"error_code":"(?:[^"\\]|\\.)*","error_message":"(?:[^"\\]|\\.)*"\}$')
 
@@ -27,7 +27,7 @@ class Reason(NamedTuple):
 
 
 class Table:
-    """Writes the entries of a table with these columns, as CSV or TSV by the delimiter."""
+    """Writes the entries of a table with these columns, as CSV or TSV depending on the delimiter."""
 
     def __init__(self, columns: Sequence[str], delimiter: str) -> None:
         self._width = len(columns)
@@ -36,7 +36,7 @@ class Table:
         self.header = self._line([*(columns[index] for index in self._own), *NAMES])
 
     def entry(self, text: str, cells: Sequence[str] | None, reason: Reason) -> bytes:
-        """Write an entry. One that is no row of its table has its text in the message, and no cell of its own."""
+        """Write an entry. An entry that is not a row of the table has empty cells, and its text in the message."""
         if cells is None or len(cells) > self._width:
             return self._line([*("" for _ in self._own), reason.code, f"{reason.message}: {text.rstrip()}"])
         padded = [*cells, *[""] * (self._width - len(cells))]
@@ -49,15 +49,15 @@ class Table:
 
 
 def json_entry(text: str, reason: Reason) -> bytes:
-    """Write a line of JSON Lines. An object keeps its text, digit for digit; anything else is put into the message."""
+    """Write a line of JSON Lines. A JSON object keeps its text, digit for digit; other text goes into the message."""
     try:
         is_object = isinstance(orjson.loads(text), dict)
     except ValueError:
         is_object = False
     if not is_object:
-        told = {NAMES[0]: reason.code, NAMES[1]: f"{reason.message}: {text}"}
-        return orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE)
+        fields = {NAMES[0]: reason.code, NAMES[1]: f"{reason.message}: {text}"}
+        return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
     begin = _EARLIER.sub("", text.rstrip()).removesuffix("}")
     comma = "" if begin.rstrip().endswith("{") else ","
-    told = {NAMES[0]: reason.code, NAMES[1]: reason.message}
-    return f"{begin}{comma}".encode() + orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE)[1:]
+    fields = {NAMES[0]: reason.code, NAMES[1]: reason.message}
+    return f"{begin}{comma}".encode() + orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)[1:]

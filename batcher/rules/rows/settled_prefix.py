@@ -1,7 +1,7 @@
-"""The settled prefix of a manifest: how far all its rows have ended, so that the next run may begin behind them. Pure.
+"""The settled prefix: how far into a manifest all rows have ended, so that the next run can begin after them. Pure.
 
-Rule: what is passed over unread must be just what reading it would have passed over. So a prefix ends before the first
-row that may be sent by a later run, is in doubt, or has not the place in the checkpoint that it has in the manifest.
+Rule: the next run may skip only what it would skip after reading. A prefix therefore ends before the first row that a
+later run may send, that is in doubt, or whose place in the checkpoint differs from its place in the manifest.
 """
 
 from __future__ import annotations
@@ -16,74 +16,74 @@ from typing import NamedTuple
 
 import orjson
 
-from batcher.model import Mark, Settlement, State
+from batcher.model import NUMBERS, STATUSES, Mark, Settlement, Status
 
-ENDED = frozenset({State.STARTED, State.REJECTED, State.INVALID, State.DUPLICATE, State.DISMISSED})
-"""The states of rows in a prefix. PENDING rows are sent by the next run, the others may still be settled otherwise."""
+ENDED = frozenset({Status.STARTED, Status.REJECTED, Status.INVALID, Status.DUPLICATE, Status.DISMISSED})
+"""The statuses of rows in a prefix. The next run sends PENDING and REFUSED rows; all others may still be settled."""
 MOST_STRETCHES = 1000
-"""So many stretches between marks may wait for their rows; further ones are added to the last of them."""
+"""The maximum number of stretches that wait for their rows. Further rows are added to the last stretch."""
 
 _ID = attrgetter("id")
-"""The id of a settlement."""
+"""Returns the id of a settlement."""
 
 
 class Prefix(NamedTuple):
-    """Everything before `mark` has ended, in `states`. `reading` tells by what rules it was read."""
+    """All rows before `mark` have ended, with these `counts`. `reading` identifies the rules for reading them."""
 
     mark: Mark
-    states: Mapping[State, int]
+    counts: Mapping[Status, int]
     reading: str
 
 
 def encoded(prefix: Prefix) -> str:
     """Write a prefix as JSON."""
-    mark, states, reading = prefix
-    return orjson.dumps([*mark, {str(int(state)): count for state, count in states.items()}, reading]).decode()
+    mark, counts, reading = prefix
+    return orjson.dumps([*mark, {str(NUMBERS[status]): count for status, count in counts.items()}, reading]).decode()
 
 
 def decoded(text: str) -> Prefix:
-    """Read what `encoded` has written."""
-    *mark, states, reading = orjson.loads(text)
-    return Prefix(Mark(*mark), {State(int(state)): count for state, count in states.items()}, reading)
+    """Parse what `encoded` wrote."""
+    *mark, counts, reading = orjson.loads(text)
+    return Prefix(Mark(*mark), {STATUSES[int(number)]: count for number, count in counts.items()}, reading)
 
 
 def dismissed(prefix: Prefix) -> Prefix:
-    """Give the prefix after all rejected and invalid rows of the checkpoint were dismissed."""
-    states = Counter(prefix.states)
-    failed = states.pop(State.REJECTED, 0) + states.pop(State.INVALID, 0)
-    return prefix._replace(states=states + Counter({State.DISMISSED: failed}))
+    """Return the prefix after all rejected and invalid rows of the checkpoint were dismissed."""
+    counts = Counter(prefix.counts)
+    failed = counts.pop(Status.REJECTED, 0) + counts.pop(Status.INVALID, 0)
+    return prefix._replace(counts=counts + Counter({Status.DISMISSED: failed}))
 
 
-def is_passable(prefix: Prefix, reading: str, left_alone: AbstractSet[State]) -> bool:
-    """Tell whether a run that reads by these rules would leave each row of the prefix alone."""
-    return prefix.reading == reading and left_alone >= prefix.states.keys()
+def is_passable(prefix: Prefix, reading: str, left_alone: AbstractSet[Status]) -> bool:
+    """Return whether a run that reads by the rules `reading` would skip every row of the prefix."""
+    return prefix.reading == reading and left_alone >= prefix.counts.keys()
 
 
 @dataclass(slots=True)
 class _Stretch:
-    """Rows behind the number `after`, up to `last`: how many have not ended, and in which states the others have."""
+    """Rows after number `after`, up to `last`: how many have not ended, and the statuses of those that have."""
 
     after: int
     last: int
     mark: Mark | None = None
-    """The place behind it; None while it grows."""
+    """The place after the stretch; None while it grows."""
     waiting: int = 0
-    states: Counter[State] = field(default_factory=Counter)
+    counts: Counter[Status] = field(default_factory=Counter)
 
 
 class Frontier:
-    """Follows one reading of a manifest from a prefix on, and moves the prefix on as its rows end."""
+    """Follows one reading of a manifest from a prefix on, and extends the prefix as rows end."""
 
     def __init__(self, prefix: Prefix) -> None:
         self.prefix = prefix
         self._stretches: deque[_Stretch] = deque()
         self._is_in_order = True
 
-    def sifted(self, last: int, waiting: int, passed: Mapping[State, int], *, is_in_order: bool) -> None:
-        """Note a block of rows, in the manifest's order: its last row's number, and how its rows stand.
+    def sifted(self, last: int, waiting: int, passed: Mapping[Status, int], *, is_in_order: bool) -> None:
+        """Add a block of rows in manifest order: the number of its last row, and the statuses of its rows.
 
-        `waiting` of them have yet to be decided on. `is_in_order` tells whether the id of each is its number: once it
-        is not, nothing further can be part of the prefix.
+        `waiting` rows are undecided. `is_in_order` says whether each row's id equals its number; after the first row
+        for which it does not, the prefix cannot grow any more.
         """
         self._is_in_order = self._is_in_order and is_in_order
         if not self._is_in_order:
@@ -94,20 +94,20 @@ class Frontier:
         stretch = self._stretches[-1]
         stretch.last, stretch.mark = last, None
         stretch.waiting += waiting
-        for state, count in passed.items():
-            if state in ENDED:
-                stretch.states[state] += count
+        for status, count in passed.items():
+            if status in ENDED:
+                stretch.counts[status] += count
             else:
                 stretch.waiting += count
 
     def reached(self, mark: Mark) -> None:
-        """Note a mark behind the last row that was sifted."""
+        """Add a mark after the last row that was sifted."""
         if self._is_in_order and self._stretches and self._stretches[-1].last == mark.rows:
             self._stretches[-1].mark = mark
 
     def settled(self, settlements: Iterable[Settlement]) -> bool:
-        """Note rows that are settled. Tell whether the prefix has moved on."""
-        ended = sorted([each for each in settlements if each.state in ENDED], key=_ID)
+        """Add settled rows. Return whether the prefix has grown."""
+        ended = sorted([each for each in settlements if each.status in ENDED], key=_ID)
         begin = 0
         while begin < len(ended):
             stretch = self._stretch_of(ended[begin].id)
@@ -116,19 +116,19 @@ class Frontier:
                 continue
             end = bisect_right(ended, stretch.last, begin, key=_ID)
             stretch.waiting -= end - begin
-            stretch.states.update([each.state for each in ended[begin:end]])
+            stretch.counts.update([each.status for each in ended[begin:end]])
             begin = end
         return self._move_on()
 
     def _stretch_of(self, id_: int) -> _Stretch | None:
-        """Give the stretch of a row; rows outside all stretches have not been sifted yet, or come without order."""
+        """Return the stretch of a row. Rows outside all stretches are not sifted yet, or are out of order."""
         at = bisect_left(self._stretches, id_, key=attrgetter("last"))
         return self._stretches[at] if at < len(self._stretches) and id_ > self.prefix.mark.rows else None
 
     def _move_on(self) -> bool:
         has_moved = False
         while self._stretches and (mark := self._stretches[0].mark) is not None and not self._stretches[0].waiting:
-            states = Counter(self.prefix.states) + self._stretches.popleft().states
-            self.prefix = Prefix(mark, states, self.prefix.reading)
+            counts = Counter(self.prefix.counts) + self._stretches.popleft().counts
+            self.prefix = Prefix(mark, counts, self.prefix.reading)
             has_moved = True
         return has_moved

@@ -1,4 +1,4 @@
-"""Reading what the service answers: errors in XML or JSON, and the good answers of the workflow calls. Pure.
+"""Reading what the OBS v2 API answers: errors in XML or JSON, and the good answers of the workflow calls. Pure.
 
 Rule 1: no reply, however hostile, raises an error here; what cannot be read is None or empty.
 The formats: https://support.huaweicloud.com/en-us/api-obs/obs_04_0115.html and obs_04_0123, 0127, 0128, 0129 beside it.
@@ -8,29 +8,28 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import orjson
 
 from batcher.model import (
     Answer,
+    Described,
     Execution,
     ExecutionDetail,
     Json,
-    ListedExecution,
-    Lost,
+    Noun,
     Page,
     Parameter,
     Reply,
     Workflow,
 )
+from batcher.rules.service.clock import posix
+from batcher.rules.service.dialect import LONGEST, legible
+from batcher.rules.service.verdicts import SUCCESS
 
-SUCCESS = range(200, 300)
 REDIRECT = range(300, 400)
-
-LONGEST = 500
-"""So many characters of the service's words are kept: they go to terminals and into records."""
 
 # The front end speaks of Code, the workflow back end of code, the API gateway of error_code.
 CODE_NAMES = ("code", "error_code", "Code", "errorCode")
@@ -41,12 +40,12 @@ REQUEST_ID_HEADERS = ("x-obs-request-id", "x-request-id", "x-amz-request-id")
 VALUE_NAMES = ("value", "parameter_value", "paramter_value")
 """Where a declared parameter keeps its value; the last is the documentation's own spelling."""
 
-# A refused signature may be answered with the text that the server signed, and the security token is part of it.
-_TOKEN = re.compile(r"""x-(?:obs-|amz-)?security-token["']?\s*[:=]\s*["']?[^\s"',;<>&]+""", re.IGNORECASE)
-
 # Three elements are wanted, so no XML parser is given the chance to expand an entity. No part of the pattern may
 # cross a "<": that keeps the search linear.
 _ELEMENT = re.compile(r"<(?:[\w.-]+:)?(Code|Message|RequestId)(?:\s[^<>]*)?>([^<]*)</")
+
+Object = Mapping[str, Json] | None
+"""The JSON object of a successful answer, None where it could not be read."""
 
 
 class _Words(NamedTuple):
@@ -57,46 +56,77 @@ class _Words(NamedTuple):
     request_id: str = ""
 
 
-_NO_WORDS = _Words()
+def read_start(reply: Reply) -> Answer:
+    """Read the answer to a start. The body is known by its first byte: no answer has a dependable `Content-Type`."""
+    status, headers = reply.status, reply.headers
+    if status not in SUCCESS:
+        return Answer(*_refusal(reply))
+    body = _object(reply.body)
+    return Answer(status, "", "", _request_id(body, headers), "", headers.get("date", ""), started(body))
 
 
-def read(reply: Reply | Lost) -> Answer:
-    """Read a reply. The body is known by its first byte: neither errors nor starts have a dependable `Content-Type`."""
-    if isinstance(reply, Lost):
-        return Answer(message=_legible(reply.detail), fault=reply.fault)
-    status, headers, content = reply.status, reply.headers, reply.body
-    date = headers.get("date", "")
-    if status in SUCCESS:
-        body = _object(content)
-        request_id = (_first(body, REQUEST_ID_NAMES) if body else "") or _first(headers, REQUEST_ID_HEADERS)
-        return Answer(status, "", "", request_id, "", date, body)
-    words = _words(content)
-    return Answer(
+def read_workflow(reply: Reply) -> Described[Workflow]:
+    """Read the answer to the question how a workflow is defined."""
+    return _described(reply, workflow)
+
+
+def read_page(reply: Reply) -> Described[Page]:
+    """Read a page of the execution list."""
+    return _described(reply, page)
+
+
+def read_execution(reply: Reply) -> Described[ExecutionDetail]:
+    """Read the answer to the question about one execution."""
+    return _described(reply, detail)
+
+
+def _described(reply: Reply, noun_of: Callable[[Object], Noun | None]) -> Described[Noun]:
+    status, headers = reply.status, reply.headers
+    if status not in SUCCESS:
+        return Described(*_refusal(reply))
+    body = _object(reply.body)
+    return Described(
+        status,
+        request_id=_request_id(body, headers),
+        date=headers.get("date", ""),
+        noun=noun_of(body),
+        is_garbled=body is None,
+    )
+
+
+def _request_id(body: Object, headers: Mapping[str, str]) -> str:
+    return (_first(body, REQUEST_ID_NAMES) if body else "") or _first(headers, REQUEST_ID_HEADERS)
+
+
+def _refusal(reply: Reply) -> tuple[int, str, str, str, str, str]:
+    """Give the first fields of an answer that is an error."""
+    status, headers = reply.status, reply.headers
+    words = _words(reply.body)
+    return (
         status,
         words.code,
         words.message or _elsewhere(status, headers),
         words.request_id or _first(headers, REQUEST_ID_HEADERS),
         headers.get("retry-after", ""),
-        date,
+        headers.get("date", ""),
     )
 
 
-def started(answer: Answer) -> Execution | None:
+def started(body: Object) -> Execution | None:
     """Give the execution that a start's answer names, None where it names none.
 
     https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html
     """
-    body = answer.body
     name = _text(body, "execution_name")
     return Execution(name, _text(body, "execution_urn"), _text(body, "started_at")) if name else None
 
 
-def workflow(answer: Answer) -> Workflow | None:
-    """Give the workflow that an answer describes, None where any of its parameters cannot be read.
+def workflow(body: Object) -> Workflow | None:
+    """Give the workflow that a body describes, None where any of its parameters cannot be read.
 
     https://support.huaweicloud.com/en-us/api-obs/obs_04_0123.html
     """
-    definition = _get(answer.body, "definition")
+    definition = _get(body, "definition")
     if not isinstance(definition, dict):
         return None
     parameters = {}
@@ -105,21 +135,21 @@ def workflow(answer: Answer) -> Workflow | None:
         if parameter is None:
             return None
         parameters[parameter.name] = parameter
-    return Workflow(_text(answer.body, "name"), parameters, _triggers(definition.get("event_defs")))
+    return Workflow(_text(body, "name"), parameters, _triggers(definition.get("event_defs")))
 
 
-def page(answer: Answer) -> Page | None:
+def page(body: Object) -> Page | None:
     """Give a page of the execution list, None where it cannot be read whole.
 
     An execution that was overlooked would look like a row that was never started. So a page without its list, with a
     nameless execution, or with more to come and no marker that leads there, is not read at all.
     https://support.huaweicloud.com/en-us/api-obs/obs_04_0128.html
     """
-    listed = _get(answer.body, "executions")
-    if listed is None and _get(answer.body, "count") == 0:
+    listed = _get(body, "executions")
+    if listed is None and _get(body, "count") == 0:
         listed = []
-    marker = _text(answer.body, "next_marker")
-    truncated = _get(answer.body, "is_truncated")
+    marker = _text(body, "next_marker")
+    truncated = _get(body, "is_truncated")
     if truncated is None:
         truncated = bool(marker)
     if not isinstance(listed, list) or not isinstance(truncated, bool) or (truncated and not marker):
@@ -127,27 +157,19 @@ def page(answer: Answer) -> Page | None:
     executions = tuple(_listed(entry) for entry in listed)
     if not all(execution.name for execution in executions):
         return None
-    return Page(executions, marker if truncated else "")
+    count = _get(body, "count")
+    return Page(executions, marker if truncated else "", count if type(count) is int else None)
 
 
-def detail(answer: Answer) -> ExecutionDetail | None:
-    """Give the execution that an answer describes, None where it names none or its input cannot be read.
+def detail(body: Object) -> ExecutionDetail | None:
+    """Give the execution that a body describes, None where it names none or its input cannot be read.
 
     https://support.huaweicloud.com/en-us/api-obs/obs_04_0129.html
     """
-    info = _get(answer.body, "execution_info")
-    name = _text(info, "execution_name")
+    info = _get(body, "execution_info")
+    execution = _listed(info)
     text = _input(_get(info, "input"))
-    if not name or text is None:
-        return None
-    return ExecutionDetail(
-        name,
-        _text(info, "execution_urn"),
-        _text(info, "execution_type"),
-        _text(info, "execution_state"),
-        _text(info, "started_at"),
-        text,
-    )
+    return ExecutionDetail(execution, text) if execution.name and text is not None else None
 
 
 def _input(value: Json) -> str | None:
@@ -178,13 +200,13 @@ def _words(content: bytes) -> _Words:
     if first == b"<":
         # The first of a name wins. Cut before the references are resolved: a long one is an error to `unescape`.
         elements = {name: raw[:LONGEST] for name, raw in reversed(_ELEMENT.findall(text))}
-        return _Words(*(_legible(html.unescape(elements.get(name, ""))) for name in ("Code", "Message", "RequestId")))
+        return _Words(*(legible(html.unescape(elements.get(name, ""))) for name in ("Code", "Message", "RequestId")))
     return _Words()
 
 
 def _elsewhere(status: int, headers: Mapping[str, str]) -> str:
     location = headers.get("location", "")
-    return _legible(f"redirected to {location}") if status in REDIRECT and location else ""
+    return legible(f"redirected to {location}") if status in REDIRECT and location else ""
 
 
 def _first(fields: Mapping[str, Json], names: tuple[str, ...]) -> str:
@@ -193,19 +215,8 @@ def _first(fields: Mapping[str, Json], names: tuple[str, ...]) -> str:
         if value is None or value == "":
             continue
         if isinstance(value, (str, int)) and not isinstance(value, bool):
-            return _legible(str(value))
+            return legible(str(value))
     return ""
-
-
-def _legible(text: str) -> str:
-    """Make text fit for one line of a terminal: short, nothing unprintable, no security token."""
-    text = text.strip()[:LONGEST]
-    if text.isalnum():
-        # A request id, in every answer: it holds neither blanks nor a token's name.
-        return text
-    if not text.isprintable():
-        text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
-    return _TOKEN.sub("[security token]", text)
 
 
 def _get(fields: Json, name: str) -> Json:
@@ -254,12 +265,15 @@ def _triggers(events: Json) -> tuple[str, ...]:
     return tuple(dict.fromkeys(bucket for bucket in buckets if bucket))
 
 
-def _listed(entry: Json) -> ListedExecution:
-    return ListedExecution(
+def _listed(entry: Json) -> Execution:
+    type_, started_at = _text(entry, "execution_type"), _text(entry, "started_at")
+    return Execution(
         _text(entry, "execution_name"),
         _text(entry, "execution_urn"),
-        _text(entry, "execution_type"),
+        started_at,
+        posix(started_at),
+        # The documents have it cut short, as TRIGGERCAL.
+        type_.upper().startswith("TRIGGER"),
+        type_,
         _text(entry, "execution_state"),
-        _text(entry, "started_at"),
-        _text(entry, "stopped_at"),
     )

@@ -1,6 +1,6 @@
-"""The rules of credentials: how texts that hold keys are read, when keys are due to be renewed, what is told. Pure.
+"""The rules of credentials: how they are read, when they are due for renewal, and how they are shown. Pure.
 
-Rule 1: whatever is said about a text that holds keys, no part of the text is in it.
+Rule 1: whatever is said about a text that holds credentials, no part of the text is in it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from batcher.model import Credentials, Json
 from batcher.rules.service.clock import posix
 
 RENEW_BEFORE = 600.0
-"""Seconds before their end from which on keys are due to be renewed."""
+"""Credentials are due for renewal from this many seconds before they expire."""
 
 SECTIONS = ("basic", "global")
 """The sections of a credentials file, in this order; either kind of key signs our requests."""
@@ -35,12 +35,12 @@ def is_key(value: str) -> bool:
 
 
 def is_due(credentials: Credentials, now: float) -> bool:
-    """Tell whether keys are so near their end that new ones are to be looked for. `now` is POSIX seconds."""
+    """Return whether credentials expire so soon that they are due for renewal. `now` is POSIX seconds."""
     return credentials.expires_at is not None and credentials.expires_at - now <= RENEW_BEFORE
 
 
 def described(credentials: Credentials) -> str:
-    """Say where the keys were found and how the access key ends: four characters of it, and none of a short one."""
+    """Say where the credentials were found and how the access key ends, if it is not a short one."""
     key = credentials.access_key
     return credentials.source + (f", access key ...{key[-_SHOWN:]}" if len(key) > 2 * _SHOWN else "")
 
@@ -80,7 +80,7 @@ def _malformed_line(parser: configparser.ConfigParser, text: str) -> int | None:
 
 
 def read_security_key(body: bytes, source: str) -> Credentials | None:
-    """Read the temporary keys that the metadata service answers with, None where they are not there.
+    """Read the temporary credentials in an answer of the metadata service, None where there are none.
 
     The answer has the form of https://support.huaweicloud.com/api-iam/iam_04_0101.html.
     """
@@ -92,7 +92,7 @@ def read_security_key(body: bytes, source: str) -> Credentials | None:
 
 
 def read_agency(body: bytes) -> str:
-    """Read the name of the agency that lends an ECS its keys from the server's metadata; empty where it is not told.
+    """Read the name of the agency that provides an ECS with credentials from the server's metadata; empty if absent.
 
     An ECS is given its agency under this name (https://support.huaweicloud.com/api-ecs/zh-cn_topic_0167957246.html).
     """
@@ -118,7 +118,7 @@ def _text(fields: dict[str, Json], name: str) -> str:
 def metadata_address(setting: str) -> str:
     """Give the metadata service's address. A setting may name a stand-in on this machine, and nothing else.
 
-    Raises UsageError: keys that somebody on the network hands out are never used.
+    Raises UsageError: credentials from another machine on the network are never used.
     """
     if not setting:
         return METADATA

@@ -1,0 +1,68 @@
+"""Shell completion: the script that asks the command for words, and its installation in a person's home.
+
+The scripts and what they ask for are those of click: `_BATCHER_COMPLETE=bash_source batcher` prints one.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from click import Command
+from click.shell_completion import get_completion_class
+
+from batcher.errors import UsageError
+
+VARIABLE = "_BATCHER_COMPLETE"
+
+
+class Place(NamedTuple):
+    """Where a shell looks for a completion script, below the home, and the lines of its start-up file that need be."""
+
+    script: str
+    startup: str = ""
+    lines: str = ""
+
+
+PLACES = {
+    "bash": Place(".bash_completions/batcher.sh", ".bashrc", "source ~/.bash_completions/batcher.sh\n"),
+    "zsh": Place(".zfunc/_batcher", ".zshrc", "fpath=(~/.zfunc $fpath)\nautoload -Uz compinit && compinit\n"),
+    "fish": Place(".config/fish/completions/batcher.fish"),
+}
+
+
+def script(command: Command) -> str:
+    """Give the completion script for the current shell. Raises UsageError for a shell without one."""
+    return _source(command, _shell())
+
+
+def install(command: Command) -> str:
+    """Put the script where the current shell finds it, and say where that is. Raises UsageError as `script` does."""
+    shell = _shell()
+    place = PLACES[shell]
+    path = Path.home() / place.script
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(_source(command, shell))
+    if place.startup:
+        startup = Path.home() / place.startup
+        known = startup.read_text() if startup.exists() else ""
+        if place.lines not in known:
+            startup.write_text(f"{known}\n{place.lines}")
+    return f"{shell} completion is installed in {path}. It works in new shells."
+
+
+def _shell() -> str:
+    shell = Path(os.environ.get("SHELL", "")).name
+    if shell not in PLACES:
+        raise UsageError(
+            f"no completion for the shell {shell!r}", f"Set SHELL to one of {', '.join(PLACES)} and try again."
+        )
+    return shell
+
+
+def _source(command: Command, shell: str) -> str:
+    made = get_completion_class(shell)
+    if made is None:
+        raise UsageError(f"no completion for the shell {shell!r}")
+    return made(command, {}, "batcher", VARIABLE).source()

@@ -1,0 +1,132 @@
+"""The options of `batcher emulator`: the settings of the service's local twin, as a person gives them.
+
+No `from __future__ import annotations` here: the declarations are read off the annotations at run time.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from batcher.emulator.answers import Refusal
+from batcher.emulator.faults import FaultKind
+from batcher.emulator.parsing import parse_fault, parse_parameter, parse_refusal, parse_share
+from batcher.emulator.settings import NO_WORKFLOW, Declared, InputKeys, InputShape, Quirk, ThrottleAnswer
+from batcher.options.declaring import Option, Options
+from batcher.options.kinds import DURATION, Kind, many, one_of
+
+
+def _parsed(parse: Callable[[str], Any], *kinds: type) -> Callable[[Any], Any]:
+    """Take what is of the kind already, and parse a text."""
+
+    def take(given: Any) -> Any:
+        if isinstance(given, str):
+            return parse(given)
+        if isinstance(given, kinds) and not isinstance(given, bool):
+            return given
+        raise ValueError
+
+    return take
+
+
+def _written_parameter(parameter: tuple[str, Declared]) -> str:
+    name, declared = parameter
+    return f"{name}:{declared.type}" + ("" if declared.default is None else f"={declared.default}")
+
+
+SHARE = Kind(_parsed(parse_share, float, int), "a share, such as 0.05 or 5%", "float | str", "SHARE")
+FAULT = Kind(
+    _parsed(parse_fault, tuple),
+    "a fault with its share",
+    "str",
+    "KIND=SHARE",
+    show=lambda fault: f"{fault[0]}={fault[1]:g}",
+    choices=tuple(f"{kind}=" for kind in FaultKind),
+)
+PARAMETER = Kind(_parsed(parse_parameter, tuple), "a declared parameter", "str", "NAME:TYPE", show=_written_parameter)
+REFUSAL = Kind(
+    _parsed(parse_refusal, Refusal),
+    "a status and a code",
+    "str",
+    "STATUS:CODE",
+    show=lambda refusal: f"{refusal.status}:{refusal.code}",
+)
+
+
+class Emulated(Options):
+    """What there is in the emulated service."""
+
+    group = "Service"
+
+    port: Annotated[int, Option("Port on 127.0.0.1; 0 takes any free one.", metavar="PORT", least=0, most=65_535)] = 0
+    workflows: Annotated[tuple[str, ...], Option("Workflow that exists.", flag="--workflow", metavar="NAME")] = (
+        "transcode",
+    )
+    parameters: Annotated[
+        tuple[tuple[str, Declared], ...],
+        Option("Parameter of every workflow, NAME:TYPE[=DEFAULT].", many(PARAMETER), flag="--parameter"),
+    ] = ()
+    unknown_workflow: Annotated[
+        Refusal, Option("Answer to a start of an unknown workflow.", REFUSAL, default="404:Workflow.0001")
+    ] = NO_WORKFLOW
+    duration: Annotated[float | None, Option("Exit after this time.", DURATION, least=0)] = None
+    ledger: Annotated[Path | None, Option("Append each start to this file, as one line of JSON.")] = None
+
+
+class Executions(Options):
+    """What becomes of what is started, and how the service shows it."""
+
+    group = "Executions"
+
+    run_time: Annotated[float, Option("How long an execution runs.", DURATION, least=0)] = 5.0
+    fail_share: Annotated[float, Option("Share of the objects whose executions fail.", SHARE)] = 0.0
+    reject_share: Annotated[float, Option("Share of the objects that do not exist: 404 SYS.0015.", SHARE)] = 0.0
+    past: Annotated[int, Option("Number of executions that ended earlier.", least=0)] = 0
+    list_delay: Annotated[float, Option("How long an execution is missing from the list.", DURATION, least=0)] = 0.0
+    list_forbidden: Annotated[bool, Option("Refuse to list executions: 403.")] = False
+    get_forbidden: Annotated[bool, Option("Refuse to describe an execution: 403.")] = False
+    input_shape: Annotated[InputShape, Option("How an execution's input names the object.", metavar="SHAPE")] = (
+        InputShape.PLAIN
+    )
+    input_keys: Annotated[InputKeys, Option("How the object's key is written in records.", metavar="FORM")] = (
+        InputKeys.RAW
+    )
+    input_twice: Annotated[bool, Option("Encode the input as JSON in a JSON string.")] = False
+    strip_leading_slash: Annotated[bool, Option("Drop the leading slash of a key from the input.")] = False
+    quirks: Annotated[
+        frozenset[Quirk],
+        Option(
+            "Behave differently where the documents leave it open.",
+            many(one_of(Quirk), frozenset),
+            flag="--quirk",
+            metavar="NAME",
+        ),
+    ] = frozenset()
+
+
+class Faults(Options):
+    """What goes wrong on purpose."""
+
+    group = "Faults"
+
+    rate: Annotated[float | None, Option("Starts per second; without it there is no limit.", least=0.001)] = None
+    burst: Annotated[int | None, Option("Starts at once.", least=1, default="a tenth of the rate")] = None
+    throttle_answer: Annotated[ThrottleAnswer, Option("Answer to a start over the rate.", metavar="ANSWER")] = (
+        ThrottleAnswer.SLOWDOWN
+    )
+    retry_after: Annotated[
+        int | None, Option("Send Retry-After with SlowDown and 429.", metavar="SECONDS", least=0)
+    ] = None
+    faults: Annotated[
+        tuple[tuple[FaultKind, float], ...],
+        Option(
+            "Share of the starts that meet this fault, such as 500=0.01 or 500=1%.",
+            many(FAULT),
+            flag="--fault",
+        ),
+    ] = ()
+    seed: Annotated[int, Option("Seed that decides which starts and objects meet a fault.")] = 0
+    slow: Annotated[float, Option("Delay of a slow answer.", DURATION, least=0)] = 1.0
+
+
+class EmulatorOptions(Emulated, Executions, Faults):
+    """The options of `batcher emulator`."""

@@ -1,0 +1,176 @@
+"""Kinds of values: what an option takes from a text, a file or a program, and how its value is shown. Pure.
+
+A kind is a value. `take` raises ValueError where something is not of the kind, or UsageError with a reason of its own;
+neither names the option, which the caller does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from datetime import time
+from enum import StrEnum
+from os import PathLike, fspath
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from batcher.errors import UsageError
+from batcher.rules.text import duration, time_of_day
+
+if TYPE_CHECKING:
+    # Not at run time: the help would wait for it.
+    from batcher.model import Json
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+class Kind(NamedTuple):
+    """How values of one kind are read, checked and shown."""
+
+    take: Callable[[Any], Any]
+    """Check a value of a file or a program, and give it as the option has it. What it gave it takes again."""
+    expected: str
+    """What is taken, for an error: "expected ..."."""
+    python: str
+    """The type that a program passes, as the library's stub has it."""
+    metavar: str = ""
+    read: Callable[[str], Any] = _same
+    """Turns the text of a command line or of the environment into what `take` takes."""
+    show: Callable[[Any], Json] = _same
+    """Gives a value as it may stand in a file."""
+    choices: tuple[str, ...] = ()
+    """The words that it may be, or some of them, which the shell completes."""
+    unit: str = ""
+    """What a help writes behind a number."""
+    is_file: bool = False
+    is_repeated: bool = False
+    """Whether it is given once for each item."""
+
+
+def _flag(given: Any) -> bool:
+    if isinstance(given, bool):
+        return given
+    raise ValueError
+
+
+def _whole(given: Any) -> int:
+    if isinstance(given, int) and not isinstance(given, bool):
+        return given
+    raise ValueError
+
+
+def _number(given: Any) -> float:
+    # NaN is not below any bound, and would pass every one.
+    if isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given):
+        return float(given)
+    raise ValueError
+
+
+def _text(given: Any) -> str:
+    if isinstance(given, str | int) and not isinstance(given, bool):
+        return str(given)
+    raise ValueError
+
+
+def _path(given: Any) -> Path:
+    if isinstance(given, str | PathLike):
+        return Path(fspath(given))
+    raise ValueError
+
+
+def _manifest(given: Any) -> Path | None:
+    path = _path(given)
+    return None if str(path) == "-" else path
+
+
+def _duration(given: Any) -> float:
+    return duration(given) if isinstance(given, str) else _number(given)
+
+
+def _time_of_day(given: Any) -> time:
+    if isinstance(given, time):
+        return given
+    if isinstance(given, str):
+        return time_of_day(given)
+    raise ValueError
+
+
+def _max_failures(given: Any) -> Any:
+    from batcher.rules.rate.stop import MaxFailures, max_failures  # noqa: PLC0415 - the help waits for no rule
+
+    return given if isinstance(given, MaxFailures) else max_failures(_text(given))
+
+
+def _inputs(given: Any) -> Mapping[str, Json]:
+    from batcher.rules.rows.identity import canonical  # noqa: PLC0415 - as above
+    from batcher.rules.rows.values import parse_inputs  # noqa: PLC0415 - as above
+
+    inputs = dict(given) if isinstance(given, Mapping) else parse_inputs(map(_text, _items(given)))
+    canonical(inputs)
+    return inputs
+
+
+def _shown_inputs(inputs: Mapping[str, Json]) -> list[str]:
+    from batcher.rules.rows.values import written_input  # noqa: PLC0415 - as above
+
+    return [written_input(name, value) for name, value in inputs.items()]
+
+
+def _rate(given: Any) -> float | None:
+    """Read starts per second; `auto` is None. The least is that of --max-rate, the most is beyond any service."""
+    if given == "auto":
+        return None
+    try:
+        value = float(given)
+    except ValueError:
+        value = 0.0
+    if not 0.001 <= value <= 1e6:  # noqa: PLR2004 - see the docstring
+        raise UsageError("not a rate", "Give starts per second, such as 200 or 0.5, or auto.")
+    return value
+
+
+def _items(given: Any) -> Iterable[Any]:
+    """Give the items of a list; a single value stands for a list of one."""
+    return [given] if isinstance(given, str | bytes) or not isinstance(given, Iterable) else given
+
+
+FLAG = Kind(_flag, "true or false", "bool")
+WHOLE = Kind(_whole, "a whole number", "int", "N", int)
+NUMBER = Kind(_number, "a number", "float", "N", float)
+TEXT = Kind(_text, "text", "str", "TEXT")
+CAPITALS = TEXT._replace(take=lambda given: _text(given).upper())
+"""Text that is the same in upper and in lower case."""
+PATH = Kind(_path, "the name of a file", "str | PathLike[str]", "FILE", show=str, is_file=True)
+MANIFEST = PATH._replace(take=_manifest, show=lambda path: "-" if path is None else str(path))
+"""A file; None for `-`, standard input."""
+DURATION = Kind(_duration, "a duration", "float | str", "DURATION", unit="s")
+"""Seconds, or a text such as 15m."""
+TIME_OF_DAY = Kind(_time_of_day, "a time of day", "str | time", "HH:MM", show=lambda value: f"{value:%H:%M}")
+MAX_FAILURES = Kind(_max_failures, "a number of rows or a percentage", "int | str", "N|P%", show=str)
+INPUTS = Kind(_inputs, "inputs by name", "Mapping[str, Json]", "NAME=VALUE", show=_shown_inputs, is_repeated=True)
+RATE = Kind(_rate, "a rate", "float | str", "RATE", show=lambda rate: rate or "auto", choices=("auto",))
+
+
+def one_of(choices: type[StrEnum]) -> Kind:
+    """Make the kind of an enumeration: its values, as text. What is none of them is not repeated in the error."""
+    words = tuple(each.value for each in choices)
+    return Kind(
+        choices,
+        f"one of {', '.join(words)}",
+        f"{choices.__name__} | Literal{list(words)}",
+        choices.__name__.upper(),
+        show=lambda value: value.value,
+        choices=words,
+    )
+
+
+def many(item: Kind, collect: Callable[[list[Any]], Any] = tuple) -> Kind:
+    """Make the kind of a list, given item by item; `collect` makes the option's value of the items."""
+    return item._replace(
+        take=lambda given: collect([item.take(each) for each in _items(given)]),
+        python=f"Iterable[{item.python}]",
+        show=lambda values: [item.show(each) for each in values],
+        is_repeated=True,
+    )

@@ -1,0 +1,224 @@
+"""The options of each verb, composed of the groups that it shares with others and what is its own.
+
+No `from __future__ import annotations` here: the declarations are read off the annotations at run time.
+"""
+
+from datetime import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from batcher.options.declaring import Option, Options, derived
+from batcher.options.groups import Connection, Doubts, ForPrograms, Inputs, Listed, Manifest, OfJob, Retries, Service
+from batcher.options.kinds import DURATION, MAX_FAILURES, RATE, TIME_OF_DAY
+from batcher.rules.choices import Level, LogFormat, Mode, OnDoubt, Rows
+
+if TYPE_CHECKING:
+    # Not at run time: the help would wait for them.
+    from batcher.rules.rate.stop import MaxFailures
+    from batcher.rules.rows.admission import Policy
+
+SETTINGS = "batcher.toml"
+"""The file that a verb looks for in the working directory."""
+
+
+class Pace(Options):
+    """How fast a run sends."""
+
+    group = "Pace"
+
+    concurrency: Annotated[int, Option("Workers, each with one connection.", least=1, most=10_000)] = 64
+    max_rate: Annotated[
+        float | None, Option("Maximum starts per second.", least=0.001, default="found while running")
+    ] = None
+
+
+class Stopping(Options):
+    """When a run ends before its manifest does."""
+
+    group = "Stopping"
+
+    max_failures: Annotated[
+        "MaxFailures | None",
+        Option("Stop when more than N rows, or P% of the rows, are rejected.", MAX_FAILURES),
+    ] = None
+    max_outage: Annotated[
+        float,
+        Option(
+            "Stop when the service has been unavailable for this long, such as 90s or 15m.",
+            DURATION,
+            least=0,
+            default="15m",
+        ),
+    ] = 900.0
+    max_duration: Annotated[
+        float | None, Option("Stop gracefully after this time, such as 8h or 1h30m.", DURATION, least=0)
+    ] = None
+    stop_at: Annotated[time | None, Option("Stop gracefully at this time of day.", TIME_OF_DAY)] = None
+    limit: Annotated[int | None, Option("Maximum rows to send in this run.", least=1)] = None
+
+
+class Sending(Retries, Doubts):
+    """What is sent again, and what is done with rows that may have been started."""
+
+    group = "Retries and doubts"
+
+    max_attempts: Annotated[int, Option("Attempts for a row that the service refuses.", least=1)] = 6
+    on_doubt: Annotated[
+        OnDoubt,
+        Option(
+            "Rows that may have been started: look them up in the execution list, hold them, or send them again.",
+            metavar="ACTION",
+        ),
+    ] = OnDoubt.RECONCILE
+    trust_503: Annotated[bool, Option("Treat any HTTP 503 as a refusal that is safe to retry.")] = False
+
+
+def _output(options: "RunOptions") -> Path:
+    return options.beside(".executions.jsonl", "--output")
+
+
+class Output(Options):
+    """What a run writes, and what it shows."""
+
+    group = "Output"
+
+    output: Annotated[
+        Path,
+        Option(
+            "File for the records, JSON Lines or CSV by its suffix.", short="-o", default="MANIFEST.executions.jsonl"
+        ),
+    ] = derived(factory=_output)
+    report: Annotated[Path | None, Option("Write an HTML page about the job at the end, as batcher report does.")] = (
+        None
+    )
+    progress: Annotated[
+        Mode,
+        Option("Progress on stderr; auto shows a bar on a terminal, and a line every 10 s elsewhere.", metavar="MODE"),
+    ] = Mode.AUTO
+
+
+class Telemetry(Options):
+    """What a run reports to other programs."""
+
+    group = "Logs and metrics"
+
+    log_file: Annotated[Path | None, Option("Append one line per event to this file.")] = None
+    log_format: Annotated[LogFormat, Option("Log format: text for people, json for programs.", metavar="FORMAT")] = (
+        LogFormat.TEXT
+    )
+    log_level: Annotated[Level, Option("Minimum level to log.")] = Level.INFO
+    metrics_file: Annotated[
+        Path | None,
+        Option("Write Prometheus metrics to this file, every 15 s and at the end.", metavar="FILE.prom"),
+    ] = None
+    metrics_port: Annotated[
+        int | None,
+        Option("Serve Prometheus metrics on this port; 0 takes any free one.", metavar="PORT", least=0, most=65_535),
+    ] = None
+    metrics_host: Annotated[str, Option("Address to serve metrics on.", metavar="ADDRESS")] = "127.0.0.1"
+
+
+class RunOptions(Service, Manifest, Pace, Stopping, Sending, Output, Telemetry):
+    """The options of `batcher run`, and the arguments of `batcher.run`. Times are in seconds."""
+
+    @property
+    def policy(self) -> "Policy":
+        """What is to be done with rows that are known."""
+        from batcher.rules.rows.admission import Policy  # noqa: PLC0415 - the help would wait for it
+
+        return Policy(self.retry_rejected, self.allow_duplicates)
+
+
+class CheckOptions(Service, Manifest, Retries, ForPrograms):
+    """The options of `batcher check`."""
+
+    group = "Output"
+
+    preflight: Annotated[bool, Option("Do not contact the service; check the manifest only.")] = True
+    bad_rows: Annotated[Path | None, Option("Write all bad rows to this new file, as JSON Lines.")] = None
+
+
+class ReconcileOptions(OfJob, Connection, Doubts):
+    """The options of `batcher reconcile`."""
+
+
+class DoctorOptions(Service, Inputs, ForPrograms):
+    """The options of `batcher doctor`."""
+
+    group = "Trial start"
+
+    object: Annotated[str, Option("Key of the object to start an execution for.", metavar="KEY")]
+    bucket: Annotated[str, Option("Bucket of the object.", short="-b", metavar="NAME")]
+    is_accepted: Annotated[
+        bool,
+        Option("Start one execution, which is billed like any other.", flag="--i-accept-one-start", is_spoken=True),
+    ] = False
+    patience: Annotated[
+        float, Option("How long to look for the execution in the execution list.", DURATION, least=0)
+    ] = 120.0
+    write: Annotated[Path, Option("File to write the resulting settings to.")] = Path(SETTINGS)
+
+
+class StatusOptions(OfJob, ForPrograms):
+    """The options of `batcher status`."""
+
+    group = "Output"
+
+    rows: Annotated[Rows | None, Option("List all of these rows, one per line, and nothing else.")] = None
+
+
+class SteerOptions(OfJob):
+    """The options of `batcher pause`, `batcher resume` and `batcher drain`."""
+
+
+class Capped(Options):
+    """What a running job is limited to."""
+
+    rate: Annotated[float | None, Option("Starts per second, or auto.", RATE, is_argument=True)]
+
+
+class RateOptions(OfJob, Capped):
+    """The options of `batcher rate`."""
+
+
+class OfRow(Options):
+    """Which row a verb is about."""
+
+    row: Annotated[str, Option("Number of the row, or its object key.", is_argument=True, metavar="ROW|KEY")]
+
+
+class ExplainOptions(OfJob, OfRow):
+    """The options of `batcher explain`."""
+
+
+class FailuresOptions(Listed):
+    """The options of `batcher failures`."""
+
+    group = "Output"
+
+    manifest: Annotated[Path, Option("List of objects.", is_argument=True)]
+    output: Annotated[Path | None, Option("File for the next manifest: .csv, .tsv or .jsonl.", short="-o")] = None
+    dismiss: Annotated[bool, Option("Declare the failed rows settled instead of writing them.", is_spoken=True)] = False
+    checkpoint: Annotated[Path, Option("Checkpoint file of the job.", short="-c", default="MANIFEST.checkpoint")] = (
+        derived(factory=lambda options: Path(f"{options.manifest}.checkpoint"))
+    )
+
+
+class ExportOptions(OfJob):
+    """The options of `batcher export`."""
+
+    group = "Output"
+
+    output: Annotated[Path, Option("File to write: .jsonl, .csv or .parquet.", short="-o")]
+
+
+class ReportOptions(OfJob):
+    """The options of `batcher report`."""
+
+    group = "Output"
+
+    output: Annotated[Path, Option("HTML page to write.", short="-o")]
+
+
+class ManOptions(Options):
+    """The options of `batcher man`: it has none."""

@@ -1,0 +1,65 @@
+"""The choices that options offer: each an enumeration whose values are the words that a person writes. Pure."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Format(StrEnum):
+    """The formats of a manifest."""
+
+    CSV = "csv"
+    TSV = "tsv"
+    JSONL = "jsonl"
+    TXT = "txt"
+    INVENTORY = "inventory"
+    OBSUTIL = "obsutil"
+    PARQUET = "parquet"
+
+
+class Place(StrEnum):
+    """A place to look for credentials: the environment, a file, or the agency of the ECS that this runs on."""
+
+    ENV = "env"
+    FILE = "file"
+    ECS = "ecs"
+
+
+class OnDoubt(StrEnum):
+    """What to do with rows in doubt: ask the execution list about them, hold them, or send them again."""
+
+    RECONCILE = "reconcile"
+    HOLD = "hold"
+    RESEND = "resend"
+
+
+class Mode(StrEnum):
+    """How progress is shown."""
+
+    AUTO = "auto"
+    BAR = "bar"
+    LINE = "line"
+    JSON = "json"
+    NONE = "none"
+
+
+class Level(StrEnum):
+    """How severe an event is, as https://docs.python.org/3/library/logging.html#levels has it."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """How a line of the log is written: for people, or for programs."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class Rows(StrEnum):
+    """Which rows `batcher status` lists."""
+
+    IN_DOUBT = "in_doubt"

@@ -1,0 +1,111 @@
+"""The OBS v2 API as a dialect: its calls, how its execution list is walked, and what it signs. Pure.
+
+The calls are those of https://support.huaweicloud.com/en-us/api-obs/obs_04_0123.html (get a workflow) and obs_04_0127
+to obs_04_0130 (start, list, get and restore executions). `answers.py` reads what comes back; what an error means is in
+`obs_v2_errors.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
+
+import orjson
+
+from batcher.model import Credentials, Row
+from batcher.rules.service import answers, names
+from batcher.rules.service.dialect import Call, Dialect, Walk, Window
+from batcher.rules.service.obs_v2_errors import ERRORS
+from batcher.rules.service.signing import signed_headers
+
+EXECUTIONS = "/v2/workflowexecutions"
+CALLED, TRIGGERED = "APICALL", "TRIGGERCAL"
+"""The types of executions: started by a request, or by an event of a bucket."""
+
+
+def start_call(workflow: str) -> Call:
+    """Compose a start. It must not have a query: with one, the same method and path creates a workflow."""
+    return Call("POST", _path(workflow))
+
+
+def start_body(row: Row) -> bytes:
+    """Write the body that starts a row: `inputs` byte for byte as in its identity, left out when there are none.
+
+    The fields are those of https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html.
+    """
+    body: dict[str, str | orjson.Fragment] = {"bucket": row.bucket, "object": row.object}
+    if row.inputs:
+        body["inputs"] = orjson.Fragment(row.inputs)
+    return orjson.dumps(body)
+
+
+def workflow_call(workflow: str) -> Call:
+    """Compose the question how a workflow is defined."""
+    return Call("GET", _path(workflow))
+
+
+def page_call(workflow: str, *, marker: str = "", limit: int = 1000, is_event: bool | None = None) -> Call:
+    """Compose the question for one page of the execution list: at most 1000, in no order of time."""
+    type_ = "" if is_event is None else TRIGGERED if is_event else CALLED
+    optional = (("x-workflow-next-marker", marker), ("x-workflow-execution-type", type_))
+    chosen = tuple(pair for pair in optional if pair[1])
+    return Call("GET", EXECUTIONS, (_of(workflow), ("x-workflow-limit", str(limit)), *chosen))
+
+
+def walk(workflow: str, _windows: Sequence[Window]) -> Walk:
+    """Walk the whole list by its markers, whatever the windows: it is neither in order of time nor cut by time."""
+    marker, markers = "", {""}
+    while True:
+        page = yield page_call(workflow, marker=marker)
+        marker = page.next_marker
+        if not marker:
+            return ""
+        if marker in markers:
+            return "the execution list leads back to where it was"
+        markers.add(marker)
+
+
+def execution_call(workflow: str, name: str) -> Call:
+    """Compose the question about one execution, with the text that it was started with."""
+    return Call("GET", f"{EXECUTIONS}/{quote(name, safe='')}", (_of(workflow),))
+
+
+def restore_call(workflow: str, name: str) -> Call:
+    """Compose the call by which a failed execution goes on from the step that failed."""
+    return Call("PUT", f"{EXECUTIONS}/{quote(name, safe='')}", (_of(workflow),))
+
+
+def sign(credentials: Credentials, call: Call, _body: bytes | None, now: int) -> Mapping[str, str]:
+    """Give the signed headers of a call. The body is not covered."""
+    return signed_headers(credentials, call.method, call.path, call.query, now=now)
+
+
+def _path(workflow: str) -> str:
+    # A valid name of a workflow needs no encoding.
+    return f"/v2/workflows/{workflow}"
+
+
+def _of(workflow: str) -> tuple[str, str]:
+    return ("x-workflow-graph-name", workflow)
+
+
+OBS_V2 = Dialect(
+    name="obs-v2",
+    start=start_call,
+    start_body=start_body,
+    workflow=workflow_call,
+    walk=walk,
+    page=page_call,
+    execution=execution_call,
+    restore=restore_call,
+    sign=sign,
+    signs_body=False,
+    read_start=answers.read_start,
+    read_workflow=answers.read_workflow,
+    read_page=answers.read_page,
+    read_execution=answers.read_execution,
+    errors=ERRORS,
+    workflow_fault=names.workflow_fault,
+    region_endpoint=names.region_endpoint,
+    endpoint=names.endpoint,
+)
