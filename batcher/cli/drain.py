@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from batcher.errors import ExitCode
 from batcher.options.verbs import SteerOptions
 
@@ -19,9 +21,10 @@ To resume the job, run its own command again.
 
 def drain(options: SteerOptions) -> ExitCode:
     """Ask the run to do it."""
-    from batcher.app.steering import steer
+    from batcher.app.steering import resume_command, steer
     from batcher.app.voice import say
 
     print(steer(options.checkpoint, {"do": "drain"}))
-    say(f"next: to resume, run the job's own command after this run has ended; batcher status {options.checkpoint}")
+    say(f"next: batcher status {shlex.quote(str(options.checkpoint))}")
+    say(f"once this run has ended: {resume_command(options.checkpoint)}")
     return ExitCode.OK

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from batcher.errors import ExitCode
 from batcher.options.verbs import SteerOptions
 
@@ -23,5 +25,5 @@ def pause(options: SteerOptions) -> ExitCode:
     from batcher.app.voice import say
 
     print(steer(options.checkpoint, {"do": "pause"}))
-    say(f"next: batcher resume {options.checkpoint}")
+    say(f"next: batcher resume {shlex.quote(str(options.checkpoint))}")
     return ExitCode.OK

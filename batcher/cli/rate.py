@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from batcher.errors import ExitCode
 from batcher.options.verbs import RateOptions
 
@@ -24,5 +26,5 @@ def rate(options: RateOptions) -> ExitCode:
     from batcher.app.voice import say
 
     print(steer(options.checkpoint, {"do": "rate", "value": options.rate}))
-    say(f"next: batcher status {options.checkpoint}")
+    say(f"next: batcher status {shlex.quote(str(options.checkpoint))}")
     return ExitCode.OK

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from batcher.errors import ExitCode
 from batcher.options.verbs import SteerOptions
 
@@ -23,5 +25,5 @@ def resume(options: SteerOptions) -> ExitCode:
     from batcher.app.voice import say
 
     print(steer(options.checkpoint, {"do": "resume"}))
-    say(f"next: batcher status {options.checkpoint}")
+    say(f"next: batcher status {shlex.quote(str(options.checkpoint))}")
     return ExitCode.OK
