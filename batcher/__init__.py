@@ -1,6 +1,6 @@
-"""Start one cloud workflow execution for each row of a manifest: bulk starts that survive any interruption.
+"""Start one cloud workflow execution for each row of a manifest, and resume after any interruption.
 
-The command is `batcher`. In a program of one's own: `from batcher import run`, see `batcher.library.run`.
+The command is `batcher`. In a program, use `from batcher import run`; see `batcher.library.run`.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ _HOMES = {
 }
 """The public names, each with its module. `__init__.pyi` has their types."""
 
-__all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - they are texts
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - the names are texts
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when asked for: the command's help waits for neither the HTTP client nor the rest.
+    # Imported on first use, so that the help of the command does not load the HTTP client.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""How a command ends: the exit codes, and the errors that stop a job, each with its exit code.
+"""The exit codes of a command, and the errors that stop a job, each with its exit code.
 
 This module imports nothing from the project, so every layer may import it.
 """
@@ -9,7 +9,7 @@ import enum
 
 
 class ExitCode(enum.IntEnum):
-    """How a command ends. Numbers from 64 on follow sysexits.h; those from 128 on are 128 plus the signal."""
+    """The exit code of a command. Numbers from 64 on follow sysexits.h; those from 128 on are 128 plus the signal."""
 
     OK = 0
     ROWS_REJECTED = 1
@@ -31,23 +31,23 @@ class ExitCode(enum.IntEnum):
 
 MEANINGS: dict[ExitCode, str] = {
     ExitCode.OK: "every row is started",
-    ExitCode.ROWS_REJECTED: "finished, some rows were refused, rejected or are invalid",
+    ExitCode.ROWS_REJECTED: "finished; some rows are refused, rejected or invalid",
     ExitCode.USAGE: "the command line is wrong",
-    ExitCode.ROWS_IN_DOUBT: "finished, some rows are in doubt and held",
-    ExitCode.FAILURES: "stopped by --max-failures, resumable",
-    ExitCode.STOPPED: "stopped by --limit, --stop-at, --max-duration or batcher drain, resumable",
-    ExitCode.UNACCEPTED: "batcher doctor was run without --i-accept-one-start; nothing was started",
+    ExitCode.ROWS_IN_DOUBT: "finished; some rows are in doubt and held",
+    ExitCode.FAILURES: "stopped by --max-failures; resumable",
+    ExitCode.STOPPED: "stopped by --limit, --stop-at, --max-duration or drain; resumable",
+    ExitCode.UNACCEPTED: "doctor was run without --i-accept-one-start; nothing was started",
     ExitCode.MANIFEST: "the manifest is unusable",
     ExitCode.SERVICE: "the service cannot be reached, or refuses the whole job",
     ExitCode.DISK: "a file cannot be read or written",
     ExitCode.BUSY: "another run holds the checkpoint or the output",
     ExitCode.CREDENTIALS: "credentials are missing or refused",
     ExitCode.OTHER_JOB: "the checkpoint or the output belongs to another job",
-    ExitCode.SIGHUP: "drained on SIGHUP, since the terminal was closed; resumable",
-    ExitCode.SIGINT: "drained on SIGINT, resumable",
-    ExitCode.SIGTERM: "drained on SIGTERM, resumable",
+    ExitCode.SIGHUP: "drained on SIGHUP, when the terminal was closed; resumable",
+    ExitCode.SIGINT: "drained on SIGINT; resumable",
+    ExitCode.SIGTERM: "drained on SIGTERM; resumable",
 }
-"""Every exit code in a few words, for the help."""
+"""A short description of every exit code, for the help."""
 
 
 class JobError(Exception):

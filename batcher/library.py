@@ -1,6 +1,6 @@
-"""batcher as a library: the job of `batcher run` inside a program of one's own, with its records as they are written.
+"""batcher as a library: runs the job of `batcher run` inside a program, which gets the records as they are written.
 
-The files and the promise are those of the command: either resumes what the other has begun.
+The files and the guarantees are those of the command. Each can resume a job that the other has begun.
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ _LEVELS = {WARNING: logging.WARNING, ERROR: logging.ERROR}
 async def run(
     manifest: RunOptions | str | os.PathLike[str], *, environment: Mapping[str, str] | None = None, **arguments: Any
 ) -> AsyncIterator[Running]:
-    """Run a job while the block lasts. Iterate over what it gives for the job's records.
+    """Run a job inside an `async with` block. Iterate over the yielded object to get the job's records.
 
-    The arguments are the options of `batcher run`, with its defaults, or one RunOptions that has them; times are in
-    seconds, or texts such as "15m". `environment` is where credentials and OBS_ENDPOINT are looked for instead of the
-    process's own. Leaving the block before the records end drains the job: nothing new is sent, and what is on the wire
-    is settled. What the command would say goes to the logger `batcher`, and no progress is shown unless `progress` asks
-    for it; signals are the program's own.
+    The arguments are the options of `batcher run`, with the same defaults, or one RunOptions. Times are in seconds, or
+    texts such as "15m". Credentials and OBS_ENDPOINT are read from `environment`, by default that of the process.
+    Leaving the block before the records end drains the job: it sends nothing new and settles the requests on the wire.
+    The messages of the command go to the logger `batcher`. Progress is shown only if `progress` is given. Signals are
+    left to the program.
 
-    Raises JobError, here, while iterating or at the end of the block, where the job cannot begin or go on: UsageError,
+    Raises JobError if the job cannot begin or continue, here, while iterating or at the end of the block: UsageError,
     ManifestError, ServiceError, CredentialsError, DiskError, BusyError, OtherJobError or FailuresError.
     """
     world = World(
         voice=Voice(_log),
         environment=os.environ if environment is None else environment,
-        # Signals are the program's own.
+        # Signals are left to the program.
         draining_on_signals=lambda _drain, _say: nullcontext(),
     )
     try:
@@ -64,7 +64,7 @@ async def run(
 
 
 def _signature() -> inspect.Signature:
-    """Give the signature of `run` as the declarations have it, for `help(batcher.run)` and for editors."""
+    """Return the signature of `run` from the declarations, for `help(batcher.run)` and for editors."""
     parameters = [
         inspect.Parameter(
             each.name,
@@ -88,7 +88,7 @@ run.__signature__ = _signature()  # type: ignore[attr-defined]
 def _options(
     given: RunOptions | str | os.PathLike[str], arguments: Mapping[str, Any], environment: Mapping[str, str]
 ) -> RunOptions:
-    """Make the options of what was passed. Raises UsageError for what cannot be, before anything is opened."""
+    """Make the options from the arguments. Raises UsageError for wrong arguments, before anything is opened."""
     passed: dict[str, Any] = {**arguments, "manifest": given}
     options = given if isinstance(given, RunOptions) else RunOptions(**passed)
     if given is options and arguments:
@@ -97,13 +97,13 @@ def _options(
         options = options.but(**_shared(environment))
     if options.progress is Mode.AUTO:
         options = options.but(progress=Mode.NONE)
-    # What follows from other options is worked out here, so that what is missing is an error at once.
+    # Derive these options now, so that a missing one is reported before anything is opened.
     _ = options.endpoint, options.checkpoint, options.output
     return options
 
 
 def _shared(environment: Mapping[str, str]) -> dict[str, str]:
-    """Give what the environment sets for every program; what it sets for the command alone is not the library's."""
+    """Return what the environment sets for all programs. The BATCHER_ variables apply to the command only."""
     return {
         each.name: environment[name]
         for each in declared_by(RunOptions)
@@ -113,50 +113,50 @@ def _shared(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _in_arguments(error: JobError) -> JobError:
-    """Make the same error speak of arguments, where the command speaks of flags."""
+    """Return the same error with arguments in place of flags."""
     return type(error)(as_arguments(str(error), RunOptions), as_arguments(error.advice, RunOptions))
 
 
 class Running:
-    """A job that runs. Made by `run`."""
+    """A running job. Made by `run`."""
 
     def __init__(self, options: RunOptions, world: World) -> None:
         self._drain = Drain()
         self._blocks: asyncio.Queue[Sequence[Record] | None] = asyncio.Queue(maxsize=1)
-        """Records that are on the disk; None behind the last. A program that is slow to take them slows the job."""
+        """Records that are on the disk, then None. A program that takes them slowly slows the job down."""
         self._is_over = False
         self._has_raised = False
         self._job = asyncio.create_task(self._run(options, world), name="batcher")
 
     @property
     def exit_code(self) -> ExitCode | None:
-        """How the job ended, as the command's exit code; None before its end, and where it could not go on."""
+        """The exit code of the command for this job. None before the end, and if an error ended the job."""
         has_ended = self._job.done() and not self._job.cancelled() and self._job.exception() is None
         return self._job.result() if has_ended else None
 
     def stop(self) -> None:
-        """Send nothing new. The records end when what is on the wire is settled."""
+        """Send nothing new. The records end when the requests on the wire are settled."""
         self._drain.begin(ExitCode.STOPPED)
 
     async def __aiter__(self) -> AsyncIterator[Record]:
-        """Give the records that this run writes, each once the disk has it. Those of earlier runs are in the output."""
+        """Yield the records that this run writes, after they are on the disk. The output has those of earlier runs."""
         while (block := await self._next()) is not None:
             for record in block:
                 yield record
         self.raise_unseen()
 
     async def end(self) -> None:
-        """Wait for the job's end, and leave its further records to the output."""
+        """Wait until the job ends. Its remaining records are only in the output."""
         try:
             while await self._next() is not None:
                 pass
         finally:
-            # Cancelled while waiting: then the job is left at once, which is as safe as a crash.
+            # If the wait is cancelled, the job is cancelled at once, which is as safe as a crash.
             self._job.cancel()
             await asyncio.gather(self._job, return_exceptions=True)
 
     def raise_unseen(self) -> None:
-        """Raise what ended the job, once."""
+        """Raise the error that ended the job, unless it was raised before."""
         if not self._has_raised:
             self._has_raised = True
             self._job.result()
@@ -183,7 +183,7 @@ class Running:
         except Exception:
             await self._blocks.put(None)
             raise
-        # Not when it is cancelled: then no program takes anything any more.
+        # Not put when the job is cancelled, since the program no longer takes anything.
         await self._blocks.put(None)
         return code
 

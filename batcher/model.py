@@ -1,7 +1,7 @@
-"""The nouns of the house: rows, answers, verdicts, records and credentials.
+"""The data types that all layers share: rows, answers, verdicts, records and credentials.
 
-Everything here is a plain value. This module imports nothing of the project, so every room may import it. What there
-is one of for each row is a Struct: to make and to read a named tuple takes several times as long.
+All are plain values. This module imports nothing from the project, so every layer may import it. Types with one
+instance per row are Structs: making and reading a named tuple takes several times as long.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from msgspec import UNSET, Struct, UnsetType
 
 Noun = TypeVar("Noun")
 
-Json = Any  # A decoded JSON value. The service's JSON is hostile until a rule has looked at it.
+Json = Any  # A decoded JSON value. The service's JSON is untrusted until a rule has checked it.
 
 
 class Row(Struct, frozen=True, gc=False):
     """One entry of the manifest that can be started.
 
-    `number` counts the manifest's rows from 1 (a header is no row) and `line` is the line it begins on. `inputs` is
-    the canonical JSON object of the row's inputs and the job's static inputs together, empty when there are none.
-    `key` is the row's identity: 16 bytes that depend on bucket, object and inputs alone.
+    `number` counts the manifest's rows from 1 (a header is not a row). `line` is the line on which the row begins.
+    `inputs` is the canonical JSON object of the row's inputs and the job's static inputs together, empty if there are
+    none. `key` is the row's identity: 16 bytes that depend only on bucket, object and inputs.
     """
 
     number: int
@@ -38,8 +38,8 @@ class Row(Struct, frozen=True, gc=False):
 class BadRow(Struct, frozen=True, gc=False):
     """One entry of the manifest that cannot be started, and why.
 
-    `bucket` and `object` are what could be read of it (empty where nothing could). `key` identifies the entry's
-    text, so that the same bad entry is recorded once however often the command runs.
+    `bucket` and `object` are what could be read of it, empty if nothing could be read. `key` identifies the text of
+    the entry, so that the same bad entry is recorded only once when the command runs again.
     """
 
     number: int
@@ -51,13 +51,13 @@ class BadRow(Struct, frozen=True, gc=False):
 
 
 class Mark(NamedTuple):
-    """A place between two rows of a manifest's file: so many `rows` are before it, and a `line` begins there."""
+    """A place between two rows of a manifest's file: `rows` counts the rows before it, `line` begins at it."""
 
     rows: int
     line: int
     offset: int
     digest: str
-    """The SHA-256 of the `offset` bytes before it, hexadecimal."""
+    """The hexadecimal SHA-256 of the `offset` bytes before it."""
 
 
 BEGINNING = Mark(0, 1, 0, "")
@@ -65,10 +65,10 @@ BEGINNING = Mark(0, 1, 0, "")
 
 
 class Execution(Struct, frozen=True, gc=False):
-    """One run of the workflow, as a start's answer or the execution list names it; an answer knows less than the list.
+    """One run of the workflow, as the answer to a start or the execution list names it. An answer has less data.
 
-    `started_at` is the service's own text, and `at` the same time in POSIX seconds, None where the list shows none that
-    can be read. `type` and `state` are the service's own words.
+    `started_at` is the text of the service. `at` is the same time in POSIX seconds, None if the list has no readable
+    time. `type` and `state` are the words of the service.
     """
 
     name: str
@@ -76,28 +76,28 @@ class Execution(Struct, frozen=True, gc=False):
     started_at: str = ""
     at: float | None = None
     is_event: bool = False
-    """Whether an event of a bucket started it, and not a request."""
+    """Whether an event of a bucket started it, instead of a request."""
     type: str = ""
     state: str = ""
 
 
 class ExecutionDetail(NamedTuple):
-    """An execution with the text that it was started with; None where that cannot be read."""
+    """An execution with the text that it was started with, None if that cannot be read."""
 
     execution: Execution
     input: str | None
 
 
 class Parameter(NamedTuple):
-    """One declared parameter of a workflow. `type` is folded to lower case: string, integer, float, boolean ..."""
+    """One declared parameter of a workflow. `type` is in lower case: string, integer, float, boolean ..."""
 
     name: str
     type: str
     has_value: bool
-    """Whether a caller may leave it out: the workflow holds a value or a default for it."""
+    """Whether a caller may leave it out, since the workflow has a value or a default for it."""
     constraints: Mapping[str, Json]
     has_blank_default: bool = False
-    """Whether all that it holds is a default of empty text: nowhere is it said whether that counts."""
+    """Whether it has only a default of empty text. The documentation does not say whether that counts as a value."""
 
 
 class Workflow(NamedTuple):
@@ -110,27 +110,27 @@ class Workflow(NamedTuple):
 
 
 class Page(NamedTuple):
-    """One page of the execution list; `next_marker` leads to the next page and is empty on the last."""
+    """One page of the execution list. `next_marker` leads to the next page and is empty on the last page."""
 
     executions: tuple[Execution, ...]
     next_marker: str = ""
     counted: int | None = None
-    """How many executions there are, as the page says; None where it says nothing."""
+    """The number of executions that the page states, None if it states none."""
 
 
 class Fault(enum.Enum):
-    """How a request ended without a whole answer; what matters is whether a byte may have left."""
+    """How a request ended without a complete answer. The kinds differ in whether a byte may have been sent."""
 
     UNREACHED = "unreached"
-    """Nothing was sent: no address, refused, no connection in time, the TLS handshake failed."""
+    """Nothing was sent: no address, connection refused or timed out, or the TLS handshake failed."""
     UNTRUSTED = "untrusted"
-    """Nothing was sent: the server's TLS certificate is not one that we trust."""
+    """Nothing was sent: the server's TLS certificate is not trusted."""
     LOST = "lost"
-    """Something may have been sent, and no whole answer came back."""
+    """Something may have been sent, and no complete answer came back."""
 
 
 class Reply(Struct, frozen=True, gc=False):
-    """One HTTP answer as it came over the wire: the status, the headers (looked up without case) and the body."""
+    """One HTTP answer as received: the status, the headers (looked up without case) and the body."""
 
     status: int
     headers: Mapping[str, str]
@@ -138,14 +138,14 @@ class Reply(Struct, frozen=True, gc=False):
 
 
 class Lost(NamedTuple):
-    """No HTTP answer: what went wrong on the way, and a sentence for people."""
+    """No HTTP answer: what went wrong, and a sentence for people."""
 
     fault: Fault
     detail: str
 
 
 class Kind(enum.Enum):
-    """What an error proves about the row that it answers, before the run's own experience is considered."""
+    """What an error proves about its row, before the history of the run is considered."""
 
     FATAL = "fatal"
     """Every row would get it."""
@@ -158,13 +158,13 @@ class Kind(enum.Enum):
     ONCE = "once"
     """Refused, and fatal if the same row gets such an error again."""
     DENIED = "denied"
-    """Fatal until a start of this run has succeeded; from then on it is about the row's own bucket."""
+    """Fatal until a start of this run has succeeded. After that, it concerns only the row's bucket."""
     UNAVAILABLE = "unavailable"
-    """In doubt, or refused where the user trusts that nothing runs behind such an answer."""
+    """In doubt, or refused if the user trusts that nothing runs after such an answer."""
 
 
 class Cause(enum.Enum):
-    """Why the service refuses, where that matters to more than one row."""
+    """Why the service refuses, if that affects more than one row."""
 
     SIGNATURE = "signature"
     """The access key or the signature is wrong."""
@@ -172,37 +172,37 @@ class Cause(enum.Enum):
     """The temporary credentials have expired."""
     PERMISSION = "permission"
     CLOCK = "clock"
-    """The date of the request is refused."""
+    """The service refuses the date of the request."""
     ENDPOINT = "endpoint"
     UNSERVED = "unserved"
     """The endpoint does not serve workflows."""
     ACCOUNT = "account"
     AGENCY = "agency"
     REQUEST = "request"
-    """The request did not arrive as it was sent."""
+    """The request was changed on its way."""
     OTHER = "other"
 
 
 class Meaning(NamedTuple):
-    """What an error means by the table of a dialect. `advice` says what to do where it ends the job."""
+    """What an error means by the table of a dialect. `advice` says what to do if it ends the job."""
 
     kind: Kind
     cause: Cause = Cause.OTHER
     advice: str = ""
     label: str = ""
-    """The error's code as the table spells it, so one of few; empty for a code that the table does not know."""
+    """The error's code as the table spells it, so one of a bounded set. Empty for a code not in the table."""
 
 
 UNKNOWN = Meaning(Kind.DOUBT)
-"""The meaning of an error that nobody has looked up: it proves nothing."""
+"""The meaning of an error that was not looked up: it proves nothing."""
 
 
 class Answer(Struct, frozen=True, gc=False):
-    """What one request brought back, read: either an HTTP answer (`status` > 0) or a `fault`.
+    """The parsed result of one request: either an HTTP answer (`status` > 0) or a `fault`.
 
-    `code` and `message` are the service's own words about an error, `message` says what happened where there is a
-    fault. `retry_after` and `date` are the headers' texts, empty when absent. `execution` is what the answer to a
-    start names, None where it names none. `meaning` is that of an error.
+    `code` and `message` are the service's words about an error; for a fault, `message` says what happened.
+    `retry_after` and `date` are the texts of the headers, empty if absent. `execution` is the one that the answer to a
+    start names, None if it names none. `meaning` is that of an error.
     """
 
     status: int = 0
@@ -217,56 +217,54 @@ class Answer(Struct, frozen=True, gc=False):
 
 
 class Described(Answer, Generic[Noun], frozen=True, gc=False):
-    """The answer to a question. `noun` is what it describes, None where it describes nothing that can be read."""
+    """The answer to a query. `noun` is what it describes, None if that cannot be read."""
 
     noun: Noun | None = None
     is_garbled: bool = False
-    """Whether a success has a body that is cut off or no such document at all: asking again may bring it whole."""
+    """Whether a success has a body that is truncated or not the expected document. A retry may return it complete."""
 
 
 class Verdict(enum.StrEnum):
-    """What an attempt's answer proves about the row. A StrEnum hashes at the speed of its text."""
+    """What the answer to an attempt proves about the row. A StrEnum hashes as fast as its text."""
 
     STARTED = "started"
     REJECTED = "rejected"
     """The service will never start this row as it stands."""
     REFUSED = "refused"
-    """Not started, and safe to send again later: the service is busy."""
+    """Not started and safe to send again later: the service is busy."""
     UNSENT = "unsent"
-    """Not started, and safe to send again: nothing left this machine."""
+    """Not started and safe to send again: nothing left this machine."""
     IN_DOUBT = "in_doubt"
     """May have been started. Never sent again on a guess."""
     FATAL = "fatal"
     """The service refuses the whole job. The row is untouched."""
 
 
+# Modules on the path of every row look members up once, since Python 3.11 finds them slowly.
 class Status(enum.StrEnum):
-    """How a row stands, in the one word that every output and every module has for it.
-
-    Members are looked up once in each module where a row passes by: Python 3.11 takes long to find them.
-    """
+    """The state of a row. All outputs and modules use these words."""
 
     PENDING = "pending"
-    """Not started, and free to be sent: the next run sends it."""
+    """Not started; the next run sends it."""
     SENDING = "sending"
-    """Taken in to be sent: on the wire, or about to be. Found so where no run goes on, the row is in doubt."""
+    """On the wire, or about to be. If no run is in progress, such a row is in doubt."""
     STARTED = "started"
     REFUSED = "refused"
-    """The service was too busy, to the last attempt. Not started: the next run sends it again."""
+    """The service was too busy until the last attempt. Not started; the next run sends it again."""
     REJECTED = "rejected"
     """The service will never start this row as it stands."""
     INVALID = "invalid"
     """Cannot be sent as it stands in the manifest."""
     DUPLICATE = "duplicate"
-    """Of the same content as an earlier row, and not sent."""
+    """Has the same content as an earlier row, and is not sent."""
     DISMISSED = "dismissed"
-    """Was rejected or invalid, and is settled by a person's decision: never sent again, and not counted as left."""
+    """Was rejected or invalid, and the user declared it settled: never sent again, and not counted as left."""
     IN_DOUBT = "in_doubt"
     """May have been started. Never sent again on a guess."""
 
     @property
     def words(self) -> str:
-        """The same for people."""
+        """The status as people read it."""
         return self.value.replace("_", " ")
 
 
@@ -281,20 +279,19 @@ NUMBERS: Mapping[Status, int] = {
     Status.REFUSED: 7,
     Status.DISMISSED: 8,
 }
-"""The number of each status in the checkpoint. They are part of its format: add some, change none."""
+"""The number of each status in the checkpoint. They are part of its format: numbers may be added, but never changed."""
 
 STATUSES: Mapping[int, Status] = {number: status for status, number in NUMBERS.items()}
 """The status of each number in the checkpoint."""
 
 RECORDED = frozenset(Status) - {Status.PENDING, Status.SENDING, Status.DISMISSED}
-"""What a record may say of its row. The others are known to the checkpoint alone."""
+"""The statuses that a record may have. Only the checkpoint has the others."""
 
 
 class Found(Struct, frozen=True, gc=False):
     """A row of the manifest as the checkpoint sees it.
 
-    `id` is the row's place in the checkpoint; `status` is None for content never met before. `copy` counts the rows
-    of the same content in this reading of the manifest, from 1.
+    `id` is its place there. `status` is None for new content. `copy` numbers the equal rows of this reading, from 1.
     """
 
     id: int
@@ -304,9 +301,9 @@ class Found(Struct, frozen=True, gc=False):
 
 
 class Admitted(Struct, frozen=True, gc=False):
-    """A row that the checkpoint has taken in, durably, as `status` says: SENDING if it is to be sent.
+    """A row that the checkpoint has durably stored with this `status`: SENDING if it will be sent.
 
-    An invalid row and a duplicate are admitted too: they only wait for their record.
+    Invalid rows and duplicates are admitted too, and then only need a record.
     """
 
     id: int
@@ -317,7 +314,7 @@ class Admitted(Struct, frozen=True, gc=False):
 
 
 class Unsettled(NamedTuple):
-    """A row without a settled end, as the checkpoint keeps it: what it takes to name it, match it and send it."""
+    """A row that is not settled, as the checkpoint stores it: what is needed to name it, match it and send it."""
 
     id: int
     status: Status
@@ -327,18 +324,18 @@ class Unsettled(NamedTuple):
     inputs: bytes
     reason: str
     intent_at: float
-    """POSIX seconds by the service's clock; the row was not sent before. 0 where the service had told no time yet."""
+    """POSIX seconds by the service's clock, before which the row was not sent. 0 if that clock was not known yet."""
     doubt_at: float | None = None
-    """POSIX seconds by the service's clock; the row was not sent after. None until a later answer has told the time."""
+    """POSIX seconds by the service's clock, after which the row was not sent. None until a later answer has a time."""
 
     @property
     def last_at(self) -> float:
-        """The last time, in POSIX seconds, at which the row can have been sent as far as is known."""
+        """The last time, in POSIX seconds, at which the row can have been sent."""
         return inf if self.doubt_at is None else self.doubt_at
 
 
 class Settlement(Struct, frozen=True, gc=False):
-    """How a row stands now: `execution` is the name of its execution where it is started."""
+    """The current state of a row. `execution` is the name of its execution if it is started."""
 
     id: int
     status: Status
@@ -359,18 +356,18 @@ class Record(Struct, frozen=True, gc=False):
     attempts: int = 0
     http_status: int | None = None
     error: Mapping[str, str] | None = None
-    """`{"code": ..., "message": ...}`, or None when there is nothing to say."""
+    """`{"code": ..., "message": ...}`, or None if there is no error."""
     latency_ms: float | None = None
     recorded_at: str = ""
     reconciled: bool | UnsetType = UNSET
-    """True where the service's execution list, not an answer, says that the row is started. Else it is not written."""
+    """True if the execution list, not an answer, shows that the row is started. Otherwise it is not written."""
 
 
 class Outcome(Struct, frozen=True, gc=False):
     """How an admitted row ends in this run.
 
-    A PENDING row is given back untouched and gets no record; the record of any other has its status. `latency` is the
-    last attempt's, in seconds; `execution` is there when the row is started.
+    A PENDING row is returned unchanged and gets no record. The record of any other row has its status. `latency` is
+    that of the last attempt, in seconds. `execution` is set if the row is started.
     """
 
     admitted: Admitted
@@ -383,9 +380,9 @@ class Outcome(Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What requests are signed with. `source` says where it was found; no secret is ever part of its `repr`.
+    """What requests are signed with. `source` says where they were found. The `repr` never contains a secret.
 
-    Two are equal when they sign alike. `expires_at` is POSIX seconds, None where nothing says that they expire.
+    Two are equal if they sign alike. `expires_at` is in POSIX seconds, None if no expiry is known.
     """
 
     access_key: str = field(repr=False)

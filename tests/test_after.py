@@ -167,7 +167,7 @@ async def test_a_torn_end_is_passed_over_and_damage_before_it_is_told(folder, em
     ran = await batcher("export", "m.jsonl.checkpoint", "-o", "rows.jsonl")
     assert ran.code == 74, ran
     place = whole.index(b'{"row":2')
-    assert f"what stands at byte {place} is no record" in ran.stderr
+    assert f"the record at byte {place} is damaged" in ran.stderr
 
 
 @pytest.mark.parametrize("verb", ["export", "report", "failures"])
@@ -230,11 +230,11 @@ async def test_explain_tells_how_a_doubt_was_settled(troubled):
     name, doubt, settled, found, now = ran.stdout.splitlines()
     assert name == f"row {adopted['row']}: videos/{adopted['object']}"
     assert "in doubt: HTTP 500" in doubt
-    assert settled == "  the doubt was settled: found in the execution list: it is started"
+    assert settled == "  doubt resolved: found in the execution list, so it is started"
     assert f"started: execution {adopted['execution_name']}" in found
-    assert now == f"  now started, as execution {adopted['execution_name']}"
+    assert now == f"  now: started, as execution {adopted['execution_name']}"
     ran = await batcher("explain", troubled.checkpoint, f"videos/{again['object']}")
-    assert "the doubt was settled: not in the execution list" in ran.stdout
+    assert "doubt resolved: not in the execution list" in ran.stdout
     assert f"HTTP 200, execution {again['execution_name']}" in ran.stdout
     assert f"request id {again['request_id']}" in ran.stdout
 
@@ -245,7 +245,7 @@ async def test_explain_shows_every_row_that_fits(troubled):
     heads = [line for line in ran.stdout.splitlines() if line.startswith("row ")]
     assert heads == [f"row 1: videos/{KEYS[0]}", f"row 61: videos/{KEYS[0]}"]
     ran = await batcher("explain", troubled.checkpoint, "63")
-    assert ran.stdout.splitlines()[0] == "row 63: no name is known of it"
+    assert ran.stdout.splitlines()[0] == "row 63: name unknown"
     assert "InvalidRow (line 63: not JSON" in ran.stdout
     ran = await batcher("explain", troubled.checkpoint, "nothing")
     assert (ran.code, ran.stdout) == (1, "")
@@ -259,7 +259,7 @@ async def test_explain_finds_a_row_in_doubt_by_its_number_and_by_its_key(folder,
     for asked in ("a", "videos/a", "1"):
         ran = await batcher("explain", "m.jsonl.checkpoint", asked)
         assert ran.code == 0, ran
-        assert "now in doubt: it may have been started" in ran.stdout
+        assert "now: in doubt (it may have been started" in ran.stdout
         assert "not sent before 20" in ran.stdout
 
 
@@ -304,4 +304,4 @@ async def test_a_run_that_stops_early_writes_its_report_too(folder):
         command = ("run", "m.txt", "-w", "transcode", "-e", judge.url, "-b", "videos", "--report", "report.html")
         ran = await batcher(*command)
     assert ran.code == 77, ran
-    assert "1 row is free to be sent, and not yet started." in (folder / "report.html").read_text()
+    assert "1 row is not started yet." in (folder / "report.html").read_text()

@@ -74,22 +74,22 @@ async def test_a_manifest_is_told_in_full_and_nothing_is_started_or_written(fold
     assert ran.stdout.splitlines() == [
         f"m.txt: txt, for workflow transcode at {service.url}",
         f"credentials: environment OBS_ACCESS_KEY_ID, access key ...{AK[-4:]}",
-        "parameter template-id: integer, must be given",
+        "parameter template-id: integer, required",
         "parameter note: string, has a default",
         "parameter level: integer, has a default",
         "             5  rows",
         "             1  bad",
-        "             1  of the same content as an earlier row",
+        "             1  with the same content as an earlier row",
         "             3  would be started",
-        "             1  duplicates, not started",
+        "             1  duplicate, not started",
         "             4  in bucket videos",
-        "bad: line 6: object: the key holds a NUL character",
-        "repeated: line 4 is line 1 again",
+        "bad: line 6: object: the key contains a NUL character",
+        "repeated: line 4 repeats line 1",
     ]
     assert ran.stderr.splitlines() == [
         "batcher: warning: 4 rows: inputs.level: not given, and its default is empty text",
         f"batcher: warning: m.txt: skipped: 1 {PLACEHOLDERS}",
-        "batcher: 1 rows are bad. A run records them as invalid and starts the others.",
+        "batcher: 1 row is bad. A run records it as invalid and starts the others.",
     ]
     assert [path.name for path in folder.iterdir()] == ["m.txt"]
     assert service.ledger.requests == Counter({"workflow": 1})
@@ -156,7 +156,7 @@ async def test_the_first_bad_rows_are_shown_and_all_are_written_to_a_file_of_one
     assert shown[0] == "bad: line 1: object: a number, not a string"
     assert shown[19:] == [
         "bad: line 20: object: a number, not a string",
-        "bad: and 10 more: --bad-rows FILE has them all",
+        "bad: and 10 more; --bad-rows FILE writes all of them",
     ]
     written = [json.loads(line) for line in (folder / "bad.jsonl").read_text().splitlines()]
     assert [row["line"] for row in written] == list(range(1, 31))
@@ -239,7 +239,7 @@ async def test_the_checkpoint_of_another_job_is_told(folder, emulator):
     (folder / "m.txt").write_text("a\n")
     assert (await run(service, "m.txt")).code == 0
     ran = await check(service, "m.txt", "-i", "note=x")
-    assert (ran.code, "belongs to another job: its static inputs" in ran.stderr) == (78, True), ran
+    assert (ran.code, "belongs to another job: static inputs" in ran.stderr) == (78, True), ran
 
 
 async def test_cells_have_the_types_that_the_job_began_with(folder, emulator):

@@ -190,7 +190,7 @@ async def test_without_patience_a_young_doubt_is_held_and_keeps_its_date():
 async def test_rows_are_held_where_the_list_does_not_tell_its_time():
     listing = Listing(is_dated=False)
     findings = await reconcile(listing.inquiry(), [row(1, NOW - 1000)], patient=True)
-    assert ([each.id for each in findings.held], findings.reason) == ([1], "the service does not tell its time")
+    assert ([each.id for each in findings.held], findings.reason) == ([1], "the service does not report its time")
     assert listing.dated == {}
 
 

@@ -305,7 +305,7 @@ async def test_what_cannot_be_printed_is_one_line_and_74(folder, verb):
     assert process.returncode == 74
     assert stderr.decode().splitlines() == [
         "batcher: error: standard output: No space left on device",
-        "batcher: Free the disk or mend it.",
+        "batcher: Free some space, or check the disk.",
     ]
 
 
@@ -388,7 +388,7 @@ async def test_another_job_on_the_same_checkpoint_is_exit_78(folder):
         (folder / "m.txt.checkpoint").unlink()
         lost = await run(judge, "m.txt")
         assert lost.code == 78, lost
-        assert "knows nothing of" in lost.stderr
+        assert "does not know" in lost.stderr
         assert judge.objects() == ["a"]
 
 

@@ -14,7 +14,7 @@ from test_command import ENVIRONMENT, batcher
 
 from batcher.cli.flags import options_of, places, source, verb_command
 from batcher.cli.verbs import VERBS, module_of
-from batcher.emulator.settings import Quirk
+from batcher.emulator.quirks import Quirk
 from batcher.errors import UsageError
 from batcher.options.declaring import settable
 from batcher.options.kinds import DURATION, FLAG, NUMBER, WHOLE
@@ -33,6 +33,7 @@ BY_METAVAR = {
     "N|P%": ("7", "5%", "9"),
     "NAME=VALUE": ("a=1", "a=2", "a:=3"),
     "KIND=SHARE": ("500=1%", "cut=0.5", "slow=1"),
+    "NAME[=VALUE]": ("created", "local-time=-5.5", "state=DONE"),
     "NAME:TYPE": ("a:integer", "b:string=x", "c:map"),
     "STATUS:CODE": ("404:A", "404:B", "403:C"),
     "PORT": ("7", "8", "9"),
@@ -67,8 +68,6 @@ def samples(option):
     """Give three values of an option, each as text for a shell."""
     if option.kind in WRITTEN:
         return WRITTEN[option.kind]
-    if option.kind.is_repeated and option.metavar == "NAME" and option.kind.choices:
-        return option.kind.choices[:3]
     if option.metavar in BY_METAVAR:
         return BY_METAVAR[option.metavar]
     return (option.kind.choices * 3)[:3] or ("a", "b", "c")
@@ -129,7 +128,7 @@ async def test_config_takes_a_verbs_flags_as_that_verb_would(folder):
     assert lines["workflow"] == ['"transcode"', "command line"]
     assert lines["region"] == ['"cn-north-4"', f"{folder / 'mine.toml'}: region"]
     assert [(await batcher("config", "run", *words)).code for words in (["--max-rate", "x"], ["--nope"])] == [2, 2]
-    assert "no such verb" in (await batcher("config", "ran")).stderr
+    assert "no such command" in (await batcher("config", "ran")).stderr
 
 
 async def test_a_job_runs_by_its_file_alone_and_names_what_the_file_has_set(folder):
@@ -140,7 +139,7 @@ async def test_a_job_runs_by_its_file_alone_and_names_what_the_file_has_set(fold
         ran = await batcher("run", "m.txt")
         assert ran.code == 0, ran
         assert judge.objects() == ["a"]
-    assert ran.stderr.splitlines()[0] == "batcher: settings of batcher.toml: workflow, bucket, endpoint"
+    assert ran.stderr.splitlines()[0] == "batcher: settings from batcher.toml: workflow, bucket, endpoint"
 
 
 def test_the_file_is_the_one_that_is_named_and_must_be_there_then(folder, monkeypatch):
@@ -221,14 +220,14 @@ def test_of_endpoint_and_region_the_one_that_is_given_more_directly_counts(
 
 WRONG = {
     "an unknown key": ("max_rate = 1", "max_rate: no such key", "Did you mean max-rate?"),
-    "one like none": ("zzzzzz = 1", "zzzzzz: no such key", "batcher config lists every key."),
+    "one like none": ("zzzzzz = 1", "zzzzzz: no such key", "Run batcher config to list every key."),
     "another verb's in a table": ("[run]\nrows = 'in_doubt'", "run.rows: no such key", "batcher config"),
     "an unknown verb": ("[runs]\nlimit = 1", "[runs]: no such key", "Did you mean run?"),
     "text for a number": ("limit = '5'", "limit: expected a whole number, at least 1", ""),
     "a fraction for a whole number": ("limit = 5.5", "limit: expected a whole number, at least 1", ""),
     "true for a number": ("max-rate = true", "max-rate: expected a number, at least 0.001", ""),
     "a number for true": ("trust-503 = 1", "trust-503: expected true or false", ""),
-    "a number for a name": ("output = 1", "output: expected the name of a file", ""),
+    "a number for a name": ("output = 1", "output: expected a file name", ""),
     "true for text": ("bucket = true", "bucket: expected text", ""),
     "a time for text": ("bucket = 06:30:00", "bucket: expected text", ""),
     "a list for one": ("bucket = ['a']", "bucket: expected text", ""),
@@ -238,7 +237,7 @@ WRONG = {
     "out of bounds": (
         "[run]\nconcurrency = 0",
         "run.concurrency: expected a whole number, 1 to 10,000",
-        "See the verb's --help.",
+        "See the --help of the command.",
     ),
     "no TOML": ("limit =", "not TOML: ", "toml.io"),
 }
@@ -262,7 +261,7 @@ def test_what_is_wrong_in_the_file_is_told_with_its_place_and_what_would_be_righ
 )  # fmt: skip
 def test_a_key_that_looks_like_a_secret_is_refused_and_not_repeated(folder, name):
     (folder / "batcher.toml").write_text(f'{name} = "CANARY"\n')
-    with refused("this file holds no secrets") as ended:
+    with refused("this file must not contain secrets") as ended:
         parsed("run")
     assert "CANARY" not in f"{ended.value} {ended.value.advice}"
 
@@ -285,9 +284,9 @@ def test_a_time_of_day_is_text_or_a_time_of_the_file(folder):
 
 
 def test_several_values_are_a_list_in_the_file_and_words_in_the_environment(folder, monkeypatch):
-    (folder / "batcher.toml").write_text("quirk = ['created', 'no-date']\nworkflow = 'one'\n")
+    (folder / "batcher.toml").write_text("quirk = ['created', 'local-time=-5.5']\nworkflow = 'one'\n")
     context = parsed("emulator")
-    assert context.params["quirks"] == {Quirk.CREATED, Quirk.NO_DATE}
+    assert context.params["quirks"] == {Quirk.CREATED: None, Quirk.LOCAL_TIME: -5.5}
     assert context.params["workflows"] == ("one",)
     monkeypatch.setenv("BATCHER_INPUT", "a=1 b:=2")
     assert parsed("run").params["inputs"] == {"a": "1", "b": 2}

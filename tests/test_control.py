@@ -88,7 +88,7 @@ async def test_what_is_no_question_is_told_so(tmp_path, text):
     async with listening(checkpoint, echo):
         reader, writer = await asyncio.open_unix_connection(str(socket_path(checkpoint)))
         writer.write(text)
-        assert json.loads(await reader.readline()) == {"error": "the question is not JSON"}
+        assert json.loads(await reader.readline()) == {"error": "the request is not JSON"}
         writer.close()
         await writer.wait_closed()
 

@@ -7,11 +7,13 @@ import subprocess
 import sys
 import time
 import urllib.request
+from urllib.parse import urlencode
 
 import pytest
 from conftest import CREDENTIALS, KEYS
 
 from batcher.emulator.faults import FaultKind
+from batcher.emulator.quirks import Group, Quirk
 from batcher.emulator.settings import MADE_UP
 from batcher.rules.service.signing import signed_headers
 
@@ -90,6 +92,17 @@ def test_the_command_ends_by_itself_after_its_duration(emulator_process):
     assert running.errors.read_text() == "batcher: 0 requests, 0 starts, 0 distinct, 0 started twice\n"
 
 
+def test_the_command_takes_quirks_with_and_without_a_value(emulator_process, now):
+    running = emulator_process("--quirk", "created", "--quirk", "state=DONE", "--quirk", "days-only")
+    assert _start(running.url, CREDENTIALS, {"bucket": "b", "object": "o"}, now)[0] == 201
+    path, query = "/v2/workflowexecutions", [("x-workflow-graph-name", "transcode")]
+    headers = signed_headers(CREDENTIALS, "GET", path, query, now=now)
+    asked = urllib.request.Request(f"{running.url}{path}?{urlencode(query)}", headers=headers)
+    with urllib.request.urlopen(asked) as answer:
+        (listed,) = json.load(answer)["executions"]
+    assert (listed["execution_state"], len(listed["started_at"])) == ("DONE", len("2026-11-24"))
+
+
 def _emulator(*options, keys=KEYS):
     command = [sys.executable, "-m", "batcher", "emulator", *options]
     return subprocess.run(command, env=keys, capture_output=True, text=True, check=False, timeout=60)
@@ -102,6 +115,10 @@ def _emulator(*options, keys=KEYS):
         (["--fault", "slow=150%"], "1.5 is not a share"),
         (["--parameter", "template-id"], "'template-id' is not a parameter declaration"),
         (["--unknown-workflow", "404"], "'404' is not a refusal"),
+        (["--quirk", "no-dates"], "unknown quirk 'no-dates'"),
+        (["--quirk", "queue"], "quirk queue: a value is missing"),
+        (["--quirk", "queue=long"], "quirk queue: 'long' is not a value for it"),
+        (["--quirk", "neighbour"], "quirk neighbour: there is no other workflow"),
     ],
 )
 def test_a_wrong_option_is_a_usage_error_that_says_what_to_do(options, complaint):
@@ -119,7 +136,13 @@ def test_half_a_pair_of_keys_is_refused():
     assert "only one is set" in ended.stderr
 
 
-def test_the_help_names_every_fault_and_its_meaning():
-    lines = [line.split() for line in _emulator("--help").stdout.splitlines()]
+def test_the_help_names_every_fault_and_every_quirk_with_its_meaning():
+    shown = _emulator("--help").stdout
+    lines = [line.split() for line in shown.splitlines()]
     assert set(FaultKind) <= {words[0] for words in lines if len(words) > 1}
+    assert set(Quirk) <= {words[0].partition("=")[0].removesuffix("[") for words in lines if len(words) > 1}
     assert ["batcher", "emulator", "--port", "8080"] in [words[:4] for words in lines]
+    # The quirks of a group are under its heading, and fit a terminal of 80 columns.
+    quirks = ["  Quirks: " + text for text in shown.partition("\nService:")[0].split("\n\n  Quirks: ")[1:]]
+    assert [text.splitlines()[0] for text in quirks] == [f"  Quirks: {group}" for group in Group]
+    assert max(len(line) for text in quirks for line in text.splitlines()) <= 80

@@ -8,7 +8,9 @@ from batcher.emulator.executions import Execution, Executions, ExecutionState, E
 from batcher.emulator.faults import AFTER, BEFORE, FaultKind, draw, lot
 from batcher.emulator.gate import NO_AUTHORIZATION, NO_DATE, UNKNOWN_KEY, WRONG_SIGNATURE, Signed, check
 from batcher.emulator.orders import Order, read_order
-from batcher.emulator.parsing import parse_fault, parse_parameter, parse_refusal, parse_share
+from batcher.emulator.pages import Question, page
+from batcher.emulator.parsing import parse_fault, parse_parameter, parse_quirk, parse_refusal, parse_share
+from batcher.emulator.quirks import Group, Quirk, described_quirks
 from batcher.emulator.settings import Declared, ParameterType, Settings
 from batcher.emulator.token_bucket import TokenBucket
 from batcher.errors import UsageError
@@ -266,11 +268,65 @@ def test_a_wrong_option_is_refused_with_advice(parse, text):
         {"reject_share": float("nan")},
         {"faults": {FaultKind.SLOW: 0.6, FaultKind.CUT: 0.6}},
         {"faults": {FaultKind.SLOW: -0.6, FaultKind.CUT: 0.6}},
+        {"quirks": {Quirk.QUEUE: None}},
+        {"quirks": {Quirk.QUEUE: "1"}},
+        {"quirks": {Quirk.NO_DATE: 1.0}},
+        {"quirks": {Quirk.TYPE: 1.0}},
+        {"quirks": {Quirk.NEIGHBOUR: None}},
     ],
 )
 def test_settings_that_cannot_be_are_refused(wrong):
     with pytest.raises(UsageError):
         Settings(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "quirk", "value"),
+    [
+        ("no-date", Quirk.NO_DATE, None),
+        ("local-time", Quirk.LOCAL_TIME, None),
+        ("local-time=-5", Quirk.LOCAL_TIME, -5.0),
+        ("drops=30%", Quirk.DROPS, 0.3),
+        ("page-limit=10", Quirk.PAGE_LIMIT, 10.0),
+        ("list-date=-3600", Quirk.LIST_DATE, -3600.0),
+        ("type=a=b", Quirk.TYPE, "a=b"),
+    ],
+)
+def test_a_quirk_is_a_name_with_or_without_a_value(text, quirk, value):
+    assert parse_quirk(text) == (quirk, value)
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("no-dates", "The nearest is no-date."),
+        ("", "See batcher emulator --help."),
+        ("no-date=1", "Write no-date alone."),
+        ("queue", "Write queue=SECONDS."),
+        ("queue=soon", "Write queue=SECONDS."),
+        ("queue=-1", "Write queue=SECONDS."),
+        ("queue=nan", "Write queue=SECONDS."),
+        ("queue=inf", "Write queue=SECONDS."),
+        ("zoned=25", "Write zoned=HOURS."),
+        ("drops=2", "Write drops=SHARE."),
+        ("drops=many", "Write it as 0.05 or 5%."),
+        ("page-limit=0", "Write page-limit=N."),
+        ("type=", "Write type=TEXT."),
+    ],
+)
+def test_a_wrong_quirk_is_refused_with_advice(text, advice):
+    with pytest.raises(UsageError) as caught:
+        parse_quirk(text)
+    assert caught.value.advice == advice
+
+
+def test_every_quirk_is_described_with_its_value():
+    paragraphs = described_quirks()
+    assert [text.splitlines()[0] for text in paragraphs] == [f"Quirks: {group}" for group in Group]
+    lines = [line.split() for text in paragraphs for line in text.splitlines()]
+    assert {words[0].partition("=")[0].removesuffix("[") for words in lines} >= set(Quirk)
+    assert ["queue=SECONDS", "the", "start", "time"] in [words[:4] for words in lines]
+    assert ["local-time[=HOURS]", "times", "are", "local,"] in [words[:4] for words in lines]
 
 
 def test_settings_never_show_the_secret():
@@ -282,6 +338,10 @@ def _execution(name, **changed):
     return Execution(name=name, **known | {"started_at": 0.0, "ends_at": 10.0, "listed_at": 0.0} | changed)
 
 
+def _page(executions, now, limit, marker="", type_=None):
+    return page([executions], Question(now, limit, marker, type_), Settings())
+
+
 def _names(listing):
     return [execution.name for execution in listing.executions]
 
@@ -291,9 +351,9 @@ def test_the_list_is_in_the_order_of_type_and_name():
     executions.add(_execution("a", type=ExecutionType.TRIGGERCAL))
     executions.add(_execution("c"))
     executions.add(_execution("b"))
-    assert _names(executions.page(0, 10)) == ["b", "c", "a"]
-    assert _names(executions.page(0, 10, type_=ExecutionType.APICALL)) == ["b", "c"]
-    assert _names(executions.page(0, 10, type_=ExecutionType.TRIGGERCAL)) == ["a"]
+    assert _names(_page(executions, 0, 10)) == ["b", "c", "a"]
+    assert _names(_page(executions, 0, 10, type_=ExecutionType.APICALL)) == ["b", "c"]
+    assert _names(_page(executions, 0, 10, type_=ExecutionType.TRIGGERCAL)) == ["a"]
 
 
 def test_the_pages_of_the_list_hold_every_execution_once():
@@ -302,7 +362,7 @@ def test_the_pages_of_the_list_hold_every_execution_once():
         executions.add(_execution(f"{number * 7919 % 100_000:06}"))
     names, marker, pages = [], "", 0
     while marker or not pages:
-        listing = executions.page(0, 1000, marker)
+        listing = _page(executions, 0, 1000, marker)
         names, marker, pages = names + _names(listing), listing.next_marker, pages + 1
     assert pages == 100
     assert names == [f"{number:06}" for number in range(100_000)]
@@ -312,27 +372,27 @@ def test_the_last_page_has_no_marker_even_if_it_is_full():
     executions = Executions()
     for name in "abcd":
         executions.add(_execution(name))
-    first = executions.page(0, 2)
+    first = _page(executions, 0, 2)
     assert (_names(first), first.next_marker) == (["a", "b"], "APICALLb")
-    assert executions.page(0, 2, first.next_marker)[1] == ""
+    assert _page(executions, 0, 2, first.next_marker)[1] == ""
 
 
 def test_an_execution_added_between_two_pages_is_listed_in_its_place():
     executions = Executions()
     for name in "acd":
         executions.add(_execution(name))
-    first = executions.page(0, 1)
+    first = _page(executions, 0, 1)
     executions.add(_execution("b"))
-    assert _names(executions.page(0, 10, first.next_marker)) == ["b", "c", "d"]
+    assert _names(_page(executions, 0, 10, first.next_marker)) == ["b", "c", "d"]
 
 
 def test_an_execution_too_new_to_be_listed_takes_no_place_in_a_page():
     executions = Executions()
     executions.add(_execution("a", listed_at=5.0))
     executions.add(_execution("b"))
-    assert _names(executions.page(4.9, 1)) == ["b"]
-    assert executions.page(4.9, 1).next_marker == ""
-    assert _names(executions.page(5.0, 2)) == ["a", "b"]
+    assert _names(_page(executions, 4.9, 1)) == ["b"]
+    assert _page(executions, 4.9, 1).next_marker == ""
+    assert _names(_page(executions, 5.0, 2)) == ["a", "b"]
 
 
 def test_an_execution_runs_and_then_ends_as_it_must():

@@ -59,7 +59,7 @@ def test_the_summary_counts_earlier_runs_and_gives_this_runs_rate():
     counts.rows, counts.read_whole, counts.requests, counts.retries = 1037, True, 33, 2
     assert summary(counts, 1, 1.5, Files("out.jsonl", "x.checkpoint")) == [
         "1,037 rows: 1,030 started, 3 refused, 1 rejected, 0 invalid, 2 duplicate, 1 in doubt",
-        "this run: 30 started in 1.5 s (20.0 a second), 33 requests, 2 of them retries",
+        "this run: 30 started in 1.5 s (20.0 per second), 33 requests including 2 retries",
         "records:    out.jsonl",
         "checkpoint: x.checkpoint",
     ]
@@ -72,13 +72,13 @@ def test_rows_in_doubt_are_named_and_hostile_keys_cannot_write_to_the_terminal()
     lines = doubts(rows, 12)
     assert lines[0] == "in doubt: row 1: b/k1\\x1b[2J\\n\u7247"
     assert len(lines) == 11
-    assert lines[-1] == "in doubt: and 2 more, see the records with status in_doubt"
+    assert lines[-1] == "in doubt: 2 more, see the records with status in_doubt"
 
 
 def test_the_limit_found_and_the_seconds_slowed_are_told_where_there_are_any():
     assert slowness(44.93, {Cause.SERVICE_LIMIT: 54.2, Cause.OUTAGE: 12.0, Cause.DISK: 0.9}) == [
-        "limit:      the service takes about 45 starts a second",
+        "limit:      about 45 starts per second (estimated)",
         "slowed by:  service limit 54 s, outage 12 s",
     ]
-    assert slowness(12_345.6, {}) == ["limit:      the service takes about 12,346 starts a second"]
+    assert slowness(12_345.6, {}) == ["limit:      about 12,346 starts per second (estimated)"]
     assert slowness(None, {Cause.DISK: 0.9}) == []

@@ -13,7 +13,8 @@ from services import service_of
 from batcher.edges.transport import connect
 from batcher.emulator.faults import AFTER, BEFORE, FaultKind
 from batcher.emulator.parsing import parse_refusal
-from batcher.emulator.settings import MADE_UP, InputKeys, InputShape, Quirk, Settings, ThrottleAnswer
+from batcher.emulator.quirks import Group, Quirk
+from batcher.emulator.settings import MADE_UP, InputKeys, InputShape, Settings, ThrottleAnswer
 from batcher.errors import CredentialsError, ExitCode, JobError, ServiceError
 from batcher.flow.doctor import Examination, examine
 from batcher.model import Row
@@ -62,17 +63,17 @@ READINGS = {
         30,
     ),
     "executions fail at once": ({"fail_share": 1.0, "run_time": 0.0}, set(), set(), RECONCILE, 30),
-    "created": ({"quirks": {Quirk.CREATED}}, {"start-answer"}, set(), RECONCILE, 30),
-    "all are counted": ({"quirks": {Quirk.COUNT_ALL}}, {"list-count"}, set(), RECONCILE, 30),
-    "no filter": ({"quirks": {Quirk.NO_FILTER}}, {"list-filter"}, set(), RECONCILE, 30),
-    "local time": ({"quirks": {Quirk.LOCAL_TIME}}, {"list-times"}, set(), HOLD, None),
-    "no date": ({"quirks": {Quirk.NO_DATE}}, {"date"}, set(), HOLD, None),
-    "keys normalised": ({"quirks": {Quirk.KEYS_NORMALISED}}, set(), set(), RECONCILE, 30),
-    "inputs as text": ({"quirks": {Quirk.INPUTS_AS_TEXT}}, {"inputs-kept"}, set(), RECONCILE, 30),
-    "inputs added": ({"quirks": {Quirk.INPUTS_ADDED}}, {"inputs-added"}, set(), HOLD, None),
+    "created": ({"quirks": {Quirk.CREATED: None}}, {"start-answer"}, set(), RECONCILE, 30),
+    "all are counted": ({"quirks": {Quirk.COUNT_ALL: None}}, {"list-count"}, set(), RECONCILE, 30),
+    "no filter": ({"quirks": {Quirk.NO_FILTER: None}}, {"list-filter"}, set(), RECONCILE, 30),
+    "local time": ({"quirks": {Quirk.LOCAL_TIME: None}}, {"list-times"}, set(), HOLD, None),
+    "no date": ({"quirks": {Quirk.NO_DATE: None}}, {"date"}, set(), HOLD, None),
+    "keys normalised": ({"quirks": {Quirk.KEYS_NORMALISED: None}}, set(), set(), RECONCILE, 30),
+    "inputs as text": ({"quirks": {Quirk.INPUTS_AS_TEXT: None}}, {"inputs-kept"}, set(), RECONCILE, 30),
+    "inputs added": ({"quirks": {Quirk.INPUTS_ADDED: None}}, {"inputs-added"}, set(), HOLD, None),
     "the workflow is not to be looked at": ({"workflow_forbidden": True}, set(), {"unknown-workflow"}, RECONCILE, 30),
     "triggered by its bucket too": ({"triggers": ("videos",)}, set(), set(), RECONCILE, 30),
-    "inputs lost": ({"quirks": {Quirk.INPUTS_LOST}}, {"inputs-kept"}, {"inputs-added"}, RECONCILE, 30),
+    "inputs lost": ({"quirks": {Quirk.INPUTS_LOST: None}}, {"inputs-kept"}, {"inputs-added"}, RECONCILE, 30),
 }
 
 
@@ -137,7 +138,9 @@ def test_every_setting_of_the_emulator_that_changes_what_a_client_sees_is_among_
     others = {"credentials", "workflows", "host", "port", "ssl_context", "clock", "ledger", "seed", "past"}
     others |= {"faults", "slow", "reject_share", "rate", "burst", "throttle_answer", "retry_after"}
     assert varied | others == {field.name for field in dataclasses.fields(Settings)}
-    assert {quirk for options, *_ in READINGS.values() for quirk in options.get("quirks", ())} == set(Quirk)
+    assert {quirk for options, *_ in READINGS.values() for quirk in options.get("quirks", ())} == {
+        quirk for quirk in Quirk if quirk.group is Group.DOCUMENTS
+    }
 
 
 @pytest.mark.parametrize("fault", [kind for kind in AFTER if kind is not FaultKind.SLOW])
@@ -193,7 +196,7 @@ async def test_a_key_is_only_judged_by_what_it_can_show(examined):
 
 async def test_a_key_that_is_normalised_holds_rows_in_doubt(examined):
     key = unicodedata.normalize("NFD", "in/caf\u00e9.mp4")
-    found = await examined(key=key, quirks={Quirk.KEYS_NORMALISED})
+    found = await examined(key=key, quirks={Quirk.KEYS_NORMALISED: None})
     assert found.findings["key-composed"] is Finding.DIFFERS
     assert found.settings["on-doubt"] == HOLD
     kept = await examined(key=key)
@@ -213,7 +216,7 @@ async def test_an_old_execution_in_the_list_shows_how_far_it_goes_back(examined)
     found = await examined(before=age)
     assert (found.findings["retention"], found.told["retention"]) == (
         Finding.CONFIRMED,
-        "its oldest execution is 3.0 days old",
+        "the oldest execution is 3.0 days old",
     )
 
 
@@ -229,7 +232,7 @@ async def test_executions_of_others_are_not_taken_for_ours(examined):
 
 
 async def test_a_lost_answer_without_the_services_time_stays_in_doubt(examined):
-    found = await examined(faults={FaultKind.GARBAGE: 1.0}, quirks={Quirk.NO_DATE})
+    found = await examined(faults={FaultKind.GARBAGE: 1.0}, quirks={Quirk.NO_DATE: None})
     assert (len(found.service.ledger.starts), found.seen.execution) == (1, None)
     assert (found.settings["on-doubt"], ending(found.seen, None)) == (HOLD, ExitCode.ROWS_IN_DOUBT)
 
@@ -237,7 +240,7 @@ async def test_a_lost_answer_without_the_services_time_stays_in_doubt(examined):
 @pytest.mark.parametrize(("off", "told"), [(0, ""), (600.0, "; this machine's clock is 600 s ahead of it")])
 async def test_the_clock_is_held_against_the_services(examined, off, told):
     found = await examined(off=off)
-    assert found.told["date"] == f"every answer tells the service's time{told}"
+    assert found.told["date"] == f"every answer has the service's time{told}"
 
 
 @pytest.mark.parametrize(

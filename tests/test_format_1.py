@@ -131,7 +131,7 @@ async def test_an_output_of_the_same_name_that_is_no_copy_is_not_taken_for_it(fo
     monkeypatch.chdir(folder / "here")
     ran = await again(service)
     assert ran.code == 78, ran
-    assert "knows nothing of" in ran.stderr
+    assert "does not know" in ran.stderr
     assert started(service) == Counter()
 
 

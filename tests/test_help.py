@@ -144,7 +144,7 @@ def completed(line, folder, environment=ENVIRONMENT):
         ("batcher emulator --input-shape ", ["plain", "records"]),
         ("batcher config rec", ["reconcile"]),
         ("batcher rate m.checkpoint ", ["auto"]),
-        ("batcher emulator --quirk no", ["no-filter", "no-date"]),
+        ("batcher emulator --quirk no", ["no-filter", "no-date", "no-times", "no-urn"]),
         ("batcher emulator --fault 500", ["500=", "500-after="]),
         ("batcher run m", ["file names"]),
         ("batcher run m.csv --output m", ["file names"]),

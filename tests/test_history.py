@@ -55,7 +55,7 @@ def test_what_is_no_record_is_not_taken_for_one(line):
 @pytest.mark.parametrize("codec", [JSON_LINES, CSV])
 @pytest.mark.parametrize("status", sorted(set(Status) - RECORDED))
 def test_what_only_the_checkpoint_knows_is_no_record(codec, status):
-    with pytest.raises(ValueError, match=f"no record says {status}"):
+    with pytest.raises(ValueError, match=f"a record cannot have the status {status}"):
         codec.parse(codec.encode([record(status)]))
 
 

@@ -191,7 +191,7 @@ async def test_a_resume_with_another_default_bucket_is_refused_and_starts_nothin
         ran = await batcher(verb, "m.jsonl", "-w", "transcode", "-e", service.url, "-b", "others")
         assert ran.code == 78, ran
         assert "rely on its default bucket, 'videos', and this command gives --bucket others" in ran.stderr
-        assert "Give --bucket videos to go on with the job." in ran.stderr
+        assert "Give --bucket videos to continue the job." in ran.stderr
     assert (folder / "m.jsonl.checkpoint").read_bytes() == before
     assert (await run(service, "m.jsonl")).code == 0
     assert started(service) == Counter(KEYS)
@@ -252,7 +252,7 @@ async def test_a_side_manifest_does_not_take_the_place_of_the_jobs_own(folder, e
     ran = await run(service, "failed.csv", *words)
     # The fixed row is a new one. The one that failed is left until a person says that it is settled.
     assert ran.code == 5, ran
-    assert "Every row of this manifest is started, and rows of the job are left." in ran.stderr
+    assert "Every row of this manifest is started, but other rows of the job are left." in ran.stderr
     assert "Nothing is left to do" not in ran.stderr
     assert suggested(ran.stderr)[0].startswith(f"batcher failures {folder}/m.jsonl ")
     assert_own(folder)

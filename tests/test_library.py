@@ -198,7 +198,7 @@ async def test_what_the_command_would_say_goes_to_the_logger_and_not_to_stderr(e
             batcher.UsageError,
             "no name to derive checkpoint from With - as the manifest give",
         ),
-        ({"endpoint": "http://example.com"}, batcher.UsageError, "or allow this with allow_http=True."),
+        ({"endpoint": "http://example.com"}, batcher.UsageError, "or allow http with allow_http=True."),
         ({"inputs": {"unknown": 1}}, batcher.UsageError, 'declares with inputs={"NAME": VALUE}.'),
         ({"output": "m.txt"}, batcher.UsageError, "manifest and output are the same file"),
         ({"report": "gone/r.html"}, batcher.UsageError, "report gone/r.html: no such folder"),
@@ -258,7 +258,7 @@ async def test_options_made_beforehand_run_the_job_that_the_same_arguments_run(e
     given = {"manifest": "m.txt", "workflow": "transcode", "endpoint": service.url, "bucket": "videos"}
     options = batcher.RunOptions(**given, max_outage="15m", max_failures="5%")
     assert (options.max_outage, str(options.max_failures)) == (900.0, "5%")
-    with pytest.raises(AttributeError, match="does not change"):
+    with pytest.raises(AttributeError, match="is immutable"):
         options.limit = 5
     async with batcher.run(options, environment=KEYS) as running:
         assert sorted([record.object async for record in running]) == OBJECTS
@@ -273,7 +273,7 @@ async def test_the_endpoint_of_the_environment_is_used_where_no_other_is_given(e
     options = batcher.RunOptions(manifest="m.txt", workflow="transcode", bucket="videos")
     async with batcher.run(options, environment=environment) as running:
         assert sorted([record.object async for record in running]) == OBJECTS
-    with pytest.raises(batcher.UsageError, match=r"^region nowhere: not the name of a region$"):
+    with pytest.raises(batcher.UsageError, match=r"^region nowhere: not a region name$"):
         await records_of(None, endpoint=None, region="nowhere", environment=environment)
 
 

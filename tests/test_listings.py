@@ -17,7 +17,7 @@ from pyarrow import parquet
 from batcher.edges.manifest import Choice, format_of, open_manifest
 from batcher.errors import ManifestError, UsageError
 from batcher.model import BadRow, Parameter, Row
-from batcher.rules.service.names import bucket_fault
+from batcher.rules.rows.identity import bucket_fault
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 SCHEMA = "Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, StorageClass"

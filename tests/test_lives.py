@@ -27,9 +27,9 @@ def test_a_doubt_that_the_execution_list_has_settled_is_told_so():
         [
             "row 7: b/k",
             "  T1  in doubt: lost (reset by\\npeer), 1 attempt, 3.5 ms",
-            "  the doubt was settled: found in the execution list: it is started",
-            "  T2  started: execution e1 of T0, by the execution list",
-            "  now started, as execution e1",
+            "  doubt resolved: found in the execution list, so it is started",
+            "  T2  started: execution e1 started at T0, from the execution list",
+            "  now: started, as execution e1",
         ]
     ]
 
@@ -37,21 +37,21 @@ def test_a_doubt_that_the_execution_list_has_settled_is_told_so():
 @pytest.mark.parametrize(
     ("standing", "records", "last"),
     [
-        (row(Status.STARTED, "e2"), [DOUBT, SENT_AGAIN], "  now started, as execution e2"),
-        (row(Status.PENDING), [DOUBT], "  now pending: not started: the job's own command sends it"),
+        (row(Status.STARTED, "e2"), [DOUBT, SENT_AGAIN], "  now: started, as execution e2"),
+        (row(Status.PENDING), [DOUBT], "  now: pending (not started; run the job's command again to send it)"),
     ],
 )
 def test_a_doubt_that_was_found_absent_is_told_so(standing, records, last):
     ((_, _, settled, *_, now),) = told([standing], records)
-    assert settled.startswith("  the doubt was settled: not in the execution list")
+    assert settled.startswith("  doubt resolved: not in the execution list")
     assert now == last
 
 
 def test_a_row_in_doubt_is_told_with_the_times_between_which_it_was_sent():
     ((*_, now),) = told([row(Status.IN_DOUBT, unsettled=IN_DOUBT)], [DOUBT])
     assert now == (
-        "  now in doubt: it may have been started; batcher reconcile asks the service;"
-        " not sent before 2026-11-24T08:30:00.000Z and not after 2026-11-24T08:30:01.500Z, by the service's clock"
+        "  now: in doubt (it may have been started; batcher reconcile asks the service);"
+        " not sent before 2026-11-24T08:30:00.000Z or after 2026-11-24T08:30:01.500Z, by the service's clock"
     )
 
 
@@ -60,7 +60,7 @@ def test_a_row_on_the_wire_is_told_by_what_the_checkpoint_keeps_of_it():
     ((name, now),) = told([row(Status.SENDING, unsettled=intent)], [], running=True)
     assert name == "row 7: b/k"
     assert now == (
-        "  now sending: on the wire, or about to be: a run is going on;"
+        "  now: sending (a run has sent it or is about to send it);"
         " not sent before 2026-11-24T08:30:00.000Z, by the service's clock"
     )
 
@@ -69,15 +69,15 @@ def test_rows_of_one_number_and_rows_that_have_left_it_are_told_apart():
     rejected = Record(7, "b", "other", Status.REJECTED, recorded_at="T1")
     left = Record(7, "b", "gone", Status.REJECTED, recorded_at="T1")
     found = told([row(Status.STARTED, "e1"), row(Status.REJECTED, key="other")], [rejected, left, DOUBT, ADOPTED])
-    assert [(lines[0], lines[-1].split(":")[0]) for lines in found] == [
-        ("row 7: b/k", "  now started, as execution e1"),
-        ("row 7: b/other", "  now rejected"),
-        ("row 7: b/gone", "  now under another number"),
+    assert [(lines[0], lines[-1].split(" (")[0].split(", because")[0]) for lines in found] == [
+        ("row 7: b/k", "  now: started, as execution e1"),
+        ("row 7: b/other", "  now: rejected"),
+        ("row 7: b/gone", "  now: under another number"),
     ]
 
 
 def test_a_row_that_was_never_sent_has_a_life_without_a_name():
-    assert told([row(Status.PENDING)], [])[0][0] == "row 7: no name is known of it"
+    assert told([row(Status.PENDING)], [])[0][0] == "row 7: name unknown"
 
 
 def test_nothing_that_a_terminal_would_obey_is_told_of_a_bad_rows_bucket():

@@ -131,7 +131,7 @@ async def test_a_log_that_cannot_be_written_is_told_once_and_ends_nothing(warnin
     async with open_log(Path("/dev/full"), LogFormat.TEXT, Level.INFO, "r", warnings.append) as opened:
         for _ in range(100):
             opened.tell(Line("steered", {"said": "x"}))
-    assert warnings == ["the log /dev/full cannot be written: No space left on device"]
+    assert warnings == ["/dev/full: the log cannot be written: No space left on device"]
 
 
 async def test_a_log_that_cannot_be_opened_ends_the_job_before_it_begins(tmp_path, warnings):

@@ -392,9 +392,9 @@ def test_csv_is_read_as_it_is_written(written, content, expected):
         (f"object\na\n{'b' * 200_000}\nd\n", 3, "", "line 3: not CSV: field larger than field limit"),
         ('object\na\n""\nd\n', 3, "", "line 3: object: the key is missing or empty"),
         ("size,object\n1,a\n2\n4,d\n", 3, "", "line 3: object: the key is missing or empty"),
-        ("bucket,object\n,a\nBad,b\n,d\n", 3, "b", "line 3: bucket: a bucket's name has 3 to 63"),
+        ("bucket,object\n,a\nBad,b\n,d\n", 3, "b", "line 3: bucket: a bucket name has 3 to 63"),
         (f"object\na\n{'b' * 1025}\nd\n", 3, "b" * 1025, "line 3: object: the key has 1,025 bytes"),
-        ("object\na\nb\0b\nd\n", 3, "b\0b", "line 3: object: the key holds a NUL"),
+        ("object\na\nb\0b\nd\n", 3, "b\0b", "line 3: object: the key contains a NUL"),
         ("object,inputs\na,\nb,{\nd,\n", 3, "b", "line 3: inputs: not JSON: "),
         ("object,inputs\na,\nb,[]\nd,\n", 3, "b", 'line 3: inputs: "[]" is not a JSON object'),
         ('object,inputs\na,\nb,{"n":18446744073709551616}\nd,\n', 3, "b", "64-bit"),
@@ -525,7 +525,7 @@ def test_json_lines_are_read_with_their_types(written):
         ('{"object": "b", "inputs": []}', "b", "inputs: an array, not an object"),
         ('{"object": "b", "inputs": "{}"}', "b", "inputs: a string, not an object"),
         ('{"object": "b", "inputs": 0}', "b", "inputs: a number, not an object"),
-        ('{"object": "b\\u0000"}', "b\0", "object: the key holds a NUL"),
+        ('{"object": "b\\u0000"}', "b\0", "object: the key contains a NUL"),
         ('{"object": "b\\ud83d"}', "", "not JSON: "),
         ('{"object": "b", "inputs": {"n": 18446744073709551616}}', "b", "is not a 64-bit integer"),
         ('{"object": "b", "inputs": {"n": [{"m": -9223372036854775809}]}}', "b", "is not a 64-bit integer"),
@@ -566,7 +566,7 @@ def test_a_bad_key_in_plain_text_is_told(written):
     assert (bad.number, bad.line, bad.reason) == (
         2,
         2,
-        "line 2: object: the key has 1,025 bytes of UTF-8; 1,024 are allowed",
+        "line 2: object: the key has 1,025 bytes of UTF-8; the maximum is 1,024",
     )
 
 

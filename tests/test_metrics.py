@@ -93,7 +93,8 @@ async def test_a_scraper_that_hangs_holds_up_neither_the_loop_nor_the_end_nor_an
 async def test_a_port_that_is_taken_is_told():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(UsageError, match=f"cannot be served on 127.0.0.1 port {port}: Address already in use"):
+        expected = f"127.0.0.1 port {port}: the metrics cannot be served: Address already in use"
+        with pytest.raises(UsageError, match=expected):
             async with serving(job(), "127.0.0.1", port):
                 pass
 
@@ -108,7 +109,7 @@ async def test_a_file_that_cannot_be_written_ends_the_job_before_it_begins_but_n
     async with keeping(job(), lambda: FIGURED, folder / "m.prom", warnings.append):
         (folder / "m.prom").unlink()
         folder.rmdir()
-    assert warnings == [f"the metrics {folder}/m.prom cannot be written: No such file or directory"]
+    assert warnings == [f"{folder}/m.prom: the metrics cannot be written: No such file or directory"]
 
 
 @pytest.mark.parametrize(

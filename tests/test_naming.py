@@ -3,7 +3,8 @@
 import pytest
 
 from batcher.errors import UsageError
-from batcher.rules.service.names import Endpoint, bucket_fault, endpoint, object_fault, region_endpoint, workflow_fault
+from batcher.rules.rows.identity import bucket_fault, object_fault
+from batcher.rules.service.names import Endpoint, endpoint, region_endpoint, workflow_fault
 
 
 @pytest.mark.parametrize("name", ["a", "7", "transcode-h264_v2", "A" * 64])
@@ -34,9 +35,9 @@ def test_a_bucket_name_by_the_rule_passes(name):
         (".my-videos", "begins and ends"),
         ("my-videos\n", "a-z"),
         ("v\u00efdeos", "a-z"),
-        ("my..videos", "two dots"),
-        ("my.-videos", "beside a hyphen"),
-        ("my-.videos", "beside a hyphen"),
+        ("my..videos", "two adjacent dots"),
+        ("my.-videos", "next to a hyphen"),
+        ("my-.videos", "next to a hyphen"),
         ("192.168.1.1", "IP address"),
     ],
 )
@@ -100,13 +101,13 @@ def test_an_endpoint_is_read_and_written_in_one_form(text, expected, url):
         ("https://ak@obs.example.com", "a user name"),
         ("https://", "no host"),
         ("https://:443", "no host"),
-        ("https://obs example.com", "neither a name nor an address"),
-        ("https://obs.ex\u00e4mple.com", "neither a name nor an address"),
+        ("https://obs example.com", "neither a name nor an IP address"),
+        ("https://obs.ex\u00e4mple.com", "neither a name nor an IP address"),
         ("https://obs.example.com\n", "a control character"),
         (" https://obs.example.com", "a space"),
-        ("https://obs.example.com:port", "no URL"),
-        ("https://obs.example.com:65536", "no URL"),
-        ("https://[::1", "no URL"),
+        ("https://obs.example.com:port", "not a URL"),
+        ("https://obs.example.com:65536", "not a URL"),
+        ("https://[::1", "not a URL"),
     ],
 )
 def test_what_is_no_endpoint_is_refused_with_the_reason(text, said):
@@ -131,7 +132,7 @@ def test_plain_http_to_another_machine_needs_leave():
 @pytest.mark.parametrize("bucket", ["my-videos", "my.videos"])
 @pytest.mark.parametrize("host", ["obs.cn-north-4.myhuaweicloud.com", "obs.eu-west-101.myhuaweicloud.eu"])
 def test_an_endpoint_that_names_a_bucket_is_refused_with_the_right_one(bucket, host):
-    with pytest.raises(UsageError, match="names a bucket") as caught:
+    with pytest.raises(UsageError, match="contains a bucket name") as caught:
         endpoint(f"https://{bucket}.{host}", allow_http=False)
     assert f"https://{host}," in caught.value.advice
 
@@ -152,5 +153,5 @@ def test_a_region_is_short_for_its_endpoint(region, url):
 
 @pytest.mark.parametrize("region", ["", "north", "cn-north-4/", "cn-north-4.evil.example", "CN-NORTH-4", "cn north 4"])
 def test_what_is_no_region_is_refused(region):
-    with pytest.raises(UsageError, match="not the name of a region"):
+    with pytest.raises(UsageError, match="not a region name"):
         region_endpoint(region)

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import time
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from test_command import ENVIRONMENT
 import batcher
 from batcher.cli.help import panels
 from batcher.cli.verbs import VERBS, module_of
+from batcher.emulator.options import EmulatorOptions
+from batcher.emulator.quirks import Quirk
 from batcher.errors import UsageError
 from batcher.options.declaring import declared_by, settable
 from batcher.options.groups import GROUPS, General
@@ -108,6 +111,7 @@ def test_an_option_has_a_help_a_group_and_a_name_in_the_environment(name):
     if each.option.is_argument:
         assert each.metavar.isupper()
     elif each.option.is_spoken:
+        assert each.name in {"is_accepted", "dismiss"}
         assert each.environment == ()
     else:
         assert each.group in GROUPS
@@ -136,9 +140,19 @@ def test_no_two_options_of_a_verb_have_a_flag_in_common(verb):
 def test_what_an_option_shows_of_its_default_it_takes_again(name):
     each = EVERY[name]
     if each.default is not None and isinstance(
-        each.default, bool | int | float | str | Path | tuple | frozenset | dict
+        each.default, bool | int | float | str | Path | tuple | frozenset | Mapping
     ):
         assert each.set(each.show(each.default)) == each.default
+
+
+def test_quirks_are_shown_as_they_are_written_and_taken_as_a_mapping_or_as_pairs_too():
+    (each,) = (each for each in declared_by(EmulatorOptions) if each.name == "quirks")
+    written = ["created", "local-time=-5.5", "last-hours=0.00015", "list-date=1234567", "type=1.0", "duplicates=0.05"]
+    taken = each.take(written)
+    assert list(taken.values()) == [None, -5.5, 0.00015, 1_234_567.0, "1.0", 0.05]
+    assert each.show(taken) == written
+    assert each.take(taken) == each.take(tuple(taken.items())) == taken
+    assert each.take("drops=5%") == {Quirk.DROPS: 0.05}
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_one():
@@ -208,8 +222,8 @@ def test_a_rate_is_a_number_or_auto():
             option.read(text)
 
 
-def test_what_is_paid_for_or_settled_cannot_be_accepted_in_advance():
+def test_what_is_paid_for_or_cannot_be_undone_is_not_accepted_in_advance():
     spoken = [name for name, each in EVERY.items() if each.option.is_spoken]
     assert spoken == ["failures dismiss", "doctor is_accepted"]
-    settable_names = {f"{verb} {each.name}" for verb in VERBS for each in settable(module_of(verb).OPTIONS)}
-    assert settable_names.isdisjoint(spoken)
+    for verb, name in map(str.split, spoken):
+        assert name not in {each.name for each in settable(module_of(verb).OPTIONS)}

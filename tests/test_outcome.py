@@ -342,7 +342,7 @@ def test_the_exit_code_tells_refused_credentials_from_a_service_that_refuses():
 def test_the_error_says_status_code_message_and_request_id():
     ended = ending(answered(403, "InvalidAccessKeyId", "No such key.", "0000018F"))
     assert str(ended) == "the service refuses the job: HTTP 403 InvalidAccessKeyId: No such key. (request id 0000018F)"
-    assert ended.advice.endswith("Then run the same command again; rows not yet sent are untouched.")
+    assert ended.advice.endswith("Then run the same command again. Rows not yet sent are unchanged.")
 
 
 def test_the_error_says_no_more_than_the_answer():

@@ -8,8 +8,9 @@ from answered import answered as answered_by_the_table
 
 from batcher.errors import CredentialsError, ExitCode, ServiceError
 from batcher.flow.drain import Drain
-from batcher.flow.preflight import ATTEMPTS, Screen, contact, described
+from batcher.flow.preflight import ATTEMPTS, contact, described
 from batcher.model import BadRow, Described, Fault, Found, Parameter, Row, Status, Workflow
+from batcher.rules.rows.declared import Screen
 
 answered = partial(answered_by_the_table, kind=Described)
 LOST = answered(fault=Fault.LOST, message="no answer within 30 s")

@@ -29,20 +29,20 @@ BUSY = Figures(
     requests=120_246, retries=1234, on_wire=24, oldest=31.4, rate=481.3, pace=500.0, limit=502.7,
     state="slowed by service limit", fraction=0.9961, eta=Range(700.0, 850.0), seconds=4210.0,
 )  # fmt: skip
-AWAY = BUSY._replace(state="the service has been unavailable for 1,234 s", eta=None, rate=0.0, on_wire=0, oldest=None)
+AWAY = BUSY._replace(state="service unavailable for 1,234 s", eta=None, rate=0.0, on_wire=0, oldest=None)
 DONE = BUSY._replace(fraction=1.0, eta=Range(0.0, 0.0), on_wire=0, oldest=None)
 PIPED = BEGUN._replace(fraction=None)
 
 LINES = {
     BEGUN: "1% done, 2,048 rows read, 12 started, 9.5/s, 4 on the wire (oldest 0.034 s), eta unknown, 0:00:01",
     BUSY: "99% done, 120,000 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid, 11 duplicate, 4 in doubt,"
-    " 481/s of about 503/s, 24 on the wire (oldest 31 s), 1,234 sent again,"
+    " 481/s (limit about 503/s), 24 on the wire (oldest 31 s), 1,234 retried,"
     " eta 12m to 15m (slowed by service limit), 1:10:10",
     AWAY: "99% done, 120,000 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid, 11 duplicate, 4 in doubt,"
-    " 0/s of about 503/s, 0 on the wire, 1,234 sent again,"
-    " eta unknown (the service has been unavailable for 1,234 s), 1:10:10",
+    " 0/s (limit about 503/s), 0 on the wire, 1,234 retried,"
+    " eta unknown (service unavailable for 1,234 s), 1:10:10",
     DONE: "100% done, 120,000 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid, 11 duplicate, 4 in doubt,"
-    " 481/s of about 503/s, 0 on the wire, 1,234 sent again, 1:10:10",
+    " 481/s (limit about 503/s), 0 on the wire, 1,234 retried, 1:10:10",
     PIPED: "2,048 rows read, 12 started, 9.5/s, 4 on the wire (oldest 0.034 s), eta unknown, 0:00:01",
 }
 
@@ -59,17 +59,18 @@ def test_a_line_says_how_far_the_run_is(view):
             80,
             [
                 "120,000 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid,",
-                "11 duplicate, 4 in doubt, 481/s of about 503/s, 24 on the wire (oldest 31 s),",
-                "1,234 sent again, eta 12m to 15m (slowed by service limit)",
+                "11 duplicate, 4 in doubt, 481/s (limit about 503/s),",
+                "24 on the wire (oldest 31 s), 1,234 retried,",
+                "eta 12m to 15m (slowed by service limit)",
             ],
         ),
         (
             60,
             [
                 "120,000 rows read, 119,000 started, 5 refused, 3 rejected,",
-                "2 invalid, 11 duplicate, 4 in doubt, 481/s of about 503/s,",
-                "24 on the wire (oldest 31 s), 1,234 sent again,",
-                "eta 12m to 15m (slowed by service limit)",
+                "2 invalid, 11 duplicate, 4 in doubt,",
+                "481/s (limit about 503/s), 24 on the wire (oldest 31 s),",
+                "1,234 retried, eta 12m to 15m (slowed by service limit)",
             ],
         ),
     ],

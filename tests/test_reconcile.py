@@ -256,11 +256,11 @@ async def test_status_tells_every_count_and_a_running_job(folder, emulator):
     seen = json.loads((await batcher("status", "m.jsonl.checkpoint", "--json")).stdout)
     assert seen["rows"] == {
         "pending": 0, "sending": 0, "started": 2, "refused": 0, "rejected": 0, "invalid": 1, "duplicate": 1,
-        "in_doubt": 0, "dismissed": 0,
+        "dismissed": 0, "in_doubt": 0,
     }  # fmt: skip
     assert (seen["workflow"], seen["endpoint"], seen["running"]) == ("transcode", service.url, False)
     text = (await batcher("status", "m.jsonl.checkpoint")).stdout
-    assert "no run is going on" in text
+    assert "no run is in progress" in text
     missing = await batcher("status", "nowhere.checkpoint")
     assert (missing.code, "nowhere.checkpoint: no such checkpoint" in missing.stderr) == (74, True)
     assert not (folder / "nowhere.checkpoint").exists()

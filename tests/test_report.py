@@ -45,18 +45,16 @@ def test_the_totals_add_up(states, running):
         ({Status.STARTED: 1, Status.DUPLICATE: 1}, "Every row is started.", []),
         ({Status.STARTED: 1, Status.DISMISSED: 1}, "Every row is started or dismissed.", []),
         ({Status.REJECTED: 1, Status.INVALID: 1}, "2 rows failed.", ["failures", "run"]),
-        ({Status.PENDING: 1}, "1 row is not started yet, and will be sent by the next run.", ["run"]),
-        ({Status.REFUSED: 2}, "2 rows are not started, since the service was too busy.", ["run"]),
-        ({Status.IN_DOUBT: 1}, "1 row may have been started; it is not known yet.", ["reconcile"]),
+        ({Status.PENDING: 1}, "1 row is not started yet.", ["run"]),
+        ({Status.REFUSED: 1}, "1 row was not started because the service was too busy.", ["run"]),
+        ({Status.REFUSED: 2}, "2 rows were not started because the service was too busy.", ["run"]),
+        ({Status.IN_DOUBT: 1}, "1 row is in doubt: it may have been started.", ["reconcile"]),
         (
             {Status.IN_DOUBT: 1, Status.SENDING: 1, Status.PENDING: 1200},
-            (
-                "2 rows may have been started; it is not known yet;"
-                " 1,200 rows are not started yet, and will be sent by the next run."
-            ),
+            "2 rows are in doubt: they may have been started. 1,200 rows are not started yet.",
             ["run", "reconcile"],
         ),
-        ({}, "No row has been taken in yet.", []),
+        ({}, "The manifest has no rows.", []),
     ],
 )
 def test_the_headline_and_the_commands_say_what_is_left(states, headline, programs):
@@ -67,7 +65,7 @@ def test_the_headline_and_the_commands_say_what_is_left(states, headline, progra
 
 def test_while_a_run_goes_on_the_page_says_so_and_no_command_starts_another():
     made = page(known({Status.SENDING: 3, Status.PENDING: 1}, running=True), Digest())
-    assert made.headline.startswith("A run is going on.")
+    assert made.headline.startswith("A run is in progress.")
     assert {total.name: total.rows for total in made.totals if total.rows} == {"sending": 3, "pending": 1}
     assert made.doubts.interrupted == 0
     assert [each.command.split()[1] for each in made.commands] == ["export", "explain"]
@@ -128,8 +126,16 @@ def test_a_job_of_standard_input_sends_its_rejected_rows_again_by_its_own_comman
 
 
 def test_while_rows_may_be_unread_the_page_says_so_and_gives_the_jobs_own_command():
-    made = page(known({Status.STARTED: 2}, read_whole=False), Digest())
-    assert made.headline == "Every row read so far is started. No run is known to have read the manifest to its end."
+    unread = "The manifest may have more rows."
+    for counts, headline in (
+        ({Status.STARTED: 2}, f"Every row in the checkpoint is started. {unread}"),
+        ({Status.STARTED: 1, Status.DISMISSED: 1}, f"Every row in the checkpoint is started or dismissed. {unread}"),
+        ({Status.PENDING: 1}, f"1 row is not started yet. {unread}"),
+        ({}, "No rows have been processed yet."),
+    ):
+        made = page(known(counts, read_whole=False), Digest())
+        assert made.headline == headline
+        assert "total so far" in render(made).decode()
     assert [each.command.split()[1] for each in made.commands] == ["run", "export", "explain"]
 
 
@@ -170,9 +176,9 @@ def test_starts_and_latencies_are_drawn_over_time():
     assert made.moments[1].p99 is None
     assert made.moments[2].p99 == pytest.approx(100, rel=0.05)
     rates, latencies = made.charts
-    assert (rates.unit, latencies.unit) == ("starts a second", "milliseconds")
+    assert (rates.unit, latencies.unit) == ("starts per second", "milliseconds")
     assert [line.name for line in latencies.lines] == ["p50", "p95", "p99"]
-    assert rates.level == Tick(TOP, "limit found")
+    assert rates.level == Tick(TOP, "estimated limit")
 
 
 def test_the_rate_of_the_last_span_is_of_the_time_that_it_has_lasted():

@@ -344,7 +344,7 @@ async def test_a_list_that_leads_back_to_where_it_was_ends_without_a_noun():
     obs, calls = replies(one, other, one)
     *pages, last = [answer async for answer in obs.executions(ANY)]
     assert [page.noun.next_marker for page in pages] == ["m1", "m2", "m1"]
-    assert (last.noun, last.message) == (None, "the execution list leads back to where it was")
+    assert (last.noun, last.message) == (None, "the execution list repeats a page marker")
     assert len(calls) == 3
 
 

@@ -6,7 +6,7 @@ import pytest
 from simulation import World, scratch, simulate
 
 from batcher.app import job
-from batcher.edges.checkpoint.unsettled import UnsettledRows
+from batcher.edges.checkpoint.row_tables import UnsettledRows
 from batcher.edges.records import Output
 from batcher.flow import attempts, reconcile
 from batcher.flow import repair as resume

@@ -87,7 +87,7 @@ async def test_what_a_person_asks_is_answered_and_told_by_the_run(folder):
         socket = folder / f"{CHECKPOINT}.socket"
         assert stat.S_IMODE(socket.stat().st_mode) == 0o600
         answers = [(await batcher("rate", CHECKPOINT, rate)).stdout for rate in ("10", "auto", "500", "0.5")]
-        assert "a run is going on" in await status()
+        assert "a run is in progress" in await status()
         answers += [(await batcher("drain", CHECKPOINT)).stdout]
         ran = await job
     assert answers == [
@@ -104,7 +104,7 @@ async def test_what_a_person_asks_is_answered_and_told_by_the_run(folder):
     assert ran.code == 5, ran
     own = f"batcher run {folder}/m.txt --workflow transcode --endpoint {judge.url} --allow-http --bucket videos"
     assert ran.stderr.splitlines()[-2:] == [
-        "batcher: Stopped as you asked; rows are left. Run the same command again to go on.",
+        "batcher: Stopped as requested; rows are left. Run the same command again to continue.",
         f"batcher: next: {own}",
     ]
     assert not socket.exists()

@@ -293,8 +293,8 @@ def test_an_outage_that_is_too_long_begins_the_drain():
     assert 900 <= at <= 902
     assert isinstance(reason, ServiceError)
     assert str(reason) == (
-        "the service has been away for 900 s, as long as --max-outage allows; the last attempt ended with connection"
-        " refused"
+        "the service has been unavailable for 900 s, the maximum set by --max-outage; the last attempt ended with"
+        " connection refused"
     )
 
 

@@ -25,6 +25,7 @@ from batcher.rules.progress.figures import FIGURES, Figures, Metric
 ROWS = 26
 IN_THE_FORMAT = {
     "pending": 0, "sending": 1, "started": 2, "rejected": 3, "invalid": 4, "duplicate": 5, "in_doubt": 6, "refused": 7,
+    "dismissed": 8,
 }  # fmt: skip
 
 
@@ -100,7 +101,7 @@ async def test_each_row_is_called_the_same_by_every_output_of_a_run(ended, tmp_p
         explained = (await batcher("explain", checkpoint, number)).stdout
         words = ended.rows[number].replace("_", " ")
         assert re.search(rf"^  \S+Z  {words}: ", explained, re.MULTILINE)
-        assert re.search(rf"^  now {words}\b", explained, re.MULTILINE)
+        assert re.search(rf"^  now: {words}\b", explained, re.MULTILINE)
 
 
 async def test_rows_are_counted_under_the_same_words_by_every_output_of_a_run(ended):

@@ -26,12 +26,12 @@ from batcher.edges.manifest import AnyManifest, format_of
 from batcher.edges.partition import Part, Partition
 from batcher.errors import DiskError, ManifestError, UsageError
 from batcher.flow.drain import Drain
-from batcher.flow.preflight import Screen
 from batcher.model import BadRow, Parameter, Row, Workflow
 from batcher.options.verbs import CheckOptions
 from batcher.rules.job.card import Card
 from batcher.rules.records.codec import described
 from batcher.rules.rows.admission import Policy
+from batcher.rules.rows.declared import Screen
 from batcher.rules.rows.forecast import Forecast, Known
 from batcher.rules.service.credentials import described as shown
 from batcher.rules.text import counted

@@ -20,7 +20,7 @@ from batcher.errors import FailuresError, JobError
 from batcher.flow import engine
 from batcher.flow.attempts import Action, Attempts
 from batcher.flow.drain import Drain
-from batcher.flow.preflight import Screen, contact
+from batcher.flow.preflight import contact
 from batcher.flow.reconcile import Findings
 from batcher.flow.resend import Sift, released_rows
 from batcher.flow.service import Service
@@ -30,6 +30,7 @@ from batcher.rules.progress.counts import Tally
 from batcher.rules.rate import stop
 from batcher.rules.rate.stop import Streak
 from batcher.rules.rows import admission
+from batcher.rules.rows.declared import Screen
 from batcher.rules.service.verdicts import judge
 from batcher.rules.text import counted
 

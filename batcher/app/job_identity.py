@@ -14,8 +14,7 @@ from batcher.options.groups import Manifest
 from batcher.options.verbs import CheckOptions, RunOptions
 from batcher.rules.job.card import STANDARD_INPUT, Card
 from batcher.rules.report.next_commands import Job
-from batcher.rules.rows.identity import canonical
-from batcher.rules.service import names
+from batcher.rules.rows.identity import bucket_fault, canonical
 from batcher.rules.service.dialect import Dialect
 from batcher.rules.service.dialects import DIALECT
 
@@ -25,7 +24,7 @@ def identity(options: RunOptions | CheckOptions, dialect: Dialect = DIALECT) -> 
     fault = dialect.workflow_fault(options.workflow)
     if fault is not None:
         raise UsageError(f"--workflow {options.workflow}: {fault}")
-    fault = None if options.bucket is None else names.bucket_fault(options.bucket)
+    fault = None if options.bucket is None else bucket_fault(options.bucket)
     if fault is not None:
         raise UsageError(f"--bucket {options.bucket}: {fault}")
     return Card(

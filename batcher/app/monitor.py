@@ -193,7 +193,7 @@ class Monitor:
         """What slows the run, in a few words; empty if nothing does."""
         now = self.world.monotonic()
         out_since = self.turns.health.out_since
-        away = "" if out_since is None else f"the service has been unavailable for {now - out_since:,.0f} s"
+        away = "" if out_since is None else f"service unavailable for {now - out_since:,.0f} s"
         if self.turns.is_paused:
             return f"paused, {away}" if away else "paused"
         cause = self._cause(now)

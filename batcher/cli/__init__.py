@@ -1,1 +1,1 @@
-"""The command line: one file for each verb, and the only place that knows every room."""
+"""The command line: one file for each verb. Only this package imports all the others."""

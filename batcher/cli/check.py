@@ -1,4 +1,4 @@
-"""`batcher check`: what a person wants to know before a run: the service, the manifest, and what would be started."""
+"""`batcher check`: shows the service, the manifest and what a run would start, without starting anything."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from batcher.errors import ExitCode
 from batcher.model import Json, Parameter, Status
 from batcher.options.verbs import CheckOptions
 from batcher.rules.records.codec import described
-from batcher.rules.text import printable
+from batcher.rules.text import counted, printable
 
 if TYPE_CHECKING:
     from batcher.app.check import Checked
@@ -22,33 +22,34 @@ HELP = """Check MANIFEST and show what a run would start, without starting anyth
 \b
 Examples:
   batcher check objects.csv -w transcode --region cn-north-4 -b my-videos
-  batcher check BucketInventory/my-videos/rule/2026-11-24T00-00Z/manifest.json -w transcode --region cn-north-4
-  batcher check objects.csv -w transcode --region cn-north-4 --json | jq .forecast
+  batcher check -w transcode --region cn-north-4 \\
+      BucketInventory/my-videos/rule/2026-11-24T00-00Z/manifest.json
+  batcher check objects.csv -w transcode --region cn-north-4 --json \\
+      | jq .forecast
 
-Give the options of the run. One signed request asks the service for the workflow: this verifies the endpoint, the
-clock and the credentials, and shows the declared parameters. The whole manifest is read, and the checkpoint if there
-is one, also during a run. Nothing is changed.
+Give the same options as for the run. One signed request asks the service for the workflow: it verifies the endpoint,
+the clock and the credentials, and shows the declared parameters. The command reads the whole manifest, and the
+checkpoint if one exists, also during a run. It changes nothing.
 
-\b
-Exit codes: 0 all rows are valid; 65 some rows are bad, or the manifest is unusable; else those of batcher run.
+Exit codes: 0 if all rows are valid, 65 if some rows are bad or the manifest is unusable, otherwise as for batcher run.
 """
 
 SHOWN_BUCKETS = 10
 
 FORECAST = {
     "to_start": (Status.PENDING, "would be started"),
-    "started": (Status.STARTED, "started already"),
-    "in_doubt": (Status.IN_DOUBT, "in doubt, or being sent by a run that is still going on"),
+    "started": (Status.STARTED, "already started"),
+    "in_doubt": (Status.IN_DOUBT, "in doubt, or being sent by a running job"),
     "rejected": (Status.REJECTED, "rejected earlier"),
     "invalid": (Status.INVALID, "invalid earlier"),
-    "duplicate": (Status.DUPLICATE, "duplicates, not started"),
+    "duplicate": (Status.DUPLICATE, "duplicate, not started"),
     "dismissed": (Status.DISMISSED, "dismissed earlier"),
 }
-"""What a run would do with the sound rows: the name for programs, and the words for people."""
+"""What a run would do with the valid rows: the name for programs, and the words for people."""
 
 
 def check(options: CheckOptions) -> ExitCode:
-    """Check, print what was found, and give the exit code that tells the truth."""
+    """Check, print the result and return the exit code."""
     from batcher.app.check import check_manifest
     from batcher.app.process import calm_collector
     from batcher.app.voice import say
@@ -67,9 +68,10 @@ def check(options: CheckOptions) -> ExitCode:
 
 
 def _verdict(checked: Checked) -> str:
-    if checked.bad:
-        return f"{checked.bad:,} rows are bad. A run records them as invalid and starts the others."
-    return "All rows are sound. Nothing was started."
+    if not checked.bad:
+        return "All rows are valid. Nothing was started."
+    are, them = ("is", "it") if checked.bad == 1 else ("are", "them")
+    return f"{counted(checked.bad, 'row')} {are} bad. A run records {them} as invalid and starts the others."
 
 
 def _document(manifest: str, checked: Checked) -> Mapping[str, Json]:
@@ -108,28 +110,28 @@ def _service_lines(manifest: str, checked: Checked) -> Iterator[str]:
     if checked.credentials is not None:
         yield f"credentials: {checked.credentials}"
     for parameter in checked.workflow.parameters.values() if checked.workflow else ():
-        needed = "has a default" if parameter.has_value else "must be given"
-        yield f"parameter {parameter.name}: {parameter.type or 'of any type'}, {needed}"
+        needed = "has a default" if parameter.has_value else "required"
+        yield f"parameter {parameter.name}: {parameter.type or 'any type'}, {needed}"
 
 
 def _lines(manifest: str, checked: Checked) -> Iterator[str]:
     yield from _service_lines(manifest, checked)
-    yield _count(checked.rows, "rows")
+    yield _count(checked.rows, "row" if checked.rows == 1 else "rows")
     yield _count(checked.bad, "bad")
-    yield _count(checked.forecast.repeated, "of the same content as an earlier row")
+    yield _count(checked.forecast.repeated, "with the same content as an earlier row")
     for name, (status, words) in FORECAST.items():
         if checked.forecast.counts[status] or name == "to_start":
             yield _count(checked.forecast.counts[status], words)
     for bucket, count in checked.buckets.most_common(SHOWN_BUCKETS):
         yield _count(count, f"in bucket {bucket}")
     if len(checked.buckets) > SHOWN_BUCKETS:
-        yield f"and {len(checked.buckets) - SHOWN_BUCKETS:,} more buckets"
+        yield f"and {counted(len(checked.buckets) - SHOWN_BUCKETS, 'more bucket')}"
     for row in checked.first_bad:
         yield f"bad: {row.reason}"
     if checked.bad > len(checked.first_bad):
-        yield f"bad: and {checked.bad - len(checked.first_bad):,} more: --bad-rows FILE has them all"
+        yield f"bad: and {checked.bad - len(checked.first_bad):,} more; --bad-rows FILE writes all of them"
     for line, first_line in checked.forecast.repeats:
-        yield f"repeated: line {line} is line {first_line} again"
+        yield f"repeated: line {line} repeats line {first_line}"
     if checked.forecast.repeated > len(checked.forecast.repeats):
         yield f"repeated: and {checked.forecast.repeated - len(checked.forecast.repeats):,} more"
 

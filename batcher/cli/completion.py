@@ -1,6 +1,6 @@
-"""Shell completion: the script that asks the command for words, and its installation in a person's home.
+"""Shell completion: prints the completion script, or installs it in the home directory of the user.
 
-The scripts and what they ask for are those of click: `_BATCHER_COMPLETE=bash_source batcher` prints one.
+The scripts are those of click: `_BATCHER_COMPLETE=bash_source batcher` prints the one for bash.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ VARIABLE = "_BATCHER_COMPLETE"
 
 
 class Place(NamedTuple):
-    """Where a shell looks for a completion script, below the home, and the lines of its start-up file that need be."""
+    """Where a shell looks for a completion script, and the lines that its start-up file needs. Paths are below home."""
 
     script: str
     startup: str = ""
@@ -33,12 +33,12 @@ PLACES = {
 
 
 def script(command: Command) -> str:
-    """Give the completion script for the current shell. Raises UsageError for a shell without one."""
+    """Return the completion script for the current shell. Raises UsageError if the shell has none."""
     return _source(command, _shell())
 
 
 def install(command: Command) -> str:
-    """Put the script where the current shell finds it, and say where that is. Raises UsageError as `script` does."""
+    """Install the script for the current shell. Return a message with its path. Raises UsageError as `script` does."""
     shell = _shell()
     place = PLACES[shell]
     path = Path.home() / place.script
@@ -46,10 +46,10 @@ def install(command: Command) -> str:
     path.write_text(_source(command, shell))
     if place.startup:
         startup = Path.home() / place.startup
-        known = startup.read_text() if startup.exists() else ""
-        if place.lines not in known:
-            startup.write_text(f"{known}\n{place.lines}")
-    return f"{shell} completion is installed in {path}. It works in new shells."
+        existing = startup.read_text() if startup.exists() else ""
+        if place.lines not in existing:
+            startup.write_text(f"{existing}\n{place.lines}")
+    return f"Installed {shell} completion in {path}. Open a new shell to use it."
 
 
 def _shell() -> str:

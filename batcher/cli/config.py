@@ -1,4 +1,4 @@
-"""`batcher config`: the value of each option, and where it comes from."""
+"""`batcher config`: shows the value of each option and where it comes from."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from batcher.options.declaring import Declared, Derived, Option, settable
 from batcher.options.groups import ForPrograms
 from batcher.options.kinds import TEXT
 
-HELP = """Show the value of each option of VERB, or of every verb, and where it comes from.
+HELP = """Show the value of each option of COMMAND, or of every command, and where it comes from.
 
 \b
 Examples:
@@ -25,9 +25,9 @@ Examples:
   batcher config run --max-rate 200
   batcher config --json | jq '.run["max-rate"]'
 
-An option is set on the command line, else by its name in the environment, else in batcher.toml in the working directory
-(or --config FILE), else it has its default. The keys of the file are the long flags without the dashes; a table, such
-as [run], is for that verb alone and takes precedence:
+The value of an option comes from the command line, else from its environment variable, else from batcher.toml in the
+working directory (or --config FILE), else it is the default. The keys of the file are the long flags without the
+leading dashes. A table such as [run] applies to that command only and takes precedence:
 
 \b
   workflow = "transcode"
@@ -36,13 +36,13 @@ as [run], is for that verb alone and takes precedence:
   [run]
   max-rate = 200
 
-The file holds no secrets: keys that look like credentials are refused.
+The file must not contain secrets: keys that look like credentials are refused.
 """
 
 CONTEXT = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 _USER = re.compile(r"//[^/?#\s]*@")
-"""The user and the password of an address."""
+"""The user name and the password in a URL."""
 
 
 class ConfigOptions(ForPrograms):
@@ -50,7 +50,12 @@ class ConfigOptions(ForPrograms):
 
     verb: Annotated[
         str | None,
-        Option("Verb, with options as it would take them.", TEXT._replace(choices=tuple(VERBS)), is_argument=True),
+        Option(
+            "Command whose options to show; its own options may follow.",
+            TEXT._replace(choices=tuple(VERBS)),
+            is_argument=True,
+            metavar="COMMAND",
+        ),
     ] = None
 
 
@@ -58,18 +63,20 @@ OPTIONS = ConfigOptions
 
 
 class Value(NamedTuple):
-    """What an option is set to; `where` is the command line, a name in the environment, a key, or the default."""
+    """The value of an option. `where` is the command line, an environment variable, a key of a file or the default."""
 
     key: str
     value: Json
+    words: str
+    """The value for people: as JSON, or what the help shows for a default that is not a plain value."""
     source: str
     where: str
 
 
 def config(options: ConfigOptions) -> ExitCode:
-    """Work out the values as each verb would, and print them."""
+    """Determine the values as each verb would, and print them."""
     if options.verb is not None and options.verb not in VERBS:
-        raise UsageError(f"{options.verb}: no such verb", f"Choose one of {', '.join(VERBS)}.")
+        raise UsageError(f"{options.verb}: no such command", f"Choose one of {', '.join(VERBS)}.")
     context = click.get_current_context()
     shown = {name: list(_values(context, name)) for name in (VERBS if options.verb is None else [options.verb])}
     if options.as_json:
@@ -83,13 +90,13 @@ def config(options: ConfigOptions) -> ExitCode:
         if found:
             print(f"[{name}]")
         for each in found:
-            print(f"  {each.key:<22} {json.dumps(each.value):<24} {each.where}")
+            print(f"  {each.key:<22} {each.words:<35} {each.where}")
     return ExitCode.OK
 
 
 def _values(context: click.Context, name: str) -> Iterator[Value]:
     command = verb_command(name)
-    # A verb that lacks a required option is no error here.
+    # A missing required option is not an error here.
     for parameter in command.params:
         parameter.required = False
     file = config_file(context)
@@ -101,26 +108,27 @@ def _values(context: click.Context, name: str) -> Iterator[Value]:
 
 def _value(context: click.Context, option: Declared) -> Value:
     shown = _shown(option, context.params[option.name])
+    words = option.option.default or "not set" if shown in (None, []) else json.dumps(shown)
     match source(context, option.name):
         case ParameterSource.COMMANDLINE:
-            return Value(option.key, shown, "command line", "command line")
+            return Value(option.key, shown, words, "command line", "command line")
         case ParameterSource.ENVIRONMENT:
-            return Value(option.key, shown, "environment", environment_name(option))
+            return Value(option.key, shown, words, "environment", environment_name(option))
         case ParameterSource.DEFAULT_MAP:
             place = places(context)[option.name]
-            return Value(option.key, shown, "file", f"{place.file.absolute()}: {place.key}")
-    return Value(option.key, shown, "default", "default")
+            return Value(option.key, shown, words, "file", f"{place.file.absolute()}: {place.key}")
+    return Value(option.key, shown, words, "default", "default")
 
 
 def _shown(option: Declared, value: object) -> Json:
-    """Write a value as it may stand in a file; None where there is none, or where it follows from other options."""
+    """Return a value as the file may have it. Return None if it has none, or if it is derived from other options."""
     if value is None or isinstance(value, Derived):
         return None
     return _without_password(option.show(value))
 
 
 def _without_password(value: Json) -> Json:
-    # An endpoint with a password in it is refused by `run`; here it is not shown either.
+    # `run` refuses an endpoint that contains a password; do not show the password here either.
     if isinstance(value, list):
         return [_without_password(each) for each in value]
     return _USER.sub("//***@", value) if isinstance(value, str) else value

@@ -1,8 +1,8 @@
-"""What `batcher.toml` sets for a verb: its keys are the flags' names, its tables the verbs'.
+"""Reads what `batcher.toml` sets for a verb. Its keys are the names of flags, its tables the names of verbs.
 
-A key that no verb has, or a value of the wrong kind, is an error that says what would be right. It holds no secrets:
-credentials come from the environment, a credentials file or the metadata service, and nothing that looks like one is
-read.
+An unknown key or a value of the wrong kind is an error that says what is expected. The file must not contain secrets:
+credentials come from the environment, a credentials file or the metadata service. Keys that look like credentials are
+refused.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _SECRET = re.compile(r"secret|token|passw|credential|access.?key|(?:^|[-_])[as]k
 
 
 class Place(NamedTuple):
-    """Where in a file a value stands: `key` as a person would look for it, with its table."""
+    """The place of a value in a file. `key` is the key with the name of its table."""
 
     file: Path
     key: str
 
 
 def values(verb: str, path: Path | None) -> dict[str, tuple[Json, Place]]:
-    """Give what the file sets for a verb, by the names of its options; its own table goes before the rest.
+    """Return what the file sets for a verb, by option name. The verb's own table takes precedence.
 
-    Without `path` it is the file in the working directory, where there is one. Raises UsageError, DiskError.
+    Without `path`, read the file in the working directory, if there is one. Raises UsageError, DiskError.
     """
     file = Path(NAME) if path is None else path
     text = read_settings(file)
@@ -53,7 +53,7 @@ def values(verb: str, path: Path | None) -> dict[str, tuple[Json, Place]]:
             place = Place(file, prefix + name)
             if name in own:
                 _check(own[name], value, place)
-                # One value stands for a list of one.
+                # A single value is a list of one.
                 is_one = own[name].kind.is_repeated and not isinstance(value, list)
                 found[own[name].name] = ([value] if is_one else value, place)
             elif prefix or name not in every:
@@ -62,7 +62,7 @@ def values(verb: str, path: Path | None) -> dict[str, tuple[Json, Place]]:
 
 
 def _apart(file: Path, document: Mapping[str, Json], verb: str) -> tuple[dict[str, Json], Mapping[str, Json]]:
-    """Take the verbs' tables off. Gives what is for every verb, and this verb's table."""
+    """Return the settings for all verbs, and the table of this verb."""
     tables = {name: value for name, value in document.items() if isinstance(value, dict)}
     for name in tables:
         if name not in VERBS:
@@ -73,16 +73,18 @@ def _apart(file: Path, document: Mapping[str, Json], verb: str) -> tuple[dict[st
 def _refuse(place: Place, name: str, known: set[str]) -> NoReturn:
     if _SECRET.search(name):
         raise UsageError(
-            f"{place.file}: {place.key}: this file holds no secrets",
-            "Remove it, and set the credentials in the environment or in ~/.huaweicloud/credentials; if others can read"
-            " the file, replace them.",
+            f"{place.file}: {place.key}: this file must not contain secrets",
+            "Remove the key, and set the credentials in the environment or in ~/.huaweicloud/credentials. If others can"
+            " read the file, revoke the credentials and create new ones.",
         )
-    raise UsageError(f"{place.file}: {place.key}: no such key", nearest(name, known, "batcher config lists every key."))
+    raise UsageError(
+        f"{place.file}: {place.key}: no such key", nearest(name, known, "Run batcher config to list every key.")
+    )
 
 
 def _check(declared: Declared, value: Json, place: Place) -> None:
     try:
         declared.set(value)
     except UsageError as error:
-        advice = error.advice or "See the verb's --help."
+        advice = error.advice or "See the --help of the command."
         raise UsageError(f"{place.file}: {place.key}: {error}", advice) from None

@@ -1,4 +1,4 @@
-"""`batcher doctor`: what one start shows of a service, and the settings that follow from it."""
+"""`batcher doctor`: starts one execution to learn how a service behaves, and writes the settings that follow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from batcher.model import Json
 from batcher.options.verbs import DoctorOptions
 from batcher.rules.doctor.advice import POINTS
 from batcher.rules.doctor.points import UNTRIED, Finding
-from batcher.rules.service import names
+from batcher.rules.rows.identity import bucket_fault, object_fault
 from batcher.rules.text import printable
 
 if TYPE_CHECKING:
@@ -19,41 +19,42 @@ if TYPE_CHECKING:
 
 OPTIONS = DoctorOptions
 
-HELP = """Start ONE execution of a workflow, and find out what the service's documents leave open.
+HELP = """Start ONE execution of a workflow, and check what the service's documentation does not specify.
 
 \b
 Examples:
-  batcher doctor -w transcode --region cn-north-4 -b my-videos --object "in/clip 01.mp4"
-  batcher doctor -w transcode --region cn-north-4 -b my-videos --object "in/clip 01.mp4" --i-accept-one-start
+  batcher doctor -w transcode --region cn-north-4 -b my-videos \\
+      --object "in/clip 01.mp4"
+  batcher doctor -w transcode --region cn-north-4 -b my-videos \\
+      --object "in/clip 01.mp4" --i-accept-one-start
 
-Without --i-accept-one-start it shows what it would do and exits with code 64. With it one execution is started, which
-runs and is billed like any other. It is sent once and never again, whatever the answer. Then the execution list is
-searched for it and for its inputs; each point is confirmed, differs, or could not be seen. The resulting settings
-(settle-time, on-doubt, trust-503) are written to batcher.toml, where batcher run finds them. Settings that you wrote
-there stay as they are.
+Without --i-accept-one-start, the command shows what it would do and exits with code 64. With it, the command starts
+one execution, which runs and is billed like any other. It sends the start only once, whatever the answer. Then it
+searches the execution list for the execution and its inputs, and reports for each point whether it is confirmed,
+differs, or was not seen. It writes the resulting settings (settle-time, on-doubt, trust-503) to batcher.toml, where
+batcher run finds them. It keeps the settings that you wrote there.
 
-An object key with a space, a % and a letter outside of ASCII shows most, and so do inputs of several types.
+An object key with a space, a % and a non-ASCII letter shows the most, as do inputs of several types.
 
-\b
-Exit codes: 0 started and found, 1 rejected, 3 in doubt, 64 not accepted, others as of batcher run.
+Exit codes: 0 started and found, 1 rejected, 3 in doubt, 64 not accepted, otherwise as for batcher run.
 """
 
 NEXT: Mapping[ExitCode, str] = {
-    ExitCode.OK: "next: batcher run MANIFEST with the same --workflow and endpoint, from this directory",
+    ExitCode.OK: "next: batcher run MANIFEST with the same --workflow and endpoint, in this directory",
     ExitCode.ROWS_REJECTED: "The service refused this start: fix the object, the inputs or the workflow.",
-    ExitCode.ROWS_IN_DOUBT: "The start may have been carried out, and the list does not show it. Look for it in the"
-    " console before another one is made.",
+    ExitCode.ROWS_IN_DOUBT: "The execution may have been started, but the execution list does not show it. Look for it"
+    " in the console before you try again.",
 }
 
 
 class UnacceptedError(JobError):
-    """The one start has not been accepted."""
+    """The user has not accepted the one start."""
 
     exit_code = ExitCode.UNACCEPTED
 
 
 def doctor(options: DoctorOptions) -> ExitCode:
-    """Check the options, start one execution if that is accepted, and give the exit code that tells the truth."""
+    """Check the options, start one execution if the user accepts it, and return the exit code."""
     url = _url(options)
     _check(options.workflow, options.bucket, options.object)
     if not options.is_accepted:
@@ -61,7 +62,7 @@ def doctor(options: DoctorOptions) -> ExitCode:
             f"batcher doctor would start ONE execution of {options.workflow} for"
             f" {options.bucket}/{printable(options.object)} at {url}, and send about ten requests about it",
             "The execution runs, writes its output and is billed like any other; batcher cannot undo it. Nothing was"
-            " sent. To accept that, add --i-accept-one-start.",
+            " sent. To accept this, add --i-accept-one-start.",
         )
     import asyncio
 
@@ -88,8 +89,8 @@ def _check(workflow: str, bucket: str, key: str) -> None:
 
     faults = {
         f"--workflow {workflow}": DIALECT.workflow_fault(workflow),
-        f"--bucket {bucket}": names.bucket_fault(bucket),
-        f"--object {printable(key)}": names.object_fault(key),
+        f"--bucket {bucket}": bucket_fault(bucket),
+        f"--object {printable(key)}": object_fault(key),
     }
     for where, fault in faults.items():
         if fault is not None:
@@ -97,7 +98,7 @@ def _check(workflow: str, bucket: str, key: str) -> None:
 
 
 def _show(options: DoctorOptions, examined: Examined) -> None:
-    """Print what was found: one JSON object, or a line for each point."""
+    """Print the result: one JSON object, or one line for each point."""
     if options.as_json:
         print(json.dumps(_document(options, examined)))
     else:
@@ -107,7 +108,7 @@ def _show(options: DoctorOptions, examined: Examined) -> None:
 
 def _document(options: DoctorOptions, examined: Examined) -> dict[str, Json]:
     seen, file = examined.seen, examined.file
-    told = {point.name: point.tell(seen) for point in POINTS}
+    findings = {point.name: point.tell(seen) for point in POINTS}
     return {
         "endpoint": _url(options),
         "workflow": options.workflow,
@@ -118,8 +119,8 @@ def _document(options: DoctorOptions, examined: Examined) -> dict[str, Json]:
             {
                 "point": point.name,
                 "assumed": point.assumed,
-                "finding": told[point.name].finding,
-                "seen": told[point.name].seen,
+                "finding": findings[point.name].finding,
+                "seen": findings[point.name].seen,
             }
             for point in POINTS
         ],
@@ -145,6 +146,6 @@ def _lines(options: DoctorOptions, examined: Examined) -> Iterator[str]:
     for key, setting in examined.settings.items():
         value = json.dumps(setting.value)
         if key in kept:
-            yield f"  {key} = {json.dumps(kept[key])}, as you wrote it, where {value} would follow"
+            yield f"  {key} = {json.dumps(kept[key])}, kept as you wrote it; this check suggests {value}"
         else:
-            yield f"  {key} = {value}, since {setting.why}"
+            yield f"  {key} = {value}, because {setting.why}"

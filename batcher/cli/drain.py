@@ -15,11 +15,12 @@ HELP = """Stop a running job gracefully: it sends nothing new, waits for request
 Examples:
   batcher drain objects.csv.checkpoint
 
-To resume the job, run its own command again.
+To resume the job, run the command that started it again.
 """
 
 
 def drain(options: SteerOptions) -> ExitCode:
+<<<<<<< HEAD
     """Ask the run to do it."""
     from batcher.app.steering import resume_command, steer
     from batcher.app.voice import say
@@ -27,4 +28,12 @@ def drain(options: SteerOptions) -> ExitCode:
     print(steer(options.checkpoint, {"do": "drain"}))
     say(f"next: batcher status {shlex.quote(str(options.checkpoint))}")
     say(f"once this run has ended: {resume_command(options.checkpoint)}")
+=======
+    """Ask the running job to stop."""
+    from batcher.app.steering import steer
+    from batcher.app.voice import say
+
+    print(steer(options.checkpoint, {"do": "drain"}))
+    say(f"next: batcher status {options.checkpoint}; to resume, run the same command again after this run has ended")
+>>>>>>> layout
     return ExitCode.OK

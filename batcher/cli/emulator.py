@@ -1,4 +1,4 @@
-"""`batcher emulator`: the service's local twin, from its first line to its summary."""
+"""`batcher emulator`: runs a local copy of the workflow API."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from batcher.emulator.faults import AFTER, BEFORE
 from batcher.emulator.options import EmulatorOptions
-from batcher.emulator.settings import MADE_UP, QUIRKS, Settings
+from batcher.emulator.quirks import described_quirks
+from batcher.emulator.settings import MADE_UP, Settings
 from batcher.errors import ExitCode, UsageError
 from batcher.model import Credentials
 
@@ -22,46 +23,54 @@ OPTIONS = EmulatorOptions
 
 KEYS = ("OBS_ACCESS_KEY_ID", "OBS_SECRET_ACCESS_KEY", "OBS_SECURITY_TOKEN")
 
+QUIRKS = "\n\n".join(f"\b\n{paragraph}" for paragraph in described_quirks())
+
 HELP = f"""Run the workflow API locally: signatures, executions, throttling, and faults on request.
 
 \b
 Examples:
-  batcher emulator --port 8080 --workflow transcode --parameter template-id:integer
-  batcher emulator --rate 200 --fault 500=1% --fault reset-after=1% --seed 7 --ledger starts.jsonl
-  batcher emulator --list-delay 20 --input-shape records --input-keys encoded --past 100000
+  batcher emulator --port 8080 --workflow transcode \\
+      --parameter template-id:integer
+  batcher emulator --rate 200 --fault 500=1% --fault reset-after=1% --seed 7 \\
+      --ledger starts.jsonl
+  batcher emulator --list-delay 20 --past 100000 --input-shape records \\
+      --input-keys encoded
+  batcher emulator --quirk local-time=8 --quirk page-limit=10 --quirk keys-nfc
 
-The first line on stdout is "listening on URL", then come the exports that point batcher at it. GET URL/emulator/ledger
-shows what was really started, whatever the client was answered: starts, distinct ones, and those started twice.
-
-\b
-Rate and faults can be changed while it runs:
-  curl -d 125 URL/emulator/rate            (or none)
-  curl -d "500=50%" URL/emulator/faults    (any number of faults, or none)
+The emulator prints "listening on URL", followed by the settings that make batcher use it:
 
 \b
   export OBS_ENDPOINT=URL
   export OBS_ACCESS_KEY_ID={MADE_UP.access_key}
   export OBS_SECRET_ACCESS_KEY={MADE_UP.secret_key}
 
-If credentials are set in the environment already, those are accepted, with OBS_SECURITY_TOKEN if that is set, and not
-printed. It serves loopback addresses only. SIGINT and SIGTERM end it, with a summary on stderr.
+If the environment already has credentials, the emulator accepts those, with OBS_SECURITY_TOKEN if that is set, and
+does not print them. It serves loopback addresses only. SIGINT or SIGTERM ends it, with a summary on stderr.
+
+GET URL/emulator/ledger shows what was really started, regardless of what the client was answered: all starts, distinct
+starts, and those started twice.
 
 \b
-Faults (--fault KIND=SHARE) before the start is committed: no execution exists.
+The rate and the faults can be changed while it runs:
+  curl -d 125 URL/emulator/rate            (or none)
+  curl -d "500=50%" URL/emulator/faults    (any number of faults, or none)
+
+\b
+Faults (--fault KIND=SHARE) before the start is committed; no execution runs:
 {chr(10).join(f"  {kind:<14}{fault.meaning}" for kind, fault in BEFORE.items())}
 
 \b
-Faults after the start is committed: the execution runs.
+Faults after the start is committed; the execution runs:
 {chr(10).join(f"  {kind:<14}{fault.meaning}" for kind, fault in AFTER.items())}
 
-\b
-Behaviour that no document specifies (--quirk NAME):
-{chr(10).join(f"  {quirk:<17}{meaning}" for quirk, meaning in QUIRKS.items())}
+Quirks (--quirk NAME or NAME=VALUE) make it behave differently, and combine. A value in brackets may be omitted.
+
+{QUIRKS}
 """
 
 
 def emulator(options: EmulatorOptions) -> ExitCode:
-    """Serve until the end, and sum up."""
+    """Serve until a signal or the end of --duration, then print a summary."""
     import asyncio
 
     from batcher.app.process import fast_loop
@@ -101,10 +110,10 @@ def _settings(options: EmulatorOptions) -> Settings:
 
 
 def _credentials(environment: Mapping[str, str]) -> Credentials:
-    """Give the keys of the environment, or the well-known made-up pair."""
+    """Return the credentials of the environment, else the documented test credentials."""
     access_key, secret_key, token = (environment.get(name, "") for name in KEYS)
     if bool(access_key) != bool(secret_key):
-        raise UsageError(f"of {KEYS[0]} and {KEYS[1]} only one is set", "Set both, or neither.")
+        raise UsageError(f"only one of {KEYS[0]} and {KEYS[1]} is set", "Set both, or neither.")
     return Credentials(access_key, secret_key, token, source="environment") if access_key else MADE_UP
 
 
@@ -125,7 +134,7 @@ async def _serve(settings: Settings, duration: float | None) -> None:
 
 
 def _introduce(service: Emulator) -> None:
-    """Print where it listens, first and at once, for whoever waits for that line; then how to point batcher at it."""
+    """Print the URL first and flush it, since a caller may wait for that line. Then print the settings for batcher."""
     print(f"listening on {service.url}", flush=True)
     print(f"export OBS_ENDPOINT={service.url}")
     if service.settings.credentials is MADE_UP:

@@ -1,4 +1,4 @@
-"""`batcher explain`: the history of one row, from the checkpoint and from every record of it."""
+"""`batcher explain`: shows the history of one row, from the checkpoint and from all of its records."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from batcher.options.verbs import ExplainOptions
 
 OPTIONS = ExplainOptions
 
-HELP = """Show the history of one row: attempts, answers, request ids, times, how a doubt was settled, its state now.
+HELP = """Show the history of one row: attempts, answers, request IDs, times, how a doubt was settled, current state.
 
 \b
 Examples:
   batcher explain objects.csv.checkpoint 17
   batcher explain objects.csv.checkpoint my-videos/in/clip.mp4
 
-ROW is the row's number in the manifest; KEY is an object key, with or without its bucket and a slash before it. All
-matching rows are shown. Exit code 1 means that there are none. Changes nothing, also while a run goes on.
+ROW is the number of the row in the manifest. KEY is an object key, or BUCKET/KEY. All matching rows are shown; exit
+code 1 means that none matches. The command changes nothing and can be used during a run.
 """
 
 
 def explain(options: ExplainOptions) -> ExitCode:
-    """Print every row that matches."""
+    """Print the history of every row that matches."""
     from batcher.app.explain import matching_lives
     from batcher.app.history import open_past
     from batcher.app.voice import say
@@ -30,8 +30,8 @@ def explain(options: ExplainOptions) -> ExitCode:
         found = matching_lives(past, options.row)
     if not found:
         say(
-            f"{options.checkpoint}: no row matches {options.row!r}. A row that was never sent has no name here: use its"
-            " number."
+            f"{options.checkpoint}: no row matches {options.row!r}. A row that was never sent can be found by its"
+            " number only."
         )
         return ExitCode.ROWS_REJECTED
     for life in found:

@@ -1,4 +1,4 @@
-"""`batcher export`: the final state of each row of a job, one line per row."""
+"""`batcher export`: writes the final state of each row of a job, one line per row."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from batcher.rules.text import counted
 
 OPTIONS = ExportOptions
 
-HELP = """Write the final state of each row of a job, one line per row, with what its last record says.
+HELP = """Write the final state of each row of a job, one line per row, with the data of its last record.
 
 \b
 Examples:
   batcher export objects.csv.checkpoint -o rows.csv
   batcher export objects.csv.checkpoint -o rows.parquet
 
-JSON Lines, CSV or Parquet by the suffix of FILE; Parquet needs pip install 'batcher[parquet]'. The fields are those of
-a record; status may also be pending (not started yet) or sending (on the wire or about to be, while a run is going
-on). A row that has never had a record is known by its number only. Changes nothing, also while a run goes on.
+The suffix of FILE selects JSON Lines, CSV or Parquet; Parquet needs pip install 'batcher[parquet]'. The fields are
+those of a record. The status may also be pending (not started yet) or sending (being sent by a running job). A row that
+has no record yet has only its number. The command changes nothing else and can be used during a run.
 """
 
 
 def export(options: ExportOptions) -> ExitCode:
-    """Write the rows, and say how many they are."""
+    """Write the rows and print their number."""
     from batcher.app.export import export_rows
     from batcher.app.voice import say
 

@@ -1,4 +1,4 @@
-"""`batcher failures`: the rows of a manifest that failed, with their reasons, as the next manifest."""
+"""`batcher failures`: writes the rows that failed, with their reasons, as the next manifest."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from batcher.options.verbs import FailuresOptions
 
 OPTIONS = FailuresOptions
 
-HELP = """Write the rejected and the invalid rows of MANIFEST as the next manifest: its own columns, and the reasons.
+HELP = """Write the rejected and invalid rows of MANIFEST as the next manifest, with the reasons.
 
 \b
 Examples:
@@ -17,20 +17,23 @@ Examples:
   batcher failures keys.txt -o failed.csv
   batcher failures objects.csv --dismiss
 
-JSON Lines are written as JSON Lines, all else as CSV or TSV: tables with their own columns, lists made by other tools
-with the columns bucket, object and inputs. The reasons are in error_code and error_message. Fix the file and run it
-with the command that is printed at the end: under the checkpoint of its job no row is started twice. Rows that are
-still to be retried are not in the file, since the job's own command sends them. Changes nothing else.
+JSON Lines are written as JSON Lines, other formats as CSV or TSV. CSV and TSV manifests keep their columns; for lists
+made by other tools the columns are bucket, object and inputs. The reasons are in error_code and error_message. Fix the
+file and run it with the command that is printed at the end: it uses the checkpoint of the job, so that no row is
+started twice. Rows that will still be retried are not in the file, since the job's own command sends them.
 
-A row whose content you fixed is a new row, so the one that failed still counts as left. --dismiss declares all
-rejected and invalid rows of the job settled: no run sends them again, not even with --retry-rejected.
+A row whose content you fixed is a new row, so the failed row still counts as not done. --dismiss declares all rejected
+and invalid rows of the job settled: no run sends them again, not even with --retry-rejected.
 """
 
 
 def failures(options: FailuresOptions) -> ExitCode:
-    """Write the rows, and say how to go on with them; or dismiss them."""
+    """Write the rows and print the next command, or dismiss the rows."""
     if (options.output is None) != options.dismiss:
-        raise UsageError("give one of --output and --dismiss", "--output FILE writes the rows that failed.")
+        raise UsageError(
+            "give one of --output and --dismiss",
+            "--output FILE writes the failed rows; --dismiss declares them settled.",
+        )
     if options.output is None:
         _dismiss(options)
         return ExitCode.OK

@@ -1,12 +1,12 @@
-"""The flags of a verb, made from its struct: read by click, and put together with the environment and `batcher.toml`.
+"""The flags of a verb, made from its struct, and their values from all sources.
 
-Of several sources the most direct counts: the command line, then the environment, then the file, then the default.
+The order of precedence is: the command line, the environment, `batcher.toml`, the default.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,27 +27,49 @@ if TYPE_CHECKING:
 _DIRECT = (
     ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP, ParameterSource.DEFAULT,
 )  # fmt: skip
-"""Where a value may come from, the most direct first; DEFAULT_MAP is the file."""
+"""Where a value may come from, in order of precedence. DEFAULT_MAP is the file."""
 _PLACES, _FILE = "batcher.places", "batcher.file"
-"""What is kept in a context's `meta`, with the verb's name, since a context shares it with those around it."""
+"""Keys in the `meta` of a context. The verb's name is appended, since nested contexts share `meta`."""
 
 
 class Value(click.ParamType[Any]):
-    """The type of an option's value for click, which converts nothing itself: `Declared` does."""
+    """The type of an option's value for click. `Declared` converts the value, not click."""
 
     def __init__(self, declared: Declared) -> None:
         self.name = declared.metavar
         self.declared = declared
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[str]]:  # noqa: ARG002 - as click calls it
-        """Complete the words that it may be, or file names."""
+        """Complete the choices of the option, or file names."""
         if self.declared.kind.is_file:
             return [CompletionItem(incomplete, type="file")]
         return [CompletionItem(word) for word in self.declared.kind.choices if word.startswith(incomplete)]
 
 
+_HYPHEN = "\u2011"
+
+
+class _Formatter(click.HelpFormatter):
+    """Formats a help without line breaks inside flags and addresses: click would break them at their hyphens."""
+
+    def write_text(self, text: str) -> None:
+        super().write_text(text.replace("-", _HYPHEN))
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        super().write_dl([(term, text.replace("-", _HYPHEN)) for term, text in rows], col_max, col_spacing)
+
+    def getvalue(self) -> str:
+        return super().getvalue().replace(_HYPHEN, "-")
+
+
+class _Context(click.Context):
+    formatter_class = _Formatter
+
+
 class Verb(click.Command):
-    """A verb: its parameters are those of its struct."""
+    """A verb, with the parameters of its struct."""
+
+    context_class = _Context
 
     def __init__(self, name: str, struct: type[Options], **more: Any) -> None:
         self.struct = struct
@@ -55,7 +77,7 @@ class Verb(click.Command):
         super().__init__(name, params=[*parameters, _config()], **more)
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the same in every context
-        """Write what stands behind the verb."""
+        """Return what follows the verb in the usage line."""
         return [usage(self.struct)]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
@@ -65,7 +87,7 @@ class Verb(click.Command):
                 formatter.write_dl(entries, col_max=28)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the words, then let the more direct of two alternatives stand."""
+        """Parse the arguments, then drop the alternative whose source has lower precedence."""
         rest = super().parse_args(ctx, args)
         if self.struct.alternatives and not ctx.resilient_parsing:
             _choose(ctx, self.struct.alternatives)
@@ -73,7 +95,7 @@ class Verb(click.Command):
 
 
 def verb_command(name: str) -> Verb:
-    """Import a verb and make its command. Its function gets the struct, and what it gives is the exit code."""
+    """Import a verb and make its command, which calls the verb's function and returns its exit code."""
     verb = module_of(name)
 
     @click.pass_context
@@ -82,7 +104,7 @@ def verb_command(name: str) -> Verb:
         if used:
             from batcher.app.voice import say
 
-            say(f"settings of {used[0].file}: {', '.join(place.key for place in used)}")
+            say(f"settings from {used[0].file}: {', '.join(place.key for place in used)}")
         code: int = getattr(verb, name)(options_of(ctx))
         return code
 
@@ -90,42 +112,42 @@ def verb_command(name: str) -> Verb:
 
 
 def options_of(ctx: click.Context) -> Options:
-    """Make a verb's struct of what was given for it."""
+    """Make the struct of a verb from the given values."""
     struct = _verb(ctx).struct
     names = [each.name for each in declared_by(struct)]
     return struct.of({name: ctx.params[name] for name in names if source(ctx, name) is not ParameterSource.DEFAULT})
 
 
 def source(ctx: click.Context, name: str) -> ParameterSource:
-    """Say where a value comes from."""
+    """Return where a value comes from."""
     return ctx.get_parameter_source(name) or ParameterSource.DEFAULT
 
 
 def places(ctx: click.Context) -> Mapping[str, Place]:
-    """Say where in the file the values stand that it has for this verb, by the names of its options."""
+    """Return the places in the file of the values that it sets for this verb, by option name."""
     found: Mapping[str, Place] = ctx.meta.get(f"{_PLACES}.{ctx.info_name}", {})
     return found
 
 
 def config_file(ctx: click.Context) -> Path | None:
-    """Give the file that --config or BATCHER_CONFIG names, None where neither does."""
+    """Return the file given by --config or BATCHER_CONFIG. Return None if neither is given."""
     file: Path | None = ctx.meta.get(f"{_FILE}.{ctx.info_name}")
     return file
 
 
 def environment_name(declared: Declared) -> str:
-    """Give the name that is set, of those that an option has in the environment."""
+    """Return the environment variable of an option that is set."""
     return next(name for name in declared.environment if os.environ.get(name))
 
 
 def _verb(ctx: click.Context) -> Verb:
     if not isinstance(ctx.command, Verb):
-        raise TypeError(f"{ctx.command.name} is no verb")
+        raise TypeError(f"{ctx.command.name} is not a verb")
     return ctx.command
 
 
 def _parameter(declared: Declared) -> click.Parameter:
-    """Make click's parameter. It knows no default: what is not given is not among the values of the struct."""
+    """Make the click parameter. It has no default: a value that is not given is left out of the struct."""
 
     def take(ctx: click.Context, _: click.Parameter, value: Any) -> Any:
         return _taken(ctx, declared, value)
@@ -146,7 +168,7 @@ def _option(declared: Declared, take: Callable[..., Any]) -> click.Option:
     return click.Option(
         [declared.name, declared.flag, *filter(None, [declared.option.short])],
         type=None if is_flag else Value(declared),
-        is_flag=is_flag or None,  # False would let a value that begins with - be missing
+        is_flag=is_flag or None,  # with False, click takes a value that begins with - as missing
         multiple=declared.kind.is_repeated,
         required=declared.is_required,
         envvar=declared.environment or None,
@@ -157,7 +179,7 @@ def _option(declared: Declared, take: Callable[..., Any]) -> click.Option:
 
 
 def _taken(ctx: click.Context, declared: Declared, value: Any) -> Any:
-    """Give a value as the option has it, whatever its source. Raises UsageError, which names flag or environment."""
+    """Check and convert a value from any source. Raises UsageError, which names the flag or environment variable."""
     found = source(ctx, declared.name)
     if found is ParameterSource.DEFAULT:
         return declared.default
@@ -170,7 +192,7 @@ def _taken(ctx: click.Context, declared: Declared, value: Any) -> Any:
 
 
 def _where(found: ParameterSource, declared: Declared, value: Any) -> str:
-    """Name an option as it was given. What comes from the environment may be a secret, so it is not repeated."""
+    """Return an option as it was given. A value from the environment may be a secret, so it is not repeated."""
     if found is ParameterSource.ENVIRONMENT:
         return environment_name(declared)
     name = declared.metavar if declared.option.is_argument else declared.flag
@@ -189,7 +211,7 @@ def _choose(ctx: click.Context, names: tuple[str, ...]) -> None:
 
 
 def _config() -> click.Option:
-    """Make the flag that every verb has: it is read before the others, and only when a verb runs."""
+    """Make --config, the flag of every verb. It is read before the others, and only when a verb runs."""
     (declared,) = declared_by(General)
     option = _option(declared, _load)
     option.is_eager = True
@@ -198,7 +220,7 @@ def _config() -> click.Option:
 
 
 def _load(ctx: click.Context, _: click.Parameter, given: str | None) -> None:
-    """Let the file's values be the defaults. Raises UsageError, DiskError."""
+    """Use the values of the file as defaults. Raises UsageError, DiskError."""
     if ctx.resilient_parsing:
         return
     path = None if given is None else Path(given)

@@ -1,6 +1,6 @@
-"""The words of a help: options in panels by group, each with its meaning, its default, its bounds and its environment.
+"""The texts of a help: options in panels by group, each with its meaning, default, bounds and environment variable.
 
-The help on a terminal and the manual page are made of the same entries.
+The help on a terminal and the manual page use the same entries.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from batcher.options.declaring import Declared, Derived, Options, declared_by
 from batcher.options.groups import GROUPS, General
 from batcher.options.kinds import FLAG
 
-HELP_ENTRY = ("-h, --help", "Show this help.")
+HELP_ENTRY = ("-h, --help", "Show this message and exit.")
 
 Entry = tuple[str, str]
 
 
 def panels(struct: type[Options]) -> list[tuple[str, list[Entry]]]:
-    """Give the headings of a verb's help, each with its entries: arguments first, then options by group."""
+    """Return the headings of a verb's help, each with its entries: first the arguments, then the options by group."""
     declared = (*declared_by(struct), *declared_by(General))
     arguments = [each for each in declared if each.option.is_argument]
     found = [("Arguments", [entry(each) for each in arguments])] if arguments else []
@@ -31,7 +31,7 @@ def panels(struct: type[Options]) -> list[tuple[str, list[Entry]]]:
 
 
 def entry(declared: Declared) -> Entry:
-    """Give an option's term and its meaning."""
+    """Return the term of an option and its meaning."""
     if declared.option.is_argument:
         return declared.metavar, declared.option.help
     flags = ", ".join(filter(None, (declared.option.short, declared.flag)))
@@ -44,7 +44,7 @@ def _notes(declared: Declared) -> Iterable[str]:
     if declared.kind.is_repeated:
         yield "repeatable"
     if declared.kind.choices and not declared.kind.is_repeated:
-        yield f"one of {', '.join(declared.kind.choices)}"
+        yield f"{'one of ' if len(declared.kind.choices) > 1 else ''}{', '.join(declared.kind.choices)}"
     if declared.bounds and (declared.option.least or declared.option.most):
         yield declared.bounds
     default = shown_default(declared)
@@ -53,11 +53,11 @@ def _notes(declared: Declared) -> Iterable[str]:
     if declared.environment:
         yield f"env: {', '.join(declared.environment)}"
     if declared.option.is_spoken:
-        yield "on the command line only"
+        yield "command line only"
 
 
 def shown_default(declared: Declared) -> str:
-    """Write a default for a person; empty where there is none to speak of."""
+    """Return a default as people read it. Return an empty text if there is none to show."""
     value = declared.default
     is_empty = value is None or (isinstance(value, Collection) and not value)
     if declared.option.default or isinstance(value, Derived) or is_empty or declared.kind is FLAG:
@@ -69,7 +69,7 @@ def shown_default(declared: Declared) -> str:
 
 
 def usage(struct: type[Options]) -> str:
-    """Give what stands behind the verb in a line of usage."""
+    """Return what follows the verb in the usage line."""
     arguments = [_optional(each) for each in declared_by(struct) if each.option.is_argument]
     return " ".join(["[OPTIONS]", *arguments])
 

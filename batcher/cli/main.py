@@ -1,4 +1,4 @@
-"""The command `batcher`: its verbs, its version, and how it ends. Each verb is imported when it is called."""
+"""The command `batcher`: its verbs, its version and its exit codes. Each verb is imported when it is called."""
 
 from __future__ import annotations
 
@@ -9,35 +9,37 @@ import click
 
 from batcher import __version__
 from batcher.cli.streams import give_up, open_streams
-from batcher.cli.verbs import SUMMARY, VERBS
+from batcher.cli.verbs import PANELS, SUMMARY, VERBS
 from batcher.errors import ExitCode, JobError, UsageError
 
 
 class Verbs(click.Group):
-    """A group whose commands are made when they are asked for."""
+    """A group whose commands are made on demand."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        # Looked at for names that are nearly right; the commands themselves come from `get_command`.
+        # click uses the names to suggest a similar one; the commands themselves come from `get_command`.
         self.commands: Any = dict.fromkeys(VERBS)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the same in every context
-        """Give the names in the order of the help."""
+        """Return the names in the order of the help."""
         return list(VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
-        """Import a verb and make its command; None where there is none of that name."""
+        """Import a verb and make its command. Return None if there is no such verb."""
         if cmd_name not in VERBS:
             return None
-        # Imported late: the help of all verbs waits for the options of none.
+        # Imported here, so that the list of verbs does not load any options.
         from batcher.cli.flags import verb_command
 
         return verb_command(cmd_name)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as above
         """Write the verbs into the help."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(VERBS.items()))
+        width = max(map(len, VERBS))
+        for heading, names in PANELS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name.ljust(width), VERBS[name]) for name in names])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
         """Complete the names of verbs without importing them."""
@@ -62,26 +64,27 @@ def _completion(ctx: click.Context, param: click.Parameter, wanted: bool) -> Non
     ctx.exit()
 
 
-def _told(name: str, help_: str, callback: Any) -> click.Option:
+def _flag(name: str, help_: str, callback: Any) -> click.Option:
     return click.Option([name], is_flag=True, is_eager=True, expose_value=False, help=help_, callback=callback)
 
 
 app = Verbs(
     name="batcher",
     help=SUMMARY,
-    epilog="Start with: batcher run --help. Every option can also be set in batcher.toml: batcher config --help",
+    epilog="Run 'batcher COMMAND --help' for the options of a command. Options can also be set in the environment"
+    " and in batcher.toml; see 'batcher config --help'.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     params=[
-        _told("--version", "Show the version.", _version),
-        _told("--install-completion", "Install completion for the current shell.", _completion),
-        _told("--show-completion", "Print the completion script for the current shell.", _completion),
+        _flag("--version", "Show the version and exit.", _version),
+        _flag("--install-completion", "Install completion for the current shell.", _completion),
+        _flag("--show-completion", "Print the completion script for the current shell.", _completion),
     ],
 )
 
 
 def main() -> None:
-    """Run the command line. What cannot be read or written, where no verb has words for it, ends it with 74."""
+    """Run the command line. Exit with 74 if a file cannot be read or written and no verb reports it."""
     open_streams()
     try:
         try:
@@ -94,7 +97,7 @@ def main() -> None:
 
 
 def _run() -> int:
-    """Run the command, and give its exit code. Every error is one line, and its advice another."""
+    """Run the command and return its exit code. Each error is one line, followed by a line of advice."""
     try:
         code: int | None = app.main(prog_name="batcher", standalone_mode=False)
     except JobError as error:
@@ -112,7 +115,7 @@ def _run() -> int:
 
 
 def _complain(error: JobError) -> int:
-    # Imported late: the help complains of nothing.
+    # Imported here, since the help does not need it.
     from batcher.app.voice import complain
 
     complain(error)

@@ -1,4 +1,4 @@
-"""`batcher man`: the manual page, from the same texts and flags as the help."""
+"""`batcher man`: prints the manual page, made from the same texts and flags as the help."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from batcher.rules import roff
 
 OPTIONS = ManOptions
 
-HELP = """Print the manual page of batcher and all of its verbs, as roff.
+HELP = """Print the manual page of batcher and all of its commands, as roff.
 
 \b
 Examples:
@@ -27,10 +27,10 @@ FILES = (
 )
 _NAMES = "OBS_ACCESS_KEY_ID, OBS_SECRET_ACCESS_KEY, OBS_SECURITY_TOKEN"
 ENVIRONMENT = {
-    "BATCHER_OPTION": "Sets --option of any verb, such as BATCHER_MAX_RATE for --max-rate; several values are separated"
-    " by spaces. The command line takes precedence over it, and it over batcher.toml.",
-    _NAMES: "The credentials that sign requests, else HUAWEICLOUD_SDK_AK, HUAWEICLOUD_SDK_SK and"
-    " HUAWEICLOUD_SDK_SECURITY_TOKEN, else HW_ACCESS_KEY, HW_SECRET_KEY and HW_SECURITY_TOKEN.",
+    "BATCHER_OPTION": "Sets --option of any command, such as BATCHER_MAX_RATE for --max-rate. Separate several values"
+    " by spaces. It takes precedence over batcher.toml, and the command line over it.",
+    _NAMES: "The credentials to sign requests with. If they are not set, HUAWEICLOUD_SDK_AK, HUAWEICLOUD_SDK_SK and"
+    " HUAWEICLOUD_SDK_SECURITY_TOKEN are used, else HW_ACCESS_KEY, HW_SECRET_KEY and HW_SECURITY_TOKEN.",
     "OBS_ENDPOINT": "The service endpoint, if neither --endpoint nor BATCHER_ENDPOINT is set.",
 }
 
@@ -42,13 +42,13 @@ def man(_: ManOptions) -> ExitCode:
 
 
 def page() -> str:
-    """Write the manual page of the whole command."""
+    """Return the manual page of the whole command."""
     return roff.title("batcher", __version__) + "".join(
         (
             roff.section("name", f"batcher \\- {roff.escaped(SUMMARY[0].lower() + SUMMARY[1:].rstrip('.'))}\n"),
             roff.section("synopsis", "".join(f".PP\n{roff.escaped(_usage(verb))}\n" for verb in VERBS)),
             roff.section("description", roff.paragraphs(_description())),
-            roff.section("verbs", "".join(roff.subsection(f"batcher {verb}", _verb(verb)) for verb in VERBS)),
+            roff.section("commands", "".join(roff.subsection(f"batcher {verb}", _verb(verb)) for verb in VERBS)),
             roff.section("exit status", roff.definitions((str(code.value), text) for code, text in MEANINGS.items())),
             roff.section("environment", roff.definitions(ENVIRONMENT.items())),
             roff.section("files", roff.definitions(FILES)),
@@ -57,7 +57,7 @@ def page() -> str:
 
 
 def _description() -> str:
-    return f"{SUMMARY}\n\nEach verb has its own help: batcher VERB --help. Start with batcher run."
+    return f"{SUMMARY}\n\nEach command has its own help: batcher COMMAND --help. Start with batcher run."
 
 
 def _verb(name: str) -> str:

@@ -15,12 +15,12 @@ HELP = """Pause a running job: it sends nothing new until batcher resume. Reques
 Examples:
   batcher pause objects.csv.checkpoint
 
-The process keeps running and keeps its files. To end it, use batcher drain.
+The process keeps running and keeps its files locked. To end it, use batcher drain.
 """
 
 
 def pause(options: SteerOptions) -> ExitCode:
-    """Ask the run to do it."""
+    """Ask the running job to pause."""
     from batcher.app.steering import steer
     from batcher.app.voice import say
 

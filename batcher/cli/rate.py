@@ -9,19 +9,19 @@ from batcher.options.verbs import RateOptions
 
 OPTIONS = RateOptions
 
-HELP = """Limit a running job to RATE starts per second, or let it find the service's limit by itself again.
+HELP = """Limit a running job to RATE starts per second, or let it find the service's limit again.
 
 \b
 Examples:
   batcher rate objects.csv.checkpoint 200
   batcher rate objects.csv.checkpoint auto
 
-The limit holds until the run ends, and never exceeds the --max-rate that the run was started with.
+The limit applies until the run ends. It cannot exceed the --max-rate that the run was started with.
 """
 
 
 def rate(options: RateOptions) -> ExitCode:
-    """Ask the run to do it."""
+    """Ask the running job to change its rate."""
     from batcher.app.steering import steer
     from batcher.app.voice import say
 

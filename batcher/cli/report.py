@@ -1,4 +1,4 @@
-"""`batcher report`: an HTML page about a job; also what `batcher run --report` writes at its end."""
+"""`batcher report`: writes an HTML page about a job, as `batcher run --report` does at its end."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from batcher.options.verbs import ReportOptions
 
 OPTIONS = ReportOptions
 
-HELP = """Write an HTML report about a job: totals, rate and latencies over time, what failed, and what to do next.
+HELP = """Write an HTML report about a job: totals, rate and latency over time, failures, and next steps.
 
 \b
 Examples:
   batcher report objects.csv.checkpoint -o report.html
 
-One HTML file that needs no network and runs no script. Changes nothing, also while a run goes on.
+The report is one HTML file that needs no network and runs no script. The command changes nothing else and can be used
+during a run.
 """
 
 
 def report(options: ReportOptions) -> ExitCode:
-    """Write the page."""
+    """Write the report."""
     from batcher.app.report import write_report
 
     write_report(options.checkpoint, options.output)

@@ -15,12 +15,12 @@ HELP = """Resume a job that was paused by batcher pause.
 Examples:
   batcher resume objects.csv.checkpoint
 
-To resume a job that has ended, run its own command again.
+To resume a job that has ended, run the command that started it again.
 """
 
 
 def resume(options: SteerOptions) -> ExitCode:
-    """Ask the run to do it."""
+    """Ask the paused job to resume."""
     from batcher.app.steering import steer
     from batcher.app.voice import say
 

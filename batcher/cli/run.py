@@ -1,4 +1,4 @@
-"""`batcher run`: the main job, from its options to its exit code."""
+"""`batcher run`: runs the main job."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from batcher.options.verbs import RunOptions
 OPTIONS = RunOptions
 
 EXAMPLES = """
-  batcher run objects.csv -w transcode -e https://obs.cn-north-4.myhuaweicloud.com -b my-videos
-  batcher run objects.csv -w transcode --region cn-north-4 -i template-id:=7000524
-  zcat keys.txt.gz | batcher run - --format txt -w transcode --region cn-north-4 -b my-videos \\
-      -o started.jsonl -c started.checkpoint
+  batcher run objects.csv -w transcode --region cn-north-4 -b my-videos
+  batcher run objects.csv -w transcode --region cn-north-4 -i template-id:=7
+  batcher run objects.csv -w transcode -b my-videos \\
+      -e https://obs.cn-north-4.myhuaweicloud.com
+  zcat keys.txt.gz | batcher run - --format txt -w transcode -b my-videos \\
+      --region cn-north-4 -o started.jsonl -c started.checkpoint
 """
 
 HELP = f"""Start one workflow execution for each row of MANIFEST, and write one record per row.
@@ -20,13 +22,15 @@ HELP = f"""Start one workflow execution for each row of MANIFEST, and write one 
 Examples:
 {EXAMPLES.strip(chr(10))}
 
-MANIFEST is CSV, TSV, JSON Lines or plain text with one key a line, also gzipped; - is standard input. CSV has a
-header with the column "object" and, as needed, "bucket", "inputs" (a JSON object) and "inputs.NAME". It may also be
-the manifest.json of an OBS inventory, the output of obsutil ls -s, or Parquet. batcher check shows what it contains.
+MANIFEST is CSV, TSV, JSON Lines or plain text with one key per line, plain or gzipped; - is standard input. CSV needs
+a header with the column "object" and may have the columns "bucket", "inputs" (a JSON object) and "inputs.NAME".
+MANIFEST can also be the manifest.json of an OBS inventory, the output of obsutil ls -s, or Parquet. batcher check
+shows what it contains.
 
-To resume after any interruption, run the same command again: rows that were started are not started twice. The
-credentials come from OBS_ACCESS_KEY_ID, OBS_SECRET_ACCESS_KEY and OBS_SECURITY_TOKEN (or HUAWEICLOUD_SDK_AK/SK,
-HW_ACCESS_KEY/SECRET_KEY), from ~/.huaweicloud/credentials, or from the agency of the ECS that this runs on.
+To resume after any interruption, run the same command again: no row is started twice.
+
+Credentials come from OBS_ACCESS_KEY_ID, OBS_SECRET_ACCESS_KEY and OBS_SECURITY_TOKEN (or HUAWEICLOUD_SDK_AK/SK,
+HW_ACCESS_KEY/SECRET_KEY), from ~/.huaweicloud/credentials, or from the agency of the ECS that the command runs on.
 
 \b
 Exit codes:
@@ -35,7 +39,7 @@ Exit codes:
 
 
 def run(options: RunOptions) -> ExitCode:
-    """Run the job, write its report if there is to be one, and give the exit code that tells the truth."""
+    """Run the job, write its report if --report is given, and return the exit code."""
     import asyncio
 
     from batcher.app.process import calm_collector, fast_loop, make_room

@@ -1,4 +1,4 @@
-"""`batcher status`: what a checkpoint knows, also while a run goes on. It changes nothing."""
+"""`batcher status`: shows the state of a job, also during a run, without changing anything."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from batcher.options.verbs import StatusOptions
 from batcher.rules.records.codec import timestamp
 from batcher.rules.records.standing import current_counts
 from batcher.rules.report.next_commands import left_of, next_steps
-from batcher.rules.text import number, printable
+from batcher.rules.text import counted, number, printable
 
 OPTIONS = StatusOptions
 
-HELP = """Show how many rows of a job are started, refused, rejected and so on, and name those in doubt.
+HELP = """Show the number of rows in each state (started, refused, rejected ...), and list those in doubt.
 
 \b
 Examples:
@@ -31,7 +31,7 @@ Examples:
   batcher status objects.csv.checkpoint --rows in_doubt
   batcher status objects.csv.checkpoint --json | jq .rows.in_doubt
 
-Works while a run goes on, and changes nothing. Where no run holds the checkpoint, rows that were being sent when
+The command changes nothing and can be used during a run. If no run uses the checkpoint, rows that were being sent when
 the last run ended are in doubt.
 """
 
@@ -47,7 +47,7 @@ _STYLES = {
 
 
 def status(options: StatusOptions) -> ExitCode:
-    """Look at the checkpoint and print what it knows."""
+    """Read the checkpoint and print the state of the job."""
     checkpoint, rows = options.checkpoint, options.rows
     seen = glance(checkpoint)
     live = (ask(checkpoint, {"do": "look"}) if seen.running and not rows else None) or {}
@@ -76,7 +76,7 @@ def _next(checkpoint: Path, seen: Glance) -> list[str]:
 
 
 def _in_doubt(seen: Glance) -> list[Unsettled]:
-    """Give the rows in doubt: those found so, and where no run goes on those whose answer will never come."""
+    """Return the rows in doubt. If no run is in progress, rows that were being sent are in doubt too."""
     return [row for row in seen.unsettled if row.status is Status.IN_DOUBT or not seen.running]
 
 
@@ -113,7 +113,7 @@ def _lines(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Iterator
 
 
 def _show_table(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> None:
-    # Imported late: only a terminal needs it.
+    # Imported here, since only a terminal needs it.
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -121,7 +121,7 @@ def _show_table(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Non
     counts = _counts(seen)
     total = sum(counts.values())
     table = Table("rows", "count", "share", show_footer=total > 0)
-    for column, footer in zip(table.columns, ("in all", f"{total:,}", ""), strict=True):
+    for column, footer in zip(table.columns, ("total", f"{total:,}", ""), strict=True):
         column.footer = footer
         column.justify = "left" if column.header == "rows" else "right"
     for row_status, count in counts.items():
@@ -129,7 +129,7 @@ def _show_table(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Non
         style = _STYLES.get(row_status) if count else "dim"
         table.add_row(row_status.words, f"{count:,}", share, style=style)
     console = Console(highlight=False)
-    # As text: a name of a file or a key may look like rich's own markup.
+    # As Text, since a file name or a key may look like rich markup.
     for line in _heading(checkpoint, seen, live):
         console.print(Text(line))
     console.print(table)
@@ -139,11 +139,11 @@ def _show_table(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Non
 
 def _heading(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Iterator[str]:
     yield f"{checkpoint}: workflow {seen.card.workflow} at {seen.card.endpoint}"
-    yield "a run is going on" if seen.running else "no run is going on"
+    yield "a run is in progress" if seen.running else "no run is in progress"
     if live:
         limit = "no limit found" if live["limit"] is None else f"limit about {number(live['limit'])}/s"
         state = f", {live['state']}" if live["state"] else ""
-        yield f"now {number(live['rate'])} starts a second, {live['on_wire']:,} requests on the wire, {limit}{state}"
+        yield f"rate {number(live['rate'])}/s, {counted(live['on_wire'], 'request')} on the wire, {limit}{state}"
 
 
 def _doubts(checkpoint: Path, seen: Glance) -> Iterator[str]:
@@ -151,7 +151,7 @@ def _doubts(checkpoint: Path, seen: Glance) -> Iterator[str]:
     for row in doubtful[:SHOWN]:
         yield f"in doubt: {_line(row)}"
     if len(doubtful) > SHOWN:
-        yield f"in doubt: and {len(doubtful) - SHOWN:,} more: batcher status {checkpoint} --rows in_doubt"
+        yield f"in doubt: and {len(doubtful) - SHOWN:,} more; batcher status {checkpoint} --rows in_doubt lists all"
 
 
 def _line(row: Unsettled) -> str:

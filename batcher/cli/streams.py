@@ -1,4 +1,4 @@
-"""The standard streams, where something is wrong with them: closed as daemons leave them, or with no room behind."""
+"""Handles standard streams that are closed, as in a daemon, and files that cannot be read or written."""
 
 from __future__ import annotations
 
@@ -8,29 +8,31 @@ from typing import NoReturn
 
 
 def open_streams() -> None:
-    """Put the null device where standard input, output or error is closed.
+    """Open the null device in place of standard input, output or error, if it is closed.
 
-    Another file would take its number, and be written to as what it is not.
+    Otherwise the next file to be opened would get its number, and would be written to as if it were the stream.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         try:
             os.fstat(number)
         except OSError:
-            # The lowest number that is free is this one.
+            # This number is the lowest free one, so open() uses it.
             os.open(os.devnull, os.O_RDWR)
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(number, mode, closefd=False))
 
 
 def give_up(error: OSError) -> NoReturn:
-    """End the command for something that cannot be read or written, and that no verb has words of its own for."""
-    # Imported late: the help needs none of it.
+    """Exit with 74 for a file that cannot be read or written, if no verb reports the error itself."""
+    # Imported here, since the help does not need it.
     from batcher.app.voice import complain
     from batcher.errors import DiskError
 
-    # What was printed and not written is lost: Python would try once more at its end.
+    # Discard what was printed but not written, since Python would try to write it again at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     complain(
-        DiskError(f"{error.filename or 'standard output'}: {error.strerror or error}", "Free the disk or mend it.")
+        DiskError(
+            f"{error.filename or 'standard output'}: {error.strerror or error}", "Free some space, or check the disk."
+        )
     )
     sys.exit(DiskError.exit_code)

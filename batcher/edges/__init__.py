@@ -1,1 +1,1 @@
-"""The edges: one module for each external thing. They never import one another, nor the flow."""
+"""The edges: one module for each external system. They never import one another, nor the flow."""

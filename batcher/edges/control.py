@@ -1,6 +1,7 @@
-"""The control socket: how another process of the same user talks to a running job.
+"""The control socket: lets another process of the same user control a running job.
 
-A question is a JSON line, and so is its answer. The socket is beside the checkpoint; the run that holds that owns it.
+A request is a JSON line, and so is its answer. The socket is beside the checkpoint and belongs to the run that has
+locked the checkpoint.
 """
 
 from __future__ import annotations
@@ -18,28 +19,28 @@ import orjson
 from batcher.model import Json
 
 MOST_BYTES = 4096
-"""The longest question."""
+"""Maximum length of a request."""
 SECONDS = 5.0
-"""How long either side waits for the other."""
+"""Maximum time that either side waits for the other."""
 
 _LONGEST_ADDRESS = 100
-"""Bytes of a socket's address that every system accepts."""
+"""Maximum length of a socket's address, in bytes, that every system accepts."""
 
 Answering = Callable[[Mapping[str, Json]], Mapping[str, Json]]
-"""Answers a question at once."""
+"""Returns the answer to a request, without waiting."""
 
 
 def socket_path(checkpoint: Path) -> Path:
-    """Give the path of a checkpoint's control socket, one for all names that lead to the checkpoint."""
+    """Return the path of a checkpoint's control socket. Symbolic links to the checkpoint lead to the same socket."""
     real = Path(os.path.realpath(checkpoint))
     return real.with_name(real.name + ".socket")
 
 
 @asynccontextmanager
 async def listening(checkpoint: Path, answer: Answering) -> AsyncIterator[str]:
-    """Answer the questions that come to a checkpoint's socket. Gives what prevents that, "" where nothing does.
+    """Answer requests on a checkpoint's socket during the block. Yields an error message, "" if there is none.
 
-    Only the run that holds the checkpoint may do this: it replaces the socket that a killed run has left behind.
+    Only the run that has locked the checkpoint may call this: it replaces a socket left by a killed run.
     """
     path = socket_path(checkpoint)
     loop = asyncio.get_running_loop()
@@ -51,7 +52,7 @@ async def listening(checkpoint: Path, answer: Answering) -> AsyncIterator[str]:
     try:
         yield ""
     finally:
-        # The server looks for its socket at the address that it was bound to, and that of a long path was temporary.
+        # The server looks for its socket at its bound address, which was temporary if the path is long.
         with suppress(OSError):
             server.close()
         with suppress(OSError):
@@ -59,7 +60,7 @@ async def listening(checkpoint: Path, answer: Answering) -> AsyncIterator[str]:
 
 
 def ask(checkpoint: Path, question: Mapping[str, Json]) -> Mapping[str, Json] | None:
-    """Ask the run that holds a checkpoint; None where no run answers. Blocks for SECONDS at most."""
+    """Send a request to the run that has locked a checkpoint. Returns None if no run answers within SECONDS."""
     with socket.socket(socket.AF_UNIX) as asking, suppress(OSError, orjson.JSONDecodeError):
         asking.settimeout(SECONDS)
         with _address(socket_path(checkpoint)) as address:
@@ -78,7 +79,7 @@ def _bound(path: Path) -> socket.socket:
     try:
         with _address(path) as address:
             bound.bind(address)
-            # No other process can connect yet: the socket does not listen.
+            # No other process can connect before this: the socket is not listening yet.
             os.chmod(address, 0o600)  # noqa: PTH101 - the address may be longer than it looks
     except BaseException:
         bound.close()
@@ -88,7 +89,7 @@ def _bound(path: Path) -> socket.socket:
 
 @contextmanager
 def _address(path: Path) -> Iterator[str]:
-    """Give an address for a socket at this path. A long path goes through its folder, where the system allows that."""
+    """Yield an address for a socket at this path. A long path is shortened through /proc, if the system has it."""
     if len(os.fsencode(path)) <= _LONGEST_ADDRESS:
         yield str(path)
         return
@@ -100,7 +101,7 @@ def _address(path: Path) -> Iterator[str]:
 
 
 class _Conversation(asyncio.Protocol):
-    """One question and its answer."""
+    """One request and its answer."""
 
     def __init__(self, answer: Answering) -> None:
         self._answer = answer
@@ -109,7 +110,7 @@ class _Conversation(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are not subclasses of asyncio's.
         self._transport = cast("asyncio.Transport", transport)
-        self._patience = asyncio.get_running_loop().call_later(SECONDS, self._transport.abort)
+        self._timeout = asyncio.get_running_loop().call_later(SECONDS, self._transport.abort)
 
     def data_received(self, data: bytes) -> None:
         self._asked += data
@@ -119,9 +120,9 @@ class _Conversation(asyncio.Protocol):
             question = orjson.loads(self._asked[:MOST_BYTES])
         except orjson.JSONDecodeError:
             question = None
-        answer = self._answer(question) if isinstance(question, dict) else {"error": "the question is not JSON"}
+        answer = self._answer(question) if isinstance(question, dict) else {"error": "the request is not JSON"}
         self._transport.write(orjson.dumps(answer, option=orjson.OPT_APPEND_NEWLINE))
         self._transport.close()
 
     def connection_lost(self, _: Exception | None) -> None:
-        self._patience.cancel()
+        self._timeout.cancel()

@@ -1,6 +1,6 @@
-"""The log file: one line for each event, appended by a thread, so that the event loop never waits for the disk.
+"""The log file: one line per event, appended by a thread, so that the event loop never waits for the disk.
 
-The queue to that thread is bounded: events that find it full are dropped and counted, and the count is logged.
+The queue to that thread is bounded. When it is full, events are dropped and counted, and the count is logged.
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ from batcher.rules.records.codec import timestamp
 from batcher.rules.records.event_log import Line, written
 
 MOST_WAITING = 20_000
-"""Events that may wait for the disk: a few seconds of them at DEBUG, and a few tens of MiB."""
+"""Maximum number of queued events: a few seconds of events at DEBUG, and a few tens of MiB."""
 
 
 _NUMBERS = {level: logging.getLevelNamesMapping()[level.name] for level in Level}
 
 
 class Log:
-    """Takes events of a level and above; the others cost one comparison."""
+    """Queues events of a level and above. The others cost one comparison."""
 
     def __init__(self, level: Level, most_waiting: int) -> None:
-        # Not one of the process's loggers: what libraries log does not belong here, and may hold secrets.
-        self._logger = logging.Logger("batcher", _NUMBERS[level])  # noqa: LOG001 - as it says above
+        # Not one of the process's loggers: messages of libraries do not belong here, and may contain secrets.
+        self._logger = logging.Logger("batcher", _NUMBERS[level])  # noqa: LOG001 - see above
         self._waiting = _Waiting(queue.Queue(most_waiting))
         self._logger.addHandler(self._waiting)
 
     def wants(self, level: Level) -> bool:
-        """Tell whether events of this level are written."""
+        """Return whether events of this level are written."""
         return self._logger.isEnabledFor(_NUMBERS[level])
 
     def tell(self, line: Line) -> None:
         """Queue an event to be written."""
         if self.wants(line.level):
-            # Not through `Logger.log`: looking for the caller, which no line names, takes it longer than all the rest.
+            # Not through `Logger.log`: it looks up the caller, which takes longer than all else and is not logged.
             self._logger.handle(_record(line))
 
     @asynccontextmanager
     async def keeping(self, *, to: logging.Handler) -> AsyncIterator[None]:
-        """Pass events on while the block lasts, and at its end wait until the last has been passed on."""
+        """Pass queued events to the handler during the block. At its end wait for the last one."""
         listener = _Listener(self._waiting.queue, to)
         listener.start()
         try:
@@ -70,19 +70,21 @@ async def open_log(  # noqa: PLR0913 - what a log is made of
     *,
     most_waiting: int = MOST_WAITING,
 ) -> AsyncIterator[Log]:
-    """Append to a log while the block lasts. At its end every queued event has been written.
+    """Open a log for appending during the block. At its end every queued event has been written.
 
-    `run` names the run in each line. `warn` takes a sentence, once, when a line cannot be written: the job goes on
-    without its log. Raises DiskError where the file cannot be opened.
+    `run` identifies the run in each line. `warn` is called once, with a sentence, if a line cannot be written; the job
+    continues without its log. Raises DiskError if the file cannot be opened.
     """
     try:
-        # It names customers' objects, so only its owner may read it.
+        # It contains the names of customers' objects, so only its owner may read it.
         file = io.FileIO(path, "a", opener=lambda name, flags: os.open(name, flags, 0o600))
     except OSError as error:
-        raise DiskError(f"the log {path} cannot be opened: {error.strerror}", "Name another --log-file.") from None
+        raise DiskError(
+            f"{path}: the log cannot be opened: {error.strerror}", "Give another file with --log-file."
+        ) from None
     with file:
         log = Log(level, most_waiting)
-        appending = _Appending(file, lambda error: warn(f"the log {path} cannot be written: {error.strerror}"))
+        appending = _Appending(file, lambda error: warn(f"{path}: the log cannot be written: {error.strerror}"))
         appending.setFormatter(_Formatter(format_, run))
         async with log.keeping(to=appending):
             yield log
@@ -93,13 +95,13 @@ def _record(line: Line) -> logging.LogRecord:
 
 
 class _Waiting(QueueHandler):
-    """Passes events on to the thread, and counts those that find the queue full."""
+    """Passes events to the thread, and counts those that are dropped because the queue is full."""
 
     queue: queue.Queue[logging.LogRecord | None]
     lost = 0
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        # A line is a value: it need not be copied for the thread.
+        # A line is immutable: it need not be copied for the thread.
         return record
 
     def enqueue(self, record: logging.LogRecord) -> None:
@@ -115,7 +117,7 @@ class _Listener(QueueListener):
     queue: queue.Queue[logging.LogRecord | None]
 
     def enqueue_sentinel(self) -> None:
-        # The queue may be full: what is in it is written first.
+        # The queue may be full: wait until there is room, so that every queued event is written.
         self.queue.put(None)
 
 
@@ -128,7 +130,7 @@ class _Appending(logging.Handler):
         self._failed = failed
         self._has_failed = False
         self._torn = b""
-        """What ends a line that was written only in part."""
+        """A line break to write first if the previous line was written only in part."""
 
     def emit(self, record: logging.LogRecord) -> None:
         data = self._torn + self.format(record).encode() + b"\n"
@@ -143,7 +145,7 @@ class _Appending(logging.Handler):
 
 
 class _Formatter(logging.Formatter):
-    """Writes a line in its format."""
+    """Formats lines as text or JSON."""
 
     def __init__(self, format_: LogFormat, run: str) -> None:
         super().__init__()

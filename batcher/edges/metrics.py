@@ -1,7 +1,7 @@
-"""The metrics of a run for Prometheus: in a file for the node exporter, and on a port while the run lasts.
+"""The metrics of a run for Prometheus: in a file for the node exporter, and on a port during the run.
 
-Names follow https://prometheus.io/docs/practices/naming/. The event loop counts attempts and takes the figures of
-the run once a second; a thread answers requests for them.
+Names follow https://prometheus.io/docs/practices/naming/. The event loop counts attempts and reads the figures of the
+run once per second. A thread serves them.
 """
 
 from __future__ import annotations
@@ -33,39 +33,41 @@ from batcher.rules.progress.figures import FIGURES, Figures, Metric
 from batcher.rules.service.labels import label
 
 LOOK_SECONDS = 1.0
-"""Seconds between two looks at the figures."""
+"""Seconds between two updates of the figures."""
 FILE_LOOKS = 15
-"""The file is written once in so many looks: the node exporter is scraped about as often."""
+"""Number of updates between two writes of the file. The node exporter is scraped about as often."""
 
 LAST_SUCCESS = "batcher_last_success_timestamp_seconds"
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, inf)
 
 _JOB = ("workflow", "checkpoint")
-"""The labels that name a job in each of its series: the files of several jobs may be in one folder."""
+"""The labels that identify a job in each of its series. The files of several jobs may be in one folder."""
 
-# They would be a second series for each counter, with the time at which the run began. The library has one switch.
+# They would add a series to each counter, with the start time of the run. The library has only a global switch.
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library does not annotate it
 
 
 class Metrics:
-    """The series of one run of a job, which `workflow` and `checkpoint` name."""
+    """The series of one run of a job, identified by `workflow` and `checkpoint`."""
 
     def __init__(self, workflow: str, checkpoint: str) -> None:
         self.registry = CollectorRegistry()
         self._job = (workflow, checkpoint)
         self._attempts = self._counter("attempts", "Attempts of this run.", "verdict", "code")
         self._counters: dict[tuple[Verdict, str], Counter] = {}
-        """One for each kind of attempt: the library takes as long to find it as to count."""
+        """One for each kind of attempt, kept here because the library takes as long to find it as to count."""
         self._latency = Histogram(
             "batcher_attempt_seconds",
-            "How long attempts took.",
+            "Duration of attempts.",
             _JOB,
             buckets=BUCKETS,
             registry=self.registry,
         ).labels(*self._job)
         self._figures = _FigureSeries(self._job)
         self.registry.register(self._figures)
-        self._success = self._gauge("last_success_timestamp_seconds", "When a run of this job last started every row.")
+        self._success = self._gauge(
+            "last_success_timestamp_seconds", "End of the last run of this job that left every row started."
+        )
 
     def attempted(self, verdict: Verdict, answer: Answer, latency: float) -> None:
         """Count an attempt that took `latency` seconds."""
@@ -77,16 +79,16 @@ class Metrics:
         self._latency.observe(latency)
 
     def look(self, figures: Figures) -> None:
-        """Take the figures of the run, which are served until the next look."""
+        """Set the figures of the run. They are served until the next call."""
         self._figures.latest = figures
 
     def succeeded(self, at: float) -> None:
-        """Note that every row was started at this time, in POSIX seconds."""
+        """Record that every row was started by this time, in POSIX seconds."""
         self._success.labels(*self._job).set(at)
 
     def remember(self, path: Path) -> None:
-        """Read from the job's earlier file when it last succeeded: only a success may change that."""
-        # A file that is missing, or that another program has written, says nothing.
+        """Read the time of the last success from the job's earlier file. Only another success may change it."""
+        # Ignore a file that is missing or was written by another program.
         with suppress(OSError, ValueError):
             for family in text_string_to_metric_families(path.read_text()):
                 for sample in family.samples:
@@ -101,20 +103,18 @@ class Metrics:
 
 
 class _FigureSeries(Collector):
-    """The series of the latest figures, as FIGURES has them. A figure that is not known has no series."""
+    """The series of the latest figures, as defined in FIGURES. A figure that is not known has no series."""
 
     def __init__(self, job: tuple[str, str]) -> None:
         self.latest: Figures | None = None
         self._job = job
 
     def collect(self) -> Iterator[Family]:
-        """Give them to a thread that asks."""
+        """Yield the series. Called from the thread that serves them."""
         latest = self.latest
         if latest is None:
             return
-        rows = GaugeMetricFamily(
-            "batcher_rows", "Rows by how they stand, earlier runs included.", labels=(*_JOB, "status")
-        )
+        rows = GaugeMetricFamily("batcher_rows", "Rows by status, earlier runs included.", labels=(*_JOB, "status"))
         for (name, figure), value in zip(FIGURES.items(), latest, strict=True):
             if figure.metric is None or not isinstance(value, int | float):
                 continue
@@ -132,10 +132,10 @@ class _FigureSeries(Collector):
 async def keeping(
     metrics: Metrics, look: Callable[[], Figures], path: Path | None, warn: Callable[[str], None]
 ) -> AsyncIterator[None]:
-    """Keep the metrics up to date while the block lasts, once more at its end, and so the file at `path`, if any.
+    """Update the metrics during the block and at its end, and also the file at `path`, if any.
 
-    `warn` takes a sentence, once, when the file can no longer be written: the job does not end for that. Raises
-    DiskError where it cannot be written at the beginning.
+    `warn` is called once, with a sentence, if the file can no longer be written; the job continues. Raises DiskError if
+    it cannot be written at the beginning.
     """
     file = None if path is None else _File(path, metrics.registry, warn)
     metrics.look(look())
@@ -156,16 +156,17 @@ async def keeping(
 
 @asynccontextmanager
 async def serving(metrics: Metrics, host: str, port: int) -> AsyncIterator[str]:
-    """Serve the metrics over HTTP while the block lasts; gives the address. Port 0 is any that is free.
+    """Serve the metrics over HTTP during the block, and yield the address. Port 0 selects any free port.
 
-    Raises UsageError where the port cannot be had.
+    Raises UsageError if the port cannot be used.
     """
     try:
-        # In a thread: the library looks up the host's name, which may take long.
+        # In a thread: the library resolves the host's name, which may take long.
         server, thread = await asyncio.to_thread(start_http_server, port, host, metrics.registry)
     except OSError as error:
         raise UsageError(
-            f"the metrics cannot be served on {host} port {port}: {error.strerror}", "Give another --metrics-port."
+            f"{host} port {port}: the metrics cannot be served: {error.strerror}",
+            "Give another port with --metrics-port.",
         ) from None
     try:
         yield f"http://{f'[{host}]' if ':' in host else host}:{server.server_port}/metrics"
@@ -184,7 +185,7 @@ async def _look_on(metrics: Metrics, look: Callable[[], Figures], file: _File | 
 
 
 class _File:
-    """The text file. It is replaced as a whole, so that a part of it is never read."""
+    """The text file. It is replaced atomically, so that readers never see an incomplete file."""
 
     def __init__(self, path: Path, registry: CollectorRegistry, warn: Callable[[str], None]) -> None:
         self.path = path
@@ -197,7 +198,8 @@ class _File:
             await self._replace()
         except OSError as error:
             raise DiskError(
-                f"the metrics {self.path} cannot be written: {error.strerror}", "Name another --metrics-file."
+                f"{self.path}: the metrics cannot be written: {error.strerror}",
+                "Give another file with --metrics-file.",
             ) from None
 
     async def write(self) -> None:
@@ -206,7 +208,7 @@ class _File:
         except OSError as error:
             if not self._has_failed:
                 self._has_failed = True
-                self._warn(f"the metrics {self.path} cannot be written: {error.strerror}")
+                self._warn(f"{self.path}: the metrics cannot be written: {error.strerror}")
 
     async def _replace(self) -> None:
         await asyncio.to_thread(write_to_textfile, str(self.path), self._registry)

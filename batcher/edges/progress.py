@@ -1,6 +1,6 @@
 """The progress on stderr: a bar on a terminal, else a line every few seconds, JSON lines for programs, or nothing.
 
-It only looks at the run: it asks for the figures a few times a second and never slows a row down.
+It only reads the figures of the run, a few times per second, and never delays a row.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from batcher.rules.progress.figures import Figures, document
 from batcher.rules.progress.view import elapsed, line, lines, percent
 
 SECONDS = {Mode.BAR: 0.2, Mode.LINE: 10.0, Mode.JSON: 1.0, Mode.NONE: 3600.0}
-"""Seconds between two looks at the run."""
+"""Seconds between two updates."""
 
 
 @asynccontextmanager
 async def showing(mode: Mode, look: Callable[[], Figures], stream: TextIO = sys.stderr) -> AsyncIterator[None]:
-    """Show the progress of what happens within the block. A bar needs a terminal that can move its cursor."""
+    """Show progress during the block. A bar is shown only on a terminal that can move its cursor."""
     can_move = stream.isatty() and os.environ.get("TERM") != "dumb"
     if mode in {Mode.AUTO, Mode.BAR}:
         mode = Mode.BAR if can_move else Mode.LINE
     with _painter(mode, stream) as paint:
 
         def show() -> None:
-            # The reader may be gone (a closed pipe, a lost terminal). The job goes on.
+            # The reader may be gone (a closed pipe, a lost terminal). The job continues.
             with suppress(OSError):
                 paint(look())
 
@@ -82,7 +82,7 @@ def _bar(stream: TextIO) -> Iterator[Callable[[Figures], None]]:
             Text(percent(figures), no_wrap=True),
             Text(elapsed(figures), no_wrap=True),
         )
-        # `Text` takes what it is given as it stands: nothing in it is markup.
+        # `Text` does not interpret markup.
         return Group(head, *(Text(text, no_wrap=True) for text in lines(figures, console.width)))
 
     with Live(console=console, auto_refresh=False) as live:

@@ -1,7 +1,7 @@
-"""The output file: records appended in blocks, each on the disk before anything relies on it; and read again.
+"""The output file: appends records in blocks, each synced to disk before anything relies on it, and reads them back.
 
-The caller appends from the thread that then commits what relies on it. The checkpoint keeps the file's length: the next
-run reads back the whole lines beyond it and cuts a torn last line off.
+The caller appends from the thread that then commits what relies on the block. The checkpoint stores the file's length.
+The next run reads back the complete lines beyond it and cuts off a torn last line.
 """
 
 from __future__ import annotations
@@ -19,16 +19,17 @@ import aiofiles
 from batcher.errors import BusyError, DiskError, OtherJobError, UsageError
 from batcher.model import Record
 from batcher.rules.records.codec import CODECS, read_tail
+from batcher.rules.text import counted
 
 if TYPE_CHECKING:
     from aiofiles.threadpool.binary import AsyncFileIO
 
-# Where fdatasync is missing (macOS), fsync does the same and more.
+# If fdatasync is missing (macOS), fsync does the same and more.
 _sync = getattr(os, "fdatasync", os.fsync)
 
 
 def _write_whole(descriptor: int, block: bytes) -> None:
-    """Write a block to its end, and wait until the disk has it."""
+    """Write a whole block and sync it to disk."""
     rest = memoryview(block)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
@@ -36,7 +37,7 @@ def _write_whole(descriptor: int, block: bytes) -> None:
 
 
 def format_of(path: Path) -> str:
-    """Give the format of an output by its name: `csv` by its suffix, else `jsonl`."""
+    """Return the format of an output: `csv` for the suffix `.csv`, else `jsonl`."""
     return "csv" if path.suffix.lower() == ".csv" else "jsonl"
 
 
@@ -44,9 +45,9 @@ def format_of(path: Path) -> str:
 async def open_output(path: Path, known_length: int | None) -> AsyncIterator[Output]:
     """Open the output for appending, readable by its owner only, and lock it for one run.
 
-    `known_length` is the number of its bytes that the checkpoint knows of, None where it knows nothing of this file.
-    Raises UsageError for what is not a regular file, OtherJobError for a file with content that this job did not write
-    or with less than it wrote, BusyError where another run writes it, DiskError where it cannot be written.
+    `known_length` is the file's length in bytes according to the checkpoint, None if the checkpoint does not know this
+    file. Raises UsageError if it is not a regular file, OtherJobError if it has content that this job did not write or
+    less than it wrote, BusyError if another run is writing it, DiskError if it cannot be written.
     """
     with _translated(path):
         file = await aiofiles.open(path, "ab", buffering=0, opener=_private)
@@ -65,11 +66,11 @@ def _resumed(file: AsyncFileIO, path: Path, known_length: int | None) -> Output:
     if not stat.S_ISREG(found.st_mode):
         raise UsageError(
             f"{path}: the output is not a regular file",
-            "A resume reads the output back: give a file with --output.",
+            "Give a regular file with --output. The next run has to read it back.",
         )
     size = found.st_size
     if size == 0:
-        # A new file's name must survive a power cut as surely as its content; a missing one has been moved away.
+        # A power cut must not lose a new file's name. A known file that is missing was moved away: it begins anew.
         _sync_folder(path.parent)
         known_length = 0
     _check(path, size, known_length)
@@ -79,7 +80,10 @@ def _resumed(file: AsyncFileIO, path: Path, known_length: int | None) -> Output:
 
 
 class Output:
-    """An open output file. `recovered` holds the records beyond the known length, `length` all that is whole."""
+    """An open output file. `recovered` holds the records beyond the known length.
+
+    `length` is the number of bytes in complete records, including blocks that are composed and not yet appended.
+    """
 
     def __init__(self, file: AsyncFileIO, path: Path, known_length: int) -> None:
         self.recovered: list[Record] = []
@@ -89,7 +93,7 @@ class Output:
         self._codec = CODECS[format_of(path)]
 
     def recover(self) -> None:
-        """Read the records beyond the known length, and cut off what is torn."""
+        """Read the records beyond the known length, and cut off a torn end."""
         with self._path.open("rb") as file:
             file.seek(self.length)
             tail = read_tail(self._codec, file.read())
@@ -99,7 +103,7 @@ class Output:
         os.fsync(self._file.fileno())
 
     def compose(self, records: Sequence[Record]) -> bytes:
-        """Encode the next block of the file. It counts in `length` at once: blocks are appended in this order."""
+        """Encode the next block of the file and add it to `length`. Blocks must be appended in this order."""
         block = self._codec.encode(records)
         if records and self.length == 0:
             block = self._codec.header + block
@@ -107,28 +111,29 @@ class Output:
         return block
 
     def append(self, block: bytes) -> None:
-        """Append a block and wait until the disk has it, blocking the thread. Raises DiskError."""
+        """Append a block and sync it to disk. Blocks the thread. Raises DiskError."""
         with _translated(self._path):
             _write_whole(self._file.fileno(), block)
 
 
 @contextmanager
 def reading(path: Path, known_length: int) -> Iterator[PastRecords]:
-    """Open an output for reading, also while a run writes it. Raises DiskError where it cannot be read.
+    """Open an output for reading, even while a run writes it. Raises DiskError if it cannot be read.
 
-    `known_length` is how many bytes of it the checkpoint knows of: damage beyond them is the torn end that a crash
-    leaves, damage before them is a DiskError.
+    `known_length` is the file's length in bytes according to the checkpoint. Damage beyond it is a torn end left by a
+    crash and is ignored; damage before it raises DiskError.
     """
     try:
         file = path.open("rb")
     except OSError as error:
-        raise DiskError(f"{path}: the output cannot be read: {error.strerror}", "Check where it is now.") from error
+        message = f"{path}: the output cannot be read: {error.strerror}"
+        raise DiskError(message, "Check the path and the permissions.") from error
     with file:
         yield PastRecords(file, path, known_length)
 
 
 class PastRecords:
-    """The records of an output, each with its place: the byte at which it begins."""
+    """The records of an output, each with its place: the offset of its first byte."""
 
     def __init__(self, file: BinaryIO, path: Path, known_length: int) -> None:
         self.path = path
@@ -151,7 +156,7 @@ class PastRecords:
             place += len(entry)
 
     def at(self, place: int) -> Record:
-        """Read the record at a place that iterating has given."""
+        """Return the record at a place that was yielded before."""
         self._file.seek(place)
         record = self._parsed(self._codec.entry(self._file.readline), place)
         assert record is not None  # noqa: S101 - the header of a CSV output has no place
@@ -162,8 +167,8 @@ class PastRecords:
             return self._codec.parse(entry)
         except ValueError as error:
             raise DiskError(
-                f"{self.path}: what stands at byte {place:,} is no record: {error}",
-                "Restore the output from a copy if there is one. A run needs only what its end has.",
+                f"{self.path}: the record at byte {place:,} is damaged: {error}",
+                "Restore the output from a copy if there is one. Runs do not need this record.",
             ) from error
 
 
@@ -184,21 +189,21 @@ def _hold(descriptor: int, path: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise BusyError(
-            f"{path}: another run is writing this output", "Wait for it to end, or give another file with --output."
+            f"{path}: another run is writing this output", "Wait for that run, or give another file with --output."
         ) from None
 
 
 def _check(path: Path, size: int, known_length: int | None) -> None:
     if known_length is None:
         raise OtherJobError(
-            f"{path}: the output holds {size:,} bytes that this job's checkpoint knows nothing of",
-            "Without the checkpoint that wrote them, its rows would be started again. Give that checkpoint with"
+            f"{path}: the output has {counted(size, 'byte')} of records that this job's checkpoint does not know",
+            "Without the checkpoint of these records their rows would be started again. Give that checkpoint with"
             " --checkpoint, or a new file with --output.",
         )
     if size < known_length:
         raise OtherJobError(
-            f"{path}: the output has {size:,} bytes, and this job has written {known_length:,}",
-            "Put the whole file back, or move it away to go on in a new one.",
+            f"{path}: the output has {counted(size, 'byte')}, but this job has written {known_length:,}",
+            "Restore the complete file, or move it away to continue in a new one.",
         )
 
 
@@ -209,5 +214,5 @@ def _translated(path: Path) -> Iterator[None]:
     except OSError as error:
         raise DiskError(
             f"{path}: the output cannot be written: {error.strerror or error}",
-            "Free the disk or fix its permissions, then run the same command again.",
+            "Free some disk space or fix the permissions, then run the same command again.",
         ) from error

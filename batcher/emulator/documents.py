@@ -7,17 +7,18 @@ https://support.huaweicloud.com/en-us/api-obs/ .
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import quote
 
 from batcher.emulator.answers import service_time
 from batcher.emulator.executions import Execution, Listing
-from batcher.emulator.settings import Declared, InputKeys, InputShape, Quirk, Settings
+from batcher.emulator.quirks import Quirk, text
+from batcher.emulator.retelling import shown_bucket, shown_inputs, shown_key
+from batcher.emulator.settings import Declared, InputKeys, InputShape, Settings
+from batcher.emulator.shown_times import shown_end, shown_start
 from batcher.model import Json
 
-AHEAD = 8 * 3600.0
-"""Seconds by which the time in China is ahead of UTC."""
 REGION, PROJECT, DOMAIN = "local", "emulator", "loopback"
 
 
@@ -31,11 +32,12 @@ def execution_urn(execution: Execution) -> str:
     return f"urn:fgs:{REGION}:{PROJECT}:execution:{execution.graph}:{execution.name}:{DOMAIN}"
 
 
-def start_document(execution: Execution) -> Json:
+def start_document(execution: Execution, settings: Settings) -> Json:
     """Return the answer to a start."""
+    is_odd = Quirk.START_TIMES_TOO in settings.quirks
     return {
         "execution_urn": execution_urn(execution),
-        "started_at": service_time(execution.started_at),
+        "started_at": shown_start(execution, settings) if is_odd else service_time(execution.started_at),
         "execution_name": execution.name,
     }
 
@@ -90,24 +92,20 @@ def _parameter(parameter: Declared) -> Json:
 
 def listing_document(listing: Listing, total: int, settings: Settings, now: float) -> Json:
     """Return a page of the list, with `total` executions in all. Items have no bucket, object or inputs."""
+    is_truncated = bool(listing.next_marker) and Quirk.HIDDEN_TRUNCATION not in settings.quirks
     document = {
         "count": total if Quirk.COUNT_ALL in settings.quirks else len(listing.executions),
-        "is_truncated": bool(listing.next_marker),
-        "executions": [_item(each, settings, now) for each in listing.executions],
+        "is_truncated": is_truncated,
+        "executions": [_summary(each, settings, now) for each in listing.executions],
     }
     return document | {"next_marker": listing.next_marker} if listing.next_marker else document
 
 
-def _item(execution: Execution, settings: Settings, now: float) -> Json:
-    item = {"graph_urn": graph_urn(execution.graph), **_summary(execution, now)}
-    if Quirk.LOCAL_TIME in settings.quirks:
-        item["started_at"] = service_time(execution.started_at + AHEAD)
-    return item
-
-
 def execution_document(execution: Execution, settings: Settings, now: float) -> Json:
     """Describe one execution."""
-    summary = _summary(execution, now)
+    summary = _summary(execution, settings, now)
+    if Quirk.LIST_TIMES_ONLY in settings.quirks:
+        summary |= _true_times(execution, now)
     step = {
         "state_name": "run",
         "status": summary["execution_state"],
@@ -117,9 +115,8 @@ def execution_document(execution: Execution, settings: Settings, now: float) -> 
     }
     return {
         "execution_info": {
-            "input": _input(execution, settings),
+            "input": "" if Quirk.INPUT_EMPTY in settings.quirks else _input(execution, settings),
             "isTest": False,
-            "graph_urn": graph_urn(execution.graph),
             **summary,
             "start_state": "run",
             "state_map": {"run": step},
@@ -127,12 +124,30 @@ def execution_document(execution: Execution, settings: Settings, now: float) -> 
     }
 
 
-def _summary(execution: Execution, now: float) -> dict[str, str]:
+def _summary(execution: Execution, settings: Settings, now: float) -> dict[str, Json]:
+    """Return what the list and a detail show alike."""
+    quirks = settings.quirks
+    named = replace(
+        execution,
+        name=execution.name.upper() if Quirk.NAMES_UPPER in quirks else execution.name,
+        graph=f"{execution.graph}-other" if Quirk.OTHER_URN in quirks else execution.graph,
+    )
+    summary: dict[str, Json] = {
+        "graph_urn": graph_urn(named.graph),
+        "execution_urn": execution_urn(named),
+        "execution_name": named.name,
+        "execution_type": text(quirks, Quirk.TYPE, execution.type),
+        "execution_state": text(quirks, Quirk.STATE, execution.state(now)),
+        "started_at": shown_start(execution, settings),
+        "stopped_at": shown_end(execution, settings, now),
+    }
+    if Quirk.NO_URN in quirks:
+        del summary["graph_urn"], summary["execution_urn"]
+    return summary
+
+
+def _true_times(execution: Execution, now: float) -> dict[str, Json]:
     return {
-        "execution_urn": execution_urn(execution),
-        "execution_name": execution.name,
-        "execution_type": execution.type.value,
-        "execution_state": execution.state(now).value,
         "started_at": service_time(execution.started_at),
         "stopped_at": "" if now < execution.ends_at else service_time(execution.ends_at),
     }
@@ -140,23 +155,15 @@ def _summary(execution: Execution, now: float) -> dict[str, str]:
 
 def _input(execution: Execution, settings: Settings) -> str:
     """Write what an execution was started with, in the format that the settings choose: it is not documented."""
+    bucket = shown_bucket(execution.bucket, settings.quirks)
     key = execution.object.removeprefix("/") if settings.strip_leading_slash else execution.object
-    key = unicodedata.normalize("NFC", key).strip() if Quirk.KEYS_NORMALISED in settings.quirks else key
-    inputs = _inputs(execution, settings)
-    content: Json = {"bucket": execution.bucket, "object": key, **inputs}
+    key = shown_key(key, settings.quirks)
+    shown = shown_inputs(execution.inputs, settings.workflows[execution.graph], settings.quirks)
+    inputs = {} if shown is None else {"inputs": shown}
+    content: Json = {"bucket": bucket, "object": key, **inputs}
     if settings.input_shape is InputShape.RECORDS:
         key = quote(key) if settings.input_keys is InputKeys.ENCODED else key
-        event = {"obs": {"bucket": {"name": execution.bucket}, "object": {"key": key}}}
+        event = {"obs": {"bucket": {"name": bucket}, "object": {"key": key}}}
         content = {"Records": [event], **inputs}
-    text = json.dumps(content, ensure_ascii=False)
-    return json.dumps(text, ensure_ascii=False) if settings.input_twice else text
-
-
-def _inputs(execution: Execution, settings: Settings) -> dict[str, Json]:
-    inputs = execution.inputs
-    if Quirk.INPUTS_ADDED in settings.quirks:
-        declared = settings.workflows[execution.graph].items()
-        inputs = {name: parameter.default for name, parameter in declared if parameter.default is not None} | inputs
-    if Quirk.INPUTS_AS_TEXT in settings.quirks:
-        inputs = {name: value if isinstance(value, str) else json.dumps(value) for name, value in inputs.items()}
-    return {} if Quirk.INPUTS_LOST in settings.quirks else {"inputs": inputs}
+    content_text = json.dumps(content, ensure_ascii=False)
+    return json.dumps(content_text, ensure_ascii=False) if settings.input_twice else content_text

@@ -7,10 +7,10 @@ time. Pure, except that it keeps the executions.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice, takewhile
+from itertools import takewhile
 from typing import NamedTuple
 
 from batcher.model import Json
@@ -82,29 +82,41 @@ class Executions:
     def __len__(self) -> int:
         return len(self._order)
 
+    def __iter__(self) -> Iterator[Execution]:
+        return iter(self._by_marker.values())
+
     def add(self, execution: Execution) -> None:
-        """Add an execution. Sorting waits for the next list request: there are far more starts than lists."""
+        """Add an execution. Sorting waits for the next list request: there are far more starts than lists.
+
+        The name of an execution belongs to the first that has it: another of that name is neither listed nor found.
+        """
+        if execution.name in self._by_name:
+            return
         self._by_name[execution.name] = execution
         self._by_marker[execution.marker] = execution
         self._order.append(execution.marker)
         self._unsorted = True
 
     def find(self, name: str) -> Execution | None:
-        """Find an execution by name."""
-        return self._by_name.get(name)
+        """Find an execution by name, in either case: names are hexadecimal numbers in lower case."""
+        return self._by_name.get(name.lower())
 
-    def page(self, now: float, limit: int, marker: str = "", type_: ExecutionType | None = None) -> Listing:
-        """List up to `limit` executions after `marker`, optionally of one type, without those not yet listed."""
-        found = list(islice(self._listed(now, marker, type_), limit + 1))
-        executions = found[:limit]
-        return Listing(executions, executions[-1].marker if len(found) > limit else "")
-
-    def _listed(self, now: float, marker: str, type_: ExecutionType | None) -> Iterable[Execution]:
-        if self._unsorted:
-            # The old part is already sorted, which the sort algorithm exploits.
-            self._order.sort()
-            self._unsorted = False
+    def following(self, now: float, marker: str, type_: ExecutionType | None) -> Iterator[Execution]:
+        """Yield the executions after `marker` in the order of the list, of one type or all, as far as listed yet."""
+        self._sort()
         first = bisect_right(self._order, max(marker, type_ or ""))
         following = (self._by_marker[self._order[index]] for index in range(first, len(self._order)))
         alike = takewhile(lambda execution: type_ in {None, execution.type}, following)
         return (execution for execution in alike if execution.listed_at <= now)
+
+    def next_to(self, execution: Execution) -> Execution:
+        """Return the execution after this one in the list, and the first after the last."""
+        self._sort()
+        position = bisect_right(self._order, execution.marker)
+        return self._by_marker[self._order[position % len(self._order)]]
+
+    def _sort(self) -> None:
+        if self._unsorted:
+            # The old part is already sorted, which the sort algorithm exploits.
+            self._order.sort()
+            self._unsorted = False

@@ -3,16 +3,18 @@
 No `from __future__ import annotations` here: the declarations are read off the annotations at run time.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 from batcher.emulator.answers import Refusal
 from batcher.emulator.faults import FaultKind
-from batcher.emulator.parsing import parse_fault, parse_parameter, parse_refusal, parse_share
-from batcher.emulator.settings import NO_WORKFLOW, Declared, InputKeys, InputShape, Quirk, ThrottleAnswer
+from batcher.emulator.parsing import parse_fault, parse_parameter, parse_quirk, parse_refusal, parse_share
+from batcher.emulator.quirks import Quirk, QuirkValue
+from batcher.emulator.settings import NO_WORKFLOW, Declared, InputKeys, InputShape, ThrottleAnswer
 from batcher.options.declaring import Option, Options
-from batcher.options.kinds import DURATION, Kind, many, one_of
+from batcher.options.kinds import DURATION, Kind, many
 
 
 def _parsed(parse: Callable[[str], Any], *kinds: type) -> Callable[[Any], Any]:
@@ -33,6 +35,13 @@ def _written_parameter(parameter: tuple[str, Declared]) -> str:
     return f"{name}:{declared.type}" + ("" if declared.default is None else f"={declared.default}")
 
 
+def _written_quirk(given: tuple[Quirk, QuirkValue]) -> str:
+    quirk, value = given
+    if value is None:
+        return quirk.value
+    return f"{quirk}={value if isinstance(value, str) else f'{value:.15g}'}"
+
+
 SHARE = Kind(_parsed(parse_share, float, int), "a share, such as 0.05 or 5%", "float | str", "SHARE")
 FAULT = Kind(
     _parsed(parse_fault, tuple),
@@ -41,6 +50,19 @@ FAULT = Kind(
     "KIND=SHARE",
     show=lambda fault: f"{fault[0]}={fault[1]:g}",
     choices=tuple(f"{kind}=" for kind in FaultKind),
+)
+QUIRK = Kind(
+    _parsed(parse_quirk, tuple),
+    "a quirk, with its value if it takes one",
+    "str",
+    "NAME[=VALUE]",
+    show=_written_quirk,
+    choices=tuple(f"{quirk}=" if quirk.needs_value else quirk.value for quirk in Quirk),
+)
+_QUIRK_LIST = many(QUIRK, dict)
+QUIRKS = _QUIRK_LIST._replace(
+    take=lambda given: _QUIRK_LIST.take(given.items() if isinstance(given, Mapping) else given),
+    show=lambda quirks: _QUIRK_LIST.show(quirks.items()),
 )
 PARAMETER = Kind(_parsed(parse_parameter, tuple), "a declared parameter", "str", "NAME:TYPE", show=_written_parameter)
 REFUSAL = Kind(
@@ -93,14 +115,9 @@ class Executions(Options):
     input_twice: Annotated[bool, Option("Encode the input as JSON in a JSON string.")] = False
     strip_leading_slash: Annotated[bool, Option("Drop the leading slash of a key from the input.")] = False
     quirks: Annotated[
-        frozenset[Quirk],
-        Option(
-            "Behave differently where the documents leave it open.",
-            many(one_of(Quirk), frozenset),
-            flag="--quirk",
-            metavar="NAME",
-        ),
-    ] = frozenset()
+        Mapping[Quirk, QuirkValue],
+        Option("Behave differently, as listed above.", QUIRKS, flag="--quirk"),
+    ] = MappingProxyType({})
 
 
 class Faults(Options):

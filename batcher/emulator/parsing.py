@@ -5,10 +5,12 @@ Pure. Each function raises UsageError.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from http import HTTPStatus
 
 from batcher.emulator.answers import Refusal, json_refusal
 from batcher.emulator.faults import FaultKind
+from batcher.emulator.quirks import Quirk, QuirkValue, Takes, check_value
 from batcher.emulator.settings import NO_WORKFLOW, Declared, ParameterType
 from batcher.errors import UsageError
 
@@ -33,6 +35,31 @@ def parse_fault(text: str) -> tuple[FaultKind, float]:
 def parse_faults(text: str) -> dict[FaultKind, float]:
     """Parse any number of `KIND=SHARE`, separated by spaces."""
     return dict(map(parse_fault, text.split()))
+
+
+def parse_quirk(text: str) -> tuple[Quirk, QuirkValue]:
+    """Parse `NAME` or `NAME=VALUE`."""
+    name, equals, given = text.partition("=")
+    quirk = next((quirk for quirk in Quirk if quirk == name), None)
+    if quirk is None:
+        near = get_close_matches(name, list(Quirk), n=1)
+        advice = f"The nearest is {near[0]}." if near else "See batcher emulator --help."
+        raise UsageError(f"unknown quirk {name!r}", advice)
+    value = _quirk_value(quirk, given) if equals else None
+    check_value(quirk, value)
+    return quirk, value
+
+
+def _quirk_value(quirk: Quirk, given: str) -> QuirkValue:
+    if quirk.takes is Takes.SHARE:
+        return parse_share(given)
+    if quirk.takes is None or quirk.takes is Takes.TEXT:
+        return given
+    try:
+        return float(given)
+    except ValueError:
+        # It is no value of this quirk, and refused as such.
+        return given
 
 
 def parse_rate(text: str) -> float | None:

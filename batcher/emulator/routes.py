@@ -12,7 +12,7 @@ from itertools import count
 
 from aiohttp import web
 
-from batcher.emulator import connection_faults, documents
+from batcher.emulator import connection_faults, documents, freshness, pages
 from batcher.emulator.answers import (
     JSON_TYPE,
     SLOW_DOWN,
@@ -22,12 +22,14 @@ from batcher.emulator.answers import (
     refusal_body,
     xml_refusal,
 )
-from batcher.emulator.executions import Execution, ExecutionState, ExecutionType
+from batcher.emulator.executions import Execution, Executions, ExecutionState, ExecutionType
 from batcher.emulator.faults import BEFORE, FAULTS, FaultKind
 from batcher.emulator.gate import Signed, check, read_query
-from batcher.emulator.orders import BODY_TOO_LONG, INCOMPLETE_BODY, read_order
+from batcher.emulator.orders import BODY_TOO_LONG, INCOMPLETE_BODY, Order, read_order
+from batcher.emulator.pages import Question
 from batcher.emulator.parsing import parse_faults, parse_rate
-from batcher.emulator.settings import Quirk, Settings, ThrottleAnswer
+from batcher.emulator.quirks import Quirk
+from batcher.emulator.settings import Settings, ThrottleAnswer
 from batcher.emulator.twin import Emulator
 from batcher.errors import UsageError
 from batcher.model import Json
@@ -49,6 +51,7 @@ OBJECT_MISSING = json_refusal(404, "SYS.0015", "The object does not exist.")
 # The documents name no error code for an unknown execution, nor for the restore of one that has not failed.
 NO_EXECUTION = json_refusal(404, "Workflow.0002", "The execution does not exist.")
 NOT_FAILED = json_refusal(400, "SYS.0010", "Only a failed execution can be restored.")
+SHUTTING_DOWN = xml_refusal(503, "ServiceUnavailable", "The emulator is shutting down.")
 
 DEFAULT_LIMIT, MAX_LIMIT = "10", 1000
 GARBAGE = b"<!DOCTYPE html><html><body><h1>It works!</h1></body></html>"
@@ -87,13 +90,19 @@ class Routes:
             return self._refuse(body)
         if refusal := self._check(request) or self._throttle():
             return self._refuse(refusal)
-        fault = self._emulator.draw_fault()
+        return await self._start(request, body)
+
+    async def _start(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        graph = request.match_info["graph"]
+        order = self._order(request, graph, body)
+        fault, late = self._emulator.fate(graph, order)
         if fault is not None and fault in BEFORE:
             return await self._fail(request, fault)
-        execution = self._commit(request, body)
-        if isinstance(execution, Refusal):
-            return self._refuse(execution)
-        document = documents.start_document(execution)
+        if isinstance(order, Refusal):
+            return self._refuse(order)
+        if late and not await self._is_carried_out(request, late):
+            return self._refuse(SHUTTING_DOWN)
+        document = documents.start_document(self._emulator.start(graph, order), self._settings)
         if fault is not None:
             return await self._fail(request, fault, document)
         response = self._answer(document, typed=False)
@@ -104,8 +113,7 @@ class Routes:
     def _throttle(self) -> Refusal | None:
         return None if self._emulator.takes_a_start() else THROTTLED[self._settings.throttle_answer]
 
-    def _commit(self, request: web.Request, body: bytes) -> Execution | Refusal:
-        graph = request.match_info["graph"]
+    def _order(self, request: web.Request, graph: str, body: bytes) -> Order | Refusal:
         if request.rel_url.raw_query_string:
             return NOT_A_START
         if graph not in self._settings.workflows:
@@ -113,7 +121,14 @@ class Routes:
         order = read_order(body, self._settings.workflows[graph])
         if isinstance(order, Refusal):
             return order
-        return OBJECT_MISSING if self._emulator.misses(order) else self._emulator.start(graph, order)
+        return OBJECT_MISSING if self._emulator.misses(order) else order
+
+    async def _is_carried_out(self, request: web.Request, late: float) -> bool:
+        """Wait until a late start is to be committed, even if its client has left. False if the emulator stops."""
+        if Quirk.LATE_RESET in self._settings.quirks:
+            connection_faults.reset(request)
+        await connection_faults.pause(self._emulator.stopping, late)
+        return not self._emulator.stopping.is_set()
 
     async def _fail(self, request: web.Request, kind: FaultKind, document: Json = None) -> web.StreamResponse:
         """Apply a fault to a start. `document` is the normal answer, if the start was committed."""
@@ -155,10 +170,13 @@ class Routes:
     async def executions(self, request: web.Request) -> web.Response:
         """Return a page of executions."""
         self._emulator.ledger.requests["list"] += 1
-        page = self._check(request) or (FORBIDDEN if self._settings.list_forbidden else self._page(request))
-        return self._refuse(page) if isinstance(page, Refusal) else self._answer(page)
+        now = self._settings.clock()
+        page = self._check(request) or (FORBIDDEN if self._settings.list_forbidden else self._page(request, now))
+        if isinstance(page, Refusal):
+            return self._refuse(page)
+        return self._dated(self._answer(page), freshness.list_date(self._settings, now))
 
-    def _page(self, request: web.Request) -> Json | Refusal:
+    def _page(self, request: web.Request, now: float) -> Json | Refusal:
         query = dict(read_query(request.rel_url.raw_query_string))
         graph = query.get("x-workflow-graph-name")
         limit = query.get("x-workflow-limit") or DEFAULT_LIMIT
@@ -171,20 +189,30 @@ class Routes:
             return BAD_LIMIT
         if type_ and type_ not in ExecutionType.__members__:
             return BAD_TYPE
-        now = self._settings.clock()
-        marker = query.get("x-workflow-next-marker") or ""
         wanted = ExecutionType(type_) if type_ and Quirk.NO_FILTER not in self._settings.quirks else None
-        executions = self._emulator.executions[graph]
-        page = executions.page(now, int(limit), marker, wanted)
-        return documents.listing_document(page, len(executions), self._settings, now)
+        as_of = freshness.list_as_of(self._settings, now)
+        question = Question(as_of, int(limit), query.get("x-workflow-next-marker") or "", wanted)
+        asked = self._asked(graph)
+        listing = pages.page(asked, question, self._settings)
+        return documents.listing_document(listing, sum(map(len, asked)), self._settings, as_of)
+
+    def _asked(self, graph: str) -> list[Executions]:
+        """Return the executions of the workflow that is asked for, or with a quirk those of all workflows."""
+        executions = self._emulator.executions
+        return list(executions.values()) if Quirk.ALL_WORKFLOWS in self._settings.quirks else [executions[graph]]
 
     async def execution(self, request: web.Request) -> web.Response:
         """Describe an execution."""
         self._emulator.ledger.requests["execution"] += 1
+        now = self._settings.clock()
+        as_of = freshness.detail_as_of(self._settings, now)
         found = self._check(request) or (FORBIDDEN if self._settings.get_forbidden else self._find(request))
+        if isinstance(found, Execution) and not pages.is_known(found, self._settings, now, as_of):
+            found = NO_EXECUTION
         if isinstance(found, Refusal):
             return self._refuse(found)
-        return self._answer(documents.execution_document(found, self._settings, self._settings.clock()))
+        document = documents.execution_document(self._emulator.described(found), self._settings, as_of)
+        return self._dated(self._answer(document), as_of)
 
     async def restore(self, request: web.Request) -> web.Response:
         """Restore a failed execution."""
@@ -204,7 +232,8 @@ class Routes:
             return NO_GRAPH
         if graph not in self._settings.workflows:
             return self._settings.unknown_workflow
-        return self._emulator.executions[graph].find(request.match_info["name"]) or NO_EXECUTION
+        found = (executions.find(request.match_info["name"]) for executions in self._asked(graph))
+        return next(filter(None, found), NO_EXECUTION)
 
     async def ledger(self, _: web.Request) -> web.Response:
         """Return what really started. This is not a call of the service: it needs no signature and is not counted."""
@@ -231,6 +260,14 @@ class Routes:
     def _answer(self, document: Json, *, typed: bool = True) -> web.Response:
         """Return a normal answer. The answer to a start is documented without a `Content-Type`, all others with one."""
         return self._respond(200, json.dumps(document).encode(), JSON_TYPE if typed else UNTYPED, "200")
+
+    def _dated(self, response: web.Response, date: float | None) -> web.Response:
+        """Let an answer show another time, or none."""
+        if date is None:
+            response.headers["Date"] = UNDATED
+        elif Quirk.NO_DATE not in self._settings.quirks:
+            response.headers["Date"] = http_date(date)
+        return response
 
     def _refuse(self, refusal: Refusal) -> web.Response:
         request_id = self._request_id()

@@ -9,14 +9,15 @@ from __future__ import annotations
 import ipaddress
 import ssl
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
 from pathlib import Path
 
 from batcher.emulator.answers import Refusal, json_refusal
-from batcher.emulator.faults import FaultKind
+from batcher.emulator.faults import FaultKind, lot
+from batcher.emulator.quirks import Quirk, QuirkValue, check_value, number
 from batcher.errors import UsageError
 from batcher.model import Credentials, Json
 
@@ -69,34 +70,6 @@ class InputKeys(StrEnum):
 
     RAW = "raw"
     ENCODED = "encoded"
-
-
-class Quirk(StrEnum):
-    """Undocumented behaviour that no other setting covers. Without a quirk the likelier interpretation applies."""
-
-    CREATED = "created"
-    COUNT_ALL = "count-all"
-    NO_FILTER = "no-filter"
-    LOCAL_TIME = "local-time"
-    NO_DATE = "no-date"
-    KEYS_NORMALISED = "keys-normalised"
-    INPUTS_AS_TEXT = "inputs-as-text"
-    INPUTS_ADDED = "inputs-added"
-    INPUTS_LOST = "inputs-lost"
-
-
-QUIRKS: Mapping[Quirk, str] = {
-    Quirk.CREATED: "a start is answered with 201",
-    Quirk.COUNT_ALL: "the list's count includes all executions, not only those on the page",
-    Quirk.NO_FILTER: "the list ignores the requested type",
-    Quirk.LOCAL_TIME: "the list shows UTC+8 times as if they were UTC",
-    Quirk.NO_DATE: "answers have no Date",
-    Quirk.KEYS_NORMALISED: "an execution's key is trimmed and normalized (NFC)",
-    Quirk.INPUTS_AS_TEXT: "an execution's inputs are all converted to text",
-    Quirk.INPUTS_ADDED: "an execution's inputs include the defaults of parameters",
-    Quirk.INPUTS_LOST: "an execution does not show its inputs",
-}
-"""A short description of each quirk."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +126,8 @@ class Settings:
     strip_leading_slash: bool = False
     """Whether an execution's object lacks the leading slash that it was started with."""
     unknown_workflow: Refusal = NO_WORKFLOW
-    quirks: Collection[Quirk] = ()
+    quirks: Mapping[Quirk, QuirkValue] = field(default_factory=dict)
+    """Each quirk with its value; None is its default."""
 
     def __post_init__(self) -> None:
         """Check values that would otherwise fail later."""
@@ -165,6 +139,15 @@ class Settings:
         for name, share in shares.items():
             if not 0 <= share <= 1:
                 raise UsageError(f"{name}: {share:g} is not a share", "Give shares from 0 to 1, with a sum up to 1.")
+        for quirk, value in self.quirks.items():
+            check_value(quirk, value)
+        if Quirk.NEIGHBOUR in self.quirks and len(self.workflows) < 2:  # noqa: PLR2004 - a workflow and its neighbour
+            raise UsageError(f"quirk {Quirk.NEIGHBOUR}: there is no other workflow", "Give two workflows.")
+
+    def strikes(self, quirk: Quirk, bucket: str, object_: str, *, absent: float = 0.0) -> bool:
+        """Return whether an object is in the share that a quirk has, which is `absent` without the quirk."""
+        share = number(self.quirks, quirk, absent)
+        return share >= 1 or (share > 0 and lot(self.seed, quirk, bucket, object_) < share)
 
 
 def _check_loopback(host: str) -> None:

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
-from batcher.emulator.answers import service_time
+from batcher.emulator.answers import Refusal, service_time
 from batcher.emulator.executions import Execution, Executions, ExecutionType
 from batcher.emulator.faults import FaultKind, draw, lot
 from batcher.emulator.ledger import Ledger
 from batcher.emulator.orders import Order
+from batcher.emulator.pages import list_delay
+from batcher.emulator.quirks import Quirk, number
+from batcher.emulator.retelling import other_inputs
 from batcher.emulator.settings import Settings
 from batcher.emulator.token_bucket import TokenBucket
 from batcher.model import Json
+
+FIRST_ONLY = {Quirk.FAULTS_FIRST, Quirk.NEIGHBOUR, Quirk.RIVAL}
+"""The quirks that treat the first start of a content differently."""
+
+
+class Fate(NamedTuple):
+    """What becomes of a start: the fault that strikes it, and the seconds until it is committed."""
+
+    fault: FaultKind | None
+    late: float
 
 
 class Emulator:
@@ -33,8 +48,12 @@ class Emulator:
         self._throttle = None if settings.rate is None else TokenBucket(settings.rate, settings.burst)
         # The seed makes a run repeatable; nothing here is a secret.
         self._random = random.Random(settings.seed)  # noqa: S311
-        for number in range(settings.past):
-            self._add_past(number)
+        self._latest: dict[str, Execution] = {}
+        """The latest start of each workflow."""
+        self._met: set[tuple[str, str, str, str]] = set()
+        """Contents that were asked for, as far as a quirk depends on it."""
+        for age in range(settings.past):
+            self._add_past(age)
 
     def takes_a_start(self) -> bool:
         """Take one start if the rate allows it. Return whether it does."""
@@ -52,18 +71,46 @@ class Emulator:
         """Inject these faults from now on, and no others. Raises UsageError for invalid shares."""
         self.settings = replace(self.settings, faults=faults)
 
-    def draw_fault(self) -> FaultKind | None:
-        """Choose the fault for the next start."""
-        return draw(self.settings.faults, self._random.random())
+    def fate(self, graph: str, order: Order | Refusal) -> Fate:
+        """Decide what becomes of the next start, and start what other clients start beside it."""
+        quirks = self.settings.quirks
+        is_first = isinstance(order, Order) and self._is_first(graph, order)
+        if is_first and isinstance(order, Order):
+            self._start_beside(graph, order)
+        if Quirk.FAULTS_FIRST not in quirks:
+            fault = draw(self.settings.faults, self._random.random())
+            return Fate(fault, self._lateness(order))
+        if not is_first or not isinstance(order, Order):
+            return Fate(None, 0.0)
+        chance = lot(self.settings.seed, "fault", order.bucket, order.object)
+        return Fate(draw(self.settings.faults, chance), self._lateness(order))
 
     def misses(self, order: Order) -> bool:
         """Return whether the object is one of those reported as missing."""
         return lot(self.settings.seed, "reject", order.bucket, order.object) < self.settings.reject_share
 
     def start(self, graph: str, order: Order) -> Execution:
-        """Start an execution and record it in the ledger. From then on it exists, whatever is answered."""
-        execution = self._add(graph, order, ExecutionType.APICALL, self.settings.clock())
+        """Start an execution and record it in the ledger. From then on it exists, whatever is answered.
+
+        Returns the execution to answer with, which is an earlier one with the quirk for that.
+        """
+        before = self._latest.get(graph)
+        if before is not None and self._strikes(Quirk.STALE_ANSWER, order):
+            return before
+        name = before.name if before is not None and self._strikes(Quirk.SAME_NAME, order) else ""
+        execution = self._add(graph, order, ExecutionType.APICALL, self.settings.clock(), name)
+        self._latest[graph] = execution
         self.ledger.commit(execution.name, order.bucket, order.object, order.inputs, service_time(execution.started_at))
+        return execution
+
+    def described(self, execution: Execution) -> Execution:
+        """Return what the detail of an execution describes: itself, or with a quirk another one."""
+        other = self.executions[execution.graph].next_to(execution)
+        order = Order(execution.bucket, execution.object, execution.inputs)
+        if self._strikes(Quirk.WRONG_DETAIL, order):
+            return other
+        if self._strikes(Quirk.MIXED_DETAIL, order):
+            return replace(execution, bucket=other.bucket, object=other.object, inputs=other.inputs)
         return execution
 
     def start_elsewhere(  # noqa: PLR0913 - everything by which similar executions differ
@@ -85,10 +132,37 @@ class Emulator:
         started_at = self.settings.clock() if started_at is None else started_at
         return self._add(graph, Order(bucket, object, inputs or {}), ExecutionType(type), started_at).name
 
-    def _add(self, graph: str, order: Order, type_: ExecutionType, started_at: float) -> Execution:
+    def _strikes(self, quirk: Quirk, order: Order) -> bool:
+        return self.settings.strikes(quirk, order.bucket, order.object)
+
+    def _is_first(self, graph: str, order: Order) -> bool:
+        """Return whether this content is met for the first time. It is remembered only if a quirk depends on it."""
+        if not self.settings.quirks.keys() & FIRST_ONLY:
+            return False
+        content = (graph, order.bucket, order.object, json.dumps(order.inputs, sort_keys=True))
+        is_first = content not in self._met
+        self._met.add(content)
+        return is_first
+
+    def _start_beside(self, graph: str, order: Order) -> None:
+        """Start what other clients start at the same time. It is not in the ledger."""
+        if Quirk.NEIGHBOUR in self.settings.quirks:
+            neighbour = next(other for other in self.executions if other != graph)
+            self.start_elsewhere(order.bucket, order.object, order.inputs, graph=neighbour)
+        if Quirk.RIVAL in self.settings.quirks:
+            self.start_elsewhere(order.bucket, order.object, other_inputs(order.inputs), graph=graph)
+
+    def _lateness(self, order: Order | Refusal) -> float:
+        """Return the seconds from the receipt of a start to its commit."""
+        if isinstance(order, Refusal):
+            return 0.0
+        is_late = self.settings.strikes(Quirk.LATE_SHARE, order.bucket, order.object, absent=1.0)
+        return number(self.settings.quirks, Quirk.LATE_COMMIT) if is_late else 0.0
+
+    def _add(self, graph: str, order: Order, type_: ExecutionType, started_at: float, name: str = "") -> Execution:
         execution = Execution(
             # Not seeded: a restarted emulator must not repeat the names of its executions.
-            name=uuid.uuid4().hex,
+            name=name or uuid.uuid4().hex,
             graph=graph,
             type=type_,
             bucket=order.bucket,
@@ -96,7 +170,7 @@ class Emulator:
             inputs=order.inputs,
             started_at=started_at,
             ends_at=started_at + self.settings.run_time,
-            listed_at=started_at + self.settings.list_delay,
+            listed_at=started_at + list_delay(self.settings, order.bucket, order.object),
             fails=lot(self.settings.seed, "fail", order.bucket, order.object) < self.settings.fail_share,
         )
         self.executions[graph].add(execution)

@@ -1,1 +1,1 @@
-"""The verbs: what happens in which order. They never import an edge; they are handed functions."""
+"""The steps of each command, in their order. No module here imports an edge: it gets functions as arguments."""

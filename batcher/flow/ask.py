@@ -1,4 +1,4 @@
-"""Asking without a side effect: a question that went unanswered may be asked again, a few times."""
+"""Repeats requests that have no side effect: a request without an answer is sent again, up to ATTEMPTS times."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from batcher.rules.rate import backoff
 from batcher.rules.service import verdicts
 
 ATTEMPTS = 5
-"""How often a question is asked at most."""
+"""The maximum number of times that a request is sent."""
 
 _AGAIN = frozenset({Verdict.UNSENT, Verdict.REFUSED, Verdict.IN_DOUBT})
 
 
 class Patience(NamedTuple):
-    """What it takes to ask again."""
+    """What is needed to send a request again."""
 
     sleep: Callable[[float], Awaitable[None]]
-    """Waits for so many seconds; shorter if the job is to stop."""
+    """Waits for this number of seconds, or until the job stops."""
     stopped: Callable[[], bool]
-    """Tells whether the job sends nothing more."""
+    """Returns whether the job has stopped sending."""
     draw: Callable[[], float]
-    """Gives a random number from 0 to 1."""
+    """Returns a random number from 0 to 1."""
 
 
 async def ask_patiently(
     patience: Patience, now: Callable[[], float], ask: Callable[[], Awaitable[Described[Noun]]]
 ) -> Described[Noun]:
-    """Ask until there is an answer that asking again would not change, ATTEMPTS times at most.
+    """Ask until the answer is one that another request would not change, up to ATTEMPTS times.
 
-    `now` gives the service's time in POSIX seconds, by which a `Retry-After` that is a date is read.
+    `now` returns the service's time in POSIX seconds. A `Retry-After` that is a date is compared with it.
     """
     attempt = 1
     while True:

@@ -1,6 +1,6 @@
-"""The attempts of one row: send it, judge the answer, and send again only what surely was not started.
+"""The attempts of one row: send it, judge the answer, and send it again only if it was certainly not started.
 
-The only module that knows tenacity. A row whose first attempt settles it never meets the retry machinery.
+This is the only module that uses tenacity. A row that its first attempt settles does not enter the retry code.
 """
 
 from __future__ import annotations
@@ -29,43 +29,43 @@ ENDS: dict[Verdict, Status] = {
     Verdict.STARTED: Status.STARTED,
     Verdict.REJECTED: Status.REJECTED,
     Verdict.IN_DOUBT: Status.IN_DOUBT,
-    # Refused to the last attempt: on record for this run, and sent again by the next.
+    # Refused in every attempt: recorded in this run, and sent again by the next run.
     Verdict.REFUSED: Status.REFUSED,
-    # Nothing ever left, or the whole job is refused: the row is given back untouched.
+    # No request left this machine, or the service refuses the whole job: the row is returned unchanged.
     Verdict.UNSENT: Status.PENDING,
     Verdict.FATAL: Status.PENDING,
 }
-"""How the last verdict on a row leaves it."""
+"""The status of a row after its last verdict."""
 
 
 class Judge(Protocol):
-    """Says what an answer proves about its row; `verdicts.judge` is one."""
+    """Decides what an answer proves about its row. `verdicts.judge` is one."""
 
     def __call__(self, answer: Answer, *, proven: bool, repeated: bool, trust_503: bool) -> Verdict:
-        """Give the verdict; the circumstances are those of `verdicts.judge`."""
+        """Return the verdict. The keyword arguments are those of `verdicts.judge`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What is done for each row: a request, sent once, and how its answer is judged where it names no execution."""
+    """What is done for each row: a request that is sent once, and the judge of answers that name no execution."""
 
     send: Callable[[Row], Awaitable[Answer]]
     judge: Judge
 
 
 class Attempt(Struct, frozen=True, gc=False):
-    """One request for a row, judged. `latency` is in seconds."""
+    """One request for a row and the verdict on its answer. `latency` is in seconds."""
 
     verdict: Verdict
     answer: Answer
     latency: float
     is_counted: bool
-    """Whether it is one of the row's attempts: the service was there, and refused."""
+    """Whether it counts towards `max_attempts`: the service was available and refused the row."""
 
 
 @dataclass(slots=True)
 class Attempts:
-    """Fires rows. Holds what the attempts of a run have in common."""
+    """Sends rows. Holds what the attempts of a run have in common."""
 
     action: Action
     tally: Tally
@@ -74,13 +74,13 @@ class Attempts:
     """The service's time in POSIX seconds."""
     monotonic: Callable[[], float]
     draw: Callable[[], float]
-    """A random number from 0 to 1."""
+    """Returns a random number from 0 to 1."""
     max_attempts: int
     trust_503: bool = False
     seen: Callable[[Admitted, Sequence[Attempt]], None] | None = None
-    """Told of each attempt as soon as it is judged: the row, and its attempts so far."""
+    """Called as soon as an attempt is judged, with the row and its attempts so far."""
     streak: Streak = field(default_factory=Streak)
-    """Rejections in a row, while no start has succeeded: then what is denied is one row, not the job."""
+    """Consecutive rejections before the first successful start. After a success, a denial concerns one row only."""
 
     @property
     def drain(self) -> Drain:
@@ -88,7 +88,7 @@ class Attempts:
         return self.turns.drain
 
     async def fire(self, admitted: Admitted) -> Outcome:
-        """Send a row until something is proved about it or its attempts are used up; give it back on a drain."""
+        """Send a row until an answer settles it or no attempts are left. On a drain, return it as PENDING."""
         turn = await self.turns.take()
         if turn is None:
             return Outcome(admitted, PENDING)
@@ -100,15 +100,15 @@ class Attempts:
         await self._persist(admitted, made)
         ended = self._end(admitted, made[-1], len(made))
         if made[-1].verdict is Verdict.REFUSED and _counted(made) < self.max_attempts:
-            # Interrupted by the drain between two attempts: not refused to the last.
+            # The drain began between two attempts, so the row was not refused in every attempt.
             return structs.replace(ended, status=PENDING)
         return ended
 
     async def _persist(self, admitted: Admitted, made: list[Attempt]) -> None:
-        """Add further attempts to the first, each after its backoff, until one is no refusal or the drain begins."""
+        """Make further attempts, each after its backoff, until one is not refused or the drain begins."""
 
         async def attempt() -> Attempt:
-            # tenacity calls before it first waits, and by then the first attempt has been made.
+            # tenacity calls this function once before it waits. The first attempt has already been made then.
             turn = await self._turn_of_retry() if waited else None
             if turn is not None:
                 self.tally.retries += 1
@@ -130,17 +130,17 @@ class Attempts:
         )(attempt)
 
     def _backoff(self, made: list[Attempt]) -> float:
-        # When nothing left it is not the row that must wait: the turns see to that.
+        # If no request left this machine, the row does not wait longer each time: the turns delay all rows instead.
         return backoff.wait(max(1, _counted(made)), self.draw(), made[-1].answer.retry_after, self.now())
 
     async def _turn_of_retry(self) -> Turn | None:
-        """Wait until the budget and the pace allow a retry; None when the job stops first."""
+        """Wait until the budget and the pace allow a retry. Return None if the job stops first."""
         while not self.turns.may_retry() and not self.drain.begun:
             await self.drain.sleep(backoff.full_jitter(1, self.draw()))
         return await self.turns.take()
 
     def _leaving(self, admitted: Admitted, turn: Turn) -> Row:
-        """Count a row that is sent now."""
+        """Count a row as sent and return what to send."""
         tally, row = self.tally, admitted.row
         assert isinstance(row, Row)  # noqa: S101 - an invalid row has no intent
         tally.requests += 1
@@ -148,7 +148,7 @@ class Attempts:
         return row
 
     def _judged(self, admitted: Admitted, turn: Turn, answer: Answer, made: Sequence[Attempt]) -> Attempt:
-        """Judge the answer to a row, after the attempts that were made before."""
+        """Judge the answer to a row. `made` are the row's earlier attempts."""
         streak = self.streak
         del self.tally.on_wire[admitted.id]
         if answer.execution is not None:
@@ -168,7 +168,7 @@ class Attempts:
         return attempt
 
     def _count(self, verdict: Verdict, answer: Answer) -> None:
-        """Stop the job when every row is rejected: then it is not the rows that are wrong."""
+        """Stop the job if every row is rejected: then the cause is the job, not the rows."""
         self.streak = stop.count(self.streak, verdict)
         if stop.is_broken(self.streak) and not self.tally.known[Status.STARTED]:
             self.drain.begin(verdicts.all_rejected(answer, self.streak.rejected))

@@ -1,6 +1,6 @@
-"""The credentials in use: which ones sign, and how others take their place, looked for once for everybody.
+"""The credentials in use: which ones sign requests, and how they are replaced. All requests share one search.
 
-What to do when the service refuses them is decided by `flow/service.py`, the only one that signs.
+`flow/service.py` signs, and decides what to do if the service refuses the credentials.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from batcher.model import Credentials
 from batcher.rules.service.credentials import is_due
 
 LOOK_SECONDS = 60.0
-"""How often it is checked whether credentials are due; a clock that is set or a machine that slept costs no more."""
+"""Seconds between two checks of the expiry time. Bounds the delay after a clock change or a suspended machine."""
 
 
 class CredentialsInUse:
-    """The credentials of a job. `are_proven` says whether a request signed with `current` was not refused.
+    """The credentials of a job. `are_proven` is true once the service has accepted a request signed with `current`.
 
-    Whoever tries unproven ones or replaces them holds `alone`. `renew` looks again where they were found and gives None
-    where they are not there; without it they are final. `now` gives POSIX seconds.
+    A caller that tries unproven credentials, or replaces them, must hold `alone`. `renew` reads the same source again
+    and returns None if it has none; if `renew` is None, they are never replaced. `now` returns POSIX seconds.
     """
 
     def __init__(
@@ -35,12 +35,12 @@ class CredentialsInUse:
         self._now = now
 
     async def find_newer(self) -> Credentials | None:
-        """Look for other credentials than the current ones; None where there are none."""
+        """Look for credentials that differ from the current ones. Return None if there are none."""
         found = None if self._renew is None else await self._renew()
         return None if found == self.current else found
 
     async def keep_fresh(self, sleep: Callable[[float], Awaitable[None]]) -> None:
-        """Replace temporary ones before they expire, until cancelled. Meanwhile requests go on with the old ones."""
+        """Replace temporary credentials before they expire, until cancelled. Requests use the old ones meanwhile."""
         while True:
             await sleep(LOOK_SECONDS)
             async with self.alone:

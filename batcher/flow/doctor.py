@@ -1,7 +1,7 @@
-"""The examination: one start, sent once, and every question that shows what became of it.
+"""The examination: one start, sent once, and the requests that show what became of it.
 
-Questions have no side effect, so one that went unanswered is asked again, a few times. The start never is, whatever
-its answer: if that is lost, the execution is looked for in the list like that of any row in doubt.
+The other requests have no side effect, so they are repeated a few times if no answer arrives. The start is never
+repeated. If its answer is lost, its execution is looked for in the list, like that of any row in doubt.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ from batcher.rules.service.clock import RESOLUTION, posix_of_header
 from batcher.rules.service.dialect import Window
 
 FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0
-"""Seconds between two walks over the list: each wait is twice the one before."""
+"""Seconds between two walks over the list: the first and the longest wait. Each wait is twice the one before."""
 
 ANY_TIME = Window(-inf, inf)
 
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What an examination is made of."""
+    """What an examination needs."""
 
     service: Service
     start: Callable[[Row], Awaitable[Answer]]
     unknown: str
     """The name of a workflow that does not exist."""
     looking_for: float
-    """How long to look for the execution in the list, in seconds."""
+    """Seconds for which to look for the execution in the list."""
 
     @property
     def is_stopped(self) -> bool:
-        """Whether nothing more is to be asked."""
+        """Whether to send no more requests."""
         return self.service.patience.stopped()
 
     def steady(self) -> float:
-        """Give the seconds of the clock that nobody can set."""
+        """Return the seconds of the steady clock, which cannot be set."""
         return self.service.clock.steady()
 
 
 async def examine(examination: Examination, row: Row) -> Seen:
-    """Start `row` once and find out what the service shows of it. Raises JobError where no start is to be spent."""
+    """Start `row` once and collect what the service shows of it. Raises JobError if a start would be wasted."""
     service = examination.service
     workflow = await ask_patiently(service.patience, service.now, service.workflow)
     error = hindrance(workflow)
@@ -59,7 +59,7 @@ async def examine(examination: Examination, row: Row) -> Seen:
     seen = Seen(sent, workflow, unknown, service.clock.wall() - now if now else None)
     if examination.is_stopped:
         return seen
-    # Once, and never again: whatever comes back, a second start would be a second execution.
+    # Sent once only: whatever the answer is, a second start would be a second execution.
     start = await examination.start(row)
     seen = seen._replace(start=start, execution=start.execution)
     if verdicts.judge(start, proven=True, repeated=False, trust_503=False) in {Verdict.STARTED, Verdict.IN_DOUBT}:
@@ -68,7 +68,10 @@ async def examine(examination: Examination, row: Row) -> Seen:
 
 
 async def _found(examination: Examination, seen: Seen, answered: float) -> Seen:
-    """Look for the execution until the list shows it, or the time is over; each look is a walk over the whole list."""
+    """Walk the whole list repeatedly until it shows the execution or the time is over.
+
+    `answered` is when the start was answered, by the steady clock.
+    """
     wait, after = FIRST_WAIT, None
     while True:
         begun = examination.steady() - answered
@@ -85,7 +88,7 @@ async def _found(examination: Examination, seen: Seen, answered: float) -> Seen:
 
 
 async def _walked(examination: Examination, seen: Seen) -> Seen:
-    """Walk the list once: note our execution, and when the oldest began."""
+    """Walk the list once. Note this start's execution, and when the oldest execution began."""
     near: list[Execution] = []
     async for answer in examination.service.executions([ANY_TIME]):
         seen = _dated(seen._replace(listing=answer), answer)
@@ -94,7 +97,7 @@ async def _walked(examination: Examination, seen: Seen) -> Seen:
                 seen = seen._replace(oldest=listed.at)
             if seen.execution is not None and listed.name == seen.execution.name:
                 seen = seen._replace(listed=listed)
-            # Without the service's time any execution of the workflow's history might be ours: none is looked at.
+            # If the service's time is unknown, any execution in the list could match, so none is examined.
             if seen.execution is None and seen.sent.intent_at and is_within(listed.at, [window(seen.sent, 0)]):
                 near.append(listed)
         if examination.is_stopped:
@@ -103,7 +106,7 @@ async def _walked(examination: Examination, seen: Seen) -> Seen:
 
 
 def _dated(seen: Seen, answer: Described[Page]) -> Seen:
-    """End the time in which the start can have been sent, by the service's word: before this answer was made."""
+    """Set the latest time at which the start was sent: before the service made this answer, by its own clock."""
     served = posix_of_header(answer.date)
     if served is None or seen.sent.doubt_at is not None:
         return seen
@@ -111,7 +114,7 @@ def _dated(seen: Seen, answer: Described[Page]) -> Seen:
 
 
 async def _recognised(service: Service, seen: Seen, near: list[Execution]) -> Seen:
-    """Recognise the execution of a start whose answer was lost, as the reconcile does: by its content and its time."""
+    """Find the execution of a start whose answer was lost, as reconcile does: by its content and its time."""
     candidates = []
     for listed in near:
         detail = (await service.execution(listed.name)).noun
@@ -122,7 +125,7 @@ async def _recognised(service: Service, seen: Seen, near: list[Execution]) -> Se
 
 
 async def _questioned(service: Service, seen: Seen) -> Seen:
-    """Ask what can be asked of the list and of the execution, whatever came of the start."""
+    """Send the requests about the list and the execution, whatever the answer to the start was."""
     if seen.execution is not None:
         seen = seen._replace(detail=await service.execution(seen.execution.name))
     first = await service.page(limit=1)

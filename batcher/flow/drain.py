@@ -1,6 +1,6 @@
-"""The drain: the one way in which a job stops early. Nothing new is sent, what is on the wire is settled.
+"""The drain: the only way in which a job stops early. Nothing new is sent, and requests on the wire are settled.
 
-Owns the reason why. A signal, a fatal answer and an unreachable service all come here; the first reason stays.
+Stores why the job stops. Signals, fatal answers and an unreachable service all begin it; the first reason is kept.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Drain:
-    """Begun at most once, by a signal's exit code or by the error that ends the job."""
+    """Begins at most once, with a signal's exit code or with the error that ends the job."""
 
     def __init__(self) -> None:
         self.reason: ExitCode | JobError | None = None
@@ -37,7 +37,7 @@ class Drain:
             await asyncio.wait_for(self._begun.wait(), seconds)
 
     async def until(self, blocks: AsyncIterator[T]) -> AsyncIterator[T]:
-        """Pass blocks on until the drain begins, even while the next one is still being waited for."""
+        """Yield blocks until the drain begins, without waiting for a block that is still being read."""
         begun = asyncio.ensure_future(self._begun.wait())
         try:
             while not self.begun:

@@ -1,6 +1,6 @@
-"""The engine: a producer reads the manifest, a bounded pool of workers sends rows, a sink writes the records.
+"""The engine: a producer reads the manifest, a bounded pool of workers sends rows, and a sink writes the records.
 
-It knows no detail of any of them: it is given functions, and tests give it plain ones.
+It gets what they do as functions, so that it depends on none of them.
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ class Job:
     blocks: AsyncIterator[Block]
     """The manifest, in blocks."""
     sift: Callable[[Block], Awaitable[tuple[Sequence[Found], Counter[Status]]]]
-    """Gives the rows that need a decision, and counts the others by how they stand."""
+    """Returns the rows that need a decision, and the number of the other rows by status."""
     decide: Callable[[Found], Admitted | None]
     admit: Callable[[Sequence[Admitted]], Awaitable[None]]
     """Makes intents durable."""
     fire: Callable[[Admitted], Awaitable[Outcome]]
-    """Sends a row until something is proved about it, or gives it back."""
+    """Sends a row until an answer settles it, or returns it as PENDING."""
     settle: Callable[[Sequence[Settlement], Sequence[Record]], Awaitable[None]]
-    """Makes records durable, then the verdicts, in the order of the calls and before what is admitted later."""
+    """Makes records durable, then the verdicts. Calls take effect in order, and before any later `admit`."""
     look: Callable[[Tally], None]
-    """Looks at the counts after each group, and begins the drain where they require it."""
+    """Checks the counts after each group, and begins the drain if they require it."""
     now: Callable[[], float]
     concurrency: int
     limit: int | None = None
-    """How many rows are sent at most."""
+    """The maximum number of rows to send."""
 
 
 async def run(job: Job, tally: Tally, drain: Drain) -> None:
-    """Start an execution for each row of the manifest, and write down how each row ended.
+    """Start an execution for each row of the manifest, and record how each row ended.
 
-    At most `concurrency` requests are on the wire, and at most twice as many rows stand between their intent and
-    their verdict. Returns when every row taken in is settled, early if the drain begins. Raises JobError where a file
-    fails: then nothing more is sent, and the checkpoint holds what is in doubt.
+    At most `concurrency` requests are on the wire, and at most 2 x `concurrency` rows are between their intent and
+    their verdict. Returns when every admitted row is settled, earlier if the drain begins. Raises JobError if a file
+    fails: then nothing more is sent, and the checkpoint knows which rows are in doubt.
     """
     engine = _Engine(job, tally, drain)
     try:
@@ -66,7 +66,7 @@ async def run(job: Job, tally: Tally, drain: Drain) -> None:
 
 
 class _Engine:
-    """The three parts of a run, and the rows between them: never more than there are slots."""
+    """The three parts of a run, and the rows between them. The slots limit the number of rows."""
 
     def __init__(self, job: Job, tally: Tally, drain: Drain) -> None:
         self.job = job
@@ -77,7 +77,7 @@ class _Engine:
         self.ended: Gathering[Outcome] = Gathering(enough=job.concurrency)
 
     async def produce(self) -> None:
-        """Read the manifest and admit what is to be sent; a row leaves here only when its intent is durable."""
+        """Read the manifest and admit rows. A row goes to the workers only after its intent is durable."""
         async for block in self.drain.until(self.job.blocks):
             found, known = await self.job.sift(block)
             self.tally.rows += len(block)
@@ -94,7 +94,7 @@ class _Engine:
         self.ready.close()
 
     def _within_limit(self, wanted: list[Admitted]) -> list[Admitted]:
-        """Cut a block off before the first row that is over the limit."""
+        """Truncate a block before the first row that exceeds the limit."""
         if self.job.limit is None:
             return wanted
         for position, admitted in enumerate(wanted):
@@ -114,17 +114,17 @@ class _Engine:
                     self.ended.put(Outcome(each, each.status))
 
     async def work(self) -> None:
-        """Fire one row after another."""
+        """Send one row after another."""
         take, fire, put = self.ready.take, self.job.fire, self.ended.put
         while (admitted := await take()) is not None:
             put(await fire(admitted))
 
     async def stream(self) -> None:
-        """Write the records of ended rows and settle them, a group at a time."""
+        """Write the records of finished rows and settle these, one group at a time."""
         while outcomes := await self.ended.take():
             recorded_at = timestamp(self.job.now())
             records = [record_of(each, recorded_at) for each in outcomes if each.status is not PENDING]
-            # What is admitted for these slots is durable with these settlements, or later.
+            # The slots are free before `settle`: rows admitted for them become durable with these settlements or later.
             self.slots.give(len(outcomes))
             await self.job.settle(_settlements(outcomes), records)
             self.tally.written.update([record.status for record in records])
@@ -139,7 +139,7 @@ def _settlements(outcomes: Sequence[Outcome]) -> list[Settlement]:
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """Give the cause that ends the job: a JobError if there is one among the failures."""
+    """Return the failure that ends the job: a JobError if there is one."""
     job_errors = failures.subgroup(JobError)
     first: BaseException = job_errors or failures
     while isinstance(first, BaseExceptionGroup):

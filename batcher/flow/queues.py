@@ -1,6 +1,6 @@
-"""The queues of a run: rows to the workers, ended rows to the sink, slots that bound both, and the tasks that wait.
+"""The queues of a run: rows for the workers, finished rows for the sink, the slots that limit both, and waiting tasks.
 
-Each is bounded by its caller: a row keeps its slot until its group is settled.
+The callers limit the length of each queue: a row keeps its slot until its group is settled.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Generic, TypeVar
 
 
 class Waiters:
-    """Tasks that wait. Whoever uses them bounds their number."""
+    """Tasks that wait. The caller limits their number."""
 
     def __init__(self) -> None:
         self.waiting: deque[asyncio.Future[None]] = deque()
-        """The tasks that wait, the first one first."""
+        """The waiting tasks, longest wait first."""
 
     async def wait(self) -> None:
-        """Wait to be woken."""
+        """Wait until woken."""
         woken = asyncio.get_running_loop().create_future()
         self.waiting.append(woken)
         try:
@@ -31,7 +31,7 @@ class Waiters:
             raise
 
     def wake(self, most: int) -> None:
-        """Wake the first of those who wait, at most so many."""
+        """Wake up to `most` tasks, longest wait first."""
         while most > 0 and self.waiting:
             waiter = self.waiting.popleft()
             if not waiter.done():
@@ -40,14 +40,14 @@ class Waiters:
 
 
 class Slots:
-    """A counted resource that is taken in batches: as many as are free, up to what is wanted."""
+    """A counted resource that is taken in batches: the free slots, up to the number wanted."""
 
     def __init__(self, total: int) -> None:
         self._free = total
         self._freed = asyncio.Event()
 
     async def take(self, most: int) -> int:
-        """Wait until one is free, then take up to `most`. Give the number taken."""
+        """Wait until a slot is free, then take up to `most`. Return the number taken."""
         while self._free == 0:
             self._freed.clear()
             await self._freed.wait()
@@ -56,7 +56,7 @@ class Slots:
         return taken
 
     def give(self, count: int) -> None:
-        """Put slots back."""
+        """Return slots to the pool."""
         self._free += count
         self._freed.set()
 
@@ -65,7 +65,7 @@ T = TypeVar("T")
 
 
 class Handout(Generic[T]):
-    """Items, given out one by one in their order, to those who wait in theirs."""
+    """A first-in, first-out queue of items. The task that has waited longest gets the next item."""
 
     def __init__(self) -> None:
         self._items: deque[T] = deque()
@@ -82,14 +82,14 @@ class Handout(Generic[T]):
                 waiting.set_result(self._items.popleft())
 
     def close(self) -> None:
-        """Say that nothing more will come."""
+        """Declare that no more items will be added."""
         self._closed = True
         for waiting in self._waiting:
             if not waiting.done():
                 waiting.set_result(None)
 
     async def take(self) -> T | None:
-        """Wait for an item; None when there will be no more."""
+        """Wait for an item. Return None if there will be no more."""
         if self._items:
             return self._items.popleft()
         if self._closed:
@@ -100,18 +100,18 @@ class Handout(Generic[T]):
             return await waiting
         except asyncio.CancelledError:
             if not waiting.cancelled() and (item := waiting.result()) is not None:
-                # Cancelled with an item in its hands: that is the next one's.
+                # Cancelled after an item was handed to this task: the item goes to the next task.
                 self._items.appendleft(item)
                 self.put(())
             raise
 
 
 PATIENCE = 0.005
-"""Seconds for which the first of a group waits for others. As long as a disk takes to sync."""
+"""Seconds for which the first item of a group waits for others: about as long as a disk takes to sync."""
 
 
 class Gathering(Generic[T]):
-    """Items, gathered until there are `enough` of them or the first has waited for PATIENCE."""
+    """Groups items: a group is complete when it has `enough` items or its first item has waited for PATIENCE."""
 
     def __init__(self, enough: int) -> None:
         self._enough = enough
@@ -130,13 +130,13 @@ class Gathering(Generic[T]):
             self._full.set()
 
     def close(self) -> None:
-        """Say that nothing more will come."""
+        """Declare that no more items will be added."""
         self._closed = True
         self._any.set()
         self._full.set()
 
     async def take(self) -> list[T]:
-        """Wait for a group; it is empty when there will be no more."""
+        """Wait for a group and return it. It is empty if there will be no more."""
         await self._any.wait()
         if not self._full.is_set():
             with suppress(TimeoutError):

@@ -1,7 +1,7 @@
-"""The reconcile: ask the service's execution list about the rows in doubt, and settle those that it can tell about.
+"""The reconcile: find out from the service's execution list which rows in doubt were started.
 
-A walk over the whole list comes first; whatever cannot be read leaves the rows in doubt, as they were. Asking has no
-side effect: other than a start, a question that went unanswered may simply be asked again. All times are the service's.
+It first walks over the whole list. If anything cannot be read, the rows stay in doubt. Its requests have no side
+effect: unlike a start, they are repeated if no answer arrives. All times are those of the service's clock.
 """
 
 from __future__ import annotations
@@ -19,75 +19,75 @@ from batcher.rules.service.dialect import Window
 from batcher.rules.service.verdicts import SUCCESS
 
 ASKERS = 8
-"""How many executions are looked at side by side."""
+"""The number of executions that are read concurrently."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """What a reconcile is made of. Times are POSIX seconds by the service's clock, waits are seconds."""
+    """What a reconcile needs. Times are POSIX seconds by the service's clock; waits are in seconds."""
 
     executions: Callable[[Sequence[Window]], AsyncIterator[Described[Page]]]
-    """Give page by page the executions that began within these windows; a page without a noun ends it too early."""
+    """Yields the executions that began within these windows, page by page. A page without a noun is an early end."""
     execution: Callable[[str], Awaitable[Described[ExecutionDetail]]]
-    """Ask for one execution by its name."""
+    """Asks for one execution by its name."""
     note: Callable[[Sequence[Execution]], Awaitable[None]]
-    """Keep executions that a row in doubt may own, outside of this process's memory."""
+    """Stores executions that may belong to a row in doubt, outside of this process's memory."""
     unowned: Callable[[], Awaitable[list[Execution]]]
-    """Give those of them that no row owns, and forget all."""
+    """Returns the stored executions that no row owns, and deletes all of them."""
     date: Callable[[Sequence[Unsettled], float], Awaitable[None]]
-    """Keep of rows in doubt that they were not sent after this time."""
+    """Stores for rows in doubt that they were not sent after this time."""
     sleep: Callable[[float], Awaitable[None]]
-    """Wait; shorter if the job is to stop."""
+    """Waits for this number of seconds, or until the job stops."""
     stopped: Callable[[], bool]
     now: Callable[[], float]
-    """The time, or somewhat earlier; 0 while no answer has told it."""
+    """Returns the time or slightly less, and 0 until an answer has brought it."""
     settle_time: float
-    """How long an execution may be missing from the list."""
+    """Seconds for which a new execution may be missing from the list."""
     looked_at: dict[str, str | None] = field(default_factory=dict)
-    """The inputs of executions that were looked at before, by name: each is asked for once."""
+    """The inputs of the executions read so far, by name. Each execution is asked for once."""
 
 
 class Findings(NamedTuple):
-    """What a reconcile has found out about the rows in doubt."""
+    """The result of a reconcile for the rows in doubt."""
 
     adopted: list[tuple[Unsettled, ExecutionDetail]]
-    """Rows that are started, each with its execution."""
+    """Started rows, each with its execution."""
     released: list[Unsettled]
     """Rows that were never started, and may be sent."""
     held: list[Unsettled]
     """Rows that stay in doubt."""
     elsewhere: list[ExecutionDetail]
-    """Executions of such rows that somebody else started."""
+    """Executions with the content of such rows that another client started."""
     reason: str = ""
-    """Why rows are held, where that is known."""
+    """Why rows stay in doubt, if that is known."""
 
 
 class _Listing(NamedTuple):
     """A walk over the list."""
 
     begun: float
-    """It was asked for at this time, or later."""
-    told: float
-    """It was asked for before this time."""
+    """The walk began at this time or later."""
+    before: float
+    """The walk began before this time."""
     earliest: float
-    """When the first of its executions began."""
+    """When the earliest execution in the list began."""
 
 
 class _UnreadableError(Exception):
-    """The list cannot be read whole; says why."""
+    """The list cannot be read completely. The message says why."""
 
 
 async def reconcile(inquiry: Inquiry, rows: Sequence[Unsettled], *, patient: bool) -> Findings:
-    """Find out which rows in doubt are started and which never were.
+    """Find out which rows in doubt were started and which were not.
 
-    The first walk adopts what it finds. A row that nothing explains is released once the settle time has passed since
-    its doubt and a later walk has shown nothing: `patient` waits for that, else such rows are held.
+    The first walk adopts the rows whose execution it finds. A row without an execution is released if a walk that began
+    after the row's settle time shows none either. If `patient`, wait for that walk; otherwise such rows are held.
     """
     adopted: list[tuple[Unsettled, ExecutionDetail]] = []
     try:
         while True:
             listing, executions = await _look(inquiry, rows, {found.execution.name for _, found in adopted})
-            rows = await _dated(inquiry, rows, listing.told)
+            rows = await _dated(inquiry, rows, listing.before)
             found = match(rows, executions, [window(row, inquiry.settle_time) for row in rows])
             adopted += found.started
             young = {row.id: row.last_at + inquiry.settle_time for row in found.absent}
@@ -105,33 +105,33 @@ async def reconcile(inquiry: Inquiry, rows: Sequence[Unsettled], *, patient: boo
         return Findings(adopted, [], [row for row in rows if row.id not in done], [], str(error))
 
 
-async def _dated(inquiry: Inquiry, rows: Sequence[Unsettled], told: float) -> Sequence[Unsettled]:
-    """Date the doubts that have no date: before the walk began these rows had been sent for the last time.
+async def _dated(inquiry: Inquiry, rows: Sequence[Unsettled], before: float) -> Sequence[Unsettled]:
+    """Set the time of doubts that have none: these rows were sent for the last time before the walk began.
 
-    So the service's own word ends their windows, and no clock of ours has a part in it.
+    The service's clock ends their windows. The local clock is not used.
     """
     undated = [row for row in rows if row.doubt_at is None]
     if not undated:
         return rows
-    await inquiry.date(undated, told)
-    return [row._replace(doubt_at=told) if row.doubt_at is None else row for row in rows]
+    await inquiry.date(undated, before)
+    return [row._replace(doubt_at=before) if row.doubt_at is None else row for row in rows]
 
 
 def _is_kept(row: Unsettled, listing: _Listing) -> bool:
-    """Tell whether the listing goes back as far as the row's time."""
-    return row.intent_at > listing.told - RETENTION or listing.earliest < row.intent_at
+    """Return whether the list goes back to the row's time."""
+    return row.intent_at > listing.before - RETENTION or listing.earliest < row.intent_at
 
 
 def _why(held: Sequence[Unsettled], unclear: Sequence[Unsettled]) -> str:
     if unclear:
-        return "the list holds executions that may be these rows or may not"
-    return "the list may not be complete yet, or not go back so far" if held else ""
+        return "the list has executions that may or may not belong to these rows"
+    return "the list may be incomplete, or not go back far enough" if held else ""
 
 
 async def _look(
     inquiry: Inquiry, rows: Sequence[Unsettled], adopted: Collection[str]
 ) -> tuple[_Listing, list[ExecutionDetail]]:
-    """Walk the list, then look at each execution that a row may own and none does."""
+    """Walk the list, then read each execution that may belong to a row and that no row owns."""
     listing = await _walk(inquiry, rows)
     unowned = [listed for listed in await inquiry.unowned() if listed.name not in adopted]
     unseen = iter([listed.name for listed in unowned if listed.name not in inquiry.looked_at])
@@ -148,26 +148,26 @@ async def _ask(inquiry: Inquiry, names: Iterator[str]) -> None:
 
 
 async def _walk(inquiry: Inquiry, rows: Sequence[Unsettled]) -> _Listing:
-    """Note every execution of the list that began within the time of a row in doubt."""
-    begun, told, earliest = inquiry.now(), inf, inf
+    """Walk the list once and note every execution that began within the window of a row in doubt."""
+    begun, before, earliest = inquiry.now(), inf, inf
     times = merged(window(row, inquiry.settle_time) for row in rows)
     async for answer in inquiry.executions(times):
         if inquiry.stopped():
             raise _UnreadableError("the job is stopping")
         if answer.noun is None:
             raise _UnreadableError(_unreadable(answer))
-        told = min(told, _told(answer))
+        before = min(before, _latest_time(answer))
         executions = answer.noun.executions
         earliest = min([earliest, *(each.at for each in executions if each.at is not None)])
         await inquiry.note([each for each in executions if is_within(each.at, times)])
-    return _Listing(begun, told, earliest)
+    return _Listing(begun, before, earliest)
 
 
-def _told(answer: Answer) -> float:
-    """Give the time at which an answer was made, at the latest."""
+def _latest_time(answer: Answer) -> float:
+    """Return the latest time at which the service can have made an answer."""
     served = posix_of_header(answer.date)
     if served is None:
-        raise _UnreadableError("the service does not tell its time")
+        raise _UnreadableError("the service does not report its time")
     return served + RESOLUTION
 
 
@@ -176,5 +176,5 @@ def _unreadable(answer: Answer) -> str:
         return answer.message
     if answer.fault is not None:
         return f"the execution list cannot be read: {answer.message}"
-    told = " ".join(word for word in (f"HTTP {answer.status}", answer.code, answer.message) if word)
-    return f"the execution list cannot be read: {told}"
+    words = " ".join(word for word in (f"HTTP {answer.status}", answer.code, answer.message) if word)
+    return f"the execution list cannot be read: {words}"

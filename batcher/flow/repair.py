@@ -1,6 +1,6 @@
-"""The repair: settles what an interrupted run left between an intent and a verdict, before anything new is sent.
+"""The repair: settles rows that an interrupted run left between intent and verdict, before anything new is sent.
 
-A record that reached the output is believed. A row that may have been sent and has no record is in doubt.
+A record in the output is trusted. A row that may have been sent and has no record is in doubt.
 """
 
 from __future__ import annotations
@@ -13,42 +13,42 @@ from batcher.model import Record, Settlement, Status, Unsettled
 from batcher.rules.records.codec import record_of_unsettled
 
 LEFT_OPEN = frozenset({Status.SENDING, Status.INVALID, Status.DUPLICATE, Status.IN_DOUBT})
-"""Unsettled rows that wait for a record: their first, or the one that says how their doubt has ended."""
+"""The status of unsettled rows that wait for a record: their first, or the one that ends their doubt."""
 
 _BELIEVED = {
     Status.STARTED: Status.STARTED,
     Status.REFUSED: Status.REFUSED,
-    # Earlier versions wrote this of refused rows too. The row was not started: it is safe to send it again.
+    # Earlier versions wrote this for refused rows too. The row was not started, so it is safe to send it again.
     Status.REJECTED: Status.PENDING,
     Status.INVALID: Status.INVALID,
     Status.DUPLICATE: Status.DUPLICATE,
     Status.IN_DOUBT: Status.IN_DOUBT,
 }
-"""How a row stands that is left open, by its record."""
+"""The status of an open row, by the status in its record."""
 
 _UNWRITTEN = {
     Status.SENDING: Status.IN_DOUBT,
     Status.INVALID: Status.INVALID,
     Status.DUPLICATE: Status.DUPLICATE,
 }
-"""How a row stands that is left open without a record, by how it stood. It gets a record that says so."""
+"""The status of an open row without a record, by its status in the checkpoint. It gets a record with this status."""
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What to do after an interruption: records to be written, then settlements to be made."""
+    """What to do after an interruption: records to write, then settlements to make."""
 
     records: list[Record]
     settlements: list[Settlement]
 
 
 def repair_of(left: Sequence[Unsettled], written: Sequence[Record], now: float) -> Repair:
-    """Decide on the rows left open, by the records in the output that the checkpoint does not know of.
+    """Decide about the open rows `left`. `written` are the records in the output that the checkpoint does not know.
 
     `now` is POSIX seconds.
     """
     by_number = {record.row: record for record in written}
-    # Rows taken in from two orders of a manifest may bear one number; a record of it could be either's.
+    # If the order of the manifest has changed, two rows may have one number. A record could be of either row.
     bearers = Counter(row.number for row in left)
     repair = Repair([], [])
     for row in left:
@@ -68,9 +68,9 @@ async def resume(
     settle: Callable[[Sequence[Settlement], Sequence[Record]], Awaitable[None]],
     now: float,
 ) -> None:
-    """Settle what an interrupted run left open; `now` is POSIX seconds.
+    """Settle the rows that an interrupted run left open. `now` is POSIX seconds.
 
-    `settle` puts the records on the disk before the verdicts.
+    `settle` makes the records durable before the verdicts.
     """
     repair = repair_of(left, written, now)
     await settle(repair.settlements, repair.records)

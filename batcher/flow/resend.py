@@ -1,4 +1,4 @@
-"""The resend: gives rows in doubt that were never started to the engine. They are known, so nothing is sifted."""
+"""The resend: passes rows in doubt that were never started to the engine. They are known, so nothing is looked up."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Sift = Callable[[Block], Awaitable[tuple[Sequence[Found], Counter[Status]]]]
 
 
 def released_rows(released: Sequence[Unsettled]) -> tuple[AsyncIterator[Block], Sift]:
-    """Give the rows as one block, and the sift that finds each of them PENDING."""
+    """Return the rows as one block, and a sift that finds each of them PENDING."""
     rows = [_row(row) for row in released]
 
     async def blocks() -> AsyncIterator[Block]:

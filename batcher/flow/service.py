@@ -1,7 +1,7 @@
-"""The service: one workflow at one endpoint, asked in nouns and answering in nouns, in whatever dialect it speaks.
+"""The service: one workflow at one endpoint. Arguments and results are nouns, whatever the dialect is.
 
-Nobody else signs, sends or hands a body to a dialect. It owns two things that outlast a request: the service's time,
-and what is done when the service refuses the credentials.
+No other module signs, sends, or passes a body to a dialect. This one owns two things that outlast a request: the
+service's time, and what to do if the service refuses the credentials.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ from batcher.rules.service.verdicts import SUCCESS
 AnswerT = TypeVar("AnswerT", bound=Answer)
 
 Send = Callable[[str, str, Mapping[str, str], bytes | None], Awaitable[Reply | Lost]]
-"""Sends method, target, headers and body once, and says what came of it."""
+"""Sends method, target, headers and body once. Returns the reply, or how it was lost."""
 
 NOTABLE = 60.0
-"""Seconds by which this machine's clock must be off to be the reason why the service refuses a request's date."""
+"""Seconds by which the local clock must be off to be the reason why the service refuses a request's date."""
 
-STOPPED = "the job stops, nothing was sent"
+STOPPED = "the job is stopping; nothing was sent"
 
 
 class Clock(NamedTuple):
-    """The machine's two clocks, in seconds: POSIX time, which may be set, and one that nobody can set."""
+    """The machine's two clocks, in seconds: POSIX time, which can be set, and a steady clock, which cannot."""
 
     wall: Callable[[], float]
     steady: Callable[[], float]
-    """The seconds since some instant of the past, those of a sleeping machine included."""
+    """Returns the seconds since a fixed moment, including the time for which the machine was suspended."""
 
 
 class _Reader(NamedTuple, Generic[AnswerT]):
-    """How a reply is read, and the kind of answer that it becomes."""
+    """How to read a reply, and the type of answer that this results in."""
 
     read: Callable[[Reply], AnswerT]
     kind: type[AnswerT]
@@ -65,49 +65,49 @@ class Service:
 
     dialect: Dialect
     name: str
-    """The workflow's name, a valid one."""
+    """The workflow's name. It is valid."""
     send: Send
     credentials: CredentialsInUse
     clock: Clock
     patience: Patience
-    """How to ask again what has no side effect; it also tells when nothing more is to be sent."""
+    """How to repeat requests without side effects, and whether the job has stopped sending."""
     warn: Callable[[str], None]
-    """Takes a sentence for people."""
+    """Shows a sentence to the user."""
     _start: Call = field(init=False)
     _starts: _Reader[Answer] = field(init=False)
     _lead: Lead | None = field(default=None, init=False)
     _date: str = field(default="", init=False)
-    """The `Date` of the latest answer."""
+    """The `Date` header of the latest answer."""
     _has_warned: bool = field(default=False, init=False)
     _signed_of: tuple[Credentials, Call, int] | None = field(default=None, init=False)
     _signed: Mapping[str, str] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        # Once for all rows.
+        # Composed once for all rows.
         self._start = self.dialect.start(self.name)
         self._starts = _Reader(self.dialect.read_start, Answer)
 
     def now(self) -> float:
-        """Give the service's time in POSIX seconds, or somewhat earlier; 0 while no answer has told it."""
+        """Return the service's time in POSIX seconds or slightly less, and 0 until an answer has brought it."""
         return 0.0 if self._lead is None else self.clock.steady() + self._lead.seconds
 
     def start(self, row: Row) -> Awaitable[Answer]:
-        """Ask for one execution of a row. It is sent once; only refused credentials are replaced and tried again."""
+        """Start one execution of a row. Sent once; sent again with other credentials only if these were refused."""
         return self._ask(self._start, self.dialect.start_body(row), self._starts)
 
     def restore(self, name: str) -> Awaitable[Answer]:
-        """Ask for a failed execution to go on from the step that failed. Sent once, like a start."""
+        """Resume a failed execution from the step that failed. Sent once, like a start."""
         call = self.dialect.restore(self.name, name)
         return self._ask(call, call.content, self._starts)
 
     def workflow(self, name: str | None = None) -> Awaitable[Described[Workflow]]:
-        """Ask once how the workflow is defined, or another one of this name."""
+        """Ask once for the definition of the workflow, or of another one with this name."""
         return self._question(self.dialect.workflow(name or self.name), self.dialect.read_workflow)
 
     async def executions(self, windows: Sequence[Window]) -> AsyncIterator[Described[Page]]:
-        """Give page by page all executions that began within one of the windows, and perhaps others.
+        """Yield all executions that began within one of the windows, and perhaps others, page by page.
 
-        The last answer has no noun where the list cannot be read to its end, and says why.
+        If the list cannot be read completely, the last answer has no noun, and its message says why.
         """
         walk = self.dialect.walk(self.name, windows)
         following = _following(walk, None)
@@ -121,12 +121,12 @@ class Service:
                 yield structs.replace(answer, noun=None, message=following)
 
     def page(self, *, marker: str = "", limit: int = 1000, is_event: bool | None = None) -> Awaitable[Described[Page]]:
-        """Ask for one page of the execution list, from a page's `next_marker` on, perhaps of one kind only."""
+        """Ask for one page of the execution list, beginning at a page's `next_marker`. `is_event` selects one kind."""
         call = self.dialect.page(self.name, marker=marker, limit=limit, is_event=is_event)
         return self._patiently(call, self.dialect.read_page)
 
     def execution(self, name: str) -> Awaitable[Described[ExecutionDetail]]:
-        """Ask for one execution of the workflow, with the text that it was started with."""
+        """Ask for one execution of the workflow, including the text that it was started with."""
         return self._patiently(self.dialect.execution(self.name, name), self.dialect.read_execution)
 
     def _patiently(self, call: Call, read: Callable[[Reply], Described[Noun]]) -> Awaitable[Described[Noun]]:
@@ -136,11 +136,11 @@ class Service:
         return self._ask(call, call.content, _Reader(read, Described))
 
     async def _ask(self, call: Call, body: bytes | None, reader: _Reader[AnswerT]) -> AnswerT:
-        """Ask with the credentials in use; where they are refused, once more with newer ones if there are any.
+        """Send with the credentials in use. If they are refused, send once more with newer ones, if there are any.
 
-        A refusal of credentials proves that nothing ran, so the same request may be sent again, with others only.
-        Whoever needs others waits for one and the same search. Until a request has shown that the credentials are not
-        refused, it is the only one on the wire: an access key that sends many wrong signatures is blocked.
+        A refusal of credentials proves that nothing ran, so the same request may be sent again, with others only. All
+        requests that need others wait for the same search. Until one request has shown that the credentials are
+        accepted, it is the only one on the wire: the service blocks an access key that sends many wrong signatures.
         """
         credentials = self.credentials
         while True:
@@ -163,7 +163,7 @@ class Service:
                         return await self._ask_first(call, body, reader)
 
     async def _ask_first(self, call: Call, body: bytes | None, reader: _Reader[AnswerT]) -> AnswerT:
-        """Ask with credentials that nobody has tried, alone."""
+        """Send with credentials that no request has tried yet. No other request is on the wire."""
         answer = await self._exchange(self.credentials.current, call, body, reader)
         self.credentials.are_proven = not verdicts.refuses_credentials(answer)
         return answer if self.credentials.are_proven else await self._ask_with_newer(answer, call, body, reader)
@@ -171,7 +171,10 @@ class Service:
     async def _ask_with_newer(
         self, refusal: AnswerT, call: Call, body: bytes | None, reader: _Reader[AnswerT]
     ) -> AnswerT:
-        """Look for newer credentials and ask with them, alone; without any the refusal stands."""
+        """Look for newer credentials and send with them, with no other request on the wire.
+
+        Return the refusal if there are none.
+        """
         newer = await self.credentials.find_newer()
         if newer is None or self.patience.stopped():
             return refusal
@@ -183,9 +186,9 @@ class Service:
     async def _exchange(
         self, credentials: Credentials, call: Call, body: bytes | None, reader: _Reader[AnswerT]
     ) -> AnswerT:
-        """Send one request, once, and read what came of it."""
+        """Send one request once and read its answer."""
         sent = self.clock.steady()
-        # The service compares the date with its own clock. This machine's is a guess, until an answer has told.
+        # The service compares the date with its own clock. Before the first answer, the local clock is the best guess.
         now = self.clock.wall() if self._lead is None else sent + self._lead.seconds
         headers = self._sign(credentials, call, body, int(now))
         target = call.path + wire_query(call.query) if call.query else call.path
@@ -203,7 +206,7 @@ class Service:
         return answer
 
     def _sign(self, credentials: Credentials, call: Call, body: bytes | None, now: int) -> Mapping[str, str]:
-        """Give the signed headers. Where they do not cover the body, the starts of one second share them."""
+        """Return the signed headers. If they do not cover the body, the starts of one second share them."""
         if self.dialect.signs_body:
             return self.dialect.sign(credentials, call, body, now)
         signed_of = (credentials, call, now)
@@ -212,7 +215,7 @@ class Service:
         return self._signed
 
     def _learn(self, date: str, sent: float) -> None:
-        """Take the time from an answer; the answers of one second tell it once."""
+        """Update the lead of the service's clock from an answer. Answers of the same second are used once."""
         self._date = date
         served = posix_of_header(date)
         if served is not None:
@@ -231,7 +234,7 @@ class Service:
 
 
 def _following(walk: Walk, page: Page | None) -> Call | str:
-    """Take a walk one step further: the next call, or why it ends; empty where it has seen everything."""
+    """Advance a walk by one step. Return the next call, or why the walk ends: empty if it has read everything."""
     try:
         return next(walk) if page is None else walk.send(page)
     except StopIteration as end:

@@ -1,6 +1,6 @@
-"""The turns: when an attempt may be sent, and what its end teaches about the service.
+"""The turns: when an attempt may be sent, and what its result shows about the service.
 
-Joins the rules of overload control (`throttle`, `flight`, `budget`, `outage`) to the tasks that wait for them.
+Connects the rules of overload control (`throttle`, `flight`, `budget`, `outage`) with the tasks that wait for them.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from batcher.rules.rate.throttle import Throttle
 from batcher.rules.service import verdicts
 
 STEP = 0.5
-"""Seconds after which whoever waits looks up: for the drain, for a pause, for a rate that has changed."""
+"""Seconds after which a waiting task checks again for the drain, a pause, or a changed rate."""
 SLACK = 0.002
-"""Seconds by which a turn may be used early: the timers of event loops are no finer, and a wait costs as much as a
-start's whole arithmetic."""
+"""Seconds by which a turn may be used early. Event loop timers are no finer, and a wait costs as much CPU as all other
+computation for a start."""
 
 STARTED = Verdict.STARTED
 
 MOST_DECISIONS = 1000
-"""Decisions that are kept for whoever looks."""
+"""The maximum number of decisions kept until they are read."""
 
 
 class Turn(Struct, frozen=True, gc=False):
-    """Leave to send one attempt: since when, in seconds of the steady clock, and at which rate."""
+    """Permission to send one attempt: when it was given, in seconds of the steady clock, and the rate at that time."""
 
     at: float
     rate: float
@@ -45,29 +45,29 @@ class Turn(Struct, frozen=True, gc=False):
 
 @dataclass(slots=True)
 class Turns:
-    """Gives the turns of one run, each to be given back to `learn`."""
+    """Gives the turns of one run. Each must be returned with `learn`."""
 
     drain: Drain
     throttle: Throttle
     monotonic: Callable[[], float]
     service_now: Callable[[], float]
-    """The service's time in POSIX seconds, by which a `Retry-After` that is a date is read."""
+    """Returns the service's time in POSIX seconds. A `Retry-After` that is a date is compared with it."""
     max_outage: float = inf
-    """Seconds of an outage that end the run."""
+    """Seconds after which an outage ends the run."""
     decisions: deque[Event] = field(default_factory=lambda: deque(maxlen=MOST_DECISIONS), init=False)
-    """What was decided about the rate, the latest last, until somebody takes it away."""
+    """The decisions about the rate, latest last. The reader removes them."""
     is_paused: bool = field(default=False, init=False)
-    """Whether a person wants nothing to be sent for now."""
+    """Whether the user has paused the job."""
     health: Health = field(default=WELL, init=False)
     flight: Flight = field(default_factory=Flight, init=False)
     budget: RetryBudget = field(default_factory=RetryBudget, init=False)
     given: int = field(default=0, init=False)
-    """Turns given or waited for, and not yet given back."""
+    """Turns that were given or are waited for, and not yet returned."""
     _waiters: Waiters = field(default_factory=Waiters, init=False)
-    """Who waits for room in the flight: at most one for each worker."""
+    """The tasks that wait for room in the flight: at most one per worker."""
 
     async def take(self) -> Turn | None:
-        """Wait until an attempt may be sent. None when the job stops first."""
+        """Wait until an attempt may be sent. Return None if the job stops first."""
         pace = self.throttle.pace
         while self.given >= self.flight.cap(pace.rate) and not self.drain.begun:
             await self._waiters.wait()
@@ -79,14 +79,14 @@ class Turns:
         return Turn(now, pace.rate) if wait <= SLACK else await self._later(number)
 
     async def _later(self, number: float | None) -> Turn | None:
-        """Wait for the turn with this number; for the next one where there is none yet, or it is lost by a hold."""
+        """Wait for the turn with this number, or for the next turn if `number` is None or was lost in a hold."""
         turn: Turn | None = None
         try:
             while not self.drain.begun:
                 now = self.monotonic()
                 wait = STEP if self.is_paused else outage.wait(self.health, now)
                 if wait > 0:
-                    # Its place in the pace's order is lost: what has waited must not leave all at once.
+                    # The place in the pace's order is given up: attempts that waited must not all be sent at once.
                     number = None
                 else:
                     if number is None:
@@ -104,11 +104,11 @@ class Turns:
         return turn
 
     def may_retry(self) -> bool:
-        """Tell whether the budget allows a retry now."""
+        """Spend one retry of the budget. Return whether there was one."""
         return self.budget.take(self.monotonic())
 
     def learn(self, turn: Turn, verdict: Verdict, answer: Answer, now: float) -> None:
-        """Learn what came of an attempt, and pass its turn on. `now` is when it ended, by the steady clock."""
+        """Learn from the result of an attempt and return its turn. `now` is when it ended, by the steady clock."""
         if answer.fault is None:
             self.flight.answered(now - turn.at)
         word = "" if verdict is STARTED else verdicts.word(answer)
@@ -116,41 +116,41 @@ class Turns:
             self._look_at_health(verdict, answer, now, word)
         if verdict is STARTED:
             self.budget.started()
-            self._tell(self.throttle.started(now))
+            self._report(self.throttle.started(now))
         elif verdicts.is_busy(answer):
             hold = backoff.retry_after(answer.retry_after, self.service_now())
-            self._tell(self.throttle.refused(now, turn.at, turn.rate, word, is_told=bool(hold)))
-            self._tell(self.throttle.hold(now, hold, word) if hold else None)
+            self._report(self.throttle.refused(now, turn.at, turn.rate, word, is_told=bool(hold)))
+            self._report(self.throttle.hold(now, hold, word) if hold else None)
         elif self.health.failures and not self.is_away:
-            self._tell(self.throttle.failed(now, word))
+            self._report(self.throttle.failed(now, word))
         self._give_back()
 
     @property
     def is_away(self) -> bool:
-        """Whether the service is taken to be away."""
+        """Whether the service is considered unavailable."""
         return self.health.out_since is not None
 
     def _look_at_health(self, verdict: Verdict, answer: Answer, now: float, word: str) -> None:
-        # A 503 that the user trusts is no doubt, and no sign of life either.
+        # A 503 that the user trusts leaves no doubt about the row, but does not show that the service is available.
         seen = Verdict.IN_DOUBT if verdicts.is_failing(answer) else verdict
         before, self.health = self.health, outage.learn(self.health, seen, now)
         if self.health is before:
             return
-        self._tell(outage.change(before, self.health, now, word))
+        self._report(outage.change(before, self.health, now, word))
         since = self.health.out_since
         if since is None and before.out_since is not None:
-            self._tell(self.throttle.restart(now, "climbing back after the outage"))
-        # Only a failed probe shows that an outage goes on: during a pause there are none.
+            self._report(self.throttle.restart(now, "climbing back after the outage"))
+        # Only a failed probe shows that an outage continues. During a pause there are no probes.
         if since is not None and now - since >= self.max_outage:
             self.drain.begin(verdicts.away(self.max_outage, word))
 
     def _give_back(self) -> None:
         self.given -= 1
         if waiting := len(self._waiters.waiting):
-            # As many as there is room for, and everybody when the job stops.
+            # Wakes as many tasks as there is room for, and all of them if the job stops.
             room = self.flight.cap(self.throttle.pace.rate) - self.given
             self._waiters.wake(waiting if self.drain.begun else room)
 
-    def _tell(self, event: Event | None) -> None:
+    def _report(self, event: Event | None) -> None:
         if event is not None:
             self.decisions.append(event)

@@ -1,7 +1,7 @@
-"""Declarations: how a struct says what its options are, and how one is made of checked values. Pure.
+"""Declarations: how a struct declares its options, and how a struct is made from checked values. Pure.
 
 A struct is a class of annotated fields, each with an `Option`. A struct that derives from others has their options
-too. Everything that is asked about options is answered from these declarations.
+too. These declarations are the only source of what is known about options.
 """
 
 from __future__ import annotations
@@ -29,37 +29,37 @@ from batcher.errors import UsageError
 from batcher.options.kinds import FLAG, NUMBER, PATH, TEXT, WHOLE, Kind, many, one_of
 
 if TYPE_CHECKING:
-    # Not at run time: the help would wait for it.
+    # Not imported at run time, which would slow the help down.
     from batcher.model import Json
 
 T = TypeVar("T")
 
 
 class Option(NamedTuple):
-    """What is declared with a field. What is not given follows from the field's name, type and default."""
+    """What is declared with a field. The rest is derived from the field's name, type and default."""
 
     help: str
     kind: Kind | None = None
     least: float | None = None
     most: float | None = None
     flag: str = ""
-    """The long flag, where it is not the field's name. A field that is true by default has the flag --no-NAME."""
+    """The long flag, if it is not the field's name. A field that is true by default has the flag --no-NAME."""
     short: str = ""
     metavar: str = ""
     default: str = ""
     """How the help shows a default that is not a plain value."""
     argument: str = ""
-    """How the library's errors write the flag with its value, where that is not name=VALUE."""
+    """How the library's errors write the flag with its value, if that is not name=VALUE."""
     shared_environment: tuple[str, ...] = ()
-    """Environment names that other programs have too, looked at after the option's own."""
+    """Environment variables that other programs use too. The option's own variable takes precedence."""
     is_argument: bool = False
-    """Whether it has a place on the command line instead of a flag."""
+    """Whether it is a positional argument instead of a flag."""
     is_spoken: bool = False
-    """Whether it holds only for the command line that it is given on: what costs money is not accepted in advance."""
+    """Whether only the command line may give it: what costs money or cannot be undone is never accepted in advance."""
 
 
 class Declared(NamedTuple):
-    """An option as its struct declares it. `default` is a Derived where it follows from other options."""
+    """An option as its struct declares it. `default` is a Derived if it is derived from other options."""
 
     name: str
     group: str
@@ -82,7 +82,7 @@ class Declared(NamedTuple):
 
     @property
     def environment(self) -> tuple[str, ...]:
-        """The names in the environment, the first that is set counts; none for what is spoken, and for arguments."""
+        """The environment variables; the first that is set is used. None if the option is for the command line only."""
         if self.option.is_spoken or self.option.is_argument:
             return ()
         return (f"BATCHER_{self.key.replace('-', '_').upper()}", *self.option.shared_environment)
@@ -94,21 +94,21 @@ class Declared(NamedTuple):
 
     @property
     def metavar(self) -> str:
-        """What stands for the value in a help."""
+        """The placeholder for the value in a help."""
         if self.option.is_argument:
             return self.option.metavar or self.name.upper()
         return "" if self.kind is FLAG else self.option.metavar or self.kind.metavar
 
     @property
     def bounds(self) -> str:
-        """The bounds in words; empty where there are none."""
-        least, most = self.option.least, self.option.most
+        """The bounds in words. Empty if there are none."""
+        least, most, unit = self.option.least, self.option.most, self.kind.unit
         if least is None:
-            return "" if most is None else f"at most {most:,}"
-        return f"at least {least:,}" if most is None else f"{least:,} to {most:,}"
+            return "" if most is None else f"at most {most:,}{unit}"
+        return f"at least {least:,}{unit}" if most is None else f"{least:,} to {most:,}{unit}"
 
     def take(self, value: Any) -> Any:
-        """Check a value of a program, and give it as the option has it. Raises UsageError with the reason."""
+        """Check and convert a value that a program passes. Raises UsageError with the reason."""
         bounds = f", {self.bounds}" if self.bounds else ""
         unfit = UsageError(f"expected {self.kind.expected}{bounds}")
         try:
@@ -121,26 +121,26 @@ class Declared(NamedTuple):
         return taken
 
     def set(self, value: Any) -> Any:
-        """Do the same for a value of `batcher.toml`, where `no-x = true` turns x off."""
+        """Check and convert a value of `batcher.toml`, in which `no-x = true` turns x off."""
         taken = self.take(value)
         return not taken if self.is_negated else taken
 
     def read(self, text: Any) -> Any:
-        """Do the same for what the command line or the environment has: a text, a list of texts, or a flag's bool."""
+        """Check and convert a value of the command line or the environment: a text, a list of texts, or a bool."""
         try:
             value = [self.kind.read(each) for each in text] if isinstance(text, list | tuple) else self.kind.read(text)
         except ValueError:
-            # It is no number at all: `take` says what is expected instead.
+            # It is not a number: `take` reports what is expected.
             value = text
         return self.set(value)
 
     def show(self, value: Any) -> Json:
-        """Give a value as it may stand in `batcher.toml`."""
+        """Return a value as `batcher.toml` may have it."""
         return not value if self.is_negated else self.kind.show(value)
 
 
 class Derived:
-    """The default of an option that follows from the others, worked out when it is asked for."""
+    """A default that is derived from other options, on each access."""
 
     def __init__(self, factory: Callable[[Any], Any]) -> None:
         self._factory = factory
@@ -150,22 +150,22 @@ class Derived:
 
 
 def derived(*, factory: Callable[[Any], T]) -> T:
-    """Declare a default that `factory` makes of the struct."""
+    """Declare a default that `factory` makes from the struct."""
     return cast("T", Derived(factory))
 
 
 @dataclass_transform(eq_default=False, kw_only_default=True, frozen_default=True, field_specifiers=(derived,))
 class Options:
-    """A struct of options, made of keyword arguments; None stands for the default. It does not change.
+    """An immutable struct of options, made from keyword arguments. None means the default.
 
-    Raises UsageError, which names the argument, for a value that is of another kind or out of its bounds, for an
-    unknown argument, and for one that is missing.
+    Raises UsageError, which names the argument, for a value of the wrong kind or out of bounds, and for an unknown or
+    missing argument.
     """
 
     group = ""
-    """The heading under which the help shows the options that a class declares."""
+    """The heading in the help for the options that a class declares."""
     alternatives: ClassVar[tuple[str, ...]] = ()
-    """Options of which only one may be given."""
+    """Options of which at most one may be given."""
 
     def __init__(self, **given: Any) -> None:
         known = {each.name: each for each in declared_by(type(self))}
@@ -178,26 +178,26 @@ class Options:
             if given.get(name) is not None:
                 values[name] = _named(f"{name}={given[name]!r}", each.take, given[name])
             elif each.is_required:
-                raise UsageError(f"{name}: this argument is missing", f"It is: {each.option.help}")
+                raise UsageError(f"{name}: this argument is missing", f"{name}: {each.option.help}")
         vars(self).update(values)
 
     @classmethod
     def of(cls, taken: Mapping[str, Any]) -> Self:
-        """Make a struct of values that have been checked; what is not among them has its default."""
+        """Make a struct from checked values. The other options have their defaults."""
         made = cls.__new__(cls)
         vars(made).update(taken)
         return made
 
     def but(self, **changes: Any) -> Self:
-        """Make a struct with other values, which have been checked, for some of its options."""
+        """Return a copy with other values for some options. The values have been checked."""
         return self.of(vars(self) | changes)
 
     def has(self, name: str) -> bool:
-        """Tell whether an option was given."""
+        """Return whether an option was given."""
         return name in vars(self)
 
     def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"{type(self).__name__} does not change: {name} cannot be set")
+        raise AttributeError(f"{type(self).__name__} is immutable: {name} cannot be set")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
@@ -211,7 +211,7 @@ def _named(where: str, take: Callable[[Any], Any], value: Any) -> Any:
 
 
 def combined(names: Sequence[str]) -> UsageError:
-    """Make the error for alternatives that were all given."""
+    """Return the error for alternatives that were all given."""
     return UsageError(f"{' and '.join(names)} cannot be combined; choose one")
 
 
@@ -219,7 +219,7 @@ _KNOWN: dict[type[Options], tuple[Declared, ...]] = {}
 
 
 def declared_by(struct: type[Options]) -> tuple[Declared, ...]:
-    """Give the options of a struct: its own, then those of the classes that it derives from, in their order."""
+    """Return the options of a struct: its own, then those of its base classes, in their order."""
     if struct not in _KNOWN:
         _KNOWN[struct] = tuple(_collected(struct).values())
     return _KNOWN[struct]
@@ -232,7 +232,7 @@ def _collected(struct: type[Options]) -> dict[str, Declared]:
             continue
         for name, hint in each.__annotations__.items():
             if name in found:
-                # It is declared anew, and keeps its group.
+                # A derived class has declared it again; it keeps its group.
                 found[name] = found[name]._replace(group=vars(each)["group"])
             else:
                 found[name] = _declared(name, vars(each).get("group", ""), hint, vars(each).get(name, ...))
@@ -240,13 +240,13 @@ def _collected(struct: type[Options]) -> dict[str, Declared]:
 
 
 def settable(struct: type[Options]) -> list[Declared]:
-    """Give the options that may be set outside of the command line."""
+    """Return the options that can be set in the environment and in `batcher.toml`."""
     return [each for each in declared_by(struct) if each.environment]
 
 
 def _declared(name: str, group: str, hint: Any, default: Any) -> Declared:
     if get_origin(hint) is not Annotated:
-        raise TypeError(f"{name}: an option is declared as Annotated[TYPE, Option(...)]")
+        raise TypeError(f"{name}: declare an option as Annotated[TYPE, Option(...)]")
     type_, option = get_args(hint)
     return Declared(
         name, group, option, option.kind or _kind_of(type_), default is ..., None if default is ... else default
@@ -257,7 +257,7 @@ _KINDS = {bool: FLAG, int: WHOLE, float: NUMBER, str: TEXT, Path: PATH}
 
 
 def _kind_of(type_: Any) -> Kind:
-    """Give the kind that a type implies."""
+    """Return the kind that a type implies."""
     types = [each for each in get_args(type_) if each is not NoneType]
     origin = get_origin(type_)
     if origin in {tuple, frozenset}:
@@ -268,6 +268,6 @@ def _kind_of(type_: Any) -> Kind:
 
 
 def nearest(name: str, known: Mapping[str, object] | set[str], otherwise: str) -> str:
-    """Give advice to someone who has written a name that is not known."""
+    """Return advice about an unknown name: a similar name, or `otherwise`."""
     near = get_close_matches(name, sorted(known), n=1)
     return f"Did you mean {near[0]}?" if near else otherwise

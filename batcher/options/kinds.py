@@ -1,7 +1,7 @@
-"""Kinds of values: what an option takes from a text, a file or a program, and how its value is shown. Pure.
+"""Kinds of values: how an option reads a text, or a value of a file or a program, and how it is shown. Pure.
 
-A kind is a value. `take` raises ValueError where something is not of the kind, or UsageError with a reason of its own;
-neither names the option, which the caller does.
+`take` raises ValueError for something that is not of the kind, or UsageError with a reason of its own. Neither names
+the option; the caller does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from batcher.errors import UsageError
 from batcher.rules.text import duration, time_of_day
 
 if TYPE_CHECKING:
-    # Not at run time: the help would wait for it.
+    # Not imported at run time, which would slow the help down.
     from batcher.model import Json
 
 
@@ -27,26 +27,26 @@ def _same(value: Any) -> Any:
 
 
 class Kind(NamedTuple):
-    """How values of one kind are read, checked and shown."""
+    """How to read, check and show values of one kind."""
 
     take: Callable[[Any], Any]
-    """Check a value of a file or a program, and give it as the option has it. What it gave it takes again."""
+    """Checks and converts a value of a file or a program. It accepts its own results too."""
     expected: str
-    """What is taken, for an error: "expected ..."."""
+    """What is accepted, for an error message: "expected ..."."""
     python: str
-    """The type that a program passes, as the library's stub has it."""
+    """The type that a program passes, for the library's stub."""
     metavar: str = ""
     read: Callable[[str], Any] = _same
-    """Turns the text of a command line or of the environment into what `take` takes."""
+    """Converts a text of the command line or the environment to what `take` accepts."""
     show: Callable[[Any], Json] = _same
-    """Gives a value as it may stand in a file."""
+    """Returns a value as a file may have it."""
     choices: tuple[str, ...] = ()
-    """The words that it may be, or some of them, which the shell completes."""
+    """The allowed words, or some of them; the shell completes them."""
     unit: str = ""
-    """What a help writes behind a number."""
+    """The unit that a help appends to a number."""
     is_file: bool = False
     is_repeated: bool = False
-    """Whether it is given once for each item."""
+    """Whether the flag may be repeated, once per item."""
 
 
 def _flag(given: Any) -> bool:
@@ -62,7 +62,7 @@ def _whole(given: Any) -> int:
 
 
 def _number(given: Any) -> float:
-    # NaN is not below any bound, and would pass every one.
+    # NaN is not below any bound, so it would pass every check.
     if isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given):
         return float(given)
     raise ValueError
@@ -98,7 +98,7 @@ def _time_of_day(given: Any) -> time:
 
 
 def _max_failures(given: Any) -> Any:
-    from batcher.rules.rate.stop import MaxFailures, max_failures  # noqa: PLC0415 - the help waits for no rule
+    from batcher.rules.rate.stop import MaxFailures, max_failures  # noqa: PLC0415 - keeps the help fast
 
     return given if isinstance(given, MaxFailures) else max_failures(_text(given))
 
@@ -119,7 +119,7 @@ def _shown_inputs(inputs: Mapping[str, Json]) -> list[str]:
 
 
 def _rate(given: Any) -> float | None:
-    """Read starts per second; `auto` is None. The least is that of --max-rate, the most is beyond any service."""
+    """Read starts per second; `auto` is None. The minimum is that of --max-rate; no service reaches the maximum."""
     if given == "auto":
         return None
     try:
@@ -132,7 +132,7 @@ def _rate(given: Any) -> float | None:
 
 
 def _items(given: Any) -> Iterable[Any]:
-    """Give the items of a list; a single value stands for a list of one."""
+    """Return the items of a list. A single value is a list of one."""
     return [given] if isinstance(given, str | bytes) or not isinstance(given, Iterable) else given
 
 
@@ -141,8 +141,8 @@ WHOLE = Kind(_whole, "a whole number", "int", "N", int)
 NUMBER = Kind(_number, "a number", "float", "N", float)
 TEXT = Kind(_text, "text", "str", "TEXT")
 CAPITALS = TEXT._replace(take=lambda given: _text(given).upper())
-"""Text that is the same in upper and in lower case."""
-PATH = Kind(_path, "the name of a file", "str | PathLike[str]", "FILE", show=str, is_file=True)
+"""Text in which case does not matter."""
+PATH = Kind(_path, "a file name", "str | PathLike[str]", "FILE", show=str, is_file=True)
 MANIFEST = PATH._replace(take=_manifest, show=lambda path: "-" if path is None else str(path))
 """A file; None for `-`, standard input."""
 DURATION = Kind(_duration, "a duration", "float | str", "DURATION", unit="s")
@@ -154,7 +154,7 @@ RATE = Kind(_rate, "a rate", "float | str", "RATE", show=lambda rate: rate or "a
 
 
 def one_of(choices: type[StrEnum]) -> Kind:
-    """Make the kind of an enumeration: its values, as text. What is none of them is not repeated in the error."""
+    """Make the kind of an enumeration: its values, as text. The error does not repeat a wrong value."""
     words = tuple(each.value for each in choices)
     return Kind(
         choices,
@@ -167,7 +167,7 @@ def one_of(choices: type[StrEnum]) -> Kind:
 
 
 def many(item: Kind, collect: Callable[[list[Any]], Any] = tuple) -> Kind:
-    """Make the kind of a list, given item by item; `collect` makes the option's value of the items."""
+    """Make the kind of a list, given item by item. `collect` makes the option's value from the items."""
     return item._replace(
         take=lambda given: collect([item.take(each) for each in _items(given)]),
         python=f"Iterable[{item.python}]",

@@ -1,6 +1,6 @@
-"""The options of each verb, composed of the groups that it shares with others and what is its own.
+"""The options of each verb, composed of shared groups and its own options.
 
-No `from __future__ import annotations` here: the declarations are read off the annotations at run time.
+No `from __future__ import annotations` here: the annotations are read at run time.
 """
 
 from datetime import time
@@ -8,32 +8,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from batcher.options.declaring import Option, Options, derived
-from batcher.options.groups import Connection, Doubts, ForPrograms, Inputs, Listed, Manifest, OfJob, Retries, Service
+from batcher.options.groups import INPUT, Connection, Doubts, ForPrograms, Listed, Manifest, OfJob, Retries, Service
 from batcher.options.kinds import DURATION, MAX_FAILURES, RATE, TIME_OF_DAY
 from batcher.rules.choices import Level, LogFormat, Mode, OnDoubt, Rows
 
 if TYPE_CHECKING:
-    # Not at run time: the help would wait for them.
+    # Not imported at run time, which would slow the help down.
+    from collections.abc import Mapping
+
+    from batcher.model import Json
     from batcher.rules.rate.stop import MaxFailures
     from batcher.rules.rows.admission import Policy
 
 SETTINGS = "batcher.toml"
-"""The file that a verb looks for in the working directory."""
+"""The file with options that a verb reads in the working directory."""
 
 
 class Pace(Options):
-    """How fast a run sends."""
+    """How fast to send."""
 
     group = "Pace"
 
-    concurrency: Annotated[int, Option("Workers, each with one connection.", least=1, most=10_000)] = 64
+    concurrency: Annotated[int, Option("Number of workers, each with its own connection.", least=1, most=10_000)] = 64
     max_rate: Annotated[
-        float | None, Option("Maximum starts per second.", least=0.001, default="found while running")
+        float | None, Option("Maximum starts per second.", least=0.001, default="adapts to the service")
     ] = None
 
 
 class Stopping(Options):
-    """When a run ends before its manifest does."""
+    """When to stop before the end of the manifest."""
 
     group = "Stopping"
 
@@ -54,23 +57,23 @@ class Stopping(Options):
         float | None, Option("Stop gracefully after this time, such as 8h or 1h30m.", DURATION, least=0)
     ] = None
     stop_at: Annotated[time | None, Option("Stop gracefully at this time of day.", TIME_OF_DAY)] = None
-    limit: Annotated[int | None, Option("Maximum rows to send in this run.", least=1)] = None
+    limit: Annotated[int | None, Option("Maximum number of rows to send in this run.", least=1)] = None
 
 
 class Sending(Retries, Doubts):
-    """What is sent again, and what is done with rows that may have been started."""
+    """Which rows to send again, and what to do with rows that may have been started."""
 
     group = "Retries and doubts"
 
-    max_attempts: Annotated[int, Option("Attempts for a row that the service refuses.", least=1)] = 6
+    max_attempts: Annotated[int, Option("Maximum number of attempts for a row that the service refuses.", least=1)] = 6
     on_doubt: Annotated[
         OnDoubt,
         Option(
-            "Rows that may have been started: look them up in the execution list, hold them, or send them again.",
+            "For rows that may have been started: look them up in the execution list, hold them, or resend them.",
             metavar="ACTION",
         ),
     ] = OnDoubt.RECONCILE
-    trust_503: Annotated[bool, Option("Treat any HTTP 503 as a refusal that is safe to retry.")] = False
+    trust_503: Annotated[bool, Option("Treat every HTTP 503 as a refusal that is safe to retry.")] = False
 
 
 def _output(options: "RunOptions") -> Path:
@@ -78,14 +81,16 @@ def _output(options: "RunOptions") -> Path:
 
 
 class Output(Options):
-    """What a run writes, and what it shows."""
+    """What a run writes and shows."""
 
     group = "Output"
 
     output: Annotated[
         Path,
         Option(
-            "File for the records, JSON Lines or CSV by its suffix.", short="-o", default="MANIFEST.executions.jsonl"
+            "File for the records; its suffix selects JSON Lines or CSV.",
+            short="-o",
+            default="MANIFEST.executions.jsonl",
         ),
     ] = derived(factory=_output)
     report: Annotated[Path | None, Option("Write an HTML page about the job at the end, as batcher report does.")] = (
@@ -93,12 +98,12 @@ class Output(Options):
     )
     progress: Annotated[
         Mode,
-        Option("Progress on stderr; auto shows a bar on a terminal, and a line every 10 s elsewhere.", metavar="MODE"),
+        Option("Progress on stderr; auto shows a bar on a terminal, otherwise a line every 10 s.", metavar="MODE"),
     ] = Mode.AUTO
 
 
 class Telemetry(Options):
-    """What a run reports to other programs."""
+    """Logs and metrics of a run."""
 
     group = "Logs and metrics"
 
@@ -113,7 +118,7 @@ class Telemetry(Options):
     ] = None
     metrics_port: Annotated[
         int | None,
-        Option("Serve Prometheus metrics on this port; 0 takes any free one.", metavar="PORT", least=0, most=65_535),
+        Option("Serve Prometheus metrics on this port; 0 selects a free port.", metavar="PORT", least=0, most=65_535),
     ] = None
     metrics_host: Annotated[str, Option("Address to serve metrics on.", metavar="ADDRESS")] = "127.0.0.1"
 
@@ -123,8 +128,8 @@ class RunOptions(Service, Manifest, Pace, Stopping, Sending, Output, Telemetry):
 
     @property
     def policy(self) -> "Policy":
-        """What is to be done with rows that are known."""
-        from batcher.rules.rows.admission import Policy  # noqa: PLC0415 - the help would wait for it
+        """What to do with rows that the checkpoint knows."""
+        from batcher.rules.rows.admission import Policy  # noqa: PLC0415 - keeps the help fast
 
         return Policy(self.retry_rejected, self.allow_duplicates)
 
@@ -134,7 +139,7 @@ class CheckOptions(Service, Manifest, Retries, ForPrograms):
 
     group = "Output"
 
-    preflight: Annotated[bool, Option("Do not contact the service; check the manifest only.")] = True
+    preflight: Annotated[bool, Option("Check the manifest only, without contacting the service.")] = True
     bad_rows: Annotated[Path | None, Option("Write all bad rows to this new file, as JSON Lines.")] = None
 
 
@@ -142,19 +147,22 @@ class ReconcileOptions(OfJob, Connection, Doubts):
     """The options of `batcher reconcile`."""
 
 
-class DoctorOptions(Service, Inputs, ForPrograms):
+class DoctorOptions(Service, ForPrograms):
     """The options of `batcher doctor`."""
 
     group = "Trial start"
 
     object: Annotated[str, Option("Key of the object to start an execution for.", metavar="KEY")]
     bucket: Annotated[str, Option("Bucket of the object.", short="-b", metavar="NAME")]
+    inputs: Annotated[
+        "Mapping[str, Json]", INPUT._replace(help="Input, NAME=VALUE for text or NAME:=JSON otherwise.")
+    ] = {}  # noqa: RUF012 - options are immutable
     is_accepted: Annotated[
         bool,
         Option("Start one execution, which is billed like any other.", flag="--i-accept-one-start", is_spoken=True),
     ] = False
     patience: Annotated[
-        float, Option("How long to look for the execution in the execution list.", DURATION, least=0)
+        float, Option("Maximum time to search the execution list for the execution.", DURATION, least=0)
     ] = 120.0
     write: Annotated[Path, Option("File to write the resulting settings to.")] = Path(SETTINGS)
 
@@ -164,7 +172,7 @@ class StatusOptions(OfJob, ForPrograms):
 
     group = "Output"
 
-    rows: Annotated[Rows | None, Option("List all of these rows, one per line, and nothing else.")] = None
+    rows: Annotated[Rows | None, Option("Print only the rows with this status, one per line.")] = None
 
 
 class SteerOptions(OfJob):
@@ -172,7 +180,7 @@ class SteerOptions(OfJob):
 
 
 class Capped(Options):
-    """What a running job is limited to."""
+    """The limit of a running job."""
 
     rate: Annotated[float | None, Option("Starts per second, or auto.", RATE, is_argument=True)]
 
@@ -182,26 +190,33 @@ class RateOptions(OfJob, Capped):
 
 
 class OfRow(Options):
-    """Which row a verb is about."""
+    """The row that a verb shows."""
 
-    row: Annotated[str, Option("Number of the row, or its object key.", is_argument=True, metavar="ROW|KEY")]
+    row: Annotated[str, Option("Row number or object key.", is_argument=True, metavar="ROW|KEY")]
 
 
 class ExplainOptions(OfJob, OfRow):
     """The options of `batcher explain`."""
 
 
-class FailuresOptions(Listed):
+class OfManifest(Listed):
+    """The job of a manifest."""
+
+    group = "Manifest"
+
+    manifest: Annotated[Path, Option("Manifest of the job.", is_argument=True)]
+    checkpoint: Annotated[Path, Option("Checkpoint file of the job.", short="-c", default="MANIFEST.checkpoint")] = (
+        derived(factory=lambda options: Path(f"{options.manifest}.checkpoint"))
+    )
+
+
+class FailuresOptions(OfManifest):
     """The options of `batcher failures`."""
 
     group = "Output"
 
-    manifest: Annotated[Path, Option("List of objects.", is_argument=True)]
-    output: Annotated[Path | None, Option("File for the next manifest: .csv, .tsv or .jsonl.", short="-o")] = None
+    output: Annotated[Path | None, Option("Manifest to write: .csv, .tsv or .jsonl.", short="-o")] = None
     dismiss: Annotated[bool, Option("Declare the failed rows settled instead of writing them.", is_spoken=True)] = False
-    checkpoint: Annotated[Path, Option("Checkpoint file of the job.", short="-c", default="MANIFEST.checkpoint")] = (
-        derived(factory=lambda options: Path(f"{options.manifest}.checkpoint"))
-    )
 
 
 class ExportOptions(OfJob):
@@ -217,8 +232,8 @@ class ReportOptions(OfJob):
 
     group = "Output"
 
-    output: Annotated[Path, Option("HTML page to write.", short="-o")]
+    output: Annotated[Path, Option("HTML file to write.", short="-o")]
 
 
 class ManOptions(Options):
-    """The options of `batcher man`: it has none."""
+    """The options of `batcher man`, which has none."""

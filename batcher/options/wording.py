@@ -1,6 +1,6 @@
-"""The wording of errors: a text that speaks of flags turned into one that speaks of arguments, for the library.
+"""The wording of errors for the library: rewrites the flags in a text as arguments. Pure.
 
-The names are those of the declarations. Pure.
+The names are those of the declarations.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from batcher.options.declaring import Declared, Options, declared_by
 from batcher.options.kinds import FLAG
 
 OTHER_FORM = " or NAME:=JSON"
-"""The other way of writing an input, which a program does not need."""
+"""The other form of an input, which a program does not need."""
 
 
 def as_arguments(text: str, struct: type[Options]) -> str:
-    """Write a struct's flags in `text` as its arguments: --no-preflight as preflight=False, --limit N as limit=N."""
+    """Rewrite flags in `text` as arguments of a struct: --no-preflight as preflight=False, --limit N as limit=N."""
     known = {each.metavar if each.option.is_argument else each.flag: each for each in declared_by(struct)}
     values = {each.metavar for each in known.values()}.union(*(each.kind.choices for each in known.values())) - {""}
     pattern = _pattern(frozenset(known), frozenset(values))
@@ -25,7 +25,7 @@ def as_arguments(text: str, struct: type[Options]) -> str:
 
 @cache
 def _pattern(names: frozenset[str], values: frozenset[str]) -> re.Pattern[str]:
-    # Not within a longer word, nor as a part of a file's name.
+    # A name must not match inside a longer word or a file name.
     name, value = ("|".join(map(re.escape, sorted(words, key=len, reverse=True))) for words in (names, values))
     return re.compile(
         rf"(?<![\w./-])(?P<name>{name})(?![\w=-]|\.\w)(?: (?P<value>{value})(?!\w)(?:{re.escape(OTHER_FORM)})?)?"

@@ -1,4 +1,4 @@
-"""Inserts many rows with few statements.
+"""Insert many rows with few statements.
 
 Each statement of sqlite3 releases Python's global lock and has to acquire it again. With one statement per row, the
 event loop and the writer thread would pass the lock back and forth for every row.

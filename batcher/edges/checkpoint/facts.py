@@ -1,6 +1,6 @@
-"""The facts that a checkpoint keeps of its job beside the rows, by name.
+"""The names of the facts that a checkpoint stores about its job, besides the rows.
 
-Each is one sealed entry of the table `header`. Paths within them are kept as `places` says.
+Each is one sealed entry of the table `header`. Paths in them are stored as described in `places`.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 CARD = "job card"
 """The job card, see `batcher.rules.job.card`."""
 BUCKET_USED = "rows rely on the default bucket"
-"""1 from the first admitted row on that names no bucket."""
+"""1 as soon as a row without a bucket of its own is admitted."""
 READ_WHOLE = "the manifest was read to its end"
-"""1 where the last run of the job's own manifest has read it to its end, 0 where it has not; absent: not known."""
+"""1 if the last run of the job's own manifest read it to its end, 0 if it did not, absent if that is not known."""
 OUTPUT = "output"
-"""The output of the last run, which is the card's unless a side manifest had another."""
+"""The output of the last run: the card's, unless a side manifest was run with another one."""
 LENGTH = "length of "
-"""Goes before the path of an output: the bytes of it that are durable."""
+"""Prefix of the path of an output. The value is the number of its bytes that are durable."""
 LIMIT = "limit in millistarts a second"
 PREFIX = "settled prefix"

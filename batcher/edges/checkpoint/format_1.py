@@ -1,7 +1,7 @@
-"""Format 1 of a checkpoint: its facts, read as those of the present format. Nothing else has changed since.
+"""Format 1 of a checkpoint: converts its facts to the current format. Nothing else has changed since.
 
-Format 1 kept absolute paths, and of a job's command only a part. Nothing in it says whether the job's files were moved
-or copied since, so their new places are guessed: only where nothing is at the old place, or the same is at both.
+Format 1 stored absolute paths, and only a part of a job's command. It does not show whether the job's files have been
+moved or copied. A new place is assumed only if the file is missing at the old place, or equal at both.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _CHUNK = 1 << 20
 
 
 def renewed_facts(facts: Facts, checkpoint: Path) -> dict[str, str | int]:
-    """Give the facts of a checkpoint of format 1 as the present format has them; changes nothing.
+    """Convert the facts of a checkpoint of format 1 to the current format. The file is not changed.
 
-    The bucket that it remembers counts as one that rows rely on. Whether the manifest was read to its end is not known.
+    The stored bucket counts as one that rows rely on. Whether the manifest was read to its end is not known.
     """
     folder = folder_of(checkpoint)
     manifest = _manifest(facts, checkpoint, folder)
@@ -50,7 +50,7 @@ def renewed_facts(facts: Facts, checkpoint: Path) -> dict[str, str | int]:
 
 
 def _manifest(facts: Facts, checkpoint: Path, folder: Path) -> str:
-    """Give the job's own manifest. Format 1 remembers the last one that was run, be it the job's own or not."""
+    """Return the job's own manifest. Format 1 stores the last one that was run, which may be a side manifest."""
     last = str(facts.get("manifest", ""))
     if last in {"", STANDARD_INPUT}:
         return last
@@ -62,14 +62,14 @@ def _manifest(facts: Facts, checkpoint: Path, folder: Path) -> str:
 
 
 def _moved(path: str, facts: Facts, folder: Path) -> Path:
-    """Give where a file would be if it had moved together with the checkpoint and the manifest."""
+    """Return the path of a file if it was moved together with the checkpoint and the manifest."""
     former = Path(str(facts.get("manifest", ""))).parent
     found = Path(path)
     return folder / (found.relative_to(former) if found.is_relative_to(former) else found.name)
 
 
 def _output(path: str, length: int, moved: Path, folder: Path) -> str:
-    """Give the output's place: the new one where the old one is gone, or where this is a copy of it."""
+    """Return the output's path: the new one if the old file is missing, or if the new file is a copy of it."""
     former = Path(path)
     is_long_enough = is_there(moved) and moved.stat().st_size >= length
     if is_long_enough and (not is_there(former) or _begin_alike(former, moved, length)):

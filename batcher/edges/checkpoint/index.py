@@ -1,4 +1,4 @@
-"""The scratch index: maps a row's content to its place in the checkpoint, for rows that come in another order.
+"""The scratch index: finds a row in the checkpoint by its content, for manifests in another order.
 
 It is a cache in a private temporary database. After a crash it is rebuilt from the checkpoint in one sorted pass.
 """
@@ -16,7 +16,7 @@ _PAGE_CACHE_KIB = 8 * 1024
 
 
 class Hit(NamedTuple):
-    """What is known about a content: a row's id, and how many rows with this content the manifest has had so far."""
+    """The entry of a content: a row's id, and how many rows with this content were read from the manifest so far."""
 
     id: int
     seen: int
@@ -41,7 +41,7 @@ class ScratchIndex:
         )
 
     def load(self, shown: int) -> None:
-        """Add the settled rows and those in doubt. The manifest has had those with ids up to `shown`."""
+        """Add the settled rows and those in doubt. Those with ids up to `shown` were read from the manifest."""
         for table in ("rows", "doubts"):
             known = f"SELECT key, copy, id, id <= ? FROM {table} ORDER BY key, copy"  # noqa: S608 - our names
             self._db.execute(f"INSERT OR IGNORE INTO scratch.hit {known}", (shown,))
@@ -80,5 +80,5 @@ class ScratchIndex:
         return None if found is None else Hit(*found)
 
     def mark(self, key: bytes, seen: int) -> None:
-        """Record how many rows with this content the manifest has had, if that is more than recorded."""
+        """Record how many rows with this content were read from the manifest, if that is more than recorded."""
         self._db.execute("UPDATE scratch.hit SET seen = max(seen, ?) WHERE key = ? AND copy = 1", (seen, key))

@@ -15,11 +15,11 @@ from batcher.errors import BusyError
 
 GLANCES = 5
 GLANCE_SECONDS = 0.05
-"""Attempts, and seconds between them, to get a lock that may only be held for a quick look at the checkpoint."""
+"""Number of attempts, and seconds between them, to get a lock. A reader of the checkpoint holds it only briefly."""
 
 
 def lock_path(checkpoint: Path) -> Path:
-    """Give the path of a checkpoint's lock file, one for all names that lead to the checkpoint."""
+    """Return the path of a checkpoint's lock file. Symbolic links to the checkpoint lead to the same lock file."""
     real = Path(os.path.realpath(checkpoint))
     return real.with_name(real.name + ".lock")
 
@@ -49,15 +49,15 @@ class Lock:
             return False
 
     def release(self) -> None:
-        """Remove the file, then release the lock: in this order no other process can lock a file about to vanish."""
-        # The file is not the lock: if it cannot be removed (a disk gone read-only), it stays and does no harm.
+        """Remove the file, then release the lock. In this order no process can lock a file that is about to vanish."""
+        # The file is not the lock: if it cannot be removed (the disk became read-only), it stays and does no harm.
         with suppress(OSError):
             self._path.unlink()
         os.close(self._fd)
 
 
 def _locked(descriptor: int) -> bool:
-    """Take the lock. Return False if another run has it. A quick look at the checkpoint is waited for."""
+    """Take the lock. Return False if another run has it. Waits for a process that only reads the checkpoint."""
     for _ in range(GLANCES):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

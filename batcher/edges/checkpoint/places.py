@@ -1,6 +1,6 @@
-"""Where a job's files are, as its checkpoint keeps it: relative to the real folder of the checkpoint, if below it.
+"""The paths of a job's files as a checkpoint stores them: relative to its real folder if they are below it.
 
-So a job's folder can be moved, copied, mounted elsewhere or reached through a symbolic link, and finds its files.
+A job's folder can therefore be moved, copied, mounted elsewhere or reached through a symbolic link.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from pathlib import Path
 
 
 def real(path: Path) -> Path:
-    """Give the path without symbolic links and `..` before its last part; what the last part links to is its affair."""
+    """Resolve symbolic links and `..` in all parts of a path but the last. A symbolic link as last part is kept."""
     return Path(os.path.realpath(path.parent)) / path.name
 
 
 def folder_of(checkpoint: Path) -> Path:
-    """Give the folder that a checkpoint really is in."""
+    """Return the real folder of a checkpoint, with all symbolic links resolved."""
     return Path(os.path.realpath(checkpoint)).parent
 
 
 def kept(path: Path, folder: Path) -> str:
-    """Give the path as a checkpoint in `folder` keeps it."""
+    """Return the path as a checkpoint in `folder` stores it."""
     found = real(path)
     return str(found.relative_to(folder)) if found.is_relative_to(folder) else str(found)
 
 
 def is_same(path: Path, other: Path) -> bool:
-    """Say whether both are one file that is there, whatever names it goes by."""
+    """Return whether both paths lead to the same existing file."""
     try:
         return path.samefile(other)
     except OSError:
@@ -34,5 +34,5 @@ def is_same(path: Path, other: Path) -> bool:
 
 
 def is_there(path: Path) -> bool:
-    """Say whether there is such a file, as far as this user may know."""
+    """Return whether there is such a file. If its folder is not accessible to the user, that counts as no."""
     return is_same(path, path)

@@ -1,4 +1,4 @@
-"""Reads a checkpoint without locking it, as it is at one moment, during or after a run."""
+"""Reads a consistent snapshot of a checkpoint, during or after a run, without locking it."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from typing import NamedTuple
 
 from batcher.edges.checkpoint.facts import READ_WHOLE
 from batcher.edges.checkpoint.lock import lock_path
+from batcher.edges.checkpoint.row_tables import SettledRows, UnsettledRows
 from batcher.edges.checkpoint.schema import card_of, check_card, facts_of, open_database, translated
-from batcher.edges.checkpoint.settled import SettledRows
-from batcher.edges.checkpoint.unsettled import UnsettledRows
 from batcher.model import NUMBERS, Status, Unsettled
 from batcher.rules.job.card import Card
 from batcher.rules.records.standing import Standing
 
 COPY = 256
-"""What a copy is multiplied with, so that the number of a status fits below it."""
+"""The factor for the number of a copy. It leaves room for the number of a status to be added."""
 
 
 class Glance(NamedTuple):
-    """A checkpoint at one moment. `running` tells whether a run holds it; if none does, SENDING rows are in doubt.
+    """A snapshot of a checkpoint.
 
-    `read_whole` says that the last run of the job's own manifest has read it to its end.
+    `running` is whether a run has locked it. If not, SENDING rows are in doubt. `read_whole` is whether the last run of
+    the job's own manifest read it to its end, as far as is known.
     """
 
     card: Card
@@ -54,7 +54,7 @@ def reading(path: Path) -> Iterator[Reading]:
     with closing(db):
         with translated(path):
             running = _is_held(lock_path(path))
-            # All reads from here on see one moment, whatever a run writes meanwhile.
+            # All reads from here on see one snapshot, whatever a run writes meanwhile.
             db.execute("BEGIN")
             checkpoint = Reading(db, path, running=running)
         yield checkpoint
@@ -62,9 +62,9 @@ def reading(path: Path) -> Iterator[Reading]:
 
 @contextmanager
 def reading_of(path: Path, card: Card) -> Iterator[Reading | None]:
-    """Open the checkpoint of a job for reading; None where the job has none yet.
+    """Open the checkpoint of a job for reading. Yields None if the job has none yet.
 
-    Raises OtherJobError where it is another job's, and what `reading` raises.
+    Raises OtherJobError if it belongs to another job, and what `reading` raises.
     """
     if not path.exists() or path.stat().st_size == 0:
         yield None
@@ -75,7 +75,7 @@ def reading_of(path: Path, card: Card) -> Iterator[Reading | None]:
 
 
 class Reading:
-    """A checkpoint at one moment. `running` says whether a run has locked it; `facts` are those of the job by name."""
+    """A snapshot of a checkpoint. `running` is whether a run has locked it; `facts` are those of the job by name."""
 
     def __init__(self, db: sqlite3.Connection, path: Path, *, running: bool) -> None:
         self.path = path
@@ -87,37 +87,37 @@ class Reading:
 
     @property
     def card(self) -> Card:
-        """What makes the job this job."""
+        """The job card: what identifies the job."""
         with translated(self.path):
             return card_of(self.facts)
 
     @property
     def read_whole(self) -> bool:
-        """Whether the last run of the job's own manifest has read it to its end, as far as is known."""
+        """Whether the last run of the job's own manifest read it to its end, as far as is known."""
         return bool(self.facts.get(READ_WHOLE))
 
     def require(self, card: Card) -> None:
-        """Raise OtherJobError where this is not the checkpoint of `card`."""
+        """Raise OtherJobError if this is not the checkpoint of `card`."""
         with translated(self.path):
             check_card(self.facts, self.path, card)
 
     def count(self) -> Counter[Status]:
-        """Count all rows by how they stand, in one pass over them."""
+        """Count all rows by status, in one pass."""
         with translated(self.path):
             return self._settled.count() + self._unsettled.count()
 
     def unsettled(self, statuses: Collection[Status], most: int = -1) -> list[Unsettled]:
-        """List the unsettled rows that stand like this, in the order of their admission, at most `most` of them."""
+        """List up to `most` unsettled rows with one of `statuses`, in the order of their admission."""
         with translated(self.path):
             return self._unsettled.list(statuses, most)
 
     def entries(self) -> Iterator[tuple[bytes, int]]:
-        """Give each row's key and a number: COPY times which copy of its content it is, plus its status."""
+        """Yield each row's key, and a number: COPY times the number of the copy of its content, plus its status."""
         with translated(self.path):
             self._settled.compare()
             for each in self._unsettled.admitted():
                 yield each.row.key, each.copy * COPY + NUMBERS[each.status]
-            # Millions of them: SQLite reckons faster.
+            # There are millions of them, and SQLite computes faster.
             yield from self._db.execute(f"SELECT key, copy * {COPY} + state FROM rows")  # noqa: S608 - a number of ours
             for key, copy in self._db.execute("SELECT key, copy FROM doubts"):
                 yield key, copy * COPY + NUMBERS[Status.IN_DOUBT]

@@ -1,4 +1,4 @@
-"""The checkpoint's file as such: its schema, the seals over its content, its format, and what refuses a file.
+"""The checkpoint's file: its schema, its format, the seals over its content, and the checks on opening it.
 
 A seal is a checksum over the other columns of an entry. SQLite itself does not detect a byte that the disk has
 changed, and a row that is not recognized would be started twice.
@@ -21,7 +21,7 @@ from batcher.rules.job.card import Card, Difference, decoded, difference, encode
 APPLICATION_ID = 0x62746368
 """Marks the file as ours (`btch`)."""
 FORMAT = 2
-"""The format that is written. Format 1 is read, and becomes this one when a run opens it."""
+"""The format that is written. Format 1 can be read, and is converted when a run opens it."""
 
 _SCHEMA = """
 CREATE TABLE header (name TEXT PRIMARY KEY, value NOT NULL, seal INTEGER NOT NULL) WITHOUT ROWID;
@@ -72,17 +72,17 @@ def seal(*values: bytes | str | float | None) -> int:
 
 
 def open_database(path: Path, card: Card | None) -> sqlite3.Connection:
-    """Open the file at `path`, or make a new one readable by its owner only, and check what can be checked at once.
+    """Open the file at `path`, or create one that only its owner can read, and check it.
 
-    The settled rows are not: each is compared with its seal where it is read. Without a card the file must be
-    there. Raises OtherJobError for another job's checkpoint, a later format or no checkpoint, DiskError for a file
-    that is missing, and what `translated` turns into one for a damaged file.
+    Settled rows are not checked here: each is compared with its seal when it is read. Without a card the file must
+    exist. Raises OtherJobError if the file belongs to another job, has a later format or is not a checkpoint, DiskError
+    if it is missing, and for a damaged file an error that `translated` turns into a DiskError.
     """
     if not path.exists():
         if card is None:
             raise DiskError(
                 f"{path}: no such checkpoint",
-                "Check the path. The checkpoint of a job is MANIFEST.checkpoint, unless --checkpoint names another.",
+                "Check the path. The checkpoint of a job is MANIFEST.checkpoint unless --checkpoint was given.",
             )
         _create(path)
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False)
@@ -116,13 +116,13 @@ def damage(table: str, count: int) -> sqlite3.DatabaseError:
 
 
 def facts_of(db: sqlite3.Connection, path: Path) -> Mapping[str, str | int]:
-    """Give the facts that a checkpoint keeps, by name, as the present format has them."""
+    """Return the facts of a checkpoint by name, converted to the current format."""
     facts: Mapping[str, str | int] = dict(db.execute("SELECT name, value FROM header"))
     return format_1.renewed_facts(facts, path) if _format_of(db) == format_1.VERSION else facts
 
 
 def card_of(facts: Mapping[str, str | int]) -> Card:
-    """Give the job card among the facts. Raises sqlite3.DatabaseError where there is none that can be read."""
+    """Return the job card from the facts. Raises sqlite3.DatabaseError if there is none that can be read."""
     try:
         return decoded(str(facts[CARD]))
     except (KeyError, ValueError) as error:
@@ -130,14 +130,14 @@ def card_of(facts: Mapping[str, str | int]) -> Card:
 
 
 def check_card(facts: Mapping[str, str | int], path: Path, card: Card) -> None:
-    """Raise OtherJobError where the checkpoint with these facts is not that of `card`."""
+    """Raise OtherJobError if the checkpoint with these facts is not that of `card`."""
     found = difference(card_of(facts), card, is_bucket_used=bool(facts.get(BUCKET_USED)))
     if found is not None:
         raise _other_bucket(path, found) if found.name == "bucket" else _other_job(path, found)
 
 
 def upgrade(db: sqlite3.Connection, path: Path) -> None:
-    """Write a checkpoint of format 1 in the present format, in one transaction."""
+    """Convert a checkpoint of format 1 to the current format, in one transaction."""
     if _format_of(db) == FORMAT:
         return
     facts = facts_of(db, path)
@@ -149,16 +149,16 @@ def upgrade(db: sqlite3.Connection, path: Path) -> None:
 
 
 def write_facts(db: sqlite3.Connection, facts: Mapping[str, str | int]) -> None:
-    """Write facts with their seals, in place of earlier ones of the same names."""
+    """Write facts with their seals. They replace earlier ones of the same names."""
     entries = [(*fact, seal(*fact)) for fact in facts.items()]
     db.executemany("INSERT OR REPLACE INTO header VALUES (?, ?, ?)", entries)
 
 
 def _other_job(path: Path, found: Difference) -> OtherJobError:
     return OtherJobError(
-        f"{path}: this checkpoint belongs to another job: its {found.name.replace('_', ' ')} is {found.kept!r}, this"
-        f" command's is {found.wanted!r}",
-        "Give this job a checkpoint of its own with --checkpoint FILE, or repeat the first command exactly.",
+        f"{path}: this checkpoint belongs to another job: {found.name.replace('_', ' ')} {found.kept!r}, not"
+        f" {found.wanted!r}",
+        "Use another checkpoint for this job, with --checkpoint FILE, or repeat the first command exactly.",
     )
 
 
@@ -166,10 +166,10 @@ def _other_bucket(path: Path, found: Difference) -> OtherJobError:
     given = f"gives --bucket {found.wanted}" if found.wanted else "gives no --bucket"
     kept = f"--bucket {found.kept}" if found.kept else "no --bucket"
     return OtherJobError(
-        f"{path}: rows of this job rely on its default bucket, {found.kept!r}, and this command {given}: each of them"
-        " would be started a second time",
-        f"Give {kept} to go on with the job. For another bucket give the list a checkpoint and an output of its own,"
-        " with --checkpoint FILE and --output FILE.",
+        f"{path}: rows of this job rely on its default bucket, {found.kept!r}, and this command {given}: it would start"
+        " them a second time",
+        f"Give {kept} to continue the job. To use another bucket, give another checkpoint and output with --checkpoint"
+        " FILE and --output FILE.",
     )
 
 
@@ -188,7 +188,7 @@ def _create(path: Path) -> None:
 
 
 def _prepare(db: sqlite3.Connection, path: Path, card: Card | None) -> None:
-    # An empty database is a run that was ended before its first commit: it is as new as no file.
+    # An empty database was left by a run that ended before its first commit. It counts as new.
     is_blank = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
     if card is None or not is_blank:
         _check_format(db, path)
@@ -210,7 +210,7 @@ def _prepare(db: sqlite3.Connection, path: Path, card: Card | None) -> None:
 
 
 def _check_damage(db: sqlite3.Connection) -> None:
-    """Read the whole file once, 0.1 s for a million rows: a lost or foreign page must not look like new rows."""
+    """Read the whole file once, 0.1 s for a million rows. A lost or foreign page must not make known rows look new."""
     found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
         raise sqlite3.DatabaseError(" ".join(found.split()))
@@ -233,11 +233,11 @@ def _check_format(db: sqlite3.Connection, path: Path) -> None:
     version = _format_of(db)
     if application != APPLICATION_ID:
         raise OtherJobError(
-            f"{path}: a database, but not a checkpoint of batcher", "Give another file with --checkpoint FILE."
+            f"{path}: not a checkpoint of batcher, but another database", "Give another file with --checkpoint FILE."
         )
     if not format_1.VERSION <= version <= FORMAT:
         raise OtherJobError(
-            f"{path}: this checkpoint has format {version}, this version of batcher reads formats"
+            f"{path}: this checkpoint has format {version}; this version of batcher reads formats"
             f" {format_1.VERSION} to {FORMAT}",
             "Use the version of batcher that last worked on this job, or a newer one.",
         )

@@ -1,7 +1,7 @@
-"""Finds out which rows of the manifest the checkpoint knows, and which are new.
+"""Finds out which rows of the manifest are in the checkpoint, and which are new.
 
-For an unchanged manifest, both are read in order and their keys compared. The first difference switches to the scratch
-index, which finds a row wherever it has moved.
+Both are read in order and their keys compared. At the first difference the sieve switches to the scratch index, which
+finds rows in any order.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple, TypeAlias
 
 from batcher.edges.checkpoint.index import ScratchIndex
+from batcher.edges.checkpoint.row_tables import IS_BROKEN, SettledRows, UnsettledRows
 from batcher.edges.checkpoint.schema import damage
-from batcher.edges.checkpoint.settled import IS_BROKEN, SettledRows
-from batcher.edges.checkpoint.unsettled import UnsettledRows
 from batcher.model import NUMBERS, STATUSES, BadRow, Found, Row, Status
 
 _FOLLOWING = f"""
@@ -25,9 +24,9 @@ ORDER BY id LIMIT :most
 
 
 MOST_APPENDED = 4
-"""The number of blocks after the known part of a list that are looked up by a pass over the checkpoint each.
+"""The number of blocks after the known rows that are looked up without the index, each by a pass over the checkpoint.
 
-Such a pass takes a fifth of the time to load the index, so the first new rows of a long job need not wait for it.
+Such a pass takes a fifth of the time to load the index, so the first new rows of a long job are sent earlier.
 """
 
 
@@ -55,7 +54,7 @@ class Sieve:
         self._last_known = max(settled.last_id(), unsettled.last_id())
         self._last_id = self._last_known
         self._cursor = 0
-        """The manifest has had the rows up to this id, in the checkpoint's order."""
+        """The rows up to this id were read from the manifest, in the checkpoint's order."""
         self._is_in_step = True
         self._is_loaded = self._last_known == 0
         """Whether the index has the rows that were in the checkpoint when it was opened."""
@@ -149,7 +148,7 @@ class Sieve:
                 self._index.mark(each.row.key, each.copy)
 
     def _look_up(self, row: Row | BadRow, id_: int) -> Found:
-        """Find a row whose content has an entry. If the content is new, the entry is the row's own, with this id."""
+        """Find a row whose content is in the index. If the content is new, its entry belongs to this row."""
         first = self._index.find(row.key, 1)
         assert first is not None  # noqa: S101 - `_put` has added it
         if first.id == id_:

@@ -1,7 +1,7 @@
-"""The checkpoint's store: what can happen to a row, and facts about the job. Synchronous.
+"""The checkpoint's store: all operations on rows, and the facts of the job. Synchronous.
 
-Rows are stored in the order of admission, so that new rows fill one page after another. What is needed to name, match
-and send a row is stored beside them only while the row is unsettled.
+Rows are stored in the order of admission, so that new rows fill one page after another. The bucket, object and inputs
+of a row are stored only while it is unsettled.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from types import MappingProxyType
 from msgspec import structs
 
 from batcher.edges.checkpoint.facts import CARD
+from batcher.edges.checkpoint.row_tables import SettledRows, UnsettledRows, packed, unpacked
 from batcher.edges.checkpoint.schema import card_of, open_database, translated, upgrade, write_facts
-from batcher.edges.checkpoint.settled import SettledRows, packed, unpacked
 from batcher.edges.checkpoint.sieve import Sieve, Sifted
-from batcher.edges.checkpoint.unsettled import UnsettledRows
 from batcher.model import Admitted, BadRow, Execution, Row, Settlement, Status, Unsettled
 from batcher.rules.job.card import Card
 
@@ -43,11 +42,10 @@ class Store:
 
     @classmethod
     def open(cls, path: Path, card: Card | None) -> Store:
-        """Open the checkpoint at `path`, or make a new one readable by its owner only.
+        """Open the checkpoint at `path`, or create one that only its owner can read.
 
-        Without a card it is opened as the job that it is, and must be there. Raises OtherJobError for the checkpoint
-        of another job or of a later format, or a file that is no checkpoint; DiskError for one that cannot be read or
-        written, or is damaged.
+        Without a card the checkpoint of any job is opened; it must exist. Raises OtherJobError if it belongs to another
+        job, has a later format or is not a checkpoint, and DiskError if it cannot be read or written, or is damaged.
         """
         with translated(path):
             db = open_database(path, card)
@@ -64,7 +62,7 @@ class Store:
 
     def begin(self) -> None:
         """Begin a transaction: everything up to the commit becomes durable together, or nothing does."""
-        # Not IMMEDIATE: that would also begin one on the scratch index, whose end costs a look at each of its pages.
+        # Not IMMEDIATE: that would also begin one on the scratch index, and ending it visits each of its pages.
         # The lock ensures that no other connection writes.
         self._db.execute("BEGIN")
 
@@ -83,21 +81,24 @@ class Store:
         self._sieve.enter(rows)
 
     def sift(self, rows: Sequence[Row | BadRow], leave: Collection[Status]) -> Sifted:
-        """Look up the next rows of the manifest; those that stand as `leave` says are only counted."""
+        """Look up the next rows of the manifest. Rows with a status in `leave` are only counted."""
         return self._sieve.sift(rows, leave)
 
     def admit(self, rows: Sequence[Admitted], now: float, facts: Mapping[str, str | int] = NO_FACTS) -> None:
-        """Take rows in: from here on a row that is SENDING may be on its way, whatever happens to this process."""
+        """Admit rows, and store facts of the job.
+
+        From here on a row that is SENDING may be on the wire, even if this process ends.
+        """
         if facts:
             write_facts(self._db, facts)
         if rows:
-            # A row that is sent again stays the copy of its content that it is.
+            # A row that is sent again remains the same copy of its content.
             self._unsettled.admit(
                 [row if row.new else structs.replace(row, copy=self._settled.take(row.id)[1]) for row in rows], now
             )
 
     def settle(self, settlements: Sequence[Settlement], facts: Mapping[str, str | int], doubt_at: float | None) -> None:
-        """Note how rows stand now, and with them facts of the job such as the output's length."""
+        """Record the rows' current statuses, together with facts of the job such as the output's length."""
         ended = sorted([each for each in settlements if each.status is not IN_DOUBT], key=_ID)
         self._settled.add(ended, self._unsettled.take([each.id for each in ended]))
         if len(ended) < len(settlements):
@@ -106,16 +107,16 @@ class Store:
 
     @property
     def card(self) -> Card:
-        """What makes the job this job."""
+        """The job card: what identifies the job."""
         kept = self.recall(CARD)
         return card_of({} if kept is None else {CARD: kept})
 
     def remember(self, facts: Mapping[str, str | int]) -> None:
-        """Keep facts of the job by name."""
+        """Store facts of the job by name."""
         write_facts(self._db, facts)
 
     def facts(self) -> dict[str, str | int]:
-        """Give all facts of the job by name."""
+        """Return all facts of the job by name."""
         return dict(self._db.execute("SELECT name, value FROM header"))
 
     def recall(self, name: str) -> str | int | None:
@@ -124,11 +125,11 @@ class Store:
         return None if found is None else found[0]
 
     def unsettled(self, statuses: Collection[Status], most: int = -1) -> list[Unsettled]:
-        """List the unsettled rows that stand like this, in the order of their admission, at most `most` of them."""
+        """List up to `most` unsettled rows with one of `statuses`, in the order of their admission."""
         return self._unsettled.list(statuses, most)
 
     def note_listed(self, executions: Sequence[Execution]) -> None:
-        """Keep executions until `unowned` asks for them; in a temporary table, so as not to fill the memory."""
+        """Store executions for `unowned`, in a temporary table to save memory."""
         self._db.execute(_LISTED)
         self._db.executemany(
             "INSERT OR REPLACE INTO temp.listed VALUES (?, ?, ?, ?, ?)",
@@ -136,7 +137,7 @@ class Store:
         )
 
     def unowned(self) -> list[Execution]:
-        """Give the noted executions that no row of the checkpoint is started as, and forget all noted ones."""
+        """Return the stored executions that belong to no row of the checkpoint, and delete all stored ones."""
         self._db.execute(_LISTED)
         self._settled.compare()
         # One pass over the rows, each looked up in the short list: CROSS JOIN fixes this order.
@@ -147,22 +148,22 @@ class Store:
         return [Execution(unpacked(name), urn, text, at, bool(is_event)) for name, urn, text, at, is_event in left]
 
     def count(self) -> Counter[Status]:
-        """Count all rows by how they stand, in one pass over them."""
+        """Count all rows by status, in one pass."""
         return self._settled.count() + self._unsettled.count()
 
     def count_unsettled(self) -> Counter[Status]:
-        """Count the unsettled rows by how they stand; quick, whatever the number of settled rows."""
+        """Count the unsettled rows by status. Fast for any number of settled rows."""
         return self._unsettled.count()
 
     def is_empty(self) -> bool:
-        """Say whether no row was ever admitted."""
+        """Return whether no row was ever admitted."""
         return not self._settled.last_id() and not self._unsettled.last_id()
 
     def settled_statuses(self) -> set[Status]:
-        """Return the statuses of the settled rows, in one pass that compares no seals: for hints, not for verdicts."""
+        """Return the statuses of the settled rows, in one pass without comparing seals. Use it for hints only."""
         return self._settled.statuses()
 
     def dismiss(self, facts: Mapping[str, str | int]) -> int:
-        """Dismiss every row that is rejected or invalid, and note facts of the job with it. Give the number of rows."""
+        """Dismiss every rejected or invalid row, and store facts of the job with it. Return the number of rows."""
         self.remember(facts)
         return self._settled.dismiss()

@@ -34,7 +34,7 @@ class _Asked(NamedTuple):
     is_quick: bool
     """Whether it is done on the event loop. Quick work touches few rows, and reads them by their ids only."""
     before: Callable[[], object] | None
-    """What has to be on disk before this is."""
+    """Is called before the commit, to write to disk what this work relies on."""
     done: asyncio.Future[Any]
 
 
@@ -44,7 +44,7 @@ QUICK = 1024
 
 @asynccontextmanager
 async def open_checkpoint(path: Path, card: Card | None) -> AsyncIterator[Checkpoint]:
-    """Hold the checkpoint at `path` for one run: that of `card`, or whatever job is there where it is None.
+    """Lock and open the checkpoint at `path` for one run. If `card` is None, the checkpoint of any job is opened.
 
     Raises BusyError if another run has locked it, OtherJobError if it belongs to another job, DiskError if it cannot
     be read or written.
@@ -77,7 +77,7 @@ class Checkpoint:
         self._thread.start()
 
     async def card(self) -> Card:
-        """Give what makes the job this job."""
+        """Return the job card: what identifies the job."""
         return await self._do(lambda store: store.card)
 
     async def enter(self, rows: int) -> None:
@@ -85,11 +85,11 @@ class Checkpoint:
         await self._do(lambda store: store.enter(rows))
 
     async def sift(self, rows: Sequence[Row | BadRow], leave: Collection[Status]) -> Sifted:
-        """Look up the next rows of the manifest; those that stand as `leave` says are only counted."""
+        """Look up the next rows of the manifest. Rows with a status in `leave` are only counted."""
         return await self._do(lambda store: store.sift(rows, leave))
 
     async def admit(self, rows: Sequence[Admitted], now: float, facts: Mapping[str, str | int] = NO_FACTS) -> None:
-        """Take rows in, and note facts of the job with them. Only after this may a row that is SENDING be sent."""
+        """Admit rows, and store facts of the job. Only after this returns may a row that is SENDING be sent."""
         await self._do(lambda store: store.admit(rows, now, facts), is_quick=len(rows) <= QUICK)
 
     async def settle(
@@ -99,7 +99,7 @@ class Checkpoint:
         doubt_at: float | None = None,
         before: Callable[[], object] | None = None,
     ) -> None:
-        """Record the rows' current states, together with facts of the job.
+        """Record the rows' current statuses, together with facts of the job.
 
         `before` is called on a thread before the commit, to write the rows' records to disk. If it raises, nothing is
         recorded. Rows in doubt were not sent after `doubt_at` (POSIX seconds by the service's clock), if that is
@@ -114,7 +114,7 @@ class Checkpoint:
         await self._do(lambda store: store.remember(facts))
 
     async def facts(self) -> dict[str, str | int]:
-        """Give all facts of the job by name."""
+        """Return all facts of the job by name."""
         return await self._do(lambda store: store.facts())
 
     async def recall(self, name: str) -> str | int | None:
@@ -122,35 +122,35 @@ class Checkpoint:
         return await self._do(lambda store: store.recall(name))
 
     async def unsettled(self, statuses: Collection[Status], most: int = -1) -> list[Unsettled]:
-        """List the unsettled rows that stand like this, at most `most` of them."""
+        """List up to `most` unsettled rows with one of `statuses`."""
         return await self._do(lambda store: store.unsettled(statuses, most))
 
     async def note_listed(self, executions: Sequence[Execution]) -> None:
-        """Keep executions until `unowned` asks for them."""
+        """Store executions for `unowned`."""
         await self._do(lambda store: store.note_listed(executions))
 
     async def unowned(self) -> list[Execution]:
-        """Give the noted executions that no row is started as, and forget all noted ones."""
+        """Return the stored executions that belong to no row, and delete all stored ones."""
         return await self._do(lambda store: store.unowned())
 
     async def count_unsettled(self) -> Counter[Status]:
-        """Count the unsettled rows by how they stand."""
+        """Count the unsettled rows by status."""
         return await self._do(lambda store: store.count_unsettled())
 
     async def count(self) -> Counter[Status]:
-        """Count all rows by how they stand, in one pass over them."""
+        """Count all rows by status, in one pass."""
         return await self._do(lambda store: store.count())
 
     async def is_empty(self) -> bool:
-        """Say whether no row was ever admitted."""
+        """Return whether no row was ever admitted."""
         return await self._do(lambda store: store.is_empty())
 
     async def settled_statuses(self) -> set[Status]:
-        """Return the statuses of the settled rows, in one pass that compares no seals: for hints, not for verdicts."""
+        """Return the statuses of the settled rows, in one pass without comparing seals. Use it for hints only."""
         return await self._do(lambda store: store.settled_statuses())
 
     async def dismiss(self, facts: Mapping[str, str | int]) -> int:
-        """Dismiss every row that is rejected or invalid, and note facts of the job with it. Give the number of rows."""
+        """Dismiss every rejected or invalid row, and store facts of the job with it. Return the number of rows."""
         return await self._do(lambda store: store.dismiss(facts))
 
     async def close(self) -> None:

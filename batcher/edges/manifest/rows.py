@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from batcher.model import BadRow, Json, Row
-from batcher.rules.rows.identity import bad_key, canonical, content_key
-from batcher.rules.service.names import bucket_fault, object_fault
+from batcher.rules.rows.identity import bad_key, bucket_fault, canonical, content_key, object_fault
 
 _MOST_NAMES = 20
 

@@ -1,6 +1,6 @@
-"""The report as a page: one HTML file that asks the network for nothing and runs no script.
+"""The report as a page: one HTML file that loads nothing from the network and runs no script.
 
-`page.html` is a Jinja2 template (https://jinja.palletsprojects.com) with autoescape: keys and messages are hostile.
+`page.html` is a Jinja2 template (https://jinja.palletsprojects.com) with autoescape: keys and messages are untrusted.
 """
 
 from batcher.edges.report.writer import render

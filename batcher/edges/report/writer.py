@@ -1,4 +1,4 @@
-"""From what a report says to the bytes of its page."""
+"""Renders a report as an HTML page."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from batcher.rules.report import chart
 from batcher.rules.report.page import Page
+from batcher.rules.text import counted
 
 _LEAST = 0.0005
-"""The least share that a tenth of a percent tells of."""
+"""The smallest share that rounds to 0.1 % or more."""
 
 
 def render(page: Page) -> bytes:
-    """Write the page."""
+    """Return the page as HTML, encoded as UTF-8."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
@@ -22,7 +23,7 @@ def render(page: Page) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"count": _count, "number": _number, "share": _share}
+    environment.filters |= {"count": _count, "counted": counted, "number": _number, "share": _share}
     return environment.get_template("page.html").render(page=page, chart=chart).encode()
 
 
@@ -31,10 +32,10 @@ def _count(value: int) -> str:
 
 
 def _number(value: float | None) -> str:
-    """Three digits are enough for an eye."""
+    """Format a number with three significant digits, or as a whole number from 100 on."""
     return "" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004 - see above
 
 
 def _share(value: float) -> str:
-    """Few are not none, and most are not all."""
+    """Format a share with one decimal. Only none is shown as 0.0%, and only all as 100.0%."""
     return "<0.1%" if value < _LEAST else ">99.9%" if 1 - _LEAST < value < 1 else f"{value:.1%}"

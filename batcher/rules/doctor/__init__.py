@@ -1,1 +1,1 @@
-"""What one start shows of a service. Pure."""
+"""What one start shows about a service. Pure."""

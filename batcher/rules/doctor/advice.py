@@ -1,7 +1,7 @@
-"""The prescription: which settings follow from what was seen of a service. Pure.
+"""The prescription: which settings follow from the examination of a service. Pure.
 
-Rule 1: a row in doubt may be settled by the list only where the list would have found this start's execution.
-Rule 2: nothing that was seen once makes an ambiguous answer safe: 503 stays in doubt.
+Rule 1: rows in doubt may be settled by the list only if the list would have led to this start's execution.
+Rule 2: one observation does not make an ambiguous answer safe: 503 stays in doubt.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from batcher.rules.service import verdicts
 from batcher.rules.settings_file import Setting
 
 SPARE = 3
-"""The settle time is so many times the delay that was seen: it was seen once."""
+"""The settle time is this multiple of the measured delay, because the delay was measured only once."""
 _STEP = 5
 
 POINTS: Sequence[Point] = (*CALLS, *LISTING, *KEPT)
-"""Every point that one start can show something about."""
+"""Every point that one start can examine."""
 
 
 def prescription(seen: Seen) -> Mapping[str, Setting]:
-    """Give settings by the names of their flags, none where nothing was started or may have been."""
+    """Return settings by flag name. There are none if certainly nothing was started."""
     if seen.start is None or (seen.execution is None and not is_doubtful(seen)):
         return {}
-    settings = {"trust-503": Setting(value=False, why="one start cannot show that nothing runs behind a 503")}
+    settings = {"trust-503": Setting(value=False, why="one start cannot show that a 503 starts nothing")}
     why = _why_hold(seen)
     if why:
         return settings | {"on-doubt": Setting("hold", why)}
-    settings["on-doubt"] = Setting("reconcile", "the execution was found, with what it was started with")
+    settings["on-doubt"] = Setting("reconcile", "the execution was found, and its input is that of the start")
     if seen.delay is not None:
         seconds = max(SETTLE_TIME, ceil(SPARE * seen.delay.by / _STEP) * _STEP)
         settings["settle-time"] = Setting(seconds, f"listed {seen.delay.by:,.1f} s after its start")
@@ -42,7 +42,7 @@ def prescription(seen: Seen) -> Mapping[str, Setting]:
 
 
 def is_doubtful(seen: Seen) -> bool:
-    """Tell whether something may have been started that no answer and no list has shown."""
+    """Return whether an execution may have been started that neither an answer nor the list has shown."""
     return (
         seen.start is not None
         and seen.execution is None
@@ -54,18 +54,18 @@ def _why_hold(seen: Seen) -> str:
     causes = (
         (not is_readable(seen), "the execution list cannot be read"),
         (seen.listed is None, f"the execution was not listed within {seen.waited:,.0f} s"),
-        (not is_timely(seen), "the list does not tell when the execution was started"),
-        (seen.clock_off is None, "answers do not tell the service's time"),
-        (content(seen) is None, "the execution does not tell what it was started with"),
-        (not fits(seen), "the execution tells something else than was sent"),
+        (not is_timely(seen), "the list does not show when the execution was started"),
+        (seen.clock_off is None, "answers do not contain the service's time"),
+        (content(seen) is None, "the execution does not show what it was started with"),
+        (not fits(seen), "the execution's input differs from what was sent"),
     )
     return next((why for holds, why in causes if holds), "")
 
 
 def ending(seen: Seen, reason: ExitCode | JobError | None) -> ExitCode | JobError:
-    """Give the exit code that tells the truth about the one start, or the error that tells why there was none.
+    """Return the exit code for the result of the one start, or the error that explains why there was none.
 
-    `reason` is why the examination was stopped early, None where it was not.
+    `reason` is why the examination was stopped early, None if it was not.
     """
     if isinstance(reason, JobError):
         return reason

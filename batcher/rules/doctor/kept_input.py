@@ -1,7 +1,7 @@
-"""The kept: what an execution still tells of what it was started with, held against what was sent. Pure.
+"""Compares the input that an execution shows with what was sent. Pure.
 
-What an execution's `input` holds is nowhere documented (https://support.huaweicloud.com/en-us/api-obs/obs_04_0129.html);
-how it is read is for `rules/doubts/contents.py` to say, and whether that is enough to settle a row in doubt too.
+The contents of an execution's `input` are not documented (https://support.huaweicloud.com/en-us/api-obs/obs_04_0129.html).
+`rules/doubts/contents.py` decides how it is read, and whether that is enough to settle a row in doubt.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from urllib.parse import quote
 import orjson
 
 from batcher.model import ExecutionDetail, Json
-from batcher.rules.doctor.points import Point, Seen, Told, confirmed, differs, phrase, told, unseen
+from batcher.rules.doctor.points import Point, Result, Seen, compared, confirmed, differs, phrase, unseen
 from batcher.rules.doubts.contents import BLURRED, Content, bare, contents_of, forms, likeness
 
-_HOW = ("as it was sent", "percent-encoded", "percent-encoded, a blank as +")
+_HOW = ("as it was sent", "percent-encoded", "percent-encoded, a space as +")
+_NO_KEY = "the input does not show the key"
 
 
 def content(seen: Seen) -> Content | None:
-    """Give what the execution's input tells of what was sent, the likest place of it; None where it tells nothing."""
+    """Return the content in the execution's input that fits best what was sent. Return None if there is none."""
     text = _input(seen)
     found = () if text is None else contents_of(text) or ()
     return min(found, key=lambda each: _distance(seen, each), default=None)
@@ -32,7 +33,7 @@ def _input(seen: Seen) -> str | None:
 
 
 def fits(seen: Seen) -> bool:
-    """Tell whether a row in doubt would be recognised by what its execution tells."""
+    """Return whether a row in doubt would be recognized by the input of its execution."""
     found = content(seen)
     return found is not None and _distance(seen, found) < BLURRED
 
@@ -42,17 +43,17 @@ def _distance(seen: Seen, found: Content) -> int:
     return BLURRED + 1 if near is None else near
 
 
-def _readable(seen: Seen) -> Told:
+def _readable(seen: Seen) -> Result:
     if seen.detail is None:
-        return unseen("no execution was looked at")
+        return unseen("no execution was read")
     text = _input(seen)
     if text is None:
         return differs(phrase(seen.detail))
     found = content(seen)
     if found is None:
-        return differs(f"an input of {len(text):,} characters, in which there is no bucket and key")
+        return differs(f"an input of {len(text):,} characters without bucket and key")
     if found.bucket != seen.sent.bucket:
-        return differs("another bucket than the one that was sent")
+        return differs("a bucket other than the one that was sent")
     return confirmed(f"{_shape(text)}, with bucket and key")
 
 
@@ -62,12 +63,12 @@ def _shape(text: str) -> str:
     except ValueError:
         return "text"
     if isinstance(value, str):
-        return "JSON in text in text"
-    return "the record of an event" if isinstance(value, dict) and "Records" in value else "plain JSON"
+        return "JSON within text within text"
+    return "an event record" if isinstance(value, dict) and "Records" in value else "plain JSON"
 
 
 def _form(seen: Seen) -> tuple[str, str] | None:
-    """Give the key that is told, and how it is written; None where it is not the one that was sent."""
+    """Return the execution's key and how it is written. Return None if it is not the key that was sent."""
     found = content(seen)
     if found is None:
         return None
@@ -77,64 +78,64 @@ def _form(seen: Seen) -> tuple[str, str] | None:
     return (alike[0], _HOW[read.index(alike[0])]) if alike else None
 
 
-def _key(seen: Seen) -> Told:
+def _key(seen: Seen) -> Result:
     found = content(seen)
     if found is None:
-        return unseen("no key was told")
-    return told("the key that was sent" if _form(seen) else "another key", holds=_form(seen) is not None)
+        return unseen("the input shows no key")
+    return compared("the key that was sent" if _form(seen) else "another key", holds=_form(seen) is not None)
 
 
-def _encoding(seen: Seen) -> Told:
+def _encoding(seen: Seen) -> Result:
     if quote(seen.sent.object) == seen.sent.object:
-        return unseen("the key has no blank, %, + or letter that would be written otherwise")
+        return unseen("the key has no character that percent-encoding changes")
     form = _form(seen)
-    return unseen("the key was not told") if form is None else told(form[1], holds=form[1] == _HOW[0])
+    return unseen(_NO_KEY) if form is None else compared(form[1], holds=form[1] == _HOW[0])
 
 
-def _slash(seen: Seen) -> Told:
+def _slash(seen: Seen) -> Result:
     if not seen.sent.object.startswith("/"):
         return unseen("the key does not begin with a slash")
     form = _form(seen)
     if form is None:
-        return unseen("the key was not told")
-    return confirmed("it is kept") if _slashes(form[0]) == _slashes(seen.sent.object) else differs("it is dropped")
+        return unseen(_NO_KEY)
+    return confirmed("it is kept") if _slashes(form[0]) == _slashes(seen.sent.object) else differs("it is removed")
 
 
 def _slashes(key: str) -> int:
     return len(key) - len(key.lstrip("/"))
 
 
-def _composed(seen: Seen) -> Told:
+def _composed(seen: Seen) -> Result:
     key = seen.sent.object
     if key == key.strip() and unicodedata.is_normalized("NFC", key):
-        return unseen("the key has no outer blank and no letter that could be composed otherwise")
+        return unseen("trimming or Unicode normalization would not change the key")
     form = _form(seen)
     if form is None:
-        return unseen("the key was not told")
+        return unseen(_NO_KEY)
     kept = form[0].lstrip("/") == key.lstrip("/")
-    return confirmed("it is kept") if kept else differs("it is trimmed or normalised")
+    return confirmed("it is unchanged") if kept else differs("it is trimmed or normalized")
 
 
-def _inputs(seen: Seen) -> Told:
+def _inputs(seen: Seen) -> Result:
     sent = _sent(seen)
     if not sent:
         return unseen("no inputs were sent")
     found = content(seen)
     if found is None:
-        return unseen("nothing of the input could be read")
+        return unseen("the input could not be read")
     if found.inputs is None:
-        return differs("the execution tells no inputs")
+        return differs("the execution shows no inputs")
     lost = sorted(name for name in sent if name not in found.inputs)
     changed = sorted(name for name in sent if name in found.inputs and found.inputs[name] != sent[name])
     if lost:
-        return differs(f"not told: {', '.join(lost)}")
-    return differs(f"told otherwise: {', '.join(changed)}") if changed else confirmed("every one, with its type")
+        return differs(f"missing: {', '.join(lost)}")
+    return differs(f"changed: {', '.join(changed)}") if changed else confirmed("all inputs, with their types")
 
 
-def _added(seen: Seen) -> Told:
+def _added(seen: Seen) -> Result:
     found = content(seen)
     if found is None or found.inputs is None:
-        return unseen("no inputs are told")
+        return unseen("the execution shows no inputs")
     more = sorted(found.inputs.keys() - _sent(seen).keys())
     return differs(f"added: {', '.join(more)}") if more else confirmed("none")
 
@@ -145,12 +146,12 @@ def _sent(seen: Seen) -> Mapping[str, Json]:
 
 
 KEPT: Sequence[Point] = (
-    Point("input", "an execution's input tells the bucket and the key that it was started with", _readable),
+    Point("input", "an execution's input shows the bucket and the key that it was started with", _readable),
     Point("key", "the key is the one that was sent", _key),
-    Point("key-encoding", "the key stands there as it was sent, not percent-encoded", _encoding),
+    Point("key-encoding", "the key is written as it was sent, not percent-encoded", _encoding),
     Point("key-slash", "a leading slash of the key is kept", _slash),
-    Point("key-composed", "the key is neither trimmed nor normalised", _composed),
-    Point("inputs-kept", "the inputs are kept whole, with their types", _inputs),
+    Point("key-composed", "the key is neither trimmed nor normalized", _composed),
+    Point("inputs-kept", "the inputs are kept completely, with their types", _inputs),
     Point("inputs-added", "no inputs are added to those that were sent", _added),
 )
-"""The points that have to do with an execution's input."""
+"""The points about an execution's input."""

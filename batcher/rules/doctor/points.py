@@ -1,8 +1,8 @@
-"""The examination: what one start and some questions have shown of a service, point by point. Pure.
+"""The examination: what one start and some other requests have shown about a service, point by point. Pure.
 
-Each point is something that the public documents leave open and batcher relies on, or takes as it comes. A finding says
-only what was seen: a key without a blank cannot show how blanks are written. The points that have to do with the
-list are in `rules/doctor/execution_list.py`, those with an execution's input in `rules/doctor/kept_input.py`.
+Each point is something that the public documentation leaves open and that batcher relies on or adapts to. A finding
+says only what was seen: a key without a space cannot show how spaces are written. The points about the list are in
+`rules/doctor/execution_list.py`, and those about an execution's input in `rules/doctor/kept_input.py`.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from batcher.rules.service import verdicts
 from batcher.rules.service.verdicts import SUCCESS
 
 NOTABLE = 60.0
-"""Seconds by which a machine's clock must be off to be worth a word."""
+"""Seconds by which this machine's clock must be off to be reported."""
 DENIED = frozenset({"accessdenied", "sys.0005"})
-"""A key that may start workflows need not be allowed to look at them."""
+"""The codes of a denial, in lower case. A key that may start workflows may lack permission to read them."""
 
 _OK, _NOT_FOUND = 200, 404
 _MISSING = frozenset({"sys.0014", "sys.0015", "nosuchbucket", "nosuchkey"})
@@ -33,17 +33,17 @@ class Finding(enum.StrEnum):
     UNSEEN = "unseen"
 
 
-class Told(NamedTuple):
-    """A finding, and in a few words what was seen, or why nothing could be."""
+class Result(NamedTuple):
+    """A finding, and a few words about what was seen, or why nothing was seen."""
 
     finding: Finding
     seen: str
 
 
 class Delay(NamedTuple):
-    """When an execution came to be listed, in seconds after its start was answered.
+    """When an execution appeared in the list, in seconds after the answer to its start.
 
-    It was not listed by a walk that began at `after` (None where the first walk showed it), and was by `by`.
+    A walk that began at `after` did not show it (None if the first walk showed it). A walk that ended at `by` did.
     """
 
     after: float | None
@@ -51,77 +51,78 @@ class Delay(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """What the questions have brought; None for a question that was not asked."""
+    """The answers to the requests, None for a request that was not sent."""
 
     sent: Unsettled
-    """What was asked for; `intent_at` and `doubt_at` are the service's time before and after."""
+    """The start. `intent_at` and `doubt_at` are the service's time before and after it."""
     workflow: Described[Workflow] | None = None
     unknown: Answer | None = None
-    """About a workflow of a name that nobody has."""
+    """The answer about a workflow that does not exist."""
     clock_off: float | None = None
-    """Seconds by which this machine's clock is ahead of the service's; None where the service tells no time."""
+    """Seconds by which this machine's clock is ahead of the service's. None if the service does not report its time."""
     start: Answer | None = None
     execution: Execution | None = None
-    """What the start has begun, by its own answer or else by the list."""
+    """The execution of the start, from its answer, or else from the list."""
     listing: Described[Page] | None = None
-    """The last page that was asked for in search of the execution."""
+    """The last page that was requested in search of the execution."""
     listed: Execution | None = None
     delay: Delay | None = None
     waited: float = 0.0
-    """Seconds for which the execution was looked for."""
+    """Seconds spent looking for the execution."""
     oldest: float | None = None
     """When the oldest listed execution began, in POSIX seconds."""
     detail: Described[ExecutionDetail] | None = None
     called: Described[Page] | None = None
-    """The first page of those started by a call."""
+    """The first page of executions started by a call."""
     triggered: Described[Page] | None = None
-    """The first page of those started by an event."""
+    """The first page of executions started by an event."""
     first: Described[Page] | None = None
-    """A page of one execution, and the one after it."""
+    """A page of one execution."""
     second: Described[Page] | None = None
+    """The page after `first`."""
 
 
 class Point(NamedTuple):
-    """Something that the documents leave open: its name, what batcher takes for true, and how to tell."""
+    """Something that the documentation leaves open: its name, what batcher assumes, and how to examine it."""
 
     name: str
     assumed: str
-    tell: Callable[[Seen], Told]
+    tell: Callable[[Seen], Result]
 
 
 UNTRIED = (
-    "how many starts a second the service takes, how many may wait, and whether it sends Retry-After",
-    "how long a start's body may be, and what the code for too many executions is",
-    "what a missing or expired security token is answered with",
+    "how many starts per second the service accepts, how many may wait, and whether it sends Retry-After",
+    "the maximum length of a start's body, and the code for too many executions",
+    "the answer to a missing or expired security token",
     "whether a restored execution keeps its name",
-    "which headers the metadata service wants, and how an inventory writes keys",
+    "which headers the metadata service requires, and how an inventory writes keys",
     "the successor API (v3): its regions, and the form of its inputs",
 )
 """What one start cannot show."""
 
 
-def unseen(why: str) -> Told:
-    """Say why a point could not be seen."""
-    return Told(Finding.UNSEEN, why)
+def unseen(why: str) -> Result:
+    """Return the result for a point about which nothing was seen, with the reason."""
+    return Result(Finding.UNSEEN, why)
 
 
-def confirmed(seen: str) -> Told:
-    """Say that what was seen is what is assumed."""
-    return Told(Finding.CONFIRMED, seen)
+def confirmed(seen: str) -> Result:
+    """Return the result for an observation that agrees with the assumption."""
+    return Result(Finding.CONFIRMED, seen)
 
 
-def differs(seen: str) -> Told:
-    """Say that what was seen is not what is assumed."""
-    return Told(Finding.DIFFERS, seen)
+def differs(seen: str) -> Result:
+    """Return the result for an observation that contradicts the assumption."""
+    return Result(Finding.DIFFERS, seen)
 
 
-def told(seen: str, *, holds: bool) -> Told:
-    """Say what was seen, and whether it is what is assumed."""
+def compared(seen: str, *, holds: bool) -> Result:
+    """Return the result for an observation. `holds` says whether it agrees with the assumption."""
     return confirmed(seen) if holds else differs(seen)
 
 
 def hindrance(workflow: Answer) -> JobError | None:
-    """Tell why no start is to be spent on a service that answers so about the workflow; None where one may be."""
+    """Return why this answer about the workflow rules out a start. Return None if a start makes sense."""
     if workflow.status in SUCCESS or (workflow.status and workflow.code.lower() in DENIED):
         return None
     if workflow.fault is not None:
@@ -130,90 +131,90 @@ def hindrance(workflow: Answer) -> JobError | None:
         return verdicts.ending(workflow)
     return ServiceError(
         f"the service does not show the workflow: {phrase(workflow)}; nothing was started",
-        "Check --workflow, --endpoint and what the key may do, then run the same command again.",
+        "Check --workflow, --endpoint and the permissions of the key, then run the same command again.",
     )
 
 
 def phrase(answer: Answer) -> str:
-    """Give an answer in a few words."""
+    """Describe an answer in a few words."""
     if answer.fault is not None:
         return answer.message
     return " ".join(word for word in (f"HTTP {answer.status}", answer.code, answer.message) if word)
 
 
 def is_denied(answer: Answer) -> bool:
-    """Tell whether the service has an answer and keeps it from this key."""
+    """Return whether the service has answered with an error."""
     return answer.fault is None and answer.status not in SUCCESS
 
 
-def _served(seen: Seen) -> Told:
+def _served(seen: Seen) -> Result:
     if seen.workflow is None:
-        return unseen("not asked")
+        return unseen("not requested")
     if seen.workflow.status in SUCCESS:
-        return told(phrase(seen.workflow), holds=seen.workflow.noun is not None)
-    # Denied, or it would have been a hindrance: the start tells.
+        return compared(phrase(seen.workflow), holds=seen.workflow.noun is not None)
+    # The answer is a denial, since any other error would have been a hindrance. So the start decides.
     if seen.execution is not None:
-        return confirmed(f"it starts workflows; looking at one is {phrase(seen.workflow)}")
+        return confirmed(f"it starts workflows; reading one is answered with {phrase(seen.workflow)}")
     return unseen(phrase(seen.workflow))
 
 
-def _signed(seen: Seen) -> Told:
+def _signed(seen: Seen) -> Result:
     asked = [answer for answer in (seen.workflow, seen.listing, seen.detail) if answer is not None]
     if any(answer.code.lower() == "signaturedoesnotmatch" for answer in asked):
         return differs("SignatureDoesNotMatch")
     if seen.listing is None or seen.listing.status not in SUCCESS:
-        return unseen("the list was not read, and only its questions have signed names in the query")
+        return unseen("the list was not read, and only its requests have signed names in the query")
     return confirmed("the paths and queries of the workflow calls were accepted")
 
 
-def _unknown_workflow(seen: Seen) -> Told:
-    # A key that may not look at the known workflow is told the same of any.
+def _unknown_workflow(seen: Seen) -> Result:
+    # A key that may not read the known workflow gets the same answer for any workflow.
     may_look = seen.workflow is None or seen.workflow.status in SUCCESS
     if seen.unknown is None or not is_denied(seen.unknown) or not may_look:
         return unseen("not answered" if seen.unknown is None else phrase(seen.unknown))
-    return told(phrase(seen.unknown), holds=seen.unknown.status == _NOT_FOUND)
+    return compared(phrase(seen.unknown), holds=seen.unknown.status == _NOT_FOUND)
 
 
-def _start_answer(seen: Seen) -> Told:
+def _start_answer(seen: Seen) -> Result:
     if seen.start is None or seen.start.fault is not None or seen.start.status not in SUCCESS:
         return unseen("not sent" if seen.start is None else phrase(seen.start))
     names = seen.start.execution is not None
     what = "names the execution" if names else "names no execution"
-    return told(f"HTTP {seen.start.status} {what}", holds=names and seen.start.status == _OK)
+    return compared(f"HTTP {seen.start.status} {what}", holds=names and seen.start.status == _OK)
 
 
-def _missing_object(seen: Seen) -> Told:
+def _missing_object(seen: Seen) -> Result:
     if seen.start is None:
         return unseen("not sent")
     if seen.start.code.lower() in _MISSING:
         return confirmed(phrase(seen.start))
-    return unseen("the start was not refused for its object; one that is missing would show it")
+    return unseen("the start was not refused because of its object; only a missing object shows this")
 
 
-def _failure(seen: Seen) -> Told:
+def _failure(seen: Seen) -> Result:
     if seen.start is None or not verdicts.is_failing(seen.start):
         return unseen("the start did not fail")
     if seen.execution is None:
-        return unseen(f"{phrase(seen.start)}, and no execution was found; once proves nothing")
-    return confirmed(f"{phrase(seen.start)}, and the execution was started all the same")
+        return unseen(f"{phrase(seen.start)}, and no execution was found; one case proves nothing")
+    return confirmed(f"{phrase(seen.start)}, but the execution was started")
 
 
-def _date(seen: Seen) -> Told:
+def _date(seen: Seen) -> Result:
     if seen.clock_off is None:
-        return differs("no answer has a Date that can be read")
+        return differs("no answer has a readable Date")
     ahead = "ahead of" if seen.clock_off > 0 else "behind"
     off = abs(seen.clock_off)
     clock = "" if off < NOTABLE else f"; this machine's clock is {off:,.0f} s {ahead} it"
-    return confirmed(f"every answer tells the service's time{clock}")
+    return confirmed(f"every answer has the service's time{clock}")
 
 
 CALLS: Sequence[Point] = (
     Point("served", "the account's endpoint serves the workflow calls", _served),
     Point("signature", "paths without a bucket are signed as the official SDK signs them", _signed),
-    Point("date", "answers tell the service's time in their Date", _date),
-    Point("unknown-workflow", "a workflow that does not exist is a 404", _unknown_workflow),
+    Point("date", "answers have the service's time in their Date header", _date),
+    Point("unknown-workflow", "the answer for a workflow that does not exist is a 404", _unknown_workflow),
     Point("start-answer", "a start is answered with 200 and the execution's name", _start_answer),
-    Point("missing-object", "a start for an object that is missing is refused", _missing_object),
-    Point("failure", "behind a 408, a 500 or a 503 an execution may have been started", _failure),
+    Point("missing-object", "a start for a missing object is refused", _missing_object),
+    Point("failure", "an execution may have been started despite a 408, a 500 or a 503", _failure),
 )
-"""The points that have to do with the calls themselves."""
+"""The points about the calls themselves."""

@@ -18,10 +18,11 @@ EARLY = 5.0
 """Seconds by which an execution may appear to start before its row's intent: the service has many clocks."""
 LATE = 60.0
 """Seconds by which an execution may start after its row's doubt, at least: the request may still be on the wire."""
-
+RETENTION = 24 * 3600.0
+"""Seconds for which the list is certain to keep an execution. Older rows need an execution as old as they are in it."""
 
 Contents = tuple[Content, ...] | None
-"""What an execution was started with, None where that cannot be read."""
+"""What an execution was started with, None if that cannot be read."""
 
 
 class Matching(NamedTuple):
@@ -182,11 +183,3 @@ def _hand_over(
         given_up = candidate_of.get(row) if row != first else None
         row_of[candidate], candidate_of[row] = row, candidate
         candidate = given_up
-
-
-RETENTION = 24 * 3600.0
-"""Seconds for which the list is certain to keep an execution. Older rows need an execution as old as they are in it."""
-
-
-SETTLE_TIME = 30.0
-"""Seconds for which a new execution may be missing from the list. The default until it is measured."""

@@ -1,7 +1,7 @@
-"""The settle time: how long an execution may be missing from the execution list after its start. Pure.
+"""The settle time: how long a new execution may be missing from the execution list. Pure.
 
-It stands alone, since the options need the number and not the matching.
+It has its own module because the options need this number without the matching.
 """
 
 SETTLE_TIME = 30.0
-"""Seconds. No document says how long it takes: `batcher doctor` measures it, and --settle-time sets it."""
+"""Seconds. The default: the delay is not documented. `batcher doctor` measures it, and --settle-time sets it."""

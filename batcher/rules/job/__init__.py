@@ -1,1 +1,1 @@
-"""What makes a job this job."""
+"""What identifies a job. Pure."""

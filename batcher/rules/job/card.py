@@ -1,6 +1,6 @@
-"""The job card: all that makes a job this job, as one value, and which commands are the same job's. Pure.
+"""The job card: everything that identifies a job, as one value, and which commands belong to the same job. Pure.
 
-The checkpoint stores it. What is checked before a run, and every command suggested after it, is read off this value.
+The checkpoint stores it. The checks before a run, and the commands suggested after it, are derived from this value.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from batcher.errors import OtherJobError
 from batcher.model import Json
 
 VERSION = 1
-"""The version of the stored form. A later one may hold what this version would ignore, so it is refused."""
+"""The version of the stored form. A later version may contain fields that this one would ignore, so it is refused."""
 OBS_V2 = "obs-v2"
 """The one dialect: workflows of OBS, https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html."""
 STANDARD_INPUT = "-"
 
 _IDENTITY = ("dialect", "endpoint", "project", "workflow", "static_inputs")
-"""What cannot change: with another value it would be another job."""
+"""The fields that cannot change: with another value it would be another job."""
 
 
 class Card(Struct, frozen=True):
-    """What makes a job this job. A field that is not known, or not given, is empty.
+    """Everything that identifies a job. A field that is not known or not given is empty.
 
-    `manifest` and `output` are relative to the folder of the checkpoint where they are at or below it, else absolute.
+    `manifest` and `output` are relative to the checkpoint's folder if they are in it or below it, else absolute.
     """
 
     endpoint: str
@@ -38,15 +38,15 @@ class Card(Struct, frozen=True):
     bucket: str = ""
     """The bucket of rows that name none."""
     manifest: str = ""
-    """STANDARD_INPUT where it has no path."""
+    """The path, or STANDARD_INPUT."""
     output: str = ""
     format: str = ""
-    """The format of the manifest, where a person has named it."""
+    """The format of the manifest, if the user has given it."""
     storage_classes: tuple[str, ...] = ()
     keep_placeholders: bool = False
     allow_duplicates: bool = False
     cell_types: Mapping[str, str] | None = None
-    """The types of the workflow's declared parameters, by which cells are converted; None until they were needed."""
+    """The types of the workflow's declared parameters, used to convert cells. None until they are needed."""
     project: str = ""
     dialect: str = OBS_V2
 
@@ -58,7 +58,7 @@ class Card(Struct, frozen=True):
 
 
 class Difference(NamedTuple):
-    """A value that keeps a command from going on with a job: its name, the job's value and the command's."""
+    """A field that prevents a command from continuing a job: its name, the job's value and the command's value."""
 
     name: str
     kept: str
@@ -66,10 +66,10 @@ class Difference(NamedTuple):
 
 
 def difference(kept: Card, wanted: Card, *, is_bucket_used: bool) -> Difference | None:
-    """Give what makes `wanted` another job than `kept`, None where it is the same.
+    """Return the first field in which `wanted` is another job than `kept`. Return None if it is the same job.
 
-    `is_bucket_used` says that rows of the job rely on its default bucket: in another one they would be other rows,
-    and be started a second time.
+    `is_bucket_used` means that rows of the job rely on its default bucket. In another bucket they would be other rows,
+    and would be started a second time.
     """
     names = (*_IDENTITY, "bucket") if is_bucket_used else _IDENTITY
     for name in names:
@@ -80,9 +80,9 @@ def difference(kept: Card, wanted: Card, *, is_bucket_used: bool) -> Difference 
 
 
 def renewed(kept: Card, wanted: Card, *, is_side: bool) -> Card:
-    """Give the card after a command of the same job, `wanted`, has begun.
+    """Return the card after a command of the same job, `wanted`, has begun.
 
-    A run of a side manifest replaces nothing of the job's own but a default bucket that no row relies on.
+    A run of a side manifest replaces only the default bucket, and only if no row relies on it.
     """
     if is_side:
         return structs.replace(kept, bucket=wanted.bucket or kept.bucket)
@@ -90,12 +90,12 @@ def renewed(kept: Card, wanted: Card, *, is_side: bool) -> Card:
 
 
 def encoded(card: Card) -> str:
-    """Write a card as JSON of ASCII characters only: the name of a file may hold bytes that are no text."""
+    """Write a card as JSON in ASCII: a file name may contain bytes that are not valid text."""
     return json.dumps({"version": VERSION} | structs.asdict(card))
 
 
 def decoded(text: str) -> Card:
-    """Read what `encoded` has written. Raises OtherJobError for a later version, ValueError for what is no card."""
+    """Read the output of `encoded`. Raises OtherJobError for another version, ValueError if it is not a card."""
     values = json.loads(text)
     version = values.pop("version")
     if version != VERSION:

@@ -1,1 +1,1 @@
-"""How far a run is. Pure."""
+"""The progress of a run. Pure."""

@@ -1,4 +1,4 @@
-"""The tally: what a run has done so far, counted as it happens. The engine counts; figures and summary read."""
+"""The tally: counts of what a run has done so far. The engine updates it; figures and summary read it."""
 
 from __future__ import annotations
 
@@ -14,49 +14,49 @@ class Tally:
     """Counts of one run."""
 
     parsed: int = 0
-    """Rows of the manifest parsed so far; parsing runs ahead of the work."""
+    """Rows of the manifest parsed so far. Parsing runs ahead of the work."""
     is_parsed: bool = False
     """Whether the manifest was parsed to its end."""
     rows: int = 0
-    """Rows of the manifest taken up so far."""
+    """Rows of the manifest looked up in the checkpoint so far."""
     written: Counter[Status] = field(default_factory=Counter)
-    """Rows that this run wrote a record of, by how they stand."""
+    """Rows that this run wrote a record of, by status."""
     known: Counter[Status] = field(default_factory=Counter)
-    """Rows that earlier runs have dealt with, by how they stand."""
+    """Rows that earlier runs have finished, by status."""
     adopted: int = 0
-    """Rows in doubt that the execution list showed to be started, after the manifest was read."""
+    """Rows in doubt that were found in the execution list after the manifest was read."""
     resent: int = 0
-    """Rows in doubt that the execution list showed to be absent, and that were sent again."""
+    """Rows in doubt that were not found in the execution list, and were sent again."""
     found: int = 0
-    """Rows in doubt that the execution list showed to be started, at any time of this run."""
+    """Rows in doubt that were found in the execution list at any time of this run."""
     missed: int = 0
-    """Rows in doubt that the execution list showed to be absent, at any time of this run."""
+    """Rows in doubt that were not found in the execution list at any time of this run."""
     given_back: int = 0
-    """Rows taken in and given back untouched, because the job stopped first."""
+    """Rows that were admitted and given back unsent, because the job stopped first."""
     requests: int = 0
     retries: int = 0
     on_wire: dict[int, float] = field(default_factory=dict)
-    """The requests on the wire: when each was sent, in seconds of the steady clock, by the id of its row."""
+    """When each request on the wire was sent, in seconds of the steady clock, by the id of its row."""
     is_reading: bool = False
     """Whether the run waits for the next rows of the manifest."""
     is_writing: bool = False
-    """Whether records and verdicts are being written to the disk."""
+    """Whether records and verdicts are being written to disk."""
     taken: int = 0
-    """Rows taken up to be sent, counted where their number is limited."""
+    """Rows selected to be sent, counted only if their number is limited."""
     is_limited: bool = False
-    """Whether the limit has kept rows from being sent."""
+    """Whether rows were not sent because of that limit."""
     read_whole: bool = False
     """Whether the manifest was read to its end."""
 
     def pass_over(self, counts: Mapping[Status, int]) -> None:
-        """Count rows that earlier runs have dealt with and that were not read again, by how they stand."""
+        """Count rows that earlier runs have finished and that were not read again, by status."""
         count = sum(counts.values())
         self.parsed += count
         self.rows += count
         self.known.update(counts)
 
     def again(self) -> Tally:
-        """Give a tally for rows that are sent again: their records count here too, their reading does not."""
+        """Return a tally for rows that are sent again. It shares the counts of records with this one."""
         return Tally(written=self.written)
 
     @property
@@ -76,7 +76,10 @@ class Tally:
 
     @property
     def refused(self) -> int:
-        """Rows that the service was too busy for in this run, to their last attempt; earlier ones are sent again."""
+        """Rows of this run that the service was too busy to start, even at the last attempt.
+
+        Those of earlier runs are not included, because they are sent again.
+        """
         return self.written[Status.REFUSED]
 
     @property
@@ -96,12 +99,12 @@ class Tally:
 
     @property
     def duplicate(self) -> int:
-        """Rows of the same content as an earlier row."""
+        """Rows with the same content as an earlier row."""
         return self.written[Status.DUPLICATE] + self.known[Status.DUPLICATE]
 
     @property
     def dismissed(self) -> int:
-        """Rows that were rejected or invalid, and that a person has dismissed."""
+        """Rows that were rejected or invalid, and that a user has dismissed."""
         return self.known[Status.DISMISSED]
 
     @property

@@ -1,6 +1,6 @@
-"""The live figures of a run: the one table of their names, units and meanings. Pure.
+"""The live figures of a run: the table of their names, units and meanings. Pure.
 
-The progress for programs, `status --json`, the event that ends a run, and the metrics are all made from it.
+The JSON progress, `status --json`, the event `run_ended` and the metrics are all derived from it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from batcher.rules.progress.eta import Range
 
 
 class Figures(NamedTuple):
-    """A run at one moment; FIGURES says what each field is. None is what is not known, or not there."""
+    """A snapshot of a run. FIGURES describes each field. None means that a value is unknown or does not exist."""
 
     rows: int
     started: int
@@ -37,16 +37,16 @@ class Figures(NamedTuple):
 
 
 class Metric(enum.Enum):
-    """What a figure is among the metrics, as https://prometheus.io/docs/concepts/metric_types/ has it."""
+    """The type of a figure's metric, see https://prometheus.io/docs/concepts/metric_types/."""
 
     ROWS = "rows"
-    """A series of the gauge of rows; its name is the status."""
+    """A series of the gauge of rows. Its name is the status."""
     GAUGE = "gauge"
     COUNTER = "counter"
 
 
 class Figure(NamedTuple):
-    """What the table says of a figure. `is_final` tells whether it is worth keeping when the run has ended."""
+    """An entry of the table. `is_final` is whether the figure is logged at the end of the run."""
 
     meaning: str
     unit: str = ""
@@ -58,34 +58,34 @@ _STARTS = "starts_per_second"
 
 _ROWS: Mapping[Status, str] = {
     Status.STARTED: "Rows started.",
-    Status.REFUSED: "Rows that the service was too busy for, to their last attempt.",
-    Status.REJECTED: "Rows that the service will not start as they stand.",
-    Status.INVALID: "Rows that cannot be sent as they stand.",
-    Status.DUPLICATE: "Rows of the same content as an earlier one.",
+    Status.REFUSED: "Rows that the service was too busy to start, even at the last attempt.",
+    Status.REJECTED: "Rows that the service rejects unless they are changed.",
+    Status.INVALID: "Rows that cannot be sent unless they are changed.",
+    Status.DUPLICATE: "Rows with the same content as an earlier row.",
     Status.IN_DOUBT: "Rows that may have been started.",
 }
 """Earlier runs are included."""
 
 FIGURES: Mapping[str, Figure] = {
-    "rows": Figure("Rows of the manifest taken up so far, earlier runs included.", is_final=True),
+    "rows": Figure("Rows of the manifest read so far, including rows of earlier runs.", is_final=True),
     **{status.value: Figure(meaning, metric=Metric.ROWS, is_final=True) for status, meaning in _ROWS.items()},
     "requests": Figure("Attempts of this run.", is_final=True),
-    "retries": Figure("Attempts of this run after a row's first.", metric=Metric.COUNTER, is_final=True),
+    "retries": Figure("Attempts of this run after the first attempt of a row.", metric=Metric.COUNTER, is_final=True),
     "on_wire": Figure("Requests on the wire.", metric=Metric.GAUGE),
     "oldest": Figure("How long the oldest request has been on the wire.", "seconds", Metric.GAUGE),
-    "rate": Figure("Starts a second of the last seconds.", _STARTS, Metric.GAUGE),
-    "pace": Figure("Starts a second that the run allows itself.", _STARTS, Metric.GAUGE),
-    "limit": Figure("Starts a second that the service was found to take.", _STARTS, Metric.GAUGE),
-    "state": Figure("What holds the run back, empty where nothing does."),
-    "fraction": Figure("The part of the manifest that is done, from 0 to 1."),
-    "eta": Figure("What is left, as the least and the most.", "seconds"),
-    "seconds": Figure("How long the run has lasted.", "seconds", is_final=True),
+    "rate": Figure("Starts per second in the last seconds.", _STARTS, Metric.GAUGE),
+    "pace": Figure("Starts per second that the run currently allows.", _STARTS, Metric.GAUGE),
+    "limit": Figure("Estimated limit of the service, in starts per second.", _STARTS, Metric.GAUGE),
+    "state": Figure("What limits the run, empty if nothing does."),
+    "fraction": Figure("Fraction of the manifest that is done, from 0 to 1."),
+    "eta": Figure("Estimated time left: minimum and maximum.", "seconds"),
+    "seconds": Figure("Duration of the run.", "seconds", is_final=True),
 }
 """Every field of Figures, in its order."""
 
 
 def document(figures: Figures) -> dict[str, Json]:
-    """Give the figures for a program by their names, numbers to three digits behind the point."""
+    """Return the figures by name for a program, with numbers rounded to three decimals."""
     fields = figures._asdict()
     if figures.eta is not None:
         fields["eta"] = [round(end, 3) for end in figures.eta]
@@ -93,5 +93,5 @@ def document(figures: Figures) -> dict[str, Json]:
 
 
 def final(figures: Figures) -> dict[str, Json]:
-    """Give those figures that are worth keeping when the run has ended."""
+    """Return the figures that are logged at the end of the run."""
     return {name: value for name, value in document(figures).items() if FIGURES[name].is_final}

@@ -1,6 +1,6 @@
-"""The figures of a run as a person reads them, in a line or below a bar. Pure.
+"""Formats the figures of a run for people, in a line or below a bar. Pure.
 
-No text of the manifest or of the service is part of it, so that none reaches the terminal this way.
+The result contains no text of the manifest or the service, so that no untrusted text reaches the terminal.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from datetime import timedelta
 
 from batcher.rules.progress.eta import in_words
 from batcher.rules.progress.figures import Figures
-from batcher.rules.text import number
+from batcher.rules.text import counted, number
 
 
 def line(figures: Figures) -> str:
-    """Say in one line how far the run is."""
+    """Format the progress of a run as one line."""
     return ", ".join([*_done(figures), *parts(figures), elapsed(figures)])
 
 
 def lines(figures: Figures, columns: int) -> list[str]:
-    """Say the same below a bar, which has the first and the last of it, in lines of at most `columns` characters."""
+    """Format the progress in lines of at most `columns` characters, for below a bar that shows percent and time."""
     filled = [""]
     for part in parts(figures):
         longer = f"{filled[-1]}, {part}" if filled[-1] else part
-        # The comma that ends a line needs its column too.
+        # The comma at the end of a line needs a column too.
         if len(longer) < columns:
             filled[-1] = longer
         else:
@@ -32,7 +32,7 @@ def lines(figures: Figures, columns: int) -> list[str]:
 
 
 def parts(figures: Figures) -> list[str]:
-    """Give what there is to say; a count of zero is left out where zero is normal."""
+    """Return the parts of the line. A count of zero is left out if zero is normal."""
     troubles = (
         (figures.refused, "refused"),
         (figures.rejected, "rejected"),
@@ -42,23 +42,23 @@ def parts(figures: Figures) -> list[str]:
     )
     wire = f"{figures.on_wire:,} on the wire"
     return [
-        f"{figures.rows:,} rows read",
+        f"{counted(figures.rows, 'row')} read",
         f"{figures.started:,} started",
         *(f"{count:,} {name}" for count, name in troubles if count),
-        f"{number(figures.rate)}/s" + ("" if figures.limit is None else f" of about {number(figures.limit)}/s"),
+        f"{number(figures.rate)}/s" + ("" if figures.limit is None else f" (limit about {number(figures.limit)}/s)"),
         wire if figures.oldest is None else f"{wire} (oldest {number(figures.oldest)} s)",
-        *([f"{figures.retries:,} sent again"] if figures.retries else []),
+        *([f"{figures.retries:,} retried"] if figures.retries else []),
         *_end(figures),
     ]
 
 
 def percent(figures: Figures) -> str:
-    """Give the part that is done; a hundred only when all of it is."""
+    """Format the fraction that is done as a percentage. It is 100% only if everything is done."""
     return "" if figures.fraction is None else f"{int(figures.fraction * 100)}%"
 
 
 def elapsed(figures: Figures) -> str:
-    """Give the time that has passed."""
+    """Format the elapsed time."""
     return str(timedelta(seconds=int(figures.seconds)))
 
 

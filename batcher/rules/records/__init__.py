@@ -1,1 +1,1 @@
-"""What is written down about rows. Pure."""
+"""The records of rows, and the events of the log. Pure."""

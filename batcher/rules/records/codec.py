@@ -1,6 +1,6 @@
-"""The record: what one line of the output says of a row, and how such lines are written and read, in either format.
+"""The record: one line of the output about a row, and the reading and writing of such lines in both formats. Pure.
 
-Pure. After a crash the last line may be torn: it is cut off, and every whole line before it is believed.
+After a crash the last line may be torn. It is cut off, and every complete line before it is valid.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from batcher.model import RECORDED, Answer, BadRow, Execution, Json, Outcome, Re
 from batcher.rules.records.standing import Truth
 
 Fields: TypeAlias = dict[str, Json]
-"""A record's fields by name, as a line of JSON Lines has them."""
+"""A record's fields by name, as in a line of JSON Lines."""
 
 COLUMNS = (
     *(name for name in Record.__struct_fields__ if name not in {"error", "reconciled"}),
@@ -25,7 +25,7 @@ COLUMNS = (
     "error_message",
     "reconciled",
 )
-"""The columns of a CSV output; `error` becomes two of them."""
+"""The columns of a CSV output. The field `error` has two of them."""
 
 CRASHED = "Interrupted"
 """The error code of a row whose run ended between its intent and its verdict."""
@@ -34,17 +34,17 @@ STARTED = Status.STARTED
 _NO_EXECUTION = Execution("")
 
 _TO_JSON = json.Encoder()
-"""Writes a Struct as it is, in a third of the time that it takes by way of a dictionary."""
+"""Encodes a Struct directly, in a third of the time that it takes through a dictionary."""
 _FROM_JSON = json.Decoder(Record)
 
 
 def timestamp(now: float) -> str:
-    """Give a POSIX time in seconds as ISO 8601 UTC with milliseconds."""
+    """Format a POSIX time in seconds as ISO 8601 UTC with milliseconds."""
     return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def record_of(outcome: Outcome, recorded_at: str) -> Record:
-    """Write down how a row ended. `recorded_at` is a `timestamp`: the records of a block share it."""
+    """Return the record of a row's outcome. `recorded_at` is a `timestamp`, shared by the records of a block."""
     row, status, answer, latency = outcome.admitted.row, outcome.status, outcome.answer, outcome.latency
     execution = outcome.execution or _NO_EXECUTION
     return Record(
@@ -59,14 +59,14 @@ def record_of(outcome: Outcome, recorded_at: str) -> Record:
         outcome.attempts,
         answer.status or None,
         None if status is STARTED else _error(row, status, answer),
-        # To a tenth of a millisecond; `round` takes several times as long.
+        # Rounded to a tenth of a millisecond. `round` takes several times as long.
         None if latency is None else int(latency * 10_000 + 0.5) / 10,
         recorded_at,
     )
 
 
 def record_of_adopted(row: Unsettled, execution: Execution, now: float) -> Record:
-    """Write down a row in doubt that the service's execution list has shown to be started; `now` is POSIX seconds."""
+    """Return the record of a row in doubt that was found in the service's execution list. `now` is POSIX seconds."""
     return Record(
         row=row.number,
         bucket=row.bucket,
@@ -81,22 +81,22 @@ def record_of_adopted(row: Unsettled, execution: Execution, now: float) -> Recor
 
 
 def record_of_unsettled(row: Unsettled, status: Status, now: float) -> Record:
-    """Write down a row that an earlier run left without a record; `now` is POSIX seconds."""
+    """Return the record of a row that an earlier run left without one. `now` is POSIX seconds."""
     error = None
     if status is Status.INVALID:
         error = {"code": "InvalidRow", "message": row.reason}
     elif status is Status.IN_DOUBT:
-        error = {"code": CRASHED, "message": "the run ended after this row may have been sent and before its answer"}
+        error = {"code": CRASHED, "message": "the run ended before the answer to this row, which may have been sent"}
     return Record(row.number, row.bucket, row.object, status, error=error, recorded_at=timestamp(now))
 
 
 def described(row: BadRow) -> Fields:
-    """Describe a bad row that is not recorded."""
+    """Return the fields that describe a bad row that is not recorded."""
     return {"row": row.number, "line": row.line, "bucket": row.bucket, "object": row.object, "reason": row.reason}
 
 
 def exported(truth: Truth) -> Fields:
-    """Give the final state of a row under the names of a record's fields; what is not known of it is None."""
+    """Return the final state of a row under the names of a record's fields. Unknown values are None."""
     standing, status, record = truth
     row = standing.unsettled
     known = record or Record(standing.number, "", "", status, standing.execution or None)
@@ -107,12 +107,12 @@ def exported(truth: Truth) -> Fields:
 
 
 def fields(record: Record) -> Fields:
-    """Give a record's fields by name."""
+    """Return a record's fields by name."""
     return {name: value for name, value in structs.asdict(record).items() if value is not UNSET}
 
 
 def cells(values: Fields) -> list[Json]:
-    """Put a record's fields in the order of COLUMNS."""
+    """Return a record's fields in the order of COLUMNS."""
     error = values["error"] or {}
     known = values | {
         "error_code": error.get("code"),
@@ -126,24 +126,24 @@ class Codec(NamedTuple):
     """One format of an output."""
 
     header: bytes
-    """What stands before the first record."""
+    """Written before the first record."""
     encode: Callable[[Iterable[Record | Fields]], bytes]
-    """Writes records, or the fields of records."""
+    """Encodes records, or the fields of records."""
     entry: Callable[[Callable[[], bytes]], bytes]
-    """Gives the next whole entry, from a function that gives the next line of a file and b"" at its end."""
+    """Returns the next complete entry. Its argument returns the next line of a file, and b"" at the end."""
     parse: Callable[[bytes], Record | None]
-    """Reads an entry, None for the header. Raises ValueError for what is no record."""
+    """Parses an entry. Returns None for the header. Raises ValueError if the entry is not a record."""
 
 
 class Tail(NamedTuple):
-    """The readable part of the output beyond a known length: its records, and how many bytes they take."""
+    """The readable part of the output beyond a known length: its records, and their length in bytes."""
 
     records: list[Record]
     length: int
 
 
 def read_tail(codec: Codec, data: bytes) -> Tail:
-    """Read whole records from a point where an entry begins, up to the first entry that is torn or no record."""
+    """Read complete records from the beginning of an entry, up to the first entry that is torn or not a record."""
     records: list[Record] = []
     length = 0
     next_line = io.BytesIO(data).readline
@@ -176,7 +176,7 @@ def _parse_jsonl(entry: bytes) -> Record:
 
 
 def _encode_csv(records: Iterable[Record | Fields]) -> bytes:
-    """Write lines as RFC 4180 has them (CRLF)."""
+    """Encode records as RFC 4180 requires, with CRLF."""
     text = io.StringIO(newline="")
     known = (fields(each) if isinstance(each, Record) else each for each in records)
     csv.writer(text).writerows(map(cells, known))
@@ -185,7 +185,7 @@ def _encode_csv(records: Iterable[Record | Fields]) -> bytes:
 
 def _csv_entry(next_line: Callable[[], bytes]) -> bytes:
     entry = line = next_line()
-    # The name of an object may hold line breaks, within quotes.
+    # The name of an object may contain line breaks, within quotes.
     while line and entry.count(b'"') % 2:
         line = next_line()
         entry += line
@@ -223,7 +223,7 @@ def _parse_csv(entry: bytes) -> Record | None:
 
 def _recorded(record: Record) -> Record:
     if record.status not in RECORDED:
-        raise ValueError(f"no record says {record.status}")
+        raise ValueError(f"a record cannot have the status {record.status}")
     return record
 
 
@@ -231,4 +231,4 @@ JSON_LINES = Codec(b"", _TO_JSON.encode_lines, _jsonl_entry, _parse_jsonl)
 CSV = Codec((",".join(COLUMNS) + "\r\n").encode(), _encode_csv, _csv_entry, _parse_csv)
 
 CODECS: Mapping[str, Codec] = {"jsonl": JSON_LINES, "csv": CSV}
-"""By the name of the output's format."""
+"""The codecs by the name of the output's format."""

@@ -1,7 +1,7 @@
-"""The events of the log: the table of their levels and fields, and how a line is written. Pure.
+"""The events of the log: the table of their levels and fields, and the format of a line. Pure.
 
-Rule 1: an event is in the table or it is not logged, and it has exactly the fields that the table gives it.
-Rule 2: a start that succeeds is logged at DEBUG only, since there are many.
+Rule 1: only events in the table are logged, and each has exactly the fields listed there.
+Rule 2: a successful start is logged at DEBUG only, because there are many.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from batcher.rules.text import printable
 
 
 class Entry(NamedTuple):
-    """What the table says of an event."""
+    """The level of an event, and the names of its fields."""
 
     level: Level
     fields: str
@@ -30,7 +30,7 @@ _ROW = "row bucket object"
 _ANSWER = "http_status code message request_id latency_ms"
 
 VOCABULARY: dict[str, Entry] = {
-    # The run as a whole. It fails where it cannot begin or go on; else it ends.
+    # The run as a whole. It fails if it cannot begin or continue; else it ends.
     "run_begun": Entry(Level.INFO, "version workflow endpoint manifest output checkpoint concurrency"),
     "run_ended": Entry(
         Level.INFO, " ".join(["exit_code", *(name for name, figure in FIGURES.items() if figure.is_final)])
@@ -39,13 +39,13 @@ VOCABULARY: dict[str, Entry] = {
     "drain_begun": Entry(Level.INFO, "reason"),
     "steered": Entry(Level.INFO, "said"),
     "warned": Entry(Level.WARNING, "text"),
-    # Rows that have ended, once their record is on the disk.
+    # Rows that have ended, once their record is on disk.
     "row_started": Entry(Level.DEBUG, f"{_ROW} attempts execution http_status request_id latency_ms"),
     "row_refused": Entry(Level.WARNING, f"{_ROW} attempts {_ANSWER}"),
     "row_rejected": Entry(Level.WARNING, f"{_ROW} attempts {_ANSWER}"),
     "row_invalid": Entry(Level.WARNING, f"{_ROW} message"),
     "row_duplicate": Entry(Level.DEBUG, _ROW),
-    # Attempts that failed, as soon as that is known.
+    # Failed attempts, logged at once.
     "attempt_unsent": Entry(Level.INFO, f"{_ROW} attempt {_ANSWER}"),
     "attempt_refused": Entry(Level.INFO, f"{_ROW} attempt {_ANSWER}"),
     "attempt_in_doubt": Entry(Level.WARNING, f"{_ROW} attempt {_ANSWER}"),
@@ -60,25 +60,25 @@ VOCABULARY: dict[str, Entry] = {
     "row_released": Entry(Level.INFO, _ROW),
     "row_held": Entry(Level.WARNING, _ROW),
     "reconciled": Entry(Level.INFO, "adopted released held elsewhere reason"),
-    # The log itself: events that the disk was too slow for.
+    # The log itself: events that were dropped because the disk was too slow.
     "events_lost": Entry(Level.WARNING, "count"),
 }
 
 
 class Line(NamedTuple):
-    """One event and what is known of it."""
+    """One event and its fields."""
 
     event: str
     fields: Mapping[str, Json]
 
     @property
     def level(self) -> Level:
-        """How much it matters."""
+        """The level of the event."""
         return VOCABULARY[self.event].level
 
 
 def of_attempt(row: Row | BadRow, attempt: int, verdict: Verdict, answer: Answer, latency: float) -> Line | None:
-    """Give the event of an attempt, None where its record says all; `attempt` is from 1, `latency` in seconds."""
+    """Return the event of an attempt, None if its record is enough. `attempt` is from 1, `latency` in seconds."""
     event = f"attempt_{verdict.value}"
     if event not in VOCABULARY:
         return None
@@ -97,7 +97,7 @@ def of_attempt(row: Row | BadRow, attempt: int, verdict: Verdict, answer: Answer
 
 
 def of_record(record: Record) -> Line | None:
-    """Give the event of a row that has its record. None for one in doubt: its attempt is logged."""
+    """Return the event of a row that was recorded. None for a row in doubt, because its attempt is logged."""
     if record.status is Status.IN_DOUBT:
         return None
     event = f"row_{record.status.value}"
@@ -107,7 +107,7 @@ def of_record(record: Record) -> Line | None:
 
 
 def of_decision(event: Event) -> Line:
-    """Give the event of a decision about the rate, or of a change in the service's health."""
+    """Return the event of a decision about the rate, or of a change in the service's health."""
     match event.kind:
         case Kind.RATE:
             fields = {"before": round(event.before, 2), "after": round(event.after, 2), "cause": event.cause}
@@ -121,23 +121,23 @@ def of_decision(event: Event) -> Line:
 
 
 def of_row(event: str, number: int, bucket: str, object_: str, **more: Json) -> Line:
-    """Give an event about a row in doubt."""
+    """Return an event about a row in doubt."""
     return Line(event, _row(number, bucket, object_) | more)
 
 
 def written(format_: LogFormat, line: Line, at: str, run: str) -> str:
-    """Write a line without its end; `at` is a timestamp, `run` names the run."""
+    """Format a line, without a line break. `at` is a timestamp, `run` identifies the run."""
     return _as_json(line, at, run) if format_ is LogFormat.JSON else _as_text(line, at, run)
 
 
 def _as_json(line: Line, at: str, run: str) -> str:
-    """Write a line for programs: ASCII only, so that nothing in it can be taken for the end of a line."""
+    """Format a line for programs, in ASCII only, so that no character in it is read as a line break."""
     head = {"at": at, "level": line.level.value, "event": line.event, "run": run}
     return json.dumps(head | dict(line.fields))
 
 
 def _as_text(line: Line, at: str, run: str) -> str:
-    """Write a line for people, like `2026-11-24T08:30:00.123Z WARNING row_invalid run=8c1f row=7 object="a b.mp4"`."""
+    """Format a line for people, like `2026-11-24T08:30:00.123Z WARNING row_invalid run=8c1f row=7 object="a b.mp4"`."""
     known = [f"{name}={_word(value)}" for name, value in line.fields.items() if value not in {None, ""}]
     return " ".join([at, line.level.name, line.event, f"run={run}", *known])
 
@@ -147,7 +147,7 @@ def _row(number: int, bucket: str, object_: str) -> dict[str, Json]:
 
 
 def _word(value: Json) -> str:
-    """Write a value as one word: quoted and escaped where it has spaces or is not printable."""
+    """Format a value as one word: quoted and escaped if it has spaces or is not printable."""
     text = str(value)
     if text.isprintable() and not set(text) & set(' "=\\'):
         return text

@@ -1,7 +1,7 @@
-"""How rows stand now: what the checkpoint says of each, joined to the record that tells more about it. Pure.
+"""The current state of rows: the checkpoint's entry of each, joined to the record that has its details. Pure.
 
-Rule: the checkpoint says how a row stands; its last record only adds to that. A record bears its row's number, which
-another order of the manifest may give to another row, so the join compares what else both of them know.
+Rule: the checkpoint determines the status of a row, and its last record only adds details. A record has its row's
+number, which can belong to another row if the manifest was reordered. The join therefore compares more than the number.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import NamedTuple
 from batcher.model import Record, Status, Unsettled
 from batcher.rules.rows.identity import content_key
 
-_TOLD_BY: Mapping[Status, frozenset[Status]] = {
-    # Found to be absent from the execution list, or sent again and given back. Earlier versions wrote `rejected` of a
-    # row that was refused.
+_RECORDED_AS: Mapping[Status, frozenset[Status]] = {
+    # Not found in the execution list, or admitted again and given back. Earlier versions wrote `rejected` for a row
+    # that was refused.
     Status.PENDING: frozenset({Status.REFUSED, Status.REJECTED, Status.IN_DOUBT}),
     Status.SENDING: frozenset(),
     Status.REFUSED: frozenset({Status.REFUSED}),
@@ -26,11 +26,11 @@ _TOLD_BY: Mapping[Status, frozenset[Status]] = {
     Status.DISMISSED: frozenset({Status.REJECTED, Status.INVALID}),
     Status.IN_DOUBT: frozenset({Status.IN_DOUBT}),
 }
-"""What the last record of a row may say, by how the row stands."""
+"""The statuses that the last record of a row can have, by the row's status in the checkpoint."""
 
 
 class Standing(NamedTuple):
-    """A row as the checkpoint knows it: `key` is that of its content, `unsettled` is what it keeps of such a row."""
+    """A row in the checkpoint. `key` is that of its content. `unsettled` is the entry of an unsettled row."""
 
     key: bytes
     number: int
@@ -40,7 +40,7 @@ class Standing(NamedTuple):
 
 
 class Truth(NamedTuple):
-    """A row as it stands now, with the last record that tells of it, None where no record does."""
+    """The current state of a row, with its last record, None if it has none."""
 
     standing: Standing
     status: Status
@@ -48,12 +48,12 @@ class Truth(NamedTuple):
 
 
 def current(status: Status, *, running: bool) -> Status:
-    """Say how a row stands now. Where no run goes on, the answer to a row that was being sent will never be read."""
+    """Return the current status of a row. A SENDING row is in doubt if no run is active: no answer will be read."""
     return Status.IN_DOUBT if status is Status.SENDING and not running else status
 
 
 def current_counts(counts: Mapping[Status, int], *, running: bool) -> dict[Status, int]:
-    """Count rows by how they stand now: every status, in its order."""
+    """Count rows by their current status. Every status is present, in its order."""
     now: Counter[Status] = Counter()
     for status, count in counts.items():
         now[current(status, running=running)] += count
@@ -61,20 +61,20 @@ def current_counts(counts: Mapping[Status, int], *, running: bool) -> dict[Statu
 
 
 def last_record(standing: Standing, records: Sequence[Record], static_inputs: bytes) -> int | None:
-    """Choose the record that tells how a row stands from those that bear its number; give its index, None for none.
+    """Return the index of a row's last record among those with its number, None if there is none.
 
-    `records` are in the order of their writing, `static_inputs` are those of the job, canonical.
+    `records` are in the order of writing. `static_inputs` are those of the job, in canonical form.
     """
-    fitting = [index for index in reversed(range(len(records))) if _may_tell(standing, records[index])]
+    fitting = [index for index in reversed(range(len(records))) if _can_be_of(standing, records[index])]
     if len(fitting) < 2:  # noqa: PLR2004 - nothing to choose between
         return fitting[0] if fitting else None
-    # Where the row has inputs of its own no record shows its content: then it is the last.
+    # If the row has its own inputs, no record shows its content: take the last one.
     ours = (index for index in fitting if _content(records[index], static_inputs) == standing.key)
     return next(ours, fitting[0])
 
 
-def _may_tell(standing: Standing, record: Record) -> bool:
-    if record.status not in _TOLD_BY[standing.status]:
+def _can_be_of(standing: Standing, record: Record) -> bool:
+    if record.status not in _RECORDED_AS[standing.status]:
         return False
     if standing.status is Status.STARTED:
         return record.execution_name == standing.execution

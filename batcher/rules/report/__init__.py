@@ -1,1 +1,1 @@
-"""What a person reads about a job. Pure."""
+"""Texts and figures about a job for people: summary, report, history of a row, next commands. Pure."""

@@ -1,6 +1,6 @@
-"""Charts as numbers: where the lines, the ticks and their labels of a small chart are, for whoever draws it. Pure.
+"""The layout of small charts: the coordinates of lines, ticks and labels. Pure.
 
-All places are in the units of a drawing that is WIDTH wide and HEIGHT high, with its origin at the top left.
+Coordinates are in the units of a drawing that is WIDTH wide and HEIGHT high, with its origin at the top left.
 """
 
 from __future__ import annotations
@@ -11,47 +11,48 @@ from typing import NamedTuple
 
 WIDTH, HEIGHT = 440, 240
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 24, 30
-"""What is left free around the plot, for the labels."""
+"""The margins around the plot, for the labels."""
 
 _NICE = (1, 2, 2.5, 5, 10)
-"""Steps between ticks that a person reads easily, times a power of ten."""
+"""Steps between ticks that are easy to read, to be multiplied by a power of ten."""
 
 MOST_TICKS = 5
 LEAST = 1e-300
-"""What is not more is drawn as nothing."""
+"""Values up to this are drawn as zero."""
 MOST_TIMES = 4
+"""Maximum number of labels on the time axis."""
 
 
 class Tick(NamedTuple):
-    """A tick on an axis: its place and its label."""
+    """A tick on an axis: its coordinate and its label."""
 
     at: float
     label: str
 
 
 class Series(NamedTuple):
-    """The values of a line, one for each span; None where there is nothing to say."""
+    """The values of a line, one per span. None leaves a gap."""
 
     name: str
     values: Sequence[float | None]
 
 
 class Axis(NamedTuple):
-    """Time: the labels of the spans, and the spans before which time was cut out."""
+    """The time axis: the labels of the spans, and the spans before which time was cut out."""
 
     times: Sequence[str]
     pauses: Sequence[int]
 
 
 class Line(NamedTuple):
-    """A line to be drawn: an SVG path (https://www.w3.org/TR/SVG2/paths.html) of its points."""
+    """A line to draw: an SVG path (https://www.w3.org/TR/SVG2/paths.html) through its points."""
 
     name: str
     path: str
 
 
 class Chart(NamedTuple):
-    """A chart, ready to be drawn. `level` is a horizontal line, None where there is none."""
+    """A chart, ready to be drawn. `level` is a horizontal line, None if there is none."""
 
     title: str
     unit: str
@@ -60,11 +61,11 @@ class Chart(NamedTuple):
     y_ticks: list[Tick]
     x_ticks: list[Tick]
     pauses: list[float]
-    """Where time was cut out."""
+    """The coordinates at which time was cut out."""
 
 
 def chart(title: str, unit: str, series: Sequence[Series], axis: Axis, level: Tick | None = None) -> Chart:
-    """Lay out a chart of series that have a value for each span of the axis. `level` is a value with its label."""
+    """Lay out a chart of series with one value per span of the axis. `level` is a value with its label."""
     values = [value for line in series for value in line.values if value is not None]
     highest = max([*values, level.at if level else 0.0])
     y_ticks, top = _ticks(highest)
@@ -80,8 +81,8 @@ def chart(title: str, unit: str, series: Sequence[Series], axis: Axis, level: Ti
 
 
 def _ticks(highest: float) -> tuple[list[Tick], float]:
-    """Give ticks from zero to beyond the highest value, and the last of them."""
-    # What is next to nothing has no tenth.
+    """Return ticks from zero up to at least the highest value, and the value of the last tick."""
+    # A smaller value would underflow when it is divided.
     rough = (highest if highest > LEAST else 1.0) / MOST_TICKS
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(nice * power for nice in _NICE if nice * power >= rough * (1 - 1e-9))
@@ -90,13 +91,13 @@ def _ticks(highest: float) -> tuple[list[Tick], float]:
 
 
 def _times(times: Sequence[str]) -> list[Tick]:
-    """Label a few spans, evenly."""
+    """Return labels for a few spans, evenly distributed."""
     count = len(times)
     return [Tick(_x(index, count), times[index]) for index in range(0, count, max(1, math.ceil(count / MOST_TIMES)))]
 
 
 def _path(values: Sequence[float | None], top: float) -> str:
-    """Join the points of values next to each other; a value alone is a dot."""
+    """Return a path that joins the points of adjacent values. A value without neighbours is a dot."""
     words: list[str] = []
     begins = True
     for index, value in enumerate(values):
@@ -110,7 +111,7 @@ def _path(values: Sequence[float | None], top: float) -> str:
 
 
 def _x(place: float, count: int) -> float:
-    """Give the middle of a span."""
+    """Return the coordinate of the middle of a span."""
     return round(LEFT + (place + 0.5) / count * (WIDTH - LEFT - RIGHT), 1)
 
 

@@ -1,4 +1,4 @@
-"""The digest of a job's records: counts, histograms and a few examples, whatever the number of records. Pure."""
+"""The digest of a job's records: counts, histograms and a few examples, in bounded memory. Pure."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from batcher.rules.service.clock import posix
 from batcher.rules.text import printable
 
 MOST_KINDS = 50
-"""Kinds of failures that are told apart; the service's codes are its own."""
+"""Maximum number of kinds of failures. The service can return any code, so there may be more."""
 EXAMPLES = 3
-"""Rows that are named for each kind."""
+"""Number of rows that are named for each kind."""
 
 LONGEST = 160
-"""Characters of such a name."""
+"""Maximum length of such a name, in characters."""
 
 _OTHER = "other codes"
 _FAILED = frozenset({Status.REFUSED, Status.REJECTED, Status.INVALID, Status.IN_DOUBT})
 
 
 class Example(NamedTuple):
-    """A row that a failure has struck."""
+    """A row that failed."""
 
     row: int
     name: str
@@ -33,7 +33,7 @@ class Example(NamedTuple):
 
 @dataclass(slots=True)
 class Failure:
-    """Records that say the same: their status, HTTP status and code. `message` is that of the first."""
+    """Records with the same status, HTTP status and code. `message` is that of the first."""
 
     status: Status
     http_status: int | None
@@ -44,25 +44,25 @@ class Failure:
 
 
 class Digest:
-    """What records come down to."""
+    """The digest of records. Its size does not depend on their number."""
 
     def __init__(self) -> None:
         self.records = 0
         self.timeline = Timeline()
         self.prefixes = Prefixes()
         self.doubted = 0
-        """So often a row was put in doubt."""
+        """Number of records with the status in doubt."""
         self.adopted = 0
-        """So often a doubt was settled by an execution in the list."""
+        """Number of rows in doubt that were found in the execution list."""
         self._failures: dict[tuple[Status, int | None, str], Failure] = {}
         self._recorded_at = ""
         self._at: float | None = None
 
     def add(self, record: Record) -> None:
-        """Take a record in. Records come in the order of their writing."""
+        """Add a record. Records must be added in the order of writing."""
         self.records += 1
         if record.reconciled:
-            # It was started earlier, at a time that no answer told.
+            # It was started earlier, at a time that is not known.
             self.adopted += 1
             return
         if record.recorded_at != self._recorded_at:
@@ -74,7 +74,7 @@ class Digest:
             self._add_failure(record)
 
     def failures(self) -> list[Failure]:
-        """Give the failures, the most frequent first."""
+        """Return the failures, the most frequent first."""
         return sorted(self._failures.values(), key=lambda failure: (-failure.count, failure.code))
 
     def _add_start(self, record: Record) -> None:
@@ -98,6 +98,6 @@ class Digest:
 
 
 def _name(record: Record) -> str:
-    """Name a row so that a page can show it: all on one line, without the middle of a long name."""
+    """Return the name of a row for a page: on one line, without the middle of a long name."""
     name = printable(record.object if not record.bucket else f"{record.bucket}/{record.object}")
     return name if len(name) <= LONGEST else f"{name[: LONGEST // 2]}...{name[-LONGEST // 2 :]}"

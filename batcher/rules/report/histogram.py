@@ -1,7 +1,7 @@
-"""A histogram of positive values whose buckets grow with the values: percentiles of any number of them, to 5 %. Pure.
+"""A histogram of positive values with logarithmic buckets. Percentiles are accurate to 5 %. Pure.
 
-The buckets are those of a logarithm, as in https://www.vldb.org/pvldb/vol12/p2195-masson.pdf; a few hundred hold
-everything from a microsecond to a day.
+See https://www.vldb.org/pvldb/vol12/p2195-masson.pdf. A few hundred buckets cover everything from a microsecond to a
+day.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import math
 from collections import Counter
 
 PER_DOUBLING = 8
-"""Buckets between a value and twice that value: the middle of a bucket is at most 4.5 % off."""
+"""Number of buckets between a value and twice that value. The middle of a bucket is at most 4.5 % off."""
 
 LEAST = 0.001
-"""Values below are counted as this."""
+"""Smaller values are counted as this value."""
 
 
 class Histogram:
@@ -31,12 +31,12 @@ class Histogram:
         self.total += 1
 
     def merge(self, other: Histogram) -> None:
-        """Count all that another histogram has counted."""
+        """Add the counts of another histogram."""
         self._counts += other._counts
         self.total += other.total
 
     def percentile(self, share: float) -> float | None:
-        """Give the value below which this share of the values lies, from 0 to 1; None where there is none."""
+        """Return the value below which this share of the values lies, None without values. `share` is from 0 to 1."""
         below = 0
         for bucket in sorted(self._counts):
             below += self._counts[bucket]

@@ -1,7 +1,7 @@
-"""The commands that a person may give next, ready for a shell: read off the job card and what is left. Pure.
+"""The commands that a user may run next, ready for a shell, derived from the job card and what is left. Pure.
 
-A job's own command does what the job does: it carries all that the card says of the manifest and of what is selected
-from it. Options that only change how a run works, such as its rate, are not part of it.
+A job's own command contains everything in the card about the manifest and the selection from it. Options that only
+change how a run works, such as its rate, are not part of it.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ UNSENT = frozenset({Status.PENDING, Status.REFUSED})
 
 
 class Job(NamedTuple):
-    """A job as its files are now: its card with absolute paths, and the path of its checkpoint."""
+    """A job with the current paths of its files: its card with absolute paths, and the path of its checkpoint."""
 
     card: Card
     checkpoint: str
 
 
 class Left(NamedTuple):
-    """What is left of a job: rows that its own command sends, rows in doubt, rows that failed."""
+    """What is left of a job: rows that its own command sends, rows in doubt, failed rows."""
 
     rows: bool
     in_doubt: bool
@@ -35,37 +35,37 @@ class Left(NamedTuple):
 
 
 class Command(NamedTuple):
-    """A command that may come next, and what it is for."""
+    """A command that the user may run next, and what it does."""
 
     reason: str
     command: str
 
 
 def left_of(counts: Mapping[Status, int], *, read_whole: bool) -> Left:
-    """Say what is left by how rows stand. `read_whole` says that no row of the job's own manifest is unread."""
+    """Return what is left, given the rows by status. `read_whole` is whether the job's own manifest was read fully."""
     failed = counts[Status.REJECTED] + counts[Status.INVALID]
     unsent = any(counts[status] for status in UNSENT)
     return Left(unsent or not read_whole, bool(counts[Status.IN_DOUBT]), bool(failed))
 
 
 def next_steps(job: Job, left: Left) -> list[Command]:
-    """Give the commands that finish what is left, in the order in which to give them; none where nothing is left."""
+    """Return the commands that finish what is left, in the order in which to run them. None if nothing is left."""
     found = []
     if left.rows:
         found.append(Command("Start the rows that are not started yet.", run(job)))
     if left.in_doubt:
         found.append(Command("Ask the service about the rows in doubt.", reconcile(job)))
     if left.failed and job.card.manifest == STANDARD_INPUT:
-        found.append(Command("Send the rejected rows once more.", run(job, "--retry-rejected")))
+        found.append(Command("Send the rejected rows again.", run(job, "--retry-rejected")))
     elif left.failed:
         file = "failed.jsonl" if _is_json(job.card) else "failed.csv"
-        found.append(Command("Write the rows that failed to a manifest, and fix it.", failures(job, file)))
+        found.append(Command("Write the failed rows to a manifest, then fix it.", failures(job, file)))
         found.append(Command("Run the fixed rows. No row is started twice.", run_side(job, file, "--retry-rejected")))
     return found
 
 
 def run(job: Job, *more: str) -> str:
-    """Write the job's own command."""
+    """Return the job's own command."""
     card = job.card
     words = ["batcher", "run", card.manifest, *_identity(card), *_selection(card)]
     if job.checkpoint != f"{card.manifest}.checkpoint":
@@ -76,7 +76,7 @@ def run(job: Job, *more: str) -> str:
 
 
 def run_side(job: Job, manifest: str, *more: str) -> str:
-    """Write the command that runs a manifest of rows of the job under the job's checkpoint."""
+    """Return the command that runs a manifest with rows of the job, using the job's checkpoint."""
     card = job.card
     words = ["batcher", "run", manifest, *_identity(card)]
     words += _flags(card)
@@ -85,12 +85,12 @@ def run_side(job: Job, manifest: str, *more: str) -> str:
 
 
 def reconcile(job: Job) -> str:
-    """Write the command that settles rows in doubt."""
+    """Return the command that resolves rows in doubt."""
     return shlex.join(["batcher", "reconcile", job.checkpoint])
 
 
 def failures(job: Job, file: str) -> str:
-    """Write the command that makes a manifest of the rows that failed."""
+    """Return the command that writes the failed rows to a manifest."""
     card = job.card
     words = ["batcher", "failures", card.manifest, "-o", file]
     if job.checkpoint != f"{card.manifest}.checkpoint":
@@ -99,12 +99,12 @@ def failures(job: Job, file: str) -> str:
 
 
 def export(job: Job, file: str) -> str:
-    """Write the command that gives one line for each row."""
+    """Return the command that writes the final state of each row."""
     return shlex.join(["batcher", "export", job.checkpoint, "-o", file])
 
 
 def explain(job: Job, row: int) -> str:
-    """Write the command that shows the history of a row."""
+    """Return the command that shows the history of a row."""
     return shlex.join(["batcher", "explain", job.checkpoint, str(row)])
 
 

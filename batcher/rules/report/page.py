@@ -1,6 +1,6 @@
-"""The report: what a page about a job says, put together from its checkpoint and from the digest of its records. Pure.
+"""The report: the content of a page about a job, from its checkpoint and the digest of its records. Pure.
 
-The counts of rows are the checkpoint's, and add up; what the records tell is counted by the record.
+Rows are counted from the checkpoint, so that the counts add up. Failures are counted from the records.
 """
 
 from __future__ import annotations
@@ -17,21 +17,33 @@ from batcher.rules.report.digest import Digest, Example, Failure
 from batcher.rules.report.next_commands import Command, Job
 from batcher.rules.report.prefixes import Prefix
 from batcher.rules.report.timeline import Span, Timeline
-from batcher.rules.text import printable
+from batcher.rules.text import counted, printable
 
 PREFIXES = 10
+"""Number of prefixes that are listed."""
 NAMED = 100
-"""Rows in doubt that are named."""
+"""Maximum number of rows in doubt that are named."""
 
 _DAY = 24 * 3600.0
-_UNREAD = "No run is known to have read the manifest to its end."
+_LEFT = (
+    ({Status.REJECTED, Status.INVALID}, "failed", "failed"),
+    ({Status.IN_DOUBT}, "is in doubt: it may have been started", "are in doubt: they may have been started"),
+    (
+        {Status.REFUSED},
+        "was not started because the service was too busy",
+        "were not started because the service was too busy",
+    ),
+    ({Status.PENDING}, "is not started yet", "are not started yet"),
+)
+"""What the headline says of rows that are left, by their statuses: of one row, and of more."""
+_UNREAD = "The manifest may have more rows."
 
 
 class Known(NamedTuple):
-    """What the checkpoint knows of a job, and when that was read (POSIX seconds).
+    """The content of a job's checkpoint, and when it was read (POSIX seconds).
 
-    `read_whole` says that the job's own manifest was read to its end, as far as is known. `in_doubt` are the first rows
-    in doubt, `limit` is in starts per second, None where none was found.
+    `read_whole` is whether the job's own manifest was read to its end, as far as is known. `in_doubt` are the first
+    rows in doubt. `limit` is in starts per second, None if none was found.
     """
 
     job: Job
@@ -44,7 +56,7 @@ class Known(NamedTuple):
 
 
 class Total(NamedTuple):
-    """So many rows stand like this; `share` is from 0 to 1."""
+    """The number of rows with one status. `share` is from 0 to 1."""
 
     kind: str
     name: str
@@ -53,7 +65,7 @@ class Total(NamedTuple):
 
 
 class Doubts(NamedTuple):
-    """How doubts came and went. `interrupted` rows have neither a record nor an answer."""
+    """Rows in doubt, past and present. `interrupted` rows have neither a record nor an answer."""
 
     doubted: int
     adopted: int
@@ -64,7 +76,7 @@ class Doubts(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """The figures of one span: its time, starts a second, and latencies in milliseconds."""
+    """The figures of one span: its time, starts per second, and latencies in milliseconds."""
 
     time: str
     rate: float
@@ -74,11 +86,12 @@ class Moment(NamedTuple):
 
 
 class Page(NamedTuple):
-    """All that the report says."""
+    """The content of the report."""
 
     job: Job
     made_at: str
     running: bool
+    read_whole: bool
     headline: str
     rows: int
     totals: list[Total]
@@ -94,7 +107,7 @@ class Page(NamedTuple):
 
 
 def page(known: Known, digest: Digest) -> Page:
-    """Put the page together."""
+    """Return the content of the report."""
     counts = current_counts(known.counts, running=known.running)
     spans = digest.timeline.filled()
     moments = _moments(digest.timeline, spans)
@@ -102,6 +115,7 @@ def page(known: Known, digest: Digest) -> Page:
         job=known.job,
         made_at=f"{datetime.fromtimestamp(known.at, UTC):%Y-%m-%d %H:%M:%S} UTC",
         running=known.running,
+        read_whole=known.read_whole,
         headline=_headline(counts, running=known.running, read_whole=known.read_whole),
         rows=sum(counts.values()),
         totals=_totals(counts),
@@ -124,26 +138,24 @@ def _totals(counts: Mapping[Status, int]) -> list[Total]:
 
 def _headline(counts: Mapping[Status, int], *, running: bool, read_whole: bool) -> str:
     if running:
-        return "A run is going on. These are the figures of the moment at which the report was made."
+        return "A run is in progress. The figures are those at the time of the report."
     if not sum(counts.values()):
-        return "No row has been taken in yet."
-    kinds = (
-        (counts[Status.REJECTED] + counts[Status.INVALID], "failed"),
-        (counts[Status.IN_DOUBT], "may have been started; it is not known yet"),
-        (counts[Status.REFUSED], "not started, since the service was too busy"),
-        (counts[Status.PENDING], "not started yet, and will be sent by the next run"),
-    )
-    parts = [f"{count:,} {'row is' if count == 1 else 'rows are'} {text}" for count, text in kinds[2:] if count]
-    parts[:0] = [f"{count:,} {'row' if count == 1 else 'rows'} {text}" for count, text in kinds[:2] if count]
-    done = "Every row is started or dismissed" if counts[Status.DISMISSED] else "Every row is started"
-    said = f"{'; '.join(parts) or (done if read_whole else 'Every row read so far is started')}."
-    return said if read_whole else f"{said} {_UNREAD}"
+        return "The manifest has no rows." if read_whole else "No rows have been processed yet."
+    said = []
+    for statuses, one, more in _LEFT:
+        count = sum(counts[status] for status in statuses)
+        if count:
+            said.append(f"{counted(count, 'row')} {one if count == 1 else more}.")
+    if not said:
+        done = "started or dismissed" if counts[Status.DISMISSED] else "started"
+        said = [f"Every row is {done}." if read_whole else f"Every row in the checkpoint is {done}."]
+    return " ".join(said if read_whole else [*said, _UNREAD])
 
 
 def _moments(timeline: Timeline, spans: Sequence[Span]) -> list[Moment]:
     is_long = bool(spans) and spans[-1].at - spans[0].at >= _DAY
     clock = "%m-%d %H:%M" if is_long else "%H:%M:%S"
-    # The last span is not over.
+    # The last span may be shorter.
     seconds = [*[timeline.seconds] * (len(spans) - 1), timeline.last_seconds]
     return [
         Moment(
@@ -159,22 +171,22 @@ def _charts(moments: Sequence[Moment], pauses: Sequence[int], limit: float | Non
     if not moments:
         return []
     axis = Axis([moment.time for moment in moments], pauses)
-    level = Tick(limit, "limit found") if limit is not None else None
-    rates = Series("starts a second", [moment.rate for moment in moments])
+    level = Tick(limit, "estimated limit") if limit is not None else None
+    rates = Series("starts per second", [moment.rate for moment in moments])
     latencies = [
         Series("p50", [moment.p50 for moment in moments]),
         Series("p95", [moment.p95 for moment in moments]),
         Series("p99", [moment.p99 for moment in moments]),
     ]
     return [
-        chart("Starts over time", "starts a second", [rates], axis, level),
-        chart("Latency of starts over time", "milliseconds", latencies, axis),
+        chart("Start rate", "starts per second", [rates], axis, level),
+        chart("Start latency", "milliseconds", latencies, axis),
     ]
 
 
 def _doubts(known: Known, digest: Digest) -> Doubts:
     held = known.counts.get(Status.IN_DOUBT, 0)
-    # Each doubt has one record, and one more if the list settles it; what is not held either was free to be sent.
+    # A doubt has one record, and one more if the row was found in the list. All others that are not held were released.
     released = max(0, digest.doubted - digest.adopted - held)
     interrupted = 0 if known.running else known.counts.get(Status.SENDING, 0)
     named = [Example(row.number, f"{row.bucket}/{printable(row.object)}", "") for row in known.in_doubt]
@@ -183,8 +195,8 @@ def _doubts(known: Known, digest: Digest) -> Doubts:
 
 def _commands(known: Known, counts: Mapping[Status, int]) -> list[Command]:
     job = known.job
-    # While a run holds the checkpoint, no other can.
+    # While a run has locked the checkpoint, no other run can use it.
     found = [] if known.running else commands.next_steps(job, commands.left_of(counts, read_whole=known.read_whole))
-    found.append(Command("Get one line for each row.", commands.export(job, "rows.csv")))
-    found.append(Command("Show the history of a row, by its number or its object.", commands.explain(job, 1)))
+    found.append(Command("Write the final state of each row, one line per row.", commands.export(job, "rows.csv")))
+    found.append(Command("Show the history of a row, given its number or its object.", commands.explain(job, 1)))
     return found

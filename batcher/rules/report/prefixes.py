@@ -1,7 +1,7 @@
-"""The prefixes of a job's objects and how fast their starts were answered: which part of a bucket is slow. Pure.
+"""The latency of starts by prefix of their objects: shows which part of a bucket is slow. Pure.
 
-A prefix ends at a slash. When there are too many of them all are cut off one slash earlier, so that memory stays small
-and the sums stay whole.
+A prefix ends at a slash. If there are too many prefixes, all are cut off one slash earlier, so that memory is bounded
+and no start is left out.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from typing import NamedTuple
 from batcher.rules.report.histogram import Histogram
 
 MOST = 1000
-"""The most prefixes that are kept apart."""
+"""Maximum number of prefixes."""
 
 DEEPEST = 8
-"""Slashes that a prefix has at most, at the beginning."""
+"""Maximum number of slashes in a prefix, before any are cut off."""
 
 WEIGHTY = 20
-"""Starts that make a prefix comparable."""
+"""Minimum number of starts for a prefix to be compared."""
 
 OTHERS = "(other buckets)"
 
 
 class Prefix(NamedTuple):
-    """A prefix, with its bucket before it, and the latencies of its starts in milliseconds."""
+    """A prefix, beginning with its bucket, and the latencies of its starts in milliseconds."""
 
     name: str
     starts: int
@@ -39,7 +39,7 @@ class Prefixes:
         self._latencies: dict[str, Histogram] = {}
 
     def add(self, bucket: str, object_: str, latency: float) -> None:
-        """Count the latency of a start, in milliseconds."""
+        """Add the latency of a start, in milliseconds."""
         name = _cut(f"{bucket}/{object_}", self._depth)
         while name not in self._latencies and len(self._latencies) >= MOST:
             if self._depth == 0:
@@ -51,7 +51,10 @@ class Prefixes:
         self._latencies.setdefault(name, Histogram()).add(latency)
 
     def slowest(self, most: int) -> list[Prefix]:
-        """Give the prefixes with the slowest slow starts, at most so many; of the weighty ones, if there are some."""
+        """Return up to `most` prefixes with the highest 95th percentiles.
+
+        Prefixes with fewer than WEIGHTY starts are only compared if there are no others.
+        """
         found = [
             Prefix(name, latencies.total, latencies.percentile(0.5) or 0.0, latencies.percentile(0.95) or 0.0)
             for name, latencies in self._latencies.items()
@@ -66,6 +69,6 @@ class Prefixes:
 
 
 def _cut(name: str, depth: int) -> str:
-    """Cut a name off after its bucket and at most `depth` more parts; what follows the last slash is no part."""
+    """Cut a name off after its bucket and up to `depth` more parts. The text after the last slash is not a part."""
     parts = name.split("/", depth + 1)
     return "/".join(parts[:-1]) + "/"

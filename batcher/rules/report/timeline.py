@@ -1,7 +1,7 @@
-"""The timeline of a job: its starts and their latencies in spans of time, as many as fit a chart. Pure.
+"""The timeline of a job: its starts and their latencies in spans of equal length, to be drawn in a chart. Pure.
 
-Whatever the number of records, memory holds at most MOST spans: when there would be more, each takes in its neighbour.
-Long times without a record are cut out, so that runs on different days still show what happened within them.
+There are at most MOST spans for any number of records. If there would be more, adjacent spans are merged. Long periods
+without a record are cut out, so that runs on different days are still shown in detail.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from batcher.rules.report.histogram import Histogram
 
 MOST = 120
-"""The most spans."""
+"""Maximum number of spans."""
 
 PAUSE = 600.0
-"""Longer times without a record, in seconds, are cut out: nothing ran."""
+"""Longer periods without a record, in seconds, are cut out: no run was active."""
 
 
 @dataclass(slots=True)
 class Span:
-    """What happened within a span of time; `at` is the POSIX time in seconds of its first record."""
+    """The starts within a span of time. `at` is the POSIX time in seconds of its first record."""
 
     at: float
     starts: int = 0
@@ -28,31 +28,31 @@ class Span:
     """Whether time was cut out before it, or within it."""
 
     def take_in(self, later: Span) -> None:
-        """Add what happened in a later span."""
+        """Add the starts of a later span."""
         self.starts += later.starts
         self.latencies.merge(later.latencies)
         self.after_pause = self.after_pause or later.after_pause
 
 
 class Timeline:
-    """Spans of `seconds` each, by their places from the first record on; without an entry where nothing happened."""
+    """Spans of `seconds` each, by their number from the first record on. Spans without records have no entry."""
 
     def __init__(self) -> None:
         self.seconds = 1.0
         self.spans: dict[int, Span] = {}
         self._last: float | None = None
         self._worked = 0.0
-        """Seconds from the first record to the last, without what was cut out."""
+        """Seconds from the first record to the last, without the periods that were cut out."""
 
     def note(self, at: float) -> Span:
-        """Give the span of a record of this POSIX time. Records come in the order of their writing."""
+        """Return the span for a record of this POSIX time. Records must come in the order of writing."""
         step = 0.0 if self._last is None else at - self._last
         self._last = at
-        # A clock that was set back is no time that went by.
+        # If the clock was set back, no time has passed.
         is_cut = abs(step) > PAUSE
         self._worked += 0.0 if is_cut else max(0.0, step)
         if is_cut:
-            # A pause begins a span of its own.
+            # Begin a new span after a pause.
             self._worked = (int(self._worked / self.seconds) + 1) * self.seconds
         while self._worked / self.seconds >= MOST:
             self._widen()
@@ -71,11 +71,11 @@ class Timeline:
 
     @property
     def last_seconds(self) -> float:
-        """So long the last span has lasted when the last record came, or half of it where that is more."""
+        """Duration of the last span up to the last record, but at least half of a span's length."""
         return max(1.0, self.seconds / 2, self._worked - max(self.spans, default=0) * self.seconds)
 
     def filled(self) -> list[Span]:
-        """Give the spans from the first to the last, empty ones too, each with the time at which it began or so."""
+        """Return all spans from the first to the last, including empty ones, each with its approximate begin."""
         filled: list[Span] = []
         for place in range(max(self.spans, default=-1) + 1):
             span = self.spans.get(place)

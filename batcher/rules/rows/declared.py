@@ -7,14 +7,16 @@ page leaves open is a warning, not an error: text that reads as a number, the re
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache, partial
 from typing import NamedTuple
 
 import orjson
+from msgspec import structs
 
-from batcher.model import Json, Parameter
+from batcher.model import BadRow, Found, Json, Parameter, Row
 from batcher.rules.rows.values import quoted, to_type
 
 KEPT = 4096
@@ -152,3 +154,42 @@ def _written(value: Json) -> str:
 
 def _a(type_: str) -> str:
     return f"an {type_}" if type_ == "integer" else f"a {type_}"
+
+
+_SOUND = Judgement(None)
+
+
+class Screen:
+    """Checks the inputs of rows against the declared parameters of a workflow, before the rows are sent."""
+
+    def __init__(self, parameters: Mapping[str, Parameter]) -> None:
+        self._judge = judge_of(parameters)
+        self.warnings: Counter[str] = Counter()
+        """What only the service can decide, with the number of rows concerned."""
+
+    def fault(self, row: Row) -> str | None:
+        """Return what is wrong with a row's inputs, None if nothing is. Count its warnings."""
+        fault, warnings = self._judge(row.inputs)
+        if warnings:
+            self.warnings.update(warnings)
+        return fault
+
+    def found(self, found: Sequence[Found]) -> Sequence[Found]:
+        """Replace rows that break a rule by bad rows. These keep their identity, which is their content."""
+        return found if self._are_sound(each.row for each in found) else [self._screened(each) for each in found]
+
+    def rows(self, rows: Sequence[Row | BadRow]) -> Sequence[Row | BadRow]:
+        """Do the same as `found` for rows that were not looked up in the checkpoint."""
+        return rows if self._are_sound(rows) else [self._screened(Found(0, row, None, 1)).row for row in rows]
+
+    def _are_sound(self, rows: Iterable[Row | BadRow]) -> bool:
+        """Return whether all rows are without fault and warning. Fast, since most rows share few different inputs."""
+        return all(self._judge(inputs) == _SOUND for inputs in {row.inputs for row in rows if isinstance(row, Row)})
+
+    def _screened(self, found: Found) -> Found:
+        row = found.row
+        fault = None if isinstance(row, BadRow) else self.fault(row)
+        if fault is None:
+            return found
+        reason = f"line {row.line}: {fault}"
+        return structs.replace(found, row=BadRow(row.number, row.line, row.bucket, row.object, reason, row.key))

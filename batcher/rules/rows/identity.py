@@ -1,7 +1,12 @@
-"""The identity of a row: a 16-byte hash of its content, so that a manifest may be sorted, extended or split. Pure."""
+"""The identity of a row: which buckets and objects are valid, and the 16-byte hash of the row's content. Pure.
+
+A row is known by its content, so that a manifest may be sorted, extended or split.
+"""
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from collections.abc import Mapping
 from hashlib import blake2b
 
@@ -38,3 +43,46 @@ def bad_key(text: str | bytes) -> bytes:
     """Return the 16 bytes that identify an unreadable entry by its text. They never equal those of a row."""
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     return blake2b(data, digest_size=KEY_BYTES, person=b"bad row").digest()
+
+
+MOST_KEY_BYTES = 1024
+
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+
+
+def bucket_fault(name: str) -> str | None:
+    """Check a bucket's name by https://support.huaweicloud.com/en-us/devg-obs/obs_06_0019.html."""
+    if not _BUCKET.fullmatch(name):
+        return "a bucket name has 3 to 63 of a-z, 0-9, - and ., and begins and ends with a letter or a digit"
+    if any(pair in name for pair in ("..", ".-", "-.")):
+        return "a bucket name must not contain two adjacent dots, or a dot next to a hyphen"
+    if _is_address(name):
+        return "a bucket name must not be an IP address"
+    return None
+
+
+def object_fault(key: str) -> str | None:
+    """Check an object's key: 1 to 1,024 bytes of UTF-8 (https://support.huaweicloud.com/en-us/api-obs/obs_04_0022.html).
+
+    In addition, only NUL is refused: it separates the parts of a row's identity.
+    """
+    if key and key.isascii() and "\0" not in key and len(key) <= MOST_KEY_BYTES:
+        return None
+    if not key:
+        return "the key is missing or empty"
+    if "\0" in key:
+        return "the key contains a NUL character"
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError:
+        return "the key contains half a surrogate pair, which is not a character"
+    return None if size <= MOST_KEY_BYTES else f"the key has {size:,} bytes of UTF-8; the maximum is {MOST_KEY_BYTES:,}"
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True

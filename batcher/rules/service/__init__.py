@@ -1,1 +1,1 @@
-"""What the service says and what it means. Pure."""
+"""What the service answers and what the answers mean. Pure."""

@@ -1,7 +1,7 @@
-"""Reading what the OBS v2 API answers: errors in XML or JSON, and the good answers of the workflow calls. Pure.
+"""Reads the answers of the OBS v2 API: errors in XML or JSON, and the successful answers of the workflow calls. Pure.
 
-Rule 1: no reply, however hostile, raises an error here; what cannot be read is None or empty.
-The formats: https://support.huaweicloud.com/en-us/api-obs/obs_04_0115.html and obs_04_0123, 0127, 0128, 0129 beside it.
+Rule 1: no reply, however hostile, raises an error here. What cannot be read is None or empty.
+The formats: https://support.huaweicloud.com/en-us/api-obs/obs_04_0115.html, and obs_04_0123, 0127, 0128, 0129 there.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ from batcher.rules.service.verdicts import SUCCESS
 
 REDIRECT = range(300, 400)
 
-# The front end speaks of Code, the workflow back end of code, the API gateway of error_code.
+# The front end writes Code, the workflow back end code, and the API gateway error_code.
 CODE_NAMES = ("code", "error_code", "Code", "errorCode")
 MESSAGE_NAMES = ("message", "error_msg", "Message")
 REQUEST_ID_NAMES = ("request_id", "RequestId")
 REQUEST_ID_HEADERS = ("x-obs-request-id", "x-request-id", "x-amz-request-id")
 
 VALUE_NAMES = ("value", "parameter_value", "paramter_value")
-"""Where a declared parameter keeps its value; the last is the documentation's own spelling."""
+"""The names under which a declared parameter may have its value. The last is how the documentation spells it."""
 
-# Three elements are wanted, so no XML parser is given the chance to expand an entity. No part of the pattern may
+# Only three elements are needed. Without an XML parser, no entity is ever expanded. No part of the pattern may
 # cross a "<": that keeps the search linear.
 _ELEMENT = re.compile(r"<(?:[\w.-]+:)?(Code|Message|RequestId)(?:\s[^<>]*)?>([^<]*)</")
 
 Object = Mapping[str, Json] | None
-"""The JSON object of a successful answer, None where it could not be read."""
+"""The JSON object of a successful answer, None if it could not be read."""
 
 
 class _Words(NamedTuple):
-    """What an error's body says."""
+    """The contents of an error's body."""
 
     code: str = ""
     message: str = ""
@@ -57,7 +57,7 @@ class _Words(NamedTuple):
 
 
 def read_start(reply: Reply) -> Answer:
-    """Read the answer to a start. The body is known by its first byte: no answer has a dependable `Content-Type`."""
+    """Read the answer to a start. An error's body is recognized by its first byte: `Content-Type` is not reliable."""
     status, headers = reply.status, reply.headers
     if status not in SUCCESS:
         return Answer(*_refusal(reply))
@@ -66,7 +66,7 @@ def read_start(reply: Reply) -> Answer:
 
 
 def read_workflow(reply: Reply) -> Described[Workflow]:
-    """Read the answer to the question how a workflow is defined."""
+    """Read the definition of a workflow."""
     return _described(reply, workflow)
 
 
@@ -76,7 +76,7 @@ def read_page(reply: Reply) -> Described[Page]:
 
 
 def read_execution(reply: Reply) -> Described[ExecutionDetail]:
-    """Read the answer to the question about one execution."""
+    """Read the details of one execution."""
     return _described(reply, detail)
 
 
@@ -99,7 +99,7 @@ def _request_id(body: Object, headers: Mapping[str, str]) -> str:
 
 
 def _refusal(reply: Reply) -> tuple[int, str, str, str, str, str]:
-    """Give the first fields of an answer that is an error."""
+    """Return the first fields of an answer that is an error."""
     status, headers = reply.status, reply.headers
     words = _words(reply.body)
     return (
@@ -113,7 +113,7 @@ def _refusal(reply: Reply) -> tuple[int, str, str, str, str, str]:
 
 
 def started(body: Object) -> Execution | None:
-    """Give the execution that a start's answer names, None where it names none.
+    """Return the execution that the answer to a start names, None if it names none.
 
     https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html
     """
@@ -122,7 +122,7 @@ def started(body: Object) -> Execution | None:
 
 
 def workflow(body: Object) -> Workflow | None:
-    """Give the workflow that a body describes, None where any of its parameters cannot be read.
+    """Return the workflow that a body describes, None if any of its parameters cannot be read.
 
     https://support.huaweicloud.com/en-us/api-obs/obs_04_0123.html
     """
@@ -139,10 +139,10 @@ def workflow(body: Object) -> Workflow | None:
 
 
 def page(body: Object) -> Page | None:
-    """Give a page of the execution list, None where it cannot be read whole.
+    """Return a page of the execution list, None if it cannot be read completely.
 
-    An execution that was overlooked would look like a row that was never started. So a page without its list, with a
-    nameless execution, or with more to come and no marker that leads there, is not read at all.
+    An execution that is missed would look like a row that was never started. So a page is not read at all if it has no
+    list, if an execution has no name, or if it is truncated and has no marker for the next page.
     https://support.huaweicloud.com/en-us/api-obs/obs_04_0128.html
     """
     listed = _get(body, "executions")
@@ -162,7 +162,7 @@ def page(body: Object) -> Page | None:
 
 
 def detail(body: Object) -> ExecutionDetail | None:
-    """Give the execution that a body describes, None where it names none or its input cannot be read.
+    """Return the execution that a body describes, None if it names none or its input cannot be read.
 
     https://support.huaweicloud.com/en-us/api-obs/obs_04_0129.html
     """
@@ -173,13 +173,13 @@ def detail(body: Object) -> ExecutionDetail | None:
 
 
 def _input(value: Json) -> str | None:
-    """Give the text of an input. It is documented as text that holds JSON; the JSON itself means the same."""
+    """Return the text of an input. It is documented as text that contains JSON; plain JSON means the same."""
     if isinstance(value, str):
         return value
     try:
         return "" if value is None else orjson.dumps(value).decode()
     except orjson.JSONEncodeError:
-        # Read, but nested too deep to be written.
+        # It was parsed, but is nested too deeply to be written.
         return None
 
 
@@ -198,7 +198,7 @@ def _words(content: bytes) -> _Words:
         body = _object(text) or {}
         return _Words(*(_first(body, names) for names in (CODE_NAMES, MESSAGE_NAMES, REQUEST_ID_NAMES)))
     if first == b"<":
-        # The first of a name wins. Cut before the references are resolved: a long one is an error to `unescape`.
+        # The first element of a name counts. Truncated before unescaping: `unescape` fails for a long reference.
         elements = {name: raw[:LONGEST] for name, raw in reversed(_ELEMENT.findall(text))}
         return _Words(*(legible(html.unescape(elements.get(name, ""))) for name in ("Code", "Message", "RequestId")))
     return _Words()
@@ -210,7 +210,7 @@ def _elsewhere(status: int, headers: Mapping[str, str]) -> str:
 
 
 def _first(fields: Mapping[str, Json], names: tuple[str, ...]) -> str:
-    """Give the first of these fields that says something; numbers, which some codes are, as text."""
+    """Return the first of these fields that is not empty. Some codes are numbers; they are returned as text."""
     for value in map(fields.get, names):
         if value is None or value == "":
             continue
@@ -229,7 +229,7 @@ def _text(fields: Json, name: str) -> str:
 
 
 def _named(inputs: Json) -> list[tuple[Json, Json]]:
-    """Give the declared parameters by name, from the map of an existing workflow or the array that created it."""
+    """Return the declared parameters with their names, from the map of an existing workflow or from a source array."""
     if isinstance(inputs, dict):
         return list(inputs.items())
     if isinstance(inputs, list):
@@ -247,13 +247,13 @@ def _parameter(name: Json, entry: Json) -> Parameter | None:
         _text(entry, "type").lower(),
         valued or default is not None,
         _constraints(entry.get("constraints")),
-        # Whether an empty default is one is nowhere said; it is the caller's to warn, not to refuse.
+        # It is not documented whether an empty default is a default. The caller warns about it and does not refuse it.
         has_blank_default=not valued and default == "",
     )
 
 
 def _constraints(value: Json) -> Mapping[str, Json]:
-    """Read constraints, which are a map when a workflow is created and a text that holds JSON ever after."""
+    """Read constraints. They are a map when a workflow is created, and later a text that contains JSON."""
     if isinstance(value, str):
         value = _object(value)
     return value if isinstance(value, dict) else {}
@@ -272,7 +272,7 @@ def _listed(entry: Json) -> Execution:
         _text(entry, "execution_urn"),
         started_at,
         posix(started_at),
-        # The documents have it cut short, as TRIGGERCAL.
+        # The documentation has it shortened, as TRIGGERCAL.
         type_.upper().startswith("TRIGGER"),
         type_,
         _text(entry, "execution_state"),

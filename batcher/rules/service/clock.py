@@ -1,6 +1,6 @@
-"""The service's times: ISO 8601 in its documents, HTTP dates in its headers, both as POSIX seconds. Pure.
+"""The service's times: ISO 8601 in its documents and HTTP dates in its headers, both as POSIX seconds. Pure.
 
-What happens is dated by the service's clock alone: `lead` ties it to a clock of ours that nobody can set.
+All events are dated by the service's clock alone. `lead` relates it to the local steady clock, which cannot be set.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 RESOLUTION = 1.0
-"""Seconds that a `Date` header leaves open: it names the second in which an answer was made."""
+"""The resolution of a `Date` header in seconds: it names the second in which an answer was made."""
 
 
 def posix(text: str) -> float | None:
-    """Read the service's time (ISO 8601, UTC where no zone is told) as POSIX seconds."""
+    """Read the service's time (ISO 8601, UTC if it has no time zone) as POSIX seconds. Return None if unreadable."""
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
@@ -23,9 +23,9 @@ def posix(text: str) -> float | None:
 
 
 def posix_of_header(text: str) -> float | None:
-    """Read an HTTP date as POSIX seconds, in any of the three forms of it.
+    """Read an HTTP date in any of its three forms as POSIX seconds. Return None if unreadable.
 
-    The forms are those of https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7; the oldest names no zone, all mean GMT.
+    The forms: https://www.rfc-editor.org/rfc/rfc9110#section-5.6.7. The oldest has no time zone; all mean GMT.
     """
     try:
         time = parsedate_to_datetime(text)
@@ -35,19 +35,19 @@ def posix_of_header(text: str) -> float | None:
 
 
 class Lead(NamedTuple):
-    """By how many seconds, at the least, the service's clock leads a steady one of ours, which read `at` then."""
+    """The minimum number of seconds by which the service's clock leads the steady clock, which then showed `at`."""
 
     seconds: float
     at: float
 
 
 def lead(known: Lead | None, served: float, sent: float, received: float) -> Lead:
-    """Give the lead of the service's clock by one more answer; `known` is that by the answers before.
+    """Return the lead of the service's clock after one more answer. `known` is the lead after the earlier answers.
 
-    `served` is the answer's `Date` in POSIX seconds, made at some moment from `sent` to `received`, when the request
-    left and the answer came by the steady clock. That clock may stand still, as a paused machine's does, but it never
-    hurries: so the true lead only grows, and what is known stays the least that it can be. Where the answer to a later
-    request contradicts that all the same (the service's clock was set back), the answer is believed.
+    `served` is the answer's `Date` in POSIX seconds. It was made between `sent` and `received`, when the request left
+    and the answer arrived by the steady clock. That clock may stop, for example while the machine is suspended, but it
+    never runs fast. So the true lead only grows, and the known lead stays a minimum. If the answer to a later request
+    contradicts it nevertheless (the service's clock was set back), the answer is trusted.
     """
     least, most = served - received, served + RESOLUTION - sent
     if known is None or least > known.seconds or (most < known.seconds and sent >= known.at):

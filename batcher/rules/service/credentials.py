@@ -18,7 +18,7 @@ RENEW_BEFORE = 600.0
 """Credentials are due for renewal from this many seconds before they expire."""
 
 SECTIONS = ("basic", "global")
-"""The sections of a credentials file, in this order; either kind of key signs our requests."""
+"""The sections of a credentials file, in the order in which they are tried. Both kinds of keys can sign requests."""
 OPTIONS = ("ak", "sk", "security_token")
 
 METADATA = "http://169.254.169.254"
@@ -30,7 +30,7 @@ _MOST_PORT = 65535
 
 
 def is_key(value: str) -> bool:
-    """Tell whether a header can carry this value: no space, no line break, nothing but ASCII."""
+    """Return whether a header can contain this value: ASCII only, without spaces and line breaks."""
     return value != "" and value.isascii() and value.isprintable() and " " not in value
 
 
@@ -46,9 +46,9 @@ def described(credentials: Credentials) -> str:
 
 
 def read_file(text: str, name: str) -> Credentials | str:
-    """Read a credentials file of the v3 SDKs: the first section that holds a key. Where it is unusable, say why.
+    """Read a credentials file of the v3 SDKs: the first section with a key. Return what is wrong if it is unusable.
 
-    The format: https://github.com/huaweicloud/huaweicloud-sdk-python-v3, "Profile". Values are taken as they stand.
+    The format: https://github.com/huaweicloud/huaweicloud-sdk-python-v3, "Profile". Values are not interpolated.
     """
     parser = configparser.ConfigParser(interpolation=None)
     line = _malformed_line(parser, text)
@@ -59,20 +59,21 @@ def read_file(text: str, name: str) -> Credentials | str:
         if not access_key and not secret_key:
             continue
         if not access_key or not secret_key:
-            return f"section [{section}] has no {'sk' if access_key else 'ak'}, and has its partner"
+            missing, present = ("sk", "ak") if access_key else ("ak", "sk")
+            return f"section [{section}] has {present} but no {missing}"
         for option, value in zip(OPTIONS, (access_key, secret_key, token), strict=True):
             if value and not is_key(value):
-                return f"{option} in section [{section}] holds a character that no key has (a space, a line break ...)"
+                return f"{option} in section [{section}] contains a space, a line break or another invalid character"
         return Credentials(access_key, secret_key, token, source=f"file {name} [{section}]")
-    return "there is no section [basic] or [global] with ak and sk"
+    return "no section [basic] or [global] with ak and sk"
 
 
 def _malformed_line(parser: configparser.ConfigParser, text: str) -> int | None:
-    """Parse. Of an error only its line is kept: its message repeats what stands there."""
+    """Parse a text. Return only the line of an error: its message would repeat the line's contents."""
     try:
         parser.read_string(text)
     except configparser.ParsingError as error:
-        # Of the errors of this kind some have a list of lines and some have one line.
+        # Some errors of this kind have a list of lines, others have one line.
         return int(getattr(error, "lineno", None) or error.errors[0][0])
     except (configparser.DuplicateSectionError, configparser.DuplicateOptionError) as error:
         return error.lineno or 0
@@ -94,14 +95,14 @@ def read_security_key(body: bytes, source: str) -> Credentials | None:
 def read_agency(body: bytes) -> str:
     """Read the name of the agency that provides an ECS with credentials from the server's metadata; empty if absent.
 
-    An ECS is given its agency under this name (https://support.huaweicloud.com/api-ecs/zh-cn_topic_0167957246.html).
+    The field's name: https://support.huaweicloud.com/api-ecs/zh-cn_topic_0167957246.html.
     """
     name = _text(_part(body, "meta"), "agency_name")
     return name if is_key(name) else ""
 
 
 def _part(body: bytes, name: str) -> dict[str, Json]:
-    """Give one object of a JSON document, empty where it is not there."""
+    """Return one object of a JSON document, empty if it is missing."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -116,7 +117,7 @@ def _text(fields: dict[str, Json], name: str) -> str:
 
 
 def metadata_address(setting: str) -> str:
-    """Give the metadata service's address. A setting may name a stand-in on this machine, and nothing else.
+    """Return the metadata service's address. A setting may replace it by a stand-in on this machine only.
 
     Raises UsageError: credentials from another machine on the network are never used.
     """

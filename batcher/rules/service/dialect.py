@@ -1,7 +1,7 @@
 """The dialect: how one API of the service is called, signed and read, and what its errors mean, as one value. Pure.
 
-A dialect is made of functions that only compute and of tables. `flow/service.py` is the one place that sends what a
-dialect composes; everybody above it gets nouns. Today's API is in `obs_v2.py`.
+A dialect consists of pure functions and tables. Only `flow/service.py` sends what a dialect composes; the code above it
+gets nouns. The current API is in `obs_v2.py`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from batcher.rules.service.names import Endpoint
 from batcher.rules.service.verdicts import Table
 
 LONGEST = 500
-"""The number of characters kept of the service's words: they go to terminals and into records."""
+"""The number of characters kept of a text from the service. Such texts go to terminals and into records."""
 
-# A refused signature may be answered with the text that the server signed, and the security token is part of it.
+# If a signature is refused, the answer may contain the text that the server signed, including the security token.
 _TOKEN = re.compile(r"""x-(?:obs-|amz-)?security-token["']?\s*[:=]\s*["']?[^\s"',;<>&]+""", re.IGNORECASE)
 
 
@@ -29,7 +29,7 @@ class Call(NamedTuple):
     path: str
     query: tuple[tuple[str, str], ...] = ()
     content: bytes | None = None
-    """The body, None where there is none. That of a start is made for each row, by `Dialect.start_body`."""
+    """The body, None if there is none. `Dialect.start_body` makes the body of a start for each row."""
 
 
 class Window(NamedTuple):
@@ -40,21 +40,21 @@ class Window(NamedTuple):
 
 
 Walk = Generator[Call, Page, str]
-"""Yields the next call of a walk over the execution list and is sent the page that it brought.
+"""Yields the next call of a walk over the execution list; the caller sends in the page that the call returned.
 
-Its return value says why the walk cannot go on, and is empty where it has seen all that was asked for.
+The return value says why the walk cannot continue. It is empty if the walk has read everything that was asked for.
 """
 
 
 class PageCall(Protocol):
-    """Composes the call for one page of a workflow's execution list, whatever the time of its executions."""
+    """Composes the call for one page of a workflow's execution list, regardless of the executions' times."""
 
     def __call__(self, workflow: str, *, marker: str = "", limit: int = 1000, is_event: bool | None = None) -> Call:
-        """Begin at the page before's `next_marker`; `is_event` selects by what started an execution, None takes any."""
+        """Begin at the previous page's `next_marker`. `is_event` selects by what started an execution; None is any."""
 
 
 class EndpointRule(Protocol):
-    """Reads the address of the service. Raises UsageError that says what is wrong with it."""
+    """Reads the address of the service. Raises UsageError if it is invalid."""
 
     def __call__(self, text: str, *, allow_http: bool) -> Endpoint:
         """Refuse plain http to other machines unless `allow_http`."""
@@ -64,29 +64,29 @@ class EndpointRule(Protocol):
 class Dialect:
     """One API of the service. Each `read_...` takes a whole HTTP reply, successful or not, and never fails.
 
-    Of an error they give the service's words; what these mean is looked up in `errors`, by the caller.
+    For an error they return the service's words. The caller looks up in `errors` what these mean.
     """
 
     name: str
-    """The name by which the dialect is told from others."""
+    """The name that identifies the dialect."""
 
     start: Callable[[str], Call]
-    """The call that starts a workflow, but for its body."""
+    """The call that starts a workflow, without its body."""
     start_body: Callable[[Row], bytes]
     workflow: Callable[[str], Call]
-    """The question how a workflow is defined."""
+    """The call that gets the definition of a workflow."""
     walk: Callable[[str, Sequence[Window]], Walk]
-    """The questions that bring every execution of a workflow that began within one of these windows; and maybe more."""
+    """The calls that list every execution of a workflow that began within one of these windows, and perhaps others."""
     page: PageCall
     execution: Callable[[str, str], Call]
-    """The question about one execution of a workflow, by the names of both."""
+    """The call that gets one execution of a workflow. The arguments are the names of the workflow and the execution."""
     restore: Callable[[str, str], Call]
-    """The call by which a failed execution of a workflow goes on, by the names of both."""
+    """The call that resumes a failed execution. The arguments are the names of the workflow and the execution."""
 
     sign: Callable[[Credentials, Call, bytes | None, int], Mapping[str, str]]
-    """The headers of a call with this body at this time (POSIX seconds), the signature among them."""
+    """Returns the headers of a call with this body at this time (POSIX seconds), including the signature."""
     signs_body: bool
-    """Whether the signature covers the body. If not, the starts of one second share their headers."""
+    """Whether the signature covers the body. If it does not, the starts of one second share their headers."""
 
     read_start: Callable[[Reply], Answer]
     """Also reads the answer to `restore`."""
@@ -96,17 +96,17 @@ class Dialect:
     errors: Table
 
     workflow_fault: Callable[[str], str | None]
-    """What is wrong with the name of a workflow, None where nothing is."""
+    """Returns what is wrong with the name of a workflow, None if nothing is."""
     region_endpoint: Callable[[str], str]
-    """The endpoint of a region. Raises UsageError for what cannot be a region's name."""
+    """Returns the endpoint of a region. Raises UsageError if the region's name is invalid."""
     endpoint: EndpointRule
 
 
 def legible(text: str) -> str:
-    """Make text fit for one line of a terminal: short, nothing unprintable, no security token."""
+    """Make text safe for one line of a terminal: short, printable, and without a security token."""
     text = text.strip()[:LONGEST]
     if text.isalnum():
-        # A request id, in every answer: it holds neither blanks nor a token's name.
+        # Fast path for the request id in every answer: it contains neither spaces nor the name of a token.
         return text
     if not text.isprintable():
         text = " ".join("".join(char if char.isprintable() else " " for char in text).split())

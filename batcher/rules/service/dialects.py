@@ -1,4 +1,4 @@
-"""The dialect that is spoken unless another is given: the one place that chooses it. Pure."""
+"""The default dialect. It is chosen only here. Pure."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The label of an answer: the word that counts it. From a bounded set, whatever the service may say. Pure.
+"""The label under which an answer is counted. The set of labels is bounded, whatever the service answers. Pure.
 
-Each value of a label is a series of its own to whoever keeps them: https://prometheus.io/docs/practices/naming/#labels.
+Each value of a label is a separate time series: https://prometheus.io/docs/practices/naming/#labels.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _STATUSES = {status.value: str(status.value) for status in HTTPStatus}
 
 
 def label(answer: Answer) -> str:
-    """Give the service's code where the dialect's table knows it, else the HTTP status; a fault by its name."""
+    """Return the service's code if the dialect's table has it, else the HTTP status; for a fault, its name."""
     if answer.fault is not None:
         return answer.fault.value
     return answer.meaning.label or _STATUSES.get(answer.status, OTHER)

@@ -1,7 +1,7 @@
-"""What the service allows as a name: workflow, endpoint, region, bucket, object key. Pure.
+"""Which names the service allows: workflow, endpoint, region. Pure.
 
-A name that breaks a rule is told apart before it costs a request. A fault is a text that says what is wrong, None
-where nothing is.
+A name that breaks a rule is found before it costs a request. A fault is a text that says what is wrong, None if nothing
+is.
 """
 
 from __future__ import annotations
@@ -13,19 +13,16 @@ from urllib.parse import SplitResult, urlsplit
 
 from batcher.errors import UsageError
 
-MOST_KEY_BYTES = 1024
-
 _WORKFLOW = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+")
 _HOST = re.compile(r"[A-Za-z0-9._-]+")
 _BUCKET_HOST = re.compile(r".+\.(obs\.[^.]+\.myhuaweicloud\.(?:com|eu))")
 _PORTS = {"https": 443, "http": 80}
-_EXAMPLE = "Give it like https://obs.cn-north-4.myhuaweicloud.com."
+_EXAMPLE = "Give an endpoint like https://obs.cn-north-4.myhuaweicloud.com."
 
 
 class Endpoint(NamedTuple):
-    """Where the service is. `host` is a name or an address, in lower case and without brackets."""
+    """The address of the service. `host` is a name or an IP address, in lower case and without brackets."""
 
     scheme: str
     host: str
@@ -33,7 +30,7 @@ class Endpoint(NamedTuple):
 
     @property
     def url(self) -> str:
-        """The endpoint in one form only, without a slash at its end; the scheme's own port is left out."""
+        """The endpoint in its canonical form: without a slash at the end and without the scheme's default port."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
         return f"{self.scheme}://{host}{port}"
@@ -42,66 +39,37 @@ class Endpoint(NamedTuple):
 def workflow_fault(name: str) -> str | None:
     """Check a workflow's name by https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html.
 
-    What passes needs no percent-encoding, so no name can lead a request to another path.
+    A valid name needs no percent-encoding, so no name can change the path of a request.
     """
     if _WORKFLOW.fullmatch(name):
         return None
-    return "a workflow's name has 1 to 64 letters, digits, - and _, and begins with a letter or a digit"
-
-
-def bucket_fault(name: str) -> str | None:
-    """Check a bucket's name by https://support.huaweicloud.com/en-us/devg-obs/obs_06_0019.html."""
-    if not _BUCKET.fullmatch(name):
-        return "a bucket's name has 3 to 63 of a-z, 0-9, - and ., and begins and ends with a letter or a digit"
-    if any(pair in name for pair in ("..", ".-", "-.")):
-        return "a bucket's name holds no two dots together, nor a dot beside a hyphen"
-    if _address(name):
-        return "a bucket's name is no IP address"
-    return None
-
-
-def object_fault(key: str) -> str | None:
-    """Check an object's key: 1 to 1,024 bytes of UTF-8 (https://support.huaweicloud.com/en-us/api-obs/obs_04_0022.html).
-
-    Nothing else is refused but NUL, which separates the parts of a row's identity.
-    """
-    if key and key.isascii() and "\0" not in key and len(key) <= MOST_KEY_BYTES:
-        return None
-    if not key:
-        return "the key is missing or empty"
-    if "\0" in key:
-        return "the key holds a NUL character"
-    try:
-        size = len(key.encode())
-    except UnicodeEncodeError:
-        return "the key holds half a surrogate pair, which is no character"
-    return None if size <= MOST_KEY_BYTES else f"the key has {size:,} bytes of UTF-8; {MOST_KEY_BYTES:,} are allowed"
+    return "a workflow name has 1 to 64 letters, digits, - and _, and begins with a letter or a digit"
 
 
 def region_endpoint(region: str) -> str:
-    """Give the endpoint of a region (https://developer.huaweicloud.com/endpoint?OBS), in Europe of the European site.
+    """Return the endpoint of a region (https://developer.huaweicloud.com/endpoint?OBS), for Europe the European one.
 
-    Raises UsageError for what cannot be a region's name.
+    Raises UsageError if the region's name is invalid.
     """
     if not _REGION.fullmatch(region):
-        raise UsageError(f"--region {region}: not the name of a region", "Give it like cn-north-4, or use --endpoint.")
+        raise UsageError(f"--region {region}: not a region name", "Give a region like cn-north-4, or use --endpoint.")
     top = "eu" if region.startswith("eu-") else "com"
     return f"https://obs.{region}.myhuaweicloud.{top}"
 
 
 def endpoint(text: str, *, allow_http: bool) -> Endpoint:
-    """Read the address of the service: https, a host, perhaps a port, and nothing more.
+    """Read the address of the service: https, a host, an optional port, and nothing else.
 
-    Plain http is for this machine, or for a user who asks for it: a start carries a signature and customers' names.
-    Raises UsageError that says what is wrong.
+    Plain http needs `allow_http` unless the host is this machine: a start contains a signature and customers' names.
+    Raises UsageError if the address is invalid.
     """
-    # What stands before an @ may be a password: it is not repeated.
+    # The text before an @ may be a password, so it is not repeated.
     shown = text.rpartition("@")[2]
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise UsageError(f"the endpoint {shown}: it is no URL", _EXAMPLE) from None
+        raise UsageError(f"the endpoint {shown}: it is not a URL", _EXAMPLE) from None
     host = parts.hostname or ""
     fault = _form_fault(text, parts, host)
     if fault is not None:
@@ -109,24 +77,24 @@ def endpoint(text: str, *, allow_http: bool) -> Endpoint:
     bucket_host = _BUCKET_HOST.fullmatch(host)
     if bucket_host:
         raise UsageError(
-            f"the endpoint {text} names a bucket",
-            f"Give https://{bucket_host[1]}, and the bucket with --bucket or in the manifest.",
+            f"the endpoint {text}: it contains a bucket name",
+            f"Give https://{bucket_host[1]}, and give the bucket with --bucket or in the manifest.",
         )
     if parts.scheme == "http" and not (allow_http or _is_loopback(host)):
-        raise UsageError(f"the endpoint {text} is not encrypted", "Use https://, or allow this with --allow-http.")
+        raise UsageError(f"the endpoint {text}: it is not encrypted", "Use https://, or allow http with --allow-http.")
     return Endpoint(parts.scheme, host, _PORTS[parts.scheme] if port is None else port)
 
 
 def _form_fault(text: str, parts: SplitResult, host: str) -> str | None:
     faults = {
         "it does not begin with https://": "://" not in text or parts.scheme not in _PORTS,
-        "it holds a user name or a password": "@" in parts.netloc,
-        "it holds a query": "?" in text or "#" in text,
-        "it holds a path": parts.path not in {"", "/"},
-        "it names no host": not host,
-        "its host is neither a name nor an address": not (_HOST.fullmatch(host) or _address(host)),
-        # Python's parser silently drops such characters, so what it read is not what is there.
-        "it holds a space or a control character": any(char.isspace() or not char.isprintable() for char in text),
+        "it contains a user name or a password": "@" in parts.netloc,
+        "it contains a query": "?" in text or "#" in text,
+        "it contains a path": parts.path not in {"", "/"},
+        "it has no host": not host,
+        "its host is neither a name nor an IP address": not (_HOST.fullmatch(host) or _address(host)),
+        # Python's parser silently removes such characters, so its result differs from the text.
+        "it contains a space or a control character": any(char.isspace() or not char.isprintable() for char in text),
     }
     return next((fault for fault, found in faults.items() if found), None)
 

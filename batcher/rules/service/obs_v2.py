@@ -1,8 +1,8 @@
-"""The OBS v2 API as a dialect: its calls, how its execution list is walked, and what it signs. Pure.
+"""The OBS v2 API as a dialect: its calls, the walk over its execution list, and what it signs. Pure.
 
 The calls are those of https://support.huaweicloud.com/en-us/api-obs/obs_04_0123.html (get a workflow) and obs_04_0127
-to obs_04_0130 (start, list, get and restore executions). `answers.py` reads what comes back; what an error means is in
-`obs_v2_errors.py`.
+to obs_04_0130 (start, list, get and restore executions). `answers.py` reads the answers, and `obs_v2_errors.py` says
+what an error means.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from batcher.rules.service.signing import signed_headers
 
 EXECUTIONS = "/v2/workflowexecutions"
 CALLED, TRIGGERED = "APICALL", "TRIGGERCAL"
-"""The types of executions: started by a request, or by an event of a bucket."""
+"""The types of executions: started by a request, and started by an event of a bucket."""
 
 
 def start_call(workflow: str) -> Call:
-    """Compose a start. It must not have a query: with one, the same method and path creates a workflow."""
+    """Compose a start. It must not have a query: with one, the same method and path create a workflow."""
     return Call("POST", _path(workflow))
 
 
 def start_body(row: Row) -> bytes:
-    """Write the body that starts a row: `inputs` byte for byte as in its identity, left out when there are none.
+    """Write the body that starts a row. `inputs` are byte for byte those of its identity, omitted if there are none.
 
     The fields are those of https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html.
     """
@@ -40,12 +40,12 @@ def start_body(row: Row) -> bytes:
 
 
 def workflow_call(workflow: str) -> Call:
-    """Compose the question how a workflow is defined."""
+    """Compose the call that gets the definition of a workflow."""
     return Call("GET", _path(workflow))
 
 
 def page_call(workflow: str, *, marker: str = "", limit: int = 1000, is_event: bool | None = None) -> Call:
-    """Compose the question for one page of the execution list: at most 1000, in no order of time."""
+    """Compose the call for one page of the execution list: at most 1000 executions, not ordered by time."""
     type_ = "" if is_event is None else TRIGGERED if is_event else CALLED
     optional = (("x-workflow-next-marker", marker), ("x-workflow-execution-type", type_))
     chosen = tuple(pair for pair in optional if pair[1])
@@ -53,7 +53,7 @@ def page_call(workflow: str, *, marker: str = "", limit: int = 1000, is_event: b
 
 
 def walk(workflow: str, _windows: Sequence[Window]) -> Walk:
-    """Walk the whole list by its markers, whatever the windows: it is neither in order of time nor cut by time."""
+    """Walk the whole list by its markers. The windows are not used: the list cannot be ordered or filtered by time."""
     marker, markers = "", {""}
     while True:
         page = yield page_call(workflow, marker=marker)
@@ -61,27 +61,27 @@ def walk(workflow: str, _windows: Sequence[Window]) -> Walk:
         if not marker:
             return ""
         if marker in markers:
-            return "the execution list leads back to where it was"
+            return "the execution list repeats a page marker"
         markers.add(marker)
 
 
 def execution_call(workflow: str, name: str) -> Call:
-    """Compose the question about one execution, with the text that it was started with."""
+    """Compose the call that gets one execution, including the text that it was started with."""
     return Call("GET", f"{EXECUTIONS}/{quote(name, safe='')}", (_of(workflow),))
 
 
 def restore_call(workflow: str, name: str) -> Call:
-    """Compose the call by which a failed execution goes on from the step that failed."""
+    """Compose the call that resumes a failed execution from the step that failed."""
     return Call("PUT", f"{EXECUTIONS}/{quote(name, safe='')}", (_of(workflow),))
 
 
 def sign(credentials: Credentials, call: Call, _body: bytes | None, now: int) -> Mapping[str, str]:
-    """Give the signed headers of a call. The body is not covered."""
+    """Return the signed headers of a call. The signature does not cover the body."""
     return signed_headers(credentials, call.method, call.path, call.query, now=now)
 
 
 def _path(workflow: str) -> str:
-    # A valid name of a workflow needs no encoding.
+    # A valid workflow name needs no percent-encoding.
     return f"/v2/workflows/{workflow}"
 
 

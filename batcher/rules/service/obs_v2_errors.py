@@ -1,7 +1,7 @@
-"""What the error codes of the OBS v2 API mean, in one table to be read by eye. Pure.
+"""What the error codes of the OBS v2 API mean, in one table. Pure.
 
-What an error of this API proves about its row is decided here and nowhere else; `verdicts.py` has the rules that hold
-for all dialects. What is not known is in doubt.
+Only this table decides what an error of this API proves about its row. `verdicts.py` has the rules for all dialects. An
+unknown error leaves its row in doubt.
 """
 
 from __future__ import annotations
@@ -9,23 +9,23 @@ from __future__ import annotations
 from batcher.model import Cause, Kind
 from batcher.rules.service.verdicts import Rule, Table
 
-# By HTTP status and code together, never by code alone: the service's two halves use the same codes for different
-# things. https://support.huaweicloud.com/en-us/api-obs/obs_04_0115.html; SYS in another sense, APIGW and Workflow:
+# Keyed by HTTP status and code together, never by code alone: the service's two halves use the same codes for different
+# errors. https://support.huaweicloud.com/en-us/api-obs/obs_04_0115.html; SYS with other meanings, APIGW and Workflow:
 # https://support.huaweicloud.com/api-dwr/dwr_07_0053.html and https://support.huaweicloud.com/api-dwr/ErrorCode_0.html.
-# Codes that belong to other calls (uploads, bucket settings) are left to their status.
+# Codes of other calls (uploads, bucket settings) are not listed: their status decides.
 RULES = (
-    # The whole job: wrong key or no permission. Going on would get the key blocked.
+    # The whole job: wrong key or no permission. The service would block the key if the job continued.
     Rule(Kind.FATAL, 400, "TooManyWrongSignature", Cause.SIGNATURE),
     Rule(Kind.FATAL, 401, "SYS.0004 APIGW.0301", Cause.SIGNATURE),
     Rule(Kind.FATAL, 401, cause=Cause.SIGNATURE),
     # An expired token is an InvalidAccessKeyId (https://support.huaweicloud.com/api-obs/obs_errorcode_0009.html). The
-    # S3 interface, which OBS has too, calls it otherwise; a row must not be rejected for that.
+    # S3 interface of OBS has other names for it. A row must not be rejected because of them.
     Rule(Kind.FATAL, 400, "ExpiredToken InvalidToken", Cause.TOKEN),
     Rule(Kind.FATAL, 403, "ExpiredToken InvalidToken", Cause.TOKEN),
     Rule(Kind.FATAL, 403, "InvalidAccessKeyId SignatureDoesNotMatch SYS.0002", Cause.SIGNATURE),
     Rule(Kind.FATAL, 403, "AccessForbidden SYS.0005 SYS.0007", Cause.PERMISSION),
     Rule(Kind.FATAL, 403, cause=Cause.PERMISSION),
-    # The whole job: wrong address, or workflows are not served there (any more).
+    # The whole job: the address is wrong, or it does not serve workflows (any more).
     Rule(Kind.FATAL, 301, "PermanentRedirect WebsiteRedirect", Cause.ENDPOINT),
     Rule(Kind.FATAL, 307, "TemporaryRedirect", Cause.ENDPOINT),
     Rule(Kind.FATAL, 400, "BadDomainName SYS.0023 SYS.0029 SYS.0030", Cause.ENDPOINT),
@@ -42,7 +42,7 @@ RULES = (
     Rule(Kind.FATAL, 403, "InsufficientStorageSpace SYS.0008 SYS.0009 SYS.0010 SYS.0021 SYS.0022", Cause.ACCOUNT),
     Rule(Kind.FATAL, 500, "SYS.0039", Cause.ACCOUNT),
     Rule(Kind.FATAL, 400, "SYS.0027 SYS.0028 SYS.0037", Cause.AGENCY),
-    # The whole job: requests that no service would take, every one alike.
+    # The whole job: every request is invalid in the same way.
     Rule(Kind.FATAL, 400, "InvalidContentLength MultipleContentLengths", Cause.REQUEST),
     Rule(Kind.FATAL, 400, "MissingRequiredHeader MissingSecurityHeader MissingRegion", Cause.REQUEST),
     Rule(Kind.FATAL, 411, "MissingContentLength", Cause.REQUEST),
@@ -50,19 +50,19 @@ RULES = (
     Rule(Kind.FATAL, 414, cause=Cause.REQUEST),
     Rule(Kind.FATAL, 431, "SYS.0009", Cause.REQUEST),
     Rule(Kind.FATAL, 431, cause=Cause.REQUEST),
-    # The whole job, unless others got through: policies differ from bucket to bucket.
+    # The whole job, unless another start has succeeded: policies differ between buckets.
     Rule(Kind.DENIED, 403, "AccessDenied AllAccessDisabled", Cause.PERMISSION),
-    # Once is an accident: a request delivered late or dated by a wrong clock (from this answer on the service's own
-    # time is known), a token at its end, an agency still being made.
+    # Tolerated once per row: a request delivered late or dated by a wrong clock (after this answer the service's time
+    # is known), a token that has just expired, an agency that is still being created.
     Rule(Kind.ONCE, 403, "RequestTimeTooSkewed", Cause.CLOCK),
     Rule(Kind.ONCE, 403, "SYS.0013", Cause.TOKEN),
     Rule(Kind.ONCE, 500, "SYS.0008", Cause.TOKEN),
     Rule(Kind.ONCE, 500, "SYS.0031 SYS.0032 SYS.0033 SYS.0034 SYS.0035", Cause.AGENCY),
-    # The row's own: its bucket or its object is not there, is not ready or cannot be named.
+    # The row only: its bucket or its object does not exist, is not ready, or has an invalid name.
     Rule(Kind.ROW, 400, "InvalidBucket InvalidBucketName KeyTooLongError"),
     Rule(Kind.ROW, 403, "InvalidObjectState"),
     Rule(Kind.ROW, 404, "NoSuchBucket NoSuchKey NoSuchVersion SYS.0014 SYS.0015"),
-    # The row's own: its inputs, or a body too large or not understood. They may well differ from row to row.
+    # The row only: its inputs, or a body that is too large or invalid. Both may differ between rows.
     Rule(Kind.ROW, 400, "BadRequest InvalidRequest InvalidArgument InvalidRequestBody MissingRequestBodyError"),
     Rule(Kind.ROW, 400, "UnexpectedContent MalformedError MalformedXML"),
     Rule(Kind.ROW, 400, "MaxMessageLengthExceeded EntityTooLarge MetadataTooLarge SYS.0012"),
@@ -70,7 +70,7 @@ RULES = (
     Rule(Kind.ROW, 400, "Workflow.0003 Workflow.0004 Workflow.0005 Workflow.0006 Workflow.0007"),
     Rule(Kind.ROW, 400, "Workflow.0008 Workflow.0009 Workflow.0012"),
     Rule(Kind.ROW, 412, "PreconditionFailed"),
-    # Refused: too fast, something else is at work on it, or the body did not arrive whole and so cannot have run.
+    # Refused: the rate is too high, another operation is in progress, or the body was incomplete, so nothing ran.
     Rule(Kind.REFUSED, 400, "BadDigest IncompleteBody"),
     Rule(Kind.REFUSED, 409, "OperationAborted"),
     Rule(Kind.REFUSED, 429, "SYS.0011 APIGW.0308"),
@@ -87,10 +87,10 @@ RULES = (
 
 ADVICE = {
     Cause.PERMISSION: "Grant the key's user the action dwr:workflow:executeAsync and access to the bucket.",
-    Cause.CLOCK: "Set this machine's clock; the service allows 15 minutes. If it is right, look for a proxy on the way"
-    " that holds requests up, or drops the date of answers.",
-    Cause.ACCOUNT: "Settle the account with Huawei Cloud: arrears, a freeze, a quota, or a missing registration.",
+    Cause.CLOCK: "Set this machine's clock; the service allows 15 minutes. If the clock is right, look for a proxy that"
+    " delays requests or removes the date of answers.",
+    Cause.ACCOUNT: "Check the account with Huawei Cloud for arrears, a freeze, a quota, or a missing registration.",
 }
-"""What to do about a cause, where this API knows better than any."""
+"""The advice for causes about which more is known for this API than in `verdicts.ADVICE`."""
 
 ERRORS = Table(RULES, ADVICE)

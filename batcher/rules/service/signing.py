@@ -1,7 +1,7 @@
-"""The header signature of OBS: the string to sign, the signature, the header. Pure: the date is an argument.
+"""The header signature of OBS: the string to sign, the signature, and the header. Pure: the date is an argument.
 
-The rules are those of https://support.huaweicloud.com/en-us/api-obs/obs_04_0010.html, and for the workflow calls,
-which that page leaves out, of the official Python SDK (github.com/huaweicloud/huaweicloud-sdk-python-obs).
+The rules are those of https://support.huaweicloud.com/en-us/api-obs/obs_04_0010.html. That page omits the workflow
+calls; for these, they are those of the official Python SDK (github.com/huaweicloud/huaweicloud-sdk-python-obs).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from urllib.parse import quote
 from batcher.model import Credentials
 
 JSON_TYPE = "application/json"
-"""The `Content-Type` of every workflow call, with or without a body; it is signed exactly as sent."""
+"""The `Content-Type` of every workflow call, with or without a body. It is signed exactly as sent."""
 
 Query = Iterable[tuple[str, str | None]]
-"""Query parameters in the order of the wire; a name without a value has None."""
+"""Query parameters in the order in which they are sent. A name without a value has None."""
 
 SIGNED_QUERY = frozenset(
     {
@@ -34,19 +34,20 @@ SIGNED_QUERY = frozenset(
         "x-workflow-template-name",
     }
 )
-"""The query names that are part of the resource, as the official SDK signs them; names in `x-obs-` are too."""
+"""The query names that are part of the signed resource, as in the official SDK. Names that begin with `x-obs-` are
+too."""
 
 
 def http_date(now: float) -> str:
-    """Give a POSIX time in seconds as an RFC 1123 date in GMT, in English whatever the locale."""
+    """Format a POSIX time in seconds as an RFC 1123 date in GMT, in English regardless of the locale."""
     return formatdate(now, usegmt=True)
 
 
 def string_to_sign(method: str, path: str, query: Query = (), headers: Mapping[str, str] | None = None) -> str:
     """Compose the text that the signature covers.
 
-    `path` is the path as it stands on the wire, percent-encoded; `headers` are the request's headers in any case.
-    Where `x-obs-date` is among them the date line stays empty, even beside a `Date`.
+    `path` is the path as sent, percent-encoded; `headers` are the request's headers in upper or lower case.
+    If they contain `x-obs-date`, the date line is empty, even if they also contain `Date`.
     """
     lowered = {name.lower(): value.strip() for name, value in (headers or {}).items()}
     date = "" if "x-obs-date" in lowered else lowered.get("date", "")
@@ -63,7 +64,7 @@ def canonical_resource(path: str, query: Query = ()) -> str:
 
 
 def wire_query(query: Query) -> str:
-    """Write the query as it goes over the wire, `?name=value&name`, values percent-encoded, empty without any."""
+    """Write the query as sent: `?name=value&name` with percent-encoded values, empty if there are no parameters."""
     return _joined([(name, None if value is None else quote(value, safe="/")) for name, value in query])
 
 
@@ -73,23 +74,24 @@ def _joined(query: Query) -> str:
 
 
 def signature(secret_key: str, text: str) -> str:
-    """Give the Base64 text of the HMAC-SHA1 of `text` under `secret_key`."""
+    """Return the HMAC-SHA1 of `text` under `secret_key` in Base64."""
     digest = hmac.digest(secret_key.encode(), text.encode(), hashlib.sha1)
     return base64.b64encode(digest).decode("ascii")
 
 
 def authorization(credentials: Credentials, text: str) -> str:
-    """Give the value of the `Authorization` header for a string to sign."""
+    """Return the value of the `Authorization` header for a string to sign."""
     return f"OBS {credentials.access_key}:{signature(credentials.secret_key, text)}"
 
 
 def signed_headers(
     credentials: Credentials, method: str, path: str, query: Query = (), *, now: float
 ) -> dict[str, str]:
-    """Give the headers of a workflow call: type, date, security token if any, and the signature over them.
+    """Return the headers of a workflow call: type, date, security token if any, and the signature over them.
 
-    The body is not covered, and a start has no query: so one result serves every start of a workflow within the same
-    second. `now` is POSIX time in seconds. The service refuses a date more than 15 minutes off, so sign when sending.
+    The signature does not cover the body, and a start has no query. So one result can be used for every start of a
+    workflow within the same second. `now` is POSIX time in seconds. The service refuses a date that is more than 15
+    minutes off, so sign immediately before sending.
     """
     headers = {"Content-Type": JSON_TYPE, "Date": http_date(now)}
     if credentials.security_token:

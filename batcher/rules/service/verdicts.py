@@ -1,8 +1,8 @@
-"""What an answer proves about its row, and what to say when it ends the job. Pure.
+"""What an answer proves about its row, and the error with which it ends the job. Pure.
 
-Rule 1: what holds of every dialect is decided here: faults, successes, and how the kind of an error becomes a verdict.
-Which kind an error is of is decided by the dialect's table alone, by HTTP status and code together.
-Rule 2: a start is sent again only where an answer proves that nothing was started. What is not known is in doubt.
+Rule 1: this module decides what is the same for every dialect: faults, successes, and the verdict for a kind of error.
+The dialect's table alone decides the kind of an error, by HTTP status and code together.
+Rule 2: a start is sent again only if an answer proves that nothing was started. Otherwise the row is in doubt.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from batcher.model import UNKNOWN, Answer, Cause, Fault, Kind, Meaning, Verdict
 
 SUCCESS = range(200, 300)
 
-_CERTIFICATE = "Check --endpoint, and that this machine trusts the authority that issued the endpoint's certificate."
+_CERTIFICATE = "Check --endpoint, and that this machine trusts the issuer of the endpoint's certificate."
 ADVICE: Mapping[Cause, str] = {
-    Cause.SIGNATURE: "Check the access key and the secret key; temporary keys need their security token too, and they"
+    Cause.SIGNATURE: "Check the access key and the secret key. Temporary keys also need their security token, and they"
     " expire.",
-    Cause.TOKEN: "The temporary keys have expired or their permissions have changed: get new ones.",
+    Cause.TOKEN: "The temporary keys have expired or their permissions have changed. Get new keys.",
     Cause.PERMISSION: "Grant the key's user permission to start the workflow, and access to the bucket.",
-    Cause.CLOCK: "Set this machine's clock. If it is right, look for a proxy on the way that holds requests up.",
-    Cause.ENDPOINT: "Give the region's own endpoint with --endpoint.",
-    Cause.UNSERVED: "This endpoint does not serve workflows (any more): give another with --endpoint.",
-    Cause.ACCOUNT: "Settle the account with the service.",
-    Cause.AGENCY: "Open the workflow service's agency for this account, or widen its permissions.",
-    Cause.REQUEST: "The request did not arrive as it was sent: look for a proxy on the way that changes it.",
-    Cause.OTHER: "Look the code up in the service's documentation.",
+    Cause.CLOCK: "Set this machine's clock. If the clock is right, look for a proxy that delays requests.",
+    Cause.ENDPOINT: "Give the endpoint of the region with --endpoint.",
+    Cause.UNSERVED: "This endpoint does not serve workflows (any more). Give another endpoint with --endpoint.",
+    Cause.ACCOUNT: "Check the state of the account with the service.",
+    Cause.AGENCY: "Create the workflow service's agency for this account, or extend its permissions.",
+    Cause.REQUEST: "The request did not arrive as it was sent. Look for a proxy that changes requests.",
+    Cause.OTHER: "Look up the code in the service's documentation.",
 }
 """What to do about a cause that ends the job."""
 
 _ABOUT_CREDENTIALS = frozenset({Cause.SIGNATURE, Cause.TOKEN, Cause.PERMISSION})
-"""The causes whose error ends the job as a CredentialsError, any other as a ServiceError."""
+"""The causes that end the job with a CredentialsError. Any other cause ends it with a ServiceError."""
 
 
 class Rule(NamedTuple):
-    """What some error codes (one text, between spaces) mean with an HTTP status; no codes stands for any other."""
+    """What error codes (separated by spaces) mean with an HTTP status. Without codes: every code not listed."""
 
     kind: Kind
     status: int
@@ -48,7 +48,7 @@ CLASSES = {
     3: Rule(Kind.FATAL, 300, cause=Cause.ENDPOINT),
     4: Rule(Kind.ROW, 400),
 }
-"""By the hundreds of the status, where neither the code nor the status is known. Any other status is in doubt."""
+"""By the first digit of the status, if neither code nor status is known. Any other status leaves the row in doubt."""
 
 FAULTS = {
     Fault.UNREACHED: Verdict.UNSENT,
@@ -61,7 +61,7 @@ _UNKNOWN = Rule(UNKNOWN.kind, 0, cause=UNKNOWN.cause)
 
 
 class Table:
-    """What the errors of one dialect mean. `advice` takes the place of ADVICE where it knows better."""
+    """What the errors of one dialect mean. `advice` replaces entries of ADVICE."""
 
     def __init__(self, rules: Sequence[Rule], advice: Mapping[Cause, str]) -> None:
         self.rules = rules
@@ -70,7 +70,7 @@ class Table:
         self._by_code = {(rule.status, code): rule for rule in rules for code in rule.codes.lower().split() or [""]}
 
     def meaning(self, status: int, code: str) -> Meaning:
-        """Look up an error by its HTTP status and code, in any case; by the status alone where the code is unknown."""
+        """Look up an error by HTTP status and code, ignoring case, or by the status alone if the code is unknown."""
         code = code.lower()
         known = self._by_code.get((status, code)) or self._by_code.get((status, ""))
         rule = known or CLASSES.get(status // 100) or _UNKNOWN
@@ -78,10 +78,10 @@ class Table:
 
 
 def judge(answer: Answer, *, proven: bool, repeated: bool, trust_503: bool) -> Verdict:
-    """Give the verdict on a start's answer.
+    """Return the verdict on the answer to a start.
 
-    `proven`: some start of this run has succeeded. `repeated`: this row has had an answer that `is_once` before.
-    `trust_503`: the user says that the service starts nothing when it answers 503.
+    `proven`: a start of this run has succeeded. `repeated`: an earlier answer to this row `is_once`.
+    `trust_503`: the user asserts that the service starts nothing if it answers 503.
     """
     if answer.fault is not None:
         return FAULTS[answer.fault]
@@ -100,71 +100,71 @@ def judge(answer: Answer, *, proven: bool, repeated: bool, trust_503: bool) -> V
 
 
 def is_once(answer: Answer) -> bool:
-    """Tell whether this answer is forgiven a row once, and ends the job when the row gets such a one again."""
+    """Return whether this answer is tolerated once per row. A second one for the same row ends the job."""
     return answer.meaning.kind is Kind.ONCE
 
 
 def is_busy(answer: Answer) -> bool:
-    """Tell whether the service says that it is asked too often: what shows its limit."""
+    """Return whether the service reports too many requests. Such an answer shows its limit."""
     return answer.status == _TOO_MANY or (answer.status == _UNAVAILABLE and answer.meaning.kind is Kind.REFUSED)
 
 
 def is_failing(answer: Answer) -> bool:
-    """Tell whether an answer is the service's failure, whatever it proves about the row."""
+    """Return whether an answer is a failure of the service, regardless of what it proves about the row."""
     return answer.status >= _FAILURES and not is_busy(answer) and answer.meaning.kind is not Kind.FATAL
 
 
 def is_skewed(answer: Answer) -> bool:
-    """Tell whether the service refuses the date of a request."""
+    """Return whether the service refuses the date of a request."""
     return answer.meaning.cause is Cause.CLOCK
 
 
 def unreachable(answer: Answer) -> ServiceError:
-    """Give the error that ends the job where nobody has ever answered; `answer` says what came instead."""
+    """Return the error that ends the job if the service has never answered. `answer` is the last fault."""
     return ServiceError(
         f"the service cannot be reached: {answer.message}",
-        "Check --endpoint and the network, then run the same command again; rows that were not sent are untouched.",
+        "Check --endpoint and the network, then run the same command again. Rows not yet sent are unchanged.",
     )
 
 
 def away(seconds: float, word: str) -> ServiceError:
-    """Give the error that ends the job when the service has been away for so long; `word` is the last attempt's."""
+    """Return the error that ends the job after an outage of `seconds`. `word` describes the last answer."""
     return ServiceError(
-        f"the service has been away for {seconds:,.0f} s, as long as --max-outage allows; the last attempt ended"
-        f" with {word}",
-        "Run the same command again when it is back; rows that were not sent are untouched.",
+        f"the service has been unavailable for {seconds:,.0f} s, the maximum set by --max-outage; the last attempt"
+        f" ended with {word}",
+        "Run the same command again when the service is available. Rows not yet sent are unchanged.",
     )
 
 
 def word(answer: Answer) -> str:
-    """Give the few words that an answer which is no start is known by: its code, its status, or what went wrong."""
+    """Return a short description of an answer that started nothing: its code, its status, or the fault."""
     if answer.fault is not None:
         return answer.message
     if answer.status in SUCCESS:
-        return f"HTTP {answer.status} that names no execution"
+        return f"HTTP {answer.status} without an execution name"
     return answer.code if is_busy(answer) and answer.code else f"HTTP {answer.status} {answer.code}".rstrip()
 
 
 def hides_workflow(answer: Answer) -> bool:
-    """Tell whether this answer to a question about the workflow leaves open that it can be started.
+    """Return whether the workflow may be startable although this answer does not describe it.
 
-    Credentials that may start a workflow need not be allowed to look at it, and not every error is about every call.
+    Credentials that may start a workflow may lack permission to read it, and an error may concern one call only.
     """
     return answer.status != _MISSING and answer.meaning.cause in {Cause.PERMISSION, Cause.UNSERVED, Cause.OTHER}
 
 
 def missing(answer: Answer, workflow: str) -> JobError:
-    """Give the error that ends the job where the service does not know the workflow (which code says so is open)."""
+    """Return the error that ends the job if the service does not know the workflow. The code is not documented."""
     if answer.meaning.cause is Cause.UNSERVED:
         return ending(answer)
     return ServiceError(
         f"there is no workflow {workflow}: {told(answer)}",
-        "Check --workflow, and that --endpoint is in the region that has it. Nothing was sent.",
+        "Check --workflow, and that --endpoint is in the workflow's region. No row was sent.",
     )
 
 
 def told(answer: Answer) -> str:
-    """Give the service's own words about an error, in one line."""
+    """Return an error in the service's own words, in one line."""
     message = f"HTTP {answer.status}"
     message += f" {answer.code}" if answer.code else ""
     message += f": {answer.message}" if answer.message else ""
@@ -172,23 +172,23 @@ def told(answer: Answer) -> str:
 
 
 def refuses_credentials(answer: Answer) -> bool:
-    """Tell whether this answer refuses the credentials that signed the request: nothing ran, and others may do."""
+    """Return whether this answer refuses the credentials of the request. Then nothing ran, and others may work."""
     if answer.fault is not None or answer.status in SUCCESS:
         return False
     return answer.meaning.cause in {Cause.SIGNATURE, Cause.TOKEN}
 
 
 def all_rejected(answer: Answer, rows: int) -> ServiceError:
-    """Give the error that ends the job when the first so many rows were all rejected, `answer` being the last word."""
+    """Return the error that ends the job if the first `rows` rows were all rejected. `answer` is the last answer."""
     return ServiceError(
         f"the first {rows} rows were all rejected, the last with HTTP {answer.status} {answer.code}: {answer.message}",
-        "The workflow, the inputs or the bucket are wrong rather than the rows: mend them, then run again with"
+        "The workflow, the inputs or the bucket are probably wrong, not the rows. Fix them, then run again with"
         " --retry-rejected.",
     )
 
 
 def ending(answer: Answer) -> JobError:
-    """Give the error that ends the job for a fatal answer: what came back, and what to do next."""
+    """Return the error that ends the job for a fatal answer: what the service answered, and what to do next."""
     if answer.fault is not None:
         return _ending(ServiceError, f"the service cannot be trusted: {answer.message}", _CERTIFICATE)
     error = CredentialsError if answer.meaning.cause in _ABOUT_CREDENTIALS else ServiceError
@@ -196,4 +196,4 @@ def ending(answer: Answer) -> JobError:
 
 
 def _ending(error: type[JobError], message: str, advice: str) -> JobError:
-    return error(message, f"{advice} Then run the same command again; rows not yet sent are untouched.")
+    return error(message, f"{advice} Then run the same command again. Rows not yet sent are unchanged.")
