@@ -11,9 +11,13 @@ import pytest
 PROJECT = Path(__file__).parents[1]
 
 CHECKED = (
+    "batcher/flow",
     "batcher/rules/rate",
     "batcher/rules/rows",
     "batcher/rules/doubts",
+    "batcher/rules/doctor",
+    "batcher/rules/job",
+    "batcher/rules/service",
     "batcher/rules/text.py",
     "batcher/rules/roff.py",
     "batcher/rules/settings_file.py",
