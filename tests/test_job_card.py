@@ -266,7 +266,7 @@ async def test_a_side_manifest_does_not_take_the_place_of_the_jobs_own(folder, e
     assert "Every row is started. Nothing is left to do." in ran.stderr
     ran = await run(service, "m.jsonl", "--allow-duplicates", "--retry-rejected")
     assert ran.code == 0, ran
-    assert "9 rows: 8 started, 0 rejected, 0 invalid, 0 duplicate, 0 in doubt, 1 dismissed" in ran.stderr
+    assert "9 rows: 8 started, 0 refused, 0 rejected, 0 invalid, 0 duplicate, 0 in doubt, 1 dismissed" in ran.stderr
     assert "Every row is started or dismissed. Nothing is left to do." in ran.stderr
     assert started(service) == Counter([*KEYS, "typo.mp4"])
     assert_own(folder)
