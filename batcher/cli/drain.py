@@ -23,5 +23,6 @@ def drain(options: SteerOptions) -> ExitCode:
     from batcher.app.voice import say
 
     print(steer(options.checkpoint, {"do": "drain"}))
-    say(f"next: batcher status {options.checkpoint}; to resume, run the same command again after this run has ended")
+    say(f"next: batcher status {options.checkpoint}")
+    say("To resume, run the job's own command again after this run has ended.")
     return ExitCode.OK
