@@ -79,7 +79,7 @@ def test_what_a_person_wrote_stays_and_its_own_lines_are_replaced(emulator_proce
     assert text.endswith(theirs)
     assert tomllib.loads(text) == tomllib.loads(theirs) | {"trust-503": False, "on-doubt": "hold"}
     assert "differs    list " in ran.stdout
-    assert '  on-doubt = "hold", since the execution list cannot be read' in ran.stdout
+    assert '  on-doubt = "hold", because the execution list cannot be read' in ran.stdout
     assert [each.name for each in folder.glob("*settings*")] == ["settings.toml"]
 
 
@@ -125,7 +125,7 @@ def test_a_lost_answer_is_looked_for_and_an_execution_that_is_never_listed_stays
     url = emulator_process("--fault", "reset-after=100%", "--list-delay", "600").url
     ran = doctor(url, ACCEPT, "--patience", "1")
     assert ran.returncode == 3, ran
-    assert "before another one is made" in ran.stderr
+    assert "before you try again" in ran.stderr
     assert (ledger(url)["starts"], ledger(url)["requests"]["start"]) == (1, 1)
     assert tomllib.loads((folder / "batcher.toml").read_text()) == {"trust-503": False, "on-doubt": "hold"}
 

@@ -133,7 +133,7 @@ def test_a_wrong_option_is_a_usage_error_that_says_what_to_do(options, complaint
 def test_half_a_pair_of_keys_is_refused():
     ended = _emulator(keys={"OBS_ACCESS_KEY_ID": "A"})
     assert ended.returncode == 2
-    assert "only one is set" in ended.stderr
+    assert "only one of OBS_ACCESS_KEY_ID and OBS_SECRET_ACCESS_KEY is set" in ended.stderr
 
 
 def test_the_help_names_every_fault_and_every_quirk_with_its_meaning():
