@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-
 from batcher.errors import ExitCode
 from batcher.options.verbs import SteerOptions
 
@@ -20,20 +18,12 @@ To resume the job, run the command that started it again.
 
 
 def drain(options: SteerOptions) -> ExitCode:
-<<<<<<< HEAD
-    """Ask the run to do it."""
+    """Ask the running job to stop."""
     from batcher.app.steering import resume_command, steer
     from batcher.app.voice import say
+    from batcher.rules.report.next_commands import about
 
     print(steer(options.checkpoint, {"do": "drain"}))
-    say(f"next: batcher status {shlex.quote(str(options.checkpoint))}")
+    say(f"next: {about('status', options.checkpoint)}")
     say(f"once this run has ended: {resume_command(options.checkpoint)}")
-=======
-    """Ask the running job to stop."""
-    from batcher.app.steering import steer
-    from batcher.app.voice import say
-
-    print(steer(options.checkpoint, {"do": "drain"}))
-    say(f"next: batcher status {options.checkpoint}; to resume, run the same command again after this run has ended")
->>>>>>> layout
     return ExitCode.OK
