@@ -89,7 +89,7 @@ def pytest_collection_modifyitems(config, items):
     size = config.getoption("size")
     cases = {}
     for item in items:
-        if item.get_closest_marker("hypothesis"):
+        if hypothesis.is_hypothesis_test(item.obj):
             item.add_marker("long")
         elif item.get_closest_marker("long") and "share" not in item.fixturenames:
             cases.setdefault((item.module, item.originalname), []).append(item)

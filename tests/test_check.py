@@ -357,8 +357,8 @@ async def test_rows_that_break_what_is_declared_are_recorded_and_nothing_of_them
     }
     assert [line for line in ran.stderr.splitlines() if "warning" in line] == [
         "batcher: warning: 2 rows: inputs.level: not given, and its default is empty text",
-        "batcher: warning: 1 rows: inputs.template-id: text where an integer is declared",
-        "batcher: warning: 1 rows: inputs.note: its regex does not seem to match every value given",
+        "batcher: warning: 1 row: inputs.template-id: text where an integer is declared",
+        "batcher: warning: 1 row: inputs.note: its regex does not seem to match every value given",
     ]
 
 

@@ -196,7 +196,7 @@ async def test_what_the_command_would_say_goes_to_the_logger_and_not_to_stderr(e
         (
             {"manifest": "-"},
             batcher.UsageError,
-            "no name to derive checkpoint from With - as the manifest give",
+            "no name to derive checkpoint from With - as the manifest, give",
         ),
         ({"endpoint": "http://example.com"}, batcher.UsageError, "or allow http with allow_http=True."),
         ({"inputs": {"unknown": 1}}, batcher.UsageError, 'declares with inputs={"NAME": VALUE}.'),
@@ -232,14 +232,14 @@ async def test_a_number_out_of_its_bounds_is_named_with_them(name):
 
 def test_the_bounds_are_those_that_they_were():
     assert {name: each.bounds for name, each in BOUNDED.items()} == {
-        "timeout": "at least 0.1",
+        "timeout": "at least 0.1s",
         "concurrency": "1 to 10,000",
         "max_rate": "at least 0.001",
-        "max_outage": "at least 0",
-        "max_duration": "at least 0",
+        "max_outage": "at least 0s",
+        "max_duration": "at least 0s",
         "limit": "at least 1",
         "max_attempts": "at least 1",
-        "settle_time": "at least 0",
+        "settle_time": "at least 0s",
         "metrics_port": "0 to 65,535",
     }
 

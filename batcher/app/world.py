@@ -65,7 +65,7 @@ class ReadAhead(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """The real world unless told otherwise. Times are in seconds."""
+    """The real world by default. Times are in seconds."""
 
     voice: Voice = TERMINAL
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)

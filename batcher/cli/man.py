@@ -20,7 +20,7 @@ Examples:
 """
 
 FILES = (
-    ("batcher.toml", "Defaults for options, in the working directory; see batcher config."),
+    ("batcher.toml", "Values for options, in the working directory; see batcher config."),
     ("MANIFEST.checkpoint", "The progress of a job between runs."),
     ("MANIFEST.executions.jsonl", "The records of a job, one per row."),
     ("~/.huaweicloud/credentials", "The credentials file of the v3 SDKs, used if the environment has none."),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-
 from batcher.errors import ExitCode
 from batcher.options.verbs import RateOptions
 
@@ -24,7 +22,8 @@ def rate(options: RateOptions) -> ExitCode:
     """Ask the running job to change its rate."""
     from batcher.app.steering import steer
     from batcher.app.voice import say
+    from batcher.rules.report.next_commands import about
 
     print(steer(options.checkpoint, {"do": "rate", "value": options.rate}))
-    say(f"next: batcher status {shlex.quote(str(options.checkpoint))}")
+    say(f"next: {about('status', options.checkpoint)}")
     return ExitCode.OK

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-
 from batcher.errors import ExitCode
 from batcher.options.verbs import SteerOptions
 
@@ -23,7 +21,8 @@ def resume(options: SteerOptions) -> ExitCode:
     """Ask the paused job to resume."""
     from batcher.app.steering import steer
     from batcher.app.voice import say
+    from batcher.rules.report.next_commands import about
 
     print(steer(options.checkpoint, {"do": "resume"}))
-    say(f"next: batcher status {shlex.quote(str(options.checkpoint))}")
+    say(f"next: {about('status', options.checkpoint)}")
     return ExitCode.OK

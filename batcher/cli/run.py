@@ -27,7 +27,7 @@ a header with the column "object" and may have the columns "bucket", "inputs" (a
 MANIFEST can also be the manifest.json of an OBS inventory, the output of obsutil ls -s, or Parquet. batcher check
 shows what it contains.
 
-To resume after any interruption, run the same command again: no row is started twice.
+To resume after any interruption, run the same command again: rows that were started are not started again.
 
 Credentials come from OBS_ACCESS_KEY_ID, OBS_SECRET_ACCESS_KEY and OBS_SECURITY_TOKEN (or HUAWEICLOUD_SDK_AK/SK,
 HW_ACCESS_KEY/SECRET_KEY), from ~/.huaweicloud/credentials, or from the agency of the ECS that the command runs on.

@@ -47,7 +47,7 @@ def _delay(seen: Seen) -> Result:
     if seen.delay is None:
         return differs(f"not listed within {seen.waited:,.0f} s")
     by = f"listed {seen.delay.by:,.1f} s after the answer to the start"
-    shown = by if seen.delay.after is None else f"{by}, not listed after {seen.delay.after:,.1f} s"
+    shown = by if seen.delay.after is None else f"{by}, not yet listed at {seen.delay.after:,.1f} s"
     return compared(shown, holds=seen.delay.by <= SETTLE_TIME)
 
 

@@ -19,7 +19,8 @@ EARLY = 5.0
 LATE = 60.0
 """Seconds by which an execution may start after its row's doubt, at least: the request may still be on the wire."""
 RETENTION = 24 * 3600.0
-"""Seconds for which the list is certain to keep an execution. Older rows need an execution as old as they are in it."""
+"""Seconds for which the list is certain to keep an execution. An older row needs an execution in the list that is even
+older: it shows that the list goes back far enough."""
 
 Contents = tuple[Content, ...] | None
 """What an execution was started with, None if that cannot be read."""

@@ -64,6 +64,11 @@ def next_steps(job: Job, left: Left) -> list[Command]:
     return found
 
 
+def about(verb: str, checkpoint: object) -> str:
+    """Write a command about a job that needs its checkpoint only."""
+    return shlex.join(["batcher", verb, str(checkpoint)])
+
+
 def run(job: Job, *more: str) -> str:
     """Return the job's own command."""
     card = job.card
