@@ -362,7 +362,7 @@ async def test_dismissed_rows_are_settled_for_good_and_shown_as_such_everywhere(
     assert rows["missing"]["status"] == rows["x" * 1100]["status"] == "dismissed"
     assert rows["missing"]["error"]["code"] == "SYS.0015"
     ran = await batcher("explain", "m.jsonl.checkpoint", "missing")
-    assert "now dismissed" in ran.stdout
+    assert "now: dismissed (it was rejected or invalid" in ran.stdout
 
 
 async def test_a_dismissal_is_refused_for_another_manifest_and_while_a_run_holds_the_job(folder, emulator):
