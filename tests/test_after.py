@@ -148,7 +148,7 @@ async def test_rows_that_only_the_checkpoint_knows_are_exported_too(folder, emul
     (folder / "m.jsonl.executions.jsonl").unlink()
     ran = await batcher("export", "m.jsonl.checkpoint", "-o", "rows.jsonl")
     assert ran.code == 0, ran
-    assert f"{folder}/m.jsonl.executions.jsonl: this output is gone" in ran.stderr
+    assert f"{folder}/m.jsonl.executions.jsonl: this output is missing" in ran.stderr
     rows = records(folder / "rows.jsonl")
     assert [(row["row"], row["object"], row["status"]) for row in rows] == [(n, None, "started") for n in (1, 2, 3)]
     assert {row["execution_name"] for row in rows} == {start.execution_name for start in service.ledger.starts}
@@ -181,7 +181,7 @@ async def test_what_is_made_never_replaces_what_it_is_made_from(folder, emulator
         source = "m.jsonl" if verb == "failures" else "m.jsonl.checkpoint"
         ran = await batcher(verb, source, "-o", target)
         assert ran.code == 2, ran
-        assert f"{target}: this is one of the files that it would be made from" in ran.stderr
+        assert f"{target}: this is one of the files of the job" in ran.stderr
     (folder / "link.jsonl").unlink()
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
@@ -189,7 +189,7 @@ async def test_what_is_made_never_replaces_what_it_is_made_from(folder, emulator
 @pytest.mark.parametrize(
     ("words", "code", "told"),
     [
-        (("export", "m.checkpoint", "-o", "rows.xls"), 2, "rows.xls: its suffix does not tell its format"),
+        (("export", "m.checkpoint", "-o", "rows.xls"), 2, "rows.xls: the suffix does not show the format"),
         (("export", "gone.checkpoint", "-o", "rows.csv"), 74, "no such checkpoint"),
         (("report", "gone.checkpoint", "-o", "r.html"), 74, "no such checkpoint"),
         (("explain", "gone.checkpoint", "1"), 74, "no such checkpoint"),

@@ -49,7 +49,7 @@ async def test_an_outage_of_the_service_uses_no_row_up(folder, emulator):  # noq
     async with running(service, "--max-attempts", "1", "--concurrency", "8") as job:
 
         async def is_away():
-            return "away" in (await live()).get("state", "")
+            return "unavailable" in (await live()).get("state", "")
 
         await until(is_away)
         assert requests(service) < len(KEYS)
@@ -167,7 +167,7 @@ async def test_where_no_run_goes_on_there_is_nothing_to_steer(folder, emulator, 
     assert (await run(service)).code == 0
     verb, *rest = words
     ran = await batcher(verb, CHECKPOINT, *rest)
-    assert (ran.code, "no run is going on" in ran.stderr) == (2, True), ran
+    assert (ran.code, "no job is running" in ran.stderr) == (2, True), ran
 
 
 async def test_the_limit_that_was_found_is_kept_for_the_next_run(folder, emulator):  # noqa: F811

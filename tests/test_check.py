@@ -162,7 +162,7 @@ async def test_the_first_bad_rows_are_shown_and_all_are_written_to_a_file_of_one
     assert [row["line"] for row in written] == list(range(1, 31))
     assert stat.S_IMODE((folder / "bad.jsonl").stat().st_mode) == 0o600
     again = await check(service, "m.jsonl", "--bad-rows", "bad.jsonl")
-    assert (again.code, "bad.jsonl: is there already" in again.stderr) == (2, True), again
+    assert (again.code, "bad.jsonl: exists already" in again.stderr) == (2, True), again
     nowhere = await check(service, "m.jsonl", "--bad-rows", "no/bad.jsonl")
     assert nowhere.code == 74, nowhere
 

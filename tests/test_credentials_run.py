@@ -93,7 +93,7 @@ async def test_a_file_that_was_not_rotated_ends_the_job_and_the_rotated_one_fini
     code, said = await scene.run()
     assert code == 77, said
     assert "InvalidAccessKeyId" in said
-    assert "the credentials: file ~/.huaweicloud/credentials [basic], access key ...1111" in said
+    assert "credentials: file ~/.huaweicloud/credentials [basic], access key ...1111" in said
     assert "warning: ~/.huaweicloud/credentials: other users can read this file; run chmod 600" in said
     assert scene.statuses() == ["started"] * ROTATE_AT
     scene.write_file(NEW)
@@ -106,7 +106,7 @@ async def test_a_file_that_was_not_rotated_ends_the_job_and_the_rotated_one_fini
 async def test_temporary_keys_of_the_environment_are_final(scene):
     code, said = await scene.run(environment=variables(OLD))
     assert code == 77, said
-    assert "the credentials: environment OBS_ACCESS_KEY_ID, access key ...1111" in said
+    assert "credentials: environment OBS_ACCESS_KEY_ID, access key ...1111" in said
     assert scene.statuses() == ["started"] * ROTATE_AT
     code, said = await scene.run(environment=variables(NEW))
     assert code == 0, said
@@ -119,7 +119,7 @@ async def test_new_keys_that_are_refused_too_end_the_job(scene):
     scene.metadata.keys = [lent(*OLD), lent(*NEW), lent("NEVERASKED0000003333", "s", "t")]
     code, said = await scene.run()
     assert code == 77, said
-    assert "the credentials: ECS agency, access key ...2222" in said
+    assert "credentials: ECS agency, access key ...2222" in said
     assert scene.metadata.times == 2
     assert scene.statuses() == ["started"] * ROTATE_AT
 
