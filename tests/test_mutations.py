@@ -156,7 +156,7 @@ MUTATIONS = {
         "test_failures.py::test_json_keeps_every_digit_and_what_was_no_row_stays_none",
     ),
     "a key is markup in the report": Mutation(
-        "edges/report/writer.py",
+        "edges/report/render.py",
         "        autoescape=True,\n",
         "        autoescape=False,  # noqa: S701\n",
         "test_report.py::test_whatever_comes_from_outside_is_text_on_the_page",

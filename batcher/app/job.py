@@ -12,7 +12,7 @@ from batcher.app.doubts import Doubts
 from batcher.app.job_files import Files
 from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
-from batcher.app.reading import enter
+from batcher.app.resume_point import enter
 from batcher.app.world import World
 from batcher.edges.manifest import AnyManifest
 from batcher.edges.progress import showing

@@ -3,6 +3,6 @@
 `page.html` is a Jinja2 template (https://jinja.palletsprojects.com) with autoescape: keys and messages are untrusted.
 """
 
-from batcher.edges.report.writer import render
+from batcher.edges.report.render import render
 
 __all__ = ["render"]
