@@ -16,9 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batcher.edges.manifest import Choice, format_of, open_manifest
+from batcher.edges.manifest.opening import FORMATS, SUFFIXES
 from batcher.edges.manifest.source import Source
 from batcher.errors import ManifestError, UsageError
 from batcher.model import BadRow, Parameter, Row
+from batcher.rules.choices import Format
 from batcher.rules.rows.identity import bad_key, canonical, content_key
 
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -729,3 +731,8 @@ def test_the_samples_are_good_and_hold_no_row_twice(name, count):
     rows = read(SAMPLES / name, parameters=PARAMETERS)
     assert [type(row) for row in rows] == [Row] * count
     assert len({row.key for row in rows}) == count
+
+
+def test_each_format_that_can_be_chosen_has_a_row_in_the_table_and_the_table_no_others():
+    assert list(FORMATS) == list(Format)
+    assert all(format_of(Path(f"m{suffix}"), None) == format_ for suffix, format_ in SUFFIXES.items())

@@ -11,17 +11,10 @@ from pathlib import Path
 
 from batcher.edges.manifest.inventory_files import MANIFEST, is_inventory
 from batcher.edges.manifest.obsutil import is_printed_by_obsutil
+from batcher.edges.manifest.opening import SUFFIXES
 from batcher.errors import UsageError
 from batcher.rules.choices import Format
 
-_SUFFIXES = {
-    ".csv": "csv",
-    ".tsv": "tsv",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".txt": "txt",
-    ".parquet": "parquet",
-}
 _HEAD = 64 * 1024
 _GZIP_WINDOW = 31
 """The wbits value with which zlib reads gzip of any window size."""
@@ -36,11 +29,11 @@ def format_of(path: Path | None, given: str | None) -> str:
     if path.name == MANIFEST:
         return "inventory"
     name = path.name.lower().removesuffix(".gz")
-    format_ = _SUFFIXES.get(Path(name).suffix)
+    format_ = SUFFIXES.get(Path(name).suffix)
     if format_ is None:
         raise UsageError(
             f"{path}: the suffix does not show the format",
-            f"Give --format {', '.join(Format)}. Known suffixes are {' '.join(_SUFFIXES)}, also with .gz.",
+            f"Give --format {', '.join(Format)}. Known suffixes are {' '.join(SUFFIXES)}, also with .gz.",
         )
     if format_ == "txt" and is_printed_by_obsutil(_head(path)):
         return "obsutil"

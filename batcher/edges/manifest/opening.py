@@ -1,19 +1,45 @@
-"""Opens a manifest of any format: text, an OBS inventory, or Parquet. All three are read in the same way."""
+"""The formats of a manifest, one table row each: the suffixes that imply them, and what opens them.
+
+All manifests are read in the same way. A new format is a module and a row here, and its name in `rules.choices.Format`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from batcher.edges.manifest.inventory import Inventory, open_inventory
 from batcher.edges.manifest.manifest import CHUNK, Manifest, open_text
 from batcher.edges.manifest.parquet import ParquetManifest, open_parquet
 from batcher.edges.manifest.skipped import Choice
 from batcher.errors import UsageError
+from batcher.rules.choices import Format
 
 AnyManifest: TypeAlias = Manifest | Inventory | ParquetManifest
 
 EVERYTHING = Choice()
+
+
+class Opening(NamedTuple):
+    """How a format is recognized and opened. A format without suffixes is recognized by its content."""
+
+    suffixes: tuple[str, ...]
+    open: Callable[[Path | None, str, Choice, int], AnyManifest]
+    has_storage_classes: bool = False
+
+
+FORMATS: Mapping[str, Opening] = {
+    Format.CSV: Opening((".csv",), open_text),
+    Format.TSV: Opening((".tsv",), open_text),
+    Format.JSONL: Opening((".jsonl", ".ndjson"), open_text),
+    Format.TXT: Opening((".txt",), open_text),
+    Format.INVENTORY: Opening((), lambda path, _, choice, __: open_inventory(path, choice), has_storage_classes=True),
+    Format.OBSUTIL: Opening((), open_text),
+    Format.PARQUET: Opening((".parquet",), lambda path, _, choice, __: open_parquet(path, choice)),
+}
+SUFFIXES: Mapping[str, str] = {suffix: format_ for format_, each in FORMATS.items() for suffix in each.suffixes}
+"""The format that each suffix implies."""
 
 
 def open_manifest(path: Path | None, format_: str, choice: Choice = EVERYTHING, *, chunk: int = CHUNK) -> AnyManifest:
@@ -23,13 +49,10 @@ def open_manifest(path: Path | None, format_: str, choice: Choice = EVERYTHING, 
     arrived. Raises ManifestError if the manifest cannot be read, is empty, or has no usable header, and UsageError if
     the format does not support the choice.
     """
-    if choice.storage_classes and format_ != "inventory":
+    opening = FORMATS[format_]
+    if choice.storage_classes and not opening.has_storage_classes:
         raise UsageError(
             f"--storage-class: a manifest in the format {format_} has no storage classes",
             "Remove the option, or give the manifest.json of an inventory.",
         )
-    if format_ == "inventory":
-        return open_inventory(path, choice)
-    if format_ == "parquet":
-        return open_parquet(path, choice)
-    return open_text(path, format_, choice, chunk)
+    return opening.open(path, format_, choice, chunk)
