@@ -4,6 +4,8 @@ from datetime import datetime, time
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from batcher.errors import UsageError
 from batcher.rules.text import duration, seconds_until, time_of_day
@@ -19,7 +21,19 @@ def test_a_duration_is_read_as_seconds(text, seconds):
     assert duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "m", "-5", "5 m", "5x", "1e3", "ten", "٣"])
+@given(st.floats(min_value=1e-4, max_value=1e9))
+def test_seconds_with_any_number_of_digits_are_the_number_that_they_show(seconds):
+    assert duration(repr(seconds)) == duration(f"{seconds!r}s") == seconds
+
+
+@given(st.integers(0, 10**12), st.integers(0, 10**9), st.integers(0, 10**9))
+def test_the_parts_of_a_duration_add_up(hours, minutes, seconds):
+    assert duration(f"{hours}h{minutes}m{seconds}s") == 3600 * hours + 60 * minutes + seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "m", "-5", "5 m", "5x", "1e3", "ten", "٣", ".", "9" * 400, "90 15", "90m15", "5m1h", "1m1m", "1.2.3"]
+)
 def test_what_is_no_duration_is_refused_with_an_example(text):
     with pytest.raises(UsageError, match="not a duration") as refused:
         duration(text)

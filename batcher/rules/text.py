@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime, time, timedelta
+from operator import mul
 
 from batcher.errors import UsageError
 
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_PART = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([smhd]?)", re.ASCII)
+_NUMBER = r"(\d+\.?\d*|\.\d+)"
+_DURATION = re.compile("".join(f"(?:{_NUMBER}{unit})?" for unit in "dhms") + "|" + _NUMBER, re.ASCII)
+_UNITS = (86400.0, 3600.0, 60.0, 1.0, 1.0)
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)", re.ASCII)
 
 
 def duration(text: str) -> float:
-    """Read a duration such as `90`, `15m` or `1h30m` as seconds. Raises UsageError."""
-    parts = _PART.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
+    """Read seconds, such as `90`, or parts with units, the largest first, such as `1h30m`. Raises UsageError."""
+    parts = _DURATION.fullmatch(text) if text else None
+    seconds = sum(map(mul, map(float, parts.groups("0")), _UNITS)) if parts else math.inf
+    if math.isinf(seconds):
         raise UsageError("not a duration", "Give seconds, or a duration such as 90s, 15m or 1h30m.")
-    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+    return seconds
 
 
 def time_of_day(text: str) -> time:
