@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+import subprocess
 from collections import Counter
 from contextlib import closing
 
@@ -84,7 +85,10 @@ def test_a_prefix_counts_dismissed_rows_as_such():
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    return tmp_path
+    yield tmp_path
+    if (tmp_path / "bound").exists():
+        monkeypatch.chdir("/")
+        subprocess.run(["umount", tmp_path / "bound"], check=True)
 
 
 def move(folder):
@@ -106,7 +110,16 @@ def detour(_folder):
     return "job/../job"
 
 
-@pytest.mark.parametrize("way", [move, copy, link, detour])
+def bind(folder):
+    (folder / "bound").mkdir()
+    mounted = subprocess.run(["mount", "--bind", folder / "job", folder / "bound"], check=False, capture_output=True)
+    if mounted.returncode != 0:
+        (folder / "bound").rmdir()
+        pytest.skip("only root may mount a folder elsewhere")
+    return "bound"
+
+
+@pytest.mark.parametrize("way", [move, copy, link, detour, bind])
 async def test_the_same_command_goes_on_wherever_the_jobs_folder_is(folder, emulator, monkeypatch, way):
     service = await emulator(reject_share=0.3, seed=2)
     (folder / "job").mkdir()
