@@ -66,6 +66,7 @@ class Doubts:
             execution=self.service.execution,
             note=self.files.checkpoint.note_listed,
             unowned=self.files.checkpoint.unowned,
+            controls=self.files.checkpoint.controls,
             date=self._date,
             sleep=self.drain.sleep,
             stopped=lambda: self.drain.begun,

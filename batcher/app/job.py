@@ -176,7 +176,7 @@ class Run:
 
     async def _settle(self, settlements: Sequence[Settlement], records: Sequence[Record]) -> None:
         self.tally.is_writing = True
-        await self.files.settle(settlements, records, limit=self.monitor.turns.throttle.limit)
+        await self.files.settle(settlements, records, limit=self.monitor.turns.throttle.limit, now=self.service.now())
         self.tally.is_writing = False
         self.monitor.telemetry.recorded(records)
 
