@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import NamedTuple
 
-from batcher.edges.checkpoint.schema import FORMAT, seal
+from batcher.edges.checkpoint.facts import CONTROLS
+from batcher.edges.checkpoint.schema import FORMAT, damage, seal, write_facts
 from batcher.model import Record, Settlement
 from batcher.rules.doubts.control import Control
 from batcher.rules.doubts.sample import gap, of_group, thinned
@@ -37,6 +38,9 @@ class Controls:
         self.kept: Sequence[Control] = []
         if db.execute("PRAGMA user_version").fetchone()[0] == FORMAT:
             self.kept = [Control(*entry[:-1]) for entry in db.execute("SELECT * FROM controls ORDER BY id")]
+            known = db.execute("SELECT value FROM header WHERE name = ?", (CONTROLS,)).fetchone() or (0,)
+            if known[0] != len(self.kept):
+                raise damage("controls", 1)
         self._gap = gap(self.kept)
 
     def are_due(self, now: float) -> bool:
@@ -64,13 +68,14 @@ class Controls:
                 urn, until = record.execution_urn or "", answered.now or None
                 kept.append(Control(each.id, each.execution, urn, at, intent_at, until, bucket, object_, inputs))
         self._write(kept)
-        self.kept = [*self.kept, *kept]
+        self.kept = sorted([*self.kept, *kept])
         if thinned(self.kept) is not self.kept:
             self.kept = thinned(self.kept)
             self._db.execute("DELETE FROM controls")
             self._write(self.kept)
+        write_facts(self._db, {CONTROLS: len(self.kept)})
         self._gap = gap(self.kept)
 
     def _write(self, controls: Sequence[Control]) -> None:
-        entries = [(*control, seal(*control)) for control in controls]
+        entries = [(*control, seal("control", *control)) for control in controls]
         self._db.executemany("INSERT OR REPLACE INTO controls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", entries)

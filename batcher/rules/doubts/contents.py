@@ -78,7 +78,7 @@ def likeness(row: Unsettled, content: Content) -> int | None:
     """Rate how well a content fits a row: 0 is exact, a higher number is a weaker fit, None is no fit.
 
     An object name may be percent-encoded or lack leading slashes, and input values may have become text. BLURRED is the
-    highest rating: it may be the row's, told in another form or with masked, missing or more inputs.
+    highest rating: it may be the row's, shown in another form or with masked, missing or more inputs.
     """
     bucket = _bucket_likeness(row.bucket, content.bucket)
     object_ = _object_likeness(row.object, content.object)

@@ -77,7 +77,7 @@ def _as_utf_8(text: str) -> str:
 
 
 def is_value_alike(value: Json, reported: Json) -> bool:
-    """Return whether a reported input may be another form of `value`: masked, or told in another way."""
+    """Return whether a reported input may be another form of `value`: masked, or written in another way."""
     return _is_masked(reported) or _plain(value) == _plain(reported)
 
 
