@@ -11,6 +11,7 @@ import pytest
 from test_command import ENVIRONMENT, ODD_KEYS, batcher, records
 
 from batcher.emulator.faults import FaultKind
+from batcher.emulator.quirks import Quirk
 from batcher.emulator.settings import InputKeys, InputShape
 
 
@@ -282,3 +283,29 @@ async def test_status_tells_every_count_and_a_running_job(folder, emulator):
     assert not (folder / "nowhere.checkpoint").exists()
     foreign = await batcher("status", "m.jsonl")
     assert foreign.code == 74, foreign
+
+
+async def test_rows_whose_answers_name_one_execution_are_not_all_started_and_none_is_released(folder, emulator):
+    write(folder, KEYS[:5])
+    service = await emulator(quirks={Quirk.SAME_NAME: 1.0})
+    ran = await run(service)
+    assert ran.code == 3, ran
+    (name,) = {start.execution_name for start in service.ledger.starts}
+    assert f"warning: two starts were answered with execution {name}; the second is in doubt" in ran.stderr
+    statuses = Counter(record["status"] for record in last_records(folder).values())
+    assert statuses == {"started": 1, "in_doubt": 4}
+    service.settings.quirks.clear()
+    write(folder, KEYS[:6])
+    ran = await run(service)
+    assert ran.code == 3, ran
+    assert f"the service answered two starts with the same execution, {name}" in ran.stderr
+    assert started(service) == once(KEYS[:6])
+
+
+async def test_a_settle_time_below_the_default_is_named_as_a_condition(folder, emulator):
+    write(folder, KEYS[:1])
+    service = await emulator()
+    ran = await run(service)
+    assert "--settle-time 0.5s is below the default of 60s" in ran.stderr
+    ran = await run(service, "--timeout", "5", "--settle-time", "30")
+    assert "below the default" not in ran.stderr
