@@ -133,7 +133,8 @@ def _of(kind: Kind, **lies: str) -> dict[str, Lie]:
 
 EARLIER = {"past": 40, "run_time": 0.0}
 LATE_COMMIT = 3.0
-IMPATIENT = ("--timeout", "1")
+IMPATIENT = ("--timeout", "1", "--settle-time", "4")
+PATIENT = ("--settle-time", "4")
 
 LIES: Mapping[str, Lie] = {
     "honest": Lie(Kind.NONE),
@@ -269,7 +270,7 @@ LIES: Mapping[str, Lie] = {
         Kind.LATENESS, (f"late-commit={LATE_COMMIT}", f"late-share={SHARE}"), NOTHING, Doubt.LATE, IMPATIENT
     ),
     "late commit, connection reset": Lie(
-        Kind.LATENESS, (f"late-commit={LATE_COMMIT}", f"late-share={SHARE}", "late-reset"), NOTHING, Doubt.LATE
+        Kind.LATENESS, (f"late-commit={LATE_COMMIT}", f"late-share={SHARE}", "late-reset"), NOTHING, Doubt.LATE, PATIENT
     ),
 }
 

@@ -101,7 +101,8 @@ class Judge:
         if state is Status.STARTED:
             return self._fault_of_name(content, name)
         if state is Status.IN_DOUBT:
-            return None if self._is_blurred(content) else "is held, and the list is clear"
+            is_allowed = self._is_blurred(content) or not self._has_control()
+            return None if is_allowed else "is held, and the list is clear"
         is_rejected = state is Status.REJECTED and content.object.startswith("missing")
         return None if is_rejected else f"was lost: it is {state}"
 
@@ -119,6 +120,10 @@ class Judge:
         other_rows = any(other and other != content and other.place == content.place for other in self._contents)
         others = (each for each in self._executions.values() if each.content.place == content.place)
         return other_rows or any(not each.ours and self._is_within(each, content) for each in others)
+
+    def _has_control(self):
+        """Tell whether the job knows an execution of its own, by which it can see that the list is complete."""
+        return any(state is Status.STARTED for state, _ in self._claims.rows.values())
 
     def _is_within(self, execution, content):
         return any(

@@ -141,9 +141,11 @@ class Checkpoint(writer.Checkpoint):
         self._watch.admitted(rows)
         await super().admit(rows, now, *facts)
 
-    async def settle(self, settlements, facts, doubt_at=None, before=None):
+    async def settle(self, settlements, facts, doubt_at=None, before=None, *answered):
         self._watch.settled(settlements)
-        await super().settle(settlements, facts, doubt_at, before and partial(self._process.run_call, before))
+        await super().settle(
+            settlements, facts, doubt_at, before and partial(self._process.run_call, before), *answered
+        )
 
     async def close(self):
         self._store.close()

@@ -193,9 +193,7 @@ class Service:
             "unreadable": lambda: self._reply(200, b"<html>"),
             "nameless": lambda: self._reply(200, b"{}"),
         }
-        return failures.get(
-            fault, lambda: self._reply(200, {"execution_name": execution.name, "execution_urn": "urn"})
-        )()
+        return failures.get(fault, lambda: self._reply(200, self._item(execution)))()
 
     def _reply(self, status, body):
         content = body if isinstance(body, bytes) else json.dumps(body).encode()

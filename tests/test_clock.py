@@ -15,7 +15,8 @@ from test_command import ENVIRONMENT
 
 from batcher.emulator.faults import FaultKind
 from batcher.flow.reconcile import Inquiry, reconcile
-from batcher.model import Described, Page, Status, Unsettled
+from batcher.model import Described, Execution, ExecutionDetail, Page, Status, Unsettled
+from batcher.rules.doubts.control import Control
 
 KEYS = [f"o{n}" for n in range(120)]
 SETTABLE = Path(__file__).with_name("settable.py")
@@ -117,6 +118,9 @@ async def test_a_row_of_the_first_moment_is_released_because_the_time_was_asked_
     service = await emulator(faults={FaultKind("reset-before"): 1.0})
     assert (await run(service, "--on-doubt", "hold", "--no-preflight"))[0] == 3
     service.settings.faults.clear()
+    # The start of another row shows that the list is complete.
+    keys = KEYS[:21]
+    (folder / "m.jsonl").write_text("".join(json.dumps({"object": key}) + "\n" for key in keys))
     code, stderr = await run(service)
     assert code == 0, stderr
     assert started(service) == Counter(dict.fromkeys(keys, 1))
@@ -140,23 +144,32 @@ async def test_a_wrong_key_is_found_out_before_anything_is_sent(emulator, monkey
     assert service.ledger.requests == Counter({"workflow": 1})
 
 
+CONTROL = Control(9, "e9", "urn:e9", NOW - 990, NOW - 991, NOW - 989, "b", "other", b"")
+
+
 class Listing:
-    """A list without executions, asked for by plain functions. Time passes when the reconcile waits."""
+    """A list of one execution, a control, asked for by plain functions. Time passes when the reconcile waits."""
 
     def __init__(self, *, is_dated=True):
         self.now = NOW + 0.5
         self.dated = {}
         self._is_dated = is_dated
+        self._listed = Execution(CONTROL.name, CONTROL.urn, "", CONTROL.at)
 
     def inquiry(self):
         return Inquiry(
-            executions=self._pages, execution=self._nothing, note=self._nothing, unowned=partial(asyncio.sleep, 0, []),
-            date=self._date, sleep=self._sleep, stopped=lambda: False, now=lambda: self.now, settle_time=30.0,
+            executions=self._pages, execution=self._detail, note=self._nothing, unowned=partial(asyncio.sleep, 0, []),
+            controls=partial(asyncio.sleep, 0, [CONTROL]), date=self._date, sleep=self._sleep, stopped=lambda: False,
+            now=lambda: self.now, settle_time=30.0,
         )  # fmt: skip
 
     async def _pages(self, _windows):
         date = formatdate(int(self.now), usegmt=True) if self._is_dated else ""
-        yield Described(200, date=date, noun=Page(()))
+        yield Described(200, date=date, noun=Page((self._listed,)))
+
+    async def _detail(self, _):
+        text = json.dumps({"bucket": CONTROL.bucket, "object": CONTROL.object})
+        return Described(200, noun=ExecutionDetail(self._listed, text))
 
     async def _nothing(self, _):
         pass

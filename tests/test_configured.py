@@ -115,7 +115,7 @@ async def test_config_shows_every_flag_of_every_verb_and_where_its_value_comes_f
     assert shown["run"]["timeout"] == {"value": 4.0, "source": "file", "where": f"{file}: timeout"}
     assert shown["run"]["input"] == {"value": ["a=1", "b:=2"], "source": "file", "where": f"{file}: run.input"}
     assert shown["reconcile"]["settle-time"]["where"] == f"{file}: reconcile.settle-time"
-    assert shown["run"]["settle-time"] == {"value": 30.0, "source": "default", "where": "default"}
+    assert shown["run"]["settle-time"] == {"value": None, "source": "default", "where": "default"}
     assert shown["run"]["max-rate"] == {"value": 5.0, "source": "environment", "where": "BATCHER_MAX_RATE"}
     assert shown["run"]["endpoint"]["where"] == "OBS_ENDPOINT"
 

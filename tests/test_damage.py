@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from batcher.edges.checkpoint import open_checkpoint
+from batcher.edges.checkpoint import Answered, open_checkpoint
 from batcher.edges.records import open_output
 from batcher.errors import DiskError, ExitCode, JobError
 from batcher.flow.repair import LEFT_OPEN, resume
@@ -66,7 +66,8 @@ def append(output, records):
 
 async def settle(checkpoint, admitted, length):
     settlements = [Settlement(each.id, Status.STARTED, f"{each.id:032x}") for each in admitted]
-    await checkpoint.settle(settlements, {LENGTH: length}, 200.0)
+    answered = Answered([record_of(started(each), timestamp(200.0)) for each in admitted], 200.0)
+    await checkpoint.settle(settlements, {LENGTH: length}, 200.0, None, answered)
 
 
 async def interrupted(folder, suffix, count, settled):

@@ -73,7 +73,7 @@ READINGS = {
     "inputs added": ({"quirks": {Quirk.INPUTS_ADDED: None}}, {"inputs-added"}, set(), HOLD, None),
     "the workflow is not to be looked at": ({"workflow_forbidden": True}, set(), {"unknown-workflow"}, RECONCILE, 30),
     "triggered by its bucket too": ({"triggers": ("videos",)}, set(), set(), RECONCILE, 30),
-    "inputs lost": ({"quirks": {Quirk.INPUTS_LOST: None}}, {"inputs-kept"}, {"inputs-added"}, RECONCILE, 30),
+    "inputs lost": ({"quirks": {Quirk.INPUTS_LOST: None}}, {"inputs-kept"}, {"inputs-added"}, HOLD, None),
 }
 
 

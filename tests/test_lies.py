@@ -1,7 +1,7 @@
 """The table of lies is complete, each leaves as many rows in doubt as it says, and the ledger judges the command."""
 
 import pytest
-from lies import LIES, ROWS, SHARE, STRUCK, Doubt, Found, found, judged
+from lies import LIES, ROWS, SHARE, STRUCK, Doubt, Found, Kind, found, judged
 
 from batcher.emulator.faults import lot
 from batcher.emulator.quirks import Quirk
@@ -33,6 +33,19 @@ def test_a_lie_leaves_a_third_of_the_rows_in_doubt(name):
     purpose = "late-share" if lie.doubt is Doubt.LATE else "fault"
     struck = [row for row in lie.rows() if lot(settings.seed, purpose, "videos", row["object"]) < SHARE]
     assert (len(lie.rows()), len(struck)) == (ROWS, STRUCK)
+
+
+@pytest.mark.long(small=1 / 30, ci=1 / 8)
+@pytest.mark.parametrize("name", LIES)
+async def test_no_lie_starts_a_row_twice_and_what_it_hides_is_held(name, tmp_path):
+    seen = await found(LIES[name], tmp_path)
+    assert seen.twice == 0, seen
+    assert seen.exit_code == (3 if seen.held else 0), seen
+    # The first of two starts with one answer may be that of the other row.
+    if LIES[name].quirks != ("stale-answer=50%",):
+        assert (seen.false, seen.shared, seen.lost) == (0, 0, 0), seen
+    if LIES[name].kind is Kind.NONE:
+        assert seen.held == 0, seen
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from test_command import ENVIRONMENT, ODD_KEYS, batcher, records
 
 from batcher.emulator.faults import FaultKind
+from batcher.emulator.quirks import Quirk
 from batcher.emulator.settings import InputKeys, InputShape
 
 
@@ -85,17 +86,33 @@ async def test_a_list_that_lags_is_waited_for(folder, emulator):
     assert started(service) == once(KEYS)
 
 
-async def test_a_service_that_never_answers_leaves_the_rows_in_doubt_after_a_few_rounds(folder, emulator):
+async def test_rows_are_held_until_an_answered_start_shows_that_the_list_is_complete(folder, emulator):
     write(folder, KEYS[:3])
     service = await emulator(faults={FaultKind("500"): 1.0})
+    for _ in range(2):
+        ran = await run(service)
+        assert ran.code == 3, ran
+        assert "no answered start of this job shows that the list is complete" in ran.stderr
+        assert service.ledger.requests["start"] == 3
+        service = await _healthy(service)
+    # another row is sent first, and its start is the control
+    write(folder, KEYS[:4])
+    ran = await run(service)
+    assert ran.code == 0, ran
+    assert started(service) == once(KEYS[:4])
+
+
+async def test_a_service_that_never_answers_again_leaves_the_rows_in_doubt_after_a_few_rounds(folder, emulator):
+    write(folder, KEYS[:1])
+    service = await emulator()
+    assert (await run(service)).code == 0
+    write(folder, KEYS[:4])
+    await _fail_next(service, "500")
     ran = await run(service, "--settle-time", "0")
     assert ran.code == 3, ran
-    assert started(service) == Counter()
+    assert started(service) == once(KEYS[:1])
     # the first sending and five rounds
-    assert service.ledger.requests["start"] == 3 * 6
-    service = await _healthy(service)
-    assert (await run(service)).code == 0
-    assert started(service) == once(KEYS[:3])
+    assert service.ledger.requests["start"] == 1 + 3 * 6
 
 
 async def _healthy(service):
@@ -193,11 +210,11 @@ async def test_a_look_alike_of_another_time_is_never_adopted(folder, emulator, a
     other = service.start_elsewhere("videos", "o0", started_at=service.settings.clock() + at)
     assert (await run(service, "--on-doubt", "hold")).code == 3
     await _healthy(service)
+    write(folder, KEYS[:2])
     ran = await run(service)
     assert ran.code == 0, ran
-    (record,) = last_records(folder).values()
-    assert record["execution_name"] != other
-    assert started(service) == once(KEYS[:1])
+    assert last_records(folder)[1]["execution_name"] != other
+    assert started(service) == once(KEYS[:2])
 
 
 async def test_a_buckets_event_is_never_adopted(folder, emulator):
@@ -206,11 +223,11 @@ async def test_a_buckets_event_is_never_adopted(folder, emulator):
     assert (await run(service, "--on-doubt", "hold")).code == 3
     event = service.start_elsewhere("videos", "o0", type="TRIGGERCAL")
     await _healthy(service)
+    write(folder, KEYS[:2])
     ran = await run(service)
     assert ran.code == 0, ran
-    (record,) = last_records(folder).values()
-    assert record["execution_name"] != event
-    assert started(service) == once(KEYS[:1])
+    assert last_records(folder)[1]["execution_name"] != event
+    assert started(service) == once(KEYS[:2])
     assert event in ran.stderr
 
 
@@ -266,3 +283,29 @@ async def test_status_tells_every_count_and_a_running_job(folder, emulator):
     assert not (folder / "nowhere.checkpoint").exists()
     foreign = await batcher("status", "m.jsonl")
     assert foreign.code == 74, foreign
+
+
+async def test_rows_whose_answers_name_one_execution_are_not_all_started_and_none_is_released(folder, emulator):
+    write(folder, KEYS[:5])
+    service = await emulator(quirks={Quirk.SAME_NAME: 1.0})
+    ran = await run(service)
+    assert ran.code == 3, ran
+    (name,) = {start.execution_name for start in service.ledger.starts}
+    assert f"warning: two starts were answered with execution {name}; the second is in doubt" in ran.stderr
+    statuses = Counter(record["status"] for record in last_records(folder).values())
+    assert statuses == {"started": 1, "in_doubt": 4}
+    service.settings.quirks.clear()
+    write(folder, KEYS[:6])
+    ran = await run(service)
+    assert ran.code == 3, ran
+    assert f"the service answered two starts with the same execution, {name}" in ran.stderr
+    assert started(service) == once(KEYS[:6])
+
+
+async def test_a_settle_time_below_the_default_is_named_as_a_condition(folder, emulator):
+    write(folder, KEYS[:1])
+    service = await emulator()
+    ran = await run(service)
+    assert "--settle-time 0.5s is below the default of 60s" in ran.stderr
+    ran = await run(service, "--timeout", "5", "--settle-time", "30")
+    assert "below the default" not in ran.stderr

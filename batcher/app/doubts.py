@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from batcher.app.job_files import Files
 from batcher.app.voice import Voice
 from batcher.app.world import World
+from batcher.edges.checkpoint.facts import REPEATED
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import contact
 from batcher.flow.reconcile import Findings, Inquiry, reconcile
@@ -15,10 +16,16 @@ from batcher.flow.service import Service
 from batcher.model import Settlement, Status, Unsettled
 from batcher.rules.choices import OnDoubt
 from batcher.rules.doubts.contents import contents_of
+from batcher.rules.doubts.control import NO_CONTROL
 from batcher.rules.records.codec import record_of_adopted
 from batcher.rules.text import printable
 
 SHOWN = 5
+
+WAYS_OUT = (
+    "Start more rows of this job: an execution that is known to exist shows whether the list is complete. Or send these"
+    " rows again without checking, with --on-doubt resend, which may start them twice."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,10 @@ class Doubts:
             if self.drain.begun:
                 return Findings([], [], rows, [])
         findings = await reconcile(self._inquiry(), rows, patient=patient)
+        repeated = await self.files.checkpoint.recall(REPEATED)
+        if repeated is not None and findings.released:
+            reason = f"the service answered two starts with the same execution, {repeated}"
+            findings = findings._replace(released=[], held=[*findings.held, *findings.released], reason=reason)
         if not release:
             findings = findings._replace(released=[], held=[*findings.held, *findings.released])
         await self._adopt(findings)
@@ -66,6 +77,7 @@ class Doubts:
             execution=self.service.execution,
             note=self.files.checkpoint.note_listed,
             unowned=self.files.checkpoint.unowned,
+            controls=self.files.checkpoint.controls,
             date=self._date,
             sleep=self.drain.sleep,
             stopped=lambda: self.drain.begun,
@@ -96,6 +108,8 @@ def _report(findings: Findings, voice: Voice) -> None:
     )
     reason = f" ({findings.reason})" if findings.held and findings.reason else ""
     voice.say("rows in doubt: " + ", ".join(f"{len(rows):,} {name}" for rows, name in told if rows) + reason)
+    if findings.held and findings.reason == NO_CONTROL:
+        voice.say(WAYS_OUT)
     for found in findings.elsewhere[:SHOWN]:
         contents = contents_of(found.input or "")
         where = f" for {contents[0].bucket}/{printable(contents[0].object)}" if contents else ""

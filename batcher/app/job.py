@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from batcher.app.cell_types import parameters_of
@@ -14,6 +14,7 @@ from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
 from batcher.app.resume_point import enter
 from batcher.app.world import World
+from batcher.edges.checkpoint.facts import REPEATED
 from batcher.edges.manifest import AnyManifest
 from batcher.edges.progress import showing
 from batcher.errors import FailuresError, JobError
@@ -31,6 +32,7 @@ from batcher.rules.rate import stop
 from batcher.rules.rate.stop import Streak
 from batcher.rules.rows import admission
 from batcher.rules.rows.declared import Screen
+from batcher.rules.service.repeated import Names
 from batcher.rules.service.verdicts import judge
 from batcher.rules.text import counted
 
@@ -50,6 +52,7 @@ class Run:
     preflight: Preflight
     doubts: Doubts
     monitor: Monitor
+    names: Names = field(default_factory=Names)
     screen: Screen | None = None
     """Made before the first row is sent. None without a preflight, or if the service does not describe the workflow."""
 
@@ -158,6 +161,7 @@ class Run:
             max_attempts=self.options.max_attempts,
             trust_503=self.options.trust_503,
             seen=self.monitor.telemetry.seen,
+            names=self.names,
             streak=Streak(is_proven=self.tally.started > 0),
         )
         policy = self.options.policy
@@ -176,9 +180,18 @@ class Run:
 
     async def _settle(self, settlements: Sequence[Settlement], records: Sequence[Record]) -> None:
         self.tally.is_writing = True
-        await self.files.settle(settlements, records, limit=self.monitor.turns.throttle.limit)
+        if self.names.repeated:
+            await self._note_repeated()
+        await self.files.settle(settlements, records, limit=self.monitor.turns.throttle.limit, now=self.service.now())
         self.tally.is_writing = False
         self.monitor.telemetry.recorded(records)
+
+    async def _note_repeated(self) -> None:
+        """Store that the service has given one execution's name to two starts. No row is released from now on."""
+        repeated, self.names.repeated = self.names.repeated, []
+        await self.files.checkpoint.remember({REPEATED: repeated[0]})
+        for name in repeated:
+            self.monitor.telemetry.warn(f"two starts were answered with execution {name}; the second is in doubt")
 
     def _guard(self, tally: Tally) -> None:
         """Stop the job if more rows failed than --max-failures allows."""

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from batcher.app.job_identity import is_side_manifest
 from batcher.app.world import World
-from batcher.edges.checkpoint import Checkpoint
+from batcher.edges.checkpoint import Answered, Checkpoint
 from batcher.edges.checkpoint.facts import BUCKET_USED, CARD, LENGTH, LIMIT, OUTPUT, PREFIX, READ_WHOLE
 from batcher.edges.checkpoint.places import folder_of, is_same, kept
 from batcher.edges.manifest import AnyManifest
@@ -76,18 +76,21 @@ class Files:
             await self.checkpoint.admit(rows, now, {BUCKET_USED: 1})
             self._is_bucket_used = True
 
-    async def settle(
+    async def settle(  # noqa: PLR0913 - what is made durable together
         self,
         settlements: Sequence[Settlement],
         records: Sequence[Record] = (),
         *,
         doubt_at: float | None = None,
         limit: float | None = None,
+        now: float = 0.0,
+        recovered: Sequence[Record] = (),
     ) -> None:
         """Put records on disk, then commit how rows stand, then pass the records on.
 
         Rows in doubt were not sent after `doubt_at`, in POSIX seconds by the service's clock, if that is known.
-        `limit` is the service's rate limit in starts per second, if it was found.
+        `limit` is the service's rate limit in starts per second, if it was found. `now` is POSIX seconds by the
+        service's clock, 0 if it is not known. `recovered` are records of these rows that are on disk already.
         """
         block = self._output.compose(records)
         facts: dict[str, str | int] = {self._length_name: self._output.length}
@@ -96,7 +99,7 @@ class Files:
         if self.frontier.settled(settlements):
             facts[PREFIX] = settled_prefix.encoded(self.frontier.prefix)
         append = partial(self._output.append, block) if block else None
-        await self.checkpoint.settle(settlements, facts, doubt_at, append)
+        await self.checkpoint.settle(settlements, facts, doubt_at, append, Answered(recovered or records, now))
         if self._pass_on is not None and records:
             await self._pass_on(records)
 
@@ -113,7 +116,8 @@ class Files:
     async def repair(self, now: float) -> None:
         """Settle what an interrupted run left between an intent and a verdict; `now` is POSIX seconds."""
         left = await self.checkpoint.unsettled(LEFT_OPEN)
-        await resume(left, self._output.recovered, self.settle, now)
+        settle = partial(self.settle, recovered=self._output.recovered)
+        await resume(left, self._output.recovered, settle, now)
 
 
 @asynccontextmanager

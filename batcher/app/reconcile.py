@@ -13,6 +13,7 @@ from batcher.flow.reconcile import ASKERS
 from batcher.model import Status
 from batcher.options.verbs import ReconcileOptions
 from batcher.rules.choices import OnDoubt
+from batcher.rules.doubts.settle_time import condition
 from batcher.rules.report.next_commands import run
 from batcher.rules.service.dialect import Dialect
 from batcher.rules.service.dialects import DIALECT
@@ -29,6 +30,9 @@ async def settle(options: ReconcileOptions, world: World, dialect: Dialect = DIA
             card = files.card
             site = Site(card.endpoint, card.workflow, ASKERS, options.timeout, options.verify_tls)
             async with open_service(site, credentials, world, drain, world.voice.warn, dialect) as service:
+                relies_on = condition(options.settle_time, options.timeout)
+                if relies_on:
+                    world.voice.say(relies_on)
                 doubts = Doubts(files, service, drain, world, OnDoubt.RECONCILE, options.settle_time)
                 findings = await doubts.settle(patient=True)
             left = (await files.checkpoint.count_unsettled())[Status.IN_DOUBT]

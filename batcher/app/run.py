@@ -25,6 +25,8 @@ from batcher.flow.drain import Drain
 from batcher.flow.service import Service
 from batcher.flow.turns import Turns
 from batcher.options.verbs import RunOptions
+from batcher.rules.choices import OnDoubt
+from batcher.rules.doubts.settle_time import condition
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rate.throttle import Throttle
 from batcher.rules.service.dialect import Dialect
@@ -58,6 +60,9 @@ async def run_job(
             open_files(options.checkpoint, card, options.output, world, telemetry.pass_on)
         )
         monitor = await _monitor(options, world, manifest, files, service, drain, telemetry)
+        relies_on = condition(options.settle_time, options.timeout)
+        if relies_on and options.on_doubt is OnDoubt.RECONCILE:
+            world.voice.say(relies_on)
         doubts = Doubts(files, service, drain, world, options.on_doubt, options.settle_time)
         return await _finished(Run(options, world, manifest, files, service, preflight, doubts, monitor))
 

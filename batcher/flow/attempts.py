@@ -19,8 +19,9 @@ from batcher.rules.progress.counts import Tally
 from batcher.rules.rate import backoff, stop
 from batcher.rules.rate.stop import Streak
 from batcher.rules.service import verdicts
+from batcher.rules.service.repeated import REPEATED, Names
 
-STARTED, REFUSED, FATAL = Verdict.STARTED, Verdict.REFUSED, Verdict.FATAL
+STARTED, REFUSED, FATAL, IN_DOUBT = Verdict.STARTED, Verdict.REFUSED, Verdict.FATAL, Verdict.IN_DOUBT
 PENDING = Status.PENDING
 
 RESENDABLE = frozenset({Verdict.UNSENT, Verdict.REFUSED})
@@ -79,6 +80,8 @@ class Attempts:
     trust_503: bool = False
     seen: Callable[[Admitted, Sequence[Attempt]], None] | None = None
     """Called as soon as an attempt is judged, with the row and its attempts so far."""
+    names: Names = field(default_factory=Names)
+    """The names of the executions that were started."""
     streak: Streak = field(default_factory=Streak)
     """Consecutive rejections before the first successful start. After a success, a denial concerns one row only."""
 
@@ -151,8 +154,10 @@ class Attempts:
         """Judge the answer to a row. `made` are the row's earlier attempts."""
         streak = self.streak
         del self.tally.on_wire[admitted.id]
-        if answer.execution is not None:
+        if answer.execution is not None and self.names.is_new(answer.execution.name):
             verdict = STARTED
+        elif answer.execution is not None:
+            verdict, answer = IN_DOUBT, _repeated(answer, answer.execution.name)
         else:
             repeated = any(verdicts.is_once(each.answer) for each in made)
             judge = self.action.judge
@@ -177,6 +182,12 @@ class Attempts:
         if last.verdict is FATAL:
             self.drain.begin(verdicts.ending(last.answer))
         return Outcome(admitted, ENDS[last.verdict], last.answer, last.answer.execution, attempts, last.latency)
+
+
+def _repeated(answer: Answer, name: str) -> Answer:
+    """Return the answer of a start that names the execution of another start: it proves nothing."""
+    message = f"the answer names execution {name}, as which another row was started"
+    return structs.replace(answer, code=REPEATED, message=message, execution=None)
 
 
 def _counted(made: list[Attempt]) -> int:

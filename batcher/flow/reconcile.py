@@ -7,13 +7,24 @@ effect: unlike a start, they are repeated if no answer arrives. All times are th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
 from batcher.model import Answer, Described, Execution, ExecutionDetail, Page, Unsettled
-from batcher.rules.doubts.matching import RETENTION, is_within, match, merged, window
+from batcher.rules.doubts.contents import BLURRED
+from batcher.rules.doubts.control import (
+    NOT_AS_SENT,
+    Control,
+    Proof,
+    Witnesses,
+    chosen,
+    family,
+    is_foreign,
+    worst_likeness,
+)
+from batcher.rules.doubts.matching import EARLY, RETENTION, Matching, is_within, match, merged, window
 from batcher.rules.service.clock import RESOLUTION, posix_of_header
 from batcher.rules.service.dialect import Window
 from batcher.rules.service.verdicts import SUCCESS
@@ -34,6 +45,8 @@ class Inquiry:
     """Stores executions that may belong to a row in doubt, outside of this process's memory."""
     unowned: Callable[[], Awaitable[list[Execution]]]
     """Returns the stored executions that no row owns, and deletes all of them."""
+    controls: Callable[[], Awaitable[Sequence[Control]]]
+    """Returns starts of this job that were answered. The list must show them before a row is released."""
     date: Callable[[Sequence[Unsettled], float], Awaitable[None]]
     """Stores for rows in doubt that they were not sent after this time."""
     sleep: Callable[[float], Awaitable[None]]
@@ -71,6 +84,8 @@ class _Listing(NamedTuple):
     """The walk began before this time."""
     earliest: float
     """When the earliest execution in the list began."""
+    shown: Mapping[str, Execution]
+    """The controls that the list shows, by name."""
 
 
 class _UnreadableError(Exception):
@@ -81,28 +96,74 @@ async def reconcile(inquiry: Inquiry, rows: Sequence[Unsettled], *, patient: boo
     """Find out which rows in doubt were started and which were not.
 
     The first walk adopts the rows whose execution it finds. A row without an execution is released if a walk that began
-    after the row's settle time shows none either. If `patient`, wait for that walk; otherwise such rows are held.
+    after the row's settle time shows none either, and shows every control of the row as it is. If `patient`, wait for
+    that walk; otherwise such rows are held.
     """
     adopted: list[tuple[Unsettled, ExecutionDetail]] = []
+    kept = await inquiry.controls()
     try:
         while True:
-            listing, executions = await _look(inquiry, rows, {found.execution.name for _, found in adopted})
+            controls = [*kept, *(_adopted(*each) for each in adopted)]
+            listing, executions = await _look(inquiry, rows, controls, {each.name for each in controls})
             rows = await _dated(inquiry, rows, listing.before)
-            found = match(rows, executions, [window(row, inquiry.settle_time) for row in rows])
+            found = await _matched(inquiry, rows, executions, controls)
             adopted += found.started
-            young = {row.id: row.last_at + inquiry.settle_time for row in found.absent}
+            controls += [_adopted(*each) for each in found.started]
+            shown = {**listing.shown, **{detail.execution.name: detail.execution for _, detail in found.started}}
+            witnesses = Witnesses(controls, shown, listing.before, inquiry.settle_time)
+            proofs = {row.id: witnesses.proof(row) for row in found.absent}
+            young = {row.id: _ripe_at(row, proofs[row.id], inquiry) for row in found.absent}
             young = {id_: at for id_, at in young.items() if listing.begun < at}
             if patient and young and not inquiry.stopped():
                 await inquiry.sleep(max(0.0, max(young.values()) - inquiry.now()))
                 rows = [*found.absent, *found.unclear]
                 continue
-            released = [row for row in found.absent if row.id not in young and _is_kept(row, listing)]
-            free = {row.id for row in released}
-            held = [row for row in found.absent if row.id not in free]
-            return Findings(adopted, released, [*held, *found.unclear], found.elsewhere, _why(held, found.unclear))
+            ripe = [row for row in found.absent if row.id not in young]
+            free, reason = await _free(inquiry, [row for row in ripe if _is_kept(row, listing)], proofs)
+            held = [row for row in found.absent if row.id not in {each.id for each in free}]
+            reason = reason or _why(held, found.unclear)
+            return Findings(adopted, free, [*held, *found.unclear], found.elsewhere, reason)
     except _UnreadableError as error:
         done = {row.id for row, _ in adopted}
         return Findings(adopted, [], [row for row in rows if row.id not in done], [], str(error))
+
+
+def _adopted(row: Unsettled, found: ExecutionDetail) -> Control:
+    """Return the control that an adopted row makes."""
+    listed = found.execution
+    return Control(row.id, listed.name, listed.urn, listed.at, row.intent_at, None, row.bucket, row.object, row.inputs)
+
+
+def _ripe_at(row: Unsettled, proof: Proof, inquiry: Inquiry) -> float:
+    """Return the time from which on a walk must show a row's execution, and the controls that it lacks so far."""
+    return max(row.last_at + inquiry.settle_time, proof.ripe_at)
+
+
+async def _matched(
+    inquiry: Inquiry, rows: Sequence[Unsettled], executions: Sequence[ExecutionDetail], controls: Sequence[Control]
+) -> Matching:
+    """Match rows with executions. If a row is unclear, find out whether contents are reported as they were sent."""
+    windows = [window(row, inquiry.settle_time) for row in rows]
+    found = match(rows, executions, windows)
+    if not found.unclear or not controls:
+        return found
+    asked = chosen([Proof(controls)])
+    await _ask_all(inquiry, [each.name for each in asked])
+    return match(rows, executions, windows, is_exact=worst_likeness(asked, inquiry.looked_at) == 0)
+
+
+async def _free(
+    inquiry: Inquiry, absent: Sequence[Unsettled], proofs: Mapping[int, Proof]
+) -> tuple[list[Unsettled], str]:
+    """Return the rows that may be released, of those that the list does not show, and why the others may not."""
+    free = [row for row in absent if not proofs[row.id].fault]
+    reason = next((proofs[row.id].fault for row in absent if proofs[row.id].fault), "")
+    if free:
+        asked = chosen([proofs[row.id] for row in free])
+        await _ask_all(inquiry, [each.name for each in asked])
+        if worst_likeness(asked, inquiry.looked_at) >= BLURRED:
+            return [], NOT_AS_SENT
+    return free, reason
 
 
 async def _dated(inquiry: Inquiry, rows: Sequence[Unsettled], before: float) -> Sequence[Unsettled]:
@@ -129,38 +190,55 @@ def _why(held: Sequence[Unsettled], unclear: Sequence[Unsettled]) -> str:
 
 
 async def _look(
-    inquiry: Inquiry, rows: Sequence[Unsettled], adopted: Collection[str]
+    inquiry: Inquiry, rows: Sequence[Unsettled], controls: Sequence[Control], owned: Collection[str]
 ) -> tuple[_Listing, list[ExecutionDetail]]:
     """Walk the list, then read each execution that may belong to a row and that no row owns."""
-    listing = await _walk(inquiry, rows)
-    unowned = [listed for listed in await inquiry.unowned() if listed.name not in adopted]
-    unseen = iter([listed.name for listed in unowned if listed.name not in inquiry.looked_at])
+    listing = await _walk(inquiry, rows, owned)
+    families = {family(each.urn, each.name) for each in controls if each.urn}
+    unowned = [
+        listed for listed in await inquiry.unowned() if listed.name not in owned and not is_foreign(listed, families)
+    ]
+    await _ask_all(inquiry, [listed.name for listed in unowned])
+    return listing, [ExecutionDetail(listed, inquiry.looked_at[listed.name]) for listed in unowned]
+
+
+async def _ask_all(inquiry: Inquiry, names: Sequence[str]) -> None:
+    unseen = iter([name for name in names if name not in inquiry.looked_at])
     async with asyncio.TaskGroup() as askers:
         for _ in range(ASKERS):
             askers.create_task(_ask(inquiry, unseen))
-    return listing, [ExecutionDetail(listed, inquiry.looked_at[listed.name]) for listed in unowned]
 
 
 async def _ask(inquiry: Inquiry, names: Iterator[str]) -> None:
     for name in names:
         detail = (await inquiry.execution(name)).noun
-        inquiry.looked_at[name] = None if detail is None else detail.input
+        # What is said about another execution says nothing about this one.
+        is_other = detail is None or detail.execution.name.casefold() != name.casefold()
+        inquiry.looked_at[name] = None if detail is None or is_other else detail.input
 
 
-async def _walk(inquiry: Inquiry, rows: Sequence[Unsettled]) -> _Listing:
-    """Walk the list once and note every execution that began within the window of a row in doubt."""
+async def _walk(inquiry: Inquiry, rows: Sequence[Unsettled], controls: Collection[str]) -> _Listing:
+    """Walk the list once and note every execution that began within the window of a row in doubt.
+
+    `controls` are the names of the executions that are known to exist.
+    """
     begun, before, earliest = inquiry.now(), inf, inf
+    shown: dict[str, Execution] = {}
     times = merged(window(row, inquiry.settle_time) for row in rows)
     async for answer in inquiry.executions(times):
         if inquiry.stopped():
             raise _UnreadableError("the job is stopping")
         if answer.noun is None:
             raise _UnreadableError(_unreadable(answer))
-        before = min(before, _latest_time(answer))
+        latest = _latest_time(answer)
+        if latest + EARLY < begun:
+            raise _UnreadableError("the execution list is older than the request for it")
+        before = min(before, latest)
         executions = answer.noun.executions
         earliest = min([earliest, *(each.at for each in executions if each.at is not None)])
+        shown.update((each.name, each) for each in executions if each.name in controls)
         await inquiry.note([each for each in executions if is_within(each.at, times)])
-    return _Listing(begun, before, earliest)
+    return _Listing(begun, before, earliest, shown)
 
 
 def _latest_time(answer: Answer) -> float:

@@ -10,7 +10,7 @@ from batcher.errors import UsageError
 from batcher.options.declaring import Option, Options, derived
 from batcher.options.kinds import CAPITALS, DURATION, INPUTS, MANIFEST, many
 from batcher.rules.choices import Format, Place
-from batcher.rules.doubts.settle_time import SETTLE_TIME
+from batcher.rules.doubts.settle_time import default_settle_time
 
 if TYPE_CHECKING:
     # Not imported at run time, which would slow the help down.
@@ -152,8 +152,14 @@ class Doubts(Options):
     group = "Retries and doubts"
 
     settle_time: Annotated[
-        float, Option("Maximum time until a new execution appears in the execution list.", DURATION, least=0)
-    ] = SETTLE_TIME
+        float,
+        Option(
+            "Maximum time until a new execution appears in the execution list.",
+            DURATION,
+            least=0,
+            default="30s, or 2 x --timeout if that is longer",
+        ),
+    ] = derived(factory=lambda options: default_settle_time(options.timeout))
 
 
 class OfJob(Options):

@@ -4,12 +4,14 @@ Its protocol follows the life of a row: `sift` (is the row known?), `admit` (its
 sent), `settle` (its verdict is durable after its record). See DESIGN.md for the promises and their tests.
 """
 
+from batcher.edges.checkpoint.controls import Answered
 from batcher.edges.checkpoint.reading import COPY, Glance, Reading, glance, reading, reading_of
 from batcher.edges.checkpoint.store import Store
 from batcher.edges.checkpoint.writer import Checkpoint, open_checkpoint
 
 __all__ = [
     "COPY",
+    "Answered",
     "Checkpoint",
     "Glance",
     "Reading",

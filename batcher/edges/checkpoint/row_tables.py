@@ -54,6 +54,15 @@ class UnsettledRows:
         self._db.execute("INSERT INTO intents VALUES (?, ?, ?, ?)", (*entry, seal(*entry)))
         self._keep(_Block(self._last_block, now, {row.id: row for row in rows}))
 
+    def content(self, id_: int) -> tuple[str, str, bytes, float]:
+        """Return a row's bucket, object and inputs, and the time before which it was not sent."""
+        block = self._blocks.get(id_)
+        if block is None:
+            query = "SELECT bucket, object, inputs, intent_at FROM doubts WHERE id = ?"
+            bucket, object_, inputs, at = self._db.execute(query, (id_,)).fetchone()
+            return bucket, object_, inputs, at
+        return *_content(block.rows[id_])[3:], block.at
+
     def take(self, ids: Iterable[int]) -> list[Identity]:
         """Remove rows that are settled now, and return their identities."""
         taken: list[Identity] = []

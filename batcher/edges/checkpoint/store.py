@@ -15,11 +15,13 @@ from types import MappingProxyType
 
 from msgspec import structs
 
+from batcher.edges.checkpoint.controls import NOTHING, Answered, Controls
 from batcher.edges.checkpoint.facts import CARD
 from batcher.edges.checkpoint.row_tables import SettledRows, UnsettledRows, packed, unpacked
 from batcher.edges.checkpoint.schema import card_of, open_database, translated, upgrade, write_facts
 from batcher.edges.checkpoint.sieve import Sieve, Sifted
 from batcher.model import Admitted, BadRow, Execution, Row, Settlement, Status, Unsettled
+from batcher.rules.doubts.control import Control
 from batcher.rules.job.card import Card
 
 IN_DOUBT = Status.IN_DOUBT
@@ -38,6 +40,7 @@ class Store:
         self._db = db
         self._settled = SettledRows(db)
         self._unsettled = UnsettledRows(db)
+        self._controls = Controls(db)
         self._sieve = Sieve(db, self._settled, self._unsettled)
 
     @classmethod
@@ -97,13 +100,28 @@ class Store:
                 [row if row.new else structs.replace(row, copy=self._settled.take(row.id)[1]) for row in rows], now
             )
 
-    def settle(self, settlements: Sequence[Settlement], facts: Mapping[str, str | int], doubt_at: float | None) -> None:
-        """Record the rows' current statuses, together with facts of the job such as the output's length."""
+    def settle(
+        self,
+        settlements: Sequence[Settlement],
+        facts: Mapping[str, str | int],
+        doubt_at: float | None,
+        answered: Answered = NOTHING,
+    ) -> None:
+        """Record the rows' current statuses, together with facts of the job such as the output's length.
+
+        A sample of the starts that were answered is kept as controls.
+        """
         ended = sorted([each for each in settlements if each.status is not IN_DOUBT], key=_ID)
+        if answered.records and self._controls.are_due(answered.now):
+            self._controls.sample(ended, answered, self._unsettled.content)
         self._settled.add(ended, self._unsettled.take([each.id for each in ended]))
         if len(ended) < len(settlements):
             self._unsettled.doubt([each.id for each in settlements if each.status is IN_DOUBT], doubt_at)
         self.remember(facts)
+
+    def controls(self) -> Sequence[Control]:
+        """Return the sample of starts that were answered."""
+        return self._controls.kept
 
     @property
     def card(self) -> Card:

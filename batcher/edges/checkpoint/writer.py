@@ -17,11 +17,13 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from batcher.edges.checkpoint.controls import NOTHING, Answered
 from batcher.edges.checkpoint.lock import Lock
 from batcher.edges.checkpoint.schema import translated
 from batcher.edges.checkpoint.sieve import Sifted
 from batcher.edges.checkpoint.store import NO_FACTS, Store
 from batcher.model import Admitted, BadRow, Execution, Row, Settlement, Status, Unsettled
+from batcher.rules.doubts.control import Control
 from batcher.rules.job.card import Card
 
 T = TypeVar("T")
@@ -98,16 +100,23 @@ class Checkpoint:
         facts: Mapping[str, str | int],
         doubt_at: float | None = None,
         before: Callable[[], object] | None = None,
+        answered: Answered = NOTHING,
     ) -> None:
         """Record the rows' current statuses, together with facts of the job.
 
         `before` is called on a thread before the commit, to write the rows' records to disk. If it raises, nothing is
         recorded. Rows in doubt were not sent after `doubt_at` (POSIX seconds by the service's clock), if that is
-        known.
+        known. A sample of the starts that were answered is kept as controls.
         """
         await self._do(
-            lambda store: store.settle(settlements, facts, doubt_at), is_quick=len(settlements) <= QUICK, before=before
+            lambda store: store.settle(settlements, facts, doubt_at, answered),
+            is_quick=len(settlements) <= QUICK,
+            before=before,
         )
+
+    async def controls(self) -> Sequence[Control]:
+        """Return the sample of starts that were answered."""
+        return await self._do(lambda store: store.controls())
 
     async def remember(self, facts: Mapping[str, str | int]) -> None:
         """Store facts of the job by name."""

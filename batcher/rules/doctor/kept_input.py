@@ -14,7 +14,8 @@ import orjson
 
 from batcher.model import ExecutionDetail, Json
 from batcher.rules.doctor.points import Point, Result, Seen, compared, confirmed, differs, phrase, unseen
-from batcher.rules.doubts.contents import BLURRED, Content, bare, contents_of, forms, likeness
+from batcher.rules.doubts.contents import BLURRED, Content, contents_of, likeness
+from batcher.rules.doubts.likeness import forms
 
 _HOW = ("as it was sent", "percent-encoded", "percent-encoded, a space as +")
 _NO_KEY = "the input does not show the key"
@@ -74,7 +75,7 @@ def _form(seen: Seen) -> tuple[str, str] | None:
         return None
     read = forms(found.object)
     exact = [form for form in read if form == seen.sent.object]
-    alike = exact or [form for form in read if bare(form) == bare(seen.sent.object)]
+    alike = exact or [form for form in read if _bare(form) == _bare(seen.sent.object)]
     return (alike[0], _HOW[read.index(alike[0])]) if alike else None
 
 
@@ -83,6 +84,11 @@ def _key(seen: Seen) -> Result:
     if found is None:
         return unseen("the input shows no key")
     return compared("the key that was sent" if _form(seen) else "another key", holds=_form(seen) is not None)
+
+
+def _bare(name: str) -> str:
+    """Remove what a service might change: surrounding blanks, leading slashes, and Unicode composition."""
+    return unicodedata.normalize("NFC", name).strip().lstrip("/")
 
 
 def _encoding(seen: Seen) -> Result:

@@ -6,14 +6,13 @@ event record, object names raw or encoded. https://support.huaweicloud.com/en-us
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
-from urllib.parse import unquote, unquote_plus
 
 import orjson
 
 from batcher.model import Json, Unsettled
+from batcher.rules.doubts.likeness import forms, is_key_alike, is_value_alike
 from batcher.rules.rows.identity import canonical
 
 BLURRED = 30
@@ -79,33 +78,21 @@ def likeness(row: Unsettled, content: Content) -> int | None:
     """Rate how well a content fits a row: 0 is exact, a higher number is a weaker fit, None is no fit.
 
     An object name may be percent-encoded or lack leading slashes, and input values may have become text. BLURRED is the
-    highest rating: there are more inputs than the row has, or the object name was trimmed or normalized.
+    highest rating: it may be the row's, shown in another form or with masked, missing or more inputs.
     """
-    if content.bucket != row.bucket:
-        return None
+    bucket = _bucket_likeness(row.bucket, content.bucket)
     object_ = _object_likeness(row.object, content.object)
     inputs = _inputs_likeness(orjson.loads(row.inputs or b"{}"), content.inputs)
-    return None if object_ is None or inputs is None else min(object_ + inputs, BLURRED)
+    if bucket is None or object_ is None or inputs is None:
+        return None
+    return min(bucket + object_ + inputs, BLURRED)
 
 
-def places(content: Content) -> set[tuple[str, str]]:
-    """Return the (bucket, object) pairs under which to look for rows that this content may fit, see `place`."""
-    return {(content.bucket, bare(form)) for form in forms(content.object)}
-
-
-def place(row: Unsettled) -> tuple[str, str]:
-    """Return the (bucket, object) pair that is among the `places` of every content that may fit the row."""
-    return row.bucket, bare(row.object)
-
-
-def forms(reported: str) -> list[str]:
-    """Return the object names that a reported one may stand for: itself, percent-decoded, and with + as a space."""
-    return [reported, unquote(reported), unquote_plus(reported)]
-
-
-def bare(name: str) -> str:
-    """Remove what a service might change: surrounding whitespace, leading slashes, and Unicode composition."""
-    return unicodedata.normalize("NFC", name).strip().lstrip("/")
+def _bucket_likeness(bucket: str, reported: str) -> int | None:
+    if reported == bucket:
+        return 0
+    reported = reported.casefold()
+    return BLURRED if reported == bucket or reported.startswith(f"{bucket}.") else None
 
 
 def _object_likeness(name: str, reported: str) -> int | None:
@@ -114,20 +101,19 @@ def _object_likeness(name: str, reported: str) -> int | None:
         return read.index(name)
     if name.lstrip("/") in [form.lstrip("/") for form in read]:
         return len(read)
-    # Nothing documents that the service normalizes or trims names. If it did, the row must not be sent again.
-    return BLURRED if bare(name) in map(bare, read) else None
+    # Nothing documents that the service changes names. If it did, the row must not be sent again.
+    return BLURRED if is_key_alike(name, reported) else None
 
 
 def _inputs_likeness(inputs: Mapping[str, Json], reported: Mapping[str, Json] | None) -> int | None:
     if reported is None:
-        return 10
+        return BLURRED if inputs else 0
     if canonical(inputs) == canonical(reported):
         return 0
     # Values may have been converted to text. Additional inputs may be defaults, or mean that another client started it.
-    alike = all(name in reported and _as_text(value) == _as_text(reported[name]) for name, value in inputs.items())
-    if not alike:
-        return None
-    return 20 if len(reported) == len(inputs) else BLURRED
+    if all(name in reported and _as_text(value) == _as_text(reported[name]) for name, value in inputs.items()):
+        return 20 if len(reported) == len(inputs) else BLURRED
+    return BLURRED if all(is_value_alike(value, reported.get(name)) for name, value in inputs.items()) else None
 
 
 def _as_text(value: Json) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from batcher.model import Execution, ExecutionDetail, Unsettled
-from batcher.rules.doubts.contents import BLURRED, Content, contents_of, likeness, place, places
+from batcher.rules.doubts.contents import BLURRED, Content, contents_of, likeness
+from batcher.rules.doubts.likeness import places, places_of
 from batcher.rules.service.dialect import Window
 
 EARLY = 5.0
@@ -60,14 +61,19 @@ def merged(windows: Iterable[Window]) -> list[Window]:
     return joined
 
 
-def match(rows: Sequence[Unsettled], found: Sequence[ExecutionDetail], windows: Sequence[Window]) -> Matching:
+def match(
+    rows: Sequence[Unsettled], found: Sequence[ExecutionDetail], windows: Sequence[Window], *, is_exact: bool = False
+) -> Matching:
     """Match rows in doubt one to one with executions that no row owns. `windows` are those of the rows, in order.
 
-    An execution whose time or input cannot be read may belong to any row.
+    An execution whose time or input cannot be read may belong to any row. If `is_exact`, the service is known to report
+    contents as they were sent: then an execution with exactly the content of a row belongs to no other row.
     """
     candidates = [each.execution for each in found]
     contents = [None if each.input is None else contents_of(each.input) for each in found]
     fits = _fits(rows, contents)
+    if is_exact:
+        fits = _without_taken(fits, candidates, windows)
     edges = [
         {number: fit for number, fit in row_fits.items() if fit < BLURRED and _is_possible(candidates[number], within)}
         for row_fits, within in zip(fits, windows, strict=True)
@@ -96,16 +102,32 @@ def match(rows: Sequence[Unsettled], found: Sequence[ExecutionDetail], windows: 
 
 def _fits(rows: Sequence[Unsettled], contents: Sequence[Contents]) -> list[dict[int, int]]:
     """Return for each row the candidates whose content fits it, regardless of time, with their likeness."""
-    numbers_at: dict[tuple[str, str], set[int]] = {}
+    numbers_at: dict[str, set[int]] = {}
+    lengths: set[int] = set()
     for number, found in enumerate(contents):
         for content in found or ():
-            for where in places(content):
+            lengths.add(len(content.object))
+            for where in places(content.object):
                 numbers_at.setdefault(where, set()).add(number)
     fits: list[dict[int, int]] = []
     for row in rows:
-        near = {number: _fit(row, contents[number]) for number in numbers_at.get(place(row), ())}
-        fits.append({number: fit for number, fit in near.items() if fit is not None})
+        near = {number for where in places_of(row.object, lengths) for number in numbers_at.get(where, ())}
+        found_fits = {number: _fit(row, contents[number]) for number in sorted(near)}
+        fits.append({number: fit for number, fit in found_fits.items() if fit is not None})
     return fits
+
+
+def _without_taken(
+    fits: Sequence[Mapping[int, int]], candidates: Sequence[Execution], windows: Sequence[Window]
+) -> list[dict[int, int]]:
+    """Leave an execution that has exactly the content of a row, and a time of it, to such rows alone."""
+    taken = {
+        number
+        for row_fits, within in zip(fits, windows, strict=True)
+        for number, fit in row_fits.items()
+        if fit == 0 and _is_possible(candidates[number], within)
+    }
+    return [{number: fit for number, fit in each.items() if fit == 0 or number not in taken} for each in fits]
 
 
 def _fit(row: Unsettled, contents: Contents) -> int | None:

@@ -1,7 +1,26 @@
 """The settle time: how long a new execution may be missing from the execution list. Pure.
 
-It has its own module because the options need this number without the matching.
+It has its own module because the options need it without the matching.
 """
 
 SETTLE_TIME = 30.0
-"""Seconds. The default: the delay is not documented. `batcher doctor` measures it, and --settle-time sets it."""
+"""Seconds. The least default: the delay is not documented. `batcher doctor` measures it, and --settle-time sets it."""
+
+
+def default_settle_time(timeout: float) -> float:
+    """Return the default for a request timeout, both in seconds.
+
+    A service that has not answered within the timeout may still commit the start. It gets as long again.
+    """
+    return max(SETTLE_TIME, 2 * timeout)
+
+
+def condition(settle_time: float, timeout: float) -> str:
+    """Return what a settle time below the default relies on, in one sentence. Empty if it is not below."""
+    least = default_settle_time(timeout)
+    if settle_time >= least:
+        return ""
+    return (
+        f"--settle-time {settle_time:g}s is below the default of {least:g}s: rows in doubt rely on a service that lists"
+        f" each start within {settle_time:g} s"
+    )

@@ -1,0 +1,105 @@
+"""Whether a text that a service shows may be another form of what was sent. Pure.
+
+Nothing documents these forms. An execution that may be a row's keeps the row in doubt, and is never adopted for it.
+"""
+
+from __future__ import annotations
+
+import html
+import unicodedata
+from collections.abc import Iterable
+from typing import Literal
+from urllib.parse import unquote, unquote_plus
+
+import orjson
+
+from batcher.model import Json
+
+SHORTEST = 8
+"""The minimum number of characters of a key that may have been cut: shorter ones are the beginning of too many."""
+_COMPOSITIONS: tuple[Literal["NFC", "NFKC", "NFD"], ...] = ("NFC", "NFKC", "NFD")
+_UNKNOWN = "?\ufffd"
+"""What stands for characters that a service cannot show."""
+
+
+def forms(reported: str) -> list[str]:
+    """Return the object names that a reported one may stand for: itself, percent-decoded, and with + as a space."""
+    return [reported, unquote(reported), unquote_plus(reported)]
+
+
+def is_key_alike(name: str, reported: str) -> bool:
+    """Return whether a reported object name may be another form of `name`."""
+    return not places(reported).isdisjoint(places_of(name, {len(reported)}))
+
+
+def places(reported: str) -> set[str]:
+    """Return the words under which to look for the object names that a reported one may be a form of."""
+    found = _skeletons(reported)
+    if any(mark in reported for mark in _UNKNOWN):
+        found |= {f"? {_ascii(text)}" for text in _readings(reported)}
+    if len(reported) >= SHORTEST:
+        found.add(f"cut {reported}")
+    return found
+
+
+def places_of(name: str, lengths: Iterable[int]) -> set[str]:
+    """Return the words under which `name` is found. `lengths` are those of the reported object names."""
+    found = _skeletons(name)
+    if not name.isascii():
+        found |= {f"? {_ascii(text)}" for text in _readings(name)}
+    return found | {f"cut {name[:length]}" for length in lengths if SHORTEST <= length < len(name)}
+
+
+def _readings(text: str) -> set[str]:
+    read = {*forms(text), html.unescape(text), _as_utf_8(text)}
+    return read | {unicodedata.normalize(form, each) for each in read for form in _COMPOSITIONS}
+
+
+def _skeletons(text: str) -> set[str]:
+    """Return a name in all of its readings, without case, blanks and slashes."""
+    return {f"= {_bare(each.casefold())}" for each in _readings(text)}
+
+
+def _bare(text: str) -> str:
+    return "".join(text.replace("/", " ").split())
+
+
+def _ascii(text: str) -> str:
+    return _bare("".join(char for char in text if char.isascii() and char not in _UNKNOWN))
+
+
+def _as_utf_8(text: str) -> str:
+    """Read a text again whose UTF-8 was taken for Latin-1."""
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text
+
+
+def is_value_alike(value: Json, reported: Json) -> bool:
+    """Return whether a reported input may be another form of `value`: masked, or written in another way."""
+    return _is_masked(reported) or _plain(value) == _plain(reported)
+
+
+def _is_masked(reported: Json) -> bool:
+    return isinstance(reported, str) and not reported.strip("* ")
+
+
+def _plain(value: Json) -> Json:
+    """Return a value in a form in which it does not matter how numbers, text and missing values are written."""
+    if isinstance(value, str):
+        return _plain_text(value)
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_plain(item) for item in value if item is not None]
+    return value
+
+
+def _plain_text(text: str) -> Json:
+    text = text.strip()
+    try:
+        decoded = orjson.loads(text)
+    except ValueError:
+        return unicodedata.normalize("NFKC", html.unescape(text)).casefold()
+    return text.casefold() if isinstance(decoded, str) else _plain(decoded)

@@ -1,0 +1,278 @@
+"""What a walk must show of our own executions before a row is released, and which of them are kept for that."""
+
+import asyncio
+import json
+from email.utils import formatdate
+from functools import partial
+
+import pytest
+
+from batcher.edges.checkpoint import Answered, open_checkpoint
+from batcher.flow.reconcile import Inquiry, reconcile
+from batcher.model import Described, Execution, ExecutionDetail, Page, Record, Row, Settlement, Status, Unsettled
+from batcher.rules.doubts.control import NEAREST, NO_CONTROL, NOT_AS_SENT, Control, Witnesses
+from batcher.rules.doubts.likeness import is_key_alike, is_value_alike
+from batcher.rules.doubts.matching import RETENTION
+from batcher.rules.doubts.sample import MOST, PER_GROUP
+from batcher.rules.job.card import Card
+from batcher.rules.rows.admission import Policy, admission
+from batcher.rules.rows.identity import content_key
+from batcher.rules.service.repeated import LATELY, Names
+
+NOW = 1_795_509_000.0
+SETTLE = 30.0
+
+
+def doubt(id_=1, at=NOW - 100):
+    return Unsettled(id_, Status.IN_DOUBT, id_, "b", "o", b"", "", at, at + 1)
+
+
+def control(number, at=NOW - 100):
+    return Control(100 + number, f"e{number}", f"urn:w:e{number}", at + 0.5, at, at + 1, "b", f"c{number}", b"")
+
+
+def listed(control, **changes):
+    told = {"name": control.name, "urn": control.urn, "started_at": "", "at": control.at} | changes
+    return Execution(**told)
+
+
+def proof(controls, executions, row=None, before=NOW):
+    shown = {each.name: each for each in executions}
+    return Witnesses(controls, shown, before, SETTLE).proof(row or doubt())
+
+
+def test_a_list_that_shows_every_control_as_it_is_proves_that_a_row_is_absent():
+    controls = [control(number) for number in range(3)]
+    assert proof(controls, map(listed, controls)).fault == ""
+
+
+def test_without_a_control_nothing_is_proved():
+    assert proof([], []).fault == NO_CONTROL
+
+
+def test_a_control_that_is_missing_is_counted_and_waited_for_until_its_settle_time_has_passed():
+    controls = [control(number) for number in range(3)]
+    found = proof(controls, [listed(controls[0])])
+    assert found.fault == "the list does not show 2 of 3 executions that this job started"
+    assert found.ripe_at == controls[0].answered_at + SETTLE
+
+
+HOURS = 3600.0
+DIFFERENT = {
+    "an hour later": ({"at": NOW - 100 + HOURS}, "at another time"),
+    "an hour earlier": ({"at": NOW - 100 - HOURS}, "at another time"),
+    "six seconds later": ({"at": NOW - 100 + 6.5}, "at another time"),
+    "of an event": ({"is_event": True}, "as those of an event"),
+    "of another workflow": ({"urn": "urn:v:e0"}, "as those of another workflow"),
+}
+
+
+@pytest.mark.parametrize("case", DIFFERENT)
+def test_a_control_that_is_shown_as_something_else_proves_nothing(case):
+    changes, phrase = DIFFERENT[case]
+    controls = [control(0), control(1)]
+    found = proof(controls, [listed(controls[0], **changes), listed(controls[1])])
+    assert found.fault == f"the list shows 1 of 2 executions that this job started {phrase}"
+
+
+def test_times_that_are_wrong_in_answers_as_well_are_compared_with_the_services_clock():
+    wrong = control(0)._replace(at=NOW - 100 + 8 * HOURS)
+    assert "at another time" in proof([wrong], [listed(wrong)]).fault
+
+
+def test_a_time_that_cannot_be_read_is_no_other_time():
+    assert proof([control(0)], [listed(control(0), at=None)]).fault == ""
+
+
+def test_only_the_nearest_controls_are_asked_of_the_list():
+    controls = [control(number, NOW - 5000 + number) for number in range(100)]
+    found = proof(controls, map(listed, controls), doubt(at=NOW - 4950))
+    assert [each.id for each in found.controls] == [each.id for each in controls[35 : 35 + NEAREST]]
+
+
+def test_a_control_that_the_list_need_not_keep_any_more_is_not_asked_for():
+    old, new = control(0, NOW - RETENTION - 10), control(1)
+    assert [each.name for each in proof([old, new], [listed(new)]).controls] == ["e1"]
+
+
+class Service:
+    """A list of the controls, walked and asked by plain functions; `contents` are those of the details, by name."""
+
+    def __init__(self, controls, *, executions=None, contents=None, names=None):
+        self.controls = controls
+        self.executions = list(map(listed, controls)) if executions is None else executions
+        self.contents = {each.name: {"bucket": each.bucket, "object": each.object} for each in controls}
+        self.contents |= contents or {}
+        self.names = names or {}
+        self.asked = []
+
+    def findings(self, rows):
+        return reconcile(self._inquiry(), rows, patient=False)
+
+    def _inquiry(self):
+        self.noted = []
+        return Inquiry(
+            executions=self._pages, execution=self._detail, note=self._note, unowned=self._unowned,
+            controls=partial(asyncio.sleep, 0, self.controls), date=None, sleep=None, stopped=lambda: False,
+            now=lambda: NOW, settle_time=SETTLE,
+        )  # fmt: skip
+
+    async def _pages(self, _windows):
+        yield Described(200, date=formatdate(NOW, usegmt=True), noun=Page(tuple(self.executions)))
+
+    async def _detail(self, name):
+        self.asked.append(name)
+        shown = Execution(self.names.get(name, name))
+        return Described(200, noun=ExecutionDetail(shown, json.dumps(self.contents[name])))
+
+    async def _note(self, executions):
+        self.noted += executions
+
+    async def _unowned(self):
+        return self.noted
+
+
+CONTROLS = [control(number) for number in range(3)]
+
+
+async def test_a_row_is_released_only_if_the_list_shows_the_controls():
+    assert (await Service(CONTROLS).findings([doubt()])).released == [doubt()]
+    for broken in (Service([]), Service(CONTROLS, executions=[listed(CONTROLS[0])])):
+        findings = await broken.findings([doubt()])
+        assert (findings.released, findings.held) == ([], [doubt()])
+        assert findings.reason != ""
+
+
+@pytest.mark.parametrize(
+    "service",
+    [
+        Service(CONTROLS, contents={"e1": {"bucket": "b", "object": "another"}}),
+        Service(CONTROLS, contents={"e1": {}}),
+        Service(CONTROLS, names={"e1": "e2"}),
+    ],
+    ids=["another content", "no content", "under another name"],
+)
+async def test_a_row_is_held_if_the_service_does_not_report_a_control_as_it_was_sent(service):
+    findings = await service.findings([doubt()])
+    assert (findings.released, findings.held, findings.reason) == ([], [doubt()], NOT_AS_SENT)
+
+
+async def test_an_execution_of_another_workflow_is_neither_a_rows_nor_asked_for():
+    other = Execution("x", "urn:v:x", "", NOW - 99.5)
+    service = Service(CONTROLS, executions=[*map(listed, CONTROLS), other])
+    assert (await service.findings([doubt()])).released == [doubt()]
+    assert "x" not in service.asked
+
+
+async def test_a_detail_of_another_execution_is_never_adopted():
+    other = Execution("x", "urn:w:x", "", NOW - 99.5)
+    contents = {"x": {"bucket": "b", "object": "o"}}
+    service = Service(CONTROLS, executions=[*map(listed, CONTROLS), other], contents=contents, names={"x": "y"})
+    findings = await service.findings([doubt()])
+    assert (findings.adopted, findings.released) == ([], [])
+
+
+async def test_an_adopted_row_is_a_control_of_the_others():
+    other = Execution("x", "urn:w:x", "", NOW - 99.5)
+    service = Service([], executions=[other], contents={"x": {"bucket": "b", "object": "p"}})
+    adopted = doubt(2)._replace(object="p")
+    findings = await service.findings([doubt(), adopted])
+    assert ([row.id for row, _ in findings.adopted], findings.released) == ([2], [doubt()])
+
+
+async def test_exact_content_takes_an_execution_from_a_row_with_another_case_once_controls_come_back_as_sent():
+    rows = [doubt(1)._replace(object="A.mp4"), doubt(2)._replace(object="a.mp4")]
+    execution, contents = Execution("x", "urn:w:x", "", NOW - 99.5), {"x": {"bucket": "b", "object": "a.mp4"}}
+    exact = Service(CONTROLS, executions=[*map(listed, CONTROLS), execution], contents=contents)
+    findings = await exact.findings(rows)
+    assert ([row.id for row, _ in findings.adopted], findings.released) == ([2], [rows[0]])
+    encoded = {each.name: {"bucket": "b", "object": f"%63{each.object[1:]}"} for each in CONTROLS}
+    other = Service(CONTROLS, executions=[*map(listed, CONTROLS), execution], contents=contents | encoded)
+    assert (await other.findings(rows)).held == [rows[0]]
+
+
+async def test_a_list_that_is_older_than_the_request_for_it_shows_nothing():
+    service = Service(CONTROLS)
+    inquiry = service._inquiry()
+    findings = await reconcile(
+        Inquiry(**{name: getattr(inquiry, name) for name in inquiry.__slots__} | {"now": lambda: NOW + 10}),
+        [doubt()],
+        patient=False,
+    )
+    assert (findings.held, findings.reason) == ([doubt()], "the execution list is older than the request for it")
+
+
+KEY = "/In//1/Cafe\u0301 \ufb01lm+100%25 &.MP4"
+FORMS = {
+    "decoded": "/In//1/Cafe\u0301 \ufb01lm+100% &.MP4",
+    "plus for a space": "/In//1/Cafe\u0301 \ufb01lm 100% &.MP4",
+    "slashes doubled": "//In////1//Cafe\u0301 \ufb01lm+100%25 &.MP4",
+    "slashes removed": "In1Cafe\u0301 \ufb01lm+100%25 &.MP4",
+    "NFKC": "/In//1/Caf\u00e9 film+100%25 &.MP4",
+    "lower case": KEY.lower(),
+    "entities": KEY.replace("&", "&amp;"),
+    "question marks": KEY.encode("ascii", "replace").decode(),
+    "Latin-1": KEY.encode().decode("latin-1"),
+    "cut": KEY[:12],
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_another_form_of_a_key_may_be_the_rows(form):
+    assert is_key_alike(KEY, FORMS[form])
+
+
+@pytest.mark.parametrize("other", ["/In//1/Cafe.MP4", "/In//2/Cafe\u0301 \ufb01lm+100%25 &.MP4", "", "/In"])
+def test_another_key_is_another_rows(other):
+    assert not is_key_alike(KEY, other)
+
+
+@pytest.mark.parametrize(
+    ("value", "reported", "alike"),
+    [
+        (1, "1", True), (1, 1.0, True), ("a", " a ", True), ("a & b", "a &amp; b", True), ({"b": 1}, '{"b":1}', True),
+        ([1, None], [1], True), ({"a": None}, {}, True), (None, None, True), ("x", "*", True), ("x", "", True),
+        ("720p", "1080p", False), (1, 2, False), ([1, 2], [2, 1], False), ("x", None, False),
+    ],
+)  # fmt: skip
+def test_a_value_in_another_form_may_be_the_rows_and_another_value_is_not(value, reported, alike):
+    assert is_value_alike(value, reported) is alike
+
+
+def test_a_name_that_answers_two_starts_is_noticed_and_old_names_are_forgotten():
+    names = Names()
+    assert [names.is_new(name) for name in ("a", "b", "a")] == [True, True, False]
+    assert names.repeated == ["a"]
+    for number in range(2 * LATELY):
+        names.is_new(str(number))
+    assert names.is_new("a")
+
+
+async def test_the_checkpoint_keeps_a_bounded_sample_of_answered_starts_across_runs(tmp_path):
+    path, size, card = tmp_path / "c", 20, Card("https://e", "w")
+    async with open_checkpoint(path, card) as checkpoint:
+        for first in range(0, 400 * size, size):
+            rows = [
+                Row(number, 1, "b", f"o{number}", b"", content_key("b", f"o{number}", b""))
+                for number in range(first, first + size)
+            ]
+            sifted = await checkpoint.sift(rows, frozenset())
+            policy = Policy(retry_rejected=False, allow_duplicates=False)
+            admitted = [admission(found, policy) for found in sifted.found]
+            await checkpoint.admit(admitted, NOW + first)
+            records = [
+                Record(each.row.number, "b", each.row.object, Status.STARTED, f"{each.id:032x}", f"urn:{each.id:032x}")
+                for each in admitted
+            ]
+            settlements = [Settlement(each.id, Status.STARTED, f"{each.id:032x}") for each in admitted]
+            await checkpoint.settle(settlements, {}, None, None, Answered(records, NOW + first + 1))
+            if not first:
+                assert len(await checkpoint.controls()) <= PER_GROUP
+        kept = await checkpoint.controls()
+    assert MOST / 4 < len(kept) <= MOST
+    times = [each.intent_at for each in kept]
+    assert (min(times), max(times) > NOW + 390 * size) == (NOW, True)
+    for each in kept:
+        assert (each.urn, each.object, each.answered_at) == (f"urn:{each.name}", f"o{each.id - 1}", each.intent_at + 1)
+    async with open_checkpoint(path, card) as checkpoint:
+        assert await checkpoint.controls() == kept
