@@ -14,15 +14,16 @@ from batcher.app.job_identity import is_side_manifest
 from batcher.app.world import World
 from batcher.edges.checkpoint import Checkpoint
 from batcher.edges.checkpoint.facts import BUCKET_USED, CARD, LENGTH, LIMIT, OUTPUT, PREFIX, READ_WHOLE
-from batcher.edges.checkpoint.places import folder_of, is_same, kept
+from batcher.edges.checkpoint.places import folder_of, is_same, is_there, kept
 from batcher.edges.manifest import AnyManifest
-from batcher.edges.records import Output, open_output
-from batcher.errors import UsageError
-from batcher.flow.repair import LEFT_OPEN, resume
-from batcher.model import BEGINNING, Admitted, Record, Settlement
+from batcher.edges.records import Output, open_output, tail_of
+from batcher.errors import OtherJobError, UsageError
+from batcher.flow.repair import LEFT_OPEN, resume, unexplained
+from batcher.model import BEGINNING, Admitted, Record, Settlement, Unsettled
 from batcher.rules.job.card import Card, encoded, renewed
 from batcher.rules.rows import settled_prefix
 from batcher.rules.rows.settled_prefix import Frontier, Prefix
+from batcher.rules.text import printable
 
 PassOn = Callable[[Sequence[Record]], Awaitable[None]]
 
@@ -139,9 +140,13 @@ async def open_files(
         place = _place_of(output_path, facts, folder)
         if place is None:
             raise UsageError(f"{checkpoint_path}: this checkpoint has no output yet", "Run the job first.")
-        async with open_output(place.path, place.known) as output:
+        left = await checkpoint.unsettled(LEFT_OPEN)
+        former = _former(facts, place, folder)
+        # Only the last run's output can have records that the checkpoint does not know. From now on it knows them.
+        former_length = {} if former is None else {LENGTH + former.name: _length_of(former, left)}
+        async with open_output(place.path, place.known, partial(_need_newest, place.path, left)) as output:
             # Before the first record: a crash after that must not leave an output that the checkpoint does not know.
-            noted: dict[str, str | int] = {CARD: encoded(job), OUTPUT: place.name}
+            noted: dict[str, str | int] = {CARD: encoded(job), OUTPUT: place.name, **former_length}
             if place.known is None:
                 noted[LENGTH + place.name] = 0
             if card is not None and not is_side:
@@ -151,6 +156,36 @@ async def open_files(
             files = Files(checkpoint, output, place, job, is_side=is_side, is_bucket_used=used, pass_on=pass_on)
             await files.repair(world.clock())
             yield files
+
+
+def _former(facts: Facts, place: Place, folder: Path) -> Place | None:
+    """Return the output of the last run if it is another one and still holds what the checkpoint knows of it."""
+    former = _place_of(None, facts, folder)
+    if former is None or former.known is None or former.name == place.name or not is_there(former.path):
+        return None
+    return former if former.path.stat().st_size >= former.known else None
+
+
+def _length_of(place: Place, left: Sequence[Unsettled]) -> int:
+    """Return the length of all whole records of an output that is not continued. Raises as `_need_newest`."""
+    known = place.known or 0
+    tail = tail_of(place.path, known)
+    _need_newest(place.path, left, tail.records)
+    return known + tail.length
+
+
+def _need_newest(output: Path, left: Sequence[Unsettled], written: Sequence[Record]) -> None:
+    """Raise OtherJobError if the output has records that the rows `left` by a crash do not explain."""
+    found = unexplained(left, written)
+    if found is not None:
+        raise OtherJobError(
+            f"{output}: the checkpoint is older than this output, which has a record of row {found.row:,}"
+            f" ({found.bucket}/{printable(found.object)}) that the checkpoint does not know. Nothing was sent, and"
+            " nothing was changed",
+            "Rows would be started twice. Put the newest checkpoint of this job back, with its -wal file if there is"
+            " one, then run the same command again. If it is lost, start the rows that have no record in this output as"
+            " a new job, with another checkpoint and output; those sent last may have been started without a record.",
+        )
 
 
 def _place_of(path: Path | None, facts: Facts, folder: Path) -> Place | None:
