@@ -91,10 +91,12 @@ class Run:
             self.tally.adopted += len(findings.adopted)
             if not findings.released:
                 return
-            self.tally.resent += len(findings.released)
             again = self.tally.again()
-            await engine.run(self._job(*released_rows(findings.released), None), again, self.drain)
-            self.tally.given_back += again.given_back
+            rows, sift = released_rows(findings.released)
+            await engine.run(self._job(rows, sift, self.options.limit), again, self.drain)
+            # Rows beyond the limit are no longer in doubt either: they wait for the next run.
+            self.tally.resent += len(findings.released)
+            self.tally.take_over(again)
 
     async def _rows(self, parameters: Mapping[str, Parameter] | None) -> AsyncIterator[engine.Block]:
         """Read the rows in a thread, and note whether the run waits for the next ones.
