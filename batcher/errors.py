@@ -37,7 +37,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.FAILURES: "stopped by --max-failures; resumable",
     ExitCode.STOPPED: "stopped by --limit, --stop-at, --max-duration or drain; resumable",
     ExitCode.UNACCEPTED: "doctor was run without --i-accept-one-start; nothing was started",
-    ExitCode.MANIFEST: "the manifest is unusable",
+    ExitCode.MANIFEST: "the manifest is unusable, or was changed while it was read; resumable",
     ExitCode.SERVICE: "the service cannot be reached, or refuses the whole job",
     ExitCode.DISK: "a file cannot be read or written",
     ExitCode.BUSY: "another run holds the checkpoint or the output",
