@@ -29,8 +29,12 @@ def words(judge, *more):
     return ("run", "m.txt", "-w", "transcode", "-e", judge.url, "-b", "videos", *more)
 
 
+NO_WITNESS = ENVIRONMENT | {"XDG_STATE_HOME": "/dev/null"}
+"""As on another machine: only the job's own files say what happened."""
+
+
 async def run(judge, *more):
-    return await batcher(*words(judge, *more))
+    return await batcher(*words(judge, *more), environment=NO_WITNESS)
 
 
 def contents():
@@ -67,7 +71,7 @@ async def test_a_checkpoint_that_has_lost_its_log_is_refused(folder):
     async with judging() as judge:
         assert (await run(judge, "--limit", "100")).code == 5
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "batcher", *words(judge, "--max-rate", "200", "--progress", "none"), env=ENVIRONMENT
+            sys.executable, "-m", "batcher", *words(judge, "--max-rate", "200", "--progress", "none"), env=NO_WITNESS
         )
         await judge.received(220)
         process.kill()
@@ -90,7 +94,7 @@ async def test_a_reconcile_and_a_dismissal_refuse_it_too():
         assert (await run(judge, "--limit", "10")).code == 5
         shutil.copy("older", CHECKPOINT)
         for command in (("reconcile", CHECKPOINT), ("failures", "m.txt", "--dismiss")):
-            ran = await batcher(*command)
+            ran = await batcher(*command, environment=NO_WITNESS)
             assert (ran.code, REFUSED in ran.stderr) == (78, True), ran
 
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from msgspec import structs
 
+from batcher.app.generation import Generation
 from batcher.app.job_identity import is_side_manifest
 from batcher.app.world import World
 from batcher.edges.checkpoint import Checkpoint
@@ -47,6 +48,7 @@ class Files:
         output: Output,
         place: Place,
         card: Card,
+        generation: Generation,
         *,
         is_side: bool,
         is_bucket_used: bool,
@@ -54,6 +56,7 @@ class Files:
     ) -> None:
         self.checkpoint = checkpoint
         self.card = card
+        self._generation = generation
         self.is_side = is_side
         self.frontier = Frontier(Prefix(BEGINNING, {}, ""))
         """Follows the reading of the manifest."""
@@ -96,8 +99,13 @@ class Files:
             facts[LIMIT] = round(limit * 1000)
         if self.frontier.settled(settlements):
             facts[PREFIX] = settled_prefix.encoded(self.frontier.prefix)
+        is_due = self._generation.is_due
+        if is_due:
+            facts |= self._generation.following()
         append = partial(self._output.append, block) if block else None
         await self.checkpoint.settle(settlements, facts, doubt_at, append)
+        if is_due:
+            await self._generation.attest()
         if self._pass_on is not None and records:
             await self._pass_on(records)
 
@@ -133,6 +141,7 @@ async def open_files(
     folder = folder_of(checkpoint_path)
     async with world.open_checkpoint(checkpoint_path, card) as checkpoint:
         facts = await checkpoint.facts()
+        generation = Generation(checkpoint_path, facts, world.environment, world.steady)
         job = await checkpoint.card()
         is_side = card is not None and is_side_manifest(job, card, folder) and not await checkpoint.is_empty()
         if card is not None:
@@ -151,11 +160,16 @@ async def open_files(
                 noted[LENGTH + place.name] = 0
             if card is not None and not is_side:
                 noted[READ_WHOLE] = 0
-            await checkpoint.remember(noted)
+            await checkpoint.remember(noted | generation.following())
+            await generation.attest()
             used = bool(facts.get(BUCKET_USED))
-            files = Files(checkpoint, output, place, job, is_side=is_side, is_bucket_used=used, pass_on=pass_on)
+            files = Files(
+                checkpoint, output, place, job, generation, is_side=is_side, is_bucket_used=used, pass_on=pass_on
+            )
             await files.repair(world.clock())
             yield files
+            await checkpoint.remember(generation.following())
+            await generation.attest()
 
 
 def _former(facts: Facts, place: Place, folder: Path) -> Place | None:
