@@ -150,16 +150,13 @@ async def open_files(
         if place is None:
             raise UsageError(f"{checkpoint_path}: this checkpoint has no output yet", "Run the job first.")
         left = await checkpoint.unsettled(LEFT_OPEN)
-        former = _former(facts, place, folder)
-        # Only the last run's output can have records that the checkpoint does not know. From now on it knows them.
-        former_length = {} if former is None else {LENGTH + former.name: _length_of(former, left)}
+        noted = {CARD: encoded(job), OUTPUT: place.name} | _former_length(facts, place, folder, left)
+        if place.known is None:
+            noted[LENGTH + place.name] = 0
+        if card is not None and not is_side:
+            noted[READ_WHOLE] = 0
         async with open_output(place.path, place.known, partial(_need_newest, place.path, left)) as output:
             # Before the first record: a crash after that must not leave an output that the checkpoint does not know.
-            noted: dict[str, str | int] = {CARD: encoded(job), OUTPUT: place.name, **former_length}
-            if place.known is None:
-                noted[LENGTH + place.name] = 0
-            if card is not None and not is_side:
-                noted[READ_WHOLE] = 0
             await checkpoint.remember(noted | generation.following())
             await generation.attest()
             used = bool(facts.get(BUCKET_USED))
@@ -172,20 +169,20 @@ async def open_files(
             await generation.attest()
 
 
-def _former(facts: Facts, place: Place, folder: Path) -> Place | None:
-    """Return the output of the last run if it is another one and still holds what the checkpoint knows of it."""
+def _former_length(facts: Facts, place: Place, folder: Path, left: Sequence[Unsettled]) -> dict[str, str | int]:
+    """Return the length of the last run's output, with all its whole records, if this run has another one.
+
+    Only the last run's output can have records that the checkpoint does not know. Once this is committed, it knows
+    them. Raises as `_need_newest`.
+    """
     former = _place_of(None, facts, folder)
     if former is None or former.known is None or former.name == place.name or not is_there(former.path):
-        return None
-    return former if former.path.stat().st_size >= former.known else None
-
-
-def _length_of(place: Place, left: Sequence[Unsettled]) -> int:
-    """Return the length of all whole records of an output that is not continued. Raises as `_need_newest`."""
-    known = place.known or 0
-    tail = tail_of(place.path, known)
-    _need_newest(place.path, left, tail.records)
-    return known + tail.length
+        return {}
+    if former.path.stat().st_size < former.known:
+        return {}
+    tail = tail_of(former.path, former.known)
+    _need_newest(former.path, left, tail.records)
+    return {LENGTH + former.name: former.known + tail.length}
 
 
 def _need_newest(output: Path, left: Sequence[Unsettled], written: Sequence[Record]) -> None:
