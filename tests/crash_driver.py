@@ -17,13 +17,13 @@ from urllib.request import ProxyHandler, build_opener
 
 import aiohttp
 
-from batcher.app import generation
 from batcher.app.run import run_job
 from batcher.app.world import World
 from batcher.edges import records
 from batcher.edges.checkpoint.store import Store
 from batcher.edges.transport import Transport
 from batcher.edges.transport.wire import Wire
+from batcher.edges.witness import Witness
 from batcher.emulator.faults import FaultKind, draw
 from batcher.emulator.server import serve
 from batcher.emulator.settings import MADE_UP, Settings
@@ -112,14 +112,14 @@ class Steps:
         records._write_whole, records._sync = watched_write, watched_sync
 
     def _watch_witness(self):
-        write = generation.write_witness
+        write = Witness.write
 
-        def watched_write(path, reached):
+        def watched_write(witness, reached):
             self.reach("before witness")
-            write(path, reached)
+            write(witness, reached)
             self.reach("after witness")
 
-        generation.write_witness = watched_write
+        Witness.write = watched_write
 
     def _watch_requests(self):
         send, start, ask = Transport.send, aiohttp.ClientResponse.start, Wire.ask

@@ -179,6 +179,12 @@ MUTATIONS = {
         "known.generation < 0",
         "test_witness.py::test_an_older_checkpoint_whose_output_is_lost_is_refused",
     ),
+    "a copy runs beside the job": Mutation(
+        "app/generation.py",
+        "if self._witness.is_held_elsewhere:",
+        "if False:",
+        "test_witness.py::test_a_copy_that_was_made_during_a_run_does_not_run_beside_it",
+    ),
     "rows that are sent again do not count for the limit": Mutation(
         "rules/progress/counts.py",
         "taken=self.taken)",

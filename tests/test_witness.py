@@ -1,7 +1,10 @@
 """The witness of a job, outside its folder: an older copy of a checkpoint is refused even if its output is as old."""
 
+import asyncio
 import json
 import shutil
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,7 @@ from test_command import ENVIRONMENT, batcher
 
 from batcher.app.generation import INTERVAL, Generation
 from batcher.edges.checkpoint import glance
-from batcher.edges.witness import Reached, read_witness, witness_path, write_witness
+from batcher.edges.witness import Reached, Witness, witness_path
 from batcher.errors import OtherJobError
 
 FILES = ("m.txt.checkpoint", "m.txt.executions.jsonl")
@@ -125,40 +128,74 @@ async def test_a_witness_is_written_a_few_times_in_a_run_and_names_the_checkpoin
 
 
 def _generation(environment, facts, now=lambda: 0.0):
-    return Generation(Path("c"), facts, environment, now)
+    return closing(Generation(Path("c"), facts, environment, now))
 
 
 async def test_a_crash_between_commit_and_witness_leaves_a_checkpoint_that_is_accepted(environment):
-    facts = _generation(environment, {}).following()
-    generation = _generation(environment, facts)
-    await generation.attest()
-    # Committed, but the process died before it told the witness.
-    facts = generation.following()
-    generation = _generation(environment, facts)
-    facts = generation.following()
-    await generation.attest()
+    with _generation(environment, {}) as generation:
+        facts = generation.following()
+        await generation.attest()
+        # Committed, but the process died before it wrote the witness.
+        facts = generation.following()
+    with _generation(environment, facts) as generation:
+        facts = generation.following()
+        await generation.attest()
     assert facts["generation"] == 3
     with pytest.raises(OtherJobError, match="has generation 2, and the job has reached generation 3"):
         _generation(environment, facts | {"generation": 2})
+    with _generation(environment, facts) as generation:
+        assert generation.following()["generation"] == 4
 
 
 def test_a_new_generation_begins_at_intervals(environment):
     times = iter([0.0, INTERVAL - 1, INTERVAL, INTERVAL, INTERVAL + 1])
-    generation = _generation(environment, {}, lambda: next(times))
-    assert [generation.is_due, generation.is_due] == [False, True]
-    assert generation.following()["generation"] == 1
-    assert not generation.is_due
+    with closing(Generation(Path("c"), {}, environment, lambda: next(times))) as generation:
+        assert [generation.is_due, generation.is_due] == [False, True]
+        assert generation.following()["generation"] == 1
+        assert not generation.is_due
+
+
+def known(path):
+    with closing(Witness(path)) as witness:
+        return witness.known
+
+
+def write(path, reached):
+    with closing(Witness(path)) as witness:
+        witness.write(reached)
 
 
 def test_a_witness_never_goes_back_and_what_cannot_be_read_is_no_witness(folder):
     path = witness_path("id", {"HOME": str(folder)})
     assert path == folder / ".local/state/batcher/id.json"
-    assert read_witness(path) is None
-    write_witness(path, Reached(5, "a"))
-    write_witness(path, Reached(4, "b"))
-    assert read_witness(path) == Reached(5, "a")
+    assert known(path) is None
+    assert not path.exists()
+    write(path, Reached(5, "a long name"))
+    write(path, Reached(4, "b"))
+    assert known(path) == Reached(5, "a long name")
+    write(path, Reached(6, "c"))
+    assert known(path) == Reached(6, "c")
     path.write_text("{")
-    assert read_witness(path) is None
-    write_witness(path, Reached(1, "c"))
-    assert read_witness(path) == Reached(1, "c")
-    assert [each.name for each in path.parent.iterdir()] == ["id.json"]
+    assert known(path) is None
+    write(path, Reached(1, "d"))
+    assert known(path) == Reached(1, "d")
+
+
+async def test_a_copy_that_was_made_during_a_run_does_not_run_beside_it(folder, environment, monkeypatch):
+    command = (sys.executable, "-m", "batcher", "run", "-", "-w", "transcode", "-b", "videos", "--format", "txt")
+    files = ("-c", FILES[0], "-o", FILES[1], "--progress", "none")
+    async with judging() as judge:
+        words = (*command, "-e", judge.url, *files)
+        first = await asyncio.create_subprocess_exec(*words, env=environment, stdin=asyncio.subprocess.PIPE)
+        first.stdin.write(b"o1\n")
+        await judge.received(1)
+        shutil.copytree(folder / "job", folder / "twin", ignore=shutil.ignore_patterns("*.socket"))
+        monkeypatch.chdir(folder / "twin")
+        ran = await batcher(*words[3:], environment=environment, stdin=b"o1\no2\n")
+        assert (ran.code, "another run of this job is in progress" in ran.stderr) == (75, True), ran
+        first.stdin.write(b"o2\n")
+        first.stdin.close()
+        assert await first.wait() == 0
+        ran = await batcher(*words[3:], environment=environment, stdin=b"o1\no2\n")
+        assert (ran.code, "this is an older copy of the job's checkpoint" in ran.stderr) == (78, True), ran
+        assert judge.objects() == ["o1", "o2"]

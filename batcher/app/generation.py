@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from batcher.edges.checkpoint.facts import GENERATION, JOB_ID
-from batcher.edges.witness import Reached, new_job_id, read_witness, witness_path, write_witness
-from batcher.errors import OtherJobError
+from batcher.edges.witness import Reached, Witness, new_job_id, witness_path
+from batcher.errors import BusyError, OtherJobError
 
 INTERVAL = 30.0
 """Seconds after which a run begins a new generation."""
@@ -22,7 +22,8 @@ INTERVAL = 30.0
 class Generation:
     """The current generation of an open checkpoint. `steady` is a clock in seconds that cannot be set.
 
-    Raises OtherJobError if the checkpoint is older than its witness.
+    It holds the job's witness until it is closed. Raises OtherJobError if the checkpoint is older than its witness, and
+    BusyError if a run with a copy of the checkpoint holds it.
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class Generation:
         self._checkpoint = os.path.realpath(checkpoint)
         self._id = str(facts.get(JOB_ID) or new_job_id())
         self._number = int(facts.get(GENERATION, 0))
-        self._witness = witness_path(self._id, environment)
         self._steady = steady
         self._begun = steady()
-        known = read_witness(self._witness)
-        if known is not None and known.generation > self._number:
-            raise _older(checkpoint, known, self._number)
+        self._witness = Witness(witness_path(self._id, environment))
+        try:
+            self._need_newest(checkpoint)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def is_due(self) -> bool:
@@ -55,7 +58,22 @@ class Generation:
 
     async def attest(self) -> None:
         """Write the generation to the witness. It must be committed before."""
-        await asyncio.to_thread(write_witness, self._witness, Reached(self._number, self._checkpoint))
+        await asyncio.to_thread(self._witness.write, Reached(self._number, self._checkpoint))
+
+    def close(self) -> None:
+        """Release the witness."""
+        self._witness.close()
+
+    def _need_newest(self, checkpoint: Path) -> None:
+        known = self._witness.known
+        if self._witness.is_held_elsewhere:
+            place = f", with {known.checkpoint}" if known is not None else ""
+            raise BusyError(
+                f"{checkpoint}: another run of this job is in progress{place}",
+                "This checkpoint is a copy. Wait for that run, or stop it, and continue there.",
+            )
+        if known is not None and known.generation > self._number:
+            raise _older(checkpoint, known, self._number)
 
 
 def _older(checkpoint: Path, known: Reached, number: int) -> OtherJobError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -139,9 +139,9 @@ async def open_files(
     the last run. `pass_on` takes the records once they are on disk. Raises what opening either file raises.
     """
     folder = folder_of(checkpoint_path)
-    async with world.open_checkpoint(checkpoint_path, card) as checkpoint:
+    async with world.open_checkpoint(checkpoint_path, card) as checkpoint, AsyncExitStack() as held:
         facts = await checkpoint.facts()
-        generation = Generation(checkpoint_path, facts, world.environment, world.steady)
+        generation = held.enter_context(closing(Generation(checkpoint_path, facts, world.environment, world.steady)))
         job = await checkpoint.card()
         is_side = card is not None and is_side_manifest(job, card, folder) and not await checkpoint.is_empty()
         if card is not None:

@@ -6,15 +6,18 @@ witness is named after the job's random id, not after a path, so a folder that w
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+
+_MOST = 64 * 1024
+"""Bytes of a witness that are read."""
 
 
 class Reached(NamedTuple):
@@ -44,34 +47,67 @@ def witness_path(job_id: str, environment: Mapping[str, str]) -> Path | None:
     return Path(state) / "batcher" / f"{job_id}.json"
 
 
-def read_witness(path: Path | None) -> Reached | None:
-    """Read a witness. Return None if there is none, or if it cannot be read: a witness is not required."""
+class Witness:
+    """The witness at a path, held for one run; without a path, or where it cannot be written, there is none.
+
+    `known` is what it knew at first, None if nothing. `is_held_elsewhere` is whether another run holds it: then this
+    one must end.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._file = _opened(path)
+        self.is_held_elsewhere = self._file is not None and not _locked(self._file)
+        self.known = None if self._file is None else _read(self._file)
+
+    def write(self, reached: Reached) -> None:
+        """Write what the job has reached, unless the witness knows more. Failures are ignored.
+
+        The generation must be committed before: otherwise a crash would leave a witness ahead of the newest checkpoint.
+        """
+        if self._file is None or (self.known is not None and self.known.generation >= reached.generation):
+            return
+        content = msgspec.json.encode(reached)
+        with suppress(OSError):
+            # In place, since the lock is on this file. A torn content counts as no witness.
+            os.pwrite(self._file, content, 0)
+            os.ftruncate(self._file, len(content))
+            self.known = reached
+
+    def close(self) -> None:
+        """Release the witness. One that knows nothing is removed."""
+        if self._file is None:
+            return
+        with suppress(OSError):
+            if self._path is not None and not self.is_held_elsewhere and not os.fstat(self._file).st_size:
+                self._path.unlink()
+        os.close(self._file)
+
+
+def _opened(path: Path | None) -> int | None:
     if path is None:
         return None
-    with suppress(OSError, msgspec.DecodeError):
-        return msgspec.json.decode(path.read_bytes(), type=Reached)
+    with suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     return None
 
 
-def write_witness(path: Path | None, reached: Reached) -> None:
-    """Write a witness unless it already knows a higher generation. If it cannot be written, there is no witness.
+def _locked(descriptor: int) -> bool:
+    """Take the lock. Return False if another run has it. Where there are no locks, the witness is used without."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
 
-    The generation must be committed before: otherwise a crash would leave a witness ahead of the newest checkpoint.
-    """
-    known = read_witness(path)
-    if path is None or (known is not None and known.generation >= reached.generation):
-        return
-    with suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, written = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with open(descriptor, "wb") as file:  # noqa: PTH123 - it is open already
-                file.write(msgspec.json.encode(reached))
-            Path(written).replace(path)
-        except BaseException:
-            with suppress(OSError):
-                Path(written).unlink()
-            raise
+
+def _read(descriptor: int) -> Reached | None:
+    with suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode(os.pread(descriptor, _MOST, 0), type=Reached)
+    return None
 
 
 def remove_witness(path: Path | None) -> bool:
