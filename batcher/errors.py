@@ -37,12 +37,12 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.FAILURES: "stopped by --max-failures; resumable",
     ExitCode.STOPPED: "stopped by --limit, --stop-at, --max-duration or drain; resumable",
     ExitCode.UNACCEPTED: "doctor was run without --i-accept-one-start; nothing was started",
-    ExitCode.MANIFEST: "the manifest is unusable",
+    ExitCode.MANIFEST: "the manifest is unusable, or was changed while it was read; resumable",
     ExitCode.SERVICE: "the service cannot be reached, or refuses the whole job",
     ExitCode.DISK: "a file cannot be read or written",
     ExitCode.BUSY: "another run holds the checkpoint or the output",
     ExitCode.CREDENTIALS: "credentials are missing or refused",
-    ExitCode.OTHER_JOB: "the checkpoint or the output belongs to another job",
+    ExitCode.OTHER_JOB: "the checkpoint or the output belongs to another job, or is an older copy",
     ExitCode.SIGHUP: "drained on SIGHUP, when the terminal was closed; resumable",
     ExitCode.SIGINT: "drained on SIGINT; resumable",
     ExitCode.SIGTERM: "drained on SIGTERM; resumable",
@@ -103,6 +103,6 @@ class CredentialsError(JobError):
 
 
 class OtherJobError(JobError):
-    """The checkpoint or the output belongs to another job, or to another version of the program."""
+    """The checkpoint or the output belongs to another job or another version of the program, or is an older copy."""
 
     exit_code = ExitCode.OTHER_JOB

@@ -106,7 +106,9 @@ def environment(server: Server) -> dict[str, str]:
 
 def inherited() -> dict[str, str]:
     """Return the environment without the caller's own settings."""
-    return {name: text for name, text in os.environ.items() if not name.startswith(_OWN)}
+    kept = {name: text for name, text in os.environ.items() if not name.startswith(_OWN)}
+    # No witness of a measured job is left in the home of the person who measures.
+    return kept | {"XDG_STATE_HOME": os.devnull}
 
 
 def manifest(folder: Path, rows: int) -> Path:

@@ -91,7 +91,9 @@ class Trial:
         self.result.figures["runs"] += 1
         log = self._folder / f"run-{self.result.figures['runs']}.log"
         with log.open("wb") as stderr:
-            process = subprocess.Popen(self._command, cwd=self._folder, env=ENVIRONMENT, stderr=stderr)
+            # The job's witness stays with the trial.
+            environment = ENVIRONMENT | {"XDG_STATE_HOME": str(self._folder.resolve() / "state")}
+            process = subprocess.Popen(self._command, cwd=self._folder, env=environment, stderr=stderr)
         try:
             yield process, log
         finally:

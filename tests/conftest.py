@@ -7,9 +7,11 @@ import asyncio
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from contextlib import AsyncExitStack, ExitStack
 from typing import NamedTuple
 
@@ -73,9 +75,15 @@ def pytest_configure(config):
     hypothesis.settings.load_profile(profile)
     # No test trusts a public authority, and to read them all takes each command 40 ms.
     os.environ["SSL_CERT_FILE"] = os.devnull
+    # No test leaves a witness in the home of the person who runs it.
+    os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="batcher-state-")
     # Where the tests themselves run under nohup, or as a job of a shell script: the commands would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def pytest_unconfigure(config):  # noqa: ARG001 - as pytest calls it
+    shutil.rmtree(os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 
 def pytest_report_header(config):

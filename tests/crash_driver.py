@@ -23,6 +23,7 @@ from batcher.edges import records
 from batcher.edges.checkpoint.store import Store
 from batcher.edges.transport import Transport
 from batcher.edges.transport.wire import Wire
+from batcher.edges.witness import Witness
 from batcher.emulator.faults import FaultKind, draw
 from batcher.emulator.server import serve
 from batcher.emulator.settings import MADE_UP, Settings
@@ -37,7 +38,7 @@ MANIFEST = f"object\na\nb\nc\na\nd\ne\n{'x' * 1025}\nf\nmissing\n"
 SHARES = {FaultKind.INTERNAL_AFTER: 0.05, FaultKind.RESET_AFTER: 0.05, FaultKind.INTERNAL: 0.05}
 STEPS = (
     "before commit", "after commit", "before write", "half of the write", "after write", "before sync", "after sync",
-    "before send", "sent", "received",
+    "before send", "sent", "received", "before witness", "after witness",
 )  # fmt: skip
 
 
@@ -73,6 +74,7 @@ class Steps:
         self._watch_checkpoint()
         self._watch_output()
         self._watch_requests()
+        self._watch_witness()
 
     def _watch_checkpoint(self):
         begin, commit = Store.begin, Store.commit
@@ -108,6 +110,16 @@ class Steps:
             self.reach("after sync")
 
         records._write_whole, records._sync = watched_write, watched_sync
+
+    def _watch_witness(self):
+        write = Witness.write
+
+        def watched_write(witness, reached):
+            self.reach("before witness")
+            write(witness, reached)
+            self.reach("after witness")
+
+        Witness.write = watched_write
 
     def _watch_requests(self):
         send, start, ask = Transport.send, aiohttp.ClientResponse.start, Wire.ask
@@ -177,8 +189,12 @@ def run(folder, url, crash_at):
     os.dup2(os.open(folder / "stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     steps = Steps(crash_at, folder)
     steps.watch()
-    keys = {"OBS_ACCESS_KEY_ID": MADE_UP.access_key, "OBS_SECRET_ACCESS_KEY": MADE_UP.secret_key}
-    code = asyncio.run(run_job(options(folder, url), World(environment=keys), Drain()))
+    environment = {
+        "OBS_ACCESS_KEY_ID": MADE_UP.access_key,
+        "OBS_SECRET_ACCESS_KEY": MADE_UP.secret_key,
+        "XDG_STATE_HOME": str(folder / "state"),
+    }
+    code = asyncio.run(run_job(options(folder, url), World(environment=environment), Drain()))
     (folder / "steps").write_text(str(steps.done))
     return int(code)
 

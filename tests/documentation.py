@@ -160,6 +160,7 @@ def _shell() -> Iterator[_Shell]:
         environment = {
             "PATH": f"{tools}:{os.environ['PATH']}",
             "HOME": str(folder),
+            "XDG_STATE_HOME": str(folder / ".state"),
             "PYTHONPATH": str(PROJECT),
             "PYTHONUNBUFFERED": "1",
             "COLUMNS": "100",

@@ -341,8 +341,9 @@ def _canonical(inputs: Mapping[str, Any]) -> str:
 async def _run(service: Emulator, folder: Path, words: tuple[str, ...]) -> int:
     command = [sys.executable, "-m", "batcher", "run", "rows.jsonl", "-w", "transcode", "-e", service.url, "-b", BUCKET]
     more = ("--progress", "none", "--settle-time", "0.5", *words)
+    environment = ENVIRONMENT | {"XDG_STATE_HOME": str(folder.resolve() / "state")}
     with (folder / "run.log").open("ab") as log:
-        process = await asyncio.create_subprocess_exec(*command, *more, cwd=folder, env=ENVIRONMENT, stderr=log)
+        process = await asyncio.create_subprocess_exec(*command, *more, cwd=folder, env=environment, stderr=log)
         try:
             return await asyncio.wait_for(process.wait(), PATIENCE)
         except TimeoutError:

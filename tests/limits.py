@@ -154,7 +154,8 @@ def run(limit: float, burst: float, phases: Phases, folder: Path) -> Measured:
     with emulator(folder, ["--rate", str(limit), "--burst", str(max(1, round(limit * burst)))]) as (_, url):
         command = [*BATCHER, "run", "objects.txt", "-w", "transcode", "-e", url, "-b", "videos"]
         with (folder / "run.log").open("wb") as log:
-            process = subprocess.Popen(command, cwd=folder, env=ENVIRONMENT, stderr=log)
+            environment = ENVIRONMENT | {"XDG_STATE_HOME": str(folder.resolve() / "state")}
+            process = subprocess.Popen(command, cwd=folder, env=environment, stderr=log)
         try:
             samples = watch(url, limit, phases, process)
         finally:

@@ -305,3 +305,21 @@ async def test_a_run_that_stops_early_writes_its_report_too(folder):
         ran = await batcher(*command)
     assert ran.code == 77, ran
     assert "1 row is not started yet." in (folder / "report.html").read_text()
+
+
+async def test_a_limit_counts_the_rows_in_doubt_that_are_sent_again(folder, emulator):
+    service = await emulator(faults={FaultKind.RESET_BEFORE: 1.0})
+    manifest = write(folder / "m.jsonl", KEYS[:30])
+    assert (await run(service, manifest, "--on-doubt", "hold")).code == 3
+    assert started(service) == {}
+    service.change_faults({})
+    write(manifest, KEYS[:40])
+    ran = await run(service, manifest, "--limit", "12")
+    assert ran.code == 5, ran
+    # The ten new rows, and two of the thirty that were in doubt.
+    assert (len(started(service)), started(service).total()) == (12, 12)
+    assert set(KEYS[30:40]) < set(started(service))
+    assert (await run(service, manifest, "--limit", "12")).code == 5
+    assert started(service).total() == 24
+    assert (await run(service, manifest)).code == 0
+    assert started(service) == Counter(KEYS[:40])

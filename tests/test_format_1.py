@@ -92,7 +92,9 @@ async def test_it_is_read_as_it_is_and_its_next_run_finishes_it_and_writes_the_c
     version, names = formats(checkpoint)
     assert version == 3
     assert names == {
+        "generation",
         "job card",
+        "job id",
         "length of m.csv.executions.jsonl",
         "number of controls",
         "output",

@@ -173,6 +173,42 @@ MUTATIONS = {
         "        autoescape=False,  # noqa: S701\n",
         "test_report.py::test_whatever_comes_from_outside_is_text_on_the_page",
     ),
+    "an older checkpoint is taken for the newest one": Mutation(
+        "app/job_files.py",
+        "    found = unexplained(left, written)\n",
+        "    found = None\n",
+        "test_rollback.py::test_a_checkpoint_that_is_older_than_the_output_is_refused_and_the_newest_one_goes_on",
+    ),
+    "a run does not lock the checkpoint itself": Mutation(
+        "edges/checkpoint/writer.py",
+        "            lock.take_file()\n",
+        "",
+        "test_one_run.py::test_a_symbolic_link_and_a_deleted_lock_lead_to_the_same_run",
+    ),
+    "a witness is not asked": Mutation(
+        "app/generation.py",
+        "known.generation > self._number",
+        "known.generation < 0",
+        "test_witness.py::test_an_older_checkpoint_whose_output_is_lost_is_refused",
+    ),
+    "a copy runs beside the job": Mutation(
+        "app/generation.py",
+        "if self._witness.is_held_elsewhere:",
+        "if False:",
+        "test_witness.py::test_a_copy_that_was_made_during_a_run_does_not_run_beside_it",
+    ),
+    "rows that are sent again do not count for the limit": Mutation(
+        "rules/progress/counts.py",
+        "taken=self.taken)",
+        "taken=-1000)",
+        "test_after.py::test_a_limit_counts_the_rows_in_doubt_that_are_sent_again",
+    ),
+    "a row may be made of two contents of the list": Mutation(
+        "edges/manifest/source.py",
+        "        if changed:\n",
+        "        if False:\n",
+        "test_changing_list.py::test_at_no_offset_do_two_contents_of_one_size_meet_in_a_row",
+    ),
 }
 
 

@@ -117,7 +117,9 @@ def test_a_planted_defect_is_seen(monkeypatch, defect, complaint):
 
 
 def test_an_output_that_is_not_repaired_is_seen(monkeypatch):
-    monkeypatch.setattr(Output, "recover", lambda output: setattr(output, "length", output._path.stat().st_size))
+    monkeypatch.setattr(
+        Output, "recover", lambda output, _accept: setattr(output, "length", output._path.stat().st_size)
+    )
     assert any("the output is torn" in each for each in complaints())
 
 

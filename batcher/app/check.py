@@ -98,6 +98,9 @@ def check_manifest(options: CheckOptions, world: World) -> Checked:
             blocks = manifest.blocks(bucket=options.bucket, static_inputs=options.inputs, parameters=types)
             _read(blocks, checked, partition, note)
             _foresee(checked.forecast, partition, kept)
+        change = manifest.change()
+        if change is not None:
+            raise change
         checked.skipped = manifest.skipped
         for warning in manifest.warnings:
             checked.warn(warning)

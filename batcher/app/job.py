@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from batcher.app.world import World
 from batcher.edges.checkpoint.facts import REPEATED
 from batcher.edges.manifest import AnyManifest
 from batcher.edges.progress import showing
-from batcher.errors import FailuresError, JobError
+from batcher.errors import FailuresError, JobError, ManifestError
 from batcher.flow import engine
 from batcher.flow.attempts import Action, Attempts
 from batcher.flow.drain import Drain
@@ -56,6 +57,9 @@ class Run:
     screen: Screen | None = None
     """Made before the first row is sent. None without a preflight, or if the service does not describe the workflow."""
 
+    unread: ManifestError | None = None
+    """Why the manifest was not read to its end, if it was not."""
+
     @property
     def tally(self) -> Tally:
         """The counts of this run."""
@@ -76,6 +80,7 @@ class Run:
             rows = self._rows(parameters)
             await engine.run(self._job(rows, self._sift, self.options.limit), self.tally, self.drain)
         await self._settle_doubts()
+        self._end_unread(self.unread or await self._change())
         # The settled prefix may have grown without a settlement.
         await self.files.settle([])
 
@@ -94,24 +99,41 @@ class Run:
             self.tally.adopted += len(findings.adopted)
             if not findings.released:
                 return
-            self.tally.resent += len(findings.released)
             again = self.tally.again()
-            await engine.run(self._job(*released_rows(findings.released), None), again, self.drain)
-            self.tally.given_back += again.given_back
+            rows, sift = released_rows(findings.released)
+            await engine.run(self._job(rows, sift, self.options.limit), again, self.drain)
+            # Rows beyond the limit are no longer in doubt either: they wait for the next run.
+            self.tally.resent += len(findings.released)
+            self.tally.take_over(again)
 
     async def _rows(self, parameters: Mapping[str, Parameter] | None) -> AsyncIterator[engine.Block]:
         """Read the rows in a thread, and note whether the run waits for the next ones.
 
-        Raises what `AnyManifest.blocks` raises.
+        The rows end where the manifest cannot be read on. `unread` is then the reason.
         """
         options, tally = self.options, self.tally
         blocks = self.manifest.blocks(bucket=options.bucket, static_inputs=options.inputs, parameters=parameters)
         tally.is_reading = True
-        async for block in self.world.read_ahead(self._counted(blocks)):
-            tally.is_reading = False
-            yield block
-            tally.is_reading = True
+        try:
+            async for block in self.world.read_ahead(self._counted(blocks)):
+                tally.is_reading = False
+                yield block
+                tally.is_reading = True
+        except ManifestError as error:
+            self.unread = error
         tally.is_reading = False
+
+    async def _change(self) -> ManifestError | None:
+        """Return the error for a manifest that was changed since it was opened, if its end matters."""
+        if self.drain.begun or self.tally.is_limited:
+            return None
+        return await asyncio.to_thread(self.manifest.change)
+
+    def _end_unread(self, error: ManifestError | None) -> None:
+        """End the job with the error that kept it from reading its whole manifest, if there was one."""
+        if error is not None:
+            self.tally.read_whole = False
+            self.drain.begin(error)
 
     def _counted(self, blocks: Iterator[engine.Block]) -> Iterator[engine.Block]:
         for block in blocks:

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from msgspec import structs
 
+from batcher.app.generation import Generation
 from batcher.app.job_identity import is_side_manifest
 from batcher.app.world import World
 from batcher.edges.checkpoint import Answered, Checkpoint
 from batcher.edges.checkpoint.facts import BUCKET_USED, CARD, LENGTH, LIMIT, OUTPUT, PREFIX, READ_WHOLE
-from batcher.edges.checkpoint.places import folder_of, is_same, kept
+from batcher.edges.checkpoint.places import folder_of, is_same, is_there, kept
 from batcher.edges.manifest import AnyManifest
-from batcher.edges.records import Output, open_output
-from batcher.errors import UsageError
-from batcher.flow.repair import LEFT_OPEN, resume
-from batcher.model import BEGINNING, Admitted, Record, Settlement
+from batcher.edges.records import Output, open_output, tail_of
+from batcher.errors import OtherJobError, UsageError
+from batcher.flow.repair import LEFT_OPEN, resume, unexplained
+from batcher.model import BEGINNING, Admitted, Record, Settlement, Unsettled
 from batcher.rules.job.card import Card, encoded, renewed
 from batcher.rules.rows import settled_prefix
 from batcher.rules.rows.settled_prefix import Frontier, Prefix
+from batcher.rules.text import printable
 
 PassOn = Callable[[Sequence[Record]], Awaitable[None]]
 
@@ -46,6 +48,7 @@ class Files:
         output: Output,
         place: Place,
         card: Card,
+        generation: Generation,
         *,
         is_side: bool,
         is_bucket_used: bool,
@@ -53,6 +56,7 @@ class Files:
     ) -> None:
         self.checkpoint = checkpoint
         self.card = card
+        self._generation = generation
         self.is_side = is_side
         self.frontier = Frontier(Prefix(BEGINNING, {}, ""))
         """Follows the reading of the manifest."""
@@ -98,8 +102,13 @@ class Files:
             facts[LIMIT] = round(limit * 1000)
         if self.frontier.settled(settlements):
             facts[PREFIX] = settled_prefix.encoded(self.frontier.prefix)
+        is_due = self._generation.is_due
+        if is_due:
+            facts |= self._generation.following()
         append = partial(self._output.append, block) if block else None
         await self.checkpoint.settle(settlements, facts, doubt_at, append, Answered(recovered or records, now))
+        if is_due:
+            await self._generation.attest()
         if self._pass_on is not None and records:
             await self._pass_on(records)
 
@@ -134,8 +143,9 @@ async def open_files(
     the last run. `pass_on` takes the records once they are on disk. Raises what opening either file raises.
     """
     folder = folder_of(checkpoint_path)
-    async with world.open_checkpoint(checkpoint_path, card) as checkpoint:
+    async with world.open_checkpoint(checkpoint_path, card) as checkpoint, AsyncExitStack() as held:
         facts = await checkpoint.facts()
+        generation = held.enter_context(closing(Generation(checkpoint_path, facts, world.environment, world.steady)))
         job = await checkpoint.card()
         is_side = card is not None and is_side_manifest(job, card, folder) and not await checkpoint.is_empty()
         if card is not None:
@@ -143,18 +153,54 @@ async def open_files(
         place = _place_of(output_path, facts, folder)
         if place is None:
             raise UsageError(f"{checkpoint_path}: this checkpoint has no output yet", "Run the job first.")
-        async with open_output(place.path, place.known) as output:
+        left = await checkpoint.unsettled(LEFT_OPEN)
+        noted = {CARD: encoded(job), OUTPUT: place.name} | _former_length(facts, place, folder, left)
+        if place.known is None:
+            noted[LENGTH + place.name] = 0
+        if card is not None and not is_side:
+            noted[READ_WHOLE] = 0
+        async with open_output(place.path, place.known, partial(_need_newest, place.path, left)) as output:
             # Before the first record: a crash after that must not leave an output that the checkpoint does not know.
-            noted: dict[str, str | int] = {CARD: encoded(job), OUTPUT: place.name}
-            if place.known is None:
-                noted[LENGTH + place.name] = 0
-            if card is not None and not is_side:
-                noted[READ_WHOLE] = 0
-            await checkpoint.remember(noted)
+            await checkpoint.remember(noted | generation.following())
+            await generation.attest()
             used = bool(facts.get(BUCKET_USED))
-            files = Files(checkpoint, output, place, job, is_side=is_side, is_bucket_used=used, pass_on=pass_on)
+            files = Files(
+                checkpoint, output, place, job, generation, is_side=is_side, is_bucket_used=used, pass_on=pass_on
+            )
             await files.repair(world.clock())
             yield files
+            await checkpoint.remember(generation.following())
+            await generation.attest()
+
+
+def _former_length(facts: Facts, place: Place, folder: Path, left: Sequence[Unsettled]) -> dict[str, str | int]:
+    """Return the length of the last run's output, with all its whole records, if this run has another one.
+
+    Only the last run's output can have records that the checkpoint does not know. Once this is committed, it knows
+    them. Raises as `_need_newest`.
+    """
+    former = _place_of(None, facts, folder)
+    if former is None or former.known is None or former.name == place.name or not is_there(former.path):
+        return {}
+    if former.path.stat().st_size < former.known:
+        return {}
+    tail = tail_of(former.path, former.known)
+    _need_newest(former.path, left, tail.records)
+    return {LENGTH + former.name: former.known + tail.length}
+
+
+def _need_newest(output: Path, left: Sequence[Unsettled], written: Sequence[Record]) -> None:
+    """Raise OtherJobError if the output has records that the rows `left` by a crash do not explain."""
+    found = unexplained(left, written)
+    if found is not None:
+        raise OtherJobError(
+            f"{output}: the checkpoint is older than this output, which has a record of row {found.row:,}"
+            f" ({found.bucket}/{printable(found.object)}) that the checkpoint does not know. Nothing was sent, and"
+            " nothing was changed",
+            "Rows would be started twice. Put the newest checkpoint of this job back, with its -wal file if there is"
+            " one, then run the same command again. If it is lost, start the rows that have no record in this output as"
+            " a new job, with another checkpoint and output; those sent last may have been started without a record.",
+        )
 
 
 def _place_of(path: Path | None, facts: Facts, folder: Path) -> Place | None:

@@ -20,6 +20,7 @@ VERBS = {
     "failures": "Write the rows that failed as the next manifest.",
     "export": "Write the final state of each row, one line per row.",
     "report": "Write an HTML report about a job.",
+    "forget": "Let an older copy of a checkpoint be used.",
     "doctor": "Start one execution to learn how the service behaves.",
     "config": "Show the value of each option, and where it comes from.",
     "emulator": "Run the workflow API locally, with faults on request.",
@@ -31,7 +32,7 @@ PANELS = {
     "Commands": ("run", "check", "status", "reconcile"),
     "Commands for a running job": ("rate", "pause", "resume", "drain"),
     "Commands for results": ("explain", "failures", "export", "report"),
-    "Commands for setup and tests": ("doctor", "config", "emulator", "man"),
+    "Commands for setup and tests": ("doctor", "config", "emulator", "forget", "man"),
 }
 """The headings of the help, each with its verbs."""
 

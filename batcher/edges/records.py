@@ -9,16 +9,16 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 import aiofiles
 
 from batcher.errors import BusyError, DiskError, OtherJobError, UsageError
 from batcher.model import Record
-from batcher.rules.records.codec import CODECS, read_tail
+from batcher.rules.records.codec import CODECS, Tail, read_tail
 from batcher.rules.text import counted
 
 if TYPE_CHECKING:
@@ -36,31 +36,47 @@ def _write_whole(descriptor: int, block: bytes) -> None:
     _sync(descriptor)
 
 
+Accept: TypeAlias = Callable[[Sequence[Record]], None]
+"""Takes the records beyond the known length, and raises a JobError if the job cannot have written them."""
+
+
+def accept_all(_records: Sequence[Record]) -> None:
+    """Refuse no record."""
+
+
+def tail_of(path: Path, known_length: int) -> Tail:
+    """Read the whole records beyond the known length. The file is not changed."""
+    with path.open("rb") as file:
+        file.seek(known_length)
+        return read_tail(CODECS[format_of(path)], file.read())
+
+
 def format_of(path: Path) -> str:
     """Return the format of an output: `csv` for the suffix `.csv`, else `jsonl`."""
     return "csv" if path.suffix.lower() == ".csv" else "jsonl"
 
 
 @asynccontextmanager
-async def open_output(path: Path, known_length: int | None) -> AsyncIterator[Output]:
+async def open_output(path: Path, known_length: int | None, accept: Accept = accept_all) -> AsyncIterator[Output]:
     """Open the output for appending, readable by its owner only, and lock it for one run.
 
     `known_length` is the file's length in bytes according to the checkpoint, None if the checkpoint does not know this
-    file. Raises UsageError if it is not a regular file, OtherJobError if it has content that this job did not write or
-    less than it wrote, BusyError if another run is writing it, DiskError if it cannot be written.
+    file. `accept` is given the records beyond it before the file is changed, and raises if it refuses them. Raises
+    UsageError if it is not a regular file, OtherJobError if it has content that this job did not write or less than it
+    wrote, BusyError if another run is writing it, DiskError if it cannot be written.
     """
     with _translated(path):
         file = await aiofiles.open(path, "ab", buffering=0, opener=_private)
     try:
         with _translated(path):
-            output = _resumed(file, path, known_length)
+            output = _resumed(file, path, known_length, accept)
         yield output
     finally:
         with _translated(path):
             await file.close()
 
 
-def _resumed(file: AsyncFileIO, path: Path, known_length: int | None) -> Output:
+def _resumed(file: AsyncFileIO, path: Path, known_length: int | None, accept: Accept) -> Output:
     _hold(file.fileno(), path)
     found = os.fstat(file.fileno())
     if not stat.S_ISREG(found.st_mode):
@@ -75,7 +91,7 @@ def _resumed(file: AsyncFileIO, path: Path, known_length: int | None) -> Output:
         known_length = 0
     _check(path, size, known_length)
     output = Output(file, path, known_length or 0)
-    output.recover()
+    output.recover(accept)
     return output
 
 
@@ -92,11 +108,10 @@ class Output:
         self._path = path
         self._codec = CODECS[format_of(path)]
 
-    def recover(self) -> None:
-        """Read the records beyond the known length, and cut off a torn end."""
-        with self._path.open("rb") as file:
-            file.seek(self.length)
-            tail = read_tail(self._codec, file.read())
+    def recover(self, accept: Accept) -> None:
+        """Read the records beyond the known length, and cut off a torn end if `accept` does not refuse them."""
+        tail = tail_of(self._path, self.length)
+        accept(tail.records)
         self.recovered = tail.records
         self.length += tail.length
         os.truncate(self._file.fileno(), self.length)

@@ -62,6 +62,17 @@ def repair_of(left: Sequence[Unsettled], written: Sequence[Record], now: float) 
     return repair
 
 
+def unexplained(left: Sequence[Unsettled], written: Sequence[Record]) -> Record | None:
+    """Return the first of the records that the checkpoint does not know and that no crash can have left.
+
+    A record is written only while its row is unsettled, and the next commit after it settles the row and stores the
+    output's length. After a crash every record beyond that length is therefore of one of the rows `left`. Any other
+    was written by a run whose commits this checkpoint does not have: the checkpoint is an older copy.
+    """
+    open_rows = {(row.number, row.bucket, row.object) for row in left}
+    return next((each for each in written if (each.row, each.bucket, each.object) not in open_rows), None)
+
+
 async def resume(
     left: Sequence[Unsettled],
     written: Sequence[Record],

@@ -219,6 +219,10 @@ class FailuresOptions(OfManifest):
     dismiss: Annotated[bool, Option("Declare the failed rows settled instead of writing them.", is_spoken=True)] = False
 
 
+class ForgetOptions(OfJob):
+    """The options of `batcher forget`."""
+
+
 class ExportOptions(OfJob):
     """The options of `batcher export`."""
 

@@ -1,6 +1,9 @@
-"""One run at a time: an operating system lock beside the checkpoint, released when the process ends.
+"""One run at a time: operating system locks, released when the process ends.
 
-The lock is flock(2) on the file, not the file's existence. A clean exit removes the file to leave no clutter.
+A run holds two. The lock on the file beside the checkpoint, whose name readers know, shows that a run is in progress.
+The lock on the checkpoint itself, found by device and inode, also meets a run that comes by another path: a symbolic
+link, a bind mount, or after the file beside it was deleted. Each is flock(2), not the existence of a file. A clean exit
+removes the file beside the checkpoint to leave no clutter.
 """
 
 from __future__ import annotations
@@ -24,36 +27,74 @@ def lock_path(checkpoint: Path) -> Path:
     return real.with_name(real.name + ".lock")
 
 
+_held: set[tuple[int, int]] = set()
+"""The device and inode of each checkpoint that this process has locked. Such a file must not be opened once more."""
+
+
 class Lock:
-    """An exclusive lock on a checkpoint, taken on construction. Raises BusyError if another process holds it."""
+    """An exclusive lock on a checkpoint, taken on construction. Raises BusyError if another run holds it."""
 
     def __init__(self, checkpoint: Path) -> None:
+        self._checkpoint = checkpoint
         self._path = path = lock_path(checkpoint)
+        self._file: int | None = None
         while True:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             if not _locked(self._fd):
                 os.close(self._fd)
-                raise BusyError(
-                    f"{checkpoint}: another run is using this checkpoint",
-                    "Wait for that run, or stop it. The lock is released when its process ends.",
-                )
-            if self._is_current():
+                raise _busy(checkpoint)
+            if _leads_to(path, self._fd):
                 return
             os.close(self._fd)
 
-    def _is_current(self) -> bool:
-        # The previous holder may have removed the file between our open and our lock.
-        try:
-            return os.path.samestat(os.fstat(self._fd), self._path.stat())
-        except FileNotFoundError:
-            return False
+    def take_file(self) -> None:
+        """Lock the checkpoint itself, which must exist. Raises BusyError if another run holds it."""
+        while True:
+            if _identity(self._checkpoint.stat()) in _held:
+                raise _busy(self._checkpoint)
+            file = os.open(self._checkpoint, os.O_RDWR | os.O_CLOEXEC)
+            if not _locked(file):
+                os.close(file)
+                raise _busy(self._checkpoint)
+            if _leads_to(self._checkpoint, file):
+                self._file = file
+                _held.add(_identity(os.fstat(file)))
+                return
+            os.close(file)
 
     def release(self) -> None:
-        """Remove the file, then release the lock. In this order no process can lock a file that is about to vanish."""
-        # The file is not the lock: if it cannot be removed (the disk became read-only), it stays and does no harm.
+        """Release the locks, and remove the file beside the checkpoint. SQLite must have closed the checkpoint.
+
+        To close a file drops all of SQLite's locks on it in this process, even those of another descriptor.
+        """
+        if self._file is not None:
+            _held.discard(_identity(os.fstat(self._file)))
+            os.close(self._file)
+        # Removed before its lock is released: no process can lock a file that is about to vanish. The file is not the
+        # lock: if it cannot be removed (the disk became read-only), it stays and does no harm.
         with suppress(OSError):
-            self._path.unlink()
+            if _leads_to(self._path, self._fd):
+                self._path.unlink()
         os.close(self._fd)
+
+
+def _busy(checkpoint: Path) -> BusyError:
+    return BusyError(
+        f"{checkpoint}: another run is using this checkpoint",
+        "Wait for that run, or stop it. The lock is released when its process ends.",
+    )
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _leads_to(path: Path, descriptor: int) -> bool:
+    """Return whether a path still leads to an open file. Another run may have removed the file before it was locked."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _locked(descriptor: int) -> bool:

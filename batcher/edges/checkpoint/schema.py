@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -92,8 +93,24 @@ def open_database(path: Path, card: Card | None) -> sqlite3.Connection:
     """Open the file at `path`, or create one that only its owner can read, and check it.
 
     Settled rows are not checked here: each is compared with its seal when it is read. Without a card the file must
-    exist. Raises OtherJobError if the file belongs to another job, has a later format or is not a checkpoint, DiskError
-    if it is missing, and for a damaged file an error that `translated` turns into a DiskError.
+    exist. Raises OtherJobError if the file belongs to another job, has a later format or is not a checkpoint, what
+    `need_file` raises, and for a damaged file an error that `translated` turns into a DiskError.
+    """
+    need_file(path, card)
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False)
+    try:
+        _prepare(db, path, card)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def need_file(path: Path, card: Card | None) -> None:
+    """Create the file at `path` if there is none, readable by its owner only. Without a card the file must exist.
+
+    Raises DiskError if it is missing, and OtherJobError if it has several names: SQLite keeps a log for each name of a
+    file, so that a run under one name would not see what a run under another name has committed.
     """
     if not path.exists():
         if card is None:
@@ -102,13 +119,14 @@ def open_database(path: Path, card: Card | None) -> sqlite3.Connection:
                 "Check the path. The checkpoint of a job is MANIFEST.checkpoint unless --checkpoint was given.",
             )
         _create(path)
-    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False)
-    try:
-        _prepare(db, path, card)
-    except BaseException:
-        db.close()
-        raise
-    return db
+    found = path.stat()
+    if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
+        raise OtherJobError(
+            f"{path}: this checkpoint has {found.st_nlink} names (hard links). Rows would be started twice if more"
+            " than one of them was used",
+            "Remove the other names, which find -samefile lists, or put a copy of the file in this place. Then run the"
+            " same command again.",
+        )
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from batcher.edges.checkpoint.controls import NOTHING, Answered
 from batcher.edges.checkpoint.lock import Lock
-from batcher.edges.checkpoint.schema import translated
+from batcher.edges.checkpoint.schema import need_file, translated
 from batcher.edges.checkpoint.sieve import Sifted
 from batcher.edges.checkpoint.store import NO_FACTS, Store
 from batcher.model import Admitted, BadRow, Execution, Row, Settlement, Status, Unsettled
@@ -54,6 +54,9 @@ async def open_checkpoint(path: Path, card: Card | None) -> AsyncIterator[Checkp
     with translated(path):
         lock = Lock(path)
     try:
+        with translated(path):
+            need_file(path, card)
+            lock.take_file()
         checkpoint = Checkpoint(Store.open(path, card), path)
         try:
             yield checkpoint

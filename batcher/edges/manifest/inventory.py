@@ -115,6 +115,10 @@ class Inventory:
             finally:
                 source.close()
 
+    def change(self) -> ManifestError | None:
+        """Return the error for a file that was changed since it was opened, None if none was."""
+        return next(filter(None, (source.change() for source in self._sources)), None)
+
     def enter(self, _mark: Mark) -> bool:
         """Return False, so that reading begins at the beginning: an inventory has no marks."""
         return False

@@ -19,6 +19,7 @@ from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.edges.manifest.skipped import Choice, Skipped
 from batcher.edges.manifest.source import Source
 from batcher.edges.manifest.table import DELIMITERS, TableReader, columns_of
+from batcher.errors import ManifestError
 from batcher.model import BEGINNING, BadRow, Json, Mark, Parameter, Row
 
 BLOCK = 1024
@@ -114,8 +115,16 @@ class Manifest:
             for _ in source.texts(self._chunk):
                 pass
             self.lines = source.lines
+        except ManifestError:
+            # Whether it was changed is decided when its rows are read.
+            if source.change() is None:
+                raise
         finally:
             source.close()
+
+    def change(self) -> ManifestError | None:
+        """Return the error for a plain file that was changed since it was opened, None if it was not."""
+        return self._source.change()
 
     def enter(self, mark: Mark) -> bool:
         """Start reading at a mark from an earlier reading, if all bytes before it are unchanged.
@@ -127,7 +136,7 @@ class Manifest:
         digest = self._source.digest(mark.offset)
         if digest.hexdigest() != mark.digest:
             return False
-        self._source.pass_over(mark.offset, mark.line)
+        self._source.pass_over(mark.offset, mark.line, digest)
         self._begin, self._digest = mark, digest
         self._texts = self._source.texts(self._chunk, digest)
         if self._table is not None:

@@ -10,14 +10,18 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 from batcher.edges.manifest.rows import Ignored, Rows
+from batcher.edges.manifest.second_look import SecondLook
 from batcher.edges.manifest.skipped import Choice, Skipped
 from batcher.edges.manifest.table import Columns, columns_of
 from batcher.errors import ManifestError, UsageError
 from batcher.model import BadRow, Json, Mark, Parameter, Row
 from batcher.rules.rows.values import json_object, require_exact, to_type
+
+if TYPE_CHECKING:
+    from hashlib import _Hash as Hash
 
 BLOCK = 1024
 """The maximum number of rows in a block."""
@@ -40,16 +44,22 @@ def open_parquet(path: Path | None, choice: Choice) -> ParquetManifest:
         raise UsageError(f"{path}: reading Parquet needs pyarrow, which is not installed", _EXTRA) from None
     try:
         # Opened first for the operating system's own error message.
-        path.open("rb").close()
-        file = ParquetFile(path)
+        plain = path.open("rb")
     except OSError as error:
         raise ManifestError(f"{path}: {error.strerror or error}", "Check the path of the manifest.") from None
+    try:
+        file = ParquetFile(path)
+    except OSError as error:
+        plain.close()
+        raise ManifestError(f"{path}: {error.strerror or error}", "Check the path of the manifest.") from None
     except ArrowException as error:
+        plain.close()
         raise ManifestError(f"{path}: not a Parquet file: {error}", "Make or copy the manifest again.") from None
     try:
-        return ParquetManifest(path, file, choice)
+        return ParquetManifest(path, file, plain, choice)
     except BaseException:
         file.close()
+        plain.close()
         raise
 
 
@@ -60,9 +70,12 @@ class ParquetManifest:
     """Whether rows may have their own inputs regardless of the header."""
     lines_before = 0
 
-    def __init__(self, path: Path, file: Any, choice: Choice) -> None:
+    def __init__(self, path: Path, file: Any, plain: BinaryIO, choice: Choice) -> None:
         self._path = path
         self._file = file
+        self._plain = plain
+        self._look = SecondLook(plain.fileno())
+        self._digest: Hash | None = None
         self._ignored = Ignored()
         self._skipped = Skipped(choice)
         self._rows: Rows | None = None
@@ -86,6 +99,7 @@ class ParquetManifest:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+        self._plain.close()
 
     @property
     def warnings(self) -> list[str]:
@@ -104,8 +118,13 @@ class ParquetManifest:
 
     def check(self) -> None:
         """Read the object names once. Raises ManifestError if the file is damaged."""
+        self._digest = self._look.digest(self._look.size)
         for _ in self._batches(["object"]):
             pass
+
+    def change(self) -> ManifestError | None:
+        """Return the error for a file that was changed since it was checked, None if it was not."""
+        return None if self._digest is None else self._look.change(str(self._path), self._look.size, self._digest)
 
     def enter(self, _mark: Mark) -> bool:
         """Return False, so that reading begins at the beginning: a Parquet file has no marks."""
@@ -147,7 +166,11 @@ class ParquetManifest:
         from pyarrow import ArrowException  # noqa: PLC0415 - as above
 
         try:
-            yield from self._file.iter_batches(batch_size=BLOCK, columns=list(used))
+            for batch in self._file.iter_batches(batch_size=BLOCK, columns=list(used)):
+                change = self.change() if self._look.was_touched_again() else None
+                if change is not None:
+                    raise change
+                yield batch
         except (OSError, ArrowException) as error:
             raise ManifestError(f"{self._path}: damaged: {error}", "Make or copy the manifest again.") from None
 

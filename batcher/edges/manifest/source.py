@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from batcher.edges.manifest.second_look import SecondLook, rewritten
 from batcher.errors import ManifestError
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ _STDIN = 0
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 _LOOKED_AT = 1024
-_PASSED_CHUNK = 256 * 1024
 
 _FOREIGN = {
     b"\xff\xfe": "UTF-16",
@@ -59,6 +59,13 @@ class Source:
             # Another process that shares this pipe may have made it non-blocking, and an empty read looks like the end.
             os.set_blocking(self._file.fileno(), True)
         self.size = status.st_size if path is not None and stat.S_ISREG(status.st_mode) else None
+        self._look: SecondLook | None = None
+        self._former = bytearray()
+        """The piece before the next one, if the file can be looked at again."""
+        if self.size:
+            # Rows that are appended from now on are left for the next run.
+            self._file.end = self.size
+            self._look = SecondLook(self._file.fileno())
         self.given = 0
         """The number of bytes returned as text so far, after unzipping."""
         self.is_zipped = False
@@ -76,10 +83,13 @@ class Source:
     def texts(self, chunk: int, digest: Hash | None = None) -> Iterator[str]:
         """Yield the text in pieces of whole lines, reading `chunk` bytes at a time. Only the last may lack a newline.
 
-        Each piece is yielded as soon as it has arrived, and its bytes are added to `digest`. Raises ManifestError.
+        Each piece is yielded as soon as it has arrived, and its bytes are added to `digest`. Raises ManifestError, also
+        if a plain file was changed: before a piece that is not as in the file, or at the end.
         """
         data = bytearray()
         for piece in self._pieces(chunk):
+            if self._look is not None:
+                self._need_whole(piece, self._look)
             if self.given == 0:
                 self._refuse_foreign(piece)
             data = piece.removeprefix(_BOM) if self.given == 0 else piece
@@ -96,19 +106,40 @@ class Source:
         if self.given == 0:
             raise self._empty()
         self.lines = self._line - self._line_ends(data[-1:])
+        change = self.change()
+        if change is not None:
+            raise change
+
+    def change(self) -> ManifestError | None:
+        """Return the error for a plain file that was changed since it was opened, None if it was not."""
+        return None if self._look is None else self._look.change(self.name, self._file.taken, self._file.digest)
+
+    def _need_whole(self, piece: bytearray, look: SecondLook) -> None:
+        """Raise ManifestError if a row of this piece may consist of parts that were never together in the file."""
+        is_open = not piece.endswith((b"\n", b"\r") if self._lone_cr else b"\n")
+        if is_open and not look.is_at_rest():
+            raise self.change() or rewritten(self.name)
+        if self.is_zipped:
+            changed = look.was_touched_again() and look.digest(self._file.taken).digest() != self._file.digest.digest()
+        else:
+            is_cut = is_open and self._file.taken < look.size
+            changed = look.may_have_changed() and (is_cut or not self._is_still(piece, look))
+            # With the piece before it: in another content a row need not begin where this piece begins.
+            self._former = piece
+        if changed:
+            raise rewritten(self.name)
+
+    def _is_still(self, piece: bytearray, look: SecondLook) -> bool:
+        return look.is_still(self.given - len(self._former), self._former + piece)
 
     def digest(self, length: int) -> Hash:
-        """Return the digest of the first `length` bytes, or of the whole file if it is shorter. Keeps the position."""
-        digest = sha256()
-        at = 0
-        while at < length and (data := os.pread(self._file.fileno(), min(_PASSED_CHUNK, length - at), at)):
-            digest.update(data)
-            at += len(data)
-        return digest
+        """Return the digest of the first `length` bytes of a plain file, or of all of it if it is shorter."""
+        return sha256() if self._look is None else self._look.digest(length)
 
-    def pass_over(self, length: int, line: int) -> None:
-        """Continue after the file's first `length` bytes, where `line` begins."""
-        self._file.pass_over(length)
+    def pass_over(self, length: int, line: int, digest: Hash) -> None:
+        """Continue after the file's first `length` bytes, which have this digest, and where `line` begins."""
+        self._former = bytearray(b"\n" if length else b"")
+        self._file.pass_over(length, digest)
         self.given = length
         self._line = line
 
@@ -181,19 +212,38 @@ class Source:
 class _Arriving(io.FileIO):
     """A file that is read as its bytes arrive, and whose beginning can be inspected first."""
 
+    end: int | None = None
+    """The number of bytes after which nothing is read, None for no such number."""
+    taken = 0
+    """The number of bytes read so far."""
     _ahead = b""
+
+    def __init__(self, file: Path | int, *, closefd: bool) -> None:
+        super().__init__(file, closefd=closefd)
+        self.digest = sha256()
+        """The digest of the bytes read so far, if there is an end."""
 
     def peek(self, size: int) -> bytes:
         """Return at most `size` of the first bytes. They will be read again."""
-        self._ahead = super().read(size) or b""
+        self._ahead = self._take(size)
         return self._ahead
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Return at most `size` bytes (`size` > 0): whatever is available, waiting only for the first byte."""
         data, self._ahead = self._ahead[:size], self._ahead[size:]
-        return data or super().read(size) or b""
+        return data or self._take(size)
 
-    def pass_over(self, length: int) -> None:
-        """Move to the byte after the first `length` bytes."""
+    def pass_over(self, length: int, digest: Hash) -> None:
+        """Move to the byte after the first `length` bytes, which have this digest."""
         self.seek(length)
+        self.taken, self.digest = length, digest.copy()
         self._ahead = b""
+
+    def _take(self, size: int | None) -> bytes:
+        if self.end is None:
+            return super().read(size) or b""
+        left = self.end - self.taken
+        data = super().read(left if size is None or size < 0 else min(size, left)) or b""
+        self.taken += len(data)
+        self.digest.update(data)
+        return data

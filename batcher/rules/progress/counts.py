@@ -56,8 +56,14 @@ class Tally:
         self.known.update(counts)
 
     def again(self) -> Tally:
-        """Return a tally for rows that are sent again. It shares the counts of records with this one."""
-        return Tally(written=self.written)
+        """Return a tally for rows that are sent again. It shares the counts of records and the limit with this one."""
+        return Tally(written=self.written, taken=self.taken)
+
+    def take_over(self, again: Tally) -> None:
+        """Add what became of the rows that were sent again."""
+        self.given_back += again.given_back
+        self.taken = again.taken
+        self.is_limited |= again.is_limited
 
     @property
     def sent(self) -> int:

@@ -1,0 +1,118 @@
+"""The witness of a job: a small file outside the job's folder that stores how far the job has come.
+
+The checkpoint counts generations. A checkpoint whose generation is lower than that of its witness is an older copy. The
+witness is named after the job's random id, not after a path, so a folder that was copied has the same witness.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+_MOST = 64 * 1024
+"""Bytes of a witness that are read."""
+
+
+class Reached(NamedTuple):
+    """What a witness knows: the highest generation that was committed, and the path of the checkpoint that had it."""
+
+    generation: int
+    checkpoint: str
+
+
+def new_job_id() -> str:
+    """Return a random id for a job."""
+    return secrets.token_hex(16)
+
+
+def witness_path(job_id: str, environment: Mapping[str, str]) -> Path | None:
+    """Return the path of a job's witness, None if there is no place for one.
+
+    The place is `batcher` in XDG_STATE_HOME, by default ~/.local/state. A path that is not absolute is ignored, see
+    https://specifications.freedesktop.org/basedir-spec/latest/.
+    """
+    state = environment.get("XDG_STATE_HOME", "")
+    if not state.startswith("/"):
+        home = environment.get("HOME", "")
+        if not home.startswith("/"):
+            return None
+        state = f"{home}/.local/state"
+    return Path(state) / "batcher" / f"{job_id}.json"
+
+
+class Witness:
+    """The witness at a path, held for one run; without a path, or where it cannot be written, there is none.
+
+    `known` is what it knew at first, None if nothing. `is_held_elsewhere` is whether another run holds it: then this
+    one must end.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._file = _opened(path)
+        self.is_held_elsewhere = self._file is not None and not _locked(self._file)
+        self.known = None if self._file is None else _read(self._file)
+
+    def write(self, reached: Reached) -> None:
+        """Write what the job has reached, unless the witness knows more. Failures are ignored.
+
+        The generation must be committed before: otherwise a crash would leave a witness ahead of the newest checkpoint.
+        """
+        if self._file is None or (self.known is not None and self.known.generation >= reached.generation):
+            return
+        content = msgspec.json.encode(reached)
+        with suppress(OSError):
+            # In place, since the lock is on this file. A torn content counts as no witness.
+            os.pwrite(self._file, content, 0)
+            os.ftruncate(self._file, len(content))
+            self.known = reached
+
+    def close(self) -> None:
+        """Release the witness. One that knows nothing is removed."""
+        if self._file is None:
+            return
+        with suppress(OSError):
+            if self._path is not None and not self.is_held_elsewhere and not os.fstat(self._file).st_size:
+                self._path.unlink()
+        os.close(self._file)
+
+
+def _opened(path: Path | None) -> int | None:
+    if path is None:
+        return None
+    with suppress(OSError):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return None
+
+
+def _locked(descriptor: int) -> bool:
+    """Take the lock. Return False if another run has it. Where there are no locks, the witness is used without."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _read(descriptor: int) -> Reached | None:
+    with suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode(os.pread(descriptor, _MOST, 0), type=Reached)
+    return None
+
+
+def remove_witness(path: Path | None) -> bool:
+    """Remove a witness. Return whether there was one. Raises OSError if it cannot be removed."""
+    if path is None or not path.exists():
+        return False
+    os.unlink(path)  # noqa: PTH108 - also for a name that is not UTF-8
+    return True
