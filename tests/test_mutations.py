@@ -81,13 +81,13 @@ MUTATIONS = {
         "flow/reconcile.py",
         "free = [row for row in absent if not proofs[row.id].fault]",
         "free = list(absent)",
-        "test_witnesses.py::test_a_row_is_released_only_if_the_list_shows_the_controls",
+        "test_controls.py::test_a_row_is_released_only_if_the_list_shows_the_controls",
     ),
     "contents are not compared before a row is released": Mutation(
         "flow/reconcile.py",
         "        if worst_likeness(asked, inquiry.looked_at) >= BLURRED:\n",
         "        if not asked:\n",
-        "test_witnesses.py::test_a_row_is_held_if_the_service_does_not_report_a_control_as_it_was_sent",
+        "test_controls.py::test_a_row_is_held_if_the_service_does_not_report_a_control_as_it_was_sent",
     ),
     "an execution of any time is adopted": Mutation(
         "rules/doubts/matching.py",

@@ -17,8 +17,8 @@ from batcher.rules.doubts.contents import BLURRED
 from batcher.rules.doubts.control import (
     NOT_AS_SENT,
     Control,
+    Controls,
     Proof,
-    Witnesses,
     chosen,
     family,
     is_foreign,
@@ -110,8 +110,8 @@ async def reconcile(inquiry: Inquiry, rows: Sequence[Unsettled], *, patient: boo
             adopted += found.started
             controls += [_adopted(*each) for each in found.started]
             shown = {**listing.shown, **{detail.execution.name: detail.execution for _, detail in found.started}}
-            witnesses = Witnesses(controls, shown, listing.before, inquiry.settle_time)
-            proofs = {row.id: witnesses.proof(row) for row in found.absent}
+            judged = Controls(controls, shown, listing.before, inquiry.settle_time)
+            proofs = {row.id: judged.proof(row) for row in found.absent}
             young = {row.id: _ripe_at(row, proofs[row.id], inquiry) for row in found.absent}
             young = {id_: at for id_, at in young.items() if listing.begun < at}
             if patient and young and not inquiry.stopped():
