@@ -11,12 +11,13 @@ import asyncio
 import json
 import re
 import resource
+import secrets
 import sys
 import time
 from typing import cast
 
 import uvloop
-from workload import ANSWER
+from workload import ANSWER, NAME
 
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _HEAD_END = b"\r\n\r\n"
@@ -79,7 +80,7 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, due: float) -> None:
         if not self._transport.is_closing():
-            self._transport.write(_STARTED)
+            self._transport.write(_STARTED.replace(_NAME, secrets.token_hex(_DIGITS // 2).encode()))
             self._log.answered(due)
 
 
@@ -90,7 +91,9 @@ def _message(content: bytes) -> bytes:
     )
 
 
-_STARTED = _message(ANSWER.encode())
+_DIGITS = 32
+_NAME = b"n" * _DIGITS
+_STARTED = _message(ANSWER.replace(NAME, _NAME.decode()).encode())
 
 
 async def serve(port: int, seconds: float) -> None:

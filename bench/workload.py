@@ -16,14 +16,16 @@ PATH = f"/v2/workflows/{WORKFLOW}"
 KEYS = {"OBS_ACCESS_KEY_ID": "BENCHACCESSKEY000000", "OBS_SECRET_ACCESS_KEY": "bench-secret-key"}
 """Made up: the servers of the benchmarks check no signature, but clients that sign need credentials."""
 
+NAME = "$request_id"
+"""Where an answer names its execution. nginx puts 32 random digits there: every start has an execution of its own."""
 ANSWER = json.dumps(
     {
-        "execution_urn": f"urn:fgs:local:bench:execution:{WORKFLOW}:84a3dd2bd67f43aa9b98cdd74604ca68:loopback",
+        "execution_urn": f"urn:fgs:local:bench:execution:{WORKFLOW}:{NAME}:loopback",
         "started_at": "2026-11-24T08:30:00.123Z",
-        "execution_name": "84a3dd2bd67f43aa9b98cdd74604ca68",
+        "execution_name": NAME,
     }
 )
-"""The answer to every start: https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html ."""
+"""The answer to a start: https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html ."""
 
 
 def object_key(number: int) -> str:
