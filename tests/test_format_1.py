@@ -30,12 +30,12 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def lay_out(folder, url, was=None, facts=None):
+def lay_out(folder, url, was=None, facts=None, data="format_1"):
     """Put the job's files into a folder, of an endpoint, as if it had run in the folder `was`."""
     folder.mkdir(exist_ok=True)
-    shutil.copy(DATA / "format_1.csv", folder / "m.csv")
-    shutil.copy(DATA / "format_1.executions.jsonl", folder / "m.csv.executions.jsonl")
-    sql = (DATA / "format_1.sql").read_text().replace("ENDPOINT", url).replace("FOLDER", str(was or folder))
+    shutil.copy(DATA / f"{data}.csv", folder / "m.csv")
+    shutil.copy(DATA / f"{data}.executions.jsonl", folder / "m.csv.executions.jsonl")
+    sql = (DATA / f"{data}.sql").read_text().replace("ENDPOINT", url).replace("FOLDER", str(was or folder))
     with closing(sqlite3.connect(folder / "m.csv.checkpoint", isolation_level=None)) as db:
         db.executescript(sql)
         for name, value in (facts or {}).items():
