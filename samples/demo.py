@@ -19,7 +19,11 @@ from pathlib import Path
 HERE = Path(__file__).parent
 FOLDER = HERE.parent / "demo"
 BATCHER = [sys.executable, "-m", "batcher"]
-KEYS = {"OBS_ACCESS_KEY_ID": "DEMOACCESSKEY000000A", "OBS_SECRET_ACCESS_KEY": "demo-secret-key"}
+SETTINGS = {
+    "OBS_ACCESS_KEY_ID": "DEMOACCESSKEY000000A",
+    "OBS_SECRET_ACCESS_KEY": "demo-secret-key",
+    "XDG_STATE_HOME": str(FOLDER / "state"),
+}
 MANIFEST = "objects.csv"
 ROWS = 200
 FAULTS = ["slowdown=5%", "500=2%", "reset-after=3%", "reset-before=1%", "slow=10%"]
@@ -39,7 +43,7 @@ def main() -> int:
         show("2. Rows whose request was on the wire, or whose answer was lost, are in doubt: started or not?", looking)
         subprocess.run(looking, cwd=FOLDER, check=True)
         show("3. The same command continues the job, and asks the service about the rows in doubt.", command)
-        code = subprocess.run(command, cwd=FOLDER, env=os.environ | KEYS, check=False).returncode
+        code = subprocess.run(command, cwd=FOLDER, env=os.environ | SETTINGS, check=False).returncode
         print(f"   (exit code {code})")
         return judge(ledger(endpoint))
 
@@ -51,7 +55,7 @@ def emulator(ledger_file: Path) -> Iterator[str]:
     command += ["--ledger", str(ledger_file), "--seed", "7"]
     command += [word for fault in FAULTS for word in ("--fault", fault)]
     with (FOLDER / "emulator.log").open("w") as log:
-        process = subprocess.Popen(command, env=os.environ | KEYS, stdout=subprocess.PIPE, stderr=log, text=True)
+        process = subprocess.Popen(command, env=os.environ | SETTINGS, stdout=subprocess.PIPE, stderr=log, text=True)
         try:
             first_line = process.stdout.readline() if process.stdout else ""
             yield first_line.removeprefix("listening on ").strip()
@@ -62,7 +66,7 @@ def emulator(ledger_file: Path) -> Iterator[str]:
 
 def kill_half_way(command: list[str], endpoint: str) -> None:
     """Start the command, wait until the ledger has half of the starts, and kill it."""
-    process = subprocess.Popen(command, cwd=FOLDER, env=os.environ | KEYS, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=FOLDER, env=os.environ | SETTINGS, stderr=subprocess.DEVNULL)
     while process.poll() is None and int(str(ledger(endpoint)["starts"])) < ROWS / 2:
         time.sleep(0.02)
     process.kill()
