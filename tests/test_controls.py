@@ -10,7 +10,7 @@ import pytest
 from batcher.edges.checkpoint import Answered, open_checkpoint
 from batcher.flow.reconcile import Inquiry, reconcile
 from batcher.model import Described, Execution, ExecutionDetail, Page, Record, Row, Settlement, Status, Unsettled
-from batcher.rules.doubts.control import NEAREST, NO_CONTROL, NOT_AS_SENT, Control, Controls
+from batcher.rules.doubts.control import NEAREST, NO_CONTROL, NOT_AS_SENT, Control, Evidence
 from batcher.rules.doubts.likeness import is_key_alike, is_value_alike
 from batcher.rules.doubts.matching import RETENTION
 from batcher.rules.doubts.sample import MOST, PER_GROUP
@@ -38,7 +38,7 @@ def listed(control, **changes):
 
 def proof(controls, executions, row=None, before=NOW):
     shown = {each.name: each for each in executions}
-    return Controls(controls, shown, before, SETTLE).proof(row or doubt())
+    return Evidence(controls, shown, before, SETTLE).proof(row or doubt())
 
 
 def test_a_list_that_shows_every_control_as_it_is_proves_that_a_row_is_absent():

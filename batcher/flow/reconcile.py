@@ -17,7 +17,7 @@ from batcher.rules.doubts.contents import BLURRED
 from batcher.rules.doubts.control import (
     NOT_AS_SENT,
     Control,
-    Controls,
+    Evidence,
     Proof,
     chosen,
     family,
@@ -100,18 +100,17 @@ async def reconcile(inquiry: Inquiry, rows: Sequence[Unsettled], *, patient: boo
     that walk; otherwise such rows are held.
     """
     adopted: list[tuple[Unsettled, ExecutionDetail]] = []
-    kept = await inquiry.controls()
+    controls = [*await inquiry.controls()]
     try:
         while True:
-            controls = [*kept, *(_adopted(*each) for each in adopted)]
             listing, executions = await _look(inquiry, rows, controls, {each.name for each in controls})
             rows = await _dated(inquiry, rows, listing.before)
             found = await _matched(inquiry, rows, executions, controls)
             adopted += found.started
             controls += [_adopted(*each) for each in found.started]
             shown = {**listing.shown, **{detail.execution.name: detail.execution for _, detail in found.started}}
-            judged = Controls(controls, shown, listing.before, inquiry.settle_time)
-            proofs = {row.id: judged.proof(row) for row in found.absent}
+            evidence = Evidence(controls, shown, listing.before, inquiry.settle_time)
+            proofs = {row.id: evidence.proof(row) for row in found.absent}
             young = {row.id: _ripe_at(row, proofs[row.id], inquiry) for row in found.absent}
             young = {id_: at for id_, at in young.items() if listing.begun < at}
             if patient and young and not inquiry.stopped():
@@ -120,7 +119,8 @@ async def reconcile(inquiry: Inquiry, rows: Sequence[Unsettled], *, patient: boo
                 continue
             ripe = [row for row in found.absent if row.id not in young]
             free, reason = await _free(inquiry, [row for row in ripe if _is_kept(row, listing)], proofs)
-            held = [row for row in found.absent if row.id not in {each.id for each in free}]
+            released = {row.id for row in free}
+            held = [row for row in found.absent if row.id not in released]
             reason = reason or _why(held, found.unclear)
             return Findings(adopted, free, [*held, *found.unclear], found.elsewhere, reason)
     except _UnreadableError as error:

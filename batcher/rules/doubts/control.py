@@ -57,7 +57,7 @@ class Proof(NamedTuple):
     """A walk that begins at this time or later must show the controls that this one lacks."""
 
 
-class Controls:
+class Evidence:
     """The controls of a walk, with what the walk has shown of them.
 
     `before` is the time before which the walk began; `settle_time` is in seconds.
