@@ -1,4 +1,4 @@
-"""Every crash point, not a sample: a job dies at each durable step of its run, and again at some of its resume."""
+"""A job dies at a durable step of its run, and again at one of its resume. `make verify` tries every step."""
 
 import json
 import subprocess
@@ -79,14 +79,17 @@ def test_a_run_has_its_crash_points_and_without_a_crash_it_tells_the_truth(undis
     undisturbed.assert_truth()
 
 
-def test_a_job_that_dies_at_any_step_starts_every_row_once_when_it_is_run_again(undisturbed, tmp_path):
-    trials = drive(tmp_path / "once", [[step] for step in range(1, undisturbed.steps + 1)])
+@pytest.mark.long(small=1 / 4, ci=1)
+def test_a_job_that_dies_at_any_step_starts_every_row_once_when_it_is_run_again(undisturbed, share, tmp_path):
+    crashes = share([[step] for step in range(1, undisturbed.steps + 1)])
+    trials = drive(tmp_path / "once", crashes)
     for trial in trials:
         trial.assert_truth()
     # Commits go in groups of what waits, so not every run has as many steps: the last trials may find none left.
     died = [trial for trial in trials if trial.codes[0] == CRASHED]
-    assert len(died) >= undisturbed.steps * 0.75
-    assert {name for trial in died for name in trial.crashed_at} == set(STEPS)
+    assert len(died) >= len(crashes) * 0.75
+    if len(crashes) == undisturbed.steps:
+        assert {name for trial in died for name in trial.crashed_at} == set(STEPS)
 
 
 @pytest.mark.long(small=1 / 50, ci=1 / 3)
