@@ -17,6 +17,7 @@ from batcher.app.preflight import Preflight
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.summary import report_end
 from batcher.app.telemetry import Telemetry, open_telemetry
+from batcher.app.unknown import Newness
 from batcher.app.world import World
 from batcher.edges.control import listening
 from batcher.edges.manifest import AnyManifest, format_of
@@ -64,7 +65,8 @@ async def run_job(
         if relies_on and options.on_doubt is OnDoubt.RECONCILE:
             world.voice.say(relies_on)
         doubts = Doubts(files, service, drain, world, options.on_doubt, options.settle_time)
-        return await _finished(Run(options, world, manifest, files, service, preflight, doubts, monitor))
+        newness = Newness(doubts, telemetry.warn)
+        return await _finished(Run(options, world, manifest, files, service, preflight, doubts, monitor, newness))
 
 
 async def _finished(run: Run) -> ExitCode:

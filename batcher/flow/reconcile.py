@@ -148,7 +148,7 @@ async def _matched(
     if not found.unclear or not controls:
         return found
     asked = chosen([Proof(controls)])
-    await _ask_all(inquiry, [each.name for each in asked])
+    await ask_all(inquiry, [each.name for each in asked])
     return match(rows, executions, windows, is_exact=worst_likeness(asked, inquiry.looked_at) == 0)
 
 
@@ -160,7 +160,7 @@ async def _free(
     reason = next((proofs[row.id].fault for row in absent if proofs[row.id].fault), "")
     if free:
         asked = chosen([proofs[row.id] for row in free])
-        await _ask_all(inquiry, [each.name for each in asked])
+        await ask_all(inquiry, [each.name for each in asked])
         if worst_likeness(asked, inquiry.looked_at) >= BLURRED:
             return [], NOT_AS_SENT
     return free, reason
@@ -198,11 +198,12 @@ async def _look(
     unowned = [
         listed for listed in await inquiry.unowned() if listed.name not in owned and not is_foreign(listed, families)
     ]
-    await _ask_all(inquiry, [listed.name for listed in unowned])
+    await ask_all(inquiry, [listed.name for listed in unowned])
     return listing, [ExecutionDetail(listed, inquiry.looked_at[listed.name]) for listed in unowned]
 
 
-async def _ask_all(inquiry: Inquiry, names: Sequence[str]) -> None:
+async def ask_all(inquiry: Inquiry, names: Sequence[str]) -> None:
+    """Ask for executions by name, ASKERS at a time, and note what they show of their inputs in `looked_at`."""
     unseen = iter([name for name in names if name not in inquiry.looked_at])
     async with asyncio.TaskGroup() as askers:
         for _ in range(ASKERS):

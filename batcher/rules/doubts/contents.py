@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import orjson
 
-from batcher.model import Json, Unsettled
+from batcher.model import Json, Row, Unsettled
 from batcher.rules.doubts.likeness import forms, is_key_alike, is_value_alike
 from batcher.rules.rows.identity import canonical
 
@@ -74,7 +74,7 @@ def _opened(value: Json) -> Json:
         return value
 
 
-def likeness(row: Unsettled, content: Content) -> int | None:
+def likeness(row: Row | Unsettled, content: Content) -> int | None:
     """Rate how well a content fits a row: 0 is exact, a higher number is a weaker fit, None is no fit.
 
     An object name may be percent-encoded or lack leading slashes, and input values may have become text. BLURRED is the
