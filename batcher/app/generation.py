@@ -54,6 +54,8 @@ class Generation:
         self._path = witness_path(self._id, environment)
         self._witness = Witness(self._path)
         self._is_witnessed = self._witness.known is not None
+        self.unproven: Unproven | None = None
+        """Since when the checkpoint may lack starts, None if it is the newest of its job or was not compared."""
         try:
             self._need_newest(checkpoint)
         except BaseException:
@@ -73,22 +75,31 @@ class Generation:
         self._begun = self._steady()
         self._number += 1
         facts: dict[str, str | int] = {JOB_ID: self._id, GENERATION: self._number}
-        return facts | ({COMMITTED_AT: int(at)} if at > 0 else {})
+        if at > 0:
+            facts[COMMITTED_AT] = int(at)
+        if self.unproven is not None:
+            # A run that meets the witness of this one has to ask as well.
+            facts[UNPROVEN_SINCE] = self.unproven.since
+        return facts
 
-    def unproven(
+    def compare(
         self, facts: Mapping[str, str | int], left: Iterable[Unsettled], controls: Iterable[Control], *, is_empty: bool
-    ) -> Unproven | None:
-        """Return since when the checkpoint may lack starts, None if it is the newest of its job or has just been made.
+    ) -> None:
+        """Find out whether the checkpoint is proven to be the newest of its job. One that has just been made is.
 
         `left` are its unsettled rows, and `is_empty` says that it never had any row.
         """
         kept = facts.get(UNPROVEN_SINCE, "")
-        if kept != "":
-            return Unproven(int(kept), self._why())
         since = last_commit(float(facts.get(COMMITTED_AT, 0)), left, controls)
-        if self._is_witnessed or (is_empty and since is None):
-            return None
-        return Unproven(since or 0, self._why())
+        if kept != "":
+            self.unproven = Unproven(int(kept), self._why())
+        elif not self._is_witnessed and not (is_empty and since is None):
+            self.unproven = Unproven(since or 0, self._why())
+
+    def proven(self) -> dict[str, str | int]:
+        """Declare the checkpoint the newest of its job, and return the facts to commit."""
+        self.unproven = None
+        return {UNPROVEN_SINCE: ""}
 
     def _why(self) -> str:
         if self._is_witnessed:

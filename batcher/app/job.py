@@ -102,6 +102,7 @@ class Run:
             if not findings.released:
                 return
             again = self.tally.again()
+            await self.newness.ask()
             rows, sift = released_rows(findings.released)
             await engine.run(self._job(rows, sift, self.options.limit), again, self.drain)
             # Rows beyond the limit are no longer in doubt either: they wait for the next run.

@@ -14,16 +14,7 @@ from batcher.app.generation import Generation, Unproven
 from batcher.app.job_identity import is_side_manifest
 from batcher.app.world import World
 from batcher.edges.checkpoint import Answered, Checkpoint
-from batcher.edges.checkpoint.facts import (
-    BUCKET_USED,
-    CARD,
-    LENGTH,
-    LIMIT,
-    OUTPUT,
-    PREFIX,
-    READ_WHOLE,
-    UNPROVEN_SINCE,
-)
+from batcher.edges.checkpoint.facts import BUCKET_USED, CARD, LENGTH, LIMIT, OUTPUT, PREFIX, READ_WHOLE
 from batcher.edges.checkpoint.places import folder_of, is_same, is_there, kept
 from batcher.edges.manifest import AnyManifest
 from batcher.edges.records import Output, open_output, tail_of
@@ -49,10 +40,7 @@ class Place(NamedTuple):
 
 
 class Files:
-    """An open checkpoint with its open output. `card` is that of the job. `is_side`: the run has a side manifest.
-
-    `unproven` is set if the checkpoint is not proven to be the newest of its job.
-    """
+    """An open checkpoint with its open output. `card` is that of the job. `is_side`: the run has a side manifest."""
 
     def __init__(  # noqa: PLR0913 - all that makes a job's files
         self,
@@ -64,11 +52,9 @@ class Files:
         *,
         is_side: bool,
         is_bucket_used: bool,
-        unproven: Unproven | None = None,
         pass_on: PassOn | None = None,
     ) -> None:
         self.checkpoint = checkpoint
-        self.unproven = unproven
         self.latest = 0.0
         """The latest time that this run has noted, in POSIX seconds by the service's clock; 0 if none is known."""
         self.card = card
@@ -130,11 +116,15 @@ class Files:
         if self._pass_on is not None and records:
             await self._pass_on(records)
 
+    @property
+    def unproven(self) -> Unproven | None:
+        """Since when the checkpoint may lack starts, None if it is the newest of its job."""
+        return self._generation.unproven
+
     async def prove(self) -> None:
         """Note that the checkpoint is the newest of its job, or that the rows that this concerns are held."""
         if self.unproven is not None:
-            await self.checkpoint.remember({UNPROVEN_SINCE: ""})
-            self.unproven = None
+            await self.checkpoint.remember(self._generation.proven())
 
     async def kept_limit(self) -> float | None:
         """Return the rate limit that an earlier run found, in starts per second."""
@@ -179,11 +169,8 @@ async def open_files(
         if place is None:
             raise UsageError(f"{checkpoint_path}: this checkpoint has no output yet", "Run the job first.")
         left = await checkpoint.unsettled(LEFT_OPEN)
-        unproven = generation.unproven(facts, left, await checkpoint.controls(), is_empty=is_empty)
+        generation.compare(facts, left, await checkpoint.controls(), is_empty=is_empty)
         noted = {CARD: encoded(job), OUTPUT: place.name} | _former_length(facts, place, folder, left)
-        if unproven is not None:
-            # With the generation: a run that meets the witness of this one has to ask as well.
-            noted[UNPROVEN_SINCE] = unproven.since
         if place.known is None:
             noted[LENGTH + place.name] = 0
         if card is not None and not is_side:
@@ -194,15 +181,7 @@ async def open_files(
             await generation.attest()
             used = bool(facts.get(BUCKET_USED))
             files = Files(
-                checkpoint,
-                output,
-                place,
-                job,
-                generation,
-                is_side=is_side,
-                is_bucket_used=used,
-                unproven=unproven,
-                pass_on=pass_on,
+                checkpoint, output, place, job, generation, is_side=is_side, is_bucket_used=used, pass_on=pass_on
             )
             await files.repair(world.clock())
             yield files

@@ -35,8 +35,8 @@ class Newness:
 
     async def ask(self) -> None:
         """Ask the service once, before the first start. Begin the drain if the service cannot answer now."""
-        unproven = self.doubts.files.unproven
-        if unproven is None or self._is_asked or self.doubts.on_doubt is OnDoubt.RESEND:
+        unproven, drain = self.doubts.files.unproven, self.doubts.drain
+        if unproven is None or self._is_asked or self.doubts.on_doubt is OnDoubt.RESEND or drain.begun:
             return
         self._is_asked = True
         since = f"since {timestamp(unproven.since)} " if unproven.since else ""
@@ -44,15 +44,18 @@ class Newness:
             f"{unproven.reason}: checking the service's execution list for executions {since}that this checkpoint does"
             " not know"
         )
-        rows = await self.doubts.files.checkpoint.unsettled({Status.IN_DOUBT})
+        checkpoint = self.doubts.files.checkpoint
+        rows = await checkpoint.unsettled({Status.IN_DOUBT})
         try:
-            asked = await ask(self.doubts.inquiry(), unproven.since, rows)
+            asked = await ask(self.doubts.inquiry(), checkpoint.first_unowned, unproven.since, rows)
         except ServiceError as error:
-            self.doubts.drain.begin(error)
+            drain.begin(error)
+            return
+        if drain.begun:
             return
         self.unknown = asked.unknown
         self._report(asked)
-        if not (self.unknown or asked.fault or asked.left_out or self.doubts.drain.begun):
+        if not (self.unknown or asked.fault or asked.left_out):
             await self.doubts.files.prove()
 
     async def admit(self, rows: Sequence[Admitted], now: float) -> None:

@@ -6,7 +6,7 @@ last commit are read. What the list does not show, or what was not read, is repo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
@@ -14,12 +14,14 @@ from typing import NamedTuple
 from batcher.errors import ServiceError
 from batcher.flow.reconcile import Inquiry, ask_all
 from batcher.model import Answer, Described, Execution, Page, Status, Unsettled, Verdict
-from batcher.rules.doubts.control import Control, Evidence, Proof, chosen, family, is_foreign, worst_likeness
+from batcher.rules.doubts.control import Control, Evidence, Proof, chosen, family, worst_likeness
 from batcher.rules.doubts.matching import EARLY, window
 from batcher.rules.doubts.unknown import MOST, Unknown, is_unknown, seen
 from batcher.rules.service import verdicts
 from batcher.rules.service.clock import RESOLUTION, posix_of_header
 from batcher.rules.service.dialect import Window
+
+FirstUnowned = Callable[[int], Awaitable[tuple[list[Execution], int]]]
 
 _FAILING = frozenset({Verdict.UNSENT, Verdict.REFUSED, Verdict.IN_DOUBT})
 """The verdicts on a page that a service may give later."""
@@ -51,9 +53,10 @@ class _Walk:
     """Why it was not read to its end, or shows an earlier state."""
 
 
-async def ask(inquiry: Inquiry, since: float, doubts: Sequence[Unsettled]) -> Asked:
+async def ask(inquiry: Inquiry, first_unowned: FirstUnowned, since: float, doubts: Sequence[Unsettled]) -> Asked:
     """Look for executions that began after `since`, that no row owns, and that explain none of the rows in doubt.
 
+    `first_unowned` returns up to a number of the noted executions that no row owns, and how many there are.
     If the list lacks executions that this job has just started, it is read again once they must be in it. If it shows
     them wrongly, neither times nor types nor workflows are relied on. Raises ServiceError if the service fails now.
     """
@@ -62,7 +65,7 @@ async def ask(inquiry: Inquiry, since: float, doubts: Sequence[Unsettled]) -> As
     while True:
         walk = await _walk(inquiry, -inf if is_wide else since, controls, is_wide=is_wide)
         proof = Evidence(controls, walk.shown, walk.before, inquiry.settle_time).proof(_moment(since))
-        listed = await inquiry.unowned()
+        listed, count = await first_unowned(MOST)
         if inquiry.stopped():
             return Asked(Unknown())
         if 0 < walk.begun < proof.ripe_at and not walk.fault:
@@ -71,9 +74,8 @@ async def ask(inquiry: Inquiry, since: float, doubts: Sequence[Unsettled]) -> As
             break
         else:
             is_wide = True
-    families = {family(each.urn, each.name) for each in controls if each.urn}
-    unknown = [each for each in listed if is_wide or not is_foreign(each, families)]
-    return await _read(inquiry, unknown, doubts, proof, walk.fault or proof.fault)
+    asked = await _read(inquiry, listed, doubts, proof)
+    return asked._replace(left_out=count - len(listed), fault=walk.fault or proof.fault)
 
 
 def _moment(at: float) -> Unsettled:
@@ -90,6 +92,7 @@ async def _walk(inquiry: Inquiry, since: float, controls: Sequence[Control], *, 
     """Walk the list once and note every execution that may be unknown; all executions if `is_wide`."""
     walk = _Walk(inquiry.now())
     names = {each.name for each in controls}
+    families = {family(each.urn, each.name) for each in controls if each.urn}
     # A dialect may list only what began within the window, and the controls began before the last commit.
     begin = min([since, *(each.intent_at for each in controls)])
     async for answer in inquiry.executions([Window(begin - EARLY, inf)]):
@@ -105,7 +108,7 @@ async def _walk(inquiry: Inquiry, since: float, controls: Sequence[Control], *, 
                 walk.fault = "the execution list is older than the request for it"
         executions = answer.noun.executions
         walk.shown.update((each.name, each) for each in executions if each.name in names)
-        await inquiry.note([each for each in executions if is_wide or is_unknown(each, since)])
+        await inquiry.note([each for each in executions if is_wide or is_unknown(each, since, families)])
     return walk
 
 
@@ -128,16 +131,13 @@ def _told(answer: Answer) -> str:
     return answer.message if answer.fault is not None else verdicts.told(answer)
 
 
-async def _read(
-    inquiry: Inquiry, unknown: Sequence[Execution], doubts: Sequence[Unsettled], proof: Proof, fault: str
-) -> Asked:
-    """Read the contents of unknown executions, the earliest first, and leave out those of rows in doubt."""
-    read = unknown[:MOST]
+async def _read(inquiry: Inquiry, unknown: Sequence[Execution], doubts: Sequence[Unsettled], proof: Proof) -> Asked:
+    """Read the contents of unknown executions, and leave out those that explain rows in doubt."""
     # Controls show whether contents come back as they were sent. Without anything to compare, it does not matter.
-    controls = chosen([proof]) if read else []
-    await ask_all(inquiry, [*(each.name for each in read), *(each.name for each in controls)])
-    contents = {each.name: seen(each, inquiry.looked_at[each.name]) for each in read}
+    controls = chosen([proof]) if unknown else []
+    await ask_all(inquiry, [*(each.name for each in unknown), *(each.name for each in controls)])
+    contents = {each.name: seen(each, inquiry.looked_at[each.name]) for each in unknown}
     readable = [each for each in contents.values() if each is not None]
     found = Unknown(readable, is_exact=worst_likeness(controls, inquiry.looked_at) == 0)
     found.leave_out(doubts, [window(row, inquiry.settle_time) for row in doubts])
-    return Asked(found, len(unknown) - len(read), len(read) - len(readable), fault)
+    return Asked(found, unreadable=len(unknown) - len(readable))

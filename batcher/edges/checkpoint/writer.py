@@ -145,6 +145,10 @@ class Checkpoint:
         """Return the stored executions that belong to no row, and delete all stored ones."""
         return await self._do(lambda store: store.unowned())
 
+    async def first_unowned(self, most: int) -> tuple[list[Execution], int]:
+        """Return up to `most` of what `unowned` returns, the earliest first, and how many these are. Delete all."""
+        return await self._do(lambda store: store.first_unowned(most))
+
     async def count_unsettled(self) -> Counter[Status]:
         """Count the unsettled rows by status."""
         return await self._do(lambda store: store.count_unsettled())

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from batcher.model import Execution, Row, Unsettled
 from batcher.rules.doubts.contents import BLURRED, Content, contents_of, likeness
-from batcher.rules.doubts.control import Control
+from batcher.rules.doubts.control import Control, is_foreign
 from batcher.rules.doubts.likeness import places, places_of
 from batcher.rules.doubts.matching import EARLY, is_within
 from batcher.rules.service.dialect import Window
@@ -47,9 +47,13 @@ def last_commit(noted: float, left: Iterable[Unsettled], controls: Iterable[Cont
     return int(latest) if latest > 0 else None
 
 
-def is_unknown(listed: Execution, since: float) -> bool:
-    """Return whether a listed execution that no row owns may have been started by a run after `since`."""
-    return not listed.is_event and (listed.at is None or listed.at >= since - EARLY)
+def is_unknown(listed: Execution, since: float, families: set[str]) -> bool:
+    """Return whether a listed execution that no row owns may have been started by a run after `since`.
+
+    `families` are those of the job's own executions.
+    """
+    is_late = listed.at is None or listed.at >= since - EARLY
+    return is_late and not listed.is_event and not is_foreign(listed, families)
 
 
 class Seen(NamedTuple):
@@ -89,6 +93,8 @@ class Unknown:
 
     def leave_out(self, doubts: Sequence[Unsettled], windows: Sequence[Window]) -> None:
         """Leave out the executions that explain rows in doubt, one for each. `windows` are those of the rows."""
+        if not self._left:
+            return
         for row, window in zip(doubts, windows, strict=True):
             within = Window(-inf, inf) if is_held_for_unknown(row) else window
             fits = {
