@@ -191,6 +191,12 @@ MUTATIONS = {
         "known.generation < 0",
         "test_witness.py::test_an_older_checkpoint_whose_output_is_lost_is_refused",
     ),
+    "an execution that the checkpoint does not know holds no row": Mutation(
+        "app/unknown.py",
+        "        held = self.unknown.fitting(sending)\n",
+        "        held = {}\n",
+        "test_unknown.py::test_a_row_in_doubt_that_a_lost_run_has_sent_again_is_held",
+    ),
     "a copy runs beside the job": Mutation(
         "app/generation.py",
         "if self._witness.is_held_elsewhere:",
