@@ -7,6 +7,7 @@ import asyncio
 import json
 import shutil
 from collections import Counter
+from contextlib import closing
 from email.utils import formatdate
 from functools import partial
 from math import inf
@@ -17,8 +18,9 @@ from asking import quirks, start_all
 from test_command import ENVIRONMENT, batcher, records
 from test_controls import NOW, control, doubt, listed
 
+from batcher.app.generation import Generation
 from batcher.edges.checkpoint import Store
-from batcher.edges.checkpoint.facts import UNPROVEN_SINCE
+from batcher.edges.checkpoint.facts import COMMITTED_AT, UNPROVEN_SINCE
 from batcher.errors import ServiceError
 from batcher.flow.reconcile import Inquiry
 from batcher.flow.unknown import ask
@@ -211,6 +213,35 @@ def _remember(facts):
     store.remember(facts)
     store.commit()
     store.close()
+
+
+async def test_a_checkpoint_is_proven_to_be_the_newest_only_by_a_witness_that_knows_its_generation(environment):
+    def compared(facts, *, is_empty=False):
+        with closing(Generation(Path("c"), facts, environment, lambda: 0.0)) as generation:
+            generation.compare(facts, [], [], is_empty=is_empty)
+            return generation.unproven
+
+    assert compared({}, is_empty=True) is None
+    assert compared({}).since == 0
+    assert compared({"job id": "a", COMMITTED_AT: 9}, is_empty=True).since == 9
+    with closing(Generation(Path("c"), {"job id": "a", "generation": 4}, environment, lambda: 0.0)) as generation:
+        facts = generation.following(8.9)
+        assert UNPROVEN_SINCE not in facts
+        await generation.attest()
+    assert compared(facts) is None
+    # It went on elsewhere, and has come back.
+    assert compared(facts | {"generation": 6, COMMITTED_AT: 9}) == (
+        9,
+        "the witness of this job on this machine is older than this checkpoint",
+    )
+    facts |= {UNPROVEN_SINCE: 3}
+    assert compared(facts) == (3, "this checkpoint is not proven to be the newest of its job")
+    with closing(Generation(Path("c"), facts, environment, lambda: 0.0)) as generation:
+        generation.compare(facts, [], [], is_empty=False)
+        assert generation.following()[UNPROVEN_SINCE] == 3
+        facts |= generation.proven()
+        assert UNPROVEN_SINCE not in generation.following()
+    assert compared(facts) is None
 
 
 CONTROLS = [control(number, NOW - 100 + number) for number in range(3)]

@@ -53,7 +53,8 @@ class Generation:
         self._begun = steady()
         self._path = witness_path(self._id, environment)
         self._witness = Witness(self._path)
-        self._is_witnessed = self._witness.known is not None
+        known = self._witness.known
+        self._is_witnessed = known is not None and known.generation >= self._number
         self.unproven: Unproven | None = None
         """Since when the checkpoint may lack starts, None if it is the newest of its job or was not compared."""
         try:
@@ -104,6 +105,8 @@ class Generation:
     def _why(self) -> str:
         if self._is_witnessed:
             return "this checkpoint is not proven to be the newest of its job"
+        if self._witness.known is not None:
+            return "the witness of this job on this machine is older than this checkpoint"
         if self._path is None:
             return "there is no place for a witness of this job (HOME is not set)"
         return f"this machine has no witness of this job in {self._path.parent}"
