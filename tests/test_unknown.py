@@ -264,7 +264,6 @@ class Service:
             controls=partial(asyncio.sleep, 0, controls), date=None, sleep=self._sleep, stopped=lambda: False,
             now=lambda: self.now, settle_time=30.0,
         )  # fmt: skip
-        self.owned = {each.name for each in controls}
         return ask(inquiry, self._first_unowned, SINCE, doubts)
 
     async def _pages(self, windows):
@@ -287,7 +286,7 @@ class Service:
         self.noted += executions
 
     async def _first_unowned(self, most):
-        noted, self.noted = [each for each in self.noted if each.name not in self.owned], []
+        noted, self.noted = self.noted, []
         return noted[:most], len(noted)
 
 

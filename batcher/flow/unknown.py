@@ -108,7 +108,8 @@ async def _walk(inquiry: Inquiry, since: float, controls: Sequence[Control], *, 
                 walk.fault = "the execution list is older than the request for it"
         executions = answer.noun.executions
         walk.shown.update((each.name, each) for each in executions if each.name in names)
-        await inquiry.note([each for each in executions if is_wide or is_unknown(each, since, families)])
+        others = [each for each in executions if each.name not in names]
+        await inquiry.note([each for each in others if is_wide or is_unknown(each, since, families)])
     return walk
 
 
