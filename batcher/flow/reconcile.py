@@ -88,6 +88,17 @@ class _Listing(NamedTuple):
     """The controls that the list shows, by name."""
 
 
+class _Seen(NamedTuple):
+    """What a walk shows of the rows in doubt."""
+
+    listing: _Listing
+    found: Matching
+    proofs: Mapping[int, Proof]
+    """What it shows of the controls of each row that it does not show, by the row's id."""
+    young: Mapping[int, float]
+    """Such rows for which it began too early, with the time from which on a walk must show their executions."""
+
+
 class _UnreadableError(Exception):
     """The list cannot be read completely. The message says why."""
 
@@ -101,42 +112,45 @@ async def reconcile(inquiry: Inquiry, rows: Sequence[Unsettled], *, patient: boo
     """
     adopted: list[tuple[Unsettled, ExecutionDetail]] = []
     controls = [*await inquiry.controls()]
-    try:
-        while True:
-            listing, executions = await _look(inquiry, rows, controls, {each.name for each in controls})
-            rows = await _dated(inquiry, rows, listing.before)
-            found = await _matched(inquiry, rows, executions, controls)
-            adopted += found.started
-            controls += [_adopted(*each) for each in found.started]
-            shown = {**listing.shown, **{detail.execution.name: detail.execution for _, detail in found.started}}
-            evidence = Evidence(controls, shown, listing.before, inquiry.settle_time)
-            proofs = {row.id: evidence.proof(row) for row in found.absent}
-            young = {row.id: _ripe_at(row, proofs[row.id], inquiry) for row in found.absent}
-            young = {id_: at for id_, at in young.items() if listing.begun < at}
-            if patient and young and not inquiry.stopped():
-                await inquiry.sleep(max(0.0, max(young.values()) - inquiry.now()))
-                rows = [*found.absent, *found.unclear]
-                continue
-            ripe = [row for row in found.absent if row.id not in young]
-            free, reason = await _free(inquiry, [row for row in ripe if _is_kept(row, listing)], proofs)
-            released = {row.id for row in free}
-            held = [row for row in found.absent if row.id not in released]
-            reason = reason or _why(held, found.unclear)
-            return Findings(adopted, free, [*held, *found.unclear], found.elsewhere, reason)
-    except _UnreadableError as error:
-        done = {row.id for row, _ in adopted}
-        return Findings(adopted, [], [row for row in rows if row.id not in done], [], str(error))
+    while True:
+        try:
+            seen = await _seen(inquiry, rows, controls)
+        except _UnreadableError as error:
+            return Findings(adopted, [], [*rows], [], str(error))
+        adopted += seen.found.started
+        if not (patient and seen.young) or inquiry.stopped():
+            return await _concluded(inquiry, seen, adopted)
+        await inquiry.sleep(max(0.0, max(seen.young.values()) - inquiry.now()))
+        rows = [*seen.found.absent, *seen.found.unclear]
+
+
+async def _seen(inquiry: Inquiry, rows: Sequence[Unsettled], controls: list[Control]) -> _Seen:
+    """Walk the list once. The rows that it shows as started are added to the controls."""
+    listing, executions = await _look(inquiry, rows, controls, {each.name for each in controls})
+    rows = await _dated(inquiry, rows, listing.before)
+    found = await _matched(inquiry, rows, executions, controls)
+    controls += [_adopted(*each) for each in found.started]
+    shown = {**listing.shown, **{detail.execution.name: detail.execution for _, detail in found.started}}
+    evidence = Evidence(controls, shown, listing.before, inquiry.settle_time)
+    proofs = {row.id: evidence.proof(row) for row in found.absent}
+    ripe = {row.id: max(row.last_at + inquiry.settle_time, proofs[row.id].ripe_at) for row in found.absent}
+    return _Seen(listing, found, proofs, {id_: at for id_, at in ripe.items() if listing.begun < at})
+
+
+async def _concluded(inquiry: Inquiry, seen: _Seen, adopted: list[tuple[Unsettled, ExecutionDetail]]) -> Findings:
+    """Decide about the rows that are not started, by the last walk."""
+    found = seen.found
+    ripe = [row for row in found.absent if row.id not in seen.young and _is_kept(row, seen.listing)]
+    free, reason = await _free(inquiry, ripe, seen.proofs)
+    released = {row.id for row in free}
+    held = [row for row in found.absent if row.id not in released]
+    return Findings(adopted, free, [*held, *found.unclear], found.elsewhere, reason or _why(held, found.unclear))
 
 
 def _adopted(row: Unsettled, found: ExecutionDetail) -> Control:
     """Return the control that an adopted row makes."""
     listed = found.execution
     return Control(row.id, listed.name, listed.urn, listed.at, row.intent_at, None, row.bucket, row.object, row.inputs)
-
-
-def _ripe_at(row: Unsettled, proof: Proof, inquiry: Inquiry) -> float:
-    """Return the time from which on a walk must show a row's execution, and the controls that it lacks so far."""
-    return max(row.last_at + inquiry.settle_time, proof.ripe_at)
 
 
 async def _matched(
