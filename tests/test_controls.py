@@ -10,9 +10,9 @@ import pytest
 from batcher.edges.checkpoint import Answered, open_checkpoint
 from batcher.flow.reconcile import Inquiry, reconcile
 from batcher.model import Described, Execution, ExecutionDetail, Page, Record, Row, Settlement, Status, Unsettled
-from batcher.rules.doubts.control import NEAREST, NO_CONTROL, NOT_AS_SENT, Control, Evidence
+from batcher.rules.doubts.control import NEAREST, NO_CONTROL, NOT_AS_SENT, Control, Evidence, Nearest
 from batcher.rules.doubts.likeness import is_key_alike, is_value_alike
-from batcher.rules.doubts.matching import RETENTION
+from batcher.rules.doubts.matching import RETENTION, is_within
 from batcher.rules.doubts.sample import MOST, PER_GROUP
 from batcher.rules.job.card import Card
 from batcher.rules.rows.admission import Policy, admission
@@ -95,6 +95,15 @@ def test_a_control_that_the_list_need_not_keep_any_more_is_not_asked_for():
     assert [each.name for each in proof([old, new], [listed(new)]).controls] == ["e1"]
 
 
+def test_a_walk_asks_for_the_times_of_the_controls_as_well_and_for_the_day_before_an_old_row():
+    far, near, adopted = control(0, NOW - 9000), control(1, NOW - 200), control(2, NOW - 50)
+    adopted = adopted._replace(answered_at=None, at=NOW + 40)
+    windows = sorted(Nearest([far, near, adopted], NOW).windows([doubt(1), doubt(2)]))
+    assert windows == [(NOW - 9005, NOW - 8994), (NOW - 205, NOW - 194), (NOW - 55, NOW + 45)]
+    old = NOW - RETENTION - 1
+    assert sorted(Nearest([near], NOW).windows([doubt(at=old)])) == [(old - RETENTION, old), near.window]
+
+
 class Service:
     """A list of the controls, walked and asked by plain functions; `contents` are those of the details, by name."""
 
@@ -117,8 +126,10 @@ class Service:
             now=lambda: NOW, settle_time=SETTLE,
         )  # fmt: skip
 
-    async def _pages(self, _windows):
-        yield Described(200, date=formatdate(NOW, usegmt=True), noun=Page(tuple(self.executions)))
+    async def _pages(self, windows):
+        """List what began within the windows only, as a dialect may."""
+        within = [each for each in self.executions if is_within(each.at, windows)]
+        yield Described(200, date=formatdate(NOW, usegmt=True), noun=Page(tuple(within)))
 
     async def _detail(self, name):
         self.asked.append(name)
@@ -155,6 +166,18 @@ async def test_a_row_is_released_only_if_the_list_shows_the_controls():
 async def test_a_row_is_held_if_the_service_does_not_report_a_control_as_it_was_sent(service):
     findings = await service.findings([doubt()])
     assert (findings.released, findings.held, findings.reason) == ([], [doubt()], NOT_AS_SENT)
+
+
+async def test_a_list_that_is_asked_for_times_shows_the_controls_of_other_times_and_none_of_them_is_asked_for():
+    hour_ago = [control(number, NOW - 3600 - 40 * number) for number in range(NEAREST + 5)]
+    between = Execution("x", "urn:w:x", "", NOW - 3600)
+    service = Service(hour_ago, executions=[*map(listed, hour_ago), between])
+    assert (await service.findings([doubt()])).released == [doubt()]
+    assert set(service.asked) < {each.name for each in hour_ago}
+    gap = Service(hour_ago, executions=[listed(each) for each in hour_ago if each is not hour_ago[3]])
+    findings = await gap.findings([doubt()])
+    assert findings.held == [doubt()]
+    assert findings.reason == "the list does not show 1 of 30 executions that this job started"
 
 
 async def test_an_execution_of_another_workflow_is_neither_a_rows_nor_asked_for():

@@ -197,7 +197,7 @@ async def test_a_job_runs_in_it_from_the_manifest_to_the_last_doubt(tmp_path):
     # adopted, released and sent again, refused once
     assert [each for each, line in kept.items() if line.get("reconciled")] == ["lost after"]
     assert [toy.seen[each] for each in ("lost after", "lost before", "busy", "plain")] == [1, 2, 2, 1]
-    # the list was asked for the time of the doubts alone
+    # the list was asked for the times of the doubts and of their controls alone
     assert toy.spans
     assert all(began - 10 < begin < end < began + 300 or end == float("inf") for begin, end in toy.spans)
 

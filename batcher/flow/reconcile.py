@@ -7,7 +7,7 @@ effect: unlike a start, they are repeated if no answer arrives. All times are th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from batcher.rules.doubts.control import (
     NOT_AS_SENT,
     Control,
     Evidence,
+    Nearest,
     Proof,
     chosen,
     family,
@@ -38,7 +39,10 @@ class Inquiry:
     """What a reconcile needs. Times are POSIX seconds by the service's clock; waits are in seconds."""
 
     executions: Callable[[Sequence[Window]], AsyncIterator[Described[Page]]]
-    """Yields the executions that began within these windows, page by page. A page without a noun is an early end."""
+    """Yields the executions that began within these windows, and perhaps others, page by page.
+
+    A page without a noun is an early end.
+    """
     execution: Callable[[str], Awaitable[Described[ExecutionDetail]]]
     """Asks for one execution by its name."""
     note: Callable[[Sequence[Execution]], Awaitable[None]]
@@ -207,7 +211,7 @@ async def _look(
     inquiry: Inquiry, rows: Sequence[Unsettled], controls: Sequence[Control], owned: Collection[str]
 ) -> tuple[_Listing, list[ExecutionDetail]]:
     """Walk the list, then read each execution that may belong to a row and that no row owns."""
-    listing = await _walk(inquiry, rows, owned)
+    listing = await _walk(inquiry, rows, owned, Nearest(controls, inquiry.now()).windows(rows))
     families = {family(each.urn, each.name) for each in controls if each.urn}
     unowned = [
         listed for listed in await inquiry.unowned() if listed.name not in owned and not is_foreign(listed, families)
@@ -231,15 +235,18 @@ async def _ask(inquiry: Inquiry, names: Iterator[str]) -> None:
         inquiry.looked_at[name] = None if detail is None or is_other else detail.input
 
 
-async def _walk(inquiry: Inquiry, rows: Sequence[Unsettled], controls: Collection[str]) -> _Listing:
+async def _walk(
+    inquiry: Inquiry, rows: Sequence[Unsettled], controls: Collection[str], more: Iterable[Window] = ()
+) -> _Listing:
     """Walk the list once and note every execution that began within the window of a row in doubt.
 
-    `controls` are the names of the executions that are known to exist.
+    `controls` are the names of the executions that are known to exist. The list is asked for the windows of the rows
+    and for `more`, which has those of the controls.
     """
     begun, before, earliest = inquiry.now(), inf, inf
     shown: dict[str, Execution] = {}
     times = merged(window(row, inquiry.settle_time) for row in rows)
-    async for answer in inquiry.executions(times):
+    async for answer in inquiry.executions(merged([*times, *more])):
         if inquiry.stopped():
             raise _UnreadableError("the job is stopping")
         if answer.noun is None:
