@@ -214,6 +214,47 @@ async def test_exact_content_takes_an_execution_from_a_row_with_another_case_onc
     assert (await other.findings(rows)).held == [rows[0]]
 
 
+UPPER = {each.name: {"bucket": "B", "object": each.object} for each in CONTROLS}
+STARTED = Execution("x", "urn:w:x", "", NOW - 99.5)
+
+
+async def test_a_row_is_adopted_in_the_form_of_all_controls_and_is_held_with_its_difference_if_one_has_another():
+    executions, ours = [*map(listed, CONTROLS), STARTED], {"x": {"bucket": "B", "object": "o"}}
+    findings = await Service(CONTROLS, executions=executions, contents=UPPER | ours).findings([doubt()])
+    assert [(row.id, found.execution.name) for row, found in findings.adopted] == [(1, "x")]
+    for other in ({}, UPPER | {"e1": {"bucket": "b", "object": "c1"}}, UPPER | {"e1": {"bucket": "B", "object": "?"}}):
+        findings = await Service(CONTROLS, executions=executions, contents=other | ours).findings([doubt()])
+        assert (findings.adopted, findings.held) == ([], [doubt()])
+        assert findings.reason == "1 row: an execution at its time has the bucket in another case"
+
+
+async def test_a_row_is_not_adopted_in_another_form_while_the_list_does_not_show_the_controls():
+    contents = UPPER | {"x": {"bucket": "B", "object": "o"}}
+    findings = await Service(CONTROLS, executions=[STARTED, listed(CONTROLS[0])], contents=contents).findings([doubt()])
+    assert (findings.adopted, findings.held) == ([], [doubt()])
+
+
+async def test_a_row_is_released_if_all_controls_are_shown_in_one_form_and_held_with_the_difference_if_it_loses_some():
+    assert (await Service(CONTROLS, contents=UPPER).findings([doubt()])).released == [doubt()]
+    long = [each._replace(object=f"a-long-name-{each.object}") for each in CONTROLS]
+    cut = {each.name: {"bucket": "b", "object": each.object[:12]} for each in long}
+    findings = await Service(long, contents=cut).findings([doubt()])
+    assert findings.held == [doubt()]
+    assert findings.reason == f"{NOT_AS_SENT}: one that this job started has only the beginning of the key"
+
+
+async def test_rows_that_executions_keep_in_doubt_are_counted_by_difference():
+    rows = [doubt(number)._replace(object=f"o{number}") for number in range(1, 5)]
+    keys = {"x1": "O1", "x2": "O2", "x3": "O3", "x4": "o4/"}
+    executions = [*map(listed, CONTROLS), *(Execution(name, f"urn:w:{name}", "", NOW - 99.5) for name in keys)]
+    contents = {name: {"bucket": "b", "object": key} for name, key in keys.items()}
+    findings = await Service(CONTROLS, executions=executions, contents=contents).findings(rows)
+    assert findings.reason == (
+        "3 rows: an execution at their time has the key in another case;"
+        " 1 row: an execution at its time has the key with other slashes"
+    )
+
+
 async def test_a_list_that_is_older_than_the_request_for_it_shows_nothing():
     service = Service(CONTROLS)
     inquiry = service._inquiry()

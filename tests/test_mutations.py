@@ -85,7 +85,7 @@ MUTATIONS = {
     ),
     "contents are not compared before a row is released": Mutation(
         "flow/reconcile.py",
-        "        if worst_likeness(asked, inquiry.looked_at) >= BLURRED:\n",
+        "        if not are_comparable(asked, inquiry.looked_at):\n",
         "        if not asked:\n",
         "test_controls.py::test_a_row_is_held_if_the_service_does_not_report_a_control_as_it_was_sent",
     ),

@@ -108,7 +108,7 @@ def _report(findings: Findings, voice: Voice) -> None:
     )
     reason = f" ({findings.reason})" if findings.held and findings.reason else ""
     voice.say("rows in doubt: " + ", ".join(f"{len(rows):,} {name}" for rows, name in told if rows) + reason)
-    if findings.held and findings.reason == NO_CONTROL:
+    if findings.held and NO_CONTROL in findings.reason:
         voice.say(WAYS_OUT)
     for found in findings.elsewhere[:SHOWN]:
         contents = contents_of(found.input or "")

@@ -7,31 +7,35 @@ effect: unlike a start, they are repeated if no answer arrives. All times are th
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
 from batcher.model import Answer, Described, Execution, ExecutionDetail, Page, Unsettled
-from batcher.rules.doubts.contents import BLURRED
 from batcher.rules.doubts.control import (
-    NOT_AS_SENT,
     Control,
     Evidence,
     Nearest,
     Proof,
+    are_comparable,
     chosen,
     family,
     is_foreign,
-    worst_likeness,
+    not_as_sent,
+    shown_form,
 )
-from batcher.rules.doubts.matching import EARLY, RETENTION, Matching, is_within, match, merged, window
+from batcher.rules.doubts.matching import EARLY, RETENTION, Known, Matching, is_within, match, merged, window
 from batcher.rules.service.clock import RESOLUTION, posix_of_header
 from batcher.rules.service.dialect import Window
 from batcher.rules.service.verdicts import SUCCESS
+from batcher.rules.text import counted
 
 ASKERS = 8
 """The number of executions that are read concurrently."""
+NAMED = 3
+"""The number of reasons for which executions keep rows in doubt that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,9 @@ async def _seen(inquiry: Inquiry, rows: Sequence[Unsettled], controls: list[Cont
     """Walk the list once. The rows that it shows as started are added to the controls."""
     listing, executions = await _look(inquiry, rows, controls, {each.name for each in controls})
     rows = await _dated(inquiry, rows, listing.before)
-    found = await _matched(inquiry, rows, executions, controls)
+    found = await _matched(
+        inquiry, rows, executions, Evidence(controls, listing.shown, listing.before, inquiry.settle_time)
+    )
     controls += [_adopted(*each) for each in found.started]
     shown = {**listing.shown, **{detail.execution.name: detail.execution for _, detail in found.started}}
     evidence = Evidence(controls, shown, listing.before, inquiry.settle_time)
@@ -148,7 +154,10 @@ async def _concluded(inquiry: Inquiry, seen: _Seen, adopted: list[tuple[Unsettle
     free, reason = await _free(inquiry, ripe, seen.proofs)
     released = {row.id for row in free}
     held = [row for row in found.absent if row.id not in released]
-    return Findings(adopted, free, [*held, *found.unclear], found.elsewhere, reason or _why(held, found.unclear))
+    if held and not reason:
+        reason = "the list may be incomplete, or not go back far enough"
+    why = "; ".join([*([reason] if reason else []), *_reasons(found)])
+    return Findings(adopted, free, [*held, *found.unclear], found.elsewhere, why)
 
 
 def _adopted(row: Unsettled, found: ExecutionDetail) -> Control:
@@ -158,16 +167,17 @@ def _adopted(row: Unsettled, found: ExecutionDetail) -> Control:
 
 
 async def _matched(
-    inquiry: Inquiry, rows: Sequence[Unsettled], executions: Sequence[ExecutionDetail], controls: Sequence[Control]
+    inquiry: Inquiry, rows: Sequence[Unsettled], executions: Sequence[ExecutionDetail], evidence: Evidence
 ) -> Matching:
-    """Match rows with executions. If a row is unclear, find out whether contents are reported as they were sent."""
+    """Match rows with executions. If a row is unclear, find out in which form contents are shown."""
     windows = [window(row, inquiry.settle_time) for row in rows]
     found = match(rows, executions, windows)
-    if not found.unclear or not controls:
+    if not found.unclear or not evidence.controls:
         return found
-    asked = chosen([Proof(controls)])
+    asked = chosen([Proof(evidence.controls)])
     await _ask_all(inquiry, [each.name for each in asked])
-    return match(rows, executions, windows, is_exact=worst_likeness(asked, inquiry.looked_at) == 0)
+    proven = {row.id for row in found.unclear if not evidence.proof(row).fault}
+    return match(rows, executions, windows, Known(shown_form(asked, inquiry.looked_at), proven))
 
 
 async def _free(
@@ -179,8 +189,8 @@ async def _free(
     if free:
         asked = chosen([proofs[row.id] for row in free])
         await _ask_all(inquiry, [each.name for each in asked])
-        if worst_likeness(asked, inquiry.looked_at) >= BLURRED:
-            return [], NOT_AS_SENT
+        if not are_comparable(asked, inquiry.looked_at):
+            return [], not_as_sent(asked, inquiry.looked_at)
     return free, reason
 
 
@@ -201,10 +211,14 @@ def _is_kept(row: Unsettled, listing: _Listing) -> bool:
     return row.intent_at > listing.before - RETENTION or listing.earliest < row.intent_at
 
 
-def _why(held: Sequence[Unsettled], unclear: Sequence[Unsettled]) -> str:
-    if unclear:
-        return "the list has executions that may or may not belong to these rows"
-    return "the list may be incomplete, or not go back far enough" if held else ""
+def _reasons(found: Matching) -> list[str]:
+    """Return why executions keep rows in doubt, the most frequent reasons only."""
+    counts = Counter(found.why.values()).most_common(NAMED)
+    return [f"{counted(number, 'row')}: an execution at {_whose(number)} time {what}" for what, number in counts]
+
+
+def _whose(number: int) -> str:
+    return "its" if number == 1 else "their"
 
 
 async def _look(

@@ -12,7 +12,9 @@ from math import inf
 from typing import NamedTuple
 
 from batcher.model import Execution, Status, Unsettled
-from batcher.rules.doubts.contents import BLURRED, contents_of, likeness
+from batcher.rules.doubts.contents import BLURRED, Content, contents_of, likeness
+from batcher.rules.doubts.differences import differences
+from batcher.rules.doubts.forms import Shown, learned, sent_of
 from batcher.rules.doubts.matching import EARLY, LATE, RETENTION
 from batcher.rules.service.dialect import Window
 
@@ -111,7 +113,8 @@ class Evidence:
     def __init__(
         self, controls: Iterable[Control], shown: Mapping[str, Execution], before: float, settle_time: float
     ) -> None:
-        self._nearest = Nearest(controls, before)
+        self.controls = [*controls]
+        self._nearest = Nearest(self.controls, before)
         self._shown = shown
         self._settle_time = settle_time
         self._known: dict[float, Proof] = {}
@@ -183,17 +186,44 @@ def chosen(proofs: Iterable[Proof]) -> list[Control]:
     return controls[:: max(1, -(-len(controls) // ASKED))]
 
 
-def worst_likeness(controls: Sequence[Control], details: Mapping[str, str | None]) -> int:
-    """Return how well the service reports what these were started with: 0 is exactly, BLURRED is not.
+def are_comparable(controls: Sequence[Control], details: Mapping[str, str | None]) -> bool:
+    """Return whether the service shows what these were started with as it was sent, or all of them in one form.
 
     `details` are the inputs of their executions by name, None if one cannot be read.
     """
-    return max((_likeness(each, details.get(each.name)) for each in controls), default=BLURRED)
+    is_near = all(_shown(each, details).likeness < BLURRED for each in controls)
+    return bool(controls) and (is_near or shown_form(controls, details) is not None)
 
 
-def _likeness(control: Control, text: str | None) -> int:
-    row = Unsettled(
+def shown_form(controls: Sequence[Control], details: Mapping[str, str | None]) -> Shown | None:
+    """Return the form in which the service shows what these were started with, None if there is none."""
+    return learned([(sent_of(_row(each)), _shown(each, details).content) for each in controls])
+
+
+def not_as_sent(controls: Sequence[Control], details: Mapping[str, str | None]) -> str:
+    """Return what is wrong with how the service reports these, naming the differences of one of them."""
+    for each in controls:
+        likeness, content = _shown(each, details)
+        if likeness >= BLURRED and content is not None:
+            return f"{NOT_AS_SENT}: one that this job started has {', '.join(differences(_row(each), content))}"
+    return NOT_AS_SENT
+
+
+class _Rated(NamedTuple):
+    likeness: int
+    content: Content | None
+
+
+def _shown(control: Control, details: Mapping[str, str | None]) -> _Rated:
+    """Return what is shown of a control that fits it best, with its likeness. No content if none may be its own."""
+    contents = contents_of(details.get(control.name) or "") or ()
+    fits = [(likeness(_row(control), content), content) for content in contents]
+    rated = [_Rated(fit, content) for fit, content in fits if fit is not None]
+    return min(rated, key=lambda each: each.likeness, default=_Rated(BLURRED, None))
+
+
+def _row(control: Control) -> Unsettled:
+    """Return a control as a row, to compare its content."""
+    return Unsettled(
         control.id, Status.STARTED, 0, control.bucket, control.object, control.inputs, "", control.intent_at
     )
-    fits = [likeness(row, content) for content in contents_of(text or "") or ()]
-    return min((fit for fit in fits if fit is not None), default=BLURRED)
