@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
-from batcher.model import Execution, Status, Unsettled
+from batcher.model import Execution, Row, Status, Unsettled
 from batcher.rules.doubts.contents import BLURRED, Content, contents_of, likeness
 from batcher.rules.doubts.differences import differences
 from batcher.rules.doubts.forms import Shown, learned, sent_of
 from batcher.rules.doubts.matching import EARLY, LATE, RETENTION
+from batcher.rules.service.clock import posix
 from batcher.rules.service.dialect import Window
 
 NEAREST = 30
@@ -31,7 +32,7 @@ class Control(NamedTuple):
     """A start of this job that was answered: its execution exists for certain. Times are POSIX seconds."""
 
     id: int
-    """The id of its row in the checkpoint."""
+    """The id of its row in the checkpoint. Below 0, it is a start of `batcher doctor`, which is no row."""
     name: str
     urn: str
     at: float | None
@@ -54,6 +55,12 @@ class Control(NamedTuple):
         """The times at which a list must show it. That of an adopted row is where the list has shown it before."""
         seen = self.at if self.answered_at is None and self.at is not None else self.latest
         return Window(min(self.intent_at, seen) - EARLY, max(self.latest, seen) + EARLY)
+
+
+def control_of(row: Row, execution: Execution, intent_at: float, answered_at: float | None) -> Control:
+    """Return a start that is no row of the job as a control. The checkpoint gives it an id."""
+    at = posix(execution.started_at) if execution.at is None else execution.at
+    return Control(0, execution.name, execution.urn, at, intent_at, answered_at, row.bucket, row.object, row.inputs)
 
 
 class Proof(NamedTuple):
