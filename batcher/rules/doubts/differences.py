@@ -48,11 +48,12 @@ FOLDINGS: Sequence[tuple[str, Text]] = (
 def differences(row: Unsettled, content: Content) -> tuple[str, ...]:
     """Return how a content that may be the row's differs from it, in words. Empty if it does not."""
     sent = orjson.loads(row.inputs or b"{}")
-    found = [*_of_bucket(row.bucket, content.bucket), *_of_key(row.object, content.object)]
+    found = [*of_bucket(row.bucket, content.bucket), *_of_key(row.object, content.object)]
     return tuple(dict.fromkeys([*found, *_of_inputs(sent, content.inputs)]))
 
 
-def _of_bucket(sent: str, reported: str) -> Iterator[str]:
+def of_bucket(sent: str, reported: str) -> Iterator[str]:
+    """Return how a bucket differs that may be the one that was sent."""
     if reported != reported.casefold():
         yield "the bucket in another case"
     if reported.casefold().startswith(f"{sent}."):
