@@ -114,22 +114,23 @@ class Service:
         self.contents |= contents or {}
         self.names = names or {}
         self.asked = []
+        self.now = NOW
 
     def findings(self, rows):
-        return reconcile(self._inquiry(), rows, patient=False)
+        return reconcile(self.inquiry(), rows, patient=False)
 
-    def _inquiry(self):
+    def inquiry(self, sleep=None):
         self.noted = []
         return Inquiry(
             executions=self._pages, execution=self._detail, note=self._note, unowned=self._unowned,
-            controls=partial(asyncio.sleep, 0, self.controls), date=None, sleep=None, stopped=lambda: False,
-            now=lambda: NOW, settle_time=SETTLE,
+            controls=partial(asyncio.sleep, 0, self.controls), date=None, sleep=sleep, stopped=lambda: False,
+            now=lambda: self.now, settle_time=SETTLE,
         )  # fmt: skip
 
     async def _pages(self, windows):
         """List what began within the windows only, as a dialect may."""
         within = [each for each in self.executions if is_within(each.at, windows)]
-        yield Described(200, date=formatdate(NOW, usegmt=True), noun=Page(tuple(within)))
+        yield Described(200, date=formatdate(self.now, usegmt=True), noun=Page(tuple(within)))
 
     async def _detail(self, name):
         self.asked.append(name)
@@ -140,7 +141,8 @@ class Service:
         self.noted += executions
 
     async def _unowned(self):
-        return self.noted
+        noted, self.noted = self.noted, []
+        return noted
 
 
 CONTROLS = [control(number) for number in range(3)]
@@ -228,10 +230,22 @@ async def test_a_row_is_adopted_in_the_form_of_all_controls_and_is_held_with_its
         assert findings.reason == "1 row: an execution at its time has the bucket in another case"
 
 
-async def test_a_row_is_not_adopted_in_another_form_while_the_list_does_not_show_the_controls():
+async def test_a_row_is_adopted_in_another_form_only_when_the_list_shows_the_controls_which_is_waited_for():
     contents = UPPER | {"x": {"bucket": "B", "object": "o"}}
-    findings = await Service(CONTROLS, executions=[STARTED, listed(CONTROLS[0])], contents=contents).findings([doubt()])
+    recent = [each._replace(intent_at=NOW - 3, at=NOW - 2, answered_at=NOW - 1) for each in CONTROLS]
+    service = Service(recent, executions=[STARTED, listed(recent[0])], contents=contents)
+    findings = await service.findings([doubt()])
     assert (findings.adopted, findings.held) == ([], [doubt()])
+    waits = []
+
+    async def wait(seconds):
+        waits.append(seconds)
+        service.executions += [listed(each) for each in recent[1:]]
+        service.now += seconds
+
+    findings = await reconcile(service.inquiry(sleep=wait), [doubt()], patient=True)
+    assert [row.id for row, _ in findings.adopted] == [1]
+    assert waits == [SETTLE - 1]
 
 
 async def test_a_row_is_released_if_all_controls_are_shown_in_one_form_and_held_with_the_difference_if_it_loses_some():
@@ -257,7 +271,7 @@ async def test_rows_that_executions_keep_in_doubt_are_counted_by_difference():
 
 async def test_a_list_that_is_older_than_the_request_for_it_shows_nothing():
     service = Service(CONTROLS)
-    inquiry = service._inquiry()
+    inquiry = service.inquiry()
     findings = await reconcile(
         Inquiry(**{name: getattr(inquiry, name) for name in inquiry.__slots__} | {"now": lambda: NOW + 10}),
         [doubt()],

@@ -15,6 +15,7 @@ from test_command import batcher, records
 from test_format_1 import formats, lay_out
 
 from batcher.edges.checkpoint import Store, glance
+from batcher.edges.checkpoint.facts import REPEATED
 from batcher.emulator.faults import FaultKind
 from batcher.emulator.quirks import Quirk
 from batcher.model import Execution, Row
@@ -92,6 +93,22 @@ async def test_it_makes_no_start_for_another_job_or_a_row_in_doubt_and_a_list_wi
     assert ran.code == 3, ran
     assert "the list does not show 1 of 1 executions that this job started" in ran.stderr
     assert started(service) == Counter(["another"])
+
+
+async def test_an_answer_that_names_an_execution_of_the_job_is_no_known_start_and_is_remembered(folder, emulator):
+    service = await emulator()
+    (folder / "m.jsonl").write_text('{"object": "a"}\n')
+    assert (await run(service)).code == 0
+    service.settings.quirks[Quirk.SAME_NAME] = 1.0
+    job = ("--checkpoint", "m.jsonl.checkpoint", "-w", "transcode", "-e", service.url, "-b", "videos")
+    ran = await batcher("doctor", *job, "--object", "another", "--patience", "0", "--i-accept-one-start")
+    (name,) = {start.execution_name for start in service.ledger.starts}
+    assert (
+        f"warning: m.jsonl.checkpoint: the answer names execution {name}, which this job started before" in ran.stderr
+    )
+    store = Store.open(folder / "m.jsonl.checkpoint", None)
+    assert (store.recall(REPEATED), [each.id for each in store.controls()]) == (name, [1])
+    store.close()
 
 
 OLD = {

@@ -127,9 +127,9 @@ def test_forms_that_explain_the_controls_equally_must_agree_about_a_row():
     assert not trimmed_or_merged.fits(of("/b/"), Content("videos", "/b", None))
 
 
-def execution(name, key, bucket="videos"):
+def execution(name, key, bucket="videos", at=100.5):
     text = json.dumps({"bucket": bucket, "object": key})
-    return ExecutionDetail(Execution(name, f"urn:{name}", "", 100.5), text)
+    return ExecutionDetail(Execution(name, f"urn:{name}", "", at), text)
 
 
 FOLDED = learned([(of("A"), Content("videos", "a", None))])
@@ -162,6 +162,10 @@ def test_a_row_with_two_executions_in_the_form_is_held():
         [plain(1, "Clip.mp4")], [execution("e", "clip.mp4"), execution("f", "clip.mp4")]
     )
     assert (started, absent, unclear) == ({}, [], [1])
+
+
+def test_an_execution_of_an_unknown_time_is_not_adopted_in_another_form():
+    assert outcome([plain(1, "Clip.mp4")], [execution("e", "clip.mp4", at=None)])[2] == [1]
 
 
 def test_equal_rows_with_an_execution_for_each_in_the_form_are_adopted():

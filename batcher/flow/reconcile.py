@@ -104,7 +104,7 @@ class _Seen(NamedTuple):
     proofs: Mapping[int, Proof]
     """What it shows of the controls of each row that it does not show, by the row's id."""
     young: Mapping[int, float]
-    """Such rows for which it began too early, with the time from which on a walk must show their executions."""
+    """Rows for which it began too early, with the time from which on a walk must show their executions and controls."""
 
 
 class _UnreadableError(Exception):
@@ -144,6 +144,8 @@ async def _seen(inquiry: Inquiry, rows: Sequence[Unsettled], controls: list[Cont
     evidence = Evidence(controls, shown, listing.before, inquiry.settle_time)
     proofs = {row.id: evidence.proof(row) for row in found.absent}
     ripe = {row.id: max(row.last_at + inquiry.settle_time, proofs[row.id].ripe_at) for row in found.absent}
+    # Once the list shows their controls, they may turn out to be shown in the form of these.
+    ripe |= {row.id: evidence.proof(row).ripe_at for row in found.unclear}
     return _Seen(listing, found, proofs, {id_: at for id_, at in ripe.items() if listing.begun < at})
 
 
@@ -172,11 +174,12 @@ async def _matched(
     """Match rows with executions. If a row is unclear, find out in which form contents are shown."""
     windows = [window(row, inquiry.settle_time) for row in rows]
     found = match(rows, executions, windows)
-    if not found.unclear or not evidence.controls:
+    proofs = {row.id: evidence.proof(row) for row in found.unclear}
+    asked = chosen(proofs.values())
+    if not asked:
         return found
-    asked = chosen([Proof(evidence.controls)])
     await _ask_all(inquiry, [each.name for each in asked])
-    proven = {row.id for row in found.unclear if not evidence.proof(row).fault}
+    proven = {id_ for id_, proof in proofs.items() if not proof.fault}
     return match(rows, executions, windows, Known(shown_form(asked, inquiry.looked_at), proven))
 
 

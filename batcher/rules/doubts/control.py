@@ -120,8 +120,7 @@ class Evidence:
     def __init__(
         self, controls: Iterable[Control], shown: Mapping[str, Execution], before: float, settle_time: float
     ) -> None:
-        self.controls = [*controls]
-        self._nearest = Nearest(self.controls, before)
+        self._nearest = Nearest(controls, before)
         self._shown = shown
         self._settle_time = settle_time
         self._known: dict[float, Proof] = {}

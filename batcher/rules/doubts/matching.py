@@ -101,7 +101,7 @@ def match(
     """
     candidates = [each.execution for each in found]
     contents = [None if each.input is None else contents_of(each.input) for each in found]
-    fits = _fits(rows, contents, known)
+    fits = _fits(rows, candidates, contents, known)
     if known.is_exact:
         fits = _without_taken(fits, candidates, windows)
     possible = [_in_time(row_fits, candidates, within) for row_fits, within in zip(fits, windows, strict=True)]
@@ -172,8 +172,13 @@ def _why(row: Unsettled, blurred: Sequence[Contents]) -> str:
     return f"has {', '.join(found[0]) or 'the content in another form'}"
 
 
-def _fits(rows: Sequence[Unsettled], contents: Sequence[Contents], known: Known) -> list[dict[int, int]]:
-    """Return for each row the candidates whose content fits it, regardless of time, with their likeness."""
+def _fits(
+    rows: Sequence[Unsettled], candidates: Sequence[Execution], contents: Sequence[Contents], known: Known
+) -> list[dict[int, int]]:
+    """Return for each row the candidates whose content fits it, regardless of time, with their likeness.
+
+    An execution whose time is not known fits no row in another form: it may be one of an earlier job.
+    """
     numbers_at: dict[str, set[int]] = {}
     lengths: set[int] = set()
     for number, found in enumerate(contents):
@@ -185,7 +190,10 @@ def _fits(rows: Sequence[Unsettled], contents: Sequence[Contents], known: Known)
     for row in rows:
         near = {number for where in places_of(row.object, lengths) for number in numbers_at.get(where, ())}
         shown = known.shown if row.id in known.proven else None
-        found_fits = {number: _fit(row, contents[number], shown) for number in sorted(near)}
+        found_fits = {
+            number: _fit(row, contents[number], None if candidates[number].at is None else shown)
+            for number in sorted(near)
+        }
         fits.append({number: fit for number, fit in found_fits.items() if fit is not None})
     return fits
 
