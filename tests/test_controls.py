@@ -248,6 +248,16 @@ async def test_a_row_is_adopted_in_another_form_only_when_the_list_shows_the_con
     assert waits == [SETTLE - 1]
 
 
+async def test_without_a_control_no_row_is_adopted_in_another_form_and_one_start_that_is_no_row_is_enough():
+    contents = UPPER | {"x": {"bucket": "B", "object": "o"}}
+    findings = await Service([], executions=[STARTED], contents=contents).findings([doubt()])
+    assert findings.held == [doubt()]
+    assert findings.reason == f"{NO_CONTROL}; 1 row: an execution at its time has the bucket in another case"
+    start = CONTROLS[0]._replace(id=-1)
+    findings = await Service([start], executions=[STARTED, listed(start)], contents=contents).findings([doubt()])
+    assert [row.id for row, _ in findings.adopted] == [1]
+
+
 async def test_a_row_is_released_if_all_controls_are_shown_in_one_form_and_held_with_the_difference_if_it_loses_some():
     assert (await Service(CONTROLS, contents=UPPER).findings([doubt()])).released == [doubt()]
     long = [each._replace(object=f"a-long-name-{each.object}") for each in CONTROLS]

@@ -102,7 +102,7 @@ class _Seen(NamedTuple):
     listing: _Listing
     found: Matching
     proofs: Mapping[int, Proof]
-    """What it shows of the controls of each row that it does not show, by the row's id."""
+    """What it shows of the controls of each row that it does not show, or not clearly, by the row's id."""
     young: Mapping[int, float]
     """Rows for which it began too early, with the time from which on a walk must show their executions and controls."""
 
@@ -142,10 +142,10 @@ async def _seen(inquiry: Inquiry, rows: Sequence[Unsettled], controls: list[Cont
     controls += [_adopted(*each) for each in found.started]
     shown = {**listing.shown, **{detail.execution.name: detail.execution for _, detail in found.started}}
     evidence = Evidence(controls, shown, listing.before, inquiry.settle_time)
-    proofs = {row.id: evidence.proof(row) for row in found.absent}
+    proofs = {row.id: evidence.proof(row) for row in [*found.absent, *found.unclear]}
     ripe = {row.id: max(row.last_at + inquiry.settle_time, proofs[row.id].ripe_at) for row in found.absent}
     # Once the list shows their controls, they may turn out to be shown in the form of these.
-    ripe |= {row.id: evidence.proof(row).ripe_at for row in found.unclear}
+    ripe |= {row.id: proofs[row.id].ripe_at for row in found.unclear}
     return _Seen(listing, found, proofs, {id_: at for id_, at in ripe.items() if listing.begun < at})
 
 
@@ -156,6 +156,7 @@ async def _concluded(inquiry: Inquiry, seen: _Seen, adopted: list[tuple[Unsettle
     free, reason = await _free(inquiry, ripe, seen.proofs)
     released = {row.id for row in free}
     held = [row for row in found.absent if row.id not in released]
+    reason = reason or next((seen.proofs[row.id].fault for row in found.unclear if seen.proofs[row.id].fault), "")
     if held and not reason:
         reason = "the list may be incomplete, or not go back far enough"
     why = "; ".join([*([reason] if reason else []), *_reasons(found)])
