@@ -85,9 +85,21 @@ MUTATIONS = {
     ),
     "contents are not compared before a row is released": Mutation(
         "flow/reconcile.py",
-        "        if worst_likeness(asked, inquiry.looked_at) >= BLURRED:\n",
+        "        if not are_comparable(asked, inquiry.looked_at):\n",
         "        if not asked:\n",
         "test_controls.py::test_a_row_is_held_if_the_service_does_not_report_a_control_as_it_was_sent",
+    ),
+    "a row is adopted in a form that not all controls have": Mutation(
+        "rules/doubts/forms.py",
+        "for sent, reported in wanted)\n",
+        "for sent, reported in wanted[:1])\n",
+        "test_forms.py::test_a_form_is_learned_only_from_controls_that_are_all_shown_in_it",
+    ),
+    "rows that a form shows alike are adopted": Mutation(
+        "rules/doubts/matching.py",
+        " or _is_contested(group, edges, bearers):\n",
+        ":\n",
+        "test_forms.py::test_rows_that_the_form_shows_alike_are_held_and_not_adopted",
     ),
     "an execution of any time is adopted": Mutation(
         "rules/doubts/matching.py",

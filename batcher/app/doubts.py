@@ -20,6 +20,8 @@ from batcher.rules.doubts.control import NO_CONTROL
 from batcher.rules.doubts.unknown import REASON as UNKNOWN
 from batcher.rules.doubts.unknown import is_held_for_unknown
 from batcher.rules.records.codec import record_of_adopted
+from batcher.rules.report import next_commands
+from batcher.rules.report.next_commands import Job
 from batcher.rules.text import printable
 
 SHOWN = 5
@@ -30,8 +32,9 @@ UNKNOWN_WAYS_OUT = (
 )
 
 WAYS_OUT = (
-    "Start more rows of this job: an execution that is known to exist shows whether the list is complete. Or send these"
-    " rows again without checking, with --on-doubt resend, which may start them twice."
+    "An execution that is known to exist shows whether the list is complete. Start more rows of this job, or make one"
+    " start that is kept for this, of an object KEY that may be processed once more. Or send these rows again without"
+    " checking, with --on-doubt resend, which may start them twice."
 )
 
 
@@ -45,6 +48,7 @@ class Doubts:
     world: World
     on_doubt: OnDoubt
     settle_time: float
+    job: Job
 
     async def settle(self, *, patient: bool, release: bool = True) -> Findings:
         """Record rows that are in the list as started. Release rows that are not, so that they are sent again.
@@ -87,6 +91,10 @@ class Doubts:
         await self._adopt(findings)
         await self._release(findings.released)
         _report(findings, self.world.voice)
+        # A run that is not patient yet sends its rows first: their starts may be what is missing.
+        if patient and findings.held and NO_CONTROL in findings.reason:
+            self.world.voice.say(WAYS_OUT)
+            self.world.voice.say(f"one start: {next_commands.doctor(self.job)}")
         return findings
 
     def inquiry(self) -> Inquiry:
@@ -127,8 +135,6 @@ def _report(findings: Findings, voice: Voice) -> None:
     )
     reason = f" ({findings.reason})" if findings.held and findings.reason else ""
     voice.say("rows in doubt: " + ", ".join(f"{len(rows):,} {name}" for rows, name in told if rows) + reason)
-    if findings.held and findings.reason == NO_CONTROL:
-        voice.say(WAYS_OUT)
     for found in findings.elsewhere[:SHOWN]:
         contents = contents_of(found.input or "")
         where = f" for {contents[0].bucket}/{printable(contents[0].object)}" if contents else ""

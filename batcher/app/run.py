@@ -11,7 +11,7 @@ from math import inf
 from batcher.app.doubts import Doubts
 from batcher.app.job import Run
 from batcher.app.job_files import Files, PassOn, open_files
-from batcher.app.job_identity import card_of, choice_of, need_bucket
+from batcher.app.job_identity import card_of, choice_of, job_of, need_bucket
 from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
 from batcher.app.service import Site, open_credentials, open_service
@@ -64,7 +64,9 @@ async def run_job(
         relies_on = condition(options.settle_time, options.timeout)
         if relies_on and options.on_doubt is OnDoubt.RECONCILE:
             world.voice.say(relies_on)
-        doubts = Doubts(files, service, drain, world, options.on_doubt, options.settle_time)
+        doubts = Doubts(
+            files, service, drain, world, options.on_doubt, options.settle_time, job_of(files.card, options.checkpoint)
+        )
         newness = Newness(doubts, telemetry.warn)
         return await _finished(Run(options, world, manifest, files, service, preflight, doubts, monitor, newness))
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from batcher.errors import ServiceError
 from batcher.flow.reconcile import Inquiry, ask_all
 from batcher.model import Answer, Described, Execution, Page, Status, Unsettled, Verdict
-from batcher.rules.doubts.control import Control, Evidence, Proof, chosen, family, worst_likeness
+from batcher.rules.doubts.control import Control, Evidence, Proof, chosen, family, shown_form
 from batcher.rules.doubts.matching import EARLY, window
 from batcher.rules.doubts.unknown import MOST, Unknown, is_unknown, seen
 from batcher.rules.service import verdicts
@@ -139,6 +139,7 @@ async def _read(inquiry: Inquiry, unknown: Sequence[Execution], doubts: Sequence
     await ask_all(inquiry, [*(each.name for each in unknown), *(each.name for each in controls)])
     contents = {each.name: seen(each, inquiry.looked_at[each.name]) for each in unknown}
     readable = [each for each in contents.values() if each is not None]
-    found = Unknown(readable, is_exact=worst_likeness(controls, inquiry.looked_at) == 0)
+    form = shown_form(controls, inquiry.looked_at)
+    found = Unknown(readable, is_exact=form is not None and form.is_exact)
     found.leave_out(doubts, [window(row, inquiry.settle_time) for row in doubts])
     return Asked(found, unreadable=len(unknown) - len(readable))

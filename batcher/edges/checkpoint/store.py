@@ -123,6 +123,10 @@ class Store:
         """Return the sample of starts that were answered."""
         return self._controls.kept
 
+    def keep_control(self, control: Control) -> None:
+        """Keep an answered start that is no row of the job as a control. It gets an id of its own."""
+        self._controls.keep(control)
+
     @property
     def card(self) -> Card:
         """The job card: what identifies the job."""

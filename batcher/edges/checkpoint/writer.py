@@ -121,6 +121,10 @@ class Checkpoint:
         """Return the sample of starts that were answered."""
         return await self._do(lambda store: store.controls())
 
+    async def keep_control(self, control: Control) -> None:
+        """Keep an answered start that is no row of the job as a control. It gets an id of its own."""
+        await self._do(lambda store: store.keep_control(control))
+
     async def remember(self, facts: Mapping[str, str | int]) -> None:
         """Store facts of the job by name."""
         await self._do(lambda store: store.remember(facts))

@@ -18,7 +18,7 @@ from batcher.model import Json
 SHORTEST = 8
 """The minimum number of characters of a key that may have been cut: shorter ones are the beginning of too many."""
 _COMPOSITIONS: tuple[Literal["NFC", "NFKC", "NFD"], ...] = ("NFC", "NFKC", "NFD")
-_UNKNOWN = "?\ufffd"
+UNKNOWN = "?\ufffd"
 """What stands for characters that a service cannot show."""
 
 
@@ -35,8 +35,8 @@ def is_key_alike(name: str, reported: str) -> bool:
 def places(reported: str) -> set[str]:
     """Return the words under which to look for the object names that a reported one may be a form of."""
     found = _skeletons(reported)
-    if any(mark in reported for mark in _UNKNOWN):
-        found |= {f"? {_ascii(text)}" for text in _readings(reported)}
+    if any(mark in reported for mark in UNKNOWN):
+        found |= {f"? {only_ascii(text)}" for text in _readings(reported)}
     if len(reported) >= SHORTEST:
         found.add(f"cut {reported}")
     return found
@@ -46,29 +46,31 @@ def places_of(name: str, lengths: Iterable[int]) -> set[str]:
     """Return the words under which `name` is found. `lengths` are those of the reported object names."""
     found = _skeletons(name)
     if not name.isascii():
-        found |= {f"? {_ascii(text)}" for text in _readings(name)}
+        found |= {f"? {only_ascii(text)}" for text in _readings(name)}
     return found | {f"cut {name[:length]}" for length in lengths if SHORTEST <= length < len(name)}
 
 
 def _readings(text: str) -> set[str]:
-    read = {*forms(text), html.unescape(text), _as_utf_8(text)}
+    read = {*forms(text), html.unescape(text), as_utf_8(text)}
     return read | {unicodedata.normalize(form, each) for each in read for form in _COMPOSITIONS}
 
 
 def _skeletons(text: str) -> set[str]:
     """Return a name in all of its readings, without case, blanks and slashes."""
-    return {f"= {_bare(each.casefold())}" for each in _readings(text)}
+    return {f"= {bare(each.casefold())}" for each in _readings(text)}
 
 
-def _bare(text: str) -> str:
+def bare(text: str) -> str:
+    """Remove slashes and blanks."""
     return "".join(text.replace("/", " ").split())
 
 
-def _ascii(text: str) -> str:
-    return _bare("".join(char for char in text if char.isascii() and char not in _UNKNOWN))
+def only_ascii(text: str) -> str:
+    """Remove slashes, blanks, and what a service may show as a question mark."""
+    return bare("".join(char for char in text if char.isascii() and char not in UNKNOWN))
 
 
-def _as_utf_8(text: str) -> str:
+def as_utf_8(text: str) -> str:
     """Read a text again whose UTF-8 was taken for Latin-1."""
     try:
         return text.encode("latin-1").decode()
@@ -78,10 +80,11 @@ def _as_utf_8(text: str) -> str:
 
 def is_value_alike(value: Json, reported: Json) -> bool:
     """Return whether a reported input may be another form of `value`: masked, or written in another way."""
-    return _is_masked(reported) or _plain(value) == _plain(reported)
+    return is_masked(reported) or _plain(value) == _plain(reported)
 
 
-def _is_masked(reported: Json) -> bool:
+def is_masked(reported: Json) -> bool:
+    """Return whether a value is shown as stars, or as nothing."""
     return isinstance(reported, str) and not reported.strip("* ")
 
 
