@@ -121,8 +121,8 @@ MUTATIONS = {
     ),
     "an intent is dated by this machine's clock": Mutation(
         "app/job.py",
-        "self.files.admit(rows, self.service.now())",
-        "self.files.admit(rows, self.world.clock())",
+        "self.newness.admit(rows, self.service.now())",
+        "self.newness.admit(rows, self.world.clock())",
         "test_clock.py::test_a_clock_that_is_set_between_a_kill_and_the_next_run_starts_nothing_twice[600-0]",
     ),
     "another default bucket is taken for the same job": Mutation(
