@@ -1,9 +1,11 @@
 """What a walk must show of our own executions before a row is released, and which of them are kept for that."""
 
 import asyncio
+import html
 import json
 from email.utils import formatdate
 from functools import partial
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -302,6 +304,13 @@ FORMS = {
     "question marks": KEY.encode("ascii", "replace").decode(),
     "Latin-1": KEY.encode().decode("latin-1"),
     "cut": KEY[:12],
+    "base name": KEY.rpartition("/")[2],
+    "entities, encoded": quote(html.escape(KEY)),
+    "question marks, encoded": quote(KEY.encode("ascii", "replace").decode()),
+    "question marks in lower case": KEY.lower().encode("ascii", "replace").decode(),
+    "decoded, cut": unquote(KEY)[:18],
+    "lower case without slashes, cut": KEY.lower().replace("/", "")[:14],
+    "Latin-1, encoded": quote(KEY.encode().decode("latin-1")),
 }
 
 
@@ -310,7 +319,9 @@ def test_another_form_of_a_key_may_be_the_rows(form):
     assert is_key_alike(KEY, FORMS[form])
 
 
-@pytest.mark.parametrize("other", ["/In//1/Cafe.MP4", "/In//2/Cafe\u0301 \ufb01lm+100%25 &.MP4", "", "/In"])
+@pytest.mark.parametrize(
+    "other", ["/In//1/Cafe.MP4", "film+100%25 &.MP4", "Caf", "/In//2/Cafe\u0301 \ufb01lm+100%25 &.MP4", "", "/In"]
+)
 def test_another_key_is_another_rows(other):
     assert not is_key_alike(KEY, other)
 

@@ -193,7 +193,7 @@ CHANGED = {
     "keys-slashes-doubled": ("as-sent", "the key with other slashes"),
     "numbers-as-text": ("as-sent", "numbers in the inputs as text"),
     "inputs-masked": ("as-sent", "masked inputs"),
-    "keys-basename": ("as-sent", "another content"),
+    "keys-basename": ("as-sent", "the key without its folders"),
 }
 
 

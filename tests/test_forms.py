@@ -2,6 +2,7 @@
 
 import html
 import json
+import random
 import unicodedata
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from batcher.emulator.quirks import Group, Quirk
 from batcher.emulator.retelling import shown_bucket, shown_inputs, shown_key
 from batcher.model import Execution, ExecutionDetail, Status, Unsettled
 from batcher.rules.doubts.contents import BLURRED, Content, likeness
+from batcher.rules.doubts.control import Control, are_comparable, shown_form
 from batcher.rules.doubts.differences import differences
 from batcher.rules.doubts.forms import Sent, learned, sent_of
 from batcher.rules.doubts.matching import CONTESTED, Known, match
@@ -37,6 +39,7 @@ NAMED = {
     "entities": ({"key": html.escape(KEY)}, ["the key with HTML entities"]),
     "Latin-1": ({"key": KEY.encode().decode("latin-1")}, ["the key with UTF-8 that was read as Latin-1"]),
     "?": ({"key": KEY.encode("ascii", "replace").decode()}, ["the key with ? for other than ASCII characters"]),
+    "base name": ({"key": KEY.rpartition("/")[2]}, ["the key without its folders"]),
     "cut": ({"key": KEY[:12]}, ["only the beginning of the key"]),
     "encoded, in another case": (
         {"key": quote(KEY.lower())}, ["the key percent-encoded", "the key in another case"],
@@ -188,3 +191,33 @@ def test_every_difference_of_the_emulator_that_keeps_a_row_is_named():
             words = differences(sent, told)
             assert words, quirk
             assert "the key in another form" not in words, quirk
+
+
+def listed(sent, quirks):
+    told = shown(sent_of(sent), quirks)
+    text = json.dumps({"bucket": told.bucket, "object": told.object, "inputs": told.inputs})
+    return ExecutionDetail(Execution(f"e{sent.id}", "", "", 100.5), text)
+
+
+def control(row):
+    return Control(row.id, f"e{row.id}", "", 100.5, 100.0, 101.0, row.bucket, row.object, row.inputs)
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_whatever_a_service_does_to_contents_no_started_row_is_taken_for_absent_and_no_other_for_started(seed):
+    chance = random.Random(seed)
+    chosen = chance.sample([each for each in OF_CONTENT if each is not Quirk.INPUT_EMPTY], chance.randint(1, 3))
+    quirks = dict(parse_quirk("keys-cut=14" if each is Quirk.KEYS_CUT else str(each)) for each in chosen)
+    rows = [odd(number) for number in range(20, 26)]
+    began = {each.id for each in rows if chance.random() < 0.6}
+    controls = [control(each) for each in map(odd, range(chance.randint(1, 4)))]
+    details = {each.name: listed(odd(each.id), quirks).input for each in controls}
+    executions = [listed(each, quirks) for each in rows if each.id in began]
+    found = match(
+        rows, executions, [WIDE] * len(rows), Known(shown_form(controls, details), [each.id for each in rows])
+    )
+    assert {row.id: detail.execution.name for row, detail in found.started}.items() <= {
+        number: f"e{number}" for number in began
+    }.items()
+    if are_comparable(controls, details):
+        assert not {row.id for row in found.absent} & began

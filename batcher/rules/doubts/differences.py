@@ -69,6 +69,8 @@ def _of_key(sent: str, reported: str) -> Sequence[str]:
             return [*([words] if words else []), *_needed(*pair)]
     if any(mark in reported for mark in UNKNOWN) and only_ascii(sent).casefold() == only_ascii(reported).casefold():
         return ["the key with ? for other than ASCII characters"]
+    if _folded(sent.rpartition("/")[2], FOLDINGS) == _folded(reported, FOLDINGS):
+        return ["the key without its folders"]
     return ["only the beginning of the key" if sent.startswith(reported) else "the key in another form"]
 
 

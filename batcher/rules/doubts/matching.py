@@ -14,7 +14,7 @@ from batcher.model import Execution, ExecutionDetail, Unsettled
 from batcher.rules.doubts.contents import BLURRED, Content, contents_of, likeness
 from batcher.rules.doubts.differences import differences
 from batcher.rules.doubts.forms import Shown, sent_of
-from batcher.rules.doubts.likeness import places, places_of
+from batcher.rules.doubts.likeness import cuts, places, places_of
 from batcher.rules.service.dialect import Window
 
 EARLY = 5.0
@@ -183,7 +183,7 @@ def _fits(
     lengths: set[int] = set()
     for number, found in enumerate(contents):
         for content in found or ():
-            lengths.add(len(content.object))
+            lengths |= cuts(content.object)
             for where in places(content.object):
                 numbers_at.setdefault(where, set()).add(number)
     fits: list[dict[int, int]] = []
