@@ -324,7 +324,10 @@ class Unsettled(NamedTuple):
     inputs: bytes
     reason: str
     intent_at: float
-    """POSIX seconds by the service's clock, before which the row was not sent. 0 if that clock was not known yet."""
+    """POSIX seconds by the service's clock, before which the row was not sent. 0 if that clock was not known yet.
+
+    See `rules/doubts/unknown.py` for rows that are held although they were never sent.
+    """
     doubt_at: float | None = None
     """POSIX seconds by the service's clock, after which the row was not sent. None until a later answer has a time."""
 

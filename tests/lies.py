@@ -252,6 +252,12 @@ LIES: Mapping[str, Lie] = {
         no_input_at_all="input-empty",
         bucket_key_and_inputs_changed="bucket-upper keys-nfkc keys-folded numbers-as-text",
     ),
+    "bucket and key in another form, rows never started": Lie(
+        Kind.CONTENT, ("bucket-upper", "keys-folded", "numbers-as-text"), doubt=Doubt.REQUEST_LOST
+    ),
+    "bucket and key in another form, other client starts the object": Lie(
+        Kind.CONTENT, ("bucket-upper", "keys-folded", "rival"), doubt=Doubt.REQUEST_LOST
+    ),
     "no inputs, other client starts the object": Lie(Kind.CONTENT, ("inputs-lost", "rival"), doubt=Doubt.REQUEST_LOST),
     "inputs masked, other client starts the object": Lie(
         Kind.CONTENT, ("inputs-masked", "rival"), doubt=Doubt.REQUEST_LOST

@@ -101,7 +101,7 @@ class Judge:
         if state is Status.STARTED:
             return self._fault_of_name(content, name)
         if state is Status.IN_DOUBT:
-            is_allowed = self._is_blurred(content) or not self._has_control()
+            is_allowed = self._is_blurred(content) or not self._has_control() or self._is_unknown(content)
             return None if is_allowed else "is held, and the list is clear"
         is_rejected = state is Status.REJECTED and content.object.startswith("missing")
         return None if is_rejected else f"was lost: it is {state}"
@@ -120,6 +120,12 @@ class Judge:
         other_rows = any(other and other != content and other.place == content.place for other in self._contents)
         others = (each for each in self._executions.values() if each.content.place == content.place)
         return other_rows or any(not each.ours and self._is_within(each, content) for each in others)
+
+    def _is_unknown(self, content):
+        """Tell whether another client has started what a row is held for: the simulated machine has no witness."""
+        held = {record["object"] for record in self._claims.records if _code(record) == "UnknownExecution"}
+        calls = (each for each in self._executions.values() if not each.ours and each.type == "APICALL")
+        return content.object in held and any(each.content.place == content.place for each in calls)
 
     def _has_control(self):
         """Tell whether the job knows an execution of its own, by which it can see that the list is complete."""
@@ -160,6 +166,10 @@ class Judge:
             seen.add(line)
             if not is_again and (state is None or last.get(number) != state.name.lower()):
                 yield f"the last record of row {number} is {last.get(number)}, and the row is {state}"
+
+
+def _code(record):
+    return (record["error"] or {}).get("code")
 
 
 def content_of(line):

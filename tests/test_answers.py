@@ -365,7 +365,7 @@ SEEN = Execution("84a3", "urn:e", STARTED_AT, 1795509000.123, is_event=False, ty
         ({"executions": None, "count": 0}, Page((), "", 0)),
         ({"executions": [], "count": "many"}, Page(())),
         ({"count": 0, "is_truncated": False}, Page((), "", 0)),
-        ({"executions": [{"execution_name": "e", "started_at": 7}]}, Page((Execution("e"),), "")),
+        ({"executions": [{"execution_name": "e", "started_at": 7}]}, Page((Execution("e", started_at="7"),), "")),
     ],
 )
 def test_a_page_of_the_list_is_read(body, expected):

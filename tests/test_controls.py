@@ -1,18 +1,20 @@
 """What a walk must show of our own executions before a row is released, and which of them are kept for that."""
 
 import asyncio
+import html
 import json
 from email.utils import formatdate
 from functools import partial
+from urllib.parse import quote, unquote
 
 import pytest
 
 from batcher.edges.checkpoint import Answered, open_checkpoint
 from batcher.flow.reconcile import Inquiry, reconcile
 from batcher.model import Described, Execution, ExecutionDetail, Page, Record, Row, Settlement, Status, Unsettled
-from batcher.rules.doubts.control import NEAREST, NO_CONTROL, NOT_AS_SENT, Control, Evidence
+from batcher.rules.doubts.control import NEAREST, NO_CONTROL, NOT_AS_SENT, Control, Evidence, Nearest
 from batcher.rules.doubts.likeness import is_key_alike, is_value_alike
-from batcher.rules.doubts.matching import RETENTION
+from batcher.rules.doubts.matching import RETENTION, is_within
 from batcher.rules.doubts.sample import MOST, PER_GROUP
 from batcher.rules.job.card import Card
 from batcher.rules.rows.admission import Policy, admission
@@ -95,6 +97,15 @@ def test_a_control_that_the_list_need_not_keep_any_more_is_not_asked_for():
     assert [each.name for each in proof([old, new], [listed(new)]).controls] == ["e1"]
 
 
+def test_a_walk_asks_for_the_times_of_the_controls_as_well_and_for_the_day_before_an_old_row():
+    far, near, adopted = control(0, NOW - 9000), control(1, NOW - 200), control(2, NOW - 50)
+    adopted = adopted._replace(answered_at=None, at=NOW + 40)
+    windows = sorted(Nearest([far, near, adopted], NOW).windows([doubt(1), doubt(2)]))
+    assert windows == [(NOW - 9005, NOW - 8994), (NOW - 205, NOW - 194), (NOW - 55, NOW + 45)]
+    old = NOW - RETENTION - 1
+    assert sorted(Nearest([near], NOW).windows([doubt(at=old)])) == [(old - RETENTION, old), near.window]
+
+
 class Service:
     """A list of the controls, walked and asked by plain functions; `contents` are those of the details, by name."""
 
@@ -105,20 +116,23 @@ class Service:
         self.contents |= contents or {}
         self.names = names or {}
         self.asked = []
+        self.now = NOW
 
     def findings(self, rows):
-        return reconcile(self._inquiry(), rows, patient=False)
+        return reconcile(self.inquiry(), rows, patient=False)
 
-    def _inquiry(self):
+    def inquiry(self, sleep=None):
         self.noted = []
         return Inquiry(
             executions=self._pages, execution=self._detail, note=self._note, unowned=self._unowned,
-            controls=partial(asyncio.sleep, 0, self.controls), date=None, sleep=None, stopped=lambda: False,
-            now=lambda: NOW, settle_time=SETTLE,
+            controls=partial(asyncio.sleep, 0, self.controls), date=None, sleep=sleep, stopped=lambda: False,
+            now=lambda: self.now, settle_time=SETTLE,
         )  # fmt: skip
 
-    async def _pages(self, _windows):
-        yield Described(200, date=formatdate(NOW, usegmt=True), noun=Page(tuple(self.executions)))
+    async def _pages(self, windows):
+        """List what began within the windows only, as a dialect may."""
+        within = [each for each in self.executions if is_within(each.at, windows)]
+        yield Described(200, date=formatdate(self.now, usegmt=True), noun=Page(tuple(within)))
 
     async def _detail(self, name):
         self.asked.append(name)
@@ -129,7 +143,8 @@ class Service:
         self.noted += executions
 
     async def _unowned(self):
-        return self.noted
+        noted, self.noted = self.noted, []
+        return noted
 
 
 CONTROLS = [control(number) for number in range(3)]
@@ -155,6 +170,18 @@ async def test_a_row_is_released_only_if_the_list_shows_the_controls():
 async def test_a_row_is_held_if_the_service_does_not_report_a_control_as_it_was_sent(service):
     findings = await service.findings([doubt()])
     assert (findings.released, findings.held, findings.reason) == ([], [doubt()], NOT_AS_SENT)
+
+
+async def test_a_list_that_is_asked_for_times_shows_the_controls_of_other_times_and_none_of_them_is_asked_for():
+    hour_ago = [control(number, NOW - 3600 - 40 * number) for number in range(NEAREST + 5)]
+    between = Execution("x", "urn:w:x", "", NOW - 3600)
+    service = Service(hour_ago, executions=[*map(listed, hour_ago), between])
+    assert (await service.findings([doubt()])).released == [doubt()]
+    assert set(service.asked) < {each.name for each in hour_ago}
+    gap = Service(hour_ago, executions=[listed(each) for each in hour_ago if each is not hour_ago[3]])
+    findings = await gap.findings([doubt()])
+    assert findings.held == [doubt()]
+    assert findings.reason == "the list does not show 1 of 30 executions that this job started"
 
 
 async def test_an_execution_of_another_workflow_is_neither_a_rows_nor_asked_for():
@@ -191,9 +218,72 @@ async def test_exact_content_takes_an_execution_from_a_row_with_another_case_onc
     assert (await other.findings(rows)).held == [rows[0]]
 
 
+UPPER = {each.name: {"bucket": "B", "object": each.object} for each in CONTROLS}
+STARTED = Execution("x", "urn:w:x", "", NOW - 99.5)
+
+
+async def test_a_row_is_adopted_in_the_form_of_all_controls_and_is_held_with_its_difference_if_one_has_another():
+    executions, ours = [*map(listed, CONTROLS), STARTED], {"x": {"bucket": "B", "object": "o"}}
+    findings = await Service(CONTROLS, executions=executions, contents=UPPER | ours).findings([doubt()])
+    assert [(row.id, found.execution.name) for row, found in findings.adopted] == [(1, "x")]
+    for other in ({}, UPPER | {"e1": {"bucket": "b", "object": "c1"}}, UPPER | {"e1": {"bucket": "B", "object": "?"}}):
+        findings = await Service(CONTROLS, executions=executions, contents=other | ours).findings([doubt()])
+        assert (findings.adopted, findings.held) == ([], [doubt()])
+        assert findings.reason == "1 row: an execution at its time has the bucket in another case"
+
+
+async def test_a_row_is_adopted_in_another_form_only_when_the_list_shows_the_controls_which_is_waited_for():
+    contents = UPPER | {"x": {"bucket": "B", "object": "o"}}
+    recent = [each._replace(intent_at=NOW - 3, at=NOW - 2, answered_at=NOW - 1) for each in CONTROLS]
+    service = Service(recent, executions=[STARTED, listed(recent[0])], contents=contents)
+    findings = await service.findings([doubt()])
+    assert (findings.adopted, findings.held) == ([], [doubt()])
+    waits = []
+
+    async def wait(seconds):
+        waits.append(seconds)
+        service.executions += [listed(each) for each in recent[1:]]
+        service.now += seconds
+
+    findings = await reconcile(service.inquiry(sleep=wait), [doubt()], patient=True)
+    assert [row.id for row, _ in findings.adopted] == [1]
+    assert waits == [SETTLE - 1]
+
+
+async def test_without_a_control_no_row_is_adopted_in_another_form_and_one_start_that_is_no_row_is_enough():
+    contents = UPPER | {"x": {"bucket": "B", "object": "o"}}
+    findings = await Service([], executions=[STARTED], contents=contents).findings([doubt()])
+    assert findings.held == [doubt()]
+    assert findings.reason == f"{NO_CONTROL}; 1 row: an execution at its time has the bucket in another case"
+    start = CONTROLS[0]._replace(id=-1)
+    findings = await Service([start], executions=[STARTED, listed(start)], contents=contents).findings([doubt()])
+    assert [row.id for row, _ in findings.adopted] == [1]
+
+
+async def test_a_row_is_released_if_all_controls_are_shown_in_one_form_and_held_with_the_difference_if_it_loses_some():
+    assert (await Service(CONTROLS, contents=UPPER).findings([doubt()])).released == [doubt()]
+    long = [each._replace(object=f"a-long-name-{each.object}") for each in CONTROLS]
+    cut = {each.name: {"bucket": "b", "object": each.object[:12]} for each in long}
+    findings = await Service(long, contents=cut).findings([doubt()])
+    assert findings.held == [doubt()]
+    assert findings.reason == f"{NOT_AS_SENT}: one that this job started has only the beginning of the key"
+
+
+async def test_rows_that_executions_keep_in_doubt_are_counted_by_difference():
+    rows = [doubt(number)._replace(object=f"o{number}") for number in range(1, 5)]
+    keys = {"x1": "O1", "x2": "O2", "x3": "O3", "x4": "o4/"}
+    executions = [*map(listed, CONTROLS), *(Execution(name, f"urn:w:{name}", "", NOW - 99.5) for name in keys)]
+    contents = {name: {"bucket": "b", "object": key} for name, key in keys.items()}
+    findings = await Service(CONTROLS, executions=executions, contents=contents).findings(rows)
+    assert findings.reason == (
+        "3 rows: an execution at their time has the key in another case;"
+        " 1 row: an execution at its time has the key with other slashes"
+    )
+
+
 async def test_a_list_that_is_older_than_the_request_for_it_shows_nothing():
     service = Service(CONTROLS)
-    inquiry = service._inquiry()
+    inquiry = service.inquiry()
     findings = await reconcile(
         Inquiry(**{name: getattr(inquiry, name) for name in inquiry.__slots__} | {"now": lambda: NOW + 10}),
         [doubt()],
@@ -214,6 +304,13 @@ FORMS = {
     "question marks": KEY.encode("ascii", "replace").decode(),
     "Latin-1": KEY.encode().decode("latin-1"),
     "cut": KEY[:12],
+    "base name": KEY.rpartition("/")[2],
+    "entities, encoded": quote(html.escape(KEY)),
+    "question marks, encoded": quote(KEY.encode("ascii", "replace").decode()),
+    "question marks in lower case": KEY.lower().encode("ascii", "replace").decode(),
+    "decoded, cut": unquote(KEY)[:18],
+    "lower case without slashes, cut": KEY.lower().replace("/", "")[:14],
+    "Latin-1, encoded": quote(KEY.encode().decode("latin-1")),
 }
 
 
@@ -222,7 +319,9 @@ def test_another_form_of_a_key_may_be_the_rows(form):
     assert is_key_alike(KEY, FORMS[form])
 
 
-@pytest.mark.parametrize("other", ["/In//1/Cafe.MP4", "/In//2/Cafe\u0301 \ufb01lm+100%25 &.MP4", "", "/In"])
+@pytest.mark.parametrize(
+    "other", ["/In//1/Cafe.MP4", "film+100%25 &.MP4", "Caf", "/In//2/Cafe\u0301 \ufb01lm+100%25 &.MP4", "", "/In"]
+)
 def test_another_key_is_another_rows(other):
     assert not is_key_alike(KEY, other)
 

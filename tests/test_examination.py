@@ -12,13 +12,14 @@ from services import service_of
 
 from batcher.edges.transport import connect
 from batcher.emulator.faults import AFTER, BEFORE, FaultKind
-from batcher.emulator.parsing import parse_refusal
+from batcher.emulator.parsing import parse_quirk, parse_refusal
 from batcher.emulator.quirks import Group, Quirk
 from batcher.emulator.settings import MADE_UP, InputKeys, InputShape, Settings, ThrottleAnswer
 from batcher.errors import CredentialsError, ExitCode, JobError, ServiceError
 from batcher.flow.doctor import Examination, examine
 from batcher.model import Row
 from batcher.rules.doctor.advice import POINTS, ending, prescription
+from batcher.rules.doctor.list_clock import time_form
 from batcher.rules.doctor.points import Finding
 from batcher.rules.rows.identity import canonical, content_key
 
@@ -30,31 +31,32 @@ PATIENCE = 120.0
 # Every point that such a start can show, where nothing is unusual; the others cannot be seen.
 SEEN = {
     "served", "signature", "date", "unknown-workflow", "start-answer", "list", "list-delay", "list-times",
-    "list-filter", "list-order", "list-paging", "list-count", "states",
-    "input", "key", "key-encoding", "key-slash", "inputs-kept", "inputs-added",
+    "list-filter", "list-order", "list-paging", "list-count", "states", "list-clock", "list-time-form",
+    "input", "bucket", "key", "key-encoding", "key-slash", "inputs-kept", "inputs-added", "as-sent",
 }  # fmt: skip
 
 RECORDS = {"input_shape": InputShape.RECORDS}
-UNREAD = {"key-encoding", "key-slash", "key", "inputs-kept", "inputs-added"}
+UNREAD = {"bucket", "key-encoding", "key-slash", "key", "inputs-kept", "inputs-added", "as-sent"}
+UNLISTED = {"list-times", "list-clock", "list-time-form", "states"}
 
 # Options of the emulator, points that differ with them, points that cannot be seen any more, --on-doubt, --settle-time
 READINGS = {
     "as assumed": ({}, set(), set(), RECONCILE, 30),
     "listed late": ({"list_delay": 12.0}, set(), set(), RECONCILE, 50),
     "listed very late": ({"list_delay": 60.0}, {"list-delay"}, set(), RECONCILE, 200),
-    "never listed": ({"list_delay": 500.0}, {"list-delay"}, {"list-times", "states"}, HOLD, None),
+    "never listed": ({"list_delay": 500.0}, {"list-delay"}, UNLISTED, HOLD, None),
     "list forbidden": (
         {"list_forbidden": True},
         {"list", "list-filter"},
-        {"signature", "list-delay", "list-times", "list-order", "list-paging", "list-count", "states"},
+        {"signature", "list-delay", "list-order", "list-paging", "list-count"} | UNLISTED,
         HOLD,
         None,
     ),
     "executions forbidden": ({"get_forbidden": True}, {"input"}, UNREAD, HOLD, None),
     "an event's record": (RECORDS, set(), set(), RECONCILE, 30),
-    "encoded keys": (RECORDS | {"input_keys": InputKeys.ENCODED}, {"key-encoding"}, set(), RECONCILE, 30),
+    "encoded keys": (RECORDS | {"input_keys": InputKeys.ENCODED}, {"key-encoding", "as-sent"}, set(), RECONCILE, 30),
     "text in text": ({"input_twice": True}, set(), set(), RECONCILE, 30),
-    "no leading slash": ({"strip_leading_slash": True}, {"key-slash"}, set(), RECONCILE, 30),
+    "no leading slash": ({"strip_leading_slash": True}, {"key-slash", "as-sent"}, set(), RECONCILE, 30),
     "another refusal": (
         {"unknown_workflow": parse_refusal("400:SYS.0010")},
         {"unknown-workflow"},
@@ -66,14 +68,14 @@ READINGS = {
     "created": ({"quirks": {Quirk.CREATED: None}}, {"start-answer"}, set(), RECONCILE, 30),
     "all are counted": ({"quirks": {Quirk.COUNT_ALL: None}}, {"list-count"}, set(), RECONCILE, 30),
     "no filter": ({"quirks": {Quirk.NO_FILTER: None}}, {"list-filter"}, set(), RECONCILE, 30),
-    "local time": ({"quirks": {Quirk.LOCAL_TIME: None}}, {"list-times"}, set(), HOLD, None),
-    "no date": ({"quirks": {Quirk.NO_DATE: None}}, {"date"}, set(), HOLD, None),
+    "local time": ({"quirks": {Quirk.LOCAL_TIME: None}}, {"list-times", "list-clock"}, set(), HOLD, None),
+    "no date": ({"quirks": {Quirk.NO_DATE: None}}, {"date"}, {"list-clock"}, HOLD, None),
     "keys normalised": ({"quirks": {Quirk.KEYS_NORMALISED: None}}, set(), set(), RECONCILE, 30),
-    "inputs as text": ({"quirks": {Quirk.INPUTS_AS_TEXT: None}}, {"inputs-kept"}, set(), RECONCILE, 30),
-    "inputs added": ({"quirks": {Quirk.INPUTS_ADDED: None}}, {"inputs-added"}, set(), HOLD, None),
+    "inputs as text": ({"quirks": {Quirk.INPUTS_AS_TEXT: None}}, {"inputs-kept", "as-sent"}, set(), RECONCILE, 30),
+    "inputs added": ({"quirks": {Quirk.INPUTS_ADDED: None}}, {"inputs-added", "as-sent"}, set(), HOLD, None),
     "the workflow is not to be looked at": ({"workflow_forbidden": True}, set(), {"unknown-workflow"}, RECONCILE, 30),
     "triggered by its bucket too": ({"triggers": ("videos",)}, set(), set(), RECONCILE, 30),
-    "inputs lost": ({"quirks": {Quirk.INPUTS_LOST: None}}, {"inputs-kept"}, {"inputs-added"}, HOLD, None),
+    "inputs lost": ({"quirks": {Quirk.INPUTS_LOST: None}}, {"inputs-kept", "as-sent"}, {"inputs-added"}, HOLD, None),
 }
 
 
@@ -130,6 +132,76 @@ async def test_every_reading_of_the_documents_is_told_apart_with_one_start(exami
     assert found.settings.get("settle-time") == settle_time
     assert found.settings["trust-503"] is False
     assert ending(found.seen, None) is ExitCode.OK
+
+
+UTC, MS = "in UTC (Z)", "ISO 8601, to the millisecond"
+AHEAD = "8 h 0 min ahead of the service's clock, as the local time of UTC+08:00 is"
+RIGHT = "within 5 s of the service's clock"
+UNREADABLE_TIME = "no time that can be read was seen in the list"
+
+# Quirks, the form of a time, whether it can be read to the second, what its clock is
+TIMES = {
+    "": (f"{MS}, {UTC}", True, RIGHT),
+    "local-time": (f"{MS}, {UTC}", True, AHEAD),
+    "zoneless": (f"{MS}, without a zone", True, AHEAD),
+    "zoneless=-3.5": (
+        f"{MS}, without a zone", True, "3 h 30 min behind the service's clock, as the local time of UTC-03:30 is",
+    ),
+    "zoned": (f"{MS}, with the zone +08:00", True, RIGHT),
+    "queue=75": (f"{MS}, {UTC}", True, "1 min ahead of the service's clock"),
+    "queue=20": (f"{MS}, {UTC}", True, "19 s ahead of the service's clock"),
+    "minutes-only": ("ISO 8601, to the minute, in UTC (Z)", False, None),
+    "days-only": ("ISO 8601, to the day, without a zone", False, None),
+    "epoch-ms": ("milliseconds since 1970", False, UNREADABLE_TIME),
+    "epoch-s": ("seconds since 1970", False, UNREADABLE_TIME),
+    "http-times": ("like a Date header", False, UNREADABLE_TIME),
+    "no-times": ("no time", False, UNREADABLE_TIME),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("quirks", TIMES)
+async def test_the_form_of_the_lists_times_and_its_clock_are_reported(examined, quirks):
+    form, is_read, clock = TIMES[quirks]
+    found = await examined(quirks=dict(map(parse_quirk, quirks.split())))
+    assert found.told["list-time-form"] == form
+    assert found.findings["list-time-form"] is (Finding.CONFIRMED if is_read else Finding.DIFFERS)
+    assert clock in {found.told["list-clock"], None}
+    expected = Finding.CONFIRMED if clock == RIGHT else Finding.UNSEEN if clock == UNREADABLE_TIME else Finding.DIFFERS
+    assert clock is None or found.findings["list-clock"] is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "form", "is_read"),
+    [
+        ("2026-11-24T08:30:00Z", "ISO 8601, to the second, in UTC (Z)", True),
+        ("2026-11-24 08:30:00.123456", "ISO 8601, to the microsecond, without a zone", True),
+        ("2026-11-24T08:30:00.123456789+0530", "ISO 8601, to the nanosecond, with the zone +0530", True),
+        ("1795509000123456", "microseconds since 1970", False),
+        ("17955", "a number of 5 digits", False),
+        ("yesterday", "in a form that is not known", False),
+    ],
+)
+def test_the_form_of_a_time_is_described(text, form, is_read):
+    assert time_form(text) == (form, is_read)
+
+
+CHANGED = {
+    "bucket-upper": ("bucket", "the bucket in another case"),
+    "bucket-domain": ("bucket", "the bucket with its domain"),
+    "bucket-lost": ("bucket", "another bucket"),
+    "keys-decoded keys-folded": ("as-sent", "the key percent-decoded, the key in another case"),
+    "keys-slashes-doubled": ("as-sent", "the key with other slashes"),
+    "numbers-as-text": ("as-sent", "numbers in the inputs as text"),
+    "inputs-masked": ("as-sent", "masked inputs"),
+    "keys-basename": ("as-sent", "the key without its folders"),
+}
+
+
+@pytest.mark.parametrize("quirks", CHANGED)
+async def test_how_a_content_is_shown_in_another_form_is_reported_in_the_words_of_reconcile(examined, quirks):
+    point, words = CHANGED[quirks]
+    found = await examined(key="/In/caf\u00e9 100%25 + clip 01.mp4", quirks=dict(map(parse_quirk, quirks.split())))
+    assert (found.told[point], found.findings[point]) == (words, Finding.DIFFERS)
 
 
 def test_every_setting_of_the_emulator_that_changes_what_a_client_sees_is_among_the_readings():

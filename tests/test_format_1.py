@@ -98,7 +98,9 @@ async def test_it_is_read_as_it_is_and_its_next_run_finishes_it_and_writes_the_c
         "length of m.csv.executions.jsonl",
         "number of controls",
         "output",
+        "not proven to be the newest since",
         "rows rely on the default bucket",
+        "service's time of the last generation",
         "settled prefix",
         "the manifest was read to its end",
     }

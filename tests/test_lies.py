@@ -70,3 +70,7 @@ async def test_the_command_starts_every_row_once_against_an_honest_service(tmp_p
 
 async def test_the_command_holds_what_a_list_without_a_date_cannot_settle(tmp_path):
     assert await found(LIES["no Date on the list"], tmp_path) == Found(0, 0, 0, 0, STRUCK, 2, 3)
+
+
+async def test_the_command_holds_no_row_for_a_form_that_the_controls_show(tmp_path):
+    assert await found(LIES["bucket key and inputs changed"], tmp_path) == Found(0, 0, 0, 0, 0, 1, 0)

@@ -195,6 +195,8 @@ def test_the_window_of_a_doubt_without_a_date_is_open():
         ("2026-11-24T16:30:00+08:00", 1795509000.0),
         ("", None),
         ("yesterday", None),
+        ("1796010112345", None),
+        ("20261124", None),
     ],
 )
 def test_the_services_times_are_read(text, wanted):

@@ -85,9 +85,21 @@ MUTATIONS = {
     ),
     "contents are not compared before a row is released": Mutation(
         "flow/reconcile.py",
-        "        if worst_likeness(asked, inquiry.looked_at) >= BLURRED:\n",
+        "        if not are_comparable(asked, inquiry.looked_at):\n",
         "        if not asked:\n",
         "test_controls.py::test_a_row_is_held_if_the_service_does_not_report_a_control_as_it_was_sent",
+    ),
+    "a row is adopted in a form that not all controls have": Mutation(
+        "rules/doubts/forms.py",
+        "for sent, reported in wanted)\n",
+        "for sent, reported in wanted[:1])\n",
+        "test_forms.py::test_a_form_is_learned_only_from_controls_that_are_all_shown_in_it",
+    ),
+    "rows that a form shows alike are adopted": Mutation(
+        "rules/doubts/matching.py",
+        " or _is_contested(group, edges, bearers):\n",
+        ":\n",
+        "test_forms.py::test_rows_that_the_form_shows_alike_are_held_and_not_adopted",
     ),
     "an execution of any time is adopted": Mutation(
         "rules/doubts/matching.py",
@@ -109,8 +121,8 @@ MUTATIONS = {
     ),
     "an intent is dated by this machine's clock": Mutation(
         "app/job.py",
-        "self.files.admit(rows, self.service.now())",
-        "self.files.admit(rows, self.world.clock())",
+        "self.newness.admit(rows, self.service.now())",
+        "self.newness.admit(rows, self.world.clock())",
         "test_clock.py::test_a_clock_that_is_set_between_a_kill_and_the_next_run_starts_nothing_twice[600-0]",
     ),
     "another default bucket is taken for the same job": Mutation(
@@ -190,6 +202,12 @@ MUTATIONS = {
         "known.generation > self._number",
         "known.generation < 0",
         "test_witness.py::test_an_older_checkpoint_whose_output_is_lost_is_refused",
+    ),
+    "an execution that the checkpoint does not know holds no row": Mutation(
+        "app/unknown.py",
+        "        held = self.unknown.fitting(sending)\n",
+        "        held = {}\n",
+        "test_unknown.py::test_a_row_in_doubt_that_a_lost_run_has_sent_again_is_held",
     ),
     "a copy runs beside the job": Mutation(
         "app/generation.py",

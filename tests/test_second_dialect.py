@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -102,10 +103,13 @@ class Toy:
     refused: Counter = field(default_factory=Counter)
     spans: set = field(default_factory=set)
     seen: Counter = field(default_factory=Counter)
+    ahead: float = 0.0
 
     def start(self, order, began=None, by="call"):
         content = {"bucket": order["bucket"], "object": order["file"], "inputs": order["args"]}
-        self.runs.append({"id": f"run-{len(self.runs)}", "began": began or time.time(), "by": by, "for": content})
+        self.runs.append(
+            {"id": f"run-{len(self.runs)}", "began": began or time.time() + self.ahead, "by": by, "for": content}
+        )
         return self.runs[-1]
 
     async def serve(self, request):
@@ -114,7 +118,9 @@ class Toy:
         if request.headers["Authorization"] != f"TOY toy-ak {signed}":
             self.refused[request.method] += 1
             return web.json_response({"code": "WrongMac", "text": "not your signature"}, status=401)
-        return self.answer(request, body)
+        answer = self.answer(request, body)
+        answer.headers["Date"] = formatdate(time.time() + self.ahead, usegmt=True)
+        return answer
 
     def answer(self, request, body):
         kind, *rest = request.path.strip("/").split("/")
@@ -161,9 +167,9 @@ async def serving():
 OBJECTS = ["plain", "lost after", "busy", "lost before", "missing", *(f"o{number}" for number in range(5))]
 
 
-async def run(folder, url, dialect=TOY, secret="toy-secret"):
+async def run(folder, url, dialect=TOY, secret="toy-secret", objects=OBJECTS):
     (folder / "m.jsonl").write_text(
-        "".join(json.dumps({"object": each, "inputs": {"n": 1}}) + "\n" for each in OBJECTS)
+        "".join(json.dumps({"object": each, "inputs": {"n": 1}}) + "\n" for each in objects)
     )
     options = RunOptions(
         manifest=folder / "m.jsonl", workflow="flow", endpoint=url, bucket="films", output=folder / "records.jsonl",
@@ -197,9 +203,21 @@ async def test_a_job_runs_in_it_from_the_manifest_to_the_last_doubt(tmp_path):
     # adopted, released and sent again, refused once
     assert [each for each, line in kept.items() if line.get("reconciled")] == ["lost after"]
     assert [toy.seen[each] for each in ("lost after", "lost before", "busy", "plain")] == [1, 2, 2, 1]
-    # the list was asked for the time of the doubts alone
+    # the list was asked for the times of the doubts and of their controls alone
     assert toy.spans
     assert all(began - 10 < begin < end < began + 300 or end == float("inf") for begin, end in toy.spans)
+
+
+async def test_rows_are_released_by_controls_of_another_time_which_the_list_is_asked_for(tmp_path):
+    earlier, hour = [f"o{number}" for number in range(5)], 3600.0
+    async with serving() as (toy, url):
+        assert await run(tmp_path, url, objects=earlier) is ExitCode.OK
+        toy.ahead, began = hour, time.time()
+        assert await run(tmp_path, url, objects=[*earlier, "lost before", "lost after"]) is ExitCode.OK
+    assert Counter(each["for"]["object"] for each in toy.runs) == Counter([*earlier, "lost before", "lost after"])
+    # the times of the controls, and those of the rows, but not the hour between them
+    assert [begin < began + hour / 2 for begin, _ in sorted(toy.spans)].count(True) == 1
+    assert all(end - begin < hour / 2 or end == float("inf") for begin, end in toy.spans)
 
 
 async def test_credentials_that_sign_wrongly_are_sent_once_and_start_nothing(tmp_path):

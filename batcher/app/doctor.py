@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from batcher.app.doctor_control import Keeper, open_keeper
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.voice import Voice
 from batcher.app.world import World
@@ -48,6 +49,7 @@ async def examine(options: DoctorOptions, world: World, show: Callable[[Examined
     site = Site(endpoint, options.workflow, 1, options.timeout, options.verify_tls)
     with world.draining_on_signals(drain.begin, world.voice.say):
         async with (
+            open_keeper(options, endpoint, world) as keeper,
             open_credentials(options.credentials, world, drain, world.voice.warn) as credentials,
             open_service(site, credentials, world, drain, world.voice.warn) as service,
         ):
@@ -60,7 +62,7 @@ async def examine(options: DoctorOptions, world: World, show: Callable[[Examined
                     f"the workflow would not run with these inputs: {fault}; nothing was started",
                     "Set what it declares with --input NAME=VALUE or NAME:=JSON.",
                 )
-            seen = await doctor.examine(_examination(options, world.voice, service), _row(options))
+            seen = await doctor.examine(_examination(options, world.voice, service, keeper), _row(options))
     return _end(options, show, seen, drain.reason)
 
 
@@ -70,16 +72,20 @@ def _row(options: DoctorOptions) -> Row:
     return Row(1, 1, options.bucket, options.object, inputs, key)
 
 
-def _examination(options: DoctorOptions, voice: Voice, service: Service) -> doctor.Examination:
+def _examination(options: DoctorOptions, voice: Voice, service: Service, keeper: Keeper | None) -> doctor.Examination:
     what = f"{options.workflow} for {options.bucket}/{printable(options.object)}"
 
     async def start(row: Row) -> Answer:
         voice.say(f"starting ONE execution of {what} now; it is not sent again, whatever the answer")
+        intent_at = service.now()
         answer = await service.start(row)
         execution = answer.execution
         voice.say(
             f"started: execution {execution.name}" if execution else f"the answer names no execution: {phrase(answer)}"
         )
+        # At once: nothing else knows that this execution exists.
+        if keeper is not None:
+            await keeper.keep(row, answer, intent_at)
         return answer
 
     return doctor.Examination(service, start, f"doctor-{secrets.token_hex(8)}", options.patience)

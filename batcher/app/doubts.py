@@ -17,14 +17,24 @@ from batcher.model import Settlement, Status, Unsettled
 from batcher.rules.choices import OnDoubt
 from batcher.rules.doubts.contents import contents_of
 from batcher.rules.doubts.control import NO_CONTROL
+from batcher.rules.doubts.unknown import REASON as UNKNOWN
+from batcher.rules.doubts.unknown import is_held_for_unknown
 from batcher.rules.records.codec import record_of_adopted
+from batcher.rules.report import next_commands
+from batcher.rules.report.next_commands import Job
 from batcher.rules.text import printable
 
 SHOWN = 5
 
+UNKNOWN_WAYS_OUT = (
+    "This checkpoint may be an older copy of the job's: then put the newest one back, with its -wal file if there is"
+    " one. If other clients started these executions, --on-doubt resend sends the rows."
+)
+
 WAYS_OUT = (
-    "Start more rows of this job: an execution that is known to exist shows whether the list is complete. Or send these"
-    " rows again without checking, with --on-doubt resend, which may start them twice."
+    "An execution that is known to exist shows whether the list is complete. Start more rows of this job, or make one"
+    " start that is kept for this, of an object KEY that may be processed once more. Or send these rows again without"
+    " checking, with --on-doubt resend, which may start them twice."
 )
 
 
@@ -38,6 +48,7 @@ class Doubts:
     world: World
     on_doubt: OnDoubt
     settle_time: float
+    job: Job
 
     async def settle(self, *, patient: bool, release: bool = True) -> Findings:
         """Record rows that are in the list as started. Release rows that are not, so that they are sent again.
@@ -53,13 +64,24 @@ class Doubts:
             self.world.voice.say(f"rows in doubt: {len(rows):,}, sent again because of --on-doubt resend")
             await self._release(rows)
             return Findings([], rows, [], [])
+        unknown = [row for row in rows if is_held_for_unknown(row)]
+        rows = [row for row in rows if not is_held_for_unknown(row)]
+        findings = await self._asked(rows, patient=patient, release=release) if rows else Findings([], [], [], [])
+        if unknown and patient and not findings.released:
+            self.world.voice.say(f"rows in doubt: {len(unknown):,} held ({UNKNOWN})")
+            self.world.voice.say(UNKNOWN_WAYS_OUT)
+        reason = findings.reason or (UNKNOWN if unknown else "")
+        return findings._replace(held=[*findings.held, *unknown], reason=reason)
+
+    async def _asked(self, rows: Sequence[Unsettled], *, patient: bool, release: bool) -> Findings:
+        """Ask the execution list for rows that were sent, and settle those that it decides."""
         self.world.voice.say(f"rows in doubt: {len(rows):,}, checking the service's execution list")
         if not self.service.now():
             # Any answer carries the service's time, which shows whether a walk over the list is late enough.
             await contact(self.service.workflow, self.drain, self.world.draw, self.world.monotonic)
             if self.drain.begun:
-                return Findings([], [], rows, [])
-        findings = await reconcile(self._inquiry(), rows, patient=patient)
+                return Findings([], [], [*rows], [])
+        findings = await reconcile(self.inquiry(), rows, patient=patient)
         repeated = await self.files.checkpoint.recall(REPEATED)
         if repeated is not None and findings.released:
             reason = f"the service answered two starts with the same execution, {repeated}"
@@ -69,9 +91,14 @@ class Doubts:
         await self._adopt(findings)
         await self._release(findings.released)
         _report(findings, self.world.voice)
+        # A run that is not patient yet sends its rows first: their starts may be what is missing.
+        if patient and findings.held and NO_CONTROL in findings.reason:
+            self.world.voice.say(WAYS_OUT)
+            self.world.voice.say(f"one start: {next_commands.doctor(self.job)}")
         return findings
 
-    def _inquiry(self) -> Inquiry:
+    def inquiry(self) -> Inquiry:
+        """Return what a look at the execution list needs."""
         return Inquiry(
             executions=self.service.executions,
             execution=self.service.execution,
@@ -108,8 +135,6 @@ def _report(findings: Findings, voice: Voice) -> None:
     )
     reason = f" ({findings.reason})" if findings.held and findings.reason else ""
     voice.say("rows in doubt: " + ", ".join(f"{len(rows):,} {name}" for rows, name in told if rows) + reason)
-    if findings.held and findings.reason == NO_CONTROL:
-        voice.say(WAYS_OUT)
     for found in findings.elsewhere[:SHOWN]:
         contents = contents_of(found.input or "")
         where = f" for {contents[0].bucket}/{printable(contents[0].object)}" if contents else ""

@@ -1,22 +1,35 @@
 """The generations of a job: counted in the checkpoint, and in a witness outside the job's folder.
 
 A generation is committed first and witnessed afterwards. A crash in between leaves a witness that knows less than the
-checkpoint, never more, so that the newest checkpoint of a job is always accepted.
+checkpoint, never more, so that the newest checkpoint of a job is always accepted. Where no witness is known, it is not
+proven that a checkpoint is the newest, and a run asks the execution list.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-from batcher.edges.checkpoint.facts import GENERATION, JOB_ID
+from batcher.edges.checkpoint.facts import COMMITTED_AT, GENERATION, JOB_ID, UNPROVEN_SINCE
 from batcher.edges.witness import Reached, Witness, new_job_id, witness_path
 from batcher.errors import BusyError, OtherJobError
+from batcher.model import Unsettled
+from batcher.rules.doubts.control import Control
+from batcher.rules.doubts.unknown import last_commit
 
 INTERVAL = 30.0
 """Seconds after which a run begins a new generation."""
+
+
+class Unproven(NamedTuple):
+    """A checkpoint that is not proven to be the newest of its job."""
+
+    since: int
+    """It may lack what was started since then, in POSIX seconds by the service's clock; 0 is any time."""
+    reason: str
 
 
 class Generation:
@@ -38,7 +51,12 @@ class Generation:
         self._number = int(facts.get(GENERATION, 0))
         self._steady = steady
         self._begun = steady()
-        self._witness = Witness(witness_path(self._id, environment))
+        self._path = witness_path(self._id, environment)
+        self._witness = Witness(self._path)
+        known = self._witness.known
+        self._is_witnessed = known is not None and known.generation >= self._number
+        self.unproven: Unproven | None = None
+        """Since when the checkpoint may lack starts, None if it is the newest of its job or was not compared."""
         try:
             self._need_newest(checkpoint)
         except BaseException:
@@ -50,11 +68,48 @@ class Generation:
         """Whether the next commit should begin a new generation."""
         return self._steady() - self._begun >= INTERVAL
 
-    def following(self) -> dict[str, str | int]:
-        """Begin a new generation, and return the facts to commit."""
+    def following(self, at: float = 0.0) -> dict[str, str | int]:
+        """Begin a new generation, and return the facts to commit.
+
+        `at` is a time before the commit, in POSIX seconds by the service's clock, 0 if none is known.
+        """
         self._begun = self._steady()
         self._number += 1
-        return {JOB_ID: self._id, GENERATION: self._number}
+        facts: dict[str, str | int] = {JOB_ID: self._id, GENERATION: self._number}
+        if at > 0:
+            facts[COMMITTED_AT] = int(at)
+        if self.unproven is not None:
+            # A run that meets the witness of this one has to ask as well.
+            facts[UNPROVEN_SINCE] = self.unproven.since
+        return facts
+
+    def compare(
+        self, facts: Mapping[str, str | int], left: Iterable[Unsettled], controls: Iterable[Control], *, is_empty: bool
+    ) -> None:
+        """Find out whether the checkpoint is proven to be the newest of its job. One that has just been made is.
+
+        `left` are its unsettled rows, and `is_empty` says that it never had any row.
+        """
+        kept = facts.get(UNPROVEN_SINCE, "")
+        since = last_commit(float(facts.get(COMMITTED_AT, 0)), left, controls)
+        if kept != "":
+            self.unproven = Unproven(int(kept), self._why())
+        elif not self._is_witnessed and not (is_empty and since is None):
+            self.unproven = Unproven(since or 0, self._why())
+
+    def proven(self) -> dict[str, str | int]:
+        """Declare the checkpoint the newest of its job, and return the facts to commit."""
+        self.unproven = None
+        return {UNPROVEN_SINCE: ""}
+
+    def _why(self) -> str:
+        if self._is_witnessed:
+            return "this checkpoint is not proven to be the newest of its job"
+        if self._witness.known is not None:
+            return "the witness of this job on this machine is older than this checkpoint"
+        if self._path is None:
+            return "there is no place for a witness of this job (HOME is not set)"
+        return f"this machine has no witness of this job in {self._path.parent}"
 
     async def attest(self) -> None:
         """Write the generation to the witness. It must be committed before."""

@@ -14,6 +14,7 @@ from batcher.app.job_files import Files
 from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
 from batcher.app.resume_point import enter
+from batcher.app.unknown import Newness
 from batcher.app.world import World
 from batcher.edges.checkpoint.facts import REPEATED
 from batcher.edges.manifest import AnyManifest
@@ -53,6 +54,7 @@ class Run:
     preflight: Preflight
     doubts: Doubts
     monitor: Monitor
+    newness: Newness
     names: Names = field(default_factory=Names)
     screen: Screen | None = None
     """Made before the first row is sent. None without a preflight, or if the service does not describe the workflow."""
@@ -100,6 +102,7 @@ class Run:
             if not findings.released:
                 return
             again = self.tally.again()
+            await self.newness.ask()
             rows, sift = released_rows(findings.released)
             await engine.run(self._job(rows, sift, self.options.limit), again, self.drain)
             # Rows beyond the limit are no longer in doubt either: they wait for the next run.
@@ -171,6 +174,7 @@ class Run:
         if not self.service.now():
             # Intents are dated by the service's clock, since the local clock may be set later.
             await contact(self.service.workflow, self.drain, self.world.draw, self.world.monotonic)
+        await self.newness.ask()
 
     def _job(self, blocks: AsyncIterator[engine.Block], sift: Sift, limit: int | None) -> engine.Job:
         attempts = Attempts(
@@ -191,8 +195,8 @@ class Run:
             blocks=blocks,
             sift=sift,
             decide=partial(admission.admission, policy=policy),
-            admit=lambda rows: self.files.admit(rows, self.service.now()),
-            fire=attempts.fire,
+            admit=lambda rows: self.newness.admit(rows, self.service.now()),
+            fire=self.newness.firing(attempts.fire),
             settle=self._settle,
             look=self._guard,
             now=self.world.clock,

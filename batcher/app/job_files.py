@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from msgspec import structs
 
-from batcher.app.generation import Generation
+from batcher.app.generation import Generation, Unproven
 from batcher.app.job_identity import is_side_manifest
 from batcher.app.world import World
 from batcher.edges.checkpoint import Answered, Checkpoint
@@ -55,6 +55,8 @@ class Files:
         pass_on: PassOn | None = None,
     ) -> None:
         self.checkpoint = checkpoint
+        self.latest = 0.0
+        """The latest time that this run has noted, in POSIX seconds by the service's clock; 0 if none is known."""
         self.card = card
         self._generation = generation
         self.is_side = is_side
@@ -73,6 +75,7 @@ class Files:
 
     async def admit(self, rows: Sequence[Admitted], now: float) -> None:
         """Admit rows. `now` is POSIX seconds by the service's clock. Only after this may one of them be sent."""
+        self.latest = max(self.latest, now)
         first = None if self._is_bucket_used or self._manifest is None else self._manifest.first_unnamed
         if first is None or rows[-1].row.number < first:
             await self.checkpoint.admit(rows, now)
@@ -102,15 +105,26 @@ class Files:
             facts[LIMIT] = round(limit * 1000)
         if self.frontier.settled(settlements):
             facts[PREFIX] = settled_prefix.encoded(self.frontier.prefix)
+        self.latest = max(self.latest, now)
         is_due = self._generation.is_due
         if is_due:
-            facts |= self._generation.following()
+            facts |= self._generation.following(self.latest)
         append = partial(self._output.append, block) if block else None
         await self.checkpoint.settle(settlements, facts, doubt_at, append, Answered(recovered or records, now))
         if is_due:
             await self._generation.attest()
         if self._pass_on is not None and records:
             await self._pass_on(records)
+
+    @property
+    def unproven(self) -> Unproven | None:
+        """Since when the checkpoint may lack starts, None if it is the newest of its job."""
+        return self._generation.unproven
+
+    async def prove(self) -> None:
+        """Note that the checkpoint is the newest of its job, or that the rows that this concerns are held."""
+        if self.unproven is not None:
+            await self.checkpoint.remember(self._generation.proven())
 
     async def kept_limit(self) -> float | None:
         """Return the rate limit that an earlier run found, in starts per second."""
@@ -147,13 +161,15 @@ async def open_files(
         facts = await checkpoint.facts()
         generation = held.enter_context(closing(Generation(checkpoint_path, facts, world.environment, world.steady)))
         job = await checkpoint.card()
-        is_side = card is not None and is_side_manifest(job, card, folder) and not await checkpoint.is_empty()
+        is_empty = await checkpoint.is_empty()
+        is_side = card is not None and is_side_manifest(job, card, folder) and not is_empty
         if card is not None:
             job = renewed(job, card, is_side=is_side)
         place = _place_of(output_path, facts, folder)
         if place is None:
             raise UsageError(f"{checkpoint_path}: this checkpoint has no output yet", "Run the job first.")
         left = await checkpoint.unsettled(LEFT_OPEN)
+        generation.compare(facts, left, await checkpoint.controls(), is_empty=is_empty)
         noted = {CARD: encoded(job), OUTPUT: place.name} | _former_length(facts, place, folder, left)
         if place.known is None:
             noted[LENGTH + place.name] = 0
@@ -169,7 +185,7 @@ async def open_files(
             )
             await files.repair(world.clock())
             yield files
-            await checkpoint.remember(generation.following())
+            await checkpoint.remember(generation.following(files.latest))
             await generation.attest()
 
 

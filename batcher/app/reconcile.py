@@ -28,12 +28,13 @@ async def settle(options: ReconcileOptions, world: World, dialect: Dialect = DIA
             open_files(options.checkpoint, None, None, world) as files,
         ):
             card = files.card
+            job = job_of(card, options.checkpoint)
             site = Site(card.endpoint, card.workflow, ASKERS, options.timeout, options.verify_tls)
             async with open_service(site, credentials, world, drain, world.voice.warn, dialect) as service:
                 relies_on = condition(options.settle_time, options.timeout)
                 if relies_on:
                     world.voice.say(relies_on)
-                doubts = Doubts(files, service, drain, world, OnDoubt.RECONCILE, options.settle_time)
+                doubts = Doubts(files, service, drain, world, OnDoubt.RECONCILE, options.settle_time, job)
                 findings = await doubts.settle(patient=True)
             left = (await files.checkpoint.count_unsettled())[Status.IN_DOUBT]
     if isinstance(drain.reason, JobError):
@@ -45,5 +46,5 @@ async def settle(options: ReconcileOptions, world: World, dialect: Dialect = DIA
         return ExitCode.ROWS_IN_DOUBT
     world.voice.say("No row is in doubt.")
     if findings.released:
-        world.voice.say(f"next: {run(job_of(card, options.checkpoint))}")
+        world.voice.say(f"next: {run(job)}")
     return ExitCode.OK

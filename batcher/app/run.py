@@ -11,12 +11,13 @@ from math import inf
 from batcher.app.doubts import Doubts
 from batcher.app.job import Run
 from batcher.app.job_files import Files, PassOn, open_files
-from batcher.app.job_identity import card_of, choice_of, need_bucket
+from batcher.app.job_identity import card_of, choice_of, job_of, need_bucket
 from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.summary import report_end
 from batcher.app.telemetry import Telemetry, open_telemetry
+from batcher.app.unknown import Newness
 from batcher.app.world import World
 from batcher.edges.control import listening
 from batcher.edges.manifest import AnyManifest, format_of
@@ -63,8 +64,11 @@ async def run_job(
         relies_on = condition(options.settle_time, options.timeout)
         if relies_on and options.on_doubt is OnDoubt.RECONCILE:
             world.voice.say(relies_on)
-        doubts = Doubts(files, service, drain, world, options.on_doubt, options.settle_time)
-        return await _finished(Run(options, world, manifest, files, service, preflight, doubts, monitor))
+        doubts = Doubts(
+            files, service, drain, world, options.on_doubt, options.settle_time, job_of(files.card, options.checkpoint)
+        )
+        newness = Newness(doubts, telemetry.warn)
+        return await _finished(Run(options, world, manifest, files, service, preflight, doubts, monitor, newness))
 
 
 async def _finished(run: Run) -> ExitCode:

@@ -30,6 +30,8 @@ async def report_end(run: Run) -> ExitCode:
         raise ManifestError(f"{options.manifest or 'standard input'}: the manifest has no rows")
     if tally.read_whole and not run.files.is_side:
         await run.files.checkpoint.remember({READ_WHOLE: 1})
+        # Every row has been compared with the executions that the checkpoint does not know.
+        await run.files.prove()
     in_doubt = (await run.files.checkpoint.count_unsettled())[Status.IN_DOUBT]
     files = summary.Files(str(options.output), str(options.checkpoint))
     for line in summary.summary(tally, in_doubt, monitor.seconds, files):

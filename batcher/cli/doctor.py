@@ -34,6 +34,9 @@ searches the execution list for the execution and its inputs, and reports for ea
 differs, or was not seen. It writes the resulting settings (settle-time, on-doubt, trust-503) to batcher.toml, where
 batcher run finds them. It keeps the settings that you wrote there.
 
+With the checkpoint of a job, the start is kept there, but not as a row. It shows batcher run and batcher reconcile
+whether the execution list can settle the rows in doubt of a job none of whose starts was ever answered.
+
 An object key with a space, a % and a non-ASCII letter shows the most, as do inputs of several types.
 
 Exit codes: 0 started and found, 1 rejected, 3 in doubt, 64 not accepted, otherwise as for batcher run.
@@ -60,7 +63,8 @@ def doctor(options: DoctorOptions) -> ExitCode:
     if not options.is_accepted:
         raise UnacceptedError(
             f"batcher doctor would start ONE execution of {options.workflow} for"
-            f" {options.bucket}/{printable(options.object)} at {url}, and send about ten requests about it",
+            f" {options.bucket}/{printable(options.object)} at {url}, and send about ten requests about it"
+            f"{_kept(options)}",
             "The execution runs, writes its output and is billed like any other; batcher cannot undo it. Nothing was"
             " sent. To accept this, add --i-accept-one-start.",
         )
@@ -70,12 +74,19 @@ def doctor(options: DoctorOptions) -> ExitCode:
     from batcher.app.process import fast_loop
     from batcher.app.voice import say
     from batcher.app.world import World
+    from batcher.rules.report.next_commands import about
 
     with asyncio.Runner(loop_factory=fast_loop(tls=url.startswith("https:"))) as runner:
         code = runner.run(examine(options, World(), lambda examined: _show(options, examined)))
-    if code in NEXT:
+    if code is ExitCode.OK and options.checkpoint is not None:
+        say(f"next: {about('reconcile', options.checkpoint)}")
+    elif code in NEXT:
         say(NEXT[code])
     return code
+
+
+def _kept(options: DoctorOptions) -> str:
+    return "" if options.checkpoint is None else f", and keep it in {options.checkpoint}"
 
 
 def _url(options: DoctorOptions) -> str:

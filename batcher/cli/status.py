@@ -98,7 +98,7 @@ def _document(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> dict[
                 "bucket": row.bucket,
                 "object": row.object,
                 "inputs": json.loads(row.inputs or b"{}"),
-                "intent_at": timestamp(row.intent_at),
+                "intent_at": timestamp(row.intent_at) if row.intent_at > 0 else None,
             }
             for row in _in_doubt(seen)
         ],

@@ -7,30 +7,35 @@ effect: unlike a start, they are repeated if no answer arrives. All times are th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
 
 from batcher.model import Answer, Described, Execution, ExecutionDetail, Page, Unsettled
-from batcher.rules.doubts.contents import BLURRED
 from batcher.rules.doubts.control import (
-    NOT_AS_SENT,
     Control,
     Evidence,
+    Nearest,
     Proof,
+    are_comparable,
     chosen,
     family,
     is_foreign,
-    worst_likeness,
+    not_as_sent,
+    shown_form,
 )
-from batcher.rules.doubts.matching import EARLY, RETENTION, Matching, is_within, match, merged, window
+from batcher.rules.doubts.matching import EARLY, RETENTION, Known, Matching, is_within, match, merged, window
 from batcher.rules.service.clock import RESOLUTION, posix_of_header
 from batcher.rules.service.dialect import Window
 from batcher.rules.service.verdicts import SUCCESS
+from batcher.rules.text import counted
 
 ASKERS = 8
 """The number of executions that are read concurrently."""
+NAMED = 3
+"""The number of reasons for which executions keep rows in doubt that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,10 @@ class Inquiry:
     """What a reconcile needs. Times are POSIX seconds by the service's clock; waits are in seconds."""
 
     executions: Callable[[Sequence[Window]], AsyncIterator[Described[Page]]]
-    """Yields the executions that began within these windows, page by page. A page without a noun is an early end."""
+    """Yields the executions that began within these windows, and perhaps others, page by page.
+
+    A page without a noun is an early end.
+    """
     execution: Callable[[str], Awaitable[Described[ExecutionDetail]]]
     """Asks for one execution by its name."""
     note: Callable[[Sequence[Execution]], Awaitable[None]]
@@ -88,6 +96,17 @@ class _Listing(NamedTuple):
     """The controls that the list shows, by name."""
 
 
+class _Seen(NamedTuple):
+    """What a walk shows of the rows in doubt."""
+
+    listing: _Listing
+    found: Matching
+    proofs: Mapping[int, Proof]
+    """What it shows of the controls of each row that it does not show, or not clearly, by the row's id."""
+    young: Mapping[int, float]
+    """Rows for which it began too early, with the time from which on a walk must show their executions and controls."""
+
+
 class _UnreadableError(Exception):
     """The list cannot be read completely. The message says why."""
 
@@ -101,31 +120,47 @@ async def reconcile(inquiry: Inquiry, rows: Sequence[Unsettled], *, patient: boo
     """
     adopted: list[tuple[Unsettled, ExecutionDetail]] = []
     controls = [*await inquiry.controls()]
-    try:
-        while True:
-            listing, executions = await _look(inquiry, rows, controls, {each.name for each in controls})
-            rows = await _dated(inquiry, rows, listing.before)
-            found = await _matched(inquiry, rows, executions, controls)
-            adopted += found.started
-            controls += [_adopted(*each) for each in found.started]
-            shown = {**listing.shown, **{detail.execution.name: detail.execution for _, detail in found.started}}
-            evidence = Evidence(controls, shown, listing.before, inquiry.settle_time)
-            proofs = {row.id: evidence.proof(row) for row in found.absent}
-            young = {row.id: _ripe_at(row, proofs[row.id], inquiry) for row in found.absent}
-            young = {id_: at for id_, at in young.items() if listing.begun < at}
-            if patient and young and not inquiry.stopped():
-                await inquiry.sleep(max(0.0, max(young.values()) - inquiry.now()))
-                rows = [*found.absent, *found.unclear]
-                continue
-            ripe = [row for row in found.absent if row.id not in young]
-            free, reason = await _free(inquiry, [row for row in ripe if _is_kept(row, listing)], proofs)
-            released = {row.id for row in free}
-            held = [row for row in found.absent if row.id not in released]
-            reason = reason or _why(held, found.unclear)
-            return Findings(adopted, free, [*held, *found.unclear], found.elsewhere, reason)
-    except _UnreadableError as error:
-        done = {row.id for row, _ in adopted}
-        return Findings(adopted, [], [row for row in rows if row.id not in done], [], str(error))
+    while True:
+        try:
+            seen = await _seen(inquiry, rows, controls)
+        except _UnreadableError as error:
+            return Findings(adopted, [], [*rows], [], str(error))
+        adopted += seen.found.started
+        if not (patient and seen.young) or inquiry.stopped():
+            return await _concluded(inquiry, seen, adopted)
+        await inquiry.sleep(max(0.0, max(seen.young.values()) - inquiry.now()))
+        rows = [*seen.found.absent, *seen.found.unclear]
+
+
+async def _seen(inquiry: Inquiry, rows: Sequence[Unsettled], controls: list[Control]) -> _Seen:
+    """Walk the list once. The rows that it shows as started are added to the controls."""
+    listing, executions = await _look(inquiry, rows, controls, {each.name for each in controls})
+    rows = await _dated(inquiry, rows, listing.before)
+    found = await _matched(
+        inquiry, rows, executions, Evidence(controls, listing.shown, listing.before, inquiry.settle_time)
+    )
+    controls += [_adopted(*each) for each in found.started]
+    shown = {**listing.shown, **{detail.execution.name: detail.execution for _, detail in found.started}}
+    evidence = Evidence(controls, shown, listing.before, inquiry.settle_time)
+    proofs = {row.id: evidence.proof(row) for row in [*found.absent, *found.unclear]}
+    ripe = {row.id: max(row.last_at + inquiry.settle_time, proofs[row.id].ripe_at) for row in found.absent}
+    # Once the list shows their controls, they may turn out to be shown in the form of these.
+    ripe |= {row.id: proofs[row.id].ripe_at for row in found.unclear}
+    return _Seen(listing, found, proofs, {id_: at for id_, at in ripe.items() if listing.begun < at})
+
+
+async def _concluded(inquiry: Inquiry, seen: _Seen, adopted: list[tuple[Unsettled, ExecutionDetail]]) -> Findings:
+    """Decide about the rows that are not started, by the last walk."""
+    found = seen.found
+    ripe = [row for row in found.absent if row.id not in seen.young and _is_kept(row, seen.listing)]
+    free, reason = await _free(inquiry, ripe, seen.proofs)
+    released = {row.id for row in free}
+    held = [row for row in found.absent if row.id not in released]
+    reason = reason or next((seen.proofs[row.id].fault for row in found.unclear if seen.proofs[row.id].fault), "")
+    if held and not reason:
+        reason = "the list may be incomplete, or not go back far enough"
+    why = "; ".join([*([reason] if reason else []), *_reasons(found)])
+    return Findings(adopted, free, [*held, *found.unclear], found.elsewhere, why)
 
 
 def _adopted(row: Unsettled, found: ExecutionDetail) -> Control:
@@ -134,22 +169,19 @@ def _adopted(row: Unsettled, found: ExecutionDetail) -> Control:
     return Control(row.id, listed.name, listed.urn, listed.at, row.intent_at, None, row.bucket, row.object, row.inputs)
 
 
-def _ripe_at(row: Unsettled, proof: Proof, inquiry: Inquiry) -> float:
-    """Return the time from which on a walk must show a row's execution, and the controls that it lacks so far."""
-    return max(row.last_at + inquiry.settle_time, proof.ripe_at)
-
-
 async def _matched(
-    inquiry: Inquiry, rows: Sequence[Unsettled], executions: Sequence[ExecutionDetail], controls: Sequence[Control]
+    inquiry: Inquiry, rows: Sequence[Unsettled], executions: Sequence[ExecutionDetail], evidence: Evidence
 ) -> Matching:
-    """Match rows with executions. If a row is unclear, find out whether contents are reported as they were sent."""
+    """Match rows with executions. If a row is unclear, find out in which form contents are shown."""
     windows = [window(row, inquiry.settle_time) for row in rows]
     found = match(rows, executions, windows)
-    if not found.unclear or not controls:
+    proofs = {row.id: evidence.proof(row) for row in found.unclear}
+    asked = chosen(proofs.values())
+    if not asked:
         return found
-    asked = chosen([Proof(controls)])
-    await _ask_all(inquiry, [each.name for each in asked])
-    return match(rows, executions, windows, is_exact=worst_likeness(asked, inquiry.looked_at) == 0)
+    await ask_all(inquiry, [each.name for each in asked])
+    proven = {id_ for id_, proof in proofs.items() if not proof.fault}
+    return match(rows, executions, windows, Known(shown_form(asked, inquiry.looked_at), proven))
 
 
 async def _free(
@@ -160,9 +192,9 @@ async def _free(
     reason = next((proofs[row.id].fault for row in absent if proofs[row.id].fault), "")
     if free:
         asked = chosen([proofs[row.id] for row in free])
-        await _ask_all(inquiry, [each.name for each in asked])
-        if worst_likeness(asked, inquiry.looked_at) >= BLURRED:
-            return [], NOT_AS_SENT
+        await ask_all(inquiry, [each.name for each in asked])
+        if not are_comparable(asked, inquiry.looked_at):
+            return [], not_as_sent(asked, inquiry.looked_at)
     return free, reason
 
 
@@ -183,26 +215,31 @@ def _is_kept(row: Unsettled, listing: _Listing) -> bool:
     return row.intent_at > listing.before - RETENTION or listing.earliest < row.intent_at
 
 
-def _why(held: Sequence[Unsettled], unclear: Sequence[Unsettled]) -> str:
-    if unclear:
-        return "the list has executions that may or may not belong to these rows"
-    return "the list may be incomplete, or not go back far enough" if held else ""
+def _reasons(found: Matching) -> list[str]:
+    """Return why executions keep rows in doubt, the most frequent reasons only."""
+    counts = Counter(found.why.values()).most_common(NAMED)
+    return [f"{counted(number, 'row')}: an execution at {_whose(number)} time {what}" for what, number in counts]
+
+
+def _whose(number: int) -> str:
+    return "its" if number == 1 else "their"
 
 
 async def _look(
     inquiry: Inquiry, rows: Sequence[Unsettled], controls: Sequence[Control], owned: Collection[str]
 ) -> tuple[_Listing, list[ExecutionDetail]]:
     """Walk the list, then read each execution that may belong to a row and that no row owns."""
-    listing = await _walk(inquiry, rows, owned)
+    listing = await _walk(inquiry, rows, owned, Nearest(controls, inquiry.now()).windows(rows))
     families = {family(each.urn, each.name) for each in controls if each.urn}
     unowned = [
         listed for listed in await inquiry.unowned() if listed.name not in owned and not is_foreign(listed, families)
     ]
-    await _ask_all(inquiry, [listed.name for listed in unowned])
+    await ask_all(inquiry, [listed.name for listed in unowned])
     return listing, [ExecutionDetail(listed, inquiry.looked_at[listed.name]) for listed in unowned]
 
 
-async def _ask_all(inquiry: Inquiry, names: Sequence[str]) -> None:
+async def ask_all(inquiry: Inquiry, names: Sequence[str]) -> None:
+    """Ask for executions by name, ASKERS at a time, and note what they show of their inputs in `looked_at`."""
     unseen = iter([name for name in names if name not in inquiry.looked_at])
     async with asyncio.TaskGroup() as askers:
         for _ in range(ASKERS):
@@ -217,15 +254,18 @@ async def _ask(inquiry: Inquiry, names: Iterator[str]) -> None:
         inquiry.looked_at[name] = None if detail is None or is_other else detail.input
 
 
-async def _walk(inquiry: Inquiry, rows: Sequence[Unsettled], controls: Collection[str]) -> _Listing:
+async def _walk(
+    inquiry: Inquiry, rows: Sequence[Unsettled], controls: Collection[str], more: Iterable[Window] = ()
+) -> _Listing:
     """Walk the list once and note every execution that began within the window of a row in doubt.
 
-    `controls` are the names of the executions that are known to exist.
+    `controls` are the names of the executions that are known to exist. The list is asked for the windows of the rows
+    and for `more`, which has those of the controls.
     """
     begun, before, earliest = inquiry.now(), inf, inf
     shown: dict[str, Execution] = {}
     times = merged(window(row, inquiry.settle_time) for row in rows)
-    async for answer in inquiry.executions(times):
+    async for answer in inquiry.executions(merged([*times, *more])):
         if inquiry.stopped():
             raise _UnreadableError("the job is stopping")
         if answer.noun is None:

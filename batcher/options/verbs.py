@@ -165,6 +165,15 @@ class DoctorOptions(Service, ForPrograms):
         float, Option("Maximum time to search the execution list for the execution.", DURATION, least=0)
     ] = 120.0
     write: Annotated[Path, Option("File to write the resulting settings to.")] = Path(SETTINGS)
+    checkpoint: Annotated[
+        Path | None,
+        Option(
+            "Checkpoint of a job whose rows in doubt no known start can settle: keep this one for that.",
+            short="-c",
+            metavar="FILE",
+            is_spoken=True,
+        ),
+    ] = None
 
 
 class StatusOptions(OfJob, ForPrograms):

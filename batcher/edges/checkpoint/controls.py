@@ -76,6 +76,13 @@ class Controls:
         write_facts(self._db, {CONTROLS: len(self.kept)})
         self._gap = gap(self.kept)
 
+    def keep(self, control: Control) -> None:
+        """Keep a start that is no row, with an id below those of all others."""
+        kept = control._replace(id=min([0, *(each.id for each in self.kept)]) - 1)
+        self._write([kept])
+        self.kept = [kept, *self.kept]
+        write_facts(self._db, {CONTROLS: len(self.kept)})
+
     def _write(self, controls: Sequence[Control]) -> None:
         entries = [(*control, seal("control", *control)) for control in controls]
         self._db.executemany("INSERT OR REPLACE INTO controls VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", entries)

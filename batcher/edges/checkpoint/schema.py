@@ -26,7 +26,7 @@ FORMAT = 3
 
 _CONTROLS = """
 CREATE TABLE controls (          -- a sample of the starts that were answered, see rules/doubts/control.py
-    id INTEGER PRIMARY KEY,      -- that of the row
+    id INTEGER PRIMARY KEY,      -- that of the row; below 0: a start of batcher doctor, which is no row
     name TEXT NOT NULL,
     urn TEXT NOT NULL,
     at REAL,                     -- POSIX seconds by the answer

@@ -123,6 +123,10 @@ class Store:
         """Return the sample of starts that were answered."""
         return self._controls.kept
 
+    def keep_control(self, control: Control) -> None:
+        """Keep an answered start that is no row of the job as a control. It gets an id of its own."""
+        self._controls.keep(control)
+
     @property
     def card(self) -> Card:
         """The job card: what identifies the job."""
@@ -156,14 +160,20 @@ class Store:
 
     def unowned(self) -> list[Execution]:
         """Return the stored executions that belong to no row of the checkpoint, and delete all stored ones."""
+        return self.first_unowned(-1)[0]
+
+    def first_unowned(self, most: int) -> tuple[list[Execution], int]:
+        """Return up to `most` of what `unowned` returns, the earliest first, and how many these are. Delete all."""
         self._db.execute(_LISTED)
         self._settled.compare()
         # One pass over the rows, each looked up in the short list: CROSS JOIN fixes this order.
         owned = "SELECT name FROM rows CROSS JOIN temp.listed ON name = execution"
         self._db.execute(f"DELETE FROM temp.listed WHERE name IN ({owned})")  # noqa: S608 - no value is put in
-        left = self._db.execute("SELECT * FROM temp.listed ORDER BY at, name").fetchall()
+        count: int = self._db.execute("SELECT count(*) FROM temp.listed").fetchone()[0]
+        left = self._db.execute("SELECT * FROM temp.listed ORDER BY at, name LIMIT ?", (most,)).fetchall()
         self._db.execute("DROP TABLE temp.listed")
-        return [Execution(unpacked(name), urn, text, at, bool(is_event)) for name, urn, text, at, is_event in left]
+        found = [Execution(unpacked(name), urn, text, at, bool(is_event)) for name, urn, text, at, is_event in left]
+        return found, count
 
     def count(self) -> Counter[Status]:
         """Count all rows by status, in one pass."""

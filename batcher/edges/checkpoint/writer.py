@@ -121,6 +121,10 @@ class Checkpoint:
         """Return the sample of starts that were answered."""
         return await self._do(lambda store: store.controls())
 
+    async def keep_control(self, control: Control) -> None:
+        """Keep an answered start that is no row of the job as a control. It gets an id of its own."""
+        await self._do(lambda store: store.keep_control(control))
+
     async def remember(self, facts: Mapping[str, str | int]) -> None:
         """Store facts of the job by name."""
         await self._do(lambda store: store.remember(facts))
@@ -144,6 +148,10 @@ class Checkpoint:
     async def unowned(self) -> list[Execution]:
         """Return the stored executions that belong to no row, and delete all stored ones."""
         return await self._do(lambda store: store.unowned())
+
+    async def first_unowned(self, most: int) -> tuple[list[Execution], int]:
+        """Return up to `most` of what `unowned` returns, the earliest first, and how many these are. Delete all."""
+        return await self._do(lambda store: store.first_unowned(most))
 
     async def count_unsettled(self) -> Counter[Status]:
         """Count the unsettled rows by status."""

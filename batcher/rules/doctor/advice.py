@@ -13,6 +13,7 @@ from batcher.errors import ExitCode, JobError, ServiceError
 from batcher.model import Answer, Verdict
 from batcher.rules.doctor.execution_list import LISTING, is_readable, is_timely
 from batcher.rules.doctor.kept_input import KEPT, content, fits
+from batcher.rules.doctor.list_clock import LIST_CLOCK
 from batcher.rules.doctor.points import CALLS, Point, Seen, phrase
 from batcher.rules.doubts.settle_time import SETTLE_TIME
 from batcher.rules.service import verdicts
@@ -22,7 +23,7 @@ SPARE = 3
 """The settle time is this multiple of the measured delay, because the delay was measured only once."""
 _STEP = 5
 
-POINTS: Sequence[Point] = (*CALLS, *LISTING, *KEPT)
+POINTS: Sequence[Point] = (*CALLS, *LISTING, *LIST_CLOCK, *KEPT)
 """Every point that one start can examine."""
 
 

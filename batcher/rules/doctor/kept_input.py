@@ -15,6 +15,7 @@ import orjson
 from batcher.model import ExecutionDetail, Json
 from batcher.rules.doctor.points import Point, Result, Seen, compared, confirmed, differs, phrase, unseen
 from batcher.rules.doubts.contents import BLURRED, Content, contents_of, likeness
+from batcher.rules.doubts.differences import differences, of_bucket
 from batcher.rules.doubts.likeness import forms
 
 _HOW = ("as it was sent", "percent-encoded", "percent-encoded, a space as +")
@@ -53,9 +54,26 @@ def _readable(seen: Seen) -> Result:
     found = content(seen)
     if found is None:
         return differs(f"an input of {len(text):,} characters without bucket and key")
-    if found.bucket != seen.sent.bucket:
-        return differs("a bucket other than the one that was sent")
     return confirmed(f"{_shape(text)}, with bucket and key")
+
+
+def _bucket(seen: Seen) -> Result:
+    found = content(seen)
+    if found is None:
+        return unseen("the input shows no bucket")
+    words = of_bucket(seen.sent.bucket, found.bucket)
+    is_same = found.bucket == seen.sent.bucket
+    return compared("the bucket that was sent" if is_same else ", ".join(words) or "another bucket", holds=is_same)
+
+
+def _as_sent(seen: Seen) -> Result:
+    found = content(seen)
+    if found is None:
+        return unseen("the input shows no content")
+    if likeness(seen.sent, found) is None:
+        return differs("another content")
+    words = differences(seen.sent, found)
+    return differs(", ".join(words)) if words else confirmed("bucket, key and inputs")
 
 
 def _shape(text: str) -> str:
@@ -153,11 +171,13 @@ def _sent(seen: Seen) -> Mapping[str, Json]:
 
 KEPT: Sequence[Point] = (
     Point("input", "an execution's input shows the bucket and the key that it was started with", _readable),
+    Point("bucket", "the bucket is the one that was sent", _bucket),
     Point("key", "the key is the one that was sent", _key),
     Point("key-encoding", "the key is written as it was sent, not percent-encoded", _encoding),
     Point("key-slash", "a leading slash of the key is kept", _slash),
     Point("key-composed", "the key is neither trimmed nor normalized", _composed),
     Point("inputs-kept", "the inputs are kept completely, with their types", _inputs),
     Point("inputs-added", "no inputs are added to those that were sent", _added),
+    Point("as-sent", "what an execution shows is what it was started with, written in the same way", _as_sent),
 )
 """The points about an execution's input."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import orjson
 
-from batcher.model import Json, Unsettled
+from batcher.model import Json, Row, Unsettled
 from batcher.rules.doubts.likeness import forms, is_key_alike, is_value_alike
 from batcher.rules.rows.identity import canonical
 
@@ -74,28 +74,30 @@ def _opened(value: Json) -> Json:
         return value
 
 
-def likeness(row: Unsettled, content: Content) -> int | None:
+def likeness(row: Row | Unsettled, content: Content) -> int | None:
     """Rate how well a content fits a row: 0 is exact, a higher number is a weaker fit, None is no fit.
 
     An object name may be percent-encoded or lack leading slashes, and input values may have become text. BLURRED is the
     highest rating: it may be the row's, shown in another form or with masked, missing or more inputs.
     """
-    bucket = _bucket_likeness(row.bucket, content.bucket)
-    object_ = _object_likeness(row.object, content.object)
-    inputs = _inputs_likeness(orjson.loads(row.inputs or b"{}"), content.inputs)
+    bucket = bucket_likeness(row.bucket, content.bucket)
+    object_ = object_likeness(row.object, content.object)
+    inputs = inputs_likeness(orjson.loads(row.inputs or b"{}"), content.inputs)
     if bucket is None or object_ is None or inputs is None:
         return None
     return min(bucket + object_ + inputs, BLURRED)
 
 
-def _bucket_likeness(bucket: str, reported: str) -> int | None:
+def bucket_likeness(bucket: str, reported: str) -> int | None:
+    """Rate a reported bucket as `likeness` does."""
     if reported == bucket:
         return 0
     reported = reported.casefold()
     return BLURRED if reported == bucket or reported.startswith(f"{bucket}.") else None
 
 
-def _object_likeness(name: str, reported: str) -> int | None:
+def object_likeness(name: str, reported: str) -> int | None:
+    """Rate a reported object name as `likeness` does."""
     read = forms(reported)
     if name in read:
         return read.index(name)
@@ -105,7 +107,8 @@ def _object_likeness(name: str, reported: str) -> int | None:
     return BLURRED if is_key_alike(name, reported) else None
 
 
-def _inputs_likeness(inputs: Mapping[str, Json], reported: Mapping[str, Json] | None) -> int | None:
+def inputs_likeness(inputs: Mapping[str, Json], reported: Mapping[str, Json] | None) -> int | None:
+    """Rate reported inputs as `likeness` does. None means that none are shown."""
     if reported is None:
         return BLURRED if inputs else 0
     if canonical(inputs) == canonical(reported):

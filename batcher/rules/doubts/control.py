@@ -7,13 +7,17 @@ other rows. https://support.huaweicloud.com/en-us/api-obs/obs_04_0128.html promi
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
-from batcher.model import Execution, Status, Unsettled
-from batcher.rules.doubts.contents import BLURRED, contents_of, likeness
+from batcher.model import Execution, Row, Status, Unsettled
+from batcher.rules.doubts.contents import BLURRED, Content, contents_of, likeness
+from batcher.rules.doubts.differences import differences
+from batcher.rules.doubts.forms import Shown, learned, sent_of
 from batcher.rules.doubts.matching import EARLY, LATE, RETENTION
+from batcher.rules.service.clock import posix
+from batcher.rules.service.dialect import Window
 
 NEAREST = 30
 """The maximum number of controls of a row: those that started nearest to it."""
@@ -28,7 +32,7 @@ class Control(NamedTuple):
     """A start of this job that was answered: its execution exists for certain. Times are POSIX seconds."""
 
     id: int
-    """The id of its row in the checkpoint."""
+    """The id of its row in the checkpoint. Below 0, it is a start of `batcher doctor`, which is no row."""
     name: str
     urn: str
     at: float | None
@@ -46,6 +50,18 @@ class Control(NamedTuple):
         """The latest time at which it can have started. The time in the answer is only compared, never relied on."""
         return self.intent_at + LATE if self.answered_at is None else self.answered_at
 
+    @property
+    def window(self) -> Window:
+        """The times at which a list must show it. That of an adopted row is where the list has shown it before."""
+        seen = self.at if self.answered_at is None and self.at is not None else self.latest
+        return Window(min(self.intent_at, seen) - EARLY, max(self.latest, seen) + EARLY)
+
+
+def control_of(row: Row, execution: Execution, intent_at: float, answered_at: float | None) -> Control:
+    """Return a start that is no row of the job as a control. The checkpoint gives it an id."""
+    at = posix(execution.started_at) if execution.at is None else execution.at
+    return Control(0, execution.name, execution.urn, at, intent_at, answered_at, row.bucket, row.object, row.inputs)
+
 
 class Proof(NamedTuple):
     """What a walk shows of a row's controls."""
@@ -57,6 +73,44 @@ class Proof(NamedTuple):
     """A walk that begins at this time or later must show the controls that this one lacks."""
 
 
+class Nearest:
+    """The controls of each row: those that started nearest to it, of those that the list is certain to keep.
+
+    `at` is when the list is walked.
+    """
+
+    def __init__(self, controls: Iterable[Control], at: float) -> None:
+        self._controls = sorted(controls, key=lambda each: each.intent_at)
+        self._times = [each.intent_at for each in self._controls]
+        self._kept_since = at - RETENTION
+
+    def is_old(self, at: float) -> bool:
+        """Return whether the list may not go back to the time of an intent."""
+        return at <= self._kept_since
+
+    def to(self, at: float) -> Sequence[Control]:
+        """Return the controls of a row with its intent at this time, in the order of theirs.
+
+        If the list may not go back to that time, any control may show that it does.
+        """
+        place = bisect_left(self._times, at)
+        first = 0 if self.is_old(at) else bisect_left(self._times, self._kept_since)
+        near = range(max(first, place - NEAREST), min(len(self._times), place + NEAREST))
+        chosen = sorted(near, key=lambda number: abs(self._times[number] - at))[:NEAREST]
+        return [self._controls[number] for number in sorted(chosen)]
+
+    def windows(self, rows: Iterable[Unsettled]) -> Iterator[Window]:
+        """Return the times at which a walk finds the controls of these rows.
+
+        Where the list may not go back to a row's time, it is also asked for the day before: what it shows of that day
+        shows how far it goes back.
+        """
+        for at in {row.intent_at for row in rows}:
+            yield from (each.window for each in self.to(at))
+            if self.is_old(at):
+                yield Window(at - RETENTION, at)
+
+
 class Evidence:
     """The controls of a walk, with what the walk has shown of them.
 
@@ -66,26 +120,18 @@ class Evidence:
     def __init__(
         self, controls: Iterable[Control], shown: Mapping[str, Execution], before: float, settle_time: float
     ) -> None:
-        self._controls = sorted(controls, key=lambda each: each.intent_at)
-        self._times = [each.intent_at for each in self._controls]
+        self._nearest = Nearest(controls, before)
         self._shown = shown
-        self._kept_since = before - RETENTION
         self._settle_time = settle_time
-        self._known: dict[tuple[int, bool], Proof] = {}
+        self._known: dict[float, Proof] = {}
 
     def proof(self, row: Unsettled) -> Proof:
         """Return what the walk shows of the controls of a row."""
-        is_old = row.intent_at <= self._kept_since
-        place = bisect_left(self._times, row.intent_at), is_old
-        if place not in self._known:
-            first = 0 if is_old else bisect_left(self._times, self._kept_since)
-            self._known[place] = self._judged(self._nearest(place[0], first, row.intent_at))
-        return self._known[place]
-
-    def _nearest(self, place: int, first: int, at: float) -> Sequence[Control]:
-        near = range(max(first, place - NEAREST), min(len(self._times), place + NEAREST))
-        chosen = sorted(near, key=lambda number: abs(self._times[number] - at))[:NEAREST]
-        return [self._controls[number] for number in sorted(chosen)]
+        # Rows that were admitted together have one time, and the same controls.
+        at = row.intent_at
+        if at not in self._known:
+            self._known[at] = self._judged(self._nearest.to(at))
+        return self._known[at]
 
     def _judged(self, controls: Sequence[Control]) -> Proof:
         if not controls:
@@ -146,17 +192,44 @@ def chosen(proofs: Iterable[Proof]) -> list[Control]:
     return controls[:: max(1, -(-len(controls) // ASKED))]
 
 
-def worst_likeness(controls: Sequence[Control], details: Mapping[str, str | None]) -> int:
-    """Return how well the service reports what these were started with: 0 is exactly, BLURRED is not.
+def are_comparable(controls: Sequence[Control], details: Mapping[str, str | None]) -> bool:
+    """Return whether the service shows what these were started with as it was sent, or all of them in one form.
 
     `details` are the inputs of their executions by name, None if one cannot be read.
     """
-    return max((_likeness(each, details.get(each.name)) for each in controls), default=BLURRED)
+    is_near = all(_shown(each, details).likeness < BLURRED for each in controls)
+    return bool(controls) and (is_near or shown_form(controls, details) is not None)
 
 
-def _likeness(control: Control, text: str | None) -> int:
-    row = Unsettled(
+def shown_form(controls: Sequence[Control], details: Mapping[str, str | None]) -> Shown | None:
+    """Return the form in which the service shows what these were started with, None if there is none."""
+    return learned([(sent_of(_row(each)), _shown(each, details).content) for each in controls])
+
+
+def not_as_sent(controls: Sequence[Control], details: Mapping[str, str | None]) -> str:
+    """Return what is wrong with how the service reports these, naming the differences of one of them."""
+    for each in controls:
+        likeness, content = _shown(each, details)
+        if likeness >= BLURRED and content is not None:
+            return f"{NOT_AS_SENT}: one that this job started has {', '.join(differences(_row(each), content))}"
+    return NOT_AS_SENT
+
+
+class _Rated(NamedTuple):
+    likeness: int
+    content: Content | None
+
+
+def _shown(control: Control, details: Mapping[str, str | None]) -> _Rated:
+    """Return what is shown of a control that fits it best, with its likeness. No content if none may be its own."""
+    contents = contents_of(details.get(control.name) or "") or ()
+    fits = [(likeness(_row(control), content), content) for content in contents]
+    rated = [_Rated(fit, content) for fit, content in fits if fit is not None]
+    return min(rated, key=lambda each: each.likeness, default=_Rated(BLURRED, None))
+
+
+def _row(control: Control) -> Unsettled:
+    """Return a control as a row, to compare its content."""
+    return Unsettled(
         control.id, Status.STARTED, 0, control.bucket, control.object, control.inputs, "", control.intent_at
     )
-    fits = [likeness(row, content) for content in contents_of(text or "") or ()]
-    return min((fit for fit in fits if fit is not None), default=BLURRED)

@@ -18,7 +18,9 @@ from batcher.model import Json
 SHORTEST = 8
 """The minimum number of characters of a key that may have been cut: shorter ones are the beginning of too many."""
 _COMPOSITIONS: tuple[Literal["NFC", "NFKC", "NFD"], ...] = ("NFC", "NFKC", "NFD")
-_UNKNOWN = "?\ufffd"
+_CODED = frozenset("%+&")
+"""The ASCII characters that stand for others where a name is encoded."""
+UNKNOWN = "?\ufffd"
 """What stands for characters that a service cannot show."""
 
 
@@ -29,46 +31,67 @@ def forms(reported: str) -> list[str]:
 
 def is_key_alike(name: str, reported: str) -> bool:
     """Return whether a reported object name may be another form of `name`."""
-    return not places(reported).isdisjoint(places_of(name, {len(reported)}))
+    return not places(reported).isdisjoint(places_of(name, cuts(reported)))
 
 
 def places(reported: str) -> set[str]:
     """Return the words under which to look for the object names that a reported one may be a form of."""
-    found = _skeletons(reported)
-    if any(mark in reported for mark in _UNKNOWN):
-        found |= {f"? {_ascii(text)}" for text in _readings(reported)}
+    read = _readings(reported)
+    found = {f"= {_skeleton(text)}" for text in read}
+    found |= {f"? {only_ascii(text).casefold()}" for text in read if any(mark in text for mark in UNKNOWN)}
+    if "/" not in reported:
+        found |= {f"base {_skeleton(text)}" for text in read}
     if len(reported) >= SHORTEST:
         found.add(f"cut {reported}")
-    return found
+    return found | {f"cut = {text}" for text in map(_skeleton, read) if len(text) >= SHORTEST}
+
+
+def cuts(reported: str) -> set[int]:
+    """Return the numbers of characters after which the key may have been cut that a reported one is a form of."""
+    return {len(reported), *(len(_skeleton(text)) for text in _readings(reported))}
 
 
 def places_of(name: str, lengths: Iterable[int]) -> set[str]:
-    """Return the words under which `name` is found. `lengths` are those of the reported object names."""
-    found = _skeletons(name)
+    """Return the words under which `name` is found. `lengths` are the `cuts` of the reported object names."""
+    read = _readings(name)
+    skeletons = {_skeleton(text) for text in read}
+    found = {f"= {text}" for text in skeletons}
     if not name.isascii():
-        found |= {f"? {_ascii(text)}" for text in _readings(name)}
-    return found | {f"cut {name[:length]}" for length in lengths if SHORTEST <= length < len(name)}
+        found |= {f"? {only_ascii(text).casefold()}" for text in read}
+    found |= {f"base {_skeleton(text.rpartition('/')[2])}" for text in read if "/" in text}
+    for length in lengths:
+        if SHORTEST <= length < len(name):
+            found.add(f"cut {name[:length]}")
+        found |= {f"cut = {text[:length]}" for text in skeletons if SHORTEST <= length < len(text)}
+    return found
 
 
 def _readings(text: str) -> set[str]:
-    read = {*forms(text), html.unescape(text), _as_utf_8(text)}
+    """Return what a text may stand for. What was done to it last is undone first."""
+    if text.isascii() and not _CODED.intersection(text):
+        return {text}
+    read = {*forms(text)}
+    read |= {html.unescape(each) for each in read}
+    read |= {as_utf_8(each) for each in read}
     return read | {unicodedata.normalize(form, each) for each in read for form in _COMPOSITIONS}
 
 
-def _skeletons(text: str) -> set[str]:
-    """Return a name in all of its readings, without case, blanks and slashes."""
-    return {f"= {_bare(each.casefold())}" for each in _readings(text)}
+def _skeleton(text: str) -> str:
+    """Return a name without case, blanks and slashes."""
+    return bare(text.casefold())
 
 
-def _bare(text: str) -> str:
+def bare(text: str) -> str:
+    """Remove slashes and blanks."""
     return "".join(text.replace("/", " ").split())
 
 
-def _ascii(text: str) -> str:
-    return _bare("".join(char for char in text if char.isascii() and char not in _UNKNOWN))
+def only_ascii(text: str) -> str:
+    """Remove slashes, blanks, and what a service may show as a question mark."""
+    return bare("".join(char for char in text if char.isascii() and char not in UNKNOWN))
 
 
-def _as_utf_8(text: str) -> str:
+def as_utf_8(text: str) -> str:
     """Read a text again whose UTF-8 was taken for Latin-1."""
     try:
         return text.encode("latin-1").decode()
@@ -78,10 +101,11 @@ def _as_utf_8(text: str) -> str:
 
 def is_value_alike(value: Json, reported: Json) -> bool:
     """Return whether a reported input may be another form of `value`: masked, or written in another way."""
-    return _is_masked(reported) or _plain(value) == _plain(reported)
+    return is_masked(reported) or _plain(value) == _plain(reported)
 
 
-def _is_masked(reported: Json) -> bool:
+def is_masked(reported: Json) -> bool:
+    """Return whether a value is shown as stars, or as nothing."""
     return isinstance(reported, str) and not reported.strip("* ")
 
 

@@ -6,13 +6,15 @@ Rule 2: one execution explains one row. Executions left over were started by ano
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from batcher.model import Execution, ExecutionDetail, Unsettled
 from batcher.rules.doubts.contents import BLURRED, Content, contents_of, likeness
-from batcher.rules.doubts.likeness import places, places_of
+from batcher.rules.doubts.differences import differences
+from batcher.rules.doubts.forms import Shown, sent_of
+from batcher.rules.doubts.likeness import cuts, places, places_of
 from batcher.rules.service.dialect import Window
 
 EARLY = 5.0
@@ -23,6 +25,14 @@ RETENTION = 24 * 3600.0
 """Seconds for which the list is certain to keep an execution. An older row needs an execution in the list that is even
 older: it shows that the list goes back far enough."""
 
+IN_FORM = 25
+"""The likeness of a content in the form in which the service is known to show contents."""
+
+UNREADABLE = "cannot be read"
+CONTESTED = "fits several rows"
+
+Sent = tuple[str, str, bytes]
+"""What a row is sent with: bucket, object and inputs."""
 Contents = tuple[Content, ...] | None
 """What an execution was started with, None if that cannot be read."""
 
@@ -38,6 +48,25 @@ class Matching(NamedTuple):
     """Rows to which an execution in the list may or may not belong."""
     elsewhere: list[ExecutionDetail]
     """Executions of the same content that another client started."""
+    why: dict[int, str]
+    """Why each unclear row is, by its id, in words that continue "an execution at its time"."""
+
+
+class Known(NamedTuple):
+    """What is known of how the service shows contents: nothing, unless controls show it."""
+
+    shown: Shown | None = None
+    """The form in which it shows them."""
+    proven: Container[int] = ()
+    """The ids of the rows whose controls the list shows as they are. Others are not adopted in another form."""
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether contents come back as they were sent."""
+        return self.shown is not None and self.shown.is_exact
+
+
+NOTHING = Known()
 
 
 def window(row: Unsettled, settle_time: float) -> Window:
@@ -62,57 +91,109 @@ def merged(windows: Iterable[Window]) -> list[Window]:
 
 
 def match(
-    rows: Sequence[Unsettled], found: Sequence[ExecutionDetail], windows: Sequence[Window], *, is_exact: bool = False
+    rows: Sequence[Unsettled], found: Sequence[ExecutionDetail], windows: Sequence[Window], known: Known = NOTHING
 ) -> Matching:
     """Match rows in doubt one to one with executions that no row owns. `windows` are those of the rows, in order.
 
-    An execution whose time or input cannot be read may belong to any row. If `is_exact`, the service is known to report
-    contents as they were sent: then an execution with exactly the content of a row belongs to no other row.
+    An execution whose time or input cannot be read may belong to any row. If contents come back as they were sent, an
+    execution with exactly the content of a row belongs to no other row. If they come back in another form, an execution
+    with the content of a row in that form is the row's, as long as it is no other row's in any form.
     """
     candidates = [each.execution for each in found]
     contents = [None if each.input is None else contents_of(each.input) for each in found]
-    fits = _fits(rows, contents)
-    if is_exact:
+    fits = _fits(rows, candidates, contents, known)
+    if known.is_exact:
         fits = _without_taken(fits, candidates, windows)
-    edges = [
-        {number: fit for number, fit in row_fits.items() if fit < BLURRED and _is_possible(candidates[number], within)}
-        for row_fits, within in zip(fits, windows, strict=True)
-    ]
+    possible = [_in_time(row_fits, candidates, within) for row_fits, within in zip(fits, windows, strict=True)]
+    edges = [{number: fit for number, fit in each.items() if fit < BLURRED} for each in possible]
+    bearers = _bearers(rows, possible)
     unreadable = [each for each, content in zip(candidates, contents, strict=True) if content is None]
-    result = Matching([], [], [], [])
+    result = Matching([], [], [], [], {})
     for group in _groups(edges):
         pairs = _pair(group, edges)
         alone = [row for row in group if row not in pairs]
+        is_mixed = len({_content_of(rows[row]) for row in group}) > 1
         # Rows with the same content are interchangeable. Other rows are decided only if all of them are explained.
-        if alone and len({(rows[row].bucket, rows[row].object, rows[row].inputs) for row in group}) > 1:
+        if (alone and is_mixed) or _is_contested(group, edges, bearers):
             result.unclear.extend(rows[row] for row in group)
+            result.why.update((rows[row].id, CONTESTED) for row in group)
             continue
         result.started.extend((rows[row], found[candidate]) for row, candidate in pairs.items())
         surplus = {candidate for row in group for candidate in edges[row]}.difference(pairs.values())
         result.elsewhere.extend(found[candidate] for candidate in sorted(surplus))
         for row in alone:
-            # An execution without a match may still be the row's: its input is unreadable, or has additional inputs.
-            others = [*unreadable, *(candidates[number] for number, fit in fits[row].items() if fit == BLURRED)]
-            blurred = any(_is_possible(each, windows[row]) for each in others)
-            (result.unclear if blurred else result.absent).append(rows[row])
+            # An execution without a match may still be the row's, in another form or with an input that is unreadable.
+            blurred = [contents[number] for number, fit in possible[row].items() if fit == BLURRED]
+            is_hidden = any(_is_possible(each, windows[row]) for each in unreadable)
+            if blurred or is_hidden:
+                result.unclear.append(rows[row])
+                result.why[rows[row].id] = _why(rows[row], blurred) if blurred else UNREADABLE
+            else:
+                result.absent.append(rows[row])
     touched = {number for row_fits in fits for number in row_fits}
     result.elsewhere.extend(found[number] for number in sorted(touched) if candidates[number].is_event)
     return result
 
 
-def _fits(rows: Sequence[Unsettled], contents: Sequence[Contents]) -> list[dict[int, int]]:
-    """Return for each row the candidates whose content fits it, regardless of time, with their likeness."""
+def _in_time(fits: Mapping[int, int], candidates: Sequence[Execution], within: Window) -> dict[int, int]:
+    return {number: fit for number, fit in fits.items() if _is_possible(candidates[number], within)}
+
+
+def _content_of(row: Unsettled) -> Sent:
+    return row.bucket, row.object, row.inputs
+
+
+def _bearers(rows: Sequence[Unsettled], possible: Sequence[Mapping[int, int]]) -> Mapping[int, set[Sent]]:
+    """Return for each candidate the contents of the rows that it may belong to."""
+    bearers: dict[int, set[Sent]] = {}
+    for row, fits in zip(rows, possible, strict=True):
+        for candidate in fits:
+            bearers.setdefault(candidate, set()).add(_content_of(row))
+    return bearers
+
+
+def _is_contested(
+    group: Sequence[int], edges: Sequence[Mapping[int, int]], bearers: Mapping[int, AbstractSet[Sent]]
+) -> bool:
+    """Return whether a group has an execution in another form, and not exactly one execution for each of its rows.
+
+    A form may show two contents alike. So no row of another content may be shown like those of the group.
+    """
+    if all(fit < IN_FORM for row in group for fit in edges[row].values()):
+        return False
+    candidates = {candidate for row in group for candidate in edges[row]}
+    return len(candidates) != len(group) or len(set().union(*(bearers[each] for each in candidates))) > 1
+
+
+def _why(row: Unsettled, blurred: Sequence[Contents]) -> str:
+    """Return how an execution differs that may be the row's: the one that differs least."""
+    alike = [each for contents in blurred for each in contents or () if likeness(row, each) is not None]
+    found = sorted((differences(row, content) for content in alike), key=len)
+    return f"has {', '.join(found[0]) or 'the content in another form'}"
+
+
+def _fits(
+    rows: Sequence[Unsettled], candidates: Sequence[Execution], contents: Sequence[Contents], known: Known
+) -> list[dict[int, int]]:
+    """Return for each row the candidates whose content fits it, regardless of time, with their likeness.
+
+    An execution whose time is not known fits no row in another form: it may be one of an earlier job.
+    """
     numbers_at: dict[str, set[int]] = {}
     lengths: set[int] = set()
     for number, found in enumerate(contents):
         for content in found or ():
-            lengths.add(len(content.object))
+            lengths |= cuts(content.object)
             for where in places(content.object):
                 numbers_at.setdefault(where, set()).add(number)
     fits: list[dict[int, int]] = []
     for row in rows:
         near = {number for where in places_of(row.object, lengths) for number in numbers_at.get(where, ())}
-        found_fits = {number: _fit(row, contents[number]) for number in sorted(near)}
+        shown = known.shown if row.id in known.proven else None
+        found_fits = {
+            number: _fit(row, contents[number], None if candidates[number].at is None else shown)
+            for number in sorted(near)
+        }
         fits.append({number: fit for number, fit in found_fits.items() if fit is not None})
     return fits
 
@@ -130,9 +211,13 @@ def _without_taken(
     return [{number: fit for number, fit in each.items() if fit == 0 or number not in taken} for each in fits]
 
 
-def _fit(row: Unsettled, contents: Contents) -> int | None:
+def _fit(row: Unsettled, contents: Contents, shown: Shown | None) -> int | None:
     fits = [fit for content in contents or () if (fit := likeness(row, content)) is not None]
-    return min(fits, default=None)
+    best = min(fits, default=None)
+    if best == BLURRED and shown is not None:
+        sent = sent_of(row)
+        return IN_FORM if any(shown.fits(sent, content) for content in contents or ()) else BLURRED
+    return best
 
 
 def _is_possible(candidate: Execution, within: Window) -> bool:

@@ -21,10 +21,16 @@ T = TypeVar("T")
 
 def gap(controls: Sequence[Control]) -> float:
     """Return the seconds between two groups that are sampled, so that the sample doubles as the job's time does."""
+    controls = of_rows(controls)
     if len(controls) < MOST // 2:
         return 0.0
     span = max(each.latest for each in controls) - min(each.latest for each in controls)
     return span / (MOST // 2 // PER_GROUP)
+
+
+def of_rows(controls: Sequence[Control]) -> Sequence[Control]:
+    """Return the controls that are rows of the job. The others are starts that a user has accepted one by one."""
+    return [each for each in controls if each.id > 0]
 
 
 def of_group(group: Sequence[T]) -> Sequence[T]:
@@ -34,4 +40,5 @@ def of_group(group: Sequence[T]) -> Sequence[T]:
 
 def thinned(controls: Sequence[Control]) -> Sequence[Control]:
     """Return the controls that are kept if there are too many."""
-    return controls if len(controls) <= MOST else controls[::2]
+    rows = of_rows(controls)
+    return controls if len(rows) <= MOST else [*(each for each in controls if each.id <= 0), *rows[::2]]

@@ -104,7 +104,7 @@ def _now(life: Life) -> str:
     row = life.standing.unsettled
     if life.standing.execution:
         now += f", as execution {printable(life.standing.execution)}"
-    if row is not None and row.intent_at:
+    if row is not None and row.intent_at > 0:
         after = f" or after {timestamp(row.doubt_at)}" if row.doubt_at is not None else ""
         now += f"; not sent before {timestamp(row.intent_at)}{after}, by the service's clock"
     return now

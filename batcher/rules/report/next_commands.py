@@ -94,6 +94,13 @@ def reconcile(job: Job) -> str:
     return shlex.join(["batcher", "reconcile", job.checkpoint])
 
 
+def doctor(job: Job) -> str:
+    """Return the command that makes one start and keeps it as a control of the job. The user chooses the object KEY."""
+    card = job.card
+    words = ["batcher", "doctor", "--checkpoint", job.checkpoint, *_identity(card)]
+    return shlex.join([*words, *([] if card.bucket else ["--bucket", "BUCKET"]), "--object", "KEY"])
+
+
 def failures(job: Job, file: str) -> str:
     """Return the command that writes the failed rows to a manifest."""
     card = job.card

@@ -228,6 +228,12 @@ def _text(fields: Json, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _written(fields: Json, name: str) -> str:
+    """Return a text, or a whole number as text: a time that cannot be read is still shown to the user."""
+    value = _get(fields, name)
+    return str(value) if type(value) is int else _text(fields, name)
+
+
 def _named(inputs: Json) -> list[tuple[Json, Json]]:
     """Return the declared parameters with their names, from the map of an existing workflow or from a source array."""
     if isinstance(inputs, dict):
@@ -266,12 +272,12 @@ def _triggers(events: Json) -> tuple[str, ...]:
 
 
 def _listed(entry: Json) -> Execution:
-    type_, started_at = _text(entry, "execution_type"), _text(entry, "started_at")
+    type_, started_at = _text(entry, "execution_type"), _written(entry, "started_at")
     return Execution(
         _text(entry, "execution_name"),
         _text(entry, "execution_urn"),
         started_at,
-        posix(started_at),
+        posix(_text(entry, "started_at")),
         # The documentation has it shortened, as TRIGGERCAL.
         type_.upper().startswith("TRIGGER"),
         type_,

@@ -14,7 +14,12 @@ RESOLUTION = 1.0
 
 
 def posix(text: str) -> float | None:
-    """Read the service's time (ISO 8601, UTC if it has no time zone) as POSIX seconds. Return None if unreadable."""
+    """Read the service's time (ISO 8601, UTC if it has no time zone) as POSIX seconds. Return None if unreadable.
+
+    Digits alone are not read: they may count the time since 1970, or be a date without separators.
+    """
+    if text.isdecimal():
+        return None
     try:
         time = datetime.fromisoformat(text)
     except ValueError:
