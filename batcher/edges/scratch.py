@@ -57,6 +57,10 @@ class Scratch:
         """Remove one value of a key."""
         self._db.execute("DELETE FROM entry WHERE key = ? AND place = ?", (key, place))
 
+    def __iter__(self) -> Iterator[Value]:
+        """Yield all values."""
+        return (value for (value,) in self._db.execute("SELECT value FROM entry ORDER BY place"))
+
     def __len__(self) -> int:
         count: int = self._db.execute("SELECT count(*) FROM entry").fetchone()[0]
         return count

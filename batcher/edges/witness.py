@@ -21,10 +21,14 @@ _MOST = 64 * 1024
 
 
 class Reached(NamedTuple):
-    """What a witness knows: the highest generation that was committed, and the path of the checkpoint that had it."""
+    """What a witness knows: the highest generation that was committed, and the path of the checkpoint that had it.
+
+    `length` is the number of bytes in all outputs of the job at that time, 0 if it is not known.
+    """
 
     generation: int
     checkpoint: str
+    length: int = 0
 
 
 def new_job_id() -> str:

@@ -23,5 +23,8 @@ JOB_ID = "job id"
 """A random name of the job, also of copies of its checkpoint."""
 GENERATION = "generation"
 """A number that grows with each run and at intervals within a run, see `batcher.app.generation`."""
+RECOVERED = "recovered, with all starts known before this millisecond"
+"""The checkpoint was rebuilt from the output. An execution that started later (POSIX milliseconds by the service's
+clock) may have no record, and its row may be taken for one that was not started. 0: nothing is known about the time."""
 LIMIT = "limit in millistarts a second"
 PREFIX = "settled prefix"

@@ -16,7 +16,7 @@ from zlib import crc32
 
 from batcher.edges.checkpoint import format_1
 from batcher.edges.checkpoint.facts import BUCKET_USED, CARD
-from batcher.errors import DiskError, OtherJobError
+from batcher.errors import DamageError, DiskError, OtherJobError
 from batcher.rules.job.card import Card, Difference, decoded, difference, encoded
 
 APPLICATION_ID = 0x62746368
@@ -81,7 +81,6 @@ _SEALED = {
 """The expressions for the seals of the tables that are checked on opening."""
 
 _FIX = "Free some disk space or fix the permissions, then run the same command again."
-_REMOVE = "Remove the file only if you are sure that a new run may start all of its rows again."
 
 
 def seal(*values: bytes | str | float | None) -> int:
@@ -131,15 +130,19 @@ def need_file(path: Path, card: Card | None) -> None:
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turn errors of SQLite and the operating system about a checkpoint into a DiskError with advice."""
+    """Turn errors of SQLite and the operating system about a checkpoint into a DiskError with advice.
+
+    Raises DamageError, a DiskError, if the content is damaged.
+    """
     try:
         yield
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if _is_the_disks(error):
             raise DiskError(f"{path}: the checkpoint cannot be used: {error}", _FIX) from error
-        raise DiskError(
+        raise DamageError(
             f"{path}: the checkpoint is damaged: {error}",
-            f"Restore it from a copy if there is one, then run the same command again. {_REMOVE}",
+            "Nothing was sent. batcher recover, with MANIFEST and the options of the job, rebuilds the checkpoint from"
+            " the output. Without it, a new run may start all rows again.",
         ) from error
     except OSError as error:
         raise DiskError(f"{path}: the checkpoint cannot be opened: {error.strerror or error}", _FIX) from error

@@ -32,6 +32,14 @@ _LISTED = """
 CREATE TEMP TABLE IF NOT EXISTS listed (name PRIMARY KEY, urn TEXT, started_at TEXT, at REAL, is_event) WITHOUT ROWID
 """
 
+_LATEST = """
+SELECT nullif(max(at), 0) FROM (
+    SELECT max(at) AS at FROM intents
+    UNION ALL SELECT max(max(intent_at, coalesce(doubt_at, 0))) FROM doubts
+    UNION ALL SELECT max(max(intent_at, coalesce(answered_at, 0))) FROM controls
+)
+"""
+
 
 class Store:
     """An open checkpoint file. Every method may raise sqlite3.Error, which `translated` turns into a DiskError."""
@@ -122,6 +130,18 @@ class Store:
     def controls(self) -> Sequence[Control]:
         """Return the sample of starts that were answered."""
         return self._controls.kept
+
+    def add_controls(self, controls: Sequence[Control]) -> None:
+        """Add starts that were answered to the sample."""
+        self._controls.add(controls)
+
+    def latest_time(self) -> float | None:
+        """Return the latest time of the service's clock that is stored, None if there is none.
+
+        All that is stored was committed at this time or later.
+        """
+        found = self._db.execute(_LATEST).fetchone()[0]
+        return None if found is None else float(found)
 
     @property
     def card(self) -> Card:
