@@ -35,13 +35,15 @@ class Knowledge(NamedTuple):
     """How the rows of a manifest are read, and what is known of the runs.
 
     `concurrency` is the highest of them. `plain` are the canonical inputs of a row that has none of its own.
-    `allow_duplicates`: the runs sent repeated rows.
+    `allow_duplicates`: the runs sent repeated rows. `is_edited`: the manifest was changed after the last record, so
+    that rows that differ in their inputs only may have changed places.
     """
 
     blocks: Callable[[], Iterator[Block]]
     plain: bytes
     concurrency: int
     allow_duplicates: bool
+    is_edited: bool
 
 
 class Rebuild:
@@ -62,8 +64,11 @@ class Rebuild:
         self._held = ExitStack()
 
     def __enter__(self) -> Self:
-        # By number, bucket and object: the rows that are known, and the records. By bucket and object: stray records.
-        self._rows, self._said, self._strays = (self._held.enter_context(scratch()) for _ in range(3))
+        self._rows, self._said, self._strays, self._places, self._open = (
+            self._held.enter_context(scratch()) for _ in range(5)
+        )
+        # By number, bucket and object: the rows that are known, and the records. By bucket and object: stray records,
+        # the rows of a manifest that was edited, and the places whose starts are left to the execution list.
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -75,6 +80,8 @@ class Rebuild:
         self._rows.add((sighting(row.number, row.bucket, row.object), 0) for row in left)
         for block in self._known.blocks():
             self._rows.add((sighting(row.number, row.bucket, row.object), 0) for row in block)
+            if self._known.is_edited:
+                self._places.add((whereabouts(row.bucket, row.object), 0) for row in block)
         for index in range(len(self._outputs)):
             self._read(index)
         self._in_transaction(self._settle_left)
@@ -169,10 +176,12 @@ class Rebuild:
         where = whereabouts(row.bucket, row.object)
         values = self._strays.find(where)
         strays = [self._at(value) for _, value in values]
-        decision = decided(found.status, own, strays, is_plain=row.inputs == self._known.plain)
+        is_plain, is_ambiguous = row.inputs == self._known.plain, self._places.has_several(where)
+        decision = decided(found.status, own, strays, is_plain=is_plain, is_ambiguous=is_ambiguous)
+        if decision.status is Status.IN_DOUBT and strays and not self._open.find(where):
+            self._open.add([(where, 0)])
         for (place, _), stray in zip(values, strays, strict=True):
-            # A start that is given to a row, or left to the execution list, belongs to nobody else.
-            if stray is decision.record or decision.status is Status.IN_DOUBT:
+            if stray is decision.record:
                 self._strays.remove(where, place)
         return decision
 
@@ -197,7 +206,7 @@ class Rebuild:
         """Keep the starts whose rows are not known, so that no row in doubt is taken for one of them."""
         values = iter(self._strays)
         while batch := list(islice(values, BATCH)):
-            records = [record for record in map(self._at, batch) if record.status is Status.STARTED]
+            records = [record for record in map(self._at, batch) if self._is_strangers(record)]
             rows = [
                 Row(each.row, 0, each.bucket, each.object, b"", nameless(each.execution_name or "")) for each in records
             ]
@@ -208,6 +217,9 @@ class Rebuild:
                 [_settlement(each.id, Decision(Status.STARTED, record)) for each, record in new], {}, None
             )
             self.strangers += len(new)
+
+    def _is_strangers(self, record: Record) -> bool:
+        return record.status is Status.STARTED and not self._open.find(whereabouts(record.bucket, record.object))
 
 
 def _settlement(id_: int, decision: Decision) -> Settlement:

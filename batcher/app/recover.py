@@ -92,6 +92,12 @@ class _Reading:
         self.has_default_bucket = False
         """Whether a row has the default bucket, once the manifest was read."""
 
+    @property
+    def changed_at(self) -> int:
+        """When the manifest was changed, in nanoseconds."""
+        assert self._options.manifest is not None  # noqa: S101 - standard input was refused
+        return self._options.manifest.stat().st_mtime_ns
+
     async def cell_types(self) -> Mapping[str, str] | None:
         """Return the types of the cells. If they are needed and not known, the service is asked for the workflow."""
         options = self._options
@@ -130,7 +136,10 @@ def _rebuilt(  # noqa: PLR0913, PLR0917 - all that a job consists of
     facts = store.facts()
     places = _places(options, facts)
     outputs = [opened.enter_context(held_reading(place.path, place.known or 0)) for place in places]
-    known = Knowledge(reading.blocks, canonical(options.inputs), options.concurrency, options.allow_duplicates)
+    is_edited = reading.changed_at > max(place.path.stat().st_mtime_ns for place in places)
+    known = Knowledge(
+        reading.blocks, canonical(options.inputs), options.concurrency, options.allow_duplicates, is_edited
+    )
     with Rebuild(store, outputs, known) as rebuild:
         since = rebuild.whole()
     lengths = {LENGTH + place.name: length for place, length in zip(places, rebuild.lengths, strict=True)}

@@ -53,6 +53,11 @@ class Scratch:
         """Return the values of a key, each with its place."""
         return self._db.execute("SELECT place, value FROM entry WHERE key = ? ORDER BY place", (key,)).fetchall()
 
+    def has_several(self, key: Value) -> bool:
+        """Return whether a key has more than one value."""
+        query = "SELECT count(*) FROM (SELECT 1 FROM entry WHERE key = ? LIMIT 2)"
+        return bool(self._db.execute(query, (key,)).fetchone()[0] > 1)
+
     def remove(self, key: Value, place: int) -> None:
         """Remove one value of a key."""
         self._db.execute("DELETE FROM entry WHERE key = ? AND place = ?", (key, place))

@@ -51,24 +51,28 @@ class Decision(NamedTuple):
 UNKNOWN = Decision(None)
 
 
-def decided(known: Status | None, own: Sequence[Record], strays: Sequence[Record], *, is_plain: bool) -> Decision:
+def decided(
+    known: Status | None, own: Sequence[Record], strays: Sequence[Record], *, is_plain: bool, is_ambiguous: bool = False
+) -> Decision:
     """Decide how a row stands.
 
     `known` is its status in the older checkpoint. `own` are the new records with its number, bucket and object, in the
     order of writing; `strays` are those of its bucket and object whose number is that of no such row: the manifest was
     edited, or they are of a side manifest. A record has no inputs. If `is_plain`, the row has none of its own either,
-    and a stray start is taken for its start; otherwise the execution list decides.
+    and a stray start is taken for its start. Otherwise the execution list decides, also about its own records, because
+    they may be those of another row; so it does if they are `is_ambiguous` for another reason.
     """
     if known in _ENDED:
         return Decision(known)
+    may_be_started = [each for each in (*own, *strays) if each.status in {STARTED, IN_DOUBT}]
+    if may_be_started and not is_plain and (strays or is_ambiguous):
+        return Decision(IN_DOUBT)
     last = own[-1] if own else None
     if last is not None and last.status is STARTED:
         return Decision(STARTED, last)
-    stray = next((each for each in strays if each.status is STARTED), None)
-    if stray is not None and is_plain:
-        return Decision(STARTED, stray)
-    if any(each.status is IN_DOUBT or each is stray for each in strays) or any(each.status is STARTED for each in own):
-        return Decision(IN_DOUBT)
+    if may_be_started and last is not may_be_started[-1]:
+        stray = next((each for each in strays if each.status is STARTED), None)
+        return Decision(IN_DOUBT) if stray is None else Decision(STARTED, stray)
     if last is not None:
         return Decision(_AS_RECORDED[last.status], last if last.status is IN_DOUBT else None)
     return UNKNOWN if known is None else Decision(_WITHOUT_RECORD.get(known, known))
