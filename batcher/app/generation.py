@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from batcher.edges.checkpoint.facts import GENERATION, JOB_ID
+from batcher.edges.checkpoint.lock import locked
 from batcher.edges.witness import Reached, Witness, new_job_id, witness_path
 from batcher.errors import BusyError, OtherJobError
 
@@ -40,7 +41,7 @@ class Generation:
         self._number = int(facts.get(GENERATION, 0))
         self._steady = steady
         self._begun = steady()
-        self._witness = Witness(witness_path(self._id, environment))
+        self._witness = Witness(witness_path(self._id, environment), locked)
         try:
             self._need_newest(checkpoint, written)
         except BaseException:
