@@ -19,11 +19,22 @@ from batcher.edges.scratch import Value, scratch
 from batcher.flow.repair import LEFT_OPEN
 from batcher.model import Admitted, BadRow, Found, Record, Row, Settlement, Status
 from batcher.rules.doubts.control import NEAREST, Control
-from batcher.rules.doubts.recovery import Decision, Reach, decided, nameless, sighting, whereabouts
+from batcher.rules.doubts.recovery import (
+    MAY_BE_STARTED,
+    UNKNOWN,
+    Decision,
+    Reach,
+    decided,
+    nameless,
+    sighting,
+    whereabouts,
+)
 from batcher.rules.service.clock import posix
 
 BATCH = 10_000
 """The maximum number of records in memory."""
+MOST_STRAYS = 64
+"""The maximum number of stray records to look at for one row."""
 
 Block = Sequence[Row | BadRow]
 
@@ -111,7 +122,7 @@ class Rebuild:
             for place, record in batch:
                 if self._rows.find(sighting(record.row, record.bucket, record.object)):
                     self._last = max(self._last, record.row)
-                else:
+                elif record.status in MAY_BE_STARTED:
                     strays.append((whereabouts(record.bucket, record.object), self._value(place, index)))
                 at = posix(record.started_at or "")
                 if at is not None and (self._first_start is None or at < self._first_start):
@@ -174,15 +185,18 @@ class Rebuild:
             is_recorded = found.status is None and any(each.status is Status.INVALID for each in own)
             return Decision(Status.INVALID if is_recorded else found.status)
         where = whereabouts(row.bucket, row.object)
-        values = self._strays.find(where)
+        values = self._strays.find(where, MOST_STRAYS)
         strays = [self._at(value) for _, value in values]
-        is_plain, is_ambiguous = row.inputs == self._known.plain, self._places.has_several(where)
+        is_plain, is_ambiguous = row.inputs == self._known.plain, len(self._places.find(where, 2)) > 1
         decision = decided(found.status, own, strays, is_plain=is_plain, is_ambiguous=is_ambiguous)
         if decision.status is Status.IN_DOUBT and strays and not self._open.find(where):
             self._open.add([(where, 0)])
         for (place, _), stray in zip(values, strays, strict=True):
-            if stray is decision.record:
+            # A start belongs to one row, and so do the earlier records of the row that it was of.
+            if decision.record in strays and stray.row == decision.record.row:
                 self._strays.remove(where, place)
+        if decision.status is Status.IN_DOUBT and found.status is None and not own and not self._may_be_sent(found):
+            return UNKNOWN
         return decision
 
     def _may_be_sent(self, found: Found) -> bool:

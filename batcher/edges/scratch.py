@@ -49,14 +49,10 @@ class Scratch:
         self._db.executemany("INSERT INTO entry VALUES (?, ?, ?)", self._placed(entries))
         self._db.execute("COMMIT")
 
-    def find(self, key: Value) -> list[tuple[int, Value]]:
-        """Return the values of a key, each with its place."""
-        return self._db.execute("SELECT place, value FROM entry WHERE key = ? ORDER BY place", (key,)).fetchall()
-
-    def has_several(self, key: Value) -> bool:
-        """Return whether a key has more than one value."""
-        query = "SELECT count(*) FROM (SELECT 1 FROM entry WHERE key = ? LIMIT 2)"
-        return bool(self._db.execute(query, (key,)).fetchone()[0] > 1)
+    def find(self, key: Value, most: int = -1) -> list[tuple[int, Value]]:
+        """Return the first values of a key, all for -1, each with its place."""
+        query = "SELECT place, value FROM entry WHERE key = ? ORDER BY place LIMIT ?"
+        return self._db.execute(query, (key, most)).fetchall()
 
     def remove(self, key: Value, place: int) -> None:
         """Remove one value of a key."""

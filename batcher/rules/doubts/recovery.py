@@ -13,9 +13,13 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from batcher.model import Record, Status
-from batcher.rules.doubts.matching import RETENTION
 
 STARTED, IN_DOUBT = Status.STARTED, Status.IN_DOUBT
+LEEWAY = 3600.0
+"""Seconds before the first recorded start in which a row in doubt may have been sent. Only a job that waited for longer
+after its first requests, all of which lost their answers, could have sent one earlier."""
+MAY_BE_STARTED = frozenset({STARTED, IN_DOUBT})
+"""The statuses of records that tell of a start, for certain or not."""
 
 _AS_RECORDED: Mapping[Status, Status] = {
     Status.STARTED: STARTED,
@@ -57,14 +61,15 @@ def decided(
     """Decide how a row stands.
 
     `known` is its status in the older checkpoint. `own` are the new records with its number, bucket and object, in the
-    order of writing; `strays` are those of its bucket and object whose number is that of no such row: the manifest was
-    edited, or they are of a side manifest. A record has no inputs. If `is_plain`, the row has none of its own either,
-    and a stray start is taken for its start. Otherwise the execution list decides, also about its own records, because
-    they may be those of another row; so it does if they are `is_ambiguous` for another reason.
+    order of writing. `strays` are those that tell of a start of its bucket and object, but whose number is that of no
+    such row: the manifest was edited, or they are of a side manifest. A record has no inputs. If `is_plain`, the row
+    has none of its own either, and a stray start is taken for its start. Otherwise the execution list decides, also
+    about its own records, because they may be those of another row; so it does if they are `is_ambiguous` for another
+    reason.
     """
     if known in _ENDED:
         return Decision(known)
-    may_be_started = [each for each in (*own, *strays) if each.status in {STARTED, IN_DOUBT}]
+    may_be_started = [each for each in (*own, *strays) if each.status in MAY_BE_STARTED]
     if may_be_started and not is_plain and (strays or is_ambiguous):
         return Decision(IN_DOUBT)
     last = own[-1] if own else None
@@ -108,7 +113,7 @@ class Reach:
         self._last = last
         self._most = self._left = 2 * concurrency
         self._since = since
-        self._earliest = 0.0 if first_start is None else first_start - RETENTION
+        self._earliest = 0.0 if first_start is None else first_start - LEEWAY
         self._latest: list[float] = []
         """The latest starts of the rows so far, as a heap."""
 
@@ -116,8 +121,7 @@ class Reach:
     def since(self) -> float:
         """A time before which no row was sent, in POSIX seconds; 0 if there is none.
 
-        Without an older checkpoint it is one day before the first start: only a job that was paused for that long after
-        its first requests could have sent a row earlier.
+        Without an older checkpoint it is LEEWAY before the first start.
         """
         return self._earliest if self._since is None else self._since
 
