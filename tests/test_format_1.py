@@ -100,6 +100,7 @@ async def test_it_is_read_as_it_is_and_its_next_run_finishes_it_and_writes_the_c
         "output",
         "rows rely on the default bucket",
         "settled prefix",
+        "sum of the tables",
         "the manifest was read to its end",
     }
     assert glance(checkpoint).card == card

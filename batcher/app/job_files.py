@@ -127,7 +127,11 @@ class Files:
         await self.attest()
 
     async def attest(self) -> None:
-        """Tell the witness how far the job has come. It must be committed before."""
+        """Tell the witness how far the job has come, which must be committed before, and merge the checkpoint's log.
+
+        A copy of the checkpoint without its log is then at most as old as the generation.
+        """
+        await self.checkpoint.merge()
         await self._generation.attest(self._written)
 
     async def kept_limit(self) -> float | None:

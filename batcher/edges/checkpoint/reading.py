@@ -14,7 +14,15 @@ from typing import NamedTuple
 from batcher.edges.checkpoint.facts import READ_WHOLE
 from batcher.edges.checkpoint.lock import observing
 from batcher.edges.checkpoint.row_tables import SettledRows, UnsettledRows
-from batcher.edges.checkpoint.schema import card_of, check_card, facts_of, need_file, open_database, translated
+from batcher.edges.checkpoint.schema import (
+    card_of,
+    check_card,
+    check_sum,
+    facts_of,
+    need_file,
+    open_database,
+    translated,
+)
 from batcher.model import NUMBERS, Status, Unsettled
 from batcher.rules.job.card import Card
 from batcher.rules.records.standing import Standing
@@ -84,6 +92,7 @@ class Reading:
         self._db = db
         self._settled = SettledRows(db)
         self._unsettled = UnsettledRows(db)
+        check_sum(self.facts, self._settled.sum + self._unsettled.sum)
 
     @property
     def card(self) -> Card:

@@ -15,7 +15,7 @@ from pathlib import Path
 from zlib import crc32
 
 from batcher.edges.checkpoint import format_1
-from batcher.edges.checkpoint.facts import BUCKET_USED, CARD
+from batcher.edges.checkpoint.facts import BUCKET_USED, CARD, CONTENTS
 from batcher.errors import DamageError, DiskError, OtherJobError
 from batcher.rules.job.card import Card, Difference, decoded, difference, encoded
 
@@ -88,6 +88,17 @@ def seal(*values: bytes | str | float | None) -> int:
     return crc32(b"\0".join([value if isinstance(value, bytes) else str(value).encode() for value in values]))
 
 
+SUMMED = 1 << 32
+"""What each entry adds to a sum besides its seal, so that the sum has their number too."""
+
+
+def sum_of(db: sqlite3.Connection, table: str) -> int:
+    """Return the sum of the entries of a table, in one pass."""
+    query = f"SELECT count(*) * {SUMMED} + coalesce(sum(seal), 0) FROM {table}"  # noqa: S608 - our names
+    found: int = db.execute(query).fetchone()[0]
+    return found
+
+
 def open_database(path: Path, card: Card | None) -> sqlite3.Connection:
     """Open the file at `path`, or create one that only its owner can read, and check it.
 
@@ -151,6 +162,12 @@ def translated(path: Path) -> Iterator[None]:
 def damage(table: str, count: int) -> sqlite3.DatabaseError:
     """Return the error for entries that do not match their seals."""
     return sqlite3.DatabaseError(f"wrong checksums in the table {table}: {count:,}")
+
+
+def check_sum(facts: Mapping[str, str | int], found: int) -> None:
+    """Compare the sum of the tables with the fact. Raises sqlite3.DatabaseError."""
+    if facts.get(CONTENTS, str(found)) != str(found):
+        raise sqlite3.DatabaseError("its parts are of different times, as in a copy that was made during a run")
 
 
 def facts_of(db: sqlite3.Connection, path: Path) -> Mapping[str, str | int]:
