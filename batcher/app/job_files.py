@@ -122,12 +122,12 @@ class Files:
             await self._pass_on(records)
 
     async def begin_generation(self) -> None:
-        """Commit that a new generation has begun, and tell the witness."""
+        """Commit that a new generation has begun, and write it to the witness."""
         await self.checkpoint.remember(self._generation.following())
         await self.attest()
 
     async def attest(self) -> None:
-        """Tell the witness how far the job has come, which must be committed before, and merge the checkpoint's log.
+        """Merge the checkpoint's log, and write to the witness how far the job has come. It must be committed before.
 
         A copy of the checkpoint without its log is then at most as old as the generation.
         """

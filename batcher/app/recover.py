@@ -19,7 +19,7 @@ from batcher.app.rebuild import Block, Knowledge, Rebuild
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.world import World
 from batcher.edges.checkpoint import Store, replacing
-from batcher.edges.checkpoint.facts import BUCKET_USED, CARD, LENGTH, OUTPUT, PREFIX, READ_WHOLE, RECOVERED
+from batcher.edges.checkpoint.facts import BUCKET_USED, CARD, LENGTH, OUTPUT, PREFIX, READ_WHOLE, UNPROVEN_SINCE
 from batcher.edges.checkpoint.places import folder_of, is_there
 from batcher.edges.manifest import format_of
 from batcher.edges.records import held_reading
@@ -153,7 +153,7 @@ def _rebuilt(  # noqa: PLR0913, PLR0917 - all that a job consists of
         PREFIX: "",
         READ_WHOLE: 0,
         BUCKET_USED: int(bool(facts.get(BUCKET_USED)) or reading.has_default_bucket),
-        RECOVERED: int(since * 1000),
+        UNPROVEN_SINCE: int(since),
     }
     store.begin()
     store.remember(noted | lengths | generation.following())

@@ -26,8 +26,11 @@ JOB_ID = "job id"
 """A random name of the job, also of copies of its checkpoint."""
 GENERATION = "generation"
 """A number that grows with each run and at intervals within a run, see `batcher.app.generation`."""
-RECOVERED = "recovered, with all starts known before this millisecond"
-"""The checkpoint was rebuilt from the output. An execution that started later (POSIX milliseconds by the service's
-clock) may have no record, and its row may be taken for one that was not started. 0: nothing is known about the time."""
+UNPROVEN_SINCE = "not proven to be the newest since"
+"""POSIX seconds by the service's clock: executions since then may belong to runs that this checkpoint does not know.
+
+A run asks the execution list for them before its first start. 0 stands for any time, and empty text for a checkpoint
+that is known to be the newest of its job.
+"""
 LIMIT = "limit in millistarts a second"
 PREFIX = "settled prefix"

@@ -19,7 +19,7 @@ LEEWAY = 3600.0
 """Seconds before the first recorded start in which a row in doubt may have been sent. Only a job that waited for longer
 after its first requests, all of which lost their answers, could have sent one earlier."""
 MAY_BE_STARTED = frozenset({STARTED, IN_DOUBT})
-"""The statuses of records that tell of a start, for certain or not."""
+"""The statuses of a record by which an execution may exist."""
 
 _AS_RECORDED: Mapping[Status, Status] = {
     Status.STARTED: STARTED,
@@ -61,8 +61,8 @@ def decided(
     """Decide how a row stands.
 
     `known` is its status in the older checkpoint. `own` are the new records with its number, bucket and object, in the
-    order of writing. `strays` are those that tell of a start of its bucket and object, but whose number is that of no
-    such row: the manifest was edited, or they are of a side manifest. A record has no inputs. If `is_plain`, the row
+    order of writing. `strays` are those with MAY_BE_STARTED, its bucket and its object, whose number is that of no such
+    row: the manifest was edited, or they are of a side manifest. A record has no inputs. If `is_plain`, the row
     has none of its own either, and a stray start is taken for its start. Otherwise the execution list decides, also
     about its own records, because they may be those of another row; so it does if they are `is_ambiguous` for another
     reason.
