@@ -104,10 +104,12 @@ async def test_after_a_kill_and_a_loss_every_row_is_started_once(emulator, lost)
         CHECKPOINT.unlink()
     if lost == "damage":
         CHECKPOINT.write_bytes(CHECKPOINT.read_bytes()[:-5000] + b"x" * 5000)
-    if lost != "damage":
+    if lost == "log":
         LOG.unlink()
         Path(f"{CHECKPOINT}-shm").unlink()
-    await assert_refused(service, 74 if lost == "damage" else 78)
+    if lost != "checkpoint":
+        # With the checkpoint alone lost, its log is not taken for that of the new one.
+        await assert_refused(service, 74 if lost == "damage" else 78)
     await recover(service, "--concurrency", "8")
     lines = [json.loads(line) for line in Path("m.csv.executions.jsonl").read_bytes().split(b"\n")[:-1]]
     recorded = {line["row"] for line in lines if line["status"] == "started"}

@@ -50,6 +50,8 @@ class Replacement:
         self._path = path
         self._new = path.with_name(path.name + ".recovering")
         self.is_damaged = False
+        self._is_kept = path.exists() and bool(path.stat().st_size)
+        """Whether there is a former checkpoint with any row, or with content that cannot be read."""
         self.remove()
 
     def begin(self, card: Card) -> Store:
@@ -57,12 +59,11 @@ class Replacement:
 
         Raises OtherJobError if the former one belongs to another job.
         """
-        if self._path.exists() and self._path.stat().st_size:
+        if self._is_kept:
             try:
                 self._copy(card)
-                store = Store.open(self._new, card)
-                with translated(self._path), closing(store) as copied:
-                    copied.count()
+                with translated(self._path), closing(Store.open(self._new, card)) as copied:
+                    self._is_kept = bool(copied.count())
             except DamageError:
                 self.is_damaged = True
                 self.remove()
@@ -79,7 +80,7 @@ class Replacement:
         """Put the new checkpoint, whose store is closed, in the place. Return the path of the former one, if any."""
         with translated(self._path):
             _sync(self._new)
-            kept = self._keep() if self._path.exists() else None
+            kept = self._keep() if self._is_kept or _log(self._path).exists() else None
             self._new.replace(self._path)
             _sync(self._path.parent)
         return kept
@@ -88,9 +89,10 @@ class Replacement:
         names = (self._path.with_name(f"{self._path.name}{KEPT}{number or ''}") for number in count())
         kept = next(name for name in names if not name.exists())
         if _log(self._path).exists():
-            # Damaged, so its log was not merged. The log must not be found beside the new file. The checkpoint goes
-            # first, because without its log it would be an older one.
-            self._path.rename(kept)
+            # It was not merged: the checkpoint is damaged, missing, or being read. It must not be found beside the new
+            # file. The checkpoint goes first, because without its log it would be an older one.
+            if self._path.exists():
+                self._path.rename(kept)
             _log(self._path).rename(_log(kept))
             _memory(self._path).unlink(missing_ok=True)
         else:
