@@ -90,6 +90,10 @@ class DiskError(JobError):
     exit_code = ExitCode.DISK
 
 
+class DamageError(DiskError):
+    """The content of a checkpoint is damaged."""
+
+
 class BusyError(JobError):
     """Another run holds the lock on the job's files."""
 

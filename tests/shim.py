@@ -5,6 +5,7 @@ When its fault first strikes it asks the judge how many starts have arrived, and
 """
 
 import errno
+import fcntl
 import io
 import os
 import resource
@@ -116,6 +117,15 @@ def file_size(limit):
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 
 
+def locks(number):
+    """Let the filesystem have no locks."""
+
+    def flock(*_):
+        raise OSError(number, os.strerror(number))
+
+    fcntl.flock = flock
+
+
 FAULTS = {
     "commit EIO": lambda at, judge: commits(Fault(at, judge), "disk I/O error", sqlite3.SQLITE_IOERR),
     "commit ENOSPC": lambda at, judge: commits(Fault(at, judge), "database or disk is full", sqlite3.SQLITE_FULL),
@@ -125,6 +135,8 @@ FAULTS = {
     "write EIO": lambda at, judge: writes(Fault(at, judge), errno.EIO),
     "sync EIO": lambda at, judge: syncs(Fault(at, judge), errno.EIO),
     "close EIO": lambda *_: closes(errno.EIO),
+    "lock ENOLCK": lambda *_: locks(errno.ENOLCK),
+    "lock EOPNOTSUPP": lambda *_: locks(errno.EOPNOTSUPP),
 }
 
 

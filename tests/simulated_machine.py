@@ -150,9 +150,9 @@ class Checkpoint(writer.Checkpoint):
     async def close(self):
         self._store.close()
 
-    async def _do(self, work, *, is_quick=False, before=None):
+    async def _do(self, work, *, is_quick=False, before=None, is_merged=False):
         done = asyncio.get_running_loop().create_future()
-        self._waiting.append(writer._Asked(work, is_quick, before, done))
+        self._waiting.append(writer._Asked(work, is_quick, before, done, is_merged))
         if self._writing is None:
             self._writing = asyncio.ensure_future(self._write_all())
         return await done

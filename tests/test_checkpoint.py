@@ -15,7 +15,6 @@ from msgspec import structs
 from peek import kept_rows
 
 from batcher.edges.checkpoint import open_checkpoint
-from batcher.edges.checkpoint.lock import lock_path
 from batcher.errors import BusyError, DiskError, OtherJobError
 from batcher.model import Admitted, BadRow, Row, Settlement, Status
 from batcher.rules.job.card import Card
@@ -380,7 +379,7 @@ async def test_a_second_run_is_refused_until_the_first_is_gone_even_by_a_kill(pa
 
 
 async def test_a_look_at_the_checkpoint_does_not_keep_a_run_from_it(path):
-    with lock_path(path).open("w") as looking:
+    with path.open("w") as looking:
         fcntl.flock(looking, fcntl.LOCK_SH)
         threading.Timer(0.06, fcntl.flock, (looking, fcntl.LOCK_UN)).start()
         async with open_checkpoint(path, CARD) as checkpoint:

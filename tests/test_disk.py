@@ -223,3 +223,10 @@ async def test_a_file_that_cannot_be_written_stops_the_job_before_it_sends_anyth
         assert_stopped(await run(service), file)
         assert started(service) == before
     await assert_finishes(service)
+
+
+@pytest.mark.parametrize("fault", ["lock ENOLCK", "lock EOPNOTSUPP"])
+async def test_a_filesystem_without_locks_is_refused_before_anything_is_sent(folder, service, fault):
+    ran = await run(service, fault=(fault, 1))
+    assert (ran.code, "this filesystem has no locks" in ran.stderr, service.ledger.starts) == (74, True, []), ran
+    assert not list(folder.glob("*.executions.jsonl"))

@@ -102,6 +102,7 @@ async def test_it_is_read_as_it_is_and_its_next_run_finishes_it_and_writes_the_c
         "rows rely on the default bucket",
         "service's time of the last generation",
         "settled prefix",
+        "sum of the tables",
         "the manifest was read to its end",
     }
     assert glance(checkpoint).card == card

@@ -142,7 +142,7 @@ def completed(line, folder, environment=ENVIRONMENT):
         ("batcher run m.csv --progress j", ["json"]),
         ("batcher status m.checkpoint --rows ", ["in_doubt"]),
         ("batcher emulator --input-shape ", ["plain", "records"]),
-        ("batcher config rec", ["reconcile"]),
+        ("batcher config rec", ["reconcile", "recover"]),
         ("batcher rate m.checkpoint ", ["auto"]),
         ("batcher emulator --quirk no", ["no-filter", "no-date", "no-times", "no-urn"]),
         ("batcher emulator --fault 500", ["500=", "500-after="]),

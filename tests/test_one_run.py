@@ -61,6 +61,8 @@ async def test_a_symbolic_link_and_a_deleted_lock_lead_to_the_same_run():
             Path(f"{CHECKPOINT}.lock").unlink()
             await assert_busy(judge, CHECKPOINT)
             await assert_busy(judge, "link.checkpoint")
+            assert "a run is in progress" in (await batcher("status", "link.checkpoint")).stdout
+        assert "no run is in progress" in (await batcher("status", CHECKPOINT)).stdout
         assert judge.objects() == ["a", "b"]
         assert [kept.number for kept in kept_rows(CHECKPOINT)] == [1, 2]
 

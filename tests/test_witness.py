@@ -13,6 +13,7 @@ from test_command import ENVIRONMENT, batcher
 
 from batcher.app.generation import INTERVAL, Generation
 from batcher.edges.checkpoint import glance
+from batcher.edges.checkpoint.lock import locked
 from batcher.edges.witness import Reached, Witness, witness_path
 from batcher.errors import OtherJobError
 
@@ -121,8 +122,9 @@ async def test_a_witness_is_written_a_few_times_in_a_run_and_names_the_checkpoin
     async with judging() as judge:
         assert (await run(judge, environment)).code == 0
     (path,) = witnesses(folder)
-    generation, checkpoint = json.loads(path.read_bytes())
+    generation, checkpoint, length = json.loads(path.read_bytes())
     assert (generation, checkpoint) == (2, str(Path(FILES[0]).resolve()))
+    assert length == Path(FILES[1]).stat().st_size
     assert path.stat().st_mode & 0o077 == 0
     assert glance(Path(FILES[0])).counts.total() == 30
 
@@ -156,12 +158,12 @@ def test_a_new_generation_begins_at_intervals(environment):
 
 
 def known(path):
-    with closing(Witness(path)) as witness:
+    with closing(Witness(path, locked)) as witness:
         return witness.known
 
 
 def write(path, reached):
-    with closing(Witness(path)) as witness:
+    with closing(Witness(path, locked)) as witness:
         witness.write(reached)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from batcher.app.job_files import Files, open_files
 from batcher.app.voice import Voice
 from batcher.app.world import World
-from batcher.edges.checkpoint.facts import REPEATED
+from batcher.edges.checkpoint.facts import SHARED_NAME
 from batcher.errors import OtherJobError, UsageError
 from batcher.model import Answer, Row, Status
 from batcher.options.verbs import DoctorOptions
@@ -41,7 +41,7 @@ class Keeper:
         await checkpoint.note_listed([execution])
         known = {each.name for each in await checkpoint.controls()}
         if execution.name in known or not await checkpoint.unowned():
-            await checkpoint.remember({REPEATED: execution.name})
+            await checkpoint.remember({SHARED_NAME: execution.name})
             self.voice.warn(f"{self.path}: the answer names execution {execution.name}, which this job started before")
             return
         served = posix_of_header(answer.date)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from batcher.app.job_files import Files
 from batcher.app.voice import Voice
 from batcher.app.world import World
-from batcher.edges.checkpoint.facts import REPEATED
+from batcher.edges.checkpoint.facts import SHARED_NAME
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import contact
 from batcher.flow.reconcile import Findings, Inquiry, reconcile
@@ -82,7 +82,7 @@ class Doubts:
             if self.drain.begun:
                 return Findings([], [], [*rows], [])
         findings = await reconcile(self.inquiry(), rows, patient=patient)
-        repeated = await self.files.checkpoint.recall(REPEATED)
+        repeated = await self.files.checkpoint.recall(SHARED_NAME)
         if repeated is not None and findings.released:
             reason = f"the service answered two starts with the same execution, {repeated}"
             findings = findings._replace(released=[], held=[*findings.held, *findings.released], reason=reason)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from batcher.edges.checkpoint.facts import COMMITTED_AT, GENERATION, JOB_ID, UNPROVEN_SINCE
+from batcher.edges.checkpoint.lock import locked
 from batcher.edges.witness import Reached, Witness, new_job_id, witness_path
 from batcher.errors import BusyError, OtherJobError
 from batcher.model import Unsettled
@@ -36,7 +37,8 @@ class Generation:
     """The current generation of an open checkpoint. `steady` is a clock in seconds that cannot be set.
 
     It holds the job's witness until it is closed. Raises OtherJobError if the checkpoint is older than its witness, and
-    BusyError if a run with a copy of the checkpoint holds it.
+    BusyError if a run with a copy of the checkpoint holds it. With `written`, the number of bytes in all outputs of the
+    job, an older checkpoint is accepted unless the outputs are older too: it is rebuilt from them.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Generation:
         facts: Mapping[str, str | int],
         environment: Mapping[str, str],
         steady: Callable[[], float],
+        written: int | None = None,
     ) -> None:
         self._checkpoint = os.path.realpath(checkpoint)
         self._id = str(facts.get(JOB_ID) or new_job_id())
@@ -52,13 +55,13 @@ class Generation:
         self._steady = steady
         self._begun = steady()
         self._path = witness_path(self._id, environment)
-        self._witness = Witness(self._path)
+        self._witness = Witness(self._path, locked)
         known = self._witness.known
         self._is_witnessed = known is not None and known.generation >= self._number
         self.unproven: Unproven | None = None
         """Since when the checkpoint may lack starts, None if it is the newest of its job or was not compared."""
         try:
-            self._need_newest(checkpoint)
+            self._need_newest(checkpoint, written)
         except BaseException:
             self.close()
             raise
@@ -111,15 +114,18 @@ class Generation:
             return "there is no place for a witness of this job (HOME is not set)"
         return f"this machine has no witness of this job in {self._path.parent}"
 
-    async def attest(self) -> None:
-        """Write the generation to the witness. It must be committed before."""
-        await asyncio.to_thread(self._witness.write, Reached(self._number, self._checkpoint))
+    async def attest(self, written: int = 0) -> None:
+        """Write the generation to the witness. It must be committed before.
+
+        `written` is the number of bytes in all outputs of the job, 0 if it is not known.
+        """
+        await asyncio.to_thread(self._witness.write, Reached(self._number, self._checkpoint, written))
 
     def close(self) -> None:
         """Release the witness."""
         self._witness.close()
 
-    def _need_newest(self, checkpoint: Path) -> None:
+    def _need_newest(self, checkpoint: Path, written: int | None) -> None:
         known = self._witness.known
         if self._witness.is_held_elsewhere:
             place = f", with {known.checkpoint}" if known is not None else ""
@@ -127,8 +133,13 @@ class Generation:
                 f"{checkpoint}: another run of this job is in progress{place}",
                 "This checkpoint is a copy. Wait for that run, or stop it, and continue there.",
             )
-        if known is not None and known.generation > self._number:
+        if known is None or known.generation <= self._number:
+            return
+        if written is None:
             raise _older(checkpoint, known, self._number)
+        if written < known.length:
+            raise _incomplete(checkpoint, known, written)
+        self._number = known.generation
 
 
 def _older(checkpoint: Path, known: Reached, number: int) -> OtherJobError:
@@ -136,6 +147,16 @@ def _older(checkpoint: Path, known: Reached, number: int) -> OtherJobError:
         f"{checkpoint}: this is an older copy of the job's checkpoint: it has generation {number}, and the job has"
         f" reached generation {known.generation} with {known.checkpoint}. Nothing was sent, and nothing was changed",
         "Rows would be started twice. Continue with the newest checkpoint, or put it back, with its -wal file if there"
-        " is one. If you are sure that no row was started after this copy was made, batcher forget CHECKPOINT allows"
+        " is one. If it is lost, batcher recover, with MANIFEST and the options of the job, rebuilds it from the newest"
+        " output. If you are sure that no row was started after this copy was made, batcher forget CHECKPOINT allows"
         " its use.",
+    )
+
+
+def _incomplete(checkpoint: Path, known: Reached, written: int) -> OtherJobError:
+    return OtherJobError(
+        f"{checkpoint}: the output is an older copy too: it has {written:,} bytes, and the job has written"
+        f" {known.length:,}. Nothing was changed",
+        "Put the newest output back, or name each output of the job with --output. If a part of the output was moved"
+        " away, batcher forget CHECKPOINT removes this check.",
     )

@@ -16,7 +16,7 @@ from batcher.app.preflight import Preflight
 from batcher.app.resume_point import enter
 from batcher.app.unknown import Newness
 from batcher.app.world import World
-from batcher.edges.checkpoint.facts import REPEATED
+from batcher.edges.checkpoint.facts import SHARED_NAME
 from batcher.edges.manifest import AnyManifest
 from batcher.edges.progress import showing
 from batcher.errors import FailuresError, JobError, ManifestError
@@ -215,7 +215,7 @@ class Run:
     async def _note_repeated(self) -> None:
         """Store that the service has given one execution's name to two starts. No row is released from now on."""
         repeated, self.names.repeated = self.names.repeated, []
-        await self.files.checkpoint.remember({REPEATED: repeated[0]})
+        await self.files.checkpoint.remember({SHARED_NAME: repeated[0]})
         for name in repeated:
             self.monitor.telemetry.warn(f"two starts were answered with execution {name}; the second is in doubt")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from batcher.edges.checkpoint.facts import BUCKET_USED, CARD, LENGTH, LIMIT, OUT
 from batcher.edges.checkpoint.places import folder_of, is_same, is_there, kept
 from batcher.edges.manifest import AnyManifest
 from batcher.edges.records import Output, open_output, tail_of
-from batcher.errors import OtherJobError, UsageError
+from batcher.errors import JobError, OtherJobError, UsageError
 from batcher.flow.repair import LEFT_OPEN, resume, unexplained
 from batcher.model import BEGINNING, Admitted, Record, Settlement, Unsettled
 from batcher.rules.job.card import Card, encoded, renewed
@@ -40,7 +40,10 @@ class Place(NamedTuple):
 
 
 class Files:
-    """An open checkpoint with its open output. `card` is that of the job. `is_side`: the run has a side manifest."""
+    """An open checkpoint with its open output. `card` is that of the job. `is_side`: the run has a side manifest.
+
+    `written_before` is the number of bytes in the other outputs of the job.
+    """
 
     def __init__(  # noqa: PLR0913 - all that makes a job's files
         self,
@@ -50,6 +53,7 @@ class Files:
         card: Card,
         generation: Generation,
         *,
+        written_before: int,
         is_side: bool,
         is_bucket_used: bool,
         pass_on: PassOn | None = None,
@@ -65,6 +69,9 @@ class Files:
         self._manifest: AnyManifest | None = None
         self._output = output
         self._length_name = LENGTH + place.name
+        self._written = written_before + output.length
+        """The number of bytes in all outputs of the job that are committed."""
+        self._written_before = written_before
         self._is_bucket_used = is_bucket_used
         self._pass_on = pass_on
 
@@ -100,7 +107,8 @@ class Files:
         service's clock, 0 if it is not known. `recovered` are records of these rows that are on disk already.
         """
         block = self._output.compose(records)
-        facts: dict[str, str | int] = {self._length_name: self._output.length}
+        length = self._output.length
+        facts: dict[str, str | int] = {self._length_name: length}
         if limit is not None:
             facts[LIMIT] = round(limit * 1000)
         if self.frontier.settled(settlements):
@@ -111,8 +119,9 @@ class Files:
             facts |= self._generation.following(self.latest)
         append = partial(self._output.append, block) if block else None
         await self.checkpoint.settle(settlements, facts, doubt_at, append, Answered(recovered or records, now))
+        self._written = max(self._written, self._written_before + length)
         if is_due:
-            await self._generation.attest()
+            await self.attest()
         if self._pass_on is not None and records:
             await self._pass_on(records)
 
@@ -125,6 +134,19 @@ class Files:
         """Note that the checkpoint is the newest of its job, or that the rows that this concerns are held."""
         if self.unproven is not None:
             await self.checkpoint.remember(self._generation.proven())
+
+    async def begin_generation(self) -> None:
+        """Commit that a new generation has begun, and write it to the witness."""
+        await self.checkpoint.remember(self._generation.following(self.latest))
+        await self.attest()
+
+    async def attest(self) -> None:
+        """Merge the checkpoint's log, and write to the witness how far the job has come. It must be committed before.
+
+        A copy of the checkpoint without its log is then at most as old as the generation.
+        """
+        await self.checkpoint.merge()
+        await self._generation.attest(self._written)
 
     async def kept_limit(self) -> float | None:
         """Return the rate limit that an earlier run found, in starts per second."""
@@ -178,15 +200,31 @@ async def open_files(
         async with open_output(place.path, place.known, partial(_need_newest, place.path, left)) as output:
             # Before the first record: a crash after that must not leave an output that the checkpoint does not know.
             await checkpoint.remember(noted | generation.following())
-            await generation.attest()
-            used = bool(facts.get(BUCKET_USED))
             files = Files(
-                checkpoint, output, place, job, generation, is_side=is_side, is_bucket_used=used, pass_on=pass_on
+                checkpoint,
+                output,
+                place,
+                job,
+                generation,
+                written_before=written(facts | noted, but=place.name),
+                is_side=is_side,
+                is_bucket_used=bool(facts.get(BUCKET_USED)),
+                pass_on=pass_on,
             )
+            await files.attest()
             await files.repair(world.clock())
-            yield files
-            await checkpoint.remember(generation.following(files.latest))
-            await generation.attest()
+            try:
+                yield files
+            finally:
+                # Also after an error: what was committed until now must not be lost on a copy. If the checkpoint is
+                # what failed, it cannot be written, and the first error is the one to report.
+                with suppress(JobError):
+                    await files.begin_generation()
+
+
+def written(facts: Facts, *, but: str = "") -> int:
+    """Return the number of bytes in all outputs of a job, but the one with the name `but`."""
+    return sum(int(length) for name, length in facts.items() if name.startswith(LENGTH) and name != LENGTH + but)
 
 
 def _former_length(facts: Facts, place: Place, folder: Path, left: Sequence[Unsettled]) -> dict[str, str | int]:
@@ -214,17 +252,22 @@ def _need_newest(output: Path, left: Sequence[Unsettled], written: Sequence[Reco
             f" ({found.bucket}/{printable(found.object)}) that the checkpoint does not know. Nothing was sent, and"
             " nothing was changed",
             "Rows would be started twice. Put the newest checkpoint of this job back, with its -wal file if there is"
-            " one, then run the same command again. If it is lost, start the rows that have no record in this output as"
-            " a new job, with another checkpoint and output; those sent last may have been started without a record.",
+            " one, then run the same command again. If it is lost, batcher recover, with MANIFEST and the options of"
+            " the job, rebuilds the checkpoint from the output.",
         )
 
 
 def _place_of(path: Path | None, facts: Facts, folder: Path) -> Place | None:
-    """Find an output among the facts, by its path or as the same file; without a path give that of the last run."""
+    """Find an output among the facts. Without a path give that of the last run."""
     if path is None:
         if OUTPUT not in facts:
             return None
         path = folder / str(facts[OUTPUT])
+    return place_of(path, facts, folder)
+
+
+def place_of(path: Path, facts: Facts, folder: Path) -> Place:
+    """Find an output among the facts, by its path or as the same file."""
     name = kept(path, folder)
     if LENGTH + name not in facts:
         known = (fact.removeprefix(LENGTH) for fact in facts if fact.startswith(LENGTH))

@@ -12,6 +12,7 @@ VERBS = {
     "check": "Check a manifest and show what a run would start.",
     "status": "Show how many rows of a job are started, rejected or in doubt.",
     "reconcile": "Settle rows in doubt using the service's execution list.",
+    "recover": "Rebuild a lost checkpoint from the output.",
     "rate": "Change the maximum rate of a running job.",
     "pause": "Pause a running job.",
     "resume": "Resume a paused job.",
@@ -29,7 +30,7 @@ VERBS = {
 """Each verb with its line in the help. The module of that name has its OPTIONS, its HELP and its function."""
 
 PANELS = {
-    "Commands": ("run", "check", "status", "reconcile"),
+    "Commands": ("run", "check", "status", "reconcile", "recover"),
     "Commands for a running job": ("rate", "pause", "resume", "drain"),
     "Commands for results": ("explain", "failures", "export", "report"),
     "Commands for setup and tests": ("doctor", "config", "emulator", "forget", "man"),

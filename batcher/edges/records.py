@@ -24,6 +24,7 @@ from batcher.rules.text import counted
 if TYPE_CHECKING:
     from aiofiles.threadpool.binary import AsyncFileIO
 
+_CHUNK = 64 * 1024
 # If fdatasync is missing (macOS), fsync does the same and more.
 _sync = getattr(os, "fdatasync", os.fsync)
 
@@ -147,17 +148,56 @@ def reading(path: Path, known_length: int) -> Iterator[PastRecords]:
         yield PastRecords(file, path, known_length)
 
 
+@contextmanager
+def held_reading(path: Path, begin: int) -> Iterator[PastRecords]:
+    """Open an output that no run writes, for reading from the offset `begin` of a record.
+
+    Only the last line may be torn or damaged. Raises what `reading` raises, BusyError if a run writes the output, and
+    OtherJobError if it is shorter than `begin`.
+    """
+    size = path.stat().st_size if path.exists() else 0
+    if path.exists():
+        _check(path, size, begin)
+    with reading(path, _last_line(path) if size else 0) as records:
+        _hold(records.descriptor, path)
+        records.begin = begin
+        yield records
+
+
+def _last_line(path: Path) -> int:
+    """Return the offset of the last line, or of what follows the last line if it is torn."""
+    with path.open("rb") as file:
+        end = file.seek(0, os.SEEK_END) - 1
+        while end > 0:
+            begin = max(0, end - _CHUNK)
+            file.seek(begin)
+            found = file.read(end - begin).rfind(b"\n")
+            if found >= 0:
+                return begin + found + 1
+            end = begin
+    return 0
+
+
 class PastRecords:
-    """The records of an output, each with its place: the offset of its first byte."""
+    """The records of an output, each with its place: the offset of its first byte. They are read from `begin` on.
+
+    `end` is where the records end that were read.
+    """
 
     def __init__(self, file: BinaryIO, path: Path, known_length: int) -> None:
         self.path = path
+        self.begin = self.end = 0
         self._file = file
         self._known_length = known_length
         self._codec = CODECS[format_of(path)]
 
+    @property
+    def descriptor(self) -> int:
+        """The open file."""
+        return self._file.fileno()
+
     def __iter__(self) -> Iterator[tuple[int, Record]]:
-        place = 0
+        place = self.end = self.begin
         self._file.seek(place)
         while (entry := self._codec.entry(self._file.readline)).endswith(b"\n"):
             try:
@@ -166,6 +206,7 @@ class PastRecords:
                 if place < self._known_length:
                     raise
                 return
+            self.end = place + len(entry)
             if record is not None:
                 yield place, record
             place += len(entry)
@@ -213,7 +254,8 @@ def _check(path: Path, size: int, known_length: int | None) -> None:
         raise OtherJobError(
             f"{path}: the output has {counted(size, 'byte')} of records that this job's checkpoint does not know",
             "Without the checkpoint of these records their rows would be started again. Give that checkpoint with"
-            " --checkpoint, or a new file with --output.",
+            " --checkpoint. If it is lost, batcher recover, with MANIFEST and the options of the job, rebuilds it from"
+            " the output. For another job, give a new file with --output.",
         )
     if size < known_length:
         raise OtherJobError(

@@ -49,13 +49,18 @@ class Scratch:
         self._db.executemany("INSERT INTO entry VALUES (?, ?, ?)", self._placed(entries))
         self._db.execute("COMMIT")
 
-    def find(self, key: Value) -> list[tuple[int, Value]]:
-        """Return the values of a key, each with its place."""
-        return self._db.execute("SELECT place, value FROM entry WHERE key = ? ORDER BY place", (key,)).fetchall()
+    def find(self, key: Value, most: int = -1) -> list[tuple[int, Value]]:
+        """Return the first values of a key, all for -1, each with its place."""
+        query = "SELECT place, value FROM entry WHERE key = ? ORDER BY place LIMIT ?"
+        return self._db.execute(query, (key, most)).fetchall()
 
     def remove(self, key: Value, place: int) -> None:
         """Remove one value of a key."""
         self._db.execute("DELETE FROM entry WHERE key = ? AND place = ?", (key, place))
+
+    def __iter__(self) -> Iterator[Value]:
+        """Yield all values."""
+        return (value for (value,) in self._db.execute("SELECT value FROM entry ORDER BY place"))
 
     def __len__(self) -> int:
         count: int = self._db.execute("SELECT count(*) FROM entry").fetchone()[0]

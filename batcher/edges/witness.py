@@ -6,10 +6,9 @@ witness is named after the job's random id, not after a path, so a folder that w
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -21,10 +20,14 @@ _MOST = 64 * 1024
 
 
 class Reached(NamedTuple):
-    """What a witness knows: the highest generation that was committed, and the path of the checkpoint that had it."""
+    """What a witness knows: the highest generation that was committed, and the path of the checkpoint that had it.
+
+    `length` is the number of bytes in all outputs of the job at that time, 0 if it is not known.
+    """
 
     generation: int
     checkpoint: str
+    length: int = 0
 
 
 def new_job_id() -> str:
@@ -50,14 +53,20 @@ def witness_path(job_id: str, environment: Mapping[str, str]) -> Path | None:
 class Witness:
     """The witness at a path, held for one run; without a path, or where it cannot be written, there is none.
 
+    `lock` locks an open file and returns whether that was possible; where there are no locks it raises OSError, and the
+    witness is used without.
+
     `known` is what it knew at first, None if nothing. `is_held_elsewhere` is whether another run holds it: then this
     one must end.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, lock: Callable[[int], bool]) -> None:
         self._path = path
         self._file = _opened(path)
-        self.is_held_elsewhere = self._file is not None and not _locked(self._file)
+        self.is_held_elsewhere = False
+        if self._file is not None:
+            with suppress(OSError):
+                self.is_held_elsewhere = not lock(self._file)
         self.known = None if self._file is None else _read(self._file)
 
     def write(self, reached: Reached) -> None:
@@ -91,17 +100,6 @@ def _opened(path: Path | None) -> int | None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     return None
-
-
-def _locked(descriptor: int) -> bool:
-    """Take the lock. Return False if another run has it. Where there are no locks, the witness is used without."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def _read(descriptor: int) -> Reached | None:

@@ -76,7 +76,7 @@ class Sending(Retries, Doubts):
     trust_503: Annotated[bool, Option("Treat every HTTP 503 as a refusal that is safe to retry.")] = False
 
 
-def _output(options: "RunOptions") -> Path:
+def _output(options: Manifest) -> Path:
     return options.beside(".executions.jsonl", "--output")
 
 
@@ -145,6 +145,31 @@ class CheckOptions(Service, Manifest, Retries, ForPrograms):
 
 class ReconcileOptions(OfJob, Connection, Doubts):
     """The options of `batcher reconcile`."""
+
+
+class Highest(Options):
+    """How a job was run."""
+
+    group = "Manifest"
+
+    concurrency: Annotated[
+        int, Option("Highest number of workers that a run of this job had.", least=1, most=10_000)
+    ] = 64
+
+
+class RecoverOptions(Service, Manifest, Highest):
+    """The options of `batcher recover`: those that identify a job."""
+
+    group = "Output"
+
+    output: Annotated[
+        tuple[Path, ...],
+        Option(
+            "File with records of the job; give the newest one last.",
+            short="-o",
+            default="MANIFEST.executions.jsonl",
+        ),
+    ] = derived(factory=lambda options: (_output(options),))
 
 
 class DoctorOptions(Service, ForPrograms):

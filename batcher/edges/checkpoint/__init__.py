@@ -6,6 +6,7 @@ sent), `settle` (its verdict is durable after its record). See DESIGN.md for the
 
 from batcher.edges.checkpoint.controls import Answered
 from batcher.edges.checkpoint.reading import COPY, Glance, Reading, glance, reading, reading_of
+from batcher.edges.checkpoint.replacement import replacing
 from batcher.edges.checkpoint.store import Store
 from batcher.edges.checkpoint.writer import Checkpoint, open_checkpoint
 
@@ -20,4 +21,5 @@ __all__ = [
     "open_checkpoint",
     "reading",
     "reading_of",
+    "replacing",
 ]

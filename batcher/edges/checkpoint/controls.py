@@ -67,8 +67,12 @@ class Controls:
                 at = posix(record.started_at or "")
                 urn, until = record.execution_urn or "", answered.now or None
                 kept.append(Control(each.id, each.execution, urn, at, intent_at, until, bucket, object_, inputs))
-        self._write(kept)
-        self.kept = sorted([*self.kept, *kept])
+        self.add(kept)
+
+    def add(self, controls: Sequence[Control]) -> None:
+        """Add controls to the sample."""
+        self._write(controls)
+        self.kept = sorted([*self.kept, *controls])
         if thinned(self.kept) is not self.kept:
             self.kept = thinned(self.kept)
             self._db.execute("DELETE FROM controls")

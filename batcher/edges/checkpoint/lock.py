@@ -8,13 +8,16 @@ removes the file beside the checkpoint to leave no clutter.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
-from batcher.errors import BusyError
+from batcher.errors import BusyError, DiskError
 
 GLANCES = 5
 GLANCE_SECONDS = 0.05
@@ -40,9 +43,7 @@ class Lock:
         self._file: int | None = None
         while True:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            if not _locked(self._fd):
-                os.close(self._fd)
-                raise _busy(checkpoint)
+            _take(self._fd, checkpoint)
             if _leads_to(path, self._fd):
                 return
             os.close(self._fd)
@@ -53,9 +54,7 @@ class Lock:
             if _identity(self._checkpoint.stat()) in _held:
                 raise _busy(self._checkpoint)
             file = os.open(self._checkpoint, os.O_RDWR | os.O_CLOEXEC)
-            if not _locked(file):
-                os.close(file)
-                raise _busy(self._checkpoint)
+            _take(file, self._checkpoint)
             if _leads_to(self._checkpoint, file):
                 self._file = file
                 _held.add(_identity(os.fstat(file)))
@@ -97,8 +96,39 @@ def _leads_to(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _locked(descriptor: int) -> bool:
-    """Take the lock. Return False if another run has it. Waits for a process that only reads the checkpoint."""
+@contextmanager
+def observing(checkpoint: Path) -> Iterator[Callable[[], bool]]:
+    """Yield a function that returns whether a run has locked the checkpoint, for a reader of it.
+
+    SQLite must open the checkpoint after the block begins and close it before the block ends, see `Lock.release`.
+    """
+    if _identity(checkpoint.stat()) in _held:
+        yield lambda: True
+        return
+    file = os.open(checkpoint, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield partial(_is_held, file)
+    finally:
+        os.close(file)
+
+
+def _is_held(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        # No locks here, so no run.
+        return False
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return False
+
+
+def locked(descriptor: int) -> bool:
+    """Lock an open file. Return False if another run has it. Waits for a process that only reads the checkpoint.
+
+    Raises OSError where the filesystem has no locks.
+    """
     for _ in range(GLANCES):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -107,3 +137,23 @@ def _locked(descriptor: int) -> bool:
         else:
             return True
     return False
+
+
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS})
+
+
+def _take(descriptor: int, checkpoint: Path) -> None:
+    """Lock an open file for a run, or close it and raise the error."""
+    try:
+        is_ours = locked(descriptor)
+    except OSError as error:
+        os.close(descriptor)
+        if error.errno not in _NO_LOCKS:
+            raise
+        raise DiskError(
+            f"{checkpoint}: this filesystem has no locks, so that two runs could start the same rows",
+            "Put the checkpoint and the output on another filesystem, with --checkpoint FILE and --output FILE.",
+        ) from error
+    if not is_ours:
+        os.close(descriptor)
+        raise _busy(checkpoint)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import fcntl
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from heapq import merge
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
 from batcher.edges.checkpoint.facts import READ_WHOLE
-from batcher.edges.checkpoint.lock import lock_path
+from batcher.edges.checkpoint.lock import observing
 from batcher.edges.checkpoint.row_tables import SettledRows, UnsettledRows
-from batcher.edges.checkpoint.schema import card_of, check_card, facts_of, open_database, translated
+from batcher.edges.checkpoint.schema import (
+    card_of,
+    check_card,
+    check_sum,
+    facts_of,
+    need_file,
+    open_database,
+    translated,
+)
 from batcher.model import NUMBERS, Status, Unsettled
 from batcher.rules.job.card import Card
 from batcher.rules.records.standing import Standing
@@ -49,11 +56,12 @@ def glance(path: Path) -> Glance:
 @contextmanager
 def reading(path: Path) -> Iterator[Reading]:
     """Open the checkpoint at `path` for reading. Raises DiskError or OtherJobError if it cannot be read."""
-    with translated(path):
-        db = open_database(path, None)
-    with closing(db):
+    with ExitStack() as opened:
         with translated(path):
-            running = _is_held(lock_path(path))
+            need_file(path, None)
+            is_running = opened.enter_context(observing(path))
+            db = opened.enter_context(closing(open_database(path, None)))
+            running = is_running()
             # All reads from here on see one snapshot, whatever a run writes meanwhile.
             db.execute("BEGIN")
             checkpoint = Reading(db, path, running=running)
@@ -84,6 +92,7 @@ class Reading:
         self._db = db
         self._settled = SettledRows(db)
         self._unsettled = UnsettledRows(db)
+        check_sum(self.facts, self._settled.sum + self._unsettled.sum)
 
     @property
     def card(self) -> Card:
@@ -130,14 +139,3 @@ class Reading:
             waiting = [(row.id, Standing(b"", row.number, row.status, "", row)) for row in unsettled]
             for _, standing in merge(self._settled.standings(), waiting, key=itemgetter(0)):
                 yield standing
-
-
-def _is_held(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False

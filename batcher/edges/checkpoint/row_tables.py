@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import TypeAlias
 from zlib import crc32
 
@@ -16,9 +17,11 @@ import orjson
 from msgspec import Struct
 
 from batcher.edges.checkpoint.bulk import Blob, insert
-from batcher.edges.checkpoint.schema import damage, seal
+from batcher.edges.checkpoint.schema import SUMMED, damage, seal, sum_of
 from batcher.model import NUMBERS, STATUSES, Admitted, BadRow, Row, Settlement, Status, Unsettled
 from batcher.rules.records.standing import Standing
+
+_SEAL = itemgetter(-1)
 
 
 class _Block(Struct, frozen=True):
@@ -27,6 +30,7 @@ class _Block(Struct, frozen=True):
     id: int
     at: float
     rows: dict[int, Admitted]
+    seal: int
 
 
 class UnsettledRows:
@@ -37,10 +41,13 @@ class UnsettledRows:
         self._blocks: dict[int, _Block] = {}
         """The block of each row, by the row's id."""
         self._last_block = 0
-        for id_, at, rows in db.execute("SELECT id, at, rows FROM intents ORDER BY id"):
+        self.sum = sum_of(db, "intents") + sum_of(db, "doubts")
+        """The sum of the entries."""
+        for id_, at, rows, seal_ in db.execute("SELECT id, at, rows, seal FROM intents ORDER BY id"):
             self._last_block = id_
             # An older block may still list a row that was settled, and even one that was admitted again.
-            self._keep(_Block(id_, at, {row.id: row for row in _decoded(rows) if not self._is_elsewhere(row.id)}))
+            listed = {row.id: row for row in _decoded(rows) if not self._is_elsewhere(row.id)}
+            self._keep(_Block(id_, at, listed, seal_))
 
     def last_id(self) -> int:
         """Return the highest id of a row, 0 if there is none."""
@@ -51,8 +58,10 @@ class UnsettledRows:
         """Record rows that are admitted now, with the statuses they are admitted with."""
         self._last_block += 1
         entry = (self._last_block, now, _encoded(rows))
-        self._db.execute("INSERT INTO intents VALUES (?, ?, ?, ?)", (*entry, seal(*entry)))
-        self._keep(_Block(self._last_block, now, {row.id: row for row in rows}))
+        sealed = seal(*entry)
+        self._db.execute("INSERT INTO intents VALUES (?, ?, ?, ?)", (*entry, sealed))
+        self.sum += SUMMED + sealed
+        self._keep(_Block(self._last_block, now, {row.id: row for row in rows}, sealed))
 
     def content(self, id_: int) -> tuple[str, str, bytes, float]:
         """Return a row's bucket, object and inputs, and the time before which it was not sent."""
@@ -69,8 +78,11 @@ class UnsettledRows:
         for id_ in ids:
             block = self._blocks.pop(id_, None)
             if block is None:
-                taken.append(self._db.execute("SELECT key, copy, number FROM doubts WHERE id = ?", (id_,)).fetchone())
+                query = "SELECT key, copy, number, seal FROM doubts WHERE id = ?"
+                *identity, sealed = self._db.execute(query, (id_,)).fetchone()
+                taken.append((identity[0], identity[1], identity[2]))
                 self._db.execute("DELETE FROM doubts WHERE id = ?", (id_,))
+                self.sum -= SUMMED + sealed
             else:
                 admitted = block.rows.pop(id_)
                 taken.append((admitted.row.key, admitted.copy, admitted.row.number))
@@ -83,13 +95,16 @@ class UnsettledRows:
         for id_ in ids:
             block = self._blocks.pop(id_, None)
             if block is None:
-                query = "SELECT id, key, copy, number, bucket, object, inputs, intent_at FROM doubts WHERE id = ?"
-                entry = (*self._db.execute(query, (id_,)).fetchone(), doubt_at)
+                query = "SELECT id, key, copy, number, bucket, object, inputs, intent_at, seal FROM doubts WHERE id = ?"
+                *known, replaced = self._db.execute(query, (id_,)).fetchone()
+                entry = (*known, doubt_at)
+                self.sum -= SUMMED + replaced
             else:
                 entry = (id_, *_content(block.rows.pop(id_)), block.at, doubt_at)
                 if not block.rows:
                     self._forget(block)
             values = (*entry, seal(*entry))
+            self.sum += SUMMED + values[-1]
             self._db.execute("INSERT OR REPLACE INTO doubts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
     def admitted(self) -> list[Admitted]:
@@ -124,6 +139,7 @@ class UnsettledRows:
 
     def _forget(self, block: _Block) -> None:
         self._db.execute("DELETE FROM intents WHERE id = ?", (block.id,))
+        self.sum -= SUMMED + block.seal
 
     def _is_elsewhere(self, id_: int) -> bool:
         query = "SELECT 1 FROM rows WHERE id = :id UNION ALL SELECT 1 FROM doubts WHERE id = :id"
@@ -194,6 +210,8 @@ class SettledRows:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._is_compared = False
+        self.sum = sum_of(db, "rows")
+        """The sum of the entries."""
 
     def last_id(self) -> int:
         """Return the highest id, 0 if there are no rows."""
@@ -203,17 +221,19 @@ class SettledRows:
     def add(self, settlements: Sequence[Settlement], rows: Sequence[Identity]) -> None:
         """Add rows with their current statuses. Fastest in the order of their ids."""
         entries = [_entry(each, row) for each, row in zip(settlements, rows, strict=True)]
+        self.sum += SUMMED * len(entries) + sum(map(_SEAL, entries))
         insert(self._db, "INSERT INTO rows", "(?, ?, ?, ?, ?, ?, ?)", entries)
 
     def take(self, id_: int) -> Identity:
         """Remove a row that is to be sent again, and return its identity."""
-        *row, is_broken = self._db.execute(
-            f"SELECT key, copy, number, {IS_BROKEN} FROM rows WHERE id = ?",  # noqa: S608 - our words
+        *row, sealed, is_broken = self._db.execute(
+            f"SELECT key, copy, number, seal, {IS_BROKEN} FROM rows WHERE id = ?",  # noqa: S608 - our words
             (id_,),
         ).fetchone()
         if is_broken:
             raise damage("rows", 1)
         self._db.execute("DELETE FROM rows WHERE id = ?", (id_,))
+        self.sum -= SUMMED + sealed
         key, copy, number = row
         return key, copy, number
 
@@ -238,7 +258,9 @@ class SettledRows:
         self.compare()
         dismissed, failed = NUMBERS[Status.DISMISSED], ", ".join(str(NUMBERS[status]) for status in FAILED)
         new = f"state = {dismissed}, seal = {_seal_of(str(dismissed))}"
-        return self._db.execute(f"UPDATE rows SET {new} WHERE state IN ({failed})").rowcount  # noqa: S608 - our words
+        count = self._db.execute(f"UPDATE rows SET {new} WHERE state IN ({failed})").rowcount  # noqa: S608 - our words
+        self.sum = sum_of(self._db, "rows")
+        return count
 
     def standings(self) -> Iterator[tuple[int, Standing]]:
         """Yield every row with its id, in the order of their ids."""

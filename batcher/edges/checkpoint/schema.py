@@ -15,8 +15,8 @@ from pathlib import Path
 from zlib import crc32
 
 from batcher.edges.checkpoint import format_1
-from batcher.edges.checkpoint.facts import BUCKET_USED, CARD
-from batcher.errors import DiskError, OtherJobError
+from batcher.edges.checkpoint.facts import BUCKET_USED, CARD, CONTENTS
+from batcher.errors import DamageError, DiskError, OtherJobError
 from batcher.rules.job.card import Card, Difference, decoded, difference, encoded
 
 APPLICATION_ID = 0x62746368
@@ -81,12 +81,22 @@ _SEALED = {
 """The expressions for the seals of the tables that are checked on opening."""
 
 _FIX = "Free some disk space or fix the permissions, then run the same command again."
-_REMOVE = "Remove the file only if you are sure that a new run may start all of its rows again."
 
 
 def seal(*values: bytes | str | float | None) -> int:
     """Return the seal over an entry's columns."""
     return crc32(b"\0".join([value if isinstance(value, bytes) else str(value).encode() for value in values]))
+
+
+SUMMED = 1 << 32
+"""What each entry adds to a sum besides its seal, so that the sum has their number too."""
+
+
+def sum_of(db: sqlite3.Connection, table: str) -> int:
+    """Return the sum of the entries of a table, in one pass."""
+    query = f"SELECT count(*) * {SUMMED} + coalesce(sum(seal), 0) FROM {table}"  # noqa: S608 - our names
+    found: int = db.execute(query).fetchone()[0]
+    return found
 
 
 def open_database(path: Path, card: Card | None) -> sqlite3.Connection:
@@ -131,15 +141,19 @@ def need_file(path: Path, card: Card | None) -> None:
 
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Turn errors of SQLite and the operating system about a checkpoint into a DiskError with advice."""
+    """Turn errors of SQLite and the operating system about a checkpoint into a DiskError with advice.
+
+    Raises DamageError, a DiskError, if the content is damaged.
+    """
     try:
         yield
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if _is_the_disks(error):
             raise DiskError(f"{path}: the checkpoint cannot be used: {error}", _FIX) from error
-        raise DiskError(
+        raise DamageError(
             f"{path}: the checkpoint is damaged: {error}",
-            f"Restore it from a copy if there is one, then run the same command again. {_REMOVE}",
+            "Nothing was sent. batcher recover, with MANIFEST and the options of the job, rebuilds the checkpoint from"
+            " the output. Without it, a new run may start all rows again.",
         ) from error
     except OSError as error:
         raise DiskError(f"{path}: the checkpoint cannot be opened: {error.strerror or error}", _FIX) from error
@@ -148,6 +162,12 @@ def translated(path: Path) -> Iterator[None]:
 def damage(table: str, count: int) -> sqlite3.DatabaseError:
     """Return the error for entries that do not match their seals."""
     return sqlite3.DatabaseError(f"wrong checksums in the table {table}: {count:,}")
+
+
+def check_sum(facts: Mapping[str, str | int], found: int) -> None:
+    """Compare the sum of the tables with the fact. Raises sqlite3.DatabaseError."""
+    if facts.get(CONTENTS, str(found)) != str(found):
+        raise sqlite3.DatabaseError("its parts are of different times, as in a copy that was made during a run")
 
 
 def facts_of(db: sqlite3.Connection, path: Path) -> Mapping[str, str | int]:

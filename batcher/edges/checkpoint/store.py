@@ -16,9 +16,9 @@ from types import MappingProxyType
 from msgspec import structs
 
 from batcher.edges.checkpoint.controls import NOTHING, Answered, Controls
-from batcher.edges.checkpoint.facts import CARD
+from batcher.edges.checkpoint.facts import CARD, CONTENTS
 from batcher.edges.checkpoint.row_tables import SettledRows, UnsettledRows, packed, unpacked
-from batcher.edges.checkpoint.schema import card_of, open_database, translated, upgrade, write_facts
+from batcher.edges.checkpoint.schema import card_of, check_sum, open_database, translated, upgrade, write_facts
 from batcher.edges.checkpoint.sieve import Sieve, Sifted
 from batcher.model import Admitted, BadRow, Execution, Row, Settlement, Status, Unsettled
 from batcher.rules.doubts.control import Control
@@ -32,6 +32,14 @@ _LISTED = """
 CREATE TEMP TABLE IF NOT EXISTS listed (name PRIMARY KEY, urn TEXT, started_at TEXT, at REAL, is_event) WITHOUT ROWID
 """
 
+_LATEST = """
+SELECT nullif(max(at), 0) FROM (
+    SELECT max(at) AS at FROM intents
+    UNION ALL SELECT max(max(intent_at, coalesce(doubt_at, 0))) FROM doubts
+    UNION ALL SELECT max(max(intent_at, coalesce(answered_at, 0))) FROM controls
+)
+"""
+
 
 class Store:
     """An open checkpoint file. Every method may raise sqlite3.Error, which `translated` turns into a DiskError."""
@@ -40,6 +48,7 @@ class Store:
         self._db = db
         self._settled = SettledRows(db)
         self._unsettled = UnsettledRows(db)
+        check_sum(self.facts(), self._sum)
         self._controls = Controls(db)
         self._sieve = Sieve(db, self._settled, self._unsettled)
 
@@ -74,6 +83,10 @@ class Store:
         # This releases and acquires Python's global lock once; a COMMIT statement does so three times.
         self._db.commit()
 
+    def merge(self) -> None:
+        """Merge the write-ahead log into the file, as far as no reader needs it."""
+        self._db.execute("PRAGMA main.wal_checkpoint(PASSIVE)").close()
+
     def roll_back(self) -> None:
         """Undo the transaction, if there is one."""
         if self._db.in_transaction:
@@ -92,13 +105,12 @@ class Store:
 
         From here on a row that is SENDING may be on the wire, even if this process ends.
         """
-        if facts:
-            write_facts(self._db, facts)
         if rows:
             # A row that is sent again remains the same copy of its content.
             self._unsettled.admit(
                 [row if row.new else structs.replace(row, copy=self._settled.take(row.id)[1]) for row in rows], now
             )
+        self._note(facts)
 
     def settle(
         self,
@@ -117,7 +129,7 @@ class Store:
         self._settled.add(ended, self._unsettled.take([each.id for each in ended]))
         if len(ended) < len(settlements):
             self._unsettled.doubt([each.id for each in settlements if each.status is IN_DOUBT], doubt_at)
-        self.remember(facts)
+        self._note(facts)
 
     def controls(self) -> Sequence[Control]:
         """Return the sample of starts that were answered."""
@@ -126,6 +138,17 @@ class Store:
     def keep_control(self, control: Control) -> None:
         """Keep an answered start that is no row of the job as a control. It gets an id of its own."""
         self._controls.keep(control)
+    def add_controls(self, controls: Sequence[Control]) -> None:
+        """Add starts that were answered to the sample."""
+        self._controls.add(controls)
+
+    def latest_time(self) -> float | None:
+        """Return the latest time of the service's clock that is stored, None if there is none.
+
+        All that is stored was committed at this time or later.
+        """
+        found = self._db.execute(_LATEST).fetchone()[0]
+        return None if found is None else float(found)
 
     @property
     def card(self) -> Card:
@@ -193,5 +216,14 @@ class Store:
 
     def dismiss(self, facts: Mapping[str, str | int]) -> int:
         """Dismiss every rejected or invalid row, and store facts of the job with it. Return the number of rows."""
-        self.remember(facts)
-        return self._settled.dismiss()
+        count = self._settled.dismiss()
+        self._note(facts)
+        return count
+
+    @property
+    def _sum(self) -> int:
+        return self._settled.sum + self._unsettled.sum
+
+    def _note(self, facts: Mapping[str, str | int]) -> None:
+        """Store facts, and the sum of the tables after a change."""
+        write_facts(self._db, {**facts, CONTENTS: str(self._sum)})

@@ -38,6 +38,8 @@ class _Asked(NamedTuple):
     before: Callable[[], object] | None
     """Is called before the commit, to write to disk what this work relies on."""
     done: asyncio.Future[Any]
+    is_merged: bool = False
+    """Whether the write-ahead log is merged into the file after the commit."""
 
 
 QUICK = 1024
@@ -173,6 +175,10 @@ class Checkpoint:
         """Dismiss every rejected or invalid row, and store facts of the job with it. Return the number of rows."""
         return await self._do(lambda store: store.dismiss(facts))
 
+    async def merge(self) -> None:
+        """Merge the write-ahead log into the file: a copy of the file alone then has all that was committed before."""
+        await self._do(lambda _: None, is_merged=True)
+
     async def close(self) -> None:
         """Finish pending work, then close the file."""
         # An empty request is committed after all earlier ones. Failures have already been reported to their callers.
@@ -184,12 +190,17 @@ class Checkpoint:
             self._store.close()
 
     async def _do(
-        self, work: Callable[[Store], T], *, is_quick: bool = False, before: Callable[[], object] | None = None
+        self,
+        work: Callable[[Store], T],
+        *,
+        is_quick: bool = False,
+        before: Callable[[], object] | None = None,
+        is_merged: bool = False,
     ) -> T:
         done: asyncio.Future[T] = self._loop.create_future()
         if not self._asked:
             self._loop.call_soon(self._begin)
-        self._asked.append(_Asked(work, is_quick, before, done))
+        self._asked.append(_Asked(work, is_quick, before, done, is_merged))
         return await done
 
     def _begin(self) -> None:
@@ -227,6 +238,8 @@ class Checkpoint:
                     if each.before is not None:
                         each.before()
                 self._store.commit()
+                if any(each.is_merged for each in asked):
+                    self._store.merge()
                 return results
         except BaseException as error:  # noqa: BLE001 - passed to the callers: the thread must not end silently
             return self._undone(error)

@@ -122,6 +122,7 @@ class Evidence:
     ) -> None:
         self._nearest = Nearest(controls, before)
         self._shown = shown
+        self._before = before
         self._settle_time = settle_time
         self._known: dict[float, Proof] = {}
 
@@ -141,7 +142,7 @@ class Evidence:
             ripe_at = max(each.latest for each in lacking) + self._settle_time
             return Proof(controls, _fault("does not show", lacking, controls), ripe_at)
         for phrase, is_wrong in _FAULTS:
-            wrong = [each for each in controls if is_wrong(each, self._shown[each.name])]
+            wrong = [each for each in controls if is_wrong(each, self._shown[each.name], self._before)]
             if wrong:
                 return Proof(controls, _fault("shows", wrong, controls) + phrase)
         return Proof(controls)
@@ -151,20 +152,23 @@ def _fault(verb: str, some: Sequence[Control], controls: Sequence[Control]) -> s
     return f"the list {verb} {len(some)} of {len(controls)} executions that this job started"
 
 
-def _is_of_another_time(control: Control, listed: Execution) -> bool:
-    """Return whether a listed time is not that of the start. A time that cannot be read may be any time."""
+def _is_of_another_time(control: Control, listed: Execution, before: float) -> bool:
+    """Return whether a listed time is not that of the start. A time that cannot be read may be any time.
+
+    The walk began before `before`. A start whose answer has no time of its own was made before that.
+    """
     if listed.at is None:
         return False
     if listed.at < control.intent_at - EARLY or (control.at is not None and abs(listed.at - control.at) > EARLY):
         return True
-    return control.answered_at is not None and listed.at > control.answered_at + EARLY
+    return listed.at > (before + LATE if control.answered_at is None else control.answered_at + EARLY)
 
 
-def _is_of_another_type(_: Control, listed: Execution) -> bool:
+def _is_of_another_type(_: Control, listed: Execution, __: float) -> bool:
     return listed.is_event
 
 
-def _is_of_another_workflow(control: Control, listed: Execution) -> bool:
+def _is_of_another_workflow(control: Control, listed: Execution, _: float) -> bool:
     return family(control.urn, control.name) != family(listed.urn, listed.name)
 
 
