@@ -10,7 +10,15 @@ import pytest
 from batcher.edges.checkpoint import Answered, open_checkpoint
 from batcher.flow.reconcile import Inquiry, reconcile
 from batcher.model import Described, Execution, ExecutionDetail, Page, Record, Row, Settlement, Status, Unsettled
-from batcher.rules.doubts.control import NEAREST, NO_CONTROL, NOT_AS_SENT, Control, Evidence
+from batcher.rules.doubts.control import (
+    NEAREST,
+    NO_CONTROL,
+    NOT_AS_SENT,
+    Control,
+    Evidence,
+    families_of,
+    is_foreign,
+)
 from batcher.rules.doubts.likeness import is_key_alike, is_value_alike
 from batcher.rules.doubts.matching import RETENTION
 from batcher.rules.doubts.sample import MOST, PER_GROUP
@@ -162,6 +170,15 @@ async def test_an_execution_of_another_workflow_is_neither_a_rows_nor_asked_for(
     service = Service(CONTROLS, executions=[*map(listed, CONTROLS), other])
     assert (await service.findings([doubt()])).released == [doubt()]
     assert "x" not in service.asked
+
+
+def test_a_urn_without_the_name_that_is_listed_tells_nothing_of_the_workflow():
+    cut = control(0)._replace(name="e0", urn="urn:w:E0")
+    assert families_of([cut]) == set()
+    families = families_of([cut, control(1)])
+    assert families == {"urn:w:"}
+    assert not is_foreign(Execution("x", "urn:v:X"), families)
+    assert is_foreign(Execution("x", "urn:v:x"), families)
 
 
 async def test_a_detail_of_another_execution_is_never_adopted():

@@ -20,7 +20,7 @@ from batcher.rules.doubts.control import (
     Evidence,
     Proof,
     chosen,
-    family,
+    families_of,
     is_foreign,
     worst_likeness,
 )
@@ -194,7 +194,7 @@ async def _look(
 ) -> tuple[_Listing, list[ExecutionDetail]]:
     """Walk the list, then read each execution that may belong to a row and that no row owns."""
     listing = await _walk(inquiry, rows, owned)
-    families = {family(each.urn, each.name) for each in controls if each.urn}
+    families = families_of(controls)
     unowned = [
         listed for listed in await inquiry.unowned() if listed.name not in owned and not is_foreign(listed, families)
     ]

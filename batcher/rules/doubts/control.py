@@ -135,9 +135,14 @@ def family(urn: str, name: str) -> str:
     return urn.replace(name, "")
 
 
+def families_of(controls: Iterable[Control]) -> set[str]:
+    """Return the families of our own executions. A URN that does not contain the name it is shown with has none."""
+    return {family(each.urn, each.name) for each in controls if each.name in each.urn}
+
+
 def is_foreign(listed: Execution, families: set[str]) -> bool:
     """Return whether an execution belongs to another workflow. `families` are those of our own executions."""
-    return bool(families and listed.urn) and family(listed.urn, listed.name) not in families
+    return bool(families) and listed.name in listed.urn and family(listed.urn, listed.name) not in families
 
 
 def chosen(proofs: Iterable[Proof]) -> list[Control]:
