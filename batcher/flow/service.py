@@ -197,7 +197,7 @@ class Service:
             return reader.kind(fault=reply.fault, message=legible(reply.detail))
         answer = reader.read(reply)
         if answer.date != self._date:
-            self._learn(answer.date, sent)
+            self._learn(answer.date, sent, may_be_old=call.method == "GET" and answer.status in SUCCESS)
         if answer.status in SUCCESS:
             return answer
         answer = structs.replace(answer, meaning=self.dialect.errors.meaning(answer.status, answer.code))
@@ -214,12 +214,12 @@ class Service:
             self._signed_of, self._signed = signed_of, self.dialect.sign(credentials, call, None, now)
         return self._signed
 
-    def _learn(self, date: str, sent: float) -> None:
+    def _learn(self, date: str, sent: float, *, may_be_old: bool) -> None:
         """Update the lead of the service's clock from an answer. Answers of the same second are used once."""
         self._date = date
         served = posix_of_header(date)
         if served is not None:
-            self._lead = lead(self._lead, served, sent, self.clock.steady())
+            self._lead = lead(self._lead, served, sent, self.clock.steady(), may_be_old=may_be_old)
 
     def _warn_once(self) -> None:
         behind = self.now() - self.clock.wall()
