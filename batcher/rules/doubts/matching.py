@@ -66,8 +66,9 @@ def match(
 ) -> Matching:
     """Match rows in doubt one to one with executions that no row owns. `windows` are those of the rows, in order.
 
-    An execution whose time or input cannot be read may belong to any row. If `is_exact`, the service is known to report
-    contents as they were sent: then an execution with exactly the content of a row belongs to no other row.
+    An execution whose time or input cannot be read may belong to any row, and is never a row's for certain. If
+    `is_exact`, the service is known to report contents as they were sent: then an execution with exactly the content of
+    a row belongs to no other row.
     """
     candidates = [each.execution for each in found]
     contents = [None if each.input is None else contents_of(each.input) for each in found]
@@ -75,7 +76,7 @@ def match(
     if is_exact:
         fits = _without_taken(fits, candidates, windows)
     edges = [
-        {number: fit for number, fit in row_fits.items() if fit < BLURRED and _is_possible(candidates[number], within)}
+        {number: fit for number, fit in row_fits.items() if fit < BLURRED and _is_certain(candidates[number], within)}
         for row_fits, within in zip(fits, windows, strict=True)
     ]
     unreadable = [each for each, content in zip(candidates, contents, strict=True) if content is None]
@@ -91,8 +92,8 @@ def match(
         surplus = {candidate for row in group for candidate in edges[row]}.difference(pairs.values())
         result.elsewhere.extend(found[candidate] for candidate in sorted(surplus))
         for row in alone:
-            # An execution without a match may still be the row's: its input is unreadable, or has additional inputs.
-            others = [*unreadable, *(candidates[number] for number, fit in fits[row].items() if fit == BLURRED)]
+            # An execution without a match may still be the row's: its input or its time is unreadable, or it has more.
+            others = [*unreadable, *(candidates[number] for number in fits[row].keys() - edges[row].keys())]
             blurred = any(_is_possible(each, windows[row]) for each in others)
             (result.unclear if blurred else result.absent).append(rows[row])
     touched = {number for row_fits in fits for number in row_fits}
@@ -137,6 +138,10 @@ def _fit(row: Unsettled, contents: Contents) -> int | None:
 
 def _is_possible(candidate: Execution, within: Window) -> bool:
     return not candidate.is_event and is_within(candidate.at, [within])
+
+
+def _is_certain(candidate: Execution, within: Window) -> bool:
+    return candidate.at is not None and _is_possible(candidate, within)
 
 
 def _groups(edges: Sequence[Mapping[int, int]]) -> list[list[int]]:
