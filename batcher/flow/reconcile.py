@@ -222,7 +222,8 @@ async def _walk(inquiry: Inquiry, rows: Sequence[Unsettled], controls: Collectio
 
     `controls` are the names of the executions that are known to exist.
     """
-    begun, before, earliest = inquiry.now(), inf, inf
+    # Not before the intents either: they are the service's times, and an earlier run's may be all that is known.
+    begun, before, earliest = max(inquiry.now(), *(row.intent_at for row in rows)), inf, inf
     shown: dict[str, Execution] = {}
     times = merged(window(row, inquiry.settle_time) for row in rows)
     async for answer in inquiry.executions(times):
