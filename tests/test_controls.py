@@ -173,9 +173,9 @@ async def test_an_execution_of_another_workflow_is_neither_a_rows_nor_asked_for(
 
 
 def test_a_urn_without_the_name_that_is_listed_tells_nothing_of_the_workflow():
-    cut = control(0)._replace(name="e0", urn="urn:w:E0")
-    assert families_of([cut]) == set()
-    families = families_of([cut, control(1)])
+    others = [control(0)._replace(urn=urn) for urn in ("urn:w:E0", "urn:w:e0-and-more", "")]
+    assert families_of(others) == set()
+    families = families_of([*others, control(1)])
     assert families == {"urn:w:"}
     assert not is_foreign(Execution("x", "urn:v:X"), families)
     assert is_foreign(Execution("x", "urn:v:x"), families)

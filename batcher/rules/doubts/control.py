@@ -130,19 +130,28 @@ _FAULTS = (
 """How a listed control differs from its start: how the sentence ends, and the test."""
 
 
+_SEPARATORS = ":/"
+"""What separates the parts of a URN."""
+
+
 def family(urn: str, name: str) -> str:
-    """Return the URN without the execution's name: the executions of a workflow have this in common."""
-    return urn.replace(name, "")
+    """Return the URN without the execution's name: the executions of a workflow have this in common.
+
+    Empty if the name is not a part of the URN: then the URN does not say which workflow it is of.
+    """
+    before, found, after = urn.rpartition(name)
+    is_part = found and {before[-1:], after[:1]} <= {"", *_SEPARATORS}
+    return before + after if is_part else ""
 
 
 def families_of(controls: Iterable[Control]) -> set[str]:
-    """Return the families of our own executions. A URN that does not contain the name it is shown with has none."""
-    return {family(each.urn, each.name) for each in controls if each.name in each.urn}
+    """Return the families of our own executions."""
+    return {family(each.urn, each.name) for each in controls} - {""}
 
 
 def is_foreign(listed: Execution, families: set[str]) -> bool:
     """Return whether an execution belongs to another workflow. `families` are those of our own executions."""
-    return bool(families) and listed.name in listed.urn and family(listed.urn, listed.name) not in families
+    return bool(families) and family(listed.urn, listed.name) not in families | {""}
 
 
 def chosen(proofs: Iterable[Proof]) -> list[Control]:
