@@ -189,6 +189,16 @@ async def test_a_detail_of_another_execution_is_never_adopted():
     assert (findings.adopted, findings.released) == ([], [])
 
 
+@pytest.mark.parametrize(("shown", "adopted"), [("another", []), ("c1", [1])])
+async def test_no_row_is_adopted_if_a_control_is_reported_as_something_else(shown, adopted):
+    other = Execution("x", "urn:w:x", "", NOW - 99.5)
+    contents = {"x": {"bucket": "b", "object": "o"}, "e1": {"bucket": "b", "object": shown}}
+    service = Service(CONTROLS, executions=[*map(listed, CONTROLS), other], contents=contents)
+    findings = await service.findings([doubt()])
+    assert ([row.id for row, _ in findings.adopted], findings.released) == (adopted, [])
+    assert findings.held == ([] if adopted else [doubt()])
+
+
 async def test_an_adopted_row_is_a_control_of_the_others():
     other = Execution("x", "urn:w:x", "", NOW - 99.5)
     service = Service([], executions=[other], contents={"x": {"bucket": "b", "object": "p"}})

@@ -21,6 +21,7 @@ from batcher.rules.doubts.control import (
     Proof,
     chosen,
     families_of,
+    is_contradicted,
     is_foreign,
     worst_likeness,
 )
@@ -142,14 +143,20 @@ def _ripe_at(row: Unsettled, proof: Proof, inquiry: Inquiry) -> float:
 async def _matched(
     inquiry: Inquiry, rows: Sequence[Unsettled], executions: Sequence[ExecutionDetail], controls: Sequence[Control]
 ) -> Matching:
-    """Match rows with executions. If a row is unclear, find out whether contents are reported as they were sent."""
+    """Match rows with executions. Find out by controls whether contents are reported as they were sent.
+
+    If one is reported as something else, so may be the execution that a row seems to have: no row is adopted.
+    """
     windows = [window(row, inquiry.settle_time) for row in rows]
     found = match(rows, executions, windows)
-    if not found.unclear or not controls:
+    if not controls or not (found.started or found.unclear):
         return found
     asked = chosen([Proof(controls)])
     await _ask_all(inquiry, [each.name for each in asked])
-    return match(rows, executions, windows, is_exact=worst_likeness(asked, inquiry.looked_at) == 0)
+    found = match(rows, executions, windows, is_exact=worst_likeness(asked, inquiry.looked_at) == 0)
+    if is_contradicted(asked, inquiry.looked_at):
+        return found._replace(started=[], unclear=[*found.unclear, *(row for row, _ in found.started)])
+    return found
 
 
 async def _free(

@@ -168,9 +168,20 @@ def worst_likeness(controls: Sequence[Control], details: Mapping[str, str | None
     return max((_likeness(each, details.get(each.name)) for each in controls), default=BLURRED)
 
 
+def is_contradicted(controls: Sequence[Control], details: Mapping[str, str | None]) -> bool:
+    """Return whether the service reports one of these as started with something else than what was sent.
+
+    `details` are as for `worst_likeness`. One that cannot be read contradicts nothing.
+    """
+    return any(contents_of(details.get(each.name) or "") and not _fits(each, details[each.name]) for each in controls)
+
+
 def _likeness(control: Control, text: str | None) -> int:
+    return min(_fits(control, text), default=BLURRED)
+
+
+def _fits(control: Control, text: str | None) -> Sequence[int]:
     row = Unsettled(
         control.id, Status.STARTED, 0, control.bucket, control.object, control.inputs, "", control.intent_at
     )
-    fits = [likeness(row, content) for content in contents_of(text or "") or ()]
-    return min((fit for fit in fits if fit is not None), default=BLURRED)
+    return [fit for content in contents_of(text or "") or () if (fit := likeness(row, content)) is not None]
