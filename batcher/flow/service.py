@@ -57,6 +57,8 @@ class _Reader(NamedTuple, Generic[AnswerT]):
 
     read: Callable[[Reply], AnswerT]
     kind: type[AnswerT]
+    tells_time: bool = True
+    """Whether the clock is learned from it. What the clock is to judge, the list and its details, does not set it."""
 
 
 @dataclass(slots=True)
@@ -130,7 +132,8 @@ class Service:
         return self._patiently(self.dialect.execution(self.name, name), self.dialect.read_execution)
 
     def _patiently(self, call: Call, read: Callable[[Reply], Described[Noun]]) -> Awaitable[Described[Noun]]:
-        return ask_patiently(self.patience, self.now, lambda: self._question(call, read))
+        reader = _Reader(read, Described, tells_time=False)
+        return ask_patiently(self.patience, self.now, lambda: self._ask(call, call.content, reader))
 
     def _question(self, call: Call, read: Callable[[Reply], Described[Noun]]) -> Awaitable[Described[Noun]]:
         return self._ask(call, call.content, _Reader(read, Described))
@@ -196,7 +199,8 @@ class Service:
         if isinstance(reply, Lost):
             return reader.kind(fault=reply.fault, message=legible(reply.detail))
         answer = reader.read(reply)
-        if answer.date != self._date:
+        # A refusal tells the time in any case: the next request must be signed with it.
+        if answer.date != self._date and (reader.tells_time or answer.status not in SUCCESS):
             self._learn(answer.date, sent, may_be_old=call.method == "GET" and answer.status in SUCCESS)
         if answer.status in SUCCESS:
             return answer
