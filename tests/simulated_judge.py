@@ -96,6 +96,8 @@ class Untold(NamedTuple):
     """The contents whose executions were hidden by a list that showed every known execution as it is."""
     confused: set[Content]
     """The contents whose starts were answered with the execution of another start."""
+    ahead: float
+    """The seconds by which doubts may be dated too late."""
 
 
 class Judge:
@@ -187,8 +189,9 @@ class Judge:
         return any(state is Status.STARTED for state, _ in self._claims.rows.values())
 
     def _is_within(self, execution, content):
+        late = LATE + SLACK + self._untold.ahead
         return any(
-            window.begin - SLACK <= execution.at and (window.end is None or execution.at <= window.end + LATE + SLACK)
+            window.begin - SLACK <= execution.at and (window.end is None or execution.at <= window.end + late)
             for window in self._windows.get(content, ())
         )
 

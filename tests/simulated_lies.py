@@ -218,7 +218,7 @@ def _snapshot(dice, _settle_time):
 
 def _date_off(dice, _settle_time):
     seconds = dice.choice((-3600.0, -60.0, 60.0, 3600.0))
-    return Lie(list_date=lambda date, _: date + seconds)
+    return Lie(list_date=lambda date, _: None if date is None else date + seconds)
 
 
 # Details, identities

@@ -12,7 +12,7 @@ from email.utils import formatdate, parsedate_to_datetime
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote
 
-from simulated_lies import SHARE, TIMEOUT, Lies
+from simulated_lies import SHARE, TIMEOUT
 
 from batcher.model import Fault, Lost, Reply
 
@@ -107,9 +107,9 @@ def nature(dice, settle_time):
 
 
 class Service:
-    """A simulated service. `clock` gives the true time, `note` takes sentences for the trace."""
+    """A simulated service. `clock` gives the true time, `note` takes sentences for the trace, `lies` are its own."""
 
-    def __init__(self, dice, nature, clock, note, lies=Lies({})):  # noqa: B008 - lies do not change
+    def __init__(self, dice, nature, clock, note, lies):
         self.nature = nature
         self.executions = {}
         self.names = {}
@@ -325,6 +325,12 @@ class Service:
         return self._lies.told("input", json.dumps(text) if self.nature.shape == "twice" else text)
 
     # What the judge asks
+
+    @property
+    def ahead(self):
+        """The seconds by which the `Date` of the list is ahead, by which it dates doubts too late."""
+        told = self._lies.told("list_date", 0.0, 0.0)
+        return max(0.0, told or 0.0)
 
     def is_fooling(self, content, answered, adopted):
         """Tell whether the latest walk shows these executions as they are, and hides those that we have of a content.

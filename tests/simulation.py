@@ -269,7 +269,8 @@ class World:
             return
         claims = Claims(rows, records, code)
         ledger, windows = self.service.executions, self.watch.windows
-        untold = Untold(bool(self.lies), self.service.names, self.watch.fooled, self.service.confused)
+        service = self.service
+        untold = Untold(bool(self.lies), service.names, self.watch.fooled, service.confused, service.ahead)
         self.judge = Judge(self._lines, ledger, windows, claims, untold, is_ordered=not self._is_shuffled)
         self.complaints += self.judge.complaints()
 

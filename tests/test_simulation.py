@@ -31,7 +31,7 @@ def test_whatever_the_service_lies_about_no_row_is_started_twice_or_lost(first):
     assert {seed: (world.lies, world.complaints) for seed, world in broken.items()} == {}
 
 
-def test_a_lie_changes_nothing_of_the_truth_and_each_has_its_kind():
+def test_each_lie_has_a_kind_and_a_seed_draws_none_to_four():
     assert all(": " in name for name in LIES)
     assert {len(told_names(seed)) for seed in range(50)} == {0, 1, 2, 3, 4}
 
