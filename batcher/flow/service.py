@@ -199,7 +199,7 @@ class Service:
         if isinstance(reply, Lost):
             return reader.kind(fault=reply.fault, message=legible(reply.detail))
         answer = reader.read(reply)
-        # A refusal tells the time in any case: the next request must be signed with it.
+        # A refusal sets the clock in any case: the next request must be signed with it.
         if answer.date != self._date and (reader.tells_time or answer.status not in SUCCESS):
             self._learn(answer.date, sent, may_be_old=call.method == "GET" and answer.status in SUCCESS)
         if answer.status in SUCCESS:
