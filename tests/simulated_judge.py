@@ -39,8 +39,8 @@ class Watch:
         """Seconds by which the client may believe that it is earlier, since its machine stood still."""
         self._content_of = {}
         self._doubted = set()
-        self._answered = set()
-        """The names of the executions with which starts were answered."""
+        self._answered = {}
+        """The names of the executions with which starts were answered, by content."""
         self._adopted = set()
         """The names of those that were found in the list."""
         self._now = now
@@ -63,15 +63,17 @@ class Watch:
             self._note(f"client: {settlement.id} is {settlement.status.name} {settlement.execution[:6]}")
             content = self._content_of.get(settlement.id)
             if settlement.execution and content in self._doubted:
-                self.fooled |= self._service.mixed_up(content, settlement.execution, self._answered)
+                self.fooled |= self._service.mixed_up(content, settlement.execution, self._answered.values())
                 self._adopted.add(settlement.execution)
             elif settlement.execution:
-                self._answered.add(settlement.execution)
+                self._answered[content] = settlement.execution
             if settlement.status is Status.IN_DOUBT:
                 self._doubted.add(content)
+                # Where it had an answer, a crash came before that was on the disk.
+                self._answered.pop(content, None)
             if settlement.status is Status.PENDING:
                 self._doubted.discard(content)
-                if self._service.is_fooling(content, self._answered, self._adopted):
+                if self._service.is_fooling(content, self._answered.values(), self._adopted):
                     self.fooled.add(content)
             windows = self.windows.get(content)
             if settlement.status is Status.IN_DOUBT and windows:

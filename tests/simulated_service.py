@@ -369,7 +369,17 @@ class Service:
 
     def _is_own(self, execution):
         """Tell whether an execution is shown with its time, and as started by a request or by an event as it was."""
-        at = self._lies.told("at", execution.at, execution.name)
+        at = _read(self._item(execution, is_odd=True)["started_at"])
         type_ = self._lies.told("type", execution.type, execution.name)
         is_event = type_.upper().startswith("TRIGGER")
-        return abs(at - execution.at) < SLIP and is_event is execution.type.startswith("TRIGGER")
+        is_in_time = at is None or abs(at - self.nature.offset - execution.at) < SLIP
+        return is_in_time and is_event is execution.type.startswith("TRIGGER")
+
+
+def _read(text):
+    """Read a time as ISO 8601 has it, in UTC if it has no zone. None, which may be any time, if it is nothing such."""
+    try:
+        time = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
