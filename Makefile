@@ -11,7 +11,7 @@ help:
 	@echo "make demo      run the main job on the built-in emulator, kill it half-way, run it again"
 	@echo "make test      run the tests, with a share of the long repetitions; under 5 minutes on two cores"
 	@echo "make verify    run the long repetitions: 8 minutes on two cores, all of them with SIZE=full"
-	@echo "make simulate  play 5000 seeds of crashes and faults on a virtual clock; some minutes"
+	@echo "make simulate  play 10000 seeds of crashes, faults and lies on a virtual clock; ten minutes"
 	@echo "make chaos     kill the main job 200 times at random instants; some minutes"
 	@echo "make limits    measure how the main job finds and follows the limits of a service; some minutes"
 	@echo "make bench     measure against nginx, hey, aiohttp and the official SDK; 50 minutes, some with ROWS=100000"
@@ -43,16 +43,20 @@ test: $(READY)
 SIZE ?= ci
 KILLS_ci := 40
 KILLS_full := 200
-SEEDS_ci := 2000
+SEEDS_ci := 1000
 SEEDS_full := 5000
+LYING_SEEDS_ci := 500
+LYING_SEEDS_full := 5000
 
 verify: $(READY)
 	$(BIN)/python tests/chaos.py --kills $(KILLS_$(SIZE))
 	$(BIN)/python tests/simulation.py --seeds $(SEEDS_$(SIZE))
+	$(BIN)/python tests/simulation.py --lies --seeds $(LYING_SEEDS_$(SIZE))
 	$(PYTEST) -m long --size $(SIZE)
 
 simulate: $(READY)
 	$(BIN)/python tests/simulation.py --seeds 5000
+	$(BIN)/python tests/simulation.py --lies --seeds 5000
 
 chaos: $(READY)
 	$(BIN)/python tests/chaos.py

@@ -12,6 +12,8 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+from batcher.emulator.quirks import Quirk
+
 FAULTS = (
     "reset-after", "reset-before", "hang-after", "hang-before", "500", "500-after", "garbage", "cut", "nameless",
     "slowdown",
@@ -20,6 +22,27 @@ ODD_KEYS = (
     " leading and trailing ", "per%20cent%ZZ.mp4", "a+b&c=d?e#f.mp4", "quotes \" ' ` \\ .mp4", "comma, tab\t.mp4",
     "line\nbreak\r\nand\rreturn", "emoji \U0001f600 \u7247\u6bb5.mp4", "cafe\u0301", "/leading/slash", "=1+1", "null",
 )  # fmt: skip
+
+MOST_QUIRKS = 2
+VALUES = {
+    Quirk.QUEUE: 75, Quirk.LAST_HOURS: 0.001, Quirk.PAGE_LIMIT: 50, Quirk.LIST_CACHE: 60,
+    Quirk.LIST_SNAPSHOT: 20, Quirk.LIST_DATE: -3600, Quirk.DETAIL_CACHE: 60, Quirk.KEYS_CUT: 9,
+}  # fmt: skip
+"""The values of the quirks that need one."""
+UNTOLD = {
+    # The list can lack a doubt's execution alone while it shows every control.
+    Quirk.DROPS, Quirk.LAST_EXECUTIONS, Quirk.PAGE_SKIP,
+    # A time can be right by chance.
+    Quirk.MINUTES_ONLY, Quirk.TIME_JITTER,
+    # An answer names the execution of another start.
+    Quirk.SAME_NAME, Quirk.STALE_ANSWER,
+    # A start is committed after the settle time of a trial, which is shorter than the default.
+    Quirk.LATE_COMMIT,
+    # These change others, or what faults do.
+    Quirk.LAG_SHARE, Quirk.LATE_SHARE, Quirk.LATE_RESET, Quirk.FAULTS_FIRST,
+}  # fmt: skip
+"""The quirks that no trial has: by the conditions of the promise, a row may be started twice, or they do nothing."""
+QUIRKS = [f"{quirk}={VALUES[quirk]}" if quirk in VALUES else str(quirk) for quirk in Quirk if quirk not in UNTOLD]
 
 MOMENTS = ("start", "record", "question", "time")
 """What a kill waits for: a start in the ledger, a line of the output, a question about doubts, or just some time."""
@@ -58,6 +81,8 @@ class Plan(NamedTuple):
     emulator: list[str]
     settle_time: float
     kills: list[Kill]
+    quirks: list[str]
+    """What the service shows other than the truth. Then rows may be held."""
 
 
 def draw_plan(seed: int, rows: int, concurrency: int) -> Plan:
@@ -65,7 +90,7 @@ def draw_plan(seed: int, rows: int, concurrency: int) -> Plan:
     random = Random(seed)
     list_delay = round(random.uniform(0.5, 1.5), 2)
     settle_time = list_delay + 1
-    return Plan(
+    plan = Plan(
         rows=_draw_rows(random, rows),
         concurrency=concurrency,
         manifest=random.choice(("objects.csv", "objects.jsonl")),
@@ -73,7 +98,9 @@ def draw_plan(seed: int, rows: int, concurrency: int) -> Plan:
         emulator=[*_draw_moods(random), "--seed", str(seed), "--list-delay", str(list_delay)],
         settle_time=settle_time,
         kills=[_draw_kill(random, settle_time) for _ in range(random.randint(2, 6))],
+        quirks=random.sample(QUIRKS, random.randint(0, MOST_QUIRKS)),
     )
+    return plan._replace(emulator=[*plan.emulator, *(word for quirk in plan.quirks for word in ("--quirk", quirk))])
 
 
 def _draw_rows(random: Random, wanted: int) -> list[Row]:

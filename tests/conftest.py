@@ -47,7 +47,14 @@ LOOPS = {
     "uvloop": uvloop.new_event_loop,
     "uvloop-aiofastnet": aiofastnet.loop_factory(uvloop.new_event_loop),
 }
-ON_EVERY_LOOP = {"test_control", "test_kept", "test_transport"}
+ON_EVERY_LOOP = {
+    "test_control",
+    "test_kept",
+    "test_transport",
+    "test_transport_failures",
+    "test_transport_proxies",
+    "test_transport_tls",
+}
 
 
 def pytest_asyncio_loop_factories(config, item):  # noqa: ARG001 - as pytest-asyncio calls it
@@ -124,6 +131,18 @@ def share(request):
     """Draw the share of its repetitions that a test marked `long` runs: `for cut in share(range(4096))`."""
     size, marker = request.config.getoption("size"), request.node.get_closest_marker("long")
     return lambda repetitions: drawn(repetitions, size, marker)
+
+
+@pytest.fixture
+def written(tmp_path):
+    """Writes a manifest and gives its path."""
+
+    def write(content, name="objects.csv"):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
+    return write
 
 
 class Clock:

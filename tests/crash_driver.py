@@ -2,7 +2,7 @@
 
 Started as a process of its own that has no threads and no loop, so that it may fork: what a trial needs is imported
 once. `python tests/crash_driver.py FOLDER` reads trials as JSON from stdin, each a list of steps to crash at, one after
-another; trial number N leaves its files and its `trial.json` in FOLDER/N.
+another, and the quirks of its emulator; trial number N leaves its files and its `trial.json` in FOLDER/N.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import os
 import random
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
 
@@ -25,6 +26,7 @@ from batcher.edges.transport import Transport
 from batcher.edges.transport.wire import Wire
 from batcher.edges.witness import Witness
 from batcher.emulator.faults import FaultKind, draw
+from batcher.emulator.parsing import parse_quirk
 from batcher.emulator.server import serve
 from batcher.emulator.settings import MADE_UP, Settings
 from batcher.flow.drain import Drain
@@ -170,9 +172,10 @@ def ended(child):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def emulate(folder, told, seed):
+def emulate(folder, told, seed, quirks):
     """Serve until killed; the URL goes into the pipe `told`."""
-    settings = Settings(ledger=folder / "ledger", seed=seed, faults=SHARES, list_delay=0.1)
+    shown = dict(map(parse_quirk, quirks))
+    settings = Settings(ledger=folder / "ledger", seed=seed, faults=SHARES, list_delay=0.1, quirks=shown)
 
     async def serving():
         async with serve(settings) as emulator:
@@ -199,12 +202,12 @@ def run(folder, url, crash_at):
     return int(code)
 
 
-def play(folder, crashes, seed):
+def play(folder, crashes, quirks, seed):
     """Play one trial: crash at each of these steps, one run after another, then run to the end."""
     folder.mkdir()
     (folder / "m.csv").write_text(MANIFEST)
     hears, tells = os.pipe()
-    emulator = forked(lambda: emulate(folder, tells, seed))
+    emulator = forked(lambda: emulate(folder, tells, seed, quirks))
     os.close(tells)
     url = os.read(hears, 100).decode().strip()
     direct = build_opener(ProxyHandler({}))
@@ -218,7 +221,7 @@ def play(folder, crashes, seed):
     finally:
         os.kill(emulator, signal.SIGKILL)
         ended(emulator)
-    (folder / "trial.json").write_text(json.dumps({"crashes": crashes, "codes": codes}))
+    (folder / "trial.json").write_text(json.dumps({"crashes": crashes, "quirks": quirks, "codes": codes}))
     return 0
 
 
@@ -226,11 +229,11 @@ def main():
     parent = Path(sys.argv[1])
     seed = seed_of_faults()
     playing = 0
-    for number, crashes in enumerate(json.load(sys.stdin)):
+    for number, (crashes, quirks) in enumerate(json.load(sys.stdin)):
         if playing == SIDE_BY_SIDE:
             os.wait()
             playing -= 1
-        forked(lambda number=number, crashes=crashes: play(parent / str(number), crashes, seed))
+        forked(partial(play, parent / str(number), crashes, quirks, seed))
         playing += 1
     for _ in range(playing):
         os.wait()

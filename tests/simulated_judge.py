@@ -1,6 +1,7 @@
 """The judge of the simulation: compares what the service's ledger says with what the job claims, and complains.
 
-What a row's time was is known from what the checkpoint was told and when, on the true clock.
+What a row's time was is known from what the checkpoint was told and when, on the true clock. Where the service lies,
+rows may be held. Still none may be started twice or lost, but for what no client can tell.
 """
 
 import json
@@ -30,13 +31,21 @@ class Window(NamedTuple):
 class Watch:
     """Sees what the checkpoint is told, and keeps when each row may have been sent."""
 
-    def __init__(self, now, note):
+    def __init__(self, now, note, service):
         self.windows = {}
+        self.fooled = set()
+        """The contents of which the client could not know better: all that it knew was shown, and they were not."""
         self.stood = 0.0
         """Seconds by which the client may believe that it is earlier, since its machine stood still."""
         self._content_of = {}
+        self._doubted = set()
+        self._answered = {}
+        """The names of the executions with which starts were answered, by content."""
+        self._adopted = set()
+        """The names of those that were found in the list."""
         self._now = now
         self._note = note
+        self._service = service
 
     def admitted(self, rows):
         for admitted in rows:
@@ -52,7 +61,21 @@ class Watch:
     def settled(self, settlements):
         for settlement in settlements:
             self._note(f"client: {settlement.id} is {settlement.status.name} {settlement.execution[:6]}")
-            windows = self.windows.get(self._content_of.get(settlement.id))
+            content = self._content_of.get(settlement.id)
+            if settlement.execution and content in self._doubted:
+                self.fooled |= self._service.mixed_up(content, settlement.execution, self._answered.values())
+                self._adopted.add(settlement.execution)
+            elif settlement.execution:
+                self._answered[content] = settlement.execution
+            if settlement.status is Status.IN_DOUBT:
+                self._doubted.add(content)
+                # Where it had an answer, a crash came before that was on the disk.
+                self._answered.pop(content, None)
+            if settlement.status is Status.PENDING:
+                self._doubted.discard(content)
+                if self._service.is_fooling(content, self._answered.values(), self._adopted):
+                    self.fooled.add(content)
+            windows = self.windows.get(content)
             if settlement.status is Status.IN_DOUBT and windows:
                 windows[-1] = windows[-1]._replace(end=self._now())
 
@@ -65,10 +88,29 @@ class Claims(NamedTuple):
     code: ExitCode
 
 
+class Untold(NamedTuple):
+    """What the client could not tell."""
+
+    is_lied_to: bool
+    names: dict[str, str]
+    """The names of executions by those that it was told."""
+    fooled: set[Content]
+    """The contents whose executions were hidden by a list that showed every known execution as it is."""
+    confused: set[Content]
+    """The contents whose starts were answered with the execution of another start."""
+    ahead: float
+    """The seconds by which doubts may be dated too late."""
+
+
 class Judge:
     """Judges one simulation. `lines` are those of the manifest, `executions` is the ledger."""
 
-    def __init__(self, lines, executions, windows, claims, *, is_ordered):
+    def __init__(self, lines, executions, windows, claims, untold, *, is_ordered):
+        self.held = self.twice = self.lost = 0
+        """The numbers of contents in doubt, started twice, and neither started nor in doubt."""
+        self.excused = 0
+        """The number of contents that were started twice or lost, and the client could not tell."""
+        self._untold = untold
         self._lines = lines
         self._contents = [content_of(line) for line in lines]
         self._executions = executions
@@ -79,7 +121,10 @@ class Judge:
     def complaints(self):
         """Tell which promises are broken."""
         started = Counter(each.content for each in self._executions.values() if each.ours)
-        yield from (f"{content} was started {count} times" for content, count in started.items() if count > 1)
+        for content, count in started.items():
+            if count > 1 and not self._is_excused(content):
+                self.twice += 1
+                yield f"{content} was started {count} times"
         for content in sorted(set(filter(None, self._contents))):
             fault = self._fault_of(content, *self._end_of(content))
             if fault:
@@ -91,6 +136,11 @@ class Judge:
         if self._is_ordered:
             yield from self._faults_of_last_lines()
 
+    def _is_excused(self, content):
+        is_excused = content in self._untold.fooled | self._untold.confused
+        self.excused += is_excused
+        return is_excused
+
     def _end_of(self, content):
         inputs = json.loads(content.inputs)
         canonical = json.dumps(inputs, sort_keys=True, separators=(",", ":")).encode() if inputs else b""
@@ -101,19 +151,35 @@ class Judge:
         if state is Status.STARTED:
             return self._fault_of_name(content, name)
         if state is Status.IN_DOUBT:
-            is_allowed = self._is_blurred(content) or not self._has_control() or self._is_unknown(content)
+            self.held += 1
+            is_clear = not self._is_blurred(content) and self._has_control() and not self._is_unknown(content)
+            is_allowed = self._untold.is_lied_to or not is_clear
             return None if is_allowed else "is held, and the list is clear"
         is_rejected = state is Status.REJECTED and content.object.startswith("missing")
         return None if is_rejected else f"was lost: it is {state}"
 
     def _fault_of_name(self, content, name):
-        execution = self._executions.get(name)
+        execution = self._execution(name)
+        if self._untold.is_lied_to:
+            if self._is_started(content, execution):
+                return None
+            self.lost += 1
+            return f"was lost: it is said to be {execution}"
         if execution is None or execution.content.alike != content.alike or execution.type != "APICALL":
             return f"is said to be started as {name}, which is {execution}"
         is_own = execution.ours and execution.content == content
         if not is_own and not self._is_within(execution, content):
             return f"has adopted {execution} of another time, windows {self._windows.get(content)}"
         return None
+
+    def _execution(self, name):
+        return self._executions.get(self._untold.names.get(name))
+
+    def _is_started(self, content, adopted):
+        """Tell whether a row was started at all, by the client or by somebody whose start cannot be told from it."""
+        is_ours = any(each.ours and each.content == content for each in self._executions.values())
+        is_alike = adopted is not None and adopted.content.alike == content.alike and self._is_within(adopted, content)
+        return is_ours or is_alike or self._is_excused(content)
 
     def _is_blurred(self, content):
         """Tell whether something that could be mistaken for a row happened in its time."""
@@ -132,8 +198,9 @@ class Judge:
         return any(state is Status.STARTED for state, _ in self._claims.rows.values())
 
     def _is_within(self, execution, content):
+        late = LATE + SLACK + self._untold.ahead
         return any(
-            window.begin - SLACK <= execution.at and (window.end is None or execution.at <= window.end + LATE + SLACK)
+            window.begin - SLACK <= execution.at and (window.end is None or execution.at <= window.end + late)
             for window in self._windows.get(content, ())
         )
 
@@ -150,8 +217,9 @@ class Judge:
         if named != owned:
             yield f"records name {named - owned} that the checkpoint does not, and lack {owned - named}"
         for record in started:
-            execution = self._executions.get(record["execution_name"])
-            if execution is None or execution.content.place[1] != record["object"]:
+            execution = self._execution(record["execution_name"])
+            is_its_own = execution is not None and execution.content.place[1] == record["object"].removeprefix("/")
+            if not is_its_own and not self._untold.is_lied_to:
                 yield f"{record['object']} is recorded as {record['execution_name']}, which is {execution}"
 
     def _faults_of_last_lines(self):

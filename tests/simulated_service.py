@@ -1,7 +1,7 @@
 """The service of the simulation, in plain Python: it starts, lists and describes executions, and fails by the dice.
 
-It keeps the ledger of what truly started, by whom and when. It shares no code with the project: the judge of a
-simulation must not have the opinions of the one who is judged.
+It keeps the ledger of what truly started, by whom and when, and may show something else (`simulated_lies.py`). It
+shares no code with the project: the judge of a simulation must not have the opinions of the one who is judged.
 """
 
 import json
@@ -10,7 +10,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import formatdate, parsedate_to_datetime
 from typing import NamedTuple
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
+
+from simulated_lies import SHARE, TIMEOUT
 
 from batcher.model import Fault, Lost, Reply
 
@@ -19,10 +21,14 @@ AFTER = ("lost after", "500 after", "unreadable", "nameless", "slow")
 BEFORE = ("refused", "busy", "unsent", "lost before", "500 before", "denied")
 LIST_MOODS = ("fine", "fine", "fine", "flaky", "forbidden", "markerless", "dead")
 GET_MOODS = ("fine", "fine", "fine", "flaky", "forbidden")
+SLIP = 5.5
+"""Seconds by which a time in the list may differ from the truth and still count as true."""
 MOST_SKEW = 900.0
 """Seconds by which the date of a request may be off."""
 TYPES = ("APICALL", "APICALL", "TRIGGERCAL")
 SHAPES = ("plain", "records", "twice")
+OURS, OTHER = "transcode", "another"
+"""The workflows: ours, and that of a neighbour."""
 XML = b"<Error><Code>%s</Code><Message>simulated</Message></Error>"
 
 
@@ -56,6 +62,7 @@ class Execution(NamedTuple):
     at: float
     listed_at: float
     ours: bool
+    workflow: str = OURS
 
 
 class Nature(NamedTuple):
@@ -90,7 +97,7 @@ def nature(dice, settle_time):
     return Nature(
         offset=dice.choice((0, 0, dice.uniform(-600, 600))),
         delay=settle_time * dice.choice((0, 0.1, 0.6)),
-        lag=settle_time * dice.choice((0.001, 0.01, 0.3)),
+        lag=min(settle_time * dice.choice((0.001, 0.01, 0.3)), 0.3 * TIMEOUT),
         faults=faults,
         mimics=dice.choice((0, 0, 0, 0.4)),
         slow_list=dice.choice((0, 0, 0.2)),
@@ -100,22 +107,31 @@ def nature(dice, settle_time):
 
 
 class Service:
-    """A simulated service. `clock` gives the true time, `note` takes sentences for the trace."""
+    """A simulated service. `clock` gives the true time, `note` takes sentences for the trace, `lies` are its own."""
 
-    def __init__(self, dice, nature, clock, note):
+    def __init__(self, dice, nature, clock, note, lies):
         self.nature = nature
         self.executions = {}
+        self.names = {}
+        """The names of the executions by what clients are told."""
+        self.confused = set()
+        """The contents of starts that were answered with the execution of another start, and of these others."""
         self.is_healthy = False
         self.list_mood = self.get_mood = "fine"
         self._dice = dice
         self._clock = clock
         self._note = note
+        self._lies = lies
+        self._previous = None
+        self._listed_names, self._truly_listed, self._walked_at = set(), set(), 0.0
+        self._truly_described = {}
 
     def turn(self, *, is_healthy):
         """Begin another run of the client: moods change."""
         self.is_healthy = is_healthy
         self.list_mood = "fine" if is_healthy else self._dice.choice(LIST_MOODS)
         self.get_mood = "fine" if is_healthy else self._dice.choice(GET_MOODS)
+        self._truly_described = {}
         self._note(f"service: list {self.list_mood}, get {self.get_mood}")
 
     def plant(self, content, at, type_="APICALL"):
@@ -131,7 +147,8 @@ class Service:
     def take(self, method, target, headers, body):
         """Take a request in. From here on a start happens, or does not, whatever becomes of the client."""
         path, _, query = target.partition("?")
-        if abs(parsedate_to_datetime(headers["Date"]).timestamp() - self._service_time()) > MOST_SKEW:
+        is_dated = self._lies.told("date", 0.0) is not None
+        if is_dated and abs(parsedate_to_datetime(headers["Date"]).timestamp() - self._service_time()) > MOST_SKEW:
             return Exchange(self._lag(), lambda: self._reply(403, XML % b"RequestTimeTooSkewed"), self._lag())
         if method == "POST":
             return self._start(body)
@@ -141,7 +158,7 @@ class Service:
             return Exchange(self._lag(), lambda: self._list(asked.get("x-workflow-next-marker", [""])[0]), back)
         if path.startswith("/v2/workflows/"):
             return Exchange(self._lag(), lambda: self._trouble(self.get_mood) or self._reply(200, {}), self._lag())
-        name = path.rpartition("/")[2]
+        name = unquote(path.rpartition("/")[2])
         return Exchange(self._lag(), lambda: self._get(name), self._lag())
 
     def _lag(self):
@@ -152,6 +169,8 @@ class Service:
         content = Content(order["bucket"], order["object"], json.dumps(order.get("inputs", {}), sort_keys=True))
         fault = "none" if self.is_healthy else self._draw()
         out, back = self._lag(), self._lag()
+        if self._lies.having("has_neighbour"):
+            self._add(content, self._clock() + self._dice.uniform(0, 3), "APICALL", ours=False, workflow=OTHER)
         self._note(f"service: start of {content.object} {content.inputs}, fault {fault}")
         if fault != "none" and self._dice.random() < self.nature.mimics:
             self.plant(self.variant(content), self._clock() + self._dice.uniform(-3, 10), self._dice.choice(TYPES))
@@ -159,10 +178,24 @@ class Service:
             return Exchange(out, lambda: self._failure(fault), back)
         if content.object.startswith("missing"):
             return Exchange(out, lambda: self._reply(404, b'{"code": "SYS.0015", "message": "no such object"}'), back)
-        execution = self._add(content, self._clock() + out, "APICALL", ours=True)
+        answered = self._answered_as_another(content)
+        if answered is not None and self._lies.having("answer") == "stale":
+            return Exchange(out, lambda: self._failure("none", answered), back)
+        out = self._lies.told("commit", out)
+        late = self._lies.told("late", 0.0) if fault == "lost after" else 0.0
+        execution = self._add(content, self._clock() + out + late, "APICALL", ours=True)
+        self._previous = answered or execution
         if fault == "slow":
             back += self._dice.uniform(1, 60)
-        return Exchange(out, lambda: self._failure(fault, execution), back)
+        return Exchange(out, lambda: self._failure(fault, answered or execution), back)
+
+    def _answered_as_another(self, content):
+        """Give the execution of the start before, if this start is answered with that one."""
+        previous = self._previous if self._lies.having("answer") else None
+        if previous is None or self._dice.random() > SHARE:
+            return None
+        self.confused |= {content, previous.content}
+        return previous
 
     def _draw(self):
         chance = self._dice.random()
@@ -172,11 +205,13 @@ class Service:
             chance -= share
         return "none"
 
-    def _add(self, content, at, type_, *, ours):
+    def _add(self, content, at, type_, *, ours, workflow=OURS):
         name = f"{self._dice.getrandbits(128):032x}"
-        execution = Execution(name, type_, content, at, at + self._dice.uniform(0, self.nature.delay), ours)
+        listed_at = at + self._dice.uniform(0, self.nature.delay)
+        execution = Execution(name, type_, content, at, listed_at, ours, workflow)
         self.executions[name] = execution
-        who = "ours" if ours else type_
+        self.names |= {name: name, self._lies.told("name", name): name}
+        who = "ours" if ours else f"{type_} of {workflow}"
         self._note(f"service: execution {name[:6]} of {content.object} {content.inputs} at {at:.3f}, {who}")
         return execution
 
@@ -193,11 +228,14 @@ class Service:
             "unreadable": lambda: self._reply(200, b"<html>"),
             "nameless": lambda: self._reply(200, b"{}"),
         }
-        return failures.get(fault, lambda: self._reply(200, self._item(execution)))()
+        is_odd = self._lies.having("is_in_answers")
+        return failures.get(fault, lambda: self._reply(200, self._item(execution, is_odd=is_odd)))()
 
-    def _reply(self, status, body):
+    def _reply(self, status, body, date=math.nan):
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return Reply(status, {"date": formatdate(math.floor(self._service_time()), usegmt=True)}, content)
+        date = self._lies.told("date", self._clock() if date is not None and math.isnan(date) else date)
+        dated = {} if date is None else {"date": formatdate(math.floor(date + self.nature.offset), usegmt=True)}
+        return Reply(status, dated, content)
 
     def _service_time(self):
         return self._clock() + self.nature.offset
@@ -214,40 +252,134 @@ class Service:
         if trouble is not None:
             return trouble
         now = self._clock()
-        listed = sorted((each.type + each.name, each) for each in self.executions.values() if each.listed_at <= now)
+        seen = self._lies.told("seen", now)
+        listed = sorted((each.type + each.name, each) for each in self._listed(seen, now))
         following = [pair for pair in listed if pair[0] > marker]
         shown = following[: self.nature.page]
         is_truncated = len(following) > len(shown)
         page = {
             "count": len(shown),
             "is_truncated": is_truncated,
-            "executions": [self._item(each) for _, each in shown],
+            "executions": [self._shown(each) for _, each in shown],
         }
         if is_truncated and self.list_mood != "markerless":
             page["next_marker"] = shown[-1][0]
-        return self._reply(200, page)
+        page = self._lies.told("page", page, [pair[0] for pair in following[len(shown) :]])
+        if not marker:
+            self._listed_names, self._truly_listed, self._walked_at = set(), set(), now
+        self._listed_names |= {each.name for _, each in shown}
+        self._truly_listed |= {each.name for _, each in shown if self._is_shown_truly(each)}
+        return self._reply(200, page, self._lies.told("list_date", seen, now))
 
-    def _item(self, execution):
-        started_at = datetime.fromtimestamp(execution.at + self.nature.offset, UTC)
+    def _listed(self, seen, now):
+        is_mixed = self._lies.having("has_neighbour")
+        known = [each for each in self.executions.values() if is_mixed or each.workflow == OURS]
+        return self._lies.told("listed", [each for each in known if each.listed_at <= seen], now)
+
+    def _item(self, execution, *, is_odd):
+        """Show an execution as the answer to its start does. `is_odd` lets the lies change its time."""
+        at = self._lies.told("at", execution.at, execution.name) if is_odd else execution.at
+        at += self.nature.offset
+        started_at = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         return {
             "execution_name": execution.name,
-            "execution_urn": "urn:" + execution.name,
+            "execution_urn": f"urn:{execution.workflow}:{execution.name}",
             "execution_type": execution.type,
             "execution_state": "RUNNING",
-            "started_at": started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "started_at": self._lies.told("time", started_at, at) if is_odd else started_at,
             "stopped_at": "",
         }
 
-    def _get(self, name):
+    def _shown(self, execution):
+        """Show an execution as the list and its detail do."""
+        item = self._item(execution, is_odd=True)
+        return item | {
+            "execution_name": self._lies.told("name", execution.name),
+            "execution_urn": self._lies.told("urn", item["execution_urn"]),
+            "execution_type": self._lies.told("type", execution.type, execution.name),
+        }
+
+    def _get(self, asked):
         trouble = self._trouble(self.get_mood)
         if trouble is not None:
             return trouble
-        execution = self.executions[name]
-        bucket, key, inputs = execution.content
-        told = {"bucket": bucket, "object": key, "inputs": json.loads(inputs)}
+        true = self.names.get(asked)
+        name = true and self._lies.told("detail", true, self.executions, self._clock())
+        if name is None:
+            return self._reply(404, b'{"code": "SYS.0015", "message": "no such execution"}')
+        source = self._lies.told("content", name, self.executions)
+        self._truly_described[true] = true == name == source
+        return self._reply(200, {"execution_info": {**self._shown(self.executions[name]), "input": self._text(source)}})
+
+    def _text(self, name):
+        """Write what an execution was started with."""
+        bucket, key, inputs = self.executions[name].content
+        bucket, key = self._lies.told("bucket", bucket), self._lies.told("key", key)
+        inputs = self._lies.told("inputs", json.loads(inputs))
+        shown = {} if inputs is None else {"inputs": inputs}
+        told = {"bucket": bucket, "object": key} | shown
         if self.nature.shape == "records":
             event = {"obs": {"bucket": {"name": bucket}, "object": {"key": key}}}
-            told = {"Records": [event], "inputs": json.loads(inputs)}
+            told = {"Records": [event]} | shown
         text = json.dumps(told)
-        text = json.dumps(text) if self.nature.shape == "twice" else text
-        return self._reply(200, {"execution_info": {**self._item(execution), "input": text}})
+        return self._lies.told("input", json.dumps(text) if self.nature.shape == "twice" else text)
+
+    # What the judge asks
+
+    @property
+    def ahead(self):
+        """The seconds by which the `Date` of the list is ahead, by which it dates doubts too late."""
+        told = self._lies.told("list_date", 0.0, 0.0)
+        return max(0.0, told or 0.0)
+
+    def is_fooling(self, content, answered, adopted):
+        """Tell whether the latest walk shows these executions as they are, and hides those that we have of a content.
+
+        No client can tell this from the truth: the lie strikes what is asked about, and nothing that is known. Of those
+        that a client has adopted it knows nothing but from the list.
+        """
+        described = [self._truly_described.get(self.names.get(each)) for each in answered]
+        asked = [each for each in self.executions.values() if each.ours and each.content == content]
+        return (
+            all(self.names.get(each) in self._truly_listed for each in answered)
+            and False not in described
+            and (True in described or bool(adopted and not answered))
+            and all(self._is_hidden(each) for each in asked)
+        )
+
+    def mixed_up(self, content, told, answered):
+        """Give the contents of an execution that was shown as if it were of this content, if no control showed that."""
+        name = self.names[told]
+        controls = [self._truly_described.get(self.names.get(each)) for each in answered]
+        if self._truly_described.get(name, True) or False in controls or (controls and True not in controls):
+            return set()
+        return {content, self.executions[name].content}
+
+    def _is_hidden(self, execution):
+        """Tell whether the latest walk did not show an execution that an honest one would have shown, or as another."""
+        is_told = execution.name in self._listed_names and self._is_own(execution)
+        is_described = self._truly_described.get(execution.name, True)
+        return not (is_told and is_described) and execution.listed_at <= self._walked_at
+
+    def _is_shown_truly(self, execution):
+        shown, true = self._shown(execution), self._item(execution, is_odd=False)
+        return self._is_own(execution) and all(
+            shown[part] == true[part] for part in ("execution_name", "execution_urn")
+        )
+
+    def _is_own(self, execution):
+        """Tell whether an execution is shown with its time, and as started by a request or by an event as it was."""
+        at = _read(self._item(execution, is_odd=True)["started_at"])
+        type_ = self._lies.told("type", execution.type, execution.name)
+        is_event = type_.upper().startswith("TRIGGER")
+        is_in_time = at is None or abs(at - self.nature.offset - execution.at) < SLIP
+        return is_in_time and is_event is execution.type.startswith("TRIGGER")
+
+
+def _read(text):
+    """Read a time as ISO 8601 has it, in UTC if it has no zone. None, which may be any time, if it is nothing such."""
+    try:
+        time = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()

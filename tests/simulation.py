@@ -2,7 +2,8 @@
 
 Real are the job, its engine, reconcile, matching and drain, and the checkpoint and the output on real files. Simulated
 are the clock, the threads, the network and the service. `python tests/simulation.py --seeds 5000 --from 0` looks for
-seeds that break a promise; `--from N --seeds 1 --trace` shows what happened in one.
+seeds that break a promise; `--from N --seeds 1 --trace` shows what happened in one. With `--lies` the service shows
+something else than the truth, about none to four things that the seed draws.
 """
 # ruff: noqa: T201 - the script talks to a person
 
@@ -14,13 +15,15 @@ import shutil
 import sys
 import tempfile
 import time
+from collections import Counter, defaultdict
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 from peek import kept_rows
-from simulated_judge import BAD_LINE, Claims, Judge, Watch, content_of
+from simulated_judge import BAD_LINE, Claims, Judge, Untold, Watch, content_of
+from simulated_lies import LIES, TIMEOUT, lies_of, told_names
 from simulated_machine import Checkpoint, CrashAt, Loop, Process
 from simulated_service import TYPES, Service, nature
 
@@ -36,11 +39,12 @@ from batcher.options.verbs import RunOptions
 from batcher.rules.choices import Mode, OnDoubt
 
 BEGINNING = 1_795_509_000.0
-TIMEOUT = 30.0
 MOST_CRASHES = 5
 MOST_LINES = 14
 KINDS = ("plain", "plain", "plain", "plain", "again", "bad", "missing", "alike")
 """The kinds of a manifest's lines: `again` is a duplicate, `missing` is rejected, `alike` are rows easily confused."""
+ODD_KEYS = ("o{}", "/In//{}/Cafe\u0301 \u00e9 \ufb01lm+100%25 &.MP4", "A b%20c+//{}.mp4")
+"""How objects are named where the service may show their keys in other forms."""
 STEPS = ("", "", "begin", "commit", "write", "fdatasync", "POST", "GET")
 """Words by which a step is chosen for a crash; the first two take any."""
 CLOCKS = (0.0, 20.0, -20.0, 600.0, -600.0, 7200.0, -7200.0)
@@ -53,7 +57,10 @@ KEYS = {"OBS_ACCESS_KEY_ID": "EXAMPLEAK", "OBS_SECRET_ACCESS_KEY": "example-secr
 class World:
     """One simulation: what the seed has drawn, and what outlives the crashes of the client."""
 
-    def __init__(self, seed, folder):
+    def __init__(self, seed, folder, lies=()):
+        self.lies = lies
+        """The names of what the service lies about."""
+        self.judge = None
         self.dice = random.Random(seed)
         self.folder = folder
         self.trace = []
@@ -65,14 +72,15 @@ class World:
         self._wrong = 0.0
         self._boot = 0.0
         self._has_bad_clock = self.dice.random() < 0.4
-        self._settle_time = self.dice.choice((5.0, 30.0))
+        self._settle_time = self.dice.choice((5.0, 30.0, 200.0) if lies else (5.0, 30.0))
         self._concurrency = self.dice.choice((1, 2, 3, 8))
         self._is_shuffled = self.dice.random() < 0.3
-        self._lines = manifest(self.dice)
-        self._contents = sorted(set(filter(None, map(content_of, self._lines))))
-        self.service = Service(self.dice, nature(self.dice, self._settle_time), self.now, self.note)
-        self.watch = Watch(self.now, self.note)
-        for content in self._contents:
+        self._lines = manifest(self.dice, self.dice.choice(ODD_KEYS) if lies else "o{}")
+        self.contents = sorted(set(filter(None, map(content_of, self._lines))))
+        told = lies_of(lies, seed, self._settle_time)
+        self.service = Service(self.dice, nature(self.dice, self._settle_time), self.now, self.note, told)
+        self.watch = Watch(self.now, self.note, self.service)
+        for content in self.contents:
             if self.dice.random() < self.service.nature.mimics:
                 self.service.plant(content, self._base - self.dice.uniform(60, 4000), self.dice.choice(TYPES))
 
@@ -97,10 +105,15 @@ class World:
             self._run(in_peace=False)
             self._judge_crash()
             self._base += self.dice.choice((0.01, 1, self._settle_time, 300))
-            if self._contents and self.dice.random() < self.service.nature.mimics:
-                content = self.service.variant(self.dice.choice(self._contents))
+            if self.contents and self.dice.random() < self.service.nature.mimics:
+                content = self.service.variant(self.dice.choice(self.contents))
                 self.service.plant(content, self.now() + self.dice.uniform(0, 600))
-        self._judge(self._run(in_peace=True))
+        code = self._run(in_peace=True)
+        for _ in range(self.dice.randint(0, 2) if self.lies else 0):
+            # Who is told that rows are in doubt tries again.
+            self._base += self._settle_time
+            code = self._run(in_peace=True)
+        self._judge(code)
 
     def _run(self, *, in_peace):
         """Run the job once; give its exit code, None where it has crashed."""
@@ -256,16 +269,19 @@ class World:
             return
         claims = Claims(rows, records, code)
         ledger, windows = self.service.executions, self.watch.windows
-        judge = Judge(self._lines, ledger, windows, claims, is_ordered=not self._is_shuffled)
-        self.complaints += judge.complaints()
+        service = self.service
+        untold = Untold(bool(self.lies), service.names, self.watch.fooled, service.confused, service.ahead)
+        self.judge = Judge(self._lines, ledger, windows, claims, untold, is_ordered=not self._is_shuffled)
+        self.complaints += self.judge.complaints()
 
 
-def manifest(dice):
-    """Draw the lines of a manifest."""
+def manifest(dice, key="o{}"):
+    """Draw the lines of a manifest. `key` is what the objects are named like."""
     lines = []
     for number in range(dice.randint(1, MOST_LINES)):
         kind = dice.choice(KINDS)
-        row = {"object": f"{'missing' if kind == 'missing' else 'o'}{number}", "inputs": {"n": number % 3}}
+        name = f"missing{number}" if kind == "missing" else key.format(number)
+        row = {"object": name, "inputs": {"n": number % 3}}
         if kind == "bad":
             lines.append(BAD_LINE)
         elif kind == "again" and lines:
@@ -286,35 +302,71 @@ def scratch():
         yield Path(folder)
 
 
-def simulate(seeds):
-    """Play seeds one after another, and give the worlds that have broken a promise."""
-    broken = {}
+def played(seeds, lies=lambda _seed: ()):
+    """Play seeds one after another, and yield their worlds. `lies` chooses the names of the lies of a seed."""
     with scratch() as parent:
         for seed in seeds:
             folder = parent / str(seed)
             folder.mkdir()
-            world = World(seed, folder)
+            world = World(seed, folder, lies(seed))
             world.play()
-            if world.complaints:
-                broken[seed] = world
             shutil.rmtree(folder)
-    return broken
+            yield seed, world
+
+
+def simulate(seeds, lies=lambda _seed: ()):
+    """Play seeds one after another, and give the worlds that have broken a promise."""
+    return {seed: world for seed, world in played(seeds, lies) if world.complaints}
+
+
+class Figures:
+    """What came of worlds by the lies that were told in them, alone and beside others."""
+
+    def __init__(self):
+        self._of = defaultdict(Counter)
+
+    def add(self, world):
+        judge = world.judge
+        seen = {"rows": len(world.contents)}
+        if judge is not None:
+            seen |= {"twice": judge.twice, "lost": judge.lost, "held": judge.held, "excused": judge.excused}
+        for name in ("all", *(world.lies or ["honest"])):
+            self._of[name].update(seen | {"seeds": 1})
+        if len(world.lies) == 1:
+            self._of[world.lies[0]].update({"alone": 1, "held alone": seen.get("held", 0)})
+
+    def lines(self):
+        """Lay them out: `held alone` is of the `alone` seeds in which there was no other lie."""
+        columns = ("seeds", "rows", "twice", "lost", "excused", "held", "alone", "held alone")
+        yield f"{'':<50}" + "".join(f"{name:>11}" for name in columns)
+        for name in ("all", "honest", *LIES):
+            if name in self._of:
+                yield f"{name:<50}" + "".join(f"{self._of[name][column]:>11,}" for column in columns)
 
 
 def main():
     parser = argparse.ArgumentParser(description="Look for seeds that break a promise.")
     parser.add_argument("--seeds", type=int, default=1000, help="how many")
     parser.add_argument("--from", type=int, default=0, dest="first", help="the first of them")
+    parser.add_argument("--lies", action="store_true", help="let the service lie about none to four things")
+    parser.add_argument("--lie", action="append", choices=LIES, help="let it lie about this; may be repeated")
     parser.add_argument("--trace", action="store_true", help="show what happened in those that break one")
     given = parser.parse_args()
     begun = time.monotonic()
-    broken = simulate(range(given.first, given.first + given.seeds))
-    for seed, world in broken.items():
-        print(f"seed {seed}:", *world.complaints, sep="\n  ")
-        print(f"  replay: python tests/simulation.py --from {seed} --seeds 1 --trace")
-        if given.trace:
-            print(*world.trace, sep="\n")
-    print(f"{given.seeds} seeds in {time.monotonic() - begun:.1f} s, {len(broken)} of them broke a promise")
+    lies = told_names if given.lies else lambda _seed: given.lie or ()
+    figures, broken = Figures(), 0
+    for seed, world in played(range(given.first, given.first + given.seeds), lies):
+        figures.add(world)
+        if world.complaints:
+            broken += 1
+            print(f"seed {seed}, {', '.join(world.lies) or 'honest'}:", *world.complaints, sep="\n  ")
+            words = "".join(f" --lie '{name}'" for name in given.lie or ()) + " --lies" * given.lies
+            print(f"  replay: python tests/simulation.py{words} --from {seed} --seeds 1 --trace", flush=True)
+            if given.trace:
+                print(*world.trace, sep="\n")
+    if given.lies or given.lie:
+        print(*figures.lines(), sep="\n")
+    print(f"{given.seeds} seeds in {time.monotonic() - begun:.1f} s, {broken} of them broke a promise")
     return 1 if broken else 0
 
 

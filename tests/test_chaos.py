@@ -9,7 +9,7 @@ OTHER = Row("videos", "b.mp4", "x")
 
 
 def test_killed_again_and_again_a_job_still_starts_every_row_once(tmp_path):
-    total = chaos(kills=3, seed=164, rows=150, concurrency=8, folder=tmp_path)
+    total = chaos(kills=3, seed=5631, rows=150, concurrency=8, folder=tmp_path)
     assert total.failures == []
     assert total.figures["kills"] >= 3
     assert total.figures["lost"] == total.figures["started twice"] == total.figures["started unasked"] == 0
@@ -50,6 +50,18 @@ def test_the_judge_finds_nothing_to_say_of_a_good_job(tmp_path):
     result = judged(tmp_path, rows, ledger, *lines)
     assert result.failures == []
     assert (result.figures["in doubt"], result.figures["released"], result.figures["starts"]) == (1, 1, 1)
+
+
+def test_the_judge_of_a_service_that_lies_lets_rows_be_held_and_none_be_lost_or_started_twice(tmp_path):
+    rows = [GOOD, OTHER]
+    lines = [record(1, "in_doubt"), record(2, "started", '"e9"', "b.mp4")]
+    result = Result()
+    output = tmp_path / "records.jsonl"
+    output.write_text("".join(lines))
+    judge(rows, {OTHER.content: ["e1"]}, output, result, may_hold=True)
+    assert (result.failures, result.figures["held"]) == ([], 1)
+    judge(rows, {GOOD.content: ["e1", "e2"]}, output, result, may_hold=True)
+    assert [failure[:13] for failure in result.failures] == ["lost: 'videos", "started twice"]
 
 
 def test_the_judge_sees_a_lost_row_one_started_twice_and_one_that_nobody_asked_for(tmp_path):

@@ -12,7 +12,16 @@ import pytest
 from batcher.edges.checkpoint import Answered, open_checkpoint
 from batcher.flow.reconcile import Inquiry, reconcile
 from batcher.model import Described, Execution, ExecutionDetail, Page, Record, Row, Settlement, Status, Unsettled
-from batcher.rules.doubts.control import NEAREST, NO_CONTROL, NOT_AS_SENT, Control, Evidence, Nearest
+from batcher.rules.doubts.control import (
+    NEAREST,
+    NO_CONTROL,
+    NOT_AS_SENT,
+    Control,
+    Evidence,
+    Nearest,
+    families_of,
+    is_foreign,
+)
 from batcher.rules.doubts.likeness import is_key_alike, is_value_alike
 from batcher.rules.doubts.matching import RETENTION, is_within
 from batcher.rules.doubts.sample import MOST, PER_GROUP
@@ -191,12 +200,31 @@ async def test_an_execution_of_another_workflow_is_neither_a_rows_nor_asked_for(
     assert "x" not in service.asked
 
 
+def test_a_urn_without_the_name_that_is_listed_tells_nothing_of_the_workflow():
+    others = [control(0)._replace(urn=urn) for urn in ("urn:w:E0", "urn:w:e0-and-more", "")]
+    assert families_of(others) == set()
+    families = families_of([*others, control(1)])
+    assert families == {"urn:w:"}
+    assert not is_foreign(Execution("x", "urn:v:X"), families)
+    assert is_foreign(Execution("x", "urn:v:x"), families)
+
+
 async def test_a_detail_of_another_execution_is_never_adopted():
     other = Execution("x", "urn:w:x", "", NOW - 99.5)
     contents = {"x": {"bucket": "b", "object": "o"}}
     service = Service(CONTROLS, executions=[*map(listed, CONTROLS), other], contents=contents, names={"x": "y"})
     findings = await service.findings([doubt()])
     assert (findings.adopted, findings.released) == ([], [])
+
+
+@pytest.mark.parametrize(("shown", "adopted"), [("another", []), ("c1", [1])])
+async def test_no_row_is_adopted_if_a_control_is_reported_as_something_else(shown, adopted):
+    other = Execution("x", "urn:w:x", "", NOW - 99.5)
+    contents = {"x": {"bucket": "b", "object": "o"}, "e1": {"bucket": "b", "object": shown}}
+    service = Service(CONTROLS, executions=[*map(listed, CONTROLS), other], contents=contents)
+    findings = await service.findings([doubt()])
+    assert ([row.id for row, _ in findings.adopted], findings.released) == (adopted, [])
+    assert findings.held == ([] if adopted else [doubt()])
 
 
 async def test_an_adopted_row_is_a_control_of_the_others():

@@ -40,6 +40,11 @@ def test_a_service_that_was_set_back_is_believed():
     assert lead(Lead(1600.0, 3.0), 1000.0, 20.0, 20.5) == Lead(979.5, 20.5)
 
 
+def test_an_answer_that_may_come_from_a_cache_sets_the_clock_forward_and_never_back():
+    assert lead(Lead(1600.0, 3.0), 1000.0, 20.0, 20.5, may_be_old=True) == Lead(1600.0, 3.0)
+    assert lead(Lead(950.0, 3.0), 1000.0, 20.0, 20.5, may_be_old=True) == Lead(979.5, 20.5)
+
+
 def test_an_answer_to_a_request_that_left_before_the_lead_was_known_does_not_contradict_it():
     # made before the machine stood still, and read after an answer that was made later
     assert lead(Lead(8179.0, 20.25), 1000.0, 20.0, 20.5) == Lead(8179.0, 20.25)

@@ -15,7 +15,7 @@ from test_command import batcher, records
 from test_format_1 import formats, lay_out
 
 from batcher.edges.checkpoint import Store, glance
-from batcher.edges.checkpoint.facts import REPEATED
+from batcher.edges.checkpoint.facts import SHARED_NAME
 from batcher.emulator.faults import FaultKind
 from batcher.emulator.quirks import Quirk
 from batcher.model import Execution, Row
@@ -107,7 +107,7 @@ async def test_an_answer_that_names_an_execution_of_the_job_is_no_known_start_an
         f"warning: m.jsonl.checkpoint: the answer names execution {name}, which this job started before" in ran.stderr
     )
     store = Store.open(folder / "m.jsonl.checkpoint", None)
-    assert (store.recall(REPEATED), [each.id for each in store.controls()]) == (name, [1])
+    assert (store.recall(SHARED_NAME), [each.id for each in store.controls()]) == (name, [1])
     store.close()
 
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
 import pytest
-from test_transport import (
+from scripted_server import (
     LONG,
     OK,
     SOON,

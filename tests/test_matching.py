@@ -60,7 +60,7 @@ TABLE = {
     ),
     "before the row's time": ([A], [execution("e1", "a", at=-1)], expected(absent=[1])),
     "after the row's time": ([A], [execution("e1", "a", at=1001)], expected(absent=[1])),
-    "of an unknown time": ([A], [execution("e1", "a", at=None)], expected(started={1: "e1"})),
+    "of an unknown time": ([A], [execution("e1", "a", at=None)], expected(unclear=[1])),
     "unreadable and of an unknown time": ([A], [execution("e1", None, at=None)], expected(unclear=[1])),
     "a bucket's event is never adopted": (
         [A], [execution("e1", "a", is_event=True)], expected(absent=[1], elsewhere=["e1"]),

@@ -13,6 +13,7 @@ from test_command import ENVIRONMENT, ODD_KEYS, batcher, records
 from batcher.emulator.faults import FaultKind
 from batcher.emulator.quirks import Quirk
 from batcher.emulator.settings import InputKeys, InputShape
+from batcher.rules.doubts.control import ASKED
 
 
 @pytest.fixture
@@ -231,7 +232,7 @@ async def test_a_buckets_event_is_never_adopted(folder, emulator):
     assert event in ran.stderr
 
 
-async def test_a_long_history_costs_pages_and_not_questions(folder, emulator):
+async def test_a_long_history_costs_pages_and_few_questions(folder, emulator):
     write(folder, KEYS)
     service = await emulator(faults={FaultKind("500-after"): 0.2}, past=5000, seed=2)
     ran = await run(service)
@@ -239,7 +240,8 @@ async def test_a_long_history_costs_pages_and_not_questions(folder, emulator):
     assert started(service) == once(KEYS)
     doubts = sum("reconciled" in record for record in last_records(folder).values())
     assert doubts > 0
-    assert service.ledger.requests["execution"] == doubts
+    # Each doubt once, and some controls: what is shown of them is what may be believed of the others.
+    assert doubts < service.ledger.requests["execution"] <= doubts + ASKED
 
 
 async def test_a_killed_run_leaves_few_doubts_names_them_and_the_next_settles_them(folder, emulator):

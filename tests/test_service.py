@@ -231,9 +231,12 @@ class Told:
         self.dates, self.warnings = [], []
         self.obs = service_of(self._send, wall=self.clock, steady=self.steady, warn=self.warnings.append)
 
-    async def answers(self, served, *, after=0.0, status=200, body=b"{}"):
+    def told(self, served, *, after=0.0, status=200, body=b"{}"):
         self._reply = Reply(status, {"date": "" if served is None else formatdate(served, usegmt=True)}, body)
         self._after = after
+
+    async def answers(self, served, **how):
+        self.told(served, **how)
         await self.obs.workflow()
 
     async def _send(self, _method, _target, headers, _body):
@@ -251,6 +254,26 @@ async def test_the_time_is_the_services_as_soon_as_an_answer_has_told_it():
     assert told.obs.now() == NOON + 7200
     told.steady.now += 10.25
     assert told.obs.now() == NOON + 7210.25
+
+
+@pytest.mark.parametrize("off", [-3600, 3600])
+async def test_neither_the_list_nor_a_detail_sets_the_clock_that_it_is_judged_by(off):
+    told = Told()
+    await told.answers(NOON)
+    told.told(NOON + off, body=b'{"executions": []}')
+    await told.obs.page()
+    await told.obs.execution("e")
+    assert told.obs.now() == NOON
+
+
+async def test_an_old_answer_to_a_question_does_not_set_the_clock_back_and_the_answer_to_a_start_does():
+    told = Told()
+    await told.answers(NOON)
+    await told.answers(NOON - 3600)
+    assert told.obs.now() == NOON
+    told.told(NOON - 3599)
+    await told.obs.start(row())
+    assert told.obs.now() == NOON - 3599
 
 
 async def test_requests_are_signed_by_this_machines_clock_until_the_services_is_known():

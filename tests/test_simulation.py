@@ -3,7 +3,8 @@
 import math
 
 import pytest
-from simulation import World, scratch, simulate
+from simulated_lies import LIES, told_names
+from simulation import World, played, scratch, simulate
 
 from batcher.app import job
 from batcher.edges.checkpoint.row_tables import UnsettledRows
@@ -12,15 +13,27 @@ from batcher.flow import attempts, reconcile
 from batcher.flow import repair as resume
 from batcher.flow.service import Service
 from batcher.model import Record, Status, Unsettled, Verdict
-from batcher.rules.doubts import matching
+from batcher.rules.doubts import control, matching
 
-SHARE = 75
+SHARE, LYING_SHARE = 75, 40
 
 
-@pytest.mark.long(small=1 / 2, ci=1)
+@pytest.mark.long(small=1 / 4, ci=1)
 @pytest.mark.parametrize("first", range(0, 4 * SHARE, SHARE))
 def test_through_crashes_and_faults_every_row_is_started_once_or_named_in_doubt(first):
     assert {seed: world.complaints for seed, world in simulate(range(first, first + SHARE)).items()} == {}
+
+
+@pytest.mark.long(small=1 / 8, ci=1)
+@pytest.mark.parametrize("first", range(0, 8 * LYING_SHARE, LYING_SHARE))
+def test_whatever_the_service_lies_about_no_row_is_started_twice_or_lost(first):
+    broken = simulate(range(first, first + LYING_SHARE), told_names)
+    assert {seed: (world.lies, world.complaints) for seed, world in broken.items()} == {}
+
+
+def test_each_lie_has_a_kind_and_a_seed_draws_none_to_four():
+    assert all(": " in name for name in LIES)
+    assert {len(told_names(seed)) for seed in range(50)} == {0, 1, 2, 3, 4}
 
 
 def test_a_seed_plays_the_same_each_time():
@@ -114,6 +127,62 @@ DEFECTS = [
 def test_a_planted_defect_is_seen(monkeypatch, defect, complaint):
     defect(monkeypatch)
     assert any(complaint in each for each in complaints())
+
+
+def release_without_a_control(patch):
+    patch.setattr(control, "NO_CONTROL", "")
+    patch.setattr(reconcile, "are_comparable", lambda *_: True)
+
+
+def release_although_a_control_is_missing(patch):
+    judged = control.Evidence._judged
+
+    def judged_of_the_shown(evidence, controls):
+        return judged(evidence, [each for each in controls if each.name in evidence._shown] or controls)
+
+    patch.setattr(control.Evidence, "_judged", judged_of_the_shown)
+
+
+def release_whatever_the_list_shows_of_controls(number):
+    def without(patch):
+        patch.setattr(control, "_FAULTS", control._FAULTS[:number] + control._FAULTS[number + 1 :])
+
+    return without
+
+
+def release_whatever_details_show_of_controls(patch):
+    patch.setattr(reconcile, "are_comparable", lambda *_: True)
+    patch.setattr(reconcile, "is_contradicted", lambda *_: False)
+
+
+def release_by_pages_that_are_older_than_the_question(patch):
+    patch.setattr(reconcile, "EARLY", math.inf)
+
+
+def judge_the_list_by_its_own_date(patch):
+    patch.setattr(Service, "_patiently", Service._question)
+
+
+CLAUSES = {
+    "no control": (release_without_a_control, "list: empty", 8),
+    "a control is missing": (release_although_a_control_is_missing, "list: some never", 1),
+    "another time": (release_whatever_the_list_shows_of_controls(0), "times: local, with Z", 0),
+    "another type": (release_whatever_the_list_shows_of_controls(1), "types: TRIGGERCALL", 0),
+    "another workflow": (release_whatever_the_list_shows_of_controls(2), "filters: URN of another workflow", 0),
+    "another content": (release_whatever_details_show_of_controls, "details: content of another execution", 0),
+    "an older page": (release_by_pages_that_are_older_than_the_question, "cache: old pages with their Date", 43),
+    "a clock of its own": (judge_the_list_by_its_own_date, "cache: Date off", 43),
+}
+"""Each clause of the rule by which a row is released: how to leave it out, the lie that it is there for, and the seed
+to begin with, so that the defect is found soon."""
+
+
+@pytest.mark.parametrize("clause", CLAUSES)
+def test_a_rule_of_release_without_one_of_its_clauses_is_seen(monkeypatch, clause):
+    leave_out, lie, first = CLAUSES[clause]
+    leave_out(monkeypatch)
+    worlds = (world for _, world in played(range(first, first + 300), lambda _: [lie]))
+    assert any("was started 2 times" in each for world in worlds for each in world.complaints)
 
 
 def test_an_output_that_is_not_repaired_is_seen(monkeypatch):

@@ -15,13 +15,15 @@ from typing import NamedTuple
 
 from batcher.model import Answer, Described, Execution, ExecutionDetail, Page, Unsettled
 from batcher.rules.doubts.control import (
+    CONTRADICTED,
     Control,
     Evidence,
     Nearest,
     Proof,
     are_comparable,
     chosen,
-    family,
+    families_of,
+    is_contradicted,
     is_foreign,
     not_as_sent,
     shown_form,
@@ -172,16 +174,25 @@ def _adopted(row: Unsettled, found: ExecutionDetail) -> Control:
 async def _matched(
     inquiry: Inquiry, rows: Sequence[Unsettled], executions: Sequence[ExecutionDetail], evidence: Evidence
 ) -> Matching:
-    """Match rows with executions. If a row is unclear, find out in which form contents are shown."""
+    """Match rows with executions. Find out by controls in which form contents are shown.
+
+    If a control is shown with something else than was sent, so may be the execution that a row seems to have: then no
+    row is adopted.
+    """
     windows = [window(row, inquiry.settle_time) for row in rows]
     found = match(rows, executions, windows)
-    proofs = {row.id: evidence.proof(row) for row in found.unclear}
+    proofs = {row.id: evidence.proof(row) for row in [*found.unclear, *(row for row, _ in found.started)]}
     asked = chosen(proofs.values())
     if not asked:
         return found
     await ask_all(inquiry, [each.name for each in asked])
     proven = {id_ for id_, proof in proofs.items() if not proof.fault}
-    return match(rows, executions, windows, Known(shown_form(asked, inquiry.looked_at), proven))
+    found = match(rows, executions, windows, Known(shown_form(asked, inquiry.looked_at), proven))
+    if not is_contradicted(asked, inquiry.looked_at):
+        return found
+    doubted = [row for row, _ in found.started]
+    why = found.why | {row.id: CONTRADICTED for row in doubted}
+    return found._replace(started=[], unclear=[*found.unclear, *doubted], why=why)
 
 
 async def _free(
@@ -230,7 +241,7 @@ async def _look(
 ) -> tuple[_Listing, list[ExecutionDetail]]:
     """Walk the list, then read each execution that may belong to a row and that no row owns."""
     listing = await _walk(inquiry, rows, owned, Nearest(controls, inquiry.now()).windows(rows))
-    families = {family(each.urn, each.name) for each in controls if each.urn}
+    families = families_of(controls)
     unowned = [
         listed for listed in await inquiry.unowned() if listed.name not in owned and not is_foreign(listed, families)
     ]
@@ -262,7 +273,8 @@ async def _walk(
     `controls` are the names of the executions that are known to exist. The list is asked for the windows of the rows
     and for `more`, which has those of the controls.
     """
-    begun, before, earliest = inquiry.now(), inf, inf
+    # Not before the intents either: they are the service's times, and an earlier run's may be all that is known.
+    begun, before, earliest = max(inquiry.now(), *(row.intent_at for row in rows)), inf, inf
     shown: dict[str, Execution] = {}
     times = merged(window(row, inquiry.settle_time) for row in rows)
     async for answer in inquiry.executions(merged([*times, *more])):

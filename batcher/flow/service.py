@@ -57,6 +57,8 @@ class _Reader(NamedTuple, Generic[AnswerT]):
 
     read: Callable[[Reply], AnswerT]
     kind: type[AnswerT]
+    tells_time: bool = True
+    """Whether the clock is learned from it. What the clock is to judge, the list and its details, does not set it."""
 
 
 @dataclass(slots=True)
@@ -130,7 +132,8 @@ class Service:
         return self._patiently(self.dialect.execution(self.name, name), self.dialect.read_execution)
 
     def _patiently(self, call: Call, read: Callable[[Reply], Described[Noun]]) -> Awaitable[Described[Noun]]:
-        return ask_patiently(self.patience, self.now, lambda: self._question(call, read))
+        reader = _Reader(read, Described, tells_time=False)
+        return ask_patiently(self.patience, self.now, lambda: self._ask(call, call.content, reader))
 
     def _question(self, call: Call, read: Callable[[Reply], Described[Noun]]) -> Awaitable[Described[Noun]]:
         return self._ask(call, call.content, _Reader(read, Described))
@@ -196,8 +199,9 @@ class Service:
         if isinstance(reply, Lost):
             return reader.kind(fault=reply.fault, message=legible(reply.detail))
         answer = reader.read(reply)
-        if answer.date != self._date:
-            self._learn(answer.date, sent)
+        # A refusal sets the clock in any case: the next request must be signed with it.
+        if answer.date != self._date and (reader.tells_time or answer.status not in SUCCESS):
+            self._learn(answer.date, sent, may_be_old=call.method == "GET" and answer.status in SUCCESS)
         if answer.status in SUCCESS:
             return answer
         answer = structs.replace(answer, meaning=self.dialect.errors.meaning(answer.status, answer.code))
@@ -214,12 +218,12 @@ class Service:
             self._signed_of, self._signed = signed_of, self.dialect.sign(credentials, call, None, now)
         return self._signed
 
-    def _learn(self, date: str, sent: float) -> None:
+    def _learn(self, date: str, sent: float, *, may_be_old: bool) -> None:
         """Update the lead of the service's clock from an answer. Answers of the same second are used once."""
         self._date = date
         served = posix_of_header(date)
         if served is not None:
-            self._lead = lead(self._lead, served, sent, self.clock.steady())
+            self._lead = lead(self._lead, served, sent, self.clock.steady(), may_be_old=may_be_old)
 
     def _warn_once(self) -> None:
         behind = self.now() - self.clock.wall()

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from batcher.errors import ServiceError
 from batcher.flow.reconcile import Inquiry, ask_all
 from batcher.model import Answer, Described, Execution, Page, Status, Unsettled, Verdict
-from batcher.rules.doubts.control import Control, Evidence, Proof, chosen, family, shown_form
+from batcher.rules.doubts.control import Control, Evidence, Proof, chosen, families_of, shown_form
 from batcher.rules.doubts.matching import EARLY, window
 from batcher.rules.doubts.unknown import MOST, Unknown, is_unknown, seen
 from batcher.rules.service import verdicts
@@ -92,7 +92,7 @@ async def _walk(inquiry: Inquiry, since: float, controls: Sequence[Control], *, 
     """Walk the list once and note every execution that may be unknown; all executions if `is_wide`."""
     walk = _Walk(inquiry.now())
     names = {each.name for each in controls}
-    families = {family(each.urn, each.name) for each in controls if each.urn}
+    families = families_of(controls)
     # A dialect may list only what began within the window, and the controls began before the last commit.
     begin = min([since, *(each.intent_at for each in controls)])
     async for answer in inquiry.executions([Window(begin - EARLY, inf)]):

@@ -138,6 +138,7 @@ class Store:
     def keep_control(self, control: Control) -> None:
         """Keep an answered start that is no row of the job as a control. It gets an id of its own."""
         self._controls.keep(control)
+
     def add_controls(self, controls: Sequence[Control]) -> None:
         """Add starts that were answered to the sample."""
         self._controls.add(controls)

@@ -25,6 +25,7 @@ ASKED = 8
 """The maximum number of controls that are asked for in detail."""
 
 NO_CONTROL = "no answered start of this job shows that the list is complete"
+CONTRADICTED = "may be shown with another content than it was started with"
 NOT_AS_SENT = "the service does not report what an execution was started with as it was sent"
 
 
@@ -180,14 +181,28 @@ _FAULTS = (
 """How a listed control differs from its start: how the sentence ends, and the test."""
 
 
+_SEPARATORS = ":/"
+"""What separates the parts of a URN."""
+
+
 def family(urn: str, name: str) -> str:
-    """Return the URN without the execution's name: the executions of a workflow have this in common."""
-    return urn.replace(name, "")
+    """Return the URN without the execution's name: the executions of a workflow have this in common.
+
+    Empty if the name is not a part of the URN: then the URN does not say which workflow it is of.
+    """
+    before, found, after = urn.rpartition(name)
+    is_part = found and {before[-1:], after[:1]} <= {"", *_SEPARATORS}
+    return before + after if is_part else ""
+
+
+def families_of(controls: Iterable[Control]) -> set[str]:
+    """Return the families of our own executions."""
+    return {family(each.urn, each.name) for each in controls} - {""}
 
 
 def is_foreign(listed: Execution, families: set[str]) -> bool:
     """Return whether an execution belongs to another workflow. `families` are those of our own executions."""
-    return bool(families and listed.urn) and family(listed.urn, listed.name) not in families
+    return bool(families) and family(listed.urn, listed.name) not in families | {""}
 
 
 def chosen(proofs: Iterable[Proof]) -> list[Control]:
@@ -237,3 +252,15 @@ def _row(control: Control) -> Unsettled:
     return Unsettled(
         control.id, Status.STARTED, 0, control.bucket, control.object, control.inputs, "", control.intent_at
     )
+
+
+def is_contradicted(controls: Sequence[Control], details: Mapping[str, str | None]) -> bool:
+    """Return whether the service reports one of these as started with something else than what was sent.
+
+    `details` are as for `are_comparable`. One that cannot be read contradicts nothing.
+    """
+    return any(_is_contradicted(each, contents_of(details.get(each.name) or "") or ()) for each in controls)
+
+
+def _is_contradicted(control: Control, contents: Sequence[Content]) -> bool:
+    return bool(contents) and all(likeness(_row(control), content) is None for content in contents)

@@ -95,9 +95,10 @@ def match(
 ) -> Matching:
     """Match rows in doubt one to one with executions that no row owns. `windows` are those of the rows, in order.
 
-    An execution whose time or input cannot be read may belong to any row. If contents come back as they were sent, an
-    execution with exactly the content of a row belongs to no other row. If they come back in another form, an execution
-    with the content of a row in that form is the row's, as long as it is no other row's in any form.
+    An execution whose time or input cannot be read may belong to any row, and is never a row's for certain. If contents
+    come back as they were sent, an execution with exactly the content of a row belongs to no other row. If they come
+    back in another form, an execution with the content of a row in that form is the row's, as long as it is no other
+    row's in any form.
     """
     candidates = [each.execution for each in found]
     contents = [None if each.input is None else contents_of(each.input) for each in found]
@@ -105,7 +106,10 @@ def match(
     if known.is_exact:
         fits = _without_taken(fits, candidates, windows)
     possible = [_in_time(row_fits, candidates, within) for row_fits, within in zip(fits, windows, strict=True)]
-    edges = [{number: fit for number, fit in each.items() if fit < BLURRED} for each in possible]
+    edges = [
+        {number: fit for number, fit in each.items() if fit < BLURRED and candidates[number].at is not None}
+        for each in possible
+    ]
     bearers = _bearers(rows, possible)
     unreadable = [each for each, content in zip(candidates, contents, strict=True) if content is None]
     result = Matching([], [], [], [], {})
@@ -122,10 +126,11 @@ def match(
         surplus = {candidate for row in group for candidate in edges[row]}.difference(pairs.values())
         result.elsewhere.extend(found[candidate] for candidate in sorted(surplus))
         for row in alone:
-            # An execution without a match may still be the row's, in another form or with an input that is unreadable.
-            blurred = [contents[number] for number, fit in possible[row].items() if fit == BLURRED]
-            is_hidden = any(_is_possible(each, windows[row]) for each in unreadable)
-            if blurred or is_hidden:
+            # An execution without a match may still be the row's: in another form, or with an input or a time that is
+            # unreadable.
+            others = possible[row].keys() - edges[row].keys()
+            blurred = [contents[number] for number in others if possible[row][number] == BLURRED]
+            if others or any(_is_possible(each, windows[row]) for each in unreadable):
                 result.unclear.append(rows[row])
                 result.why[rows[row].id] = _why(rows[row], blurred) if blurred else UNREADABLE
             else:
@@ -222,6 +227,10 @@ def _fit(row: Unsettled, contents: Contents, shown: Shown | None) -> int | None:
 
 def _is_possible(candidate: Execution, within: Window) -> bool:
     return not candidate.is_event and is_within(candidate.at, [within])
+
+
+def _is_certain(candidate: Execution, within: Window) -> bool:
+    return candidate.at is not None and _is_possible(candidate, within)
 
 
 def _groups(edges: Sequence[Mapping[int, int]]) -> list[list[int]]:

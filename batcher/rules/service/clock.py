@@ -46,15 +46,17 @@ class Lead(NamedTuple):
     at: float
 
 
-def lead(known: Lead | None, served: float, sent: float, received: float) -> Lead:
+def lead(known: Lead | None, served: float, sent: float, received: float, *, may_be_old: bool = False) -> Lead:
     """Return the lead of the service's clock after one more answer. `known` is the lead after the earlier answers.
 
     `served` is the answer's `Date` in POSIX seconds. It was made between `sent` and `received`, when the request left
     and the answer arrived by the steady clock. That clock may stop, for example while the machine is suspended, but it
     never runs fast. So the true lead only grows, and the known lead stays a minimum. If the answer to a later request
-    contradicts it nevertheless (the service's clock was set back), the answer is trusted.
+    contradicts it nevertheless (the service's clock was set back), the answer is trusted, unless it `may_be_old`: the
+    answer to a question can come from a cache.
     """
     least, most = served - received, served + RESOLUTION - sent
-    if known is None or least > known.seconds or (most < known.seconds and sent >= known.at):
+    is_set_back = known is not None and most < known.seconds and sent >= known.at and not may_be_old
+    if known is None or least > known.seconds or is_set_back:
         return Lead(least, received)
     return known
