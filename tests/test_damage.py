@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import random
+import sqlite3
 from pathlib import Path
 from typing import NamedTuple
 
@@ -303,6 +304,16 @@ async def test_a_checkpoint_with_a_page_overwritten_is_refused(tmp_path, filling
         }[filling]
         job.checkpoint.write_bytes(whole[:at] + page + whole[at + size :])
         assert is_refusal(await read_back(job)), at // size + 1
+
+
+async def test_a_checkpoint_that_lacks_a_row_that_was_committed_is_refused(tmp_path):
+    # As in a copy whose file is older than its log: every entry that is left is valid.
+    job, *_ = await closed(tmp_path)
+    db = sqlite3.connect(job.checkpoint)
+    assert db.execute("DELETE FROM rows WHERE id = (SELECT max(id) FROM rows)").rowcount == 1
+    db.commit()
+    db.close()
+    assert is_refusal(await read_back(job))
 
 
 async def test_each_byte_of_a_checkpoints_header_may_be_flipped_and_it_is_refused_or_tells_the_truth(tmp_path):

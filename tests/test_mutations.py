@@ -59,11 +59,11 @@ MUTATIONS = {
         "                for each in asked:\n",
         "test_checkpoint.py::test_what_verdicts_rely_on_is_done_before_they_are_committed",
     ),
-    "a damaged page is not looked for": Mutation(
+    "a page of another time is not noticed": Mutation(
         "edges/checkpoint/schema.py",
-        "    _check_damage(db)\n",
-        "",
-        "test_damage.py::test_a_checkpoint_with_a_page_overwritten_is_refused",
+        "if facts.get(CONTENTS, str(found)) != str(found):",
+        "if found < 0:",
+        "test_damage.py::test_a_checkpoint_that_lacks_a_row_that_was_committed_is_refused",
     ),
     "a row that has been changed by the disk is taken for a new one": Mutation(
         "edges/checkpoint/sieve.py",
@@ -199,8 +199,8 @@ MUTATIONS = {
     ),
     "a witness is not asked": Mutation(
         "app/generation.py",
-        "known.generation > self._number",
-        "known.generation < 0",
+        "known.generation <= self._number",
+        "known.generation >= 0",
         "test_witness.py::test_an_older_checkpoint_whose_output_is_lost_is_refused",
     ),
     "an execution that the checkpoint does not know holds no row": Mutation(
