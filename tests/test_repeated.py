@@ -11,11 +11,12 @@ from batcher.app.doubts import Doubts
 from batcher.app.voice import Voice
 from batcher.app.world import World
 from batcher.edges.checkpoint import Answered, open_checkpoint
-from batcher.edges.checkpoint.facts import REPEATED
+from batcher.edges.checkpoint.facts import SHARED_NAME
 from batcher.flow.drain import Drain
 from batcher.model import Described, Execution, ExecutionDetail, Page, Record, Row, Settlement, Status
 from batcher.rules.choices import OnDoubt
 from batcher.rules.job.card import Card
+from batcher.rules.report.next_commands import Job
 from batcher.rules.rows.admission import Policy, admission
 from batcher.rules.rows.identity import content_key
 
@@ -36,7 +37,7 @@ class Service:
         return Described(200, noun=ExecutionDetail(KNOWN, json.dumps({"bucket": "b", "object": "known"})))
 
 
-@pytest.mark.parametrize(("facts", "released"), [({}, 1), ({REPEATED: "e1"}, 0)])
+@pytest.mark.parametrize(("facts", "released"), [({}, 1), ({SHARED_NAME: "e1"}, 0)])
 async def test_no_row_is_released_once_one_execution_has_answered_two_starts(tmp_path, facts, released):
     said = []
     async with open_checkpoint(tmp_path / "c", Card("https://e", "w")) as checkpoint:
@@ -49,7 +50,8 @@ async def test_no_row_is_released_once_one_execution_has_answered_two_starts(tmp
         await checkpoint.settle([Settlement(asked.id, Status.IN_DOUBT)], {}, NOW - 90)
         files = SimpleNamespace(checkpoint=checkpoint, settle=lambda settled, *_: checkpoint.settle(settled, {}))
         world = World(voice=Voice(lambda _kind, text: said.append(text)), draw=lambda: 0.0)
-        doubts = Doubts(files, Service(), Drain(), world, OnDoubt.RECONCILE, 30.0)
+        job = Job(Card("https://e", "w"), str(tmp_path / "c"))
+        doubts = Doubts(files, Service(), Drain(), world, OnDoubt.RECONCILE, 30.0, job)
         async with asyncio.timeout(30):
             findings = await doubts.settle(patient=True)
     assert (len(findings.released), len(findings.held)) == (released, 1 - released)

@@ -176,7 +176,7 @@ async def run(folder, url, dialect=TOY, secret="toy-secret", objects=OBJECTS):
         checkpoint=folder / "checkpoint", concurrency=4, max_attempts=3, settle_time=0.0, progress=Mode.NONE,
     )  # fmt: skip
     keys = {"OBS_ACCESS_KEY_ID": "toy-ak", "OBS_SECRET_ACCESS_KEY": secret}
-    world = World(environment=keys, draining_on_signals=lambda *_: nullcontext())
+    world = World(environment=keys | {"XDG_STATE_HOME": str(folder)}, draining_on_signals=lambda *_: nullcontext())
     return await run_job(options, world, Drain(), dialect=dialect)
 
 
