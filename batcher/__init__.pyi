@@ -63,6 +63,7 @@ class RunOptions(_RunOptions):
         inputs: Mapping[str, Json] | None = None,
         storage_classes: Iterable[str] | None = None,
         keep_placeholders: bool = False,
+        ignore_columns: Iterable[str] | None = None,
         allow_duplicates: bool = False,
         preflight: bool = True,
         checkpoint: str | PathLike[str] | None = None,
@@ -114,6 +115,7 @@ def run(
     inputs: Mapping[str, Json] | None = None,
     storage_classes: Iterable[str] | None = None,
     keep_placeholders: bool = False,
+    ignore_columns: Iterable[str] | None = None,
     allow_duplicates: bool = False,
     preflight: bool = True,
     checkpoint: str | PathLike[str] | None = None,
@@ -165,6 +167,7 @@ def run(
         inputs: Input for every row, NAME=VALUE for text or NAME:=JSON for other types.
         storage_classes: Start only objects of this storage class; for OBS inventories.
         keep_placeholders: Include directory placeholders, whose keys end in /.
+        ignore_columns: Ignore this column, or this key of JSON Lines, although its name is close to a known one.
         allow_duplicates: Start repeated rows as often as the manifest lists them.
         preflight: If False, skip checking inputs against the declared parameters.
         checkpoint: File that stores progress between runs.

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from batcher.app.cell_types import parameters_of
+from batcher.app.columns import Columns
 from batcher.app.doubts import Doubts
 from batcher.app.job_files import Files
 from batcher.app.monitor import Monitor
@@ -48,6 +49,7 @@ class Run:
     options: RunOptions
     world: World
     manifest: AnyManifest
+    columns: Columns
     files: Files
     service: Service
     preflight: Preflight
@@ -56,6 +58,9 @@ class Run:
     names: Names = field(default_factory=Names)
     screen: Screen | None = None
     """Made before the first row is sent. None without a preflight, or if the service does not describe the workflow."""
+
+    parameters: Mapping[str, Parameter] | None = None
+    """Those that cells are converted by. None for a manifest without columns of its own."""
 
     unread: ManifestError | None = None
     """Why the manifest was not read to its end, if it was not."""
@@ -73,12 +78,11 @@ class Run:
     async def whole(self) -> None:
         """Settle the rows that earlier runs left in doubt, start the rows of the manifest, and settle doubts again."""
         await self._settled(patient=False)
-        parameters = await parameters_of(self.manifest, self.files, self.preflight)
-        self.tally.pass_over(await enter(self.options, self.manifest, self.files, parameters))
+        self.parameters = await parameters_of(self.manifest, self.files, self.preflight)
+        self.tally.pass_over(await enter(self.options, self.manifest, self.files, self.parameters))
         self.monitor.earlier_doubts = (await self.files.checkpoint.count_unsettled())[Status.IN_DOUBT]
         async with showing(self.options.progress, self.monitor.figures):
-            rows = self._rows(parameters)
-            await engine.run(self._job(rows, self._sift, self.options.limit), self.tally, self.drain)
+            await engine.run(self._job(self._rows(), self._sift, self.options.limit), self.tally, self.drain)
         await self._settle_doubts()
         self._end_unread(self.unread or await self._change())
         # The settled prefix may have grown without a settlement.
@@ -106,13 +110,13 @@ class Run:
             self.tally.resent += len(findings.released)
             self.tally.take_over(again)
 
-    async def _rows(self, parameters: Mapping[str, Parameter] | None) -> AsyncIterator[engine.Block]:
+    async def _rows(self) -> AsyncIterator[engine.Block]:
         """Read the rows in a thread, and note whether the run waits for the next ones.
 
         The rows end where the manifest cannot be read on. `unread` is then the reason.
         """
         options, tally = self.options, self.tally
-        blocks = self.manifest.blocks(bucket=options.bucket, static_inputs=options.inputs, parameters=parameters)
+        blocks = self.manifest.blocks(bucket=options.bucket, static_inputs=options.inputs, parameters=self.parameters)
         tally.is_reading = True
         try:
             async for block in self.world.read_ahead(self._counted(blocks)):
@@ -149,6 +153,8 @@ class Run:
         if any(isinstance(each.row, Row) for each in found):
             await self._look_at_the_service()
             found = found if self.screen is None else self.screen.found(found)
+        if self.columns.has_news:
+            self._judge_columns()
         if self.options.retry_rejected:
             again = sum(map(admission.is_still_invalid, found))
             passed = passed + Counter({Status.INVALID: again})
@@ -171,6 +177,14 @@ class Run:
         if not self.service.now():
             # Intents are dated by the service's clock, since the local clock may be set later.
             await contact(self.service.workflow, self.drain, self.world.draw, self.world.monotonic)
+
+    def _judge_columns(self) -> None:
+        """Judge the columns that are not used. Begin the drain if one is probably misspelt."""
+        # Cells have the types of the job's beginning; only without any, today's declarations are asked.
+        declared = self.parameters or self.preflight.declared
+        error = self.columns.of_rows(declared if self.options.preflight else ())
+        if error is not None:
+            self.drain.begin(error)
 
     def _job(self, blocks: AsyncIterator[engine.Block], sift: Sift, limit: int | None) -> engine.Job:
         attempts = Attempts(

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import datetime
 from math import inf
 
+from batcher.app.columns import Columns
 from batcher.app.doubts import Doubts
 from batcher.app.job import Run
 from batcher.app.job_files import Files, PassOn, open_files
@@ -51,10 +52,20 @@ async def run_job(
         service = await edges.enter_async_context(
             _open_service(options, card.endpoint, world, drain, telemetry, dialect)
         )
+        columns = Columns(options, manifest, telemetry.warn)
+        is_checked_first = options.preflight and not options.checkpoint.exists()
         preflight = Preflight(
-            service, options.workflow, drain, world, manifest, options.inputs, telemetry.warn, options.max_outage
+            service,
+            options.workflow,
+            drain,
+            world,
+            manifest,
+            options.inputs,
+            telemetry.warn,
+            options.max_outage,
+            columns.of_header if is_checked_first else None,
         )
-        if options.preflight and not options.checkpoint.exists():
+        if is_checked_first:
             await preflight.workflow()
         files = await edges.enter_async_context(
             open_files(options.checkpoint, card, options.output, world, telemetry.pass_on)
@@ -64,7 +75,7 @@ async def run_job(
         if relies_on and options.on_doubt is OnDoubt.RECONCILE:
             world.voice.say(relies_on)
         doubts = Doubts(files, service, drain, world, options.on_doubt, options.settle_time)
-        return await _finished(Run(options, world, manifest, files, service, preflight, doubts, monitor))
+        return await _finished(Run(options, world, manifest, columns, files, service, preflight, doubts, monitor))
 
 
 async def _finished(run: Run) -> ExitCode:

@@ -120,6 +120,15 @@ class Manifest(Listed):
         ),
     ] = frozenset()
     keep_placeholders: Annotated[bool, Option("Include directory placeholders, whose keys end in /.")] = False
+    ignore_columns: Annotated[
+        frozenset[str],
+        Option(
+            "Ignore this column, or this key of JSON Lines, although its name is close to a known one.",
+            flag="--ignore-column",
+            metavar="NAME",
+            argument='ignore_columns=["NAME"]',
+        ),
+    ] = frozenset()
     allow_duplicates: Annotated[bool, Option("Start repeated rows as often as the manifest lists them.")] = False
     preflight: Annotated[bool, Option("Skip checking inputs against the declared parameters.")] = True
     checkpoint: Annotated[

@@ -16,7 +16,7 @@ from typing import NamedTuple, Self
 from msgspec import structs
 
 from batcher.edges.manifest.inventory_files import files_of, header_of
-from batcher.edges.manifest.rows import Rows
+from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.edges.manifest.skipped import DELETE_MARKER, OLD_VERSION, OTHER_CLASS, Choice, Skipped
 from batcher.edges.manifest.source import Source
 from batcher.errors import ManifestError
@@ -68,6 +68,8 @@ class Inventory:
         self._schema = schema
         self._classes = choice.storage_classes
         self._skipped = Skipped(choice)
+        self.ignored = Ignored()
+        """The names that are not used: none, since what the columns are is known."""
         self._rows: Rows | None = None
         self.lines: int | None = None
         """The number of lines of all files, known after `check`; always None for standard input."""
