@@ -21,29 +21,31 @@ from batcher.rules.progress.figures import Figures, document
 from batcher.rules.progress.view import line, lines
 
 BEGUN = Figures(
-    rows=2048, started=12, refused=0, rejected=0, invalid=0, duplicate=0, in_doubt=0, requests=16, retries=0,
-    on_wire=4, oldest=0.0341, rate=9.52, pace=10.04, limit=None, state="", fraction=0.0123, eta=None, seconds=1.9,
+    rows=2048, total=166_504, left=164_456, started=12, refused=0, rejected=0, invalid=0, duplicate=0,
+    in_doubt=0, requests=16, retries=0, on_wire=4, oldest=0.0341, rate=9.52, pace=10.04, limit=None, state="",
+    fraction=0.0123, eta=None, seconds=1.9,
 )  # fmt: skip
 BUSY = Figures(
-    rows=120_000, started=119_000, refused=5, rejected=3, invalid=2, duplicate=11, in_doubt=4,
+    rows=120_000, total=120_474, left=463, started=119_000, refused=5, rejected=3, invalid=2, duplicate=11, in_doubt=4,
     requests=120_246, retries=1234, on_wire=24, oldest=31.4, rate=481.3, pace=500.0, limit=502.7,
     state="slowed by service limit", fraction=0.9961, eta=Range(700.0, 850.0), seconds=4210.0,
 )  # fmt: skip
 AWAY = BUSY._replace(state="service unavailable for 1,234 s", eta=None, rate=0.0, on_wire=0, oldest=None)
-DONE = BUSY._replace(fraction=1.0, eta=Range(0.0, 0.0), on_wire=0, oldest=None)
-PIPED = BEGUN._replace(fraction=None)
+DONE = BUSY._replace(rows=120_474, left=0, fraction=1.0, eta=Range(0.0, 0.0), on_wire=0, oldest=None)
+PIPED = BEGUN._replace(fraction=None, total=None, left=None)
 
 LINES = {
-    BEGUN: "1% done, 2,048 rows read, 12 started, 9.5/s, 4 on the wire (oldest 0.034 s), eta unknown, 0:00:01",
-    BUSY: "99% done, 120,000 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid, 11 duplicate, 4 in doubt,"
-    " 481/s (limit about 503/s), 24 on the wire (oldest 31 s), 1,234 retried,"
+    BEGUN: "1% done, 2,048 of 166,504 rows read, 12 started, 9.5/s, 4 on the wire (oldest 0.034 s), 164,456 left,"
+    " eta unknown, 0:00:01",
+    BUSY: "99% done, 120,000 of 120,474 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid, 11 duplicate,"
+    " 4 in doubt, 481/s (limit about 503/s), 24 on the wire (oldest 31 s), 1,234 retried, 463 left,"
     " eta 12m to 15m (slowed by service limit), 1:10:10",
-    AWAY: "99% done, 120,000 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid, 11 duplicate, 4 in doubt,"
-    " 0/s (limit about 503/s), 0 on the wire, 1,234 retried,"
+    AWAY: "99% done, 120,000 of 120,474 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid, 11 duplicate,"
+    " 4 in doubt, 0/s (limit about 503/s), 0 on the wire, 1,234 retried, 463 left,"
     " eta unknown (service unavailable for 1,234 s), 1:10:10",
-    DONE: "100% done, 120,000 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid, 11 duplicate, 4 in doubt,"
-    " 481/s (limit about 503/s), 0 on the wire, 1,234 retried, 1:10:10",
-    PIPED: "2,048 rows read, 12 started, 9.5/s, 4 on the wire (oldest 0.034 s), eta unknown, 0:00:01",
+    DONE: "100% done, 120,474 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid, 11 duplicate,"
+    " 4 in doubt, 481/s (limit about 503/s), 0 on the wire, 1,234 retried, 1:10:10",
+    PIPED: "2,048 rows read (total unknown), 12 started, 9.5/s, 4 on the wire (oldest 0.034 s), eta unknown, 0:00:01",
 }
 
 
@@ -58,19 +60,20 @@ def test_a_line_says_how_far_the_run_is(view):
         (
             80,
             [
-                "120,000 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid,",
+                "120,000 of 120,474 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid,",
                 "11 duplicate, 4 in doubt, 481/s (limit about 503/s),",
-                "24 on the wire (oldest 31 s), 1,234 retried,",
+                "24 on the wire (oldest 31 s), 1,234 retried, 463 left,",
                 "eta 12m to 15m (slowed by service limit)",
             ],
         ),
         (
             60,
             [
-                "120,000 rows read, 119,000 started, 5 refused, 3 rejected,",
-                "2 invalid, 11 duplicate, 4 in doubt,",
+                "120,000 of 120,474 rows read, 119,000 started, 5 refused,",
+                "3 rejected, 2 invalid, 11 duplicate, 4 in doubt,",
                 "481/s (limit about 503/s), 24 on the wire (oldest 31 s),",
-                "1,234 retried, eta 12m to 15m (slowed by service limit)",
+                "1,234 retried, 463 left,",
+                "eta 12m to 15m (slowed by service limit)",
             ],
         ),
     ],
@@ -89,9 +92,10 @@ def test_nothing_is_cut_at_any_width_that_a_part_fits_in(view):
 
 def test_a_program_gets_every_field_as_a_number_or_null():
     assert document(BUSY) == {
-        "rows": 120_000, "started": 119_000, "refused": 5, "rejected": 3, "invalid": 2, "duplicate": 11, "in_doubt": 4,
-        "requests": 120_246, "retries": 1234, "on_wire": 24, "oldest": 31.4, "rate": 481.3, "pace": 500.0,
-        "limit": 502.7, "state": "slowed by service limit", "fraction": 0.996, "eta": [700.0, 850.0], "seconds": 4210.0,
+        "rows": 120_000, "total": 120_474, "left": 463, "started": 119_000, "refused": 5, "rejected": 3,
+        "invalid": 2, "duplicate": 11, "in_doubt": 4, "requests": 120_246, "retries": 1234, "on_wire": 24,
+        "oldest": 31.4, "rate": 481.3, "pace": 500.0, "limit": 502.7,
+        "state": "slowed by service limit", "fraction": 0.996, "eta": [700.0, 850.0], "seconds": 4210.0,
     }  # fmt: skip
     assert [document(PIPED)[name] for name in ("limit", "fraction", "eta", "oldest")] == [None, None, None, 0.034]
 

@@ -218,7 +218,8 @@ class Run:
         self.tally.is_writing = True
         if self.names.repeated:
             await self._note_repeated()
-        await self.files.settle(settlements, records, limit=self.monitor.turns.throttle.limit, now=self.service.now())
+        limit, length = self.monitor.turns.throttle.limit, self.monitor.length
+        await self.files.settle(settlements, records, limit=limit, length=length, now=self.service.now())
         self.tally.is_writing = False
         self.monitor.telemetry.recorded(records)
 

@@ -20,6 +20,7 @@ from batcher.model import Json, Status
 from batcher.rules.progress import eta
 from batcher.rules.progress.counts import Tally
 from batcher.rules.progress.eta import Speed
+from batcher.rules.progress.extent import Length
 from batcher.rules.progress.figures import Figures, document
 from batcher.rules.rate import bottleneck as slowness
 from batcher.rules.rate import decisions
@@ -67,13 +68,14 @@ class Monitor:
 
     def figures(self) -> Figures:
         """Look at the run as it stands."""
-        tally, manifest = self.tally, self.manifest
-        rows = eta.rows_in_all(tally.parsed, self.lines_parsed, manifest.lines, is_parsed=tally.is_parsed)
-        left = None if rows is None else rows - tally.ended
-        if left is not None and self.max_rows is not None:
-            left = min(left, self.max_rows - tally.sent)
+        tally, length = self.tally, self.length
+        to_send = None if length is None else length.rows - tally.ended
+        if to_send is not None and self.max_rows is not None:
+            to_send = min(to_send, self.max_rows - tally.sent)
         return Figures(
             rows=tally.rows,
+            total=None if length is None else length.rows,
+            left=None if length is None else max(0, length.rows - tally.done),
             started=tally.started,
             refused=tally.refused,
             rejected=tally.rejected,
@@ -88,10 +90,17 @@ class Monitor:
             pace=self.turns.throttle.pace.rate,
             limit=self.turns.throttle.limit,
             state=self.state,
-            fraction=eta.part_done(tally.ended, rows),
-            eta=None if self.is_idle else eta.eta(left, self.speed),
+            fraction=None if length is None else eta.part_done(tally.done, length),
+            eta=None if self.is_idle else eta.eta(to_send, self.speed),
             seconds=self.seconds,
         )
+
+    @property
+    def length(self) -> Length | None:
+        """The length of the manifest, None if it is not known."""
+        heads = self.manifest.header_lines
+        lines = None if self.manifest.lines is None else self.manifest.lines - heads
+        return eta.length(self.tally.parsed, self.lines_parsed - heads, lines, is_parsed=self.tally.is_parsed)
 
     @asynccontextmanager
     async def keeping(self) -> AsyncIterator[None]:

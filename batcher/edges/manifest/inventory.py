@@ -62,6 +62,7 @@ class Inventory:
     header: Sequence[str] = ()
     """An inventory has no user-defined columns."""
     has_inputs = False
+    header_lines = 0
 
     def __init__(self, sources: Sequence[Source], schema: Sequence[str], choice: Choice) -> None:
         self._sources = sources

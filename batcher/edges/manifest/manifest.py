@@ -86,6 +86,11 @@ class Manifest:
         self._source.close()
 
     @property
+    def header_lines(self) -> int:
+        """The number of lines that name the columns."""
+        return 0 if self._table is None else 1
+
+    @property
     def warnings(self) -> list[str]:
         """Messages about what has been ignored or skipped so far."""
         return self.ignored.sentences(self._source.name) + self._skipped.sentences(self._source.name)

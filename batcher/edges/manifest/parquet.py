@@ -70,6 +70,7 @@ class ParquetManifest:
     has_inputs = False
     """Whether rows may have their own inputs regardless of the header."""
     lines_before = 0
+    header_lines = 0
 
     def __init__(self, path: Path, file: Any, plain: BinaryIO, choice: Choice) -> None:
         self._path = path

@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from batcher.rules.progress.eta import in_words
+from batcher.rules.progress.extent import UNKNOWN
 from batcher.rules.progress.figures import Figures
 from batcher.rules.text import counted, number
 
@@ -42,7 +43,7 @@ def parts(figures: Figures) -> list[str]:
     )
     wire = f"{figures.on_wire:,} on the wire"
     return [
-        f"{counted(figures.rows, 'row')} read",
+        _read(figures),
         f"{figures.started:,} started",
         *(f"{count:,} {name}" for count, name in troubles if count),
         f"{number(figures.rate)}/s" + ("" if figures.limit is None else f" (limit about {number(figures.limit)}/s)"),
@@ -50,6 +51,14 @@ def parts(figures: Figures) -> list[str]:
         *([f"{figures.retries:,} retried"] if figures.retries else []),
         *_end(figures),
     ]
+
+
+def _read(figures: Figures) -> str:
+    if figures.total is None:
+        return f"{counted(figures.rows, 'row')} read (total {UNKNOWN})"
+    if figures.rows >= figures.total:
+        return f"{counted(figures.rows, 'row')} read"
+    return f"{figures.rows:,} of {counted(figures.total, 'row')} read"
 
 
 def percent(figures: Figures) -> str:
@@ -69,5 +78,6 @@ def _done(figures: Figures) -> list[str]:
 def _end(figures: Figures) -> list[str]:
     if figures.fraction == 1.0:
         return []
-    when = "unknown" if figures.eta is None else in_words(figures.eta)
-    return [f"eta {when}" + (f" ({figures.state})" if figures.state else "")]
+    when = UNKNOWN if figures.eta is None else in_words(figures.eta)
+    left = [] if figures.left is None else [f"{figures.left:,} left"]
+    return [*left, f"eta {when}" + (f" ({figures.state})" if figures.state else "")]
