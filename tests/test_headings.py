@@ -194,7 +194,7 @@ async def test_a_misspelt_key_that_comes_late_stops_the_run_before_its_block(fol
     ran = await run(service, "m.jsonl")
     assert ran.code == 65, ran
     assert 'error: m.jsonl: unknown column "Bucket" (did you mean "bucket"?)' in ran.stderr
-    assert ran.stderr.startswith("batcher: warning: m.jsonl: ignored: owner\n")
+    assert "\nbatcher: warning: m.jsonl: ignored: owner\n" in ran.stderr
     begun = len(service.ledger.counts())
     assert 0 < begun < 600
     ran = await batcher("run", *words(service, "m.jsonl", "--progress", "none", "--ignore-column", "Bucket"))

@@ -10,6 +10,7 @@ from functools import partial
 
 from batcher.app.cell_types import parameters_of
 from batcher.app.columns import Columns
+from batcher.app.confirm import Ahead, Confirm, UnconfirmedError, is_confirmed
 from batcher.app.doubts import Doubts
 from batcher.app.job_files import Files
 from batcher.app.monitor import Monitor
@@ -30,8 +31,10 @@ from batcher.flow.service import Service
 from batcher.model import Found, Parameter, Record, Row, Settlement, Status
 from batcher.options.verbs import RunOptions
 from batcher.rules.progress.counts import Tally
+from batcher.rules.progress.extent import Length
 from batcher.rules.rate import stop
 from batcher.rules.rate.stop import Streak
+from batcher.rules.report import opening
 from batcher.rules.rows import admission
 from batcher.rules.rows.declared import Screen
 from batcher.rules.service.repeated import Names
@@ -40,6 +43,11 @@ from batcher.rules.text import counted
 
 ROUNDS = 5
 """How many times a run sends rows again that were not in the execution list."""
+
+
+UNCONFIRMED = (
+    "Run the same command again and answer y, or add --yes. --confirm-above sets how many rows need no answer."
+)
 
 
 @dataclass(slots=True)
@@ -55,12 +63,17 @@ class Run:
     preflight: Preflight
     doubts: Doubts
     monitor: Monitor
+    confirm: Confirm | None = None
+    """Asks a person before the first start. None if no one is to be asked."""
     names: Names = field(default_factory=Names)
     screen: Screen | None = None
     """Made before the first row is sent. None without a preflight, or if the service does not describe the workflow."""
 
     parameters: Mapping[str, Parameter] | None = None
     """Those that cells are converted by. None for a manifest without columns of its own."""
+
+    length: Length | None = None
+    """The length of the manifest at the last block. None if it is not known."""
 
     unread: ManifestError | None = None
     """Why the manifest was not read to its end, if it was not."""
@@ -81,12 +94,29 @@ class Run:
         self.parameters = await parameters_of(self.manifest, self.files, self.preflight)
         self.tally.pass_over(await enter(self.options, self.manifest, self.files, self.parameters))
         self.monitor.earlier_doubts = (await self.files.checkpoint.count_unsettled())[Status.IN_DOUBT]
+        rows, sift = await self._confirmed(self._rows())
         async with showing(self.options.progress, self.monitor.figures):
-            await engine.run(self._job(self._rows(), self._sift, self.options.limit), self.tally, self.drain)
+            await engine.run(self._job(rows, sift, self.options.limit), self.tally, self.drain)
         await self._settle_doubts()
         self._end_unread(self.unread or await self._change())
         # The settled prefix may have grown without a settlement.
         await self.files.settle([])
+
+    async def _confirmed(self, rows: AsyncIterator[engine.Block]) -> tuple[AsyncIterator[engine.Block], Sift]:
+        """Ask a person if many new rows would be sent, and begin the drain if the answer is no. Return what to run."""
+        confirm, listed = self.confirm, self.monitor.listed
+        if confirm is None or self.drain.begun or _is_within(confirm.above, listed, self.options.limit):
+            return rows, self._sift
+        if listed is None:
+            self.world.voice.say(f"counting rows before the first start, at most {confirm.above + 1:,}")
+        ahead = Ahead(
+            rows, self._sift, partial(admission.admission, policy=self.options.policy), self.tally, self.drain
+        )
+        if await ahead.has_more_than(confirm.above) and not self.drain.begun:
+            question = opening.question(confirm.above, self.options.workflow, listed)
+            if not await is_confirmed(confirm, question, self.drain):
+                self.drain.begin(UnconfirmedError("not confirmed: nothing was started", UNCONFIRMED))
+        return ahead.blocks(), ahead.sift
 
     async def _settled(self, *, patient: bool, release: bool = True) -> Findings:
         """Look for the rows in doubt in the execution list, once."""
@@ -158,6 +188,7 @@ class Run:
         if self.options.retry_rejected:
             again = sum(map(admission.is_still_invalid, found))
             passed = passed + Counter({Status.INVALID: again})
+        self.length = self.monitor.length
         frontier = self.files.frontier
         frontier.sifted(rows[-1].number, len(found) - again, passed, is_in_order=sifted.in_order)
         mark = self.manifest.mark(rows[-1].number)
@@ -218,8 +249,8 @@ class Run:
         self.tally.is_writing = True
         if self.names.repeated:
             await self._note_repeated()
-        limit, length = self.monitor.turns.throttle.limit, self.monitor.length
-        await self.files.settle(settlements, records, limit=limit, length=length, now=self.service.now())
+        limit = self.monitor.turns.throttle.limit
+        await self.files.settle(settlements, records, limit=limit, length=self.length, now=self.service.now())
         self.tally.is_writing = False
         self.monitor.telemetry.recorded(records)
 
@@ -241,3 +272,8 @@ class Run:
                     " send rejected rows again.",
                 )
             )
+
+
+def _is_within(above: int, listed: Length | None, limit: int | None) -> bool:
+    """Return whether a run cannot send more than `above` rows, by its limit or by the lines of its manifest."""
+    return (limit is not None and limit <= above) or (listed is not None and listed.rows <= above)

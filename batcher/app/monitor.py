@@ -28,6 +28,7 @@ from batcher.rules.rate.bottleneck import Cause, Signs, Slowness
 from batcher.rules.rate.decisions import Told
 from batcher.rules.records import event_log
 from batcher.rules.records.event_log import Line
+from batcher.rules.text import plain
 
 LOOK_SECONDS = 0.2
 RECENT = 50
@@ -101,6 +102,12 @@ class Monitor:
         heads = self.manifest.header_lines
         lines = None if self.manifest.lines is None else self.manifest.lines - heads
         return eta.length(self.tally.parsed, self.lines_parsed - heads, lines, is_parsed=self.tally.is_parsed)
+
+    @property
+    def listed(self) -> Length | None:
+        """The rows of the manifest by its lines, before any of them is read. None if their number is not known."""
+        lines = self.manifest.lines
+        return None if lines is None else Length(max(0, lines - self.manifest.header_lines), is_exact=False)
 
     @asynccontextmanager
     async def keeping(self) -> AsyncIterator[None]:
@@ -240,5 +247,5 @@ class Monitor:
         if most == inf:
             return "the rate adapts to the service"
         if rate is None:
-            return f"the rate adapts to the service, up to --max-rate {most:g}"
-        return f"at most {most:g} starts per second" + (" (--max-rate)" if most < rate else "")
+            return f"the rate adapts to the service, up to --max-rate {plain(most)}"
+        return f"at most {plain(most)} starts per second" + (" (--max-rate)" if most < rate else "")

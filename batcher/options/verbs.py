@@ -134,6 +134,29 @@ class RunOptions(Service, Manifest, Pace, Stopping, Sending, Output, Telemetry):
         return Policy(self.retry_rejected, self.allow_duplicates)
 
 
+class Asking(Options):
+    """What a run does before its first start, for a person at a terminal."""
+
+    group = "General"
+
+    dry_run: Annotated[
+        bool, Option("Check and show what would be started, as batcher check does, and start nothing.", is_spoken=True)
+    ] = False
+    confirm_above: Annotated[
+        int,
+        Option(
+            "Ask before more than N new rows are started, if standard input and error are a terminal; 0 never asks.",
+            least=0,
+            most=1_000_000,
+        ),
+    ] = 10_000
+    yes: Annotated[bool, Option("Start without asking.", short="-y", is_spoken=True)] = False
+
+
+class RunCommandOptions(RunOptions, Asking):
+    """The options of `batcher run`. A program that runs a job is not asked."""
+
+
 class CheckOptions(Service, Manifest, Retries, ForPrograms):
     """The options of `batcher check`."""
 

@@ -61,7 +61,7 @@ class Extent(NamedTuple):
         return self.share_of(self.done)
 
     def share_of(self, rows: int) -> float | None:
-        """Return the share of so many rows, from 0 to 1."""
+        """Return the share of a number of rows, from 0 to 1."""
         if self.total is None:
             return None
         return rows / self.total if self.total else 1.0
