@@ -187,7 +187,7 @@ def run(
         settle_time: Maximum time until a new execution appears in the execution list.
         output: File for the records; its suffix selects JSON Lines or CSV.
         report: Write an HTML page about the job at the end, as batcher report does.
-        progress: Progress on stderr; auto shows a bar on a terminal, otherwise a line every 10 s.
+        progress: Progress on stderr; auto shows a bar on a terminal, otherwise lines, every 10 s to 5 min.
         log_file: Append one line per event to this file.
         log_format: Log format: text for people, json for programs.
         log_level: Minimum level to log.

@@ -49,10 +49,11 @@ def test_what_is_unknown_has_no_share_and_nothing_left_and_only_all_is_all():
     unknown = extent({Status.STARTED: 100}, None, read_whole=False)
     assert (unknown.left, unknown.share, unknown.words) == (None, None, "unknown")
     almost = extent({Status.STARTED: 99_999, Status.PENDING: 1}, None, read_whole=True)
-    assert (almost.left, percent(almost.share), almost.words) == (1, "99.9%", "100,000")
+    assert (almost.left, percent(almost.share), almost.words) == (1, ">99.9%", "100,000")
     estimated = extent({Status.STARTED: 10}, about(1000), read_whole=False)
     assert (estimated.left, percent(estimated.share), estimated.words) == (990, "1.0%", "about 1,000")
     assert percent(extent({}, None, read_whole=True).share) == "100.0%"
+    assert [percent(share) for share in (0.0, 0.0001, 0.0867, 0.5)] == ["0.0%", "<0.1%", "8.7%", "50.0%"]
 
 
 @pytest.mark.parametrize("length", [exactly(1000), exactly(0), about(12_345)])

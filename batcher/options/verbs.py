@@ -98,7 +98,9 @@ class Output(Options):
     )
     progress: Annotated[
         Mode,
-        Option("Progress on stderr; auto shows a bar on a terminal, otherwise a line every 10 s.", metavar="MODE"),
+        Option(
+            "Progress on stderr; auto shows a bar on a terminal, otherwise lines, every 10 s to 5 min.", metavar="MODE"
+        ),
     ] = Mode.AUTO
 
 

@@ -21,6 +21,7 @@ from batcher.edges.manifest.skipped import DELETE_MARKER, OLD_VERSION, OTHER_CLA
 from batcher.edges.manifest.source import Source
 from batcher.errors import ManifestError
 from batcher.model import BadRow, Json, Mark, Parameter, Row
+from batcher.rules.text import counted
 
 BLOCK = 1024
 """The maximum number of rows in a block."""
@@ -224,5 +225,5 @@ def _cells(entry: str, width: int) -> Sequence[str]:
     """Split a line into its cells. Raises ValueError or csv.Error."""
     cells = entry.split(",") if '"' not in entry else next(csv.reader([entry], strict=True))
     if len(cells) != width:
-        raise ValueError(f"{len(cells)} cells, but the inventory has {width} columns")
+        raise ValueError(f"{counted(len(cells), 'cell')}, but the inventory has {counted(width, 'column')}")
     return cells

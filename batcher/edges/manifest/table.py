@@ -18,6 +18,7 @@ from batcher.errors import ManifestError
 from batcher.model import BadRow, Json, Parameter, Row
 from batcher.rules.rows.headings import OWN, PREFIX, misspelt_object
 from batcher.rules.rows.values import json_object, require_exact, to_type
+from batcher.rules.text import counted
 
 MOST_RECORD = 1024 * 1024
 """The longest record that spans lines, in characters: the limit of what is buffered until a record ends."""
@@ -210,7 +211,8 @@ def _row_of(columns: Columns, rows: Rows) -> Callable[[Entry], Row | BadRow]:
         bucket = "" if bucket_at is None else cells[bucket_at]
         object_ = cells[key_at]
         if count > width:
-            fault = f"{count} cells under {width} columns; a cell that contains the delimiter needs quotes"
+            cells_under = f"{counted(count, 'cell')} under {counted(width, 'column')}"
+            fault = f"{cells_under}; a cell that contains the delimiter needs quotes"
             return rows.bad(line, bucket, object_, fault, text)
         try:
             return rows.row(line, bucket, object_, _inputs(cells, columns) if has_inputs else None)

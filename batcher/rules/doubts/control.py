@@ -14,6 +14,7 @@ from typing import NamedTuple
 from batcher.model import Execution, Status, Unsettled
 from batcher.rules.doubts.contents import BLURRED, contents_of, likeness
 from batcher.rules.doubts.matching import EARLY, LATE, RETENTION
+from batcher.rules.text import counted
 
 NEAREST = 30
 """The maximum number of controls of a row: those that started nearest to it."""
@@ -102,7 +103,7 @@ class Evidence:
 
 
 def _fault(verb: str, some: Sequence[Control], controls: Sequence[Control]) -> str:
-    return f"the list {verb} {len(some)} of {len(controls)} executions that this job started"
+    return f"the list {verb} {len(some)} of {counted(len(controls), 'execution')} that this job started"
 
 
 def _is_of_another_time(control: Control, listed: Execution) -> bool:

@@ -16,8 +16,19 @@ DRIFT = 0.1
 MOST_ESTIMATED = 0.999
 """The largest fraction of rows whose number is estimated: more of them may come."""
 
-UNITS = ((120.0, 1.0, "s"), (7200.0, 60.0, "m"), (172_800.0, 3600.0, "h"), (inf, 86_400.0, "d"))
-"""The units of durations: the seconds below which a unit is used, its length in seconds, and its symbol."""
+EPSILON = 1e-9
+"""Less than this is a rounding error of the division."""
+
+
+class Unit(NamedTuple):
+    """A unit of durations: the seconds below which it is used, its length in seconds, and its symbol."""
+
+    end: float
+    size: float
+    sign: str
+
+
+UNITS = (Unit(120.0, 1.0, "s"), Unit(7200.0, 60.0, "m"), Unit(172_800.0, 3600.0, "h"), Unit(inf, 86_400.0, "d"))
 
 
 class Range(NamedTuple):
@@ -71,11 +82,18 @@ def eta(left: float | None, speed: Speed) -> Range | None:
 
 
 def in_words(left: Range) -> str:
-    """Format a range like `12m to 14m`, or `3h` if both ends are formatted alike."""
-    least, most = _duration(left.least), _duration(left.most)
+    """Format a range like `12m to 14m`, or `3h` if both ends are formatted alike. Both have the same unit."""
+    at = next(at for at, unit in enumerate(UNITS) if left.most < unit.end)
+    if left.least < UNITS[at].size and at > 0:
+        # The smaller end would have no digits left.
+        at -= 1
+    least, most = _duration(left.least, UNITS[at]), _duration(left.most, UNITS[at])
     return least if least == most else f"{least} to {most}"
 
 
-def _duration(seconds: float) -> str:
-    size, sign = next((size, sign) for end, size, sign in UNITS if seconds < end)
-    return f"{ceil(seconds / size):,}{sign}"
+def _duration(seconds: float, unit: Unit) -> str:
+    """Format a duration, rounded up: to tenths of minutes, hours and days if there are less than ten, else to whole."""
+    units = seconds / unit.size
+    tenths = ceil(units * 10 - EPSILON)
+    is_whole = unit.size == 1.0 or tenths % 10 == 0 or tenths >= 100  # noqa: PLR2004 - ten units
+    return f"{ceil(units):,}{unit.sign}" if is_whole else f"{tenths / 10:.1f}{unit.sign}"

@@ -13,6 +13,8 @@ from batcher.model import Status
 from batcher.rules.rows.settled_prefix import ENDED
 
 UNKNOWN = "unknown"
+LEAST_SHARE = 0.0005
+"""The smallest share that rounds to 0.1 % or more."""
 
 
 class Length(NamedTuple):
@@ -96,5 +98,9 @@ def extent(counts: Mapping[Status, int], length: Length | None, *, read_whole: b
 
 
 def percent(share: float | None) -> str:
-    """Format a share with one decimal, rounded down: 100.0% is all. Empty if it is unknown."""
-    return "" if share is None else f"{int(share * 1000) / 10:.1f}%"
+    """Format a share with one decimal. Only none is shown as 0.0%, and only all as 100.0%. Empty if it is unknown."""
+    if share is None:
+        return ""
+    if 0 < share < LEAST_SHARE:
+        return "<0.1%"
+    return ">99.9%" if 1 - LEAST_SHARE < share < 1 else f"{share:.1%}"

@@ -97,7 +97,8 @@ def _extent(tally: Tally, length: Length | None) -> str:
     if length is None:
         return f"{counted(tally.rows, 'row')} read, their total is unknown"
     total = total_in_words(length.rows, is_exact=length.is_exact)
-    return f"{tally.done:,} of {total} rows done, {max(0, length.rows - tally.done):,} left"
+    rows = "row" if length.rows == 1 else "rows"
+    return f"{tally.done:,} of {total} {rows} done, {max(0, length.rows - tally.done):,} left"
 
 
 def slowness(limit: float | None, seconds: Mapping[Cause, float]) -> list[str]:
