@@ -155,7 +155,7 @@ def run(
     ManifestError, ServiceError, CredentialsError, DiskError, BusyError, OtherJobError or FailuresError.
 
     Arguments:
-        manifest: List of objects; - reads standard input.
+        manifest: List of objects, or the checkpoint of a job; - reads standard input.
         workflow: Workflow to start.
         endpoint: Service endpoint, such as https://obs.cn-north-4.myhuaweicloud.com.
         region: Region whose endpoint to use, such as cn-north-4.

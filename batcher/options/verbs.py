@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from batcher.options.declaring import Option, Options, derived
-from batcher.options.groups import INPUT, Connection, Doubts, ForPrograms, Listed, Manifest, OfJob, Retries, Service
+from batcher.options.groups import INPUT, Connection, Doubts, ForPrograms, Manifest, OfJob, OfManifest, Retries, Service
 from batcher.options.kinds import DURATION, MAX_FAILURES, RATE, TIME_OF_DAY
 from batcher.rules.choices import Level, LogFormat, Mode, OnDoubt, Rows
 
@@ -222,17 +222,6 @@ class OfRow(Options):
 
 class ExplainOptions(OfJob, OfRow):
     """The options of `batcher explain`."""
-
-
-class OfManifest(Listed):
-    """The job of a manifest."""
-
-    group = "Manifest"
-
-    manifest: Annotated[Path, Option("Manifest of the job.", is_argument=True)]
-    checkpoint: Annotated[Path, Option("Checkpoint file of the job.", short="-c", default="MANIFEST.checkpoint")] = (
-        derived(factory=lambda options: Path(f"{options.manifest}.checkpoint"))
-    )
 
 
 class FailuresOptions(OfManifest):
