@@ -28,21 +28,21 @@ def folder(tmp_path, monkeypatch):
 
 def test_the_first_lines_name_what_is_started_where_as_whom_and_in_which_files():
     assert lines(OPENING) == [
-        f"workflow:   transcode at https://obs.x.com ({API})",
-        "bucket:     videos",
-        "keys:       environment A, access key ...KEY0",
-        "rows:       an unknown number of rows in standard input",
-        "files:      o.jsonl (records), c (progress)",
+        f"workflow:    transcode at https://obs.x.com ({API})",
+        "bucket:      videos",
+        "credentials: environment A, access key ...KEY0",
+        "rows:        an unknown number of rows in standard input",
+        "files:       o.jsonl (records), c (progress)",
     ]
     known = OPENING._replace(
         card=Card("https://obs.x.com", "w"), rows=Length(1000, is_exact=False), most=100, limit=502.7, manifest="m.csv"
     )
     assert lines(known)[1:] == [
-        "bucket:     as each row names it",
-        "keys:       environment A, access key ...KEY0",
-        "rows:       about 1,000 rows in m.csv; at most 100 of them in this run",
-        "rate:       from about 503 starts per second, found earlier",
-        "files:      o.jsonl (records), c (progress)",
+        "bucket:      as each row names it",
+        "credentials: environment A, access key ...KEY0",
+        "rows:        about 1,000 rows in m.csv; at most 100 of them in this run",
+        "rate:        from about 503 starts per second, found earlier",
+        "files:       o.jsonl (records), c (progress)",
     ]
 
 
@@ -59,22 +59,21 @@ async def test_a_run_opens_with_these_lines_before_anything_else(folder, emulato
     ran = await run(service, "m.csv")
     assert ran.code == 0, ran
     assert ran.stderr.splitlines()[:5] == [
-        f"batcher: workflow:   transcode at {service.url} ({API})",
-        "batcher: bucket:     videos",
-        f"batcher: keys:       environment OBS_ACCESS_KEY_ID, access key ...{AK[-4:]}",
-        "batcher: rows:       about 2 rows in m.csv",
-        "batcher: files:      m.csv.executions.jsonl (records), m.csv.checkpoint (progress)",
+        f"batcher: workflow:    transcode at {service.url} ({API})",
+        "batcher: bucket:      videos",
+        f"batcher: credentials: environment OBS_ACCESS_KEY_ID, access key ...{AK[-4:]}",
+        "batcher: rows:        about 2 rows in m.csv",
+        "batcher: files:       m.csv.executions.jsonl (records), m.csv.checkpoint (progress)",
     ]
 
 
 async def test_a_dry_run_is_a_check_of_the_same_command(folder, emulator):
     service = await emulator()
     (folder / "m.txt").write_text("a\nb\n\x00\n")
-    checked, dry = (
-        await check(service, "m.txt"),
-        await run(service, "m.txt", "--dry-run", "--limit", "1", "-o", "o.jsonl"),
-    )
+    checked, dry = await check(service, "m.txt"), await run(service, "m.txt", "--dry-run", "-o", "o.jsonl")
     assert (dry.code, dry.stdout, dry.stderr) == (checked.code, checked.stdout, checked.stderr)
+    limited = await run(service, "m.txt", "--dry-run", "--limit", "1")
+    assert limited.stderr == checked.stderr + "batcher: --limit: this run would send at most 1 row of them.\n"
     assert checked.code == 65, checked
     assert not service.ledger.counts()
     assert [path.name for path in folder.iterdir()] == ["m.txt"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from batcher.errors import MEANINGS, ExitCode
 from batcher.options.declaring import declared_by
 from batcher.options.verbs import CheckOptions, RunCommandOptions
+from batcher.rules.text import counted
 
 OPTIONS = RunCommandOptions
 
@@ -42,9 +43,7 @@ Exit codes:
 def run(options: RunCommandOptions) -> ExitCode:
     """Run the job, write its report if --report is given, and return the exit code. With --dry-run, only check it."""
     if options.dry_run:
-        from batcher.cli.check import check
-
-        return check(_checked(options))
+        return _dry_run(options)
     import asyncio
 
     from batcher.app.confirm import Confirm
@@ -68,7 +67,13 @@ def run(options: RunCommandOptions) -> ExitCode:
     return code
 
 
-def _checked(options: RunCommandOptions) -> CheckOptions:
-    """Return the options of the check that shows what this run would start."""
+def _dry_run(options: RunCommandOptions) -> ExitCode:
+    """Check what this run would start. The check itself knows of no limit."""
+    from batcher.app.voice import say
+    from batcher.cli.check import check
+
     names = {each.name for each in declared_by(CheckOptions)}
-    return CheckOptions.of({name: value for name, value in vars(options).items() if name in names})
+    code = check(CheckOptions.of({name: value for name, value in vars(options).items() if name in names}))
+    if options.limit is not None:
+        say(f"--limit: this run would send at most {counted(options.limit, 'row')} of them.")
+    return code

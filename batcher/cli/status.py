@@ -17,7 +17,7 @@ from batcher.errors import ExitCode
 from batcher.model import Json, Status, Unsettled
 from batcher.options.verbs import StatusOptions
 from batcher.rules.progress.eta import Range, in_words
-from batcher.rules.progress.extent import UNKNOWN, Extent, extent, percent
+from batcher.rules.progress.extent import UNKNOWN, Extent, Length, extent, percent
 from batcher.rules.records.codec import timestamp
 from batcher.rules.records.standing import current_counts
 from batcher.rules.report.next_commands import left_of, next_steps
@@ -86,12 +86,15 @@ def _counts(seen: Glance) -> dict[Status, int]:
     return current_counts(seen.counts, running=seen.running)
 
 
-def _extent(seen: Glance) -> Extent:
-    return extent(_counts(seen), seen.length, read_whole=seen.read_whole)
+def _extent(seen: Glance, live: Mapping[str, Json]) -> Extent:
+    """Return the extent of the job. A run that is in progress knows the length of the manifest best."""
+    total = live.get("total")
+    length = Length(total, is_exact=False) if isinstance(total, int) else seen.length
+    return extent(_counts(seen), length, read_whole=seen.read_whole)
 
 
 def _document(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> dict[str, object]:
-    whole = _extent(seen)
+    whole = _extent(seen, live)
     return {
         "checkpoint": str(checkpoint),
         "endpoint": seen.card.endpoint,
@@ -124,7 +127,7 @@ def _lines(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Iterator
     yield from _heading(checkpoint, seen, live)
     for row_status, count in _counts(seen).items():
         yield f"{row_status:>10}  {count:>12,}"
-    yield _done(seen)
+    yield _done(seen, live)
     yield from _doubts(checkpoint, seen)
 
 
@@ -134,7 +137,7 @@ def _show_table(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Non
     from rich.table import Table
     from rich.text import Text
 
-    whole = _extent(seen)
+    whole = _extent(seen, live)
     table = Table("rows", "count", "share", show_footer=whole.total != 0)
     for column, footer in zip(table.columns, ("total", whole.words, ""), strict=True):
         column.footer = footer
@@ -149,7 +152,7 @@ def _show_table(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Non
     for line in _heading(checkpoint, seen, live):
         console.print(Text(line))
     console.print(table)
-    console.print(_done(seen))
+    console.print(_done(seen, live))
     for line in _doubts(checkpoint, seen):
         console.print(Text(line))
 
@@ -165,9 +168,9 @@ def _heading(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Iterat
         yield f"rate {rate}, {wire}, {limit}, eta {when}{state}"
 
 
-def _done(seen: Glance) -> str:
+def _done(seen: Glance, live: Mapping[str, Json]) -> str:
     """Say how much of the job is done, and what is left."""
-    whole = _extent(seen)
+    whole = _extent(seen, live)
     if whole.left is None:
         return f"{counted(whole.done, 'row')} done; the total is {UNKNOWN}, and so is what is left"
     unread = f", {whole.unread:,} of them not read yet" if whole.unread else ""

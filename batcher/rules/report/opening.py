@@ -36,16 +36,16 @@ def lines(opening: Opening) -> list[str]:
     manifest = "standard input" if opening.manifest == STANDARD_INPUT else opening.manifest
     limited = "" if opening.most is None else f"; at most {opening.most:,} of them in this run"
     return [
-        f"workflow:   {card.workflow} at {card.endpoint} ({opening.api})",
-        f"bucket:     {card.bucket or 'as each row names it'}",
-        f"keys:       {opening.credentials}",
-        f"rows:       {_rows(opening.rows)} in {manifest}{limited}",
+        f"workflow:    {card.workflow} at {card.endpoint} ({opening.api})",
+        f"bucket:      {card.bucket or 'as each row names it'}",
+        f"credentials: {opening.credentials}",
+        f"rows:        {_rows(opening.rows)} in {manifest}{limited}",
         *(
-            [f"rate:       from about {number(opening.limit)} starts per second, found earlier"]
+            [f"rate:        from about {number(opening.limit)} starts per second, found earlier"]
             if opening.limit
             else []
         ),
-        f"files:      {opening.records} (records), {opening.checkpoint} (progress)",
+        f"files:       {opening.records} (records), {opening.checkpoint} (progress)",
     ]
 
 
