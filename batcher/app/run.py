@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import datetime
 from math import inf
@@ -69,15 +69,13 @@ async def run_job(  # noqa: PLR0913 - a command or a program is connected to a j
             open_files(options.checkpoint, card, options.output, world, telemetry.pass_on)
         )
         monitor = await _monitor(options, world, manifest, files, service, drain, telemetry)
-        for line in opening.lines(await _opening(options, files, monitor, service, dialect)):
-            world.voice.say(line)
+        shown = opening.lines(await _opening(options, files, monitor, service, dialect))
         relies_on = condition(options.settle_time, options.timeout)
         if relies_on and options.on_doubt is OnDoubt.RECONCILE:
             world.voice.say(relies_on)
         doubts = Doubts(files, service, drain, world, options.on_doubt, options.settle_time)
-        return await _finished(
-            Run(options, world, manifest, columns, files, service, preflight, doubts, monitor, confirm)
-        )
+        run = Run(options, world, manifest, columns, files, service, preflight, doubts, monitor, confirm)
+        return await _finished(run, shown)
 
 
 async def _preflight(  # noqa: PLR0913, PLR0917 - a job and its service meet here
@@ -127,13 +125,15 @@ async def _opening(
     )
 
 
-async def _finished(run: Run) -> ExitCode:
-    """Run the job over its open edges, monitored and steered, and report how it ended."""
+async def _finished(run: Run, shown: Sequence[str]) -> ExitCode:
+    """Run the job over its open edges, monitored and steered, and report how it ended. `shown` are its first lines."""
     telemetry, monitor = run.monitor.telemetry, run.monitor
     async with telemetry.measuring(run.options, monitor.figures):
         async with monitor.keeping(), listening(run.options.checkpoint, monitor.answer) as fault:
             if fault:
                 telemetry.warn(f"this run cannot be steered: {fault}")
+            for line in shown:
+                run.world.voice.say(line)
             await run.whole()
             code = await report_end(run)
         telemetry.ended(code, monitor.figures())
