@@ -63,6 +63,7 @@ class RunOptions(_RunOptions):
         inputs: Mapping[str, Json] | None = None,
         storage_classes: Iterable[str] | None = None,
         keep_placeholders: bool = False,
+        ignore_columns: Iterable[str] | None = None,
         allow_duplicates: bool = False,
         preflight: bool = True,
         checkpoint: str | PathLike[str] | None = None,
@@ -114,6 +115,7 @@ def run(
     inputs: Mapping[str, Json] | None = None,
     storage_classes: Iterable[str] | None = None,
     keep_placeholders: bool = False,
+    ignore_columns: Iterable[str] | None = None,
     allow_duplicates: bool = False,
     preflight: bool = True,
     checkpoint: str | PathLike[str] | None = None,
@@ -153,7 +155,7 @@ def run(
     ManifestError, ServiceError, CredentialsError, DiskError, BusyError, OtherJobError or FailuresError.
 
     Arguments:
-        manifest: List of objects; - reads standard input.
+        manifest: List of objects, or the checkpoint of a job; - reads standard input.
         workflow: Workflow to start.
         endpoint: Service endpoint, such as https://obs.cn-north-4.myhuaweicloud.com.
         region: Region whose endpoint to use, such as cn-north-4.
@@ -165,6 +167,7 @@ def run(
         inputs: Input for every row, NAME=VALUE for text or NAME:=JSON for other types.
         storage_classes: Start only objects of this storage class; for OBS inventories.
         keep_placeholders: Include directory placeholders, whose keys end in /.
+        ignore_columns: Ignore this column, or this key of JSON Lines, although its name is close to a known one.
         allow_duplicates: Start repeated rows as often as the manifest lists them.
         preflight: If False, skip checking inputs against the declared parameters.
         checkpoint: File that stores progress between runs.
@@ -184,7 +187,7 @@ def run(
         settle_time: Maximum time until a new execution appears in the execution list.
         output: File for the records; its suffix selects JSON Lines or CSV.
         report: Write an HTML page about the job at the end, as batcher report does.
-        progress: Progress on stderr; auto shows a bar on a terminal, otherwise a line every 10 s.
+        progress: Progress on stderr; auto shows a bar on a terminal, otherwise lines, every 10 s to 5 min.
         log_file: Append one line per event to this file.
         log_format: Log format: text for people, json for programs.
         log_level: Minimum level to log.

@@ -36,7 +36,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.ROWS_IN_DOUBT: "finished; some rows are in doubt and held",
     ExitCode.FAILURES: "stopped by --max-failures; resumable",
     ExitCode.STOPPED: "stopped by --limit, --stop-at, --max-duration or drain; resumable",
-    ExitCode.UNACCEPTED: "doctor was run without --i-accept-one-start; nothing was started",
+    ExitCode.UNACCEPTED: "not confirmed; nothing was started",
     ExitCode.MANIFEST: "the manifest is unusable, or was changed while it was read; resumable",
     ExitCode.SERVICE: "the service cannot be reached, or refuses the whole job",
     ExitCode.DISK: "a file cannot be read or written",

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
+from batcher.app.job_places import located
 from batcher.app.report import write_report
 from batcher.app.run import run_job
 from batcher.app.voice import ERROR, WARNING, Voice
@@ -95,6 +96,7 @@ def _options(
         raise TypeError(f"RunOptions and {', '.join(arguments)} cannot be combined; use one of them")
     if not any(options.has(name) for name in RunOptions.alternatives):
         options = options.but(**_shared(environment))
+    options = located(options)
     if options.progress is Mode.AUTO:
         options = options.but(progress=Mode.NONE)
     # Derive these options now, so that a missing one is reported before anything is opened.

@@ -104,8 +104,8 @@ async def test_a_program_is_told_the_same_as_one_object(folder, emulator):
     trigger, *warnings = document.pop("warnings")
     assert trigger.startswith("the workflow is also triggered by objects that are put into incoming: such an object")
     assert warnings == [
-        "3 rows: inputs.level: not given, and its default is empty text",
         "m.csv: ignored: size",
+        "3 rows: inputs.level: not given, and its default is empty text",
     ]
     assert document.pop("parameters")[0] == {
         "name": "template-id",

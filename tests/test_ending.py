@@ -5,6 +5,7 @@ import pytest
 from batcher.errors import MEANINGS, CredentialsError, DiskError, ExitCode, FailuresError, ServiceError
 from batcher.model import Status, Unsettled
 from batcher.rules.progress.counts import Tally
+from batcher.rules.progress.extent import Length
 from batcher.rules.rate.bottleneck import Cause
 from batcher.rules.report.summary import NEXT, Files, doubts, exit_code, slowness, summary
 
@@ -57,14 +58,19 @@ def test_the_summary_counts_earlier_runs_and_gives_this_runs_rate():
         [(Status.STARTED, 1000), (Status.DUPLICATE, 2)],
     )
     counts.rows, counts.read_whole, counts.requests, counts.retries = 1037, True, 33, 2
-    assert summary(counts, 1, 1.5, Files("out.jsonl", "x.checkpoint")) == [
+    assert summary(counts, Length(1037, is_exact=True), 1, 1.5, Files("out.jsonl", "x.checkpoint")) == [
         "1,037 rows: 1,030 started, 3 refused, 1 rejected, 0 invalid, 2 duplicate, 1 in doubt",
         "this run: 30 started in 1.5 s (20.0 per second), 33 requests including 2 retries",
         "records:    out.jsonl",
         "checkpoint: x.checkpoint",
     ]
     counts.read_whole = False
-    assert summary(counts, 1, 0.0, Files("a", "b"))[0].startswith("1,037 rows read, more may follow: ")
+    for length, told in (
+        (None, "1,037 rows read, their total is unknown: "),
+        (Length(2000, is_exact=True), "1,033 of 2,000 rows done, 967 left: "),
+        (Length(2000, is_exact=False), "1,033 of about 2,000 rows done, 967 left: "),
+    ):
+        assert summary(counts, length, 1, 0.0, Files("a", "b"))[0].startswith(told)
 
 
 def test_rows_in_doubt_are_named_and_hostile_keys_cannot_write_to_the_terminal():

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from batcher.rules.progress.eta import Range, Speed, eta, in_words, part_done, rows_in_all
+from batcher.rules.progress.eta import Range, Speed, eta, in_words, length, part_done
+from batcher.rules.progress.extent import Length
 
 
 def seconds(left, *pace):
@@ -56,27 +57,32 @@ def test_it_is_never_negative_and_its_ends_are_in_order(left, ended, spent, held
 
 
 def test_the_rows_are_counted_once_all_are_parsed():
-    assert rows_in_all(7, 9, 4, is_parsed=True) == 7
-    assert rows_in_all(7, 9, None, is_parsed=True) == 7
+    assert length(7, 9, 4, is_parsed=True) == (7, True)
+    assert length(7, 9, None, is_parsed=True) == (7, True)
 
 
 def test_before_that_they_are_told_by_the_lines():
-    # a row a line behind a header; then records of two lines each
-    assert rows_in_all(1024, 1025, 10_001, is_parsed=False) == pytest.approx(9991.2, abs=0.1)
-    assert rows_in_all(500, 1000, 10_000, is_parsed=False) == 5000
-    assert rows_in_all(500, 500, 400, is_parsed=False) == 500
+    # a row a line; then records of two lines each; then a manifest that has grown
+    assert length(1024, 1024, 10_000, is_parsed=False) == (10_000, False)
+    assert length(500, 1000, 10_000, is_parsed=False) == (5000, False)
+    assert length(500, 500, 400, is_parsed=False) == (500, False)
 
 
 def test_where_the_lines_are_not_known_neither_are_the_rows():
-    assert rows_in_all(1024, 1025, None, is_parsed=False) is None
-    assert rows_in_all(0, 0, 100, is_parsed=False) is None
+    assert length(1024, 1025, None, is_parsed=False) is None
+    assert length(0, 0, 100, is_parsed=False) is None
+    assert length(0, -1, 100, is_parsed=False) is None
 
 
 def test_the_part_that_is_done_is_never_more_than_all():
-    assert part_done(250, 1000.0) == 0.25
-    assert part_done(1001, 1000.0) == 1.0
-    assert part_done(3, None) is None
-    assert part_done(0, 0.0) is None
+    assert part_done(250, Length(1000, is_exact=True)) == 0.25
+    assert part_done(1001, Length(1000, is_exact=True)) == 1.0
+    assert part_done(0, Length(0, is_exact=True)) is None
+
+
+def test_of_an_estimated_number_of_rows_never_all_are_done():
+    assert part_done(250, Length(1000, is_exact=False)) == 0.25
+    assert part_done(1000, Length(1000, is_exact=False)) == 0.999
 
 
 @pytest.mark.parametrize(
@@ -85,11 +91,16 @@ def test_the_part_that_is_done_is_never_more_than_all():
         ((0.0, 0.0), "0s"),
         ((0.2, 1.0), "1s"),
         ((41.0, 55.4), "41s to 56s"),
-        ((119.0, 121.0), "119s to 3m"),
+        ((119.0, 121.0), "2m to 2.1m"),
+        ((60.0, 121.0), "1m to 2.1m"),
         ((700.0, 850.0), "12m to 15m"),
         ((700.0, 705.0), "12m"),
-        ((7000.0, 7300.0), "117m to 3h"),
-        ((100_000.0, 172_800.0), "28h to 2d"),
+        ((7000.0, 7300.0), "2h to 2.1h"),
+        ((6480.0, 10_800.0), "1.8h to 3h"),
+        ((7200.0, 10_700.0), "2h to 3h"),
+        ((9000.0, 40_000.0), "2.5h to 12h"),
+        ((100_000.0, 172_800.0), "1.2d to 2d"),
+        ((41.0, 10_800.0), "0.7m to 180m"),
         ((1e9, 1e10), "11,575d to 115,741d"),
     ],
 )

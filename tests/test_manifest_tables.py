@@ -117,8 +117,8 @@ def test_csv_is_read_as_it_is_written(written, content, expected):
 @pytest.mark.parametrize(
     ("content", "line", "key", "said"),
     [
-        ("object\na\nb,c\nd\n", 3, "b", "line 3: 2 cells under 1 columns"),
-        ("object\na\nb,\nd\n", 3, "b", "line 3: 2 cells under 1 columns"),
+        ("object\na\nb,c\nd\n", 3, "b", "line 3: 2 cells under 1 column;"),
+        ("object\na\nb,\nd\n", 3, "b", "line 3: 2 cells under 1 column;"),
         ('object\na\n"b"c\nd\n', 3, "", "line 3: not CSV"),
         ('object\na\n"b\n\nc"x\nd\n', 3, "", "lines 3 to 5: not CSV"),
         (f"object\na\n{'b' * 200_000}\nd\n", 3, "", "line 3: not CSV: field larger than field limit"),

@@ -20,8 +20,9 @@ from batcher.model import Answer, Verdict
 from batcher.rules.progress.figures import Figures
 
 FIGURED = Figures(
-    rows=10, started=4, refused=8, rejected=3, invalid=2, duplicate=1, in_doubt=5, requests=12, retries=6, on_wire=7,
-    oldest=0.5, rate=8.5, pace=9.5, limit=None, state="", fraction=0.5, eta=None, seconds=9.0,
+    rows=10, total=40, left=30, started=4, refused=8, rejected=3, invalid=2, duplicate=1, in_doubt=5,
+    requests=12, retries=6, on_wire=7, oldest=0.5, rate=8.5, pace=9.5, limit=None, state="",
+    fraction=0.5, eta=None, seconds=9.0,
 )  # fmt: skip
 
 
@@ -65,6 +66,8 @@ async def test_every_figure_can_be_scraped(tmp_path):
         ("batcher_rows", "invalid"): 2,
         ("batcher_rows", "duplicate"): 1,
         ("batcher_rows", "in_doubt"): 5,
+        ("batcher_total_rows",): 40,
+        ("batcher_left_rows",): 30,
         ("batcher_on_wire",): 7,
         ("batcher_oldest_seconds",): 0.5,
         ("batcher_rate_starts_per_second",): 8.5,

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import select
 import struct
 import sys
 import termios
@@ -14,36 +15,38 @@ import termios
 import pytest
 from conftest import KEYS
 
-from batcher.edges.progress import showing
+from batcher.edges.progress import Bar, showing
 from batcher.rules.choices import Mode
 from batcher.rules.progress.eta import Range
 from batcher.rules.progress.figures import Figures, document
-from batcher.rules.progress.view import line, lines
+from batcher.rules.progress.view import bar, line, line_interval, lines
 
 BEGUN = Figures(
-    rows=2048, started=12, refused=0, rejected=0, invalid=0, duplicate=0, in_doubt=0, requests=16, retries=0,
-    on_wire=4, oldest=0.0341, rate=9.52, pace=10.04, limit=None, state="", fraction=0.0123, eta=None, seconds=1.9,
+    rows=2048, total=166_504, left=164_456, started=12, refused=0, rejected=0, invalid=0, duplicate=0,
+    in_doubt=0, requests=16, retries=0, on_wire=4, oldest=0.0341, rate=9.52, pace=10.04, limit=None, state="",
+    fraction=0.0123, eta=None, seconds=1.9,
 )  # fmt: skip
 BUSY = Figures(
-    rows=120_000, started=119_000, refused=5, rejected=3, invalid=2, duplicate=11, in_doubt=4,
+    rows=120_000, total=120_474, left=463, started=119_000, refused=5, rejected=3, invalid=2, duplicate=11, in_doubt=4,
     requests=120_246, retries=1234, on_wire=24, oldest=31.4, rate=481.3, pace=500.0, limit=502.7,
     state="slowed by service limit", fraction=0.9961, eta=Range(700.0, 850.0), seconds=4210.0,
 )  # fmt: skip
 AWAY = BUSY._replace(state="service unavailable for 1,234 s", eta=None, rate=0.0, on_wire=0, oldest=None)
-DONE = BUSY._replace(fraction=1.0, eta=Range(0.0, 0.0), on_wire=0, oldest=None)
-PIPED = BEGUN._replace(fraction=None)
+DONE = BUSY._replace(rows=120_474, left=0, fraction=1.0, eta=Range(0.0, 0.0), on_wire=0, oldest=None)
+PIPED = BEGUN._replace(fraction=None, total=None, left=None)
 
 LINES = {
-    BEGUN: "1% done, 2,048 rows read, 12 started, 9.5/s, 4 on the wire (oldest 0.034 s), eta unknown, 0:00:01",
-    BUSY: "99% done, 120,000 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid, 11 duplicate, 4 in doubt,"
-    " 481/s (limit about 503/s), 24 on the wire (oldest 31 s), 1,234 retried,"
+    BEGUN: "1% done, 2,048 of 166,504 rows read, 12 started, 9.5/s, 4 on the wire (oldest 0.034 s), 164,456 left,"
+    " eta unknown, 0:00:01",
+    BUSY: "99% done, 120,000 of 120,474 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid, 11 duplicate,"
+    " 4 in doubt, 481/s (limit about 503/s), 24 on the wire (oldest 31 s), 1,234 retried, 463 left,"
     " eta 12m to 15m (slowed by service limit), 1:10:10",
-    AWAY: "99% done, 120,000 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid, 11 duplicate, 4 in doubt,"
-    " 0/s (limit about 503/s), 0 on the wire, 1,234 retried,"
+    AWAY: "99% done, 120,000 of 120,474 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid, 11 duplicate,"
+    " 4 in doubt, 0/s (limit about 503/s), 0 on the wire, 1,234 retried, 463 left,"
     " eta unknown (service unavailable for 1,234 s), 1:10:10",
-    DONE: "100% done, 120,000 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid, 11 duplicate, 4 in doubt,"
-    " 481/s (limit about 503/s), 0 on the wire, 1,234 retried, 1:10:10",
-    PIPED: "2,048 rows read, 12 started, 9.5/s, 4 on the wire (oldest 0.034 s), eta unknown, 0:00:01",
+    DONE: "100% done, 120,474 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid, 11 duplicate,"
+    " 4 in doubt, 481/s (limit about 503/s), 0 on the wire, 1,234 retried, 1:10:10",
+    PIPED: "2,048 rows read (total unknown), 12 started, 9.5/s, 4 on the wire (oldest 0.034 s), eta unknown, 0:00:01",
 }
 
 
@@ -58,19 +61,20 @@ def test_a_line_says_how_far_the_run_is(view):
         (
             80,
             [
-                "120,000 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid,",
+                "120,000 of 120,474 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid,",
                 "11 duplicate, 4 in doubt, 481/s (limit about 503/s),",
-                "24 on the wire (oldest 31 s), 1,234 retried,",
+                "24 on the wire (oldest 31 s), 1,234 retried, 463 left,",
                 "eta 12m to 15m (slowed by service limit)",
             ],
         ),
         (
             60,
             [
-                "120,000 rows read, 119,000 started, 5 refused, 3 rejected,",
-                "2 invalid, 11 duplicate, 4 in doubt,",
+                "120,000 of 120,474 rows read, 119,000 started, 5 refused,",
+                "3 rejected, 2 invalid, 11 duplicate, 4 in doubt,",
                 "481/s (limit about 503/s), 24 on the wire (oldest 31 s),",
-                "1,234 retried, eta 12m to 15m (slowed by service limit)",
+                "1,234 retried, 463 left,",
+                "eta 12m to 15m (slowed by service limit)",
             ],
         ),
     ],
@@ -89,9 +93,10 @@ def test_nothing_is_cut_at_any_width_that_a_part_fits_in(view):
 
 def test_a_program_gets_every_field_as_a_number_or_null():
     assert document(BUSY) == {
-        "rows": 120_000, "started": 119_000, "refused": 5, "rejected": 3, "invalid": 2, "duplicate": 11, "in_doubt": 4,
-        "requests": 120_246, "retries": 1234, "on_wire": 24, "oldest": 31.4, "rate": 481.3, "pace": 500.0,
-        "limit": 502.7, "state": "slowed by service limit", "fraction": 0.996, "eta": [700.0, 850.0], "seconds": 4210.0,
+        "rows": 120_000, "total": 120_474, "left": 463, "started": 119_000, "refused": 5, "rejected": 3,
+        "invalid": 2, "duplicate": 11, "in_doubt": 4, "requests": 120_246, "retries": 1234, "on_wire": 24,
+        "oldest": 31.4, "rate": 481.3, "pace": 500.0, "limit": 502.7,
+        "state": "slowed by service limit", "fraction": 0.996, "eta": [700.0, 850.0], "seconds": 4210.0,
     }  # fmt: skip
     assert [document(PIPED)[name] for name in ("limit", "fraction", "eta", "oldest")] == [None, None, None, 0.034]
 
@@ -162,6 +167,112 @@ def _read(leader):
         pass  # how the end of a terminal reads on Linux
     os.close(leader)
     return sent
+
+
+class Reflowing:
+    """A terminal that wraps its lines again when its width changes, as most do. It takes what the bar sends."""
+
+    KNOWN = re.compile(r"\x1b\[(?:(\d*)([AK])|\?25[lh]|[\d;]*m)|\r|\n|[^\x00-\x1f\x7f]")
+
+    def __init__(self, columns):
+        self.columns = columns
+        self.rows, self.at, self.column = [("", False)], 0, 0
+        """Each row with whether the next one continues it."""
+
+    def resize(self, columns):
+        whole = [""]
+        # The cursor stays where it is in the text. Below it there are only rows that were erased.
+        for text, is_wrapped in self.rows[: self.at + 1]:
+            whole[-1] += text
+            if not is_wrapped:
+                whole.append("")
+        self.columns, self.rows = columns, []
+        for text in whole[:-1]:
+            parts = [text[at : at + columns] for at in range(0, len(text), columns)] or [""]
+            self.rows += [(part, number < len(parts)) for number, part in enumerate(parts, 1)]
+        self.at, self.column = len(self.rows) - 1, len(self.rows[-1][0])
+
+    def show(self, sent):
+        for found in self.KNOWN.finditer(sent):
+            text, count, move = found[0], found[1], found[2]
+            if move == "A":
+                self.at -= int(count or 1)
+                assert self.at >= 0
+            elif move == "K":
+                self.rows[self.at] = ("", False)
+            elif text == "\n":
+                self.at, self.column = self.at + 1, 0
+                self.rows += [("", False)] * (self.at + 1 - len(self.rows))
+            elif text == "\r":
+                self.column = 0
+            elif len(text) == 1:
+                assert self.column < self.columns, "the bar is wider than the terminal"
+                row = self.rows[self.at][0]
+                self.rows[self.at] = (row[: self.column] + text + row[self.column + 1 :], False)
+                self.column += 1
+
+
+def _arrived(leader):
+    """Give all that a terminal was sent by now."""
+    sent = b""
+    while select.select([leader], [], [], 0)[0]:
+        sent += os.read(leader, 65_536)
+    return sent.decode()
+
+
+def resized(file, columns):
+    fcntl.ioctl(file, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+
+
+def test_after_a_resize_there_is_still_one_bar_and_what_was_said_above_it():
+    leader, follower = pty.openpty()
+    attributes = termios.tcgetattr(follower)
+    attributes[1] &= ~termios.OPOST
+    termios.tcsetattr(follower, termios.TCSANOW, attributes)
+    screen = Reflowing(100)
+    with os.fdopen(follower, "w", encoding="utf-8") as stream:
+        resized(follower, 100)
+        shown = Bar(stream)
+        for number, columns in enumerate([100, 40, 17, 80, 40, 200]):
+            resized(follower, columns)
+            screen.resize(columns)
+            shown.write_above(f"said {number}\n")
+            shown.paint(BUSY)
+            screen.show(_arrived(leader))
+            texts = [row for row, _ in screen.rows]
+            assert sum("1:10:10" in text for text in texts) == 1, texts
+            assert sum(text.startswith("120,000") for text in texts) == 1, texts
+            assert [text for text in texts if text.startswith("said")] == [f"said {each}" for each in range(number + 1)]
+        shown.leave()
+    os.close(leader)
+
+
+@pytest.mark.parametrize("columns", [1, 10, 20, 40, 80, 200])
+@pytest.mark.parametrize("view", LINES, ids=["begun", "busy", "away", "done", "piped"])
+def test_no_line_is_wider_than_the_terminal_however_narrow(view, columns):
+    drawn = bar(view, columns, has_colour=False)
+    assert (len(drawn.text), drawn.width) == (columns, columns)
+    if columns >= 10:
+        assert max(map(len, lines(view, columns))) <= columns
+
+
+def test_a_bar_is_as_full_as_the_job_is_done():
+    assert bar(BEGUN._replace(fraction=0.5), 30, has_colour=False).text == "━━━━━━━━━─────────" + " 50% 0:00:01"
+    assert bar(DONE, 30, has_colour=False).text == "━━━━━━━━━━━━━━━━━" + " 100% 1:10:10"
+    assert bar(PIPED, 30, has_colour=False).text == "──────────────────────" + " 0:00:01"
+    assert "\x1b[32m━━━" in bar(DONE, 30, has_colour=True).text
+
+
+def test_the_lines_of_a_long_run_come_at_most_every_five_minutes():
+    at, intervals = 0.0, []
+    while at < 8 * 3600:
+        intervals.append(line_interval(at))
+        at += intervals[-1]
+    assert intervals[:5] == [10.0] * 5
+    assert intervals[-1] == 300.0
+    assert intervals == sorted(intervals)
+    # In eight hours a line every ten seconds would be 2,880 of them.
+    assert len(intervals) < 125
 
 
 HOSTILE = "\x1b[2J\x1b]0;title\x07[bold]\u202e\r%s\x9b31m"

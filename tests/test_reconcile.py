@@ -283,8 +283,9 @@ async def test_status_tells_every_count_and_a_running_job(folder, emulator):
     missing = await batcher("status", "nowhere.checkpoint")
     assert (missing.code, "nowhere.checkpoint: no such checkpoint" in missing.stderr) == (74, True)
     assert not (folder / "nowhere.checkpoint").exists()
-    foreign = await batcher("status", "m.jsonl")
-    assert foreign.code == 74, foreign
+    assert (await batcher("status", "m.jsonl")).stdout == text
+    foreign = await batcher("status", "m.jsonl.executions.jsonl", "--json")
+    assert json.loads(foreign.stdout) == seen
 
 
 async def test_rows_whose_answers_name_one_execution_are_not_all_started_and_none_is_released(folder, emulator):

@@ -23,8 +23,8 @@ JOB = Job(CARD, "/m/a b.csv.checkpoint")
 TOP, FLOOR = charts.TOP, charts.HEIGHT - charts.BOTTOM
 
 
-def known(counts, *, running=False, read_whole=True, in_doubt=(), limit=None, job=JOB):
-    return Known(job, running, read_whole, counts, in_doubt, limit, NOW)
+def known(counts, *, running=False, read_whole=True, length=None, in_doubt=(), limit=None, job=JOB):
+    return Known(job, running, read_whole, length, counts, in_doubt, limit, NOW)
 
 
 def job_with(checkpoint=JOB.checkpoint, **values):
@@ -128,14 +128,14 @@ def test_a_job_of_standard_input_sends_its_rejected_rows_again_by_its_own_comman
 def test_while_rows_may_be_unread_the_page_says_so_and_gives_the_jobs_own_command():
     unread = "The manifest may have more rows."
     for counts, headline in (
-        ({Status.STARTED: 2}, f"Every row in the checkpoint is started. {unread}"),
-        ({Status.STARTED: 1, Status.DISMISSED: 1}, f"Every row in the checkpoint is started or dismissed. {unread}"),
+        ({Status.STARTED: 2}, f"2 rows are started. {unread}"),
+        ({Status.STARTED: 1, Status.DISMISSED: 1}, f"2 rows are started or dismissed. {unread}"),
         ({Status.PENDING: 1}, f"1 row is not started yet. {unread}"),
         ({}, "No rows have been processed yet."),
     ):
         made = page(known(counts, read_whole=False), Digest())
         assert made.headline == headline
-        assert "total so far" in render(made).decode()
+        assert ">unknown</td>" in render(made).decode()
     assert [each.command.split()[1] for each in made.commands] == ["run", "export", "explain"]
 
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.errors import UsageError
-from batcher.rules.text import duration, seconds_until, time_of_day
+from batcher.rules.doubts.settle_time import condition
+from batcher.rules.text import duration, plain, seconds_until, time_of_day
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -65,3 +66,15 @@ def test_what_is_no_time_of_the_day_is_refused_with_an_example(text):
 
 def test_a_time_of_the_day_is_hours_and_minutes():
     assert time_of_day("6:05") == time(6, 5)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.000075, "0.000075"), (1_000_000.0, "1000000"), (0.1, "0.1"), (30.0, "30"), (0.0, "0"), (1234.5, "1234.5")],
+)
+def test_a_number_that_a_person_gave_is_shown_with_its_digits_and_no_exponent(value, shown):
+    assert plain(value) == shown
+
+
+def test_a_short_settle_time_is_named_without_an_exponent():
+    assert condition(0.000075, 30.0).startswith("--settle-time 0.000075s is below the default of 60s: ")

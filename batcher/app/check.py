@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from operator import attrgetter
 from pathlib import Path
@@ -15,8 +15,9 @@ from pathlib import Path
 import orjson
 
 from batcher.app.cell_types import has_typed_cells, parameters_of_types
+from batcher.app.columns import Columns
 from batcher.app.job_identity import choice_of, identity, need_bucket
-from batcher.app.preflight import Preflight
+from batcher.app.preflight import Judge, Preflight
 from batcher.app.process import fast_loop
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.voice import Voice
@@ -65,6 +66,11 @@ class Checked:
         self.forecast = forecast
         self.warnings: list[str] = []
 
+    @property
+    def declared(self) -> Collection[str] | None:
+        """The names of the workflow's parameters, None if they are not known."""
+        return None if self.workflow is None else self.workflow.parameters.keys()
+
     def count(self, buckets: Iterable[str]) -> None:
         """Count rows by bucket."""
         self.buckets.update(buckets)
@@ -86,9 +92,12 @@ def check_manifest(options: CheckOptions, world: World) -> Checked:
     checked = Checked(card, format_, Forecast(Policy(options.retry_rejected, options.allow_duplicates)), world.voice)
     with world.open_manifest(options.manifest, format_, choice_of(options)) as manifest:
         need_bucket(manifest, format_, options.bucket)
+        columns = Columns(options, manifest, checked.warn)
         if options.preflight:
+            is_new = checkpoint is None or not checkpoint.exists()
+            described = _described(options, manifest, columns.of_header if is_new else None, checked, world)
             with asyncio.Runner(loop_factory=fast_loop()) as runner:
-                checked.workflow = runner.run(_described(options, manifest, checked, world))
+                checked.workflow = runner.run(described)
         with (
             _kept(checkpoint, card) as kept,
             _writing(options.bad_rows) as note,
@@ -96,7 +105,8 @@ def check_manifest(options: CheckOptions, world: World) -> Checked:
         ):
             types = _types(manifest, kept, checked.workflow)
             blocks = manifest.blocks(bucket=options.bucket, static_inputs=options.inputs, parameters=types)
-            _read(blocks, checked, partition, note)
+            declared = types.keys() if types else checked.declared
+            _read(_judged(blocks, columns, declared if options.preflight else ()), checked, partition, note)
             _foresee(checked.forecast, partition, kept)
         change = manifest.change()
         if change is not None:
@@ -109,7 +119,20 @@ def check_manifest(options: CheckOptions, world: World) -> Checked:
     return checked
 
 
-async def _described(options: CheckOptions, manifest: AnyManifest, checked: Checked, world: World) -> Workflow | None:
+def _judged(
+    blocks: Iterable[list[Row | BadRow]], columns: Columns, parameters: Collection[str] | None
+) -> Iterator[list[Row | BadRow]]:
+    """Judge the columns that each block brings. Raises ManifestError as a run would end."""
+    for block in blocks:
+        error = columns.of_rows(parameters) if columns.has_news else None
+        if error is not None:
+            raise error
+        yield block
+
+
+async def _described(
+    options: CheckOptions, manifest: AnyManifest, judge: Judge | None, checked: Checked, world: World
+) -> Workflow | None:
     drain = Drain()
     site = Site(checked.card.endpoint, options.workflow, 1, options.timeout, options.verify_tls)
     async with (
@@ -117,9 +140,17 @@ async def _described(options: CheckOptions, manifest: AnyManifest, checked: Chec
         open_service(site, credentials, world, drain, checked.warn) as service,
     ):
         checked.credentials = shown(credentials.current)
-        return await Preflight(
-            service, options.workflow, drain, world, manifest, options.inputs, checked.warn
-        ).workflow()
+        preflight = Preflight(
+            service,
+            options.workflow,
+            drain,
+            world,
+            manifest,
+            options.inputs,
+            checked.warn,
+            judge=judge,
+        )
+        return await preflight.workflow()
 
 
 def _kept(path: Path | None, card: Card) -> AbstractContextManager[Reading | None]:

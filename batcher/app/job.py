@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from batcher.app.cell_types import parameters_of
+from batcher.app.columns import Columns
+from batcher.app.confirm import Ahead, Confirm, UnconfirmedError, is_confirmed
 from batcher.app.doubts import Doubts
 from batcher.app.job_files import Files
 from batcher.app.monitor import Monitor
@@ -30,8 +32,10 @@ from batcher.flow.service import Service
 from batcher.model import Found, Parameter, Record, Row, Settlement, Status
 from batcher.options.verbs import RunOptions
 from batcher.rules.progress.counts import Tally
+from batcher.rules.progress.extent import Length
 from batcher.rules.rate import stop
 from batcher.rules.rate.stop import Streak
+from batcher.rules.report import opening
 from batcher.rules.rows import admission
 from batcher.rules.rows.declared import Screen
 from batcher.rules.service.repeated import Names
@@ -42,6 +46,11 @@ ROUNDS = 5
 """How many times a run sends rows again that were not in the execution list."""
 
 
+UNCONFIRMED = (
+    "Run the same command again and answer y, or add --yes. --confirm-above sets how many rows need no answer."
+)
+
+
 @dataclass(slots=True)
 class Run:
     """One run over open edges."""
@@ -49,15 +58,24 @@ class Run:
     options: RunOptions
     world: World
     manifest: AnyManifest
+    columns: Columns
     files: Files
     service: Service
     preflight: Preflight
     doubts: Doubts
     monitor: Monitor
     newness: Newness
+    confirm: Confirm | None = None
+    """Asks a person before the first start. None if no one is to be asked."""
     names: Names = field(default_factory=Names)
     screen: Screen | None = None
     """Made before the first row is sent. None without a preflight, or if the service does not describe the workflow."""
+
+    parameters: Mapping[str, Parameter] | None = None
+    """Those that cells are converted by. None for a manifest without columns of its own."""
+
+    length: Length | None = None
+    """The length of the manifest at the last block. None if it is not known."""
 
     unread: ManifestError | None = None
     """Why the manifest was not read to its end, if it was not."""
@@ -75,16 +93,32 @@ class Run:
     async def whole(self) -> None:
         """Settle the rows that earlier runs left in doubt, start the rows of the manifest, and settle doubts again."""
         await self._settled(patient=False)
-        parameters = await parameters_of(self.manifest, self.files, self.preflight)
-        self.tally.pass_over(await enter(self.options, self.manifest, self.files, parameters))
+        self.parameters = await parameters_of(self.manifest, self.files, self.preflight)
+        self.tally.pass_over(await enter(self.options, self.manifest, self.files, self.parameters))
         self.monitor.earlier_doubts = (await self.files.checkpoint.count_unsettled())[Status.IN_DOUBT]
+        rows, sift = await self._confirmed(self._rows())
         async with showing(self.options.progress, self.monitor.figures):
-            rows = self._rows(parameters)
-            await engine.run(self._job(rows, self._sift, self.options.limit), self.tally, self.drain)
+            await engine.run(self._job(rows, sift, self.options.limit), self.tally, self.drain)
         await self._settle_doubts()
         self._end_unread(self.unread or await self._change())
         # The settled prefix may have grown without a settlement.
         await self.files.settle([])
+
+    async def _confirmed(self, rows: AsyncIterator[engine.Block]) -> tuple[AsyncIterator[engine.Block], Sift]:
+        """Ask a person if many new rows would be sent, and begin the drain if the answer is no. Return what to run."""
+        confirm, listed = self.confirm, self.monitor.listed
+        if confirm is None or self.drain.begun or _is_within(confirm.above, listed, self.options.limit):
+            return rows, self._sift
+        if listed is None:
+            self.world.voice.say(f"counting rows before the first start, at most {confirm.above + 1:,}")
+        ahead = Ahead(
+            rows, self._sift, partial(admission.admission, policy=self.options.policy), self.tally, self.drain
+        )
+        if await ahead.has_more_than(confirm.above) and not self.drain.begun:
+            question = opening.question(confirm.above, self.options.workflow, listed)
+            if not await is_confirmed(confirm, question, self.drain):
+                self.drain.begin(UnconfirmedError("not confirmed: nothing was started", UNCONFIRMED))
+        return ahead.blocks(), ahead.sift
 
     async def _settled(self, *, patient: bool, release: bool = True) -> Findings:
         """Look for the rows in doubt in the execution list, once."""
@@ -109,13 +143,13 @@ class Run:
             self.tally.resent += len(findings.released)
             self.tally.take_over(again)
 
-    async def _rows(self, parameters: Mapping[str, Parameter] | None) -> AsyncIterator[engine.Block]:
+    async def _rows(self) -> AsyncIterator[engine.Block]:
         """Read the rows in a thread, and note whether the run waits for the next ones.
 
         The rows end where the manifest cannot be read on. `unread` is then the reason.
         """
         options, tally = self.options, self.tally
-        blocks = self.manifest.blocks(bucket=options.bucket, static_inputs=options.inputs, parameters=parameters)
+        blocks = self.manifest.blocks(bucket=options.bucket, static_inputs=options.inputs, parameters=self.parameters)
         tally.is_reading = True
         try:
             async for block in self.world.read_ahead(self._counted(blocks)):
@@ -152,9 +186,12 @@ class Run:
         if any(isinstance(each.row, Row) for each in found):
             await self._look_at_the_service()
             found = found if self.screen is None else self.screen.found(found)
+        if self.columns.has_news:
+            self._judge_columns()
         if self.options.retry_rejected:
             again = sum(map(admission.is_still_invalid, found))
             passed = passed + Counter({Status.INVALID: again})
+        self.length = self.monitor.length
         frontier = self.files.frontier
         frontier.sifted(rows[-1].number, len(found) - again, passed, is_in_order=sifted.in_order)
         mark = self.manifest.mark(rows[-1].number)
@@ -175,6 +212,14 @@ class Run:
             # Intents are dated by the service's clock, since the local clock may be set later.
             await contact(self.service.workflow, self.drain, self.world.draw, self.world.monotonic)
         await self.newness.ask()
+
+    def _judge_columns(self) -> None:
+        """Judge the columns that are not used. Begin the drain if one is probably misspelt."""
+        # Cells have the types of the job's beginning; only without any, today's declarations are asked.
+        declared = self.parameters or self.preflight.declared
+        error = self.columns.of_rows(declared if self.options.preflight else ())
+        if error is not None:
+            self.drain.begin(error)
 
     def _job(self, blocks: AsyncIterator[engine.Block], sift: Sift, limit: int | None) -> engine.Job:
         attempts = Attempts(
@@ -208,7 +253,8 @@ class Run:
         self.tally.is_writing = True
         if self.names.repeated:
             await self._note_repeated()
-        await self.files.settle(settlements, records, limit=self.monitor.turns.throttle.limit, now=self.service.now())
+        limit = self.monitor.turns.throttle.limit
+        await self.files.settle(settlements, records, limit=limit, length=self.length, now=self.service.now())
         self.tally.is_writing = False
         self.monitor.telemetry.recorded(records)
 
@@ -230,3 +276,8 @@ class Run:
                     " send rejected rows again.",
                 )
             )
+
+
+def _is_within(above: int, listed: Length | None, limit: int | None) -> bool:
+    """Return whether a run cannot send more than `above` rows, by its limit or by the lines of its manifest."""
+    return (limit is not None and limit <= above) or (listed is not None and listed.rows <= above)

@@ -14,7 +14,7 @@ from batcher.app.generation import Generation, Unproven
 from batcher.app.job_identity import is_side_manifest
 from batcher.app.world import World
 from batcher.edges.checkpoint import Answered, Checkpoint
-from batcher.edges.checkpoint.facts import BUCKET_USED, CARD, LENGTH, LIMIT, OUTPUT, PREFIX, READ_WHOLE
+from batcher.edges.checkpoint.facts import BUCKET_USED, CARD, LENGTH, LIMIT, LIST_LENGTH, OUTPUT, PREFIX, READ_WHOLE
 from batcher.edges.checkpoint.places import folder_of, is_same, is_there, kept
 from batcher.edges.manifest import AnyManifest
 from batcher.edges.records import Output, open_output, tail_of
@@ -22,6 +22,8 @@ from batcher.errors import JobError, OtherJobError, UsageError
 from batcher.flow.repair import LEFT_OPEN, resume, unexplained
 from batcher.model import BEGINNING, Admitted, Record, Settlement, Unsettled
 from batcher.rules.job.card import Card, encoded, renewed
+from batcher.rules.progress import extent
+from batcher.rules.progress.extent import Length
 from batcher.rules.rows import settled_prefix
 from batcher.rules.rows.settled_prefix import Frontier, Prefix
 from batcher.rules.text import printable
@@ -74,6 +76,7 @@ class Files:
         self._written_before = written_before
         self._is_bucket_used = is_bucket_used
         self._pass_on = pass_on
+        self._list_length: Length | None = None
 
     def follow(self, manifest: AnyManifest, prefix: Prefix) -> None:
         """Follow the reading of a manifest that begins after `prefix`."""
@@ -97,20 +100,24 @@ class Files:
         *,
         doubt_at: float | None = None,
         limit: float | None = None,
+        length: Length | None = None,
         now: float = 0.0,
         recovered: Sequence[Record] = (),
     ) -> None:
         """Put records on disk, then commit how rows stand, then pass the records on.
 
         Rows in doubt were not sent after `doubt_at`, in POSIX seconds by the service's clock, if that is known.
-        `limit` is the service's rate limit in starts per second, if it was found. `now` is POSIX seconds by the
+        `limit` is the service's rate limit in starts per second, if it was found, and `length` that of the job's own
+        manifest. `now` is POSIX seconds by the
         service's clock, 0 if it is not known. `recovered` are records of these rows that are on disk already.
         """
         block = self._output.compose(records)
-        length = self._output.length
-        facts: dict[str, str | int] = {self._length_name: length}
+        size = self._output.length
+        facts: dict[str, str | int] = {self._length_name: size}
         if limit is not None:
             facts[LIMIT] = round(limit * 1000)
+        if length is not None:
+            facts |= self.new_length(length)
         if self.frontier.settled(settlements):
             facts[PREFIX] = settled_prefix.encoded(self.frontier.prefix)
         self.latest = max(self.latest, now)
@@ -119,7 +126,7 @@ class Files:
             facts |= self._generation.following(self.latest)
         append = partial(self._output.append, block) if block else None
         await self.checkpoint.settle(settlements, facts, doubt_at, append, Answered(recovered or records, now))
-        self._written = max(self._written, self._written_before + length)
+        self._written = max(self._written, self._written_before + size)
         if is_due:
             await self.attest()
         if self._pass_on is not None and records:
@@ -147,6 +154,13 @@ class Files:
         """
         await self.checkpoint.merge()
         await self._generation.attest(self._written)
+
+    def new_length(self, length: Length) -> Mapping[str, str | int]:
+        """Return the fact to store about the length of the manifest, nothing if it is no news."""
+        if self.is_side or not length.is_news(self._list_length):
+            return {}
+        self._list_length = length
+        return {LIST_LENGTH: extent.encoded(length)}
 
     async def kept_limit(self) -> float | None:
         """Return the rate limit that an earlier run found, in starts per second."""

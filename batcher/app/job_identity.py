@@ -14,6 +14,7 @@ from batcher.options.groups import Manifest
 from batcher.options.verbs import CheckOptions, RunOptions
 from batcher.rules.job.card import STANDARD_INPUT, Card
 from batcher.rules.report.next_commands import Job
+from batcher.rules.rows.headings import OWN
 from batcher.rules.rows.identity import bucket_fault, canonical
 from batcher.rules.service.dialect import Dialect
 from batcher.rules.service.dialects import DIALECT
@@ -47,12 +48,19 @@ def card_of(options: RunOptions, dialect: Dialect) -> Card:
         storage_classes=tuple(sorted(options.storage_classes)),
         keep_placeholders=options.keep_placeholders,
         allow_duplicates=options.allow_duplicates,
+        ignore_columns=tuple(sorted(options.ignore_columns)),
     )
 
 
 def choice_of(options: Manifest) -> Choice:
-    """Return which entries of a manifest are rows."""
-    return Choice(options.keep_placeholders, options.storage_classes)
+    """Return which entries of a manifest are rows, and which columns are not used.
+
+    Raises UsageError for a column without which no row can be read as it is meant.
+    """
+    for name in OWN:
+        if name in options.ignore_columns:
+            raise UsageError(f"--ignore-column {name}: this column cannot be ignored", "Remove it from the manifest.")
+    return Choice(options.keep_placeholders, options.storage_classes, options.ignore_columns)
 
 
 def is_side_manifest(job: Card, wanted: Card, folder: Path) -> bool:

@@ -20,6 +20,7 @@ from batcher.model import Json, Status
 from batcher.rules.progress import eta
 from batcher.rules.progress.counts import Tally
 from batcher.rules.progress.eta import Speed
+from batcher.rules.progress.extent import Length
 from batcher.rules.progress.figures import Figures, document
 from batcher.rules.rate import bottleneck as slowness
 from batcher.rules.rate import decisions
@@ -27,6 +28,7 @@ from batcher.rules.rate.bottleneck import Cause, Signs, Slowness
 from batcher.rules.rate.decisions import Told
 from batcher.rules.records import event_log
 from batcher.rules.records.event_log import Line
+from batcher.rules.text import plain
 
 LOOK_SECONDS = 0.2
 RECENT = 50
@@ -67,13 +69,14 @@ class Monitor:
 
     def figures(self) -> Figures:
         """Look at the run as it stands."""
-        tally, manifest = self.tally, self.manifest
-        rows = eta.rows_in_all(tally.parsed, self.lines_parsed, manifest.lines, is_parsed=tally.is_parsed)
-        left = None if rows is None else rows - tally.ended
-        if left is not None and self.max_rows is not None:
-            left = min(left, self.max_rows - tally.sent)
+        tally, length = self.tally, self.length
+        to_send = None if length is None else length.rows - tally.ended
+        if to_send is not None and self.max_rows is not None:
+            to_send = min(to_send, self.max_rows - tally.sent)
         return Figures(
             rows=tally.rows,
+            total=None if length is None else length.rows,
+            left=None if length is None else max(0, length.rows - tally.done),
             started=tally.started,
             refused=tally.refused,
             rejected=tally.rejected,
@@ -88,10 +91,23 @@ class Monitor:
             pace=self.turns.throttle.pace.rate,
             limit=self.turns.throttle.limit,
             state=self.state,
-            fraction=eta.part_done(tally.ended, rows),
-            eta=None if self.is_idle else eta.eta(left, self.speed),
+            fraction=None if length is None else eta.part_done(tally.done, length),
+            eta=None if self.is_idle else eta.eta(to_send, self.speed),
             seconds=self.seconds,
         )
+
+    @property
+    def length(self) -> Length | None:
+        """The length of the manifest, None if it is not known."""
+        heads = self.manifest.header_lines
+        lines = None if self.manifest.lines is None else self.manifest.lines - heads
+        return eta.length(self.tally.parsed, self.lines_parsed - heads, lines, is_parsed=self.tally.is_parsed)
+
+    @property
+    def listed(self) -> Length | None:
+        """The rows of the manifest by its lines, before any of them is read. None if their number is not known."""
+        lines = self.manifest.lines
+        return None if lines is None else Length(max(0, lines - self.manifest.header_lines), is_exact=False)
 
     @asynccontextmanager
     async def keeping(self) -> AsyncIterator[None]:
@@ -231,5 +247,5 @@ class Monitor:
         if most == inf:
             return "the rate adapts to the service"
         if rate is None:
-            return f"the rate adapts to the service, up to --max-rate {most:g}"
-        return f"at most {most:g} starts per second" + (" (--max-rate)" if most < rate else "")
+            return f"the rate adapts to the service, up to --max-rate {plain(most)}"
+        return f"at most {plain(most)} starts per second" + (" (--max-rate)" if most < rate else "")

@@ -5,11 +5,11 @@ A new job runs it before it creates files: with a corrected workflow or input it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from batcher.app.world import World
 from batcher.edges.manifest import AnyManifest
-from batcher.errors import JobError, UsageError
+from batcher.errors import JobError, ManifestError, UsageError
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import described
 from batcher.flow.service import Service
@@ -18,11 +18,15 @@ from batcher.rules.rows.declared import judge_of, unknown_fault
 from batcher.rules.rows.identity import canonical
 from batcher.rules.service.verdicts import told
 
+Judge = Callable[[Collection[str] | None], ManifestError | None]
+
 
 class Preflight:
     """Requests one workflow, the first time that it is needed. `inputs` are those of every row.
 
     `warn` takes a sentence for people. `patience` is for how many seconds a busy or failing service is asked again.
+    `judge` takes the names of the declared parameters, None if they cannot be read, and returns what is wrong with the
+    columns of the manifest; without it they are not judged here.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - a service and a job meet here
@@ -35,6 +39,7 @@ class Preflight:
         inputs: Mapping[str, Json],
         warn: Callable[[str], None],
         patience: float = 0.0,
+        judge: Judge | None = None,
     ) -> None:
         self._service = service
         self._name = name
@@ -44,6 +49,7 @@ class Preflight:
         self._inputs = inputs
         self._warn = warn
         self._patience = patience
+        self._judge = judge
         self._found: Workflow | Answer | None = None
 
     @property
@@ -51,11 +57,18 @@ class Preflight:
         """Whether the job is stopping: then a missing answer means nothing."""
         return self._drain.begun
 
+    @property
+    def declared(self) -> Collection[str] | None:
+        """The names of the declared parameters: none before the request, None if the service does not describe them."""
+        if self._found is None:
+            return ()
+        return self._found.parameters.keys() if isinstance(self._found, Workflow) else None
+
     async def workflow(self) -> Workflow | None:
         """Return the workflow, or warn and return None if the service does not describe it.
 
-        Raises what `described` raises, the error that began the drain, and UsageError if no row can be started with
-        the inputs that every row gets.
+        Raises what `described` raises, the error that began the drain, ManifestError if a column is probably
+        misspelt, and UsageError if no row can be started with the inputs that every row gets.
         """
         if self._found is None:
             ask, now = self._service.workflow, self._service.now
@@ -64,15 +77,21 @@ class Preflight:
             )
             if isinstance(self._drain.reason, JobError):
                 raise self._drain.reason
+            self._found = found
             if isinstance(found, Workflow):
                 self._look_at(found)
             elif not self._drain.begun:
                 self._warn(f"the service does not describe the workflow, so inputs are not checked: {told(found)}")
-            self._found = found
+                self._judge_columns()
         return self._found if isinstance(self._found, Workflow) else None
 
     def _wait(self, answer: Answer) -> None:
         self._warn(f"retrying until the service describes the workflow: {told(answer)}")
+
+    def _judge_columns(self) -> None:
+        error = None if self._judge is None else self._judge(self.declared)
+        if error is not None:
+            raise error
 
     def _look_at(self, workflow: Workflow) -> None:
         if workflow.triggers:
@@ -80,6 +99,7 @@ class Preflight:
                 f"the workflow is also triggered by objects that are put into {', '.join(workflow.triggers)}: such an"
                 " object is processed twice, and output that the workflow writes there may start it again"
             )
+        self._judge_columns()
         fault = unknown_fault(self._inputs, workflow.parameters)
         if fault is None and not _carries_inputs(self._manifest, workflow.parameters):
             fault = judge_of(workflow.parameters)(canonical(self._inputs)).fault

@@ -31,6 +31,7 @@ def write_report(checkpoint: Path, output: Path, voice: Voice = TERMINAL) -> Non
             job=past.job,
             running=kept.running,
             read_whole=kept.read_whole,
+            length=kept.length,
             counts=kept.count(),
             in_doubt=kept.unsettled(doubtful, NAMED),
             limit=None if limit is None else int(limit) / 1000,

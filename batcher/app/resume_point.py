@@ -44,6 +44,6 @@ async def enter(
 def _reading(options: RunOptions, parameters: Mapping[str, Parameter]) -> str:
     """Return everything that decides which rows a manifest's bytes make."""
     types = {name: parameter.type for name, parameter in parameters.items()}
-    choice = [options.keep_placeholders, sorted(options.storage_classes)]
+    choice = [options.keep_placeholders, sorted(options.storage_classes), sorted(options.ignore_columns)]
     format_ = format_of(options.manifest, options.format)
     return orjson.dumps([__version__, format_, choice, options.bucket, options.inputs, types]).decode()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import datetime
 from math import inf
 
+from batcher.app.columns import Columns
+from batcher.app.confirm import Confirm
 from batcher.app.doubts import Doubts
 from batcher.app.job import Run
 from batcher.app.job_files import Files, PassOn, open_files
@@ -28,19 +30,29 @@ from batcher.flow.turns import Turns
 from batcher.options.verbs import RunOptions
 from batcher.rules.choices import OnDoubt
 from batcher.rules.doubts.settle_time import condition
+from batcher.rules.job.card import STANDARD_INPUT
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rate.throttle import Throttle
+from batcher.rules.report import opening
+from batcher.rules.service.credentials import described
 from batcher.rules.service.dialect import Dialect
 from batcher.rules.service.dialects import DIALECT
 from batcher.rules.text import seconds_until
 
 
-async def run_job(
-    options: RunOptions, world: World, drain: Drain, pass_on: PassOn | None = None, dialect: Dialect = DIALECT
+async def run_job(  # noqa: PLR0913 - a command or a program is connected to a job here
+    options: RunOptions,
+    world: World,
+    drain: Drain,
+    pass_on: PassOn | None = None,
+    dialect: Dialect = DIALECT,
+    *,
+    confirm: Confirm | None = None,
 ) -> ExitCode:
     """Run the job that `options` describe until it ends or `drain` begins, and report how it ended.
 
-    `pass_on` takes the records once they are on disk. Raises JobError if the job cannot start or continue.
+    `pass_on` takes the records once they are on disk. `confirm` asks a person before many rows are started; without it
+    no one is asked. Raises JobError if the job cannot start or continue.
     """
     card = card_of(options, dialect)
     async with AsyncExitStack() as edges:
@@ -52,15 +64,13 @@ async def run_job(
         service = await edges.enter_async_context(
             _open_service(options, card.endpoint, world, drain, telemetry, dialect)
         )
-        preflight = Preflight(
-            service, options.workflow, drain, world, manifest, options.inputs, telemetry.warn, options.max_outage
-        )
-        if options.preflight and not options.checkpoint.exists():
-            await preflight.workflow()
+        columns = Columns(options, manifest, telemetry.warn)
+        preflight = await _preflight(options, world, manifest, service, drain, telemetry, columns)
         files = await edges.enter_async_context(
             open_files(options.checkpoint, card, options.output, world, telemetry.pass_on)
         )
         monitor = await _monitor(options, world, manifest, files, service, drain, telemetry)
+        shown = opening.lines(await _opening(options, files, monitor, service, dialect))
         relies_on = condition(options.settle_time, options.timeout)
         if relies_on and options.on_doubt is OnDoubt.RECONCILE:
             world.voice.say(relies_on)
@@ -68,16 +78,66 @@ async def run_job(
             files, service, drain, world, options.on_doubt, options.settle_time, job_of(files.card, options.checkpoint)
         )
         newness = Newness(doubts, telemetry.warn)
-        return await _finished(Run(options, world, manifest, files, service, preflight, doubts, monitor, newness))
+        run = Run(options, world, manifest, columns, files, service, preflight, doubts, monitor, newness, confirm)
+        return await _finished(run, shown)
 
 
-async def _finished(run: Run) -> ExitCode:
-    """Run the job over its open edges, monitored and steered, and report how it ended."""
+async def _preflight(  # noqa: PLR0913, PLR0917 - a job and its service meet here
+    options: RunOptions,
+    world: World,
+    manifest: AnyManifest,
+    service: Service,
+    drain: Drain,
+    telemetry: Telemetry,
+    columns: Columns,
+) -> Preflight:
+    """Return the preflight. For a new job it has been made, since a corrected command would be another job.
+
+    Raises what `Preflight.workflow` raises.
+    """
+    is_due = options.preflight and not options.checkpoint.exists()
+    preflight = Preflight(
+        service,
+        options.workflow,
+        drain,
+        world,
+        manifest,
+        options.inputs,
+        telemetry.warn,
+        options.max_outage,
+        columns.of_header if is_due else None,
+    )
+    if is_due:
+        await preflight.workflow()
+    return preflight
+
+
+async def _opening(
+    options: RunOptions, files: Files, monitor: Monitor, service: Service, dialect: Dialect
+) -> opening.Opening:
+    call = dialect.start(options.workflow)
+    return opening.Opening(
+        card=files.card,
+        api=f"API {dialect.name}, {call.method} {call.path}",
+        credentials=described(service.credentials.current),
+        rows=monitor.listed,
+        most=options.limit,
+        limit=await files.kept_limit(),
+        manifest=str(options.manifest or STANDARD_INPUT),
+        records=str(options.output),
+        checkpoint=str(options.checkpoint),
+    )
+
+
+async def _finished(run: Run, shown: Sequence[str]) -> ExitCode:
+    """Run the job over its open edges, monitored and steered, and report how it ended. `shown` are its first lines."""
     telemetry, monitor = run.monitor.telemetry, run.monitor
     async with telemetry.measuring(run.options, monitor.figures):
         async with monitor.keeping(), listening(run.options.checkpoint, monitor.answer) as fault:
             if fault:
                 telemetry.warn(f"this run cannot be steered: {fault}")
+            for line in shown:
+                run.world.voice.say(line)
             await run.whole()
             code = await report_end(run)
         telemetry.ended(code, monitor.figures())

@@ -28,13 +28,17 @@ async def report_end(run: Run) -> ExitCode:
         monitor.telemetry.warn(f"{counted(count, 'row')}: {warning}")
     if tally.read_whole and tally.rows == 0:
         raise ManifestError(f"{options.manifest or 'standard input'}: the manifest has no rows")
+    facts = run.files.new_length(monitor.length) if monitor.length else {}
     if tally.read_whole and not run.files.is_side:
-        await run.files.checkpoint.remember({READ_WHOLE: 1})
+        facts = {**facts, READ_WHOLE: 1}
+    if facts:
+        await run.files.checkpoint.remember(facts)
+    if tally.read_whole and not run.files.is_side:
         # Every row has been compared with the executions that the checkpoint does not know.
         await run.files.prove()
     in_doubt = (await run.files.checkpoint.count_unsettled())[Status.IN_DOUBT]
     files = summary.Files(str(options.output), str(options.checkpoint))
-    for line in summary.summary(tally, in_doubt, monitor.seconds, files):
+    for line in summary.summary(tally, monitor.length, in_doubt, monitor.seconds, files):
         voice.say(line)
     for line in summary.slowness(monitor.turns.throttle.limit, monitor.slowness.seconds(run.world.monotonic())):
         voice.say(line)

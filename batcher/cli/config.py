@@ -15,6 +15,7 @@ from batcher.model import Json
 from batcher.options.declaring import Declared, Derived, Option, settable
 from batcher.options.groups import ForPrograms
 from batcher.options.kinds import TEXT
+from batcher.rules.text import plain
 
 HELP = """Show the value of each option of COMMAND, or of every command, and where it comes from.
 
@@ -108,7 +109,7 @@ def _values(context: click.Context, name: str) -> Iterator[Value]:
 
 def _value(context: click.Context, option: Declared) -> Value:
     shown = _shown(option, context.params[option.name])
-    words = option.option.default or "not set" if shown in (None, []) else json.dumps(shown)
+    words = option.option.default or "not set" if shown in (None, []) else _words(shown)
     match source(context, option.name):
         case ParameterSource.COMMANDLINE:
             return Value(option.key, shown, words, "command line", "command line")
@@ -125,6 +126,11 @@ def _shown(option: Declared, value: object) -> Json:
     if value is None or isinstance(value, Derived):
         return None
     return _without_password(option.show(value))
+
+
+def _words(value: Json) -> str:
+    words = json.dumps(value)
+    return plain(value) if isinstance(value, float) and "e" in words else words
 
 
 def _without_password(value: Json) -> Json:

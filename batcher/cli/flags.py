@@ -18,7 +18,7 @@ from batcher.cli.help import panels, usage
 from batcher.cli.verbs import module_of
 from batcher.errors import UsageError
 from batcher.options.declaring import Declared, Options, combined, declared_by
-from batcher.options.groups import General
+from batcher.options.groups import General, Manifest, OfJob, OfManifest
 from batcher.options.kinds import FLAG
 
 if TYPE_CHECKING:
@@ -105,10 +105,20 @@ def verb_command(name: str) -> Verb:
             from batcher.app.voice import say
 
             say(f"settings from {used[0].file}: {', '.join(place.key for place in used)}")
-        code: int = getattr(verb, name)(options_of(ctx))
+        code: int = getattr(verb, name)(_located(options_of(ctx)))
         return code
 
     return Verb(name, verb.OPTIONS, help=verb.HELP, callback=act, context_settings=getattr(verb, "CONTEXT", None))
+
+
+def _located(options: Options) -> Options:
+    """Return the options with the files of the job that they name."""
+    if not isinstance(options, OfJob | OfManifest | Manifest):
+        return options
+    # Imported here, since only a verb about a job needs it.
+    from batcher.app.job_places import located
+
+    return located(options)
 
 
 def options_of(ctx: click.Context) -> Options:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable
 from batcher.options.declaring import Declared, Derived, Options, declared_by
 from batcher.options.groups import GROUPS, General
 from batcher.options.kinds import FLAG
+from batcher.rules.text import plain
 
 HELP_ENTRY = ("-h, --help", "Show this message and exit.")
 
@@ -65,7 +66,7 @@ def shown_default(declared: Declared) -> str:
     shown = declared.kind.show(value)
     if isinstance(shown, list):
         return ", ".join(map(str, shown))
-    return f"{shown:g}{declared.kind.unit}" if isinstance(shown, float) else str(shown)
+    return f"{plain(shown)}{declared.kind.unit}" if isinstance(shown, float) else str(shown)
 
 
 def usage(struct: type[Options]) -> str:

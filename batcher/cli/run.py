@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from batcher.errors import MEANINGS, ExitCode
-from batcher.options.verbs import RunOptions
+from batcher.options.declaring import declared_by
+from batcher.options.verbs import CheckOptions, RunCommandOptions
+from batcher.rules.text import counted
 
-OPTIONS = RunOptions
+OPTIONS = RunCommandOptions
 
 EXAMPLES = """
   batcher run objects.csv -w transcode --region cn-north-4 -b my-videos
@@ -38,21 +40,40 @@ Exit codes:
 """
 
 
-def run(options: RunOptions) -> ExitCode:
-    """Run the job, write its report if --report is given, and return the exit code."""
+def run(options: RunCommandOptions) -> ExitCode:
+    """Run the job, write its report if --report is given, and return the exit code. With --dry-run, only check it."""
+    if options.dry_run:
+        return _dry_run(options)
     import asyncio
 
+    from batcher.app.confirm import Confirm
     from batcher.app.process import calm_collector, fast_loop, make_room
     from batcher.app.run import run_job
     from batcher.app.world import World
+    from batcher.edges import terminal
     from batcher.flow.drain import Drain
 
     make_room(options.concurrency)
     calm_collector()
     with asyncio.Runner(loop_factory=fast_loop(tls=options.endpoint.startswith("https:"))) as runner:
-        code = runner.run(run_job(options, World(), Drain()))
+        confirm = None
+        if options.confirm_above and not options.yes and terminal.has_person():
+            confirm = Confirm(options.confirm_above, terminal.answers)
+        code = runner.run(run_job(options, World(), Drain(), confirm=confirm))
     if options.report is not None:
         from batcher.app.report import write_report
 
         write_report(options.checkpoint, options.report)
+    return code
+
+
+def _dry_run(options: RunCommandOptions) -> ExitCode:
+    """Check what this run would start. The check itself knows of no limit."""
+    from batcher.app.voice import say
+    from batcher.cli.check import check
+
+    names = {each.name for each in declared_by(CheckOptions)}
+    code = check(CheckOptions.of({name: value for name, value in vars(options).items() if name in names}))
+    if options.limit is not None:
+        say(f"--limit: this run would send at most {counted(options.limit, 'row')} of them.")
     return code

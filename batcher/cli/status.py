@@ -16,6 +16,8 @@ from batcher.edges.control import ask
 from batcher.errors import ExitCode
 from batcher.model import Json, Status, Unsettled
 from batcher.options.verbs import StatusOptions
+from batcher.rules.progress.eta import Range, in_words
+from batcher.rules.progress.extent import UNKNOWN, Extent, Length, extent, percent
 from batcher.rules.records.codec import timestamp
 from batcher.rules.records.standing import current_counts
 from batcher.rules.report.next_commands import left_of, next_steps
@@ -84,7 +86,15 @@ def _counts(seen: Glance) -> dict[Status, int]:
     return current_counts(seen.counts, running=seen.running)
 
 
+def _extent(seen: Glance, live: Mapping[str, Json]) -> Extent:
+    """Return the extent of the job. A run that is in progress knows the length of the manifest best."""
+    total = live.get("total")
+    length = Length(total, is_exact=False) if isinstance(total, int) else seen.length
+    return extent(_counts(seen), length, read_whole=seen.read_whole)
+
+
 def _document(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> dict[str, object]:
+    whole = _extent(seen, live)
     return {
         "checkpoint": str(checkpoint),
         "endpoint": seen.card.endpoint,
@@ -92,6 +102,14 @@ def _document(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> dict[
         "running": seen.running,
         "live": live or None,
         "rows": _counts(seen),
+        "total": whole.total,
+        "total_is_exact": whole.is_exact,
+        "unread": whole.unread,
+        "done": whole.done,
+        "left": whole.left,
+        "share": whole.share,
+        "eta": live.get("eta"),
+        "next": _next(checkpoint, seen),
         "in_doubt": [
             {
                 "row": row.number,
@@ -109,6 +127,7 @@ def _lines(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Iterator
     yield from _heading(checkpoint, seen, live)
     for row_status, count in _counts(seen).items():
         yield f"{row_status:>10}  {count:>12,}"
+    yield _done(seen, live)
     yield from _doubts(checkpoint, seen)
 
 
@@ -118,21 +137,22 @@ def _show_table(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Non
     from rich.table import Table
     from rich.text import Text
 
-    counts = _counts(seen)
-    total = sum(counts.values())
-    table = Table("rows", "count", "share", show_footer=total > 0)
-    for column, footer in zip(table.columns, ("total", f"{total:,}", ""), strict=True):
+    whole = _extent(seen, live)
+    table = Table("rows", "count", "share", show_footer=whole.total != 0)
+    for column, footer in zip(table.columns, ("total", whole.words, ""), strict=True):
         column.footer = footer
         column.justify = "left" if column.header == "rows" else "right"
-    for row_status, count in counts.items():
-        share = f"{count / total:.1%}" if count else ""
+    for row_status, count in _counts(seen).items():
         style = _STYLES.get(row_status) if count else "dim"
-        table.add_row(row_status.words, f"{count:,}", share, style=style)
+        table.add_row(row_status.words, f"{count:,}", percent(whole.share_of(count)) if count else "", style=style)
+    if whole.unread:
+        table.add_row("not read yet", f"{whole.unread:,}", percent(whole.share_of(whole.unread)))
     console = Console(highlight=False)
     # As Text, since a file name or a key may look like rich markup.
     for line in _heading(checkpoint, seen, live):
         console.print(Text(line))
     console.print(table)
+    console.print(_done(seen, live))
     for line in _doubts(checkpoint, seen):
         console.print(Text(line))
 
@@ -143,7 +163,19 @@ def _heading(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Iterat
     if live:
         limit = "no limit found" if live["limit"] is None else f"limit about {number(live['limit'])}/s"
         state = f", {live['state']}" if live["state"] else ""
-        yield f"rate {number(live['rate'])}/s, {counted(live['on_wire'], 'request')} on the wire, {limit}{state}"
+        when = UNKNOWN if live["eta"] is None else in_words(Range(*live["eta"]))
+        rate, wire = f"{number(live['rate'])}/s", f"{counted(live['on_wire'], 'request')} on the wire"
+        yield f"rate {rate}, {wire}, {limit}, eta {when}{state}"
+
+
+def _done(seen: Glance, live: Mapping[str, Json]) -> str:
+    """Say how much of the job is done, and what is left."""
+    whole = _extent(seen, live)
+    if whole.left is None:
+        return f"{counted(whole.done, 'row')} done; the total is {UNKNOWN}, and so is what is left"
+    unread = f", {whole.unread:,} of them not read yet" if whole.unread else ""
+    rows = "row" if whole.total == 1 else "rows"
+    return f"{whole.words} {rows} in all: {percent(whole.share)} done, {whole.left:,} left{unread}"
 
 
 def _doubts(checkpoint: Path, seen: Glance) -> Iterator[str]:

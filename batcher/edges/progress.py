@@ -1,4 +1,4 @@
-"""The progress on stderr: a bar on a terminal, else a line every few seconds, JSON lines for programs, or nothing.
+"""The progress on stderr: a bar on a terminal, else a line now and then, JSON lines for programs, or nothing.
 
 It only reads the figures of the run, a few times per second, and never delays a row.
 """
@@ -11,14 +11,20 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import TextIO
+from typing import Any, TextIO
 
 from batcher.rules.choices import Mode
 from batcher.rules.progress.figures import Figures, document
-from batcher.rules.progress.view import elapsed, line, lines, percent
+from batcher.rules.progress.view import bar, line, line_interval, lines, rows_used
 
-SECONDS = {Mode.BAR: 0.2, Mode.LINE: 10.0, Mode.JSON: 1.0, Mode.NONE: 3600.0}
-"""Seconds between two updates."""
+SECONDS = {Mode.BAR: 0.2, Mode.JSON: 1.0, Mode.NONE: 3600.0}
+"""Seconds between two updates. Lines come at growing intervals, see `line_interval`."""
+
+_ERASE_ROW, _UP = "\x1b[2K", "\x1b[1A"
+_COLUMNS, _LINES = 80, 24
+"""The size of a terminal that does not know its own."""
+_HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
+# Control sequences: ECMA-48, https://ecma-international.org/publications-and-standards/standards/ecma-48/.
 
 
 @asynccontextmanager
@@ -29,12 +35,14 @@ async def showing(mode: Mode, look: Callable[[], Figures], stream: TextIO = sys.
         mode = Mode.BAR if can_move else Mode.LINE
     with _painter(mode, stream) as paint:
 
-        def show() -> None:
+        def show() -> float:
+            figures = look()
             # The reader may be gone (a closed pipe, a lost terminal). The job continues.
             with suppress(OSError):
-                paint(look())
+                paint(figures)
+            return SECONDS.get(mode) or line_interval(figures.seconds)
 
-        task = asyncio.create_task(_repeat(show, SECONDS[mode]))
+        task = asyncio.create_task(_repeat(show, SECONDS.get(mode) or line_interval(0.0)))
         try:
             yield
         finally:
@@ -44,10 +52,10 @@ async def showing(mode: Mode, look: Callable[[], Figures], stream: TextIO = sys.
             show()
 
 
-async def _repeat(show: Callable[[], None], seconds: float) -> None:
+async def _repeat(show: Callable[[], float], seconds: float) -> None:
     while True:
         await asyncio.sleep(seconds)
-        show()
+        seconds = show()
 
 
 @contextmanager
@@ -65,25 +73,83 @@ def _painter(mode: Mode, stream: TextIO) -> Iterator[Callable[[Figures], None]]:
 
 @contextmanager
 def _bar(stream: TextIO) -> Iterator[Callable[[Figures], None]]:
-    # Imported late: only a terminal needs it, and it takes longer to import than a short run takes.
-    from rich.console import Console, Group  # noqa: PLC0415
-    from rich.live import Live  # noqa: PLC0415
-    from rich.progress_bar import ProgressBar  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    """Keep a bar at the end of a terminal. What else is written to stderr meanwhile is shown above it."""
+    shown = Bar(stream)
+    before = sys.stderr
+    if before is stream:
+        sys.stderr = _Above(shown, before)
+    try:
+        yield shown.paint
+    finally:
+        sys.stderr = before
+        with suppress(OSError):
+            shown.leave()
 
-    console = Console(file=stream)
 
-    def drawn(figures: Figures) -> Group:
-        head = Table.grid(expand=True, padding=(0, 1))
-        head.add_column(ratio=1)
-        head.add_row(
-            ProgressBar(total=None if figures.fraction is None else 1.0, completed=figures.fraction or 0.0),
-            Text(percent(figures), no_wrap=True),
-            Text(elapsed(figures), no_wrap=True),
-        )
-        # `Text` does not interpret markup.
-        return Group(head, *(Text(text, no_wrap=True) for text in lines(figures, console.width)))
+class Bar:
+    """A bar with lines below it, drawn again in its place."""
 
-    with Live(console=console, auto_refresh=False) as live:
-        yield lambda figures: live.update(drawn(figures), refresh=True)
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._has_colour = not os.environ.get("NO_COLOR")
+        self._latest: Figures | None = None
+        self._widths: list[int] = []
+
+    def paint(self, figures: Figures) -> None:
+        """Draw the figures in place of the last ones."""
+        self._latest = figures
+        self._redraw("" if self._widths else _HIDE_CURSOR)
+
+    def write_above(self, text: str) -> None:
+        """Write whole lines where the bar is, and draw the bar again below them."""
+        self._redraw(text)
+
+    def leave(self) -> None:
+        """End below the bar."""
+        if self._widths:
+            self._write(f"\n{_SHOW_CURSOR}")
+
+    def _redraw(self, above: str) -> None:
+        """Erase the bar, write what comes above it, and draw it again, for the width that the terminal has now."""
+        size = os.get_terminal_size(self._stream.fileno())
+        # A terminal that became narrower has wrapped the lines of the bar.
+        rows = rows_used(self._widths, size.columns or _COLUMNS)
+        erased = f"\r{_ERASE_ROW}" + (_UP + _ERASE_ROW) * (rows - 1) if rows else ""
+        self._write(erased + above + self._drawn(size.columns or _COLUMNS, size.lines or _LINES))
+
+    def _drawn(self, columns: int, height: int) -> str:
+        if self._latest is None:
+            return ""
+        # A full row would leave the cursor where terminals disagree about its place.
+        columns = max(1, columns - 1)
+        head = bar(self._latest, columns, has_colour=self._has_colour)
+        below = [text[:columns] for text in lines(self._latest, columns)][: max(0, height - 2)]
+        self._widths = [head.width, *map(len, below)]
+        return "\n".join([head.text, *below])
+
+    def _write(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
+
+
+class _Above:
+    """Stands for stderr while there is a bar: each write goes above the bar, as soon as its line is whole."""
+
+    def __init__(self, shown: Bar, stream: TextIO) -> None:
+        self._bar = shown
+        self._stream = stream
+        self._rest = ""
+
+    def write(self, text: str) -> int:
+        """Write what is whole, and keep the rest until its line ends."""
+        whole, end, rest = (self._rest + text).rpartition("\n")
+        self._rest = rest
+        if end:
+            self._bar.write_above(whole + end)
+        return len(text)
+
+    def flush(self) -> None:
+        """Do nothing: whole lines are written at once."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

@@ -6,7 +6,7 @@ Stores why the job stops. Signals, fatal answers and an unreachable service all 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from contextlib import suppress
 from typing import TypeVar
 
@@ -36,7 +36,7 @@ class Drain:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._begun.wait(), seconds)
 
-    async def until(self, blocks: AsyncIterator[T]) -> AsyncIterator[T]:
+    async def until(self, blocks: AsyncIterator[T]) -> AsyncGenerator[T, None]:
         """Yield blocks until the drain begins, without waiting for a block that is still being read."""
         begun = asyncio.ensure_future(self._begun.wait())
         try:

@@ -107,7 +107,10 @@ class Manifest(Listed):
 
     group = "Manifest"
 
-    manifest: Annotated[Path | None, Option("List of objects; - reads standard input.", MANIFEST, is_argument=True)]
+    manifest: Annotated[
+        Path | None,
+        Option("List of objects, or the checkpoint of a job; - reads standard input.", MANIFEST, is_argument=True),
+    ]
     bucket: Annotated[str | None, Option("Bucket for rows that do not name one.", short="-b", metavar="NAME")] = None
     inputs: Annotated["Mapping[str, Json]", INPUT] = {}  # noqa: RUF012 - options are immutable
     storage_classes: Annotated[
@@ -120,6 +123,15 @@ class Manifest(Listed):
         ),
     ] = frozenset()
     keep_placeholders: Annotated[bool, Option("Include directory placeholders, whose keys end in /.")] = False
+    ignore_columns: Annotated[
+        frozenset[str],
+        Option(
+            "Ignore this column, or this key of JSON Lines, although its name is close to a known one.",
+            flag="--ignore-column",
+            metavar="NAME",
+            argument='ignore_columns=["NAME"]',
+        ),
+    ] = frozenset()
     allow_duplicates: Annotated[bool, Option("Start repeated rows as often as the manifest lists them.")] = False
     preflight: Annotated[bool, Option("Skip checking inputs against the declared parameters.")] = True
     checkpoint: Annotated[
@@ -165,7 +177,18 @@ class Doubts(Options):
 class OfJob(Options):
     """The job that a verb works on."""
 
-    checkpoint: Annotated[Path, Option("Checkpoint file of the job.", is_argument=True)]
+    checkpoint: Annotated[Path, Option("Checkpoint of the job, or its manifest.", is_argument=True)]
+
+
+class OfManifest(Listed):
+    """The job that a verb works on, by its manifest."""
+
+    group = "Manifest"
+
+    manifest: Annotated[Path, Option("Manifest of the job, or its checkpoint.", is_argument=True)]
+    checkpoint: Annotated[Path, Option("Checkpoint file of the job.", short="-c", default="MANIFEST.checkpoint")] = (
+        derived(factory=lambda options: Path(f"{options.manifest}.checkpoint"))
+    )
 
 
 class ForPrograms(Options):

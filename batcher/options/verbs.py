@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from batcher.options.declaring import Option, Options, derived
-from batcher.options.groups import INPUT, Connection, Doubts, ForPrograms, Listed, Manifest, OfJob, Retries, Service
+from batcher.options.groups import INPUT, Connection, Doubts, ForPrograms, Manifest, OfJob, OfManifest, Retries, Service
 from batcher.options.kinds import DURATION, MAX_FAILURES, RATE, TIME_OF_DAY
 from batcher.rules.choices import Level, LogFormat, Mode, OnDoubt, Rows
 
@@ -98,7 +98,9 @@ class Output(Options):
     )
     progress: Annotated[
         Mode,
-        Option("Progress on stderr; auto shows a bar on a terminal, otherwise a line every 10 s.", metavar="MODE"),
+        Option(
+            "Progress on stderr; auto shows a bar on a terminal, otherwise lines, every 10 s to 5 min.", metavar="MODE"
+        ),
     ] = Mode.AUTO
 
 
@@ -132,6 +134,29 @@ class RunOptions(Service, Manifest, Pace, Stopping, Sending, Output, Telemetry):
         from batcher.rules.rows.admission import Policy  # noqa: PLC0415 - keeps the help fast
 
         return Policy(self.retry_rejected, self.allow_duplicates)
+
+
+class Asking(Options):
+    """What a run does before its first start, for a person at a terminal."""
+
+    group = "General"
+
+    dry_run: Annotated[
+        bool, Option("Check and show what would be started, as batcher check does, and start nothing.", is_spoken=True)
+    ] = False
+    confirm_above: Annotated[
+        int,
+        Option(
+            "Ask before more than N new rows are started, if standard input and error are a terminal; 0 never asks.",
+            least=0,
+            most=1_000_000,
+        ),
+    ] = 10_000
+    yes: Annotated[bool, Option("Start without asking.", short="-y", is_spoken=True)] = False
+
+
+class RunCommandOptions(RunOptions, Asking):
+    """The options of `batcher run`. A program that runs a job is not asked."""
 
 
 class CheckOptions(Service, Manifest, Retries, ForPrograms):
@@ -231,17 +256,6 @@ class OfRow(Options):
 
 class ExplainOptions(OfJob, OfRow):
     """The options of `batcher explain`."""
-
-
-class OfManifest(Listed):
-    """The job of a manifest."""
-
-    group = "Manifest"
-
-    manifest: Annotated[Path, Option("Manifest of the job.", is_argument=True)]
-    checkpoint: Annotated[Path, Option("Checkpoint file of the job.", short="-c", default="MANIFEST.checkpoint")] = (
-        derived(factory=lambda options: Path(f"{options.manifest}.checkpoint"))
-    )
 
 
 class FailuresOptions(OfManifest):

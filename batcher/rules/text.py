@@ -51,6 +51,11 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def plain(value: float) -> str:
+    """Format a number as a person writes it: with all of its digits, and never with an exponent."""
+    return f"{value:.10f}".rstrip("0").rstrip(".")
+
+
 def number(value: float) -> str:
     """Format a rate or a time with two significant digits, or as a whole number from 10 on. Never uses an exponent."""
     if 0 < value < 0.01:  # noqa: PLR2004 - less is below what anyone needs to see

@@ -25,6 +25,21 @@ def kept(path: Path, folder: Path) -> str:
     return str(found.relative_to(folder)) if found.is_relative_to(folder) else str(found)
 
 
+_DATABASE = b"SQLite format 3\0"
+"""How the file of a checkpoint begins, see https://www.sqlite.org/fileformat.html. No list begins so."""
+
+
+def is_database(path: Path) -> bool:
+    """Return whether a file is a database, as checkpoints are. A file that cannot be read counts as no."""
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_DATABASE)) == _DATABASE
+    except OSError:
+        return False
+
+
 def is_same(path: Path, other: Path) -> bool:
     """Return whether both paths lead to the same existing file."""
     try:

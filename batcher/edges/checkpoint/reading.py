@@ -11,7 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from batcher.edges.checkpoint.facts import READ_WHOLE
+from batcher.edges.checkpoint.facts import LIST_LENGTH, READ_WHOLE
 from batcher.edges.checkpoint.lock import observing
 from batcher.edges.checkpoint.row_tables import SettledRows, UnsettledRows
 from batcher.edges.checkpoint.schema import (
@@ -25,6 +25,8 @@ from batcher.edges.checkpoint.schema import (
 )
 from batcher.model import NUMBERS, Status, Unsettled
 from batcher.rules.job.card import Card
+from batcher.rules.progress import extent
+from batcher.rules.progress.extent import Length
 from batcher.rules.records.standing import Standing
 
 COPY = 256
@@ -35,12 +37,13 @@ class Glance(NamedTuple):
     """A snapshot of a checkpoint.
 
     `running` is whether a run has locked it. If not, SENDING rows are in doubt. `read_whole` is whether the last run of
-    the job's own manifest read it to its end, as far as is known.
+    the job's own manifest read it to its end, as far as is known. `length` is that of this manifest, None if unknown.
     """
 
     card: Card
     running: bool
     read_whole: bool
+    length: Length | None
     counts: Counter[Status]
     unsettled: list[Unsettled]
     """The rows that are SENDING and those in doubt."""
@@ -50,7 +53,14 @@ def glance(path: Path) -> Glance:
     """Read the checkpoint at `path`. Raises DiskError or OtherJobError if it cannot be read."""
     with reading(path) as checkpoint:
         unsettled = checkpoint.unsettled({Status.SENDING, Status.IN_DOUBT})
-        return Glance(checkpoint.card, checkpoint.running, checkpoint.read_whole, checkpoint.count(), unsettled)
+        return Glance(
+            checkpoint.card,
+            checkpoint.running,
+            checkpoint.read_whole,
+            checkpoint.length,
+            checkpoint.count(),
+            unsettled,
+        )
 
 
 @contextmanager
@@ -104,6 +114,11 @@ class Reading:
     def read_whole(self) -> bool:
         """Whether the last run of the job's own manifest read it to its end, as far as is known."""
         return bool(self.facts.get(READ_WHOLE))
+
+    @property
+    def length(self) -> Length | None:
+        """The length of the job's own manifest, as the last run has found it. None if it is not known."""
+        return extent.decoded(self.facts.get(LIST_LENGTH))
 
     def require(self, card: Card) -> None:
         """Raise OtherJobError if this is not the checkpoint of `card`."""

@@ -81,6 +81,11 @@ _SEALED = {
 """The expressions for the seals of the tables that are checked on opening."""
 
 _FIX = "Free some disk space or fix the permissions, then run the same command again."
+_OTHER_FILE = (
+    "Give the checkpoint of the job, which is MANIFEST.checkpoint unless --checkpoint was given, or its manifest. If"
+    " this was the checkpoint, restore it from a copy, or batcher recover, with MANIFEST and the options of the job,"
+    " rebuilds it from the output."
+)
 
 
 def seal(*values: bytes | str | float | None) -> int:
@@ -150,6 +155,9 @@ def translated(path: Path) -> Iterator[None]:
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         if _is_the_disks(error):
             raise DiskError(f"{path}: the checkpoint cannot be used: {error}", _FIX) from error
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+            # It may be anything, also the user's list, so no advice may cost it.
+            raise DamageError(f"{path}: not a checkpoint, or one whose beginning is damaged", _OTHER_FILE) from error
         raise DamageError(
             f"{path}: the checkpoint is damaged: {error}",
             "Nothing was sent. batcher recover, with MANIFEST and the options of the job, rebuilds the checkpoint from"

@@ -16,11 +16,12 @@ from typing import NamedTuple, Self
 from msgspec import structs
 
 from batcher.edges.manifest.inventory_files import files_of, header_of
-from batcher.edges.manifest.rows import Rows
+from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.edges.manifest.skipped import DELETE_MARKER, OLD_VERSION, OTHER_CLASS, Choice, Skipped
 from batcher.edges.manifest.source import Source
 from batcher.errors import ManifestError
 from batcher.model import BadRow, Json, Mark, Parameter, Row
+from batcher.rules.text import counted
 
 BLOCK = 1024
 """The maximum number of rows in a block."""
@@ -62,12 +63,15 @@ class Inventory:
     header: Sequence[str] = ()
     """An inventory has no user-defined columns."""
     has_inputs = False
+    header_lines = 0
 
     def __init__(self, sources: Sequence[Source], schema: Sequence[str], choice: Choice) -> None:
         self._sources = sources
         self._schema = schema
         self._classes = choice.storage_classes
         self._skipped = Skipped(choice)
+        self.ignored = Ignored()
+        """The names that are not used: none, since what the columns are is known."""
         self._rows: Rows | None = None
         self.lines: int | None = None
         """The number of lines of all files, known after `check`; always None for standard input."""
@@ -221,5 +225,5 @@ def _cells(entry: str, width: int) -> Sequence[str]:
     """Split a line into its cells. Raises ValueError or csv.Error."""
     cells = entry.split(",") if '"' not in entry else next(csv.reader([entry], strict=True))
     if len(cells) != width:
-        raise ValueError(f"{len(cells)} cells, but the inventory has {width} columns")
+        raise ValueError(f"{counted(len(cells), 'cell')}, but the inventory has {counted(width, 'column')}")
     return cells

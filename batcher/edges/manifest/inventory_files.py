@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from batcher.errors import ManifestError
 from batcher.model import Json
+from batcher.rules.text import counted
 
 MANIFEST = "manifest.json"
 
@@ -125,6 +126,7 @@ def _located(manifest: Path, key: str, size: Json) -> Path:
     there = path.stat().st_size
     if isinstance(size, int) and size != there:
         raise ManifestError(
-            f"{path}: incomplete: it has {there:,} bytes, but {manifest.name} lists {size:,}", "Copy the file again."
+            f"{path}: incomplete: it has {counted(there, 'byte')}, but {manifest.name} lists {size:,}",
+            "Copy the file again.",
         )
     return path

@@ -62,19 +62,19 @@ def _json_row(line: int, text: str, rows: Rows, ignored: Ignored) -> Row | BadRo
     entry: Mapping[str, Json] = {}
     try:
         entry = json_object(text)
+        if not _KNOWN.issuperset(entry):
+            # Also of a bad row: its fault may be a misspelt name.
+            for name in entry:
+                if name not in _KNOWN:
+                    ignored.add(name)
         bucket = _field(entry, "bucket", "")
         object_ = _field(entry, "object", "")
         inputs = _field(entry, "inputs", _NO_INPUTS)
         if inputs:
             require_exact(inputs.values(), text)
-        row = rows.row(line, bucket, object_, inputs)
+        return rows.row(line, bucket, object_, inputs)
     except ValueError as fault:
         return rows.bad(line, _readable(entry, "bucket"), _readable(entry, "object"), fault, text)
-    if not _KNOWN.issuperset(entry):
-        for name in entry:
-            if name not in _KNOWN:
-                ignored.add(name)
-    return row
 
 
 def _field(entry: Mapping[str, Json], name: str, absent: T) -> T:

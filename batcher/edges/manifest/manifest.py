@@ -53,7 +53,9 @@ class Manifest:
         self._chunk = chunk
         self._format = format_
         self._skipped = Skipped(choice)
-        self._ignored = Ignored()
+        self._left_out = choice.ignored_columns
+        self.ignored = Ignored(self._left_out)
+        """The names that are not used."""
         self._digest = sha256()
         self._begin = BEGINNING
         self._marks: deque[Mark] = deque()
@@ -84,9 +86,14 @@ class Manifest:
         self._source.close()
 
     @property
+    def header_lines(self) -> int:
+        """The number of lines that name the columns."""
+        return 0 if self._table is None else 1
+
+    @property
     def warnings(self) -> list[str]:
         """Messages about what has been ignored or skipped so far."""
-        return self._ignored.sentences(self._source.name) + self._skipped.sentences(self._source.name)
+        return self.ignored.sentences(self._source.name) + self._skipped.sentences(self._source.name)
 
     @property
     def first_unnamed(self) -> int | None:
@@ -165,7 +172,7 @@ class Manifest:
         """
         rows = self._rows = Rows(bucket, static_inputs or {}, self._begin.rows)
         if self._table is not None:
-            columns = columns_of(self.header, parameters or {}, self._ignored, self._source.name)
+            columns = columns_of(self.header, parameters or {}, self.ignored, self._source.name, self._left_out)
             arrived = self._table.rows(self._texts, columns, rows)
             return self._skipped.without_placeholders(self._blocks(self._table, arrived, rows))
         reader = LineReader(self._begin.line)
@@ -174,7 +181,7 @@ class Manifest:
 
     def _line_row(self, rows: Rows) -> Callable[[int, str], Row | BadRow | None]:
         if self._format == "jsonl":
-            return json_row(rows, self._ignored)
+            return json_row(rows, self.ignored)
         if self._format == "obsutil":
             return obsutil_row(rows, self._skipped, self._source.name)
         return key_row(rows)

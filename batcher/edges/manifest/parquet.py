@@ -18,6 +18,7 @@ from batcher.edges.manifest.skipped import Choice, Skipped
 from batcher.edges.manifest.table import Columns, columns_of
 from batcher.errors import ManifestError, UsageError
 from batcher.model import BadRow, Json, Mark, Parameter, Row
+from batcher.rules.rows.headings import misspelt_object
 from batcher.rules.rows.values import json_object, require_exact, to_type
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class ParquetManifest:
     has_inputs = False
     """Whether rows may have their own inputs regardless of the header."""
     lines_before = 0
+    header_lines = 0
 
     def __init__(self, path: Path, file: Any, plain: BinaryIO, choice: Choice) -> None:
         self._path = path
@@ -76,7 +78,9 @@ class ParquetManifest:
         self._plain = plain
         self._look = SecondLook(plain.fileno())
         self._digest: Hash | None = None
-        self._ignored = Ignored()
+        self._left_out = choice.ignored_columns
+        self.ignored = Ignored(self._left_out)
+        """The names that are not used."""
         self._skipped = Skipped(choice)
         self._rows: Rows | None = None
         self._done = 0
@@ -85,7 +89,8 @@ class ParquetManifest:
         if "object" not in self.header or len(set(self.header)) < len(self.header):
             raise ManifestError(
                 f'{path}: it needs one column "object" and no duplicates; the columns are {", ".join(self.header)}',
-                "Name the column of objects object, and any others bucket, inputs and inputs.NAME.",
+                misspelt_object(self.header)
+                or "Name the column of objects object, and any others bucket, inputs and inputs.NAME.",
             )
 
     def __enter__(self) -> Self:
@@ -104,7 +109,7 @@ class ParquetManifest:
     @property
     def warnings(self) -> list[str]:
         """Messages about what has been ignored or skipped so far."""
-        return self._ignored.sentences(str(self._path)) + self._skipped.sentences(str(self._path))
+        return self.ignored.sentences(str(self._path)) + self._skipped.sentences(str(self._path))
 
     @property
     def first_unnamed(self) -> int | None:
@@ -146,7 +151,7 @@ class ParquetManifest:
         them. `parameters` are the workflow's: text is converted to its parameter's type, other cells keep their type.
         Raises ManifestError: at once if two columns are the same input, while reading if the file is damaged.
         """
-        columns = columns_of(self.header, parameters or {}, self._ignored, str(self._path))
+        columns = columns_of(self.header, parameters or {}, self.ignored, str(self._path), self._left_out)
         rows = self._rows = Rows(bucket, static_inputs or {}, 0)
         return self._skipped.without_placeholders(self._blocks(columns, rows))
 

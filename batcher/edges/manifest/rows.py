@@ -5,12 +5,15 @@ The one place that knows what a row needs, whatever the format of the manifest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from batcher.model import BadRow, Json, Row
 from batcher.rules.rows.identity import bad_key, bucket_fault, canonical, content_key, object_fault
 
-_MOST_NAMES = 20
+_MOST_NAMES = 1000
+"""The most names that are noted. Keys of JSON Lines may be data, and without end."""
+_SHOWN = 20
+_WITHOUT_NAME = "a column without a name"
 
 
 class Rows:
@@ -65,21 +68,40 @@ class Rows:
 
 
 class Ignored:
-    """The names in a manifest that are not used, in order of appearance, up to 20 of them."""
+    """The names in a manifest that are not used, in order of appearance, up to 1,000 of them.
 
-    def __init__(self) -> None:
+    `accepted` are those that the user has declared to be no inputs. They are not noted.
+    """
+
+    def __init__(self, accepted: Collection[str] = ()) -> None:
+        self._accepted = accepted
         self._names: dict[str, None] = {}
+        self._told = 0
 
     def add(self, name: str) -> None:
-        """Record a name, if there is room for it."""
-        if len(self._names) <= _MOST_NAMES:
+        """Note a name, if there is room for it."""
+        if len(self._names) < _MOST_NAMES and name not in self._accepted:
             self._names[name] = None
 
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names; that of a column without a name is empty."""
+        return list(self._names)
+
+    def told(self, manifest: str) -> list[str]:
+        """Return one message about what is ignored, and leave it out of `sentences` from now on."""
+        sentences = self.sentences(manifest)
+        self._told = len(self._names)
+        return sentences
+
     def sentences(self, manifest: str) -> list[str]:
-        """Return one message about what is ignored; an empty list if nothing is."""
-        names = list(self._names)
-        more = " and more" if len(names) > _MOST_NAMES else ""
-        return [f"{manifest}: ignored: {', '.join(names[:_MOST_NAMES])}{more}"] if names else []
+        """Return one message about what is ignored; an empty list if no others are than before."""
+        names = [name or _WITHOUT_NAME for name in [*self._names][self._told :]]
+        more = " and more" if len(names) > _SHOWN else ""
+        return [f"{manifest}: ignored: {', '.join(names[:_SHOWN])}{more}"] if names else []
 
 
 def _safe(text: str) -> str:

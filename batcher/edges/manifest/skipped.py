@@ -25,10 +25,11 @@ _WORDS = {
 
 
 class Choice(NamedTuple):
-    """Which entries of a manifest to use. Storage classes are in upper case; an empty set means all of them."""
+    """Which entries and columns of a manifest to use. Storage classes are in upper case; an empty set means all."""
 
     keep_placeholders: bool = False
     storage_classes: frozenset[str] = frozenset()
+    ignored_columns: frozenset[str] = frozenset()
 
 
 class Skipped:

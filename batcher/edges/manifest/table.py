@@ -9,14 +9,16 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.errors import ManifestError
 from batcher.model import BadRow, Json, Parameter, Row
+from batcher.rules.rows.headings import OWN, PREFIX, misspelt_object
 from batcher.rules.rows.values import json_object, require_exact, to_type
+from batcher.rules.text import counted
 
 MOST_RECORD = 1024 * 1024
 """The longest record that spans lines, in characters: the limit of what is buffered until a record ends."""
@@ -27,8 +29,6 @@ MOST_SWALLOWED = 10
 DELIMITERS = {"csv": ",", "tsv": "\t"}
 """The delimiter of each format."""
 
-_RESERVED = frozenset({"bucket", "object", "inputs"})
-_PREFIX = "inputs."
 
 _DELIMITER_ADVICE = {
     ";": "It looks separated by semicolons: save it with commas, or with tabs and --format tsv.",
@@ -153,9 +153,8 @@ def _header_of(entry: Entry, delimiter: str, name: str) -> list[str]:
     if isinstance(cells, str):
         raise ManifestError(f"{name}, line {line}: the header is unreadable: {cells}", _HEADER_ADVICE)
     if "object" not in cells:
-        advice = next(
-            (advice for mark, advice in _DELIMITER_ADVICE.items() if mark in text and mark != delimiter), _HEADER_ADVICE
-        )
+        by_delimiter = (advice for mark, advice in _DELIMITER_ADVICE.items() if mark in text and mark != delimiter)
+        advice = misspelt_object(cells) or next(by_delimiter, _HEADER_ADVICE)
         found = ", ".join(map(repr, cells))
         raise ManifestError(f'{name}, line {line}: no column is named "object"; the columns are {found}', advice)
     for heading, count in Counter(filter(None, cells)).items():
@@ -167,23 +166,32 @@ def _header_of(entry: Entry, delimiter: str, name: str) -> list[str]:
     return cells
 
 
-def columns_of(header: Sequence[str], parameters: Mapping[str, Parameter], ignored: Ignored, name: str) -> Columns:
-    """Determine the meaning of each column. Raises ManifestError if two columns are the same input."""
-    where = {heading: index for index, heading in enumerate(header)}
+def columns_of(
+    header: Sequence[str],
+    parameters: Mapping[str, Parameter],
+    ignored: Ignored,
+    name: str,
+    accepted: Collection[str] = (),
+) -> Columns:
+    """Determine the meaning of each column, except for the `accepted` ones, which the user wants ignored.
+
+    Raises ManifestError if two columns are the same input.
+    """
+    where = {heading: index for index, heading in enumerate(header) if heading not in accepted}
     named: list[Input] = []
-    for index, heading in enumerate(header):
-        if heading in _RESERVED:
+    for heading, index in where.items():
+        if heading in OWN:
             continue
-        input_ = heading.removeprefix(_PREFIX)
+        input_ = heading.removeprefix(PREFIX)
         if input_ and (input_ != heading or heading in parameters):
             type_ = parameters[input_].type if input_ in parameters else "string"
             named.append(Input(index, heading, input_, type_))
         else:
-            ignored.add(heading or "a column without a name")
+            ignored.add(heading)
     for input_, count in Counter(column.name for column in named).items():
         if count > 1:
             raise ManifestError(
-                f'{name}: the columns "{input_}" and "{_PREFIX}{input_}" are the same input', "Remove one of them."
+                f'{name}: the columns "{input_}" and "{PREFIX}{input_}" are the same input', "Remove one of them."
             )
     return Columns(len(header), where.get("bucket"), where["object"], where.get("inputs"), named)
 
@@ -203,7 +211,8 @@ def _row_of(columns: Columns, rows: Rows) -> Callable[[Entry], Row | BadRow]:
         bucket = "" if bucket_at is None else cells[bucket_at]
         object_ = cells[key_at]
         if count > width:
-            fault = f"{count} cells under {width} columns; a cell that contains the delimiter needs quotes"
+            cells_under = f"{counted(count, 'cell')} under {counted(width, 'column')}"
+            fault = f"{cells_under}; a cell that contains the delimiter needs quotes"
             return rows.bad(line, bucket, object_, fault, text)
         try:
             return rows.row(line, bucket, object_, _inputs(cells, columns) if has_inputs else None)

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from batcher.rules.progress.extent import percent
 from batcher.rules.report import chart
 from batcher.rules.report.page import Page
 from batcher.rules.text import counted
 
-_LEAST = 0.0005
-"""The smallest share that rounds to 0.1 % or more."""
+SMALLEST_NUMBER = 0.001
+"""A smaller number is shown as less than this, and not with an exponent."""
 
 
 def render(page: Page) -> bytes:
@@ -23,7 +24,7 @@ def render(page: Page) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"count": _count, "counted": counted, "number": _number, "share": _share}
+    environment.filters |= {"count": _count, "counted": counted, "number": _number, "share": percent}
     return environment.get_template("page.html").render(page=page, chart=chart).encode()
 
 
@@ -33,9 +34,8 @@ def _count(value: int) -> str:
 
 def _number(value: float | None) -> str:
     """Format a number with three significant digits, or as a whole number from 100 on."""
-    return "" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004 - see above
-
-
-def _share(value: float) -> str:
-    """Format a share with one decimal. Only none is shown as 0.0%, and only all as 100.0%."""
-    return "<0.1%" if value < _LEAST else ">99.9%" if 1 - _LEAST < value < 1 else f"{value:.1%}"
+    if value is None:
+        return ""
+    if 0 < value < SMALLEST_NUMBER:
+        return f"<{SMALLEST_NUMBER}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004 - three digits

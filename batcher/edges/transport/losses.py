@@ -8,6 +8,7 @@ from yarl import URL
 from batcher.edges.transport.body import MOST_BYTES
 from batcher.edges.transport.meanings import found_closed, meaning_of, reason_of
 from batcher.model import Fault, Lost
+from batcher.rules.text import plain
 
 
 class Losses:
@@ -26,5 +27,5 @@ class Losses:
         # A connector's error names the host it is about, which may be a proxy.
         peer = f"{error.host}:{error.port}" if isinstance(error, aiohttp.ClientConnectorError) else self._peer
         awaited, limit = ("answer", self._limits.total) if is_sent else ("connection", self._limits.connect)
-        text = meaning.text.format(reason=reason_of(error), awaited=awaited, limit=limit)
+        text = meaning.text.format(reason=reason_of(error), awaited=awaited, limit=plain(limit or 0.0))
         return Lost(Fault.LOST if is_sent else meaning.unsent, f"{peer}: {text}")

@@ -42,7 +42,7 @@ MEANINGS = (
     Meaning(Fault.UNREACHED, "the proxy cannot connect to the server", ("ClientHttpProxyError",)),
     Meaning(
         Fault.UNREACHED,
-        "no {awaited} within {limit:g} s",
+        "no {awaited} within {limit} s",
         ("TimeoutError", "ConnectionTimeoutError", "ServerTimeoutError", "SocketTimeoutError"),
     ),
     Meaning(

@@ -18,6 +18,7 @@ from batcher.rules.doubts.forms import Shown, learned, sent_of
 from batcher.rules.doubts.matching import EARLY, LATE, RETENTION
 from batcher.rules.service.clock import posix
 from batcher.rules.service.dialect import Window
+from batcher.rules.text import counted
 
 NEAREST = 30
 """The maximum number of controls of a row: those that started nearest to it."""
@@ -150,7 +151,7 @@ class Evidence:
 
 
 def _fault(verb: str, some: Sequence[Control], controls: Sequence[Control]) -> str:
-    return f"the list {verb} {len(some)} of {len(controls)} executions that this job started"
+    return f"the list {verb} {len(some)} of {counted(len(controls), 'execution')} that this job started"
 
 
 def _is_of_another_time(control: Control, listed: Execution, before: float) -> bool:

@@ -3,6 +3,8 @@
 It has its own module because the options need it without the matching.
 """
 
+from batcher.rules.text import plain
+
 SETTLE_TIME = 30.0
 """Seconds. The least default: the delay is not documented. `batcher doctor` measures it, and --settle-time sets it."""
 
@@ -21,6 +23,6 @@ def condition(settle_time: float, timeout: float) -> str:
     if settle_time >= least:
         return ""
     return (
-        f"--settle-time {settle_time:g}s is below the default of {least:g}s: rows in doubt rely on a service that lists"
-        f" each start within {settle_time:g} s"
+        f"--settle-time {plain(settle_time)}s is below the default of {plain(least)}s: rows in doubt rely on a service"
+        f" that lists each start within {plain(settle_time)} s"
     )

@@ -45,6 +45,7 @@ class Card(Struct, frozen=True):
     storage_classes: tuple[str, ...] = ()
     keep_placeholders: bool = False
     allow_duplicates: bool = False
+    ignore_columns: tuple[str, ...] = ()
     cell_types: Mapping[str, str] | None = None
     """The types of the workflow's declared parameters, used to convert cells. None until they are needed."""
     project: str = ""

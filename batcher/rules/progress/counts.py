@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from batcher.model import Status
+from batcher.rules.rows.settled_prefix import ENDED
 
 
 @dataclass(slots=True)
@@ -74,6 +75,11 @@ class Tally:
     def ended(self) -> int:
         """Rows that need nothing more in this run."""
         return self.written.total() + self.known.total()
+
+    @property
+    def done(self) -> int:
+        """Rows that are settled for good, by this run and earlier ones. Refused rows and rows in doubt are not."""
+        return sum(self.written[status] + self.known[status] for status in ENDED) + self.adopted
 
     @property
     def started(self) -> int:

@@ -17,6 +17,8 @@ class Figures(NamedTuple):
     """A snapshot of a run. FIGURES describes each field. None means that a value is unknown or does not exist."""
 
     rows: int
+    total: int | None
+    left: int | None
     started: int
     refused: int
     rejected: int
@@ -68,6 +70,10 @@ _ROWS: Mapping[Status, str] = {
 
 FIGURES: Mapping[str, Figure] = {
     "rows": Figure("Rows of the manifest read so far, including rows of earlier runs.", is_final=True),
+    "total": Figure(
+        "Rows of the manifest, estimated until it is read to its end.", "rows", Metric.GAUGE, is_final=True
+    ),
+    "left": Figure("Rows that are not settled, including rows not read yet.", "rows", Metric.GAUGE, is_final=True),
     **{status.value: Figure(meaning, metric=Metric.ROWS, is_final=True) for status, meaning in _ROWS.items()},
     "requests": Figure("Attempts of this run.", is_final=True),
     "retries": Figure("Attempts of this run after the first attempt of a row.", metric=Metric.COUNTER, is_final=True),

@@ -5,11 +5,21 @@ The result contains no text of the manifest or the service, so that no untrusted
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
+from textwrap import wrap
+from typing import NamedTuple
 
 from batcher.rules.progress.eta import in_words
+from batcher.rules.progress.extent import UNKNOWN
 from batcher.rules.progress.figures import Figures
 from batcher.rules.text import counted, number
+
+LEAST_SECONDS, MOST_SECONDS, GROWTH = 10.0, 300.0, 0.2
+"""The shortest and the longest time between two lines, and the share of the past time that it is in between."""
+
+FULL, BLANK = "━", "─"
+_FILLED, _DONE, _EMPTY, _PLAIN = "\x1b[36m", "\x1b[32m", "\x1b[90m", "\x1b[0m"
 
 
 def line(figures: Figures) -> str:
@@ -26,9 +36,44 @@ def lines(figures: Figures, columns: int) -> list[str]:
         if len(longer) < columns:
             filled[-1] = longer
         else:
-            filled[-1] += ","
+            filled[-1] += "," if filled[-1] else ""
             filled.append(part)
-    return filled
+    # A part may be wider than a narrow terminal.
+    return [piece for each in filled if each for piece in wrap(each, columns)]
+
+
+class Drawn(NamedTuple):
+    """A line for a terminal: its text with control sequences, and how many columns it takes."""
+
+    text: str
+    width: int
+
+
+def bar(figures: Figures, columns: int, *, has_colour: bool) -> Drawn:
+    """Draw the bar with percent and time in `columns` columns. It has no filled part where the total is unknown."""
+    end = " ".join(["", *filter(None, [percent(figures)]), elapsed(figures)])
+    width = max(0, columns - len(end))
+    filled = int(width * (figures.fraction or 0.0))
+    colour = _DONE if figures.fraction == 1.0 else _FILLED
+    if has_colour:
+        drawn = f"{colour}{FULL * filled}{_EMPTY}{FULL * (width - filled)}{_PLAIN}"
+    else:
+        drawn = FULL * filled + BLANK * (width - filled)
+    # On a very narrow terminal the end is all that is left.
+    return Drawn(drawn + end[: columns - width], width + len(end[: columns - width]))
+
+
+def rows_used(widths: Sequence[int], columns: int) -> int:
+    """Return how many rows of a terminal lines of these widths take, if it wraps them at `columns`."""
+    return sum(max(1, -(-width // columns)) for width in widths)
+
+
+def line_interval(seconds: float) -> float:
+    """Return the seconds until the next line of a run that has lasted so long: 10 at first, 300 after half an hour.
+
+    A log or a mail keeps every line, so a long run must not write one every few seconds.
+    """
+    return min(MOST_SECONDS, max(LEAST_SECONDS, seconds * GROWTH))
 
 
 def parts(figures: Figures) -> list[str]:
@@ -42,7 +87,7 @@ def parts(figures: Figures) -> list[str]:
     )
     wire = f"{figures.on_wire:,} on the wire"
     return [
-        f"{counted(figures.rows, 'row')} read",
+        _read(figures),
         f"{figures.started:,} started",
         *(f"{count:,} {name}" for count, name in troubles if count),
         f"{number(figures.rate)}/s" + ("" if figures.limit is None else f" (limit about {number(figures.limit)}/s)"),
@@ -50,6 +95,14 @@ def parts(figures: Figures) -> list[str]:
         *([f"{figures.retries:,} retried"] if figures.retries else []),
         *_end(figures),
     ]
+
+
+def _read(figures: Figures) -> str:
+    if figures.total is None:
+        return f"{counted(figures.rows, 'row')} read (total {UNKNOWN})"
+    if figures.rows >= figures.total:
+        return f"{counted(figures.rows, 'row')} read"
+    return f"{figures.rows:,} of {counted(figures.total, 'row')} read"
 
 
 def percent(figures: Figures) -> str:
@@ -69,5 +122,6 @@ def _done(figures: Figures) -> list[str]:
 def _end(figures: Figures) -> list[str]:
     if figures.fraction == 1.0:
         return []
-    when = "unknown" if figures.eta is None else in_words(figures.eta)
-    return [f"eta {when}" + (f" ({figures.state})" if figures.state else "")]
+    when = UNKNOWN if figures.eta is None else in_words(figures.eta)
+    left = [] if figures.left is None else [f"{figures.left:,} left"]
+    return [*left, f"eta {when}" + (f" ({figures.state})" if figures.state else "")]

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from batcher.errors import UsageError
 from batcher.model import Verdict
+from batcher.rules.text import plain
 
 ENOUGH = 100
 """Finished rows before a percentage applies: 1 bad row of the first 2 does not mean that half of them fail."""
@@ -26,7 +27,7 @@ class MaxFailures(NamedTuple):
     percentage: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.rows}" if self.percentage is None else f"{self.percentage:g}%"
+        return f"{self.rows}" if self.percentage is None else f"{plain(self.percentage)}%"
 
 
 def max_failures(text: str) -> MaxFailures:

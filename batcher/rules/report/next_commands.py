@@ -146,6 +146,8 @@ def _flags(card: Card) -> Iterator[str]:
         yield "--keep-placeholders"
     if card.allow_duplicates:
         yield "--allow-duplicates"
+    for name in card.ignore_columns:
+        yield from ("--ignore-column", name)
 
 
 def _is_json(card: Card) -> bool:

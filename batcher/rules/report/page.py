@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from batcher.model import Status, Unsettled
+from batcher.rules.progress.extent import Extent, Length, extent
 from batcher.rules.records.standing import current_counts
 from batcher.rules.report import next_commands as commands
 from batcher.rules.report.chart import Axis, Chart, Series, Tick, chart
@@ -36,19 +37,23 @@ _LEFT = (
     ({Status.PENDING}, "is not started yet", "are not started yet"),
 )
 """What the headline says of rows that are left, by their statuses: of one row, and of more."""
-_UNREAD = "The manifest may have more rows."
+_MAY_HAVE_MORE = "The manifest may have more rows."
+UNREAD = "unread"
+"""The kind of the rows that no run has read yet, beside the statuses."""
 
 
 class Known(NamedTuple):
     """The content of a job's checkpoint, and when it was read (POSIX seconds).
 
-    `read_whole` is whether the job's own manifest was read to its end, as far as is known. `in_doubt` are the first
-    rows in doubt. `limit` is in starts per second, None if none was found.
+    `read_whole` is whether the job's own manifest was read to its end, as far as is known. `length` is how many rows it
+    has, None if that is not known. `in_doubt` are the first rows in doubt. `limit` is in starts per second, None if
+    none was found.
     """
 
     job: Job
     running: bool
     read_whole: bool
+    length: Length | None
     counts: Mapping[Status, int]
     in_doubt: Sequence[Unsettled]
     limit: float | None
@@ -56,12 +61,12 @@ class Known(NamedTuple):
 
 
 class Total(NamedTuple):
-    """The number of rows with one status. `share` is from 0 to 1."""
+    """The number of rows with one status, or unread. `share` is from 0 to 1, None if the total is unknown."""
 
     kind: str
     name: str
     rows: int
-    share: float
+    share: float | None
 
 
 class Doubts(NamedTuple):
@@ -94,6 +99,8 @@ class Page(NamedTuple):
     read_whole: bool
     headline: str
     rows: int
+    """Rows that were read."""
+    extent: Extent
     totals: list[Total]
     records: int
     limit: float | None
@@ -109,6 +116,7 @@ class Page(NamedTuple):
 def page(known: Known, digest: Digest) -> Page:
     """Return the content of the report."""
     counts = current_counts(known.counts, running=known.running)
+    whole = extent(counts, known.length, read_whole=known.read_whole)
     spans = digest.timeline.filled()
     moments = _moments(digest.timeline, spans)
     return Page(
@@ -116,9 +124,10 @@ def page(known: Known, digest: Digest) -> Page:
         made_at=f"{datetime.fromtimestamp(known.at, UTC):%Y-%m-%d %H:%M:%S} UTC",
         running=known.running,
         read_whole=known.read_whole,
-        headline=_headline(counts, running=known.running, read_whole=known.read_whole),
+        headline=_headline(counts, whole, running=known.running, read_whole=known.read_whole),
         rows=sum(counts.values()),
-        totals=_totals(counts),
+        extent=whole,
+        totals=_totals(counts, whole),
         records=digest.records,
         limit=known.limit,
         charts=_charts(moments, [place for place, span in enumerate(spans) if span.after_pause], known.limit),
@@ -131,12 +140,14 @@ def page(known: Known, digest: Digest) -> Page:
     )
 
 
-def _totals(counts: Mapping[Status, int]) -> list[Total]:
-    rows = sum(counts.values()) or 1
-    return [Total(each.value, each.words, count, count / rows) for each, count in counts.items()]
+def _totals(counts: Mapping[Status, int], whole: Extent) -> list[Total]:
+    totals = [Total(each.value, each.words, count, whole.share_of(count)) for each, count in counts.items()]
+    if whole.unread:
+        totals.append(Total(UNREAD, "not read yet", whole.unread, whole.share_of(whole.unread)))
+    return totals
 
 
-def _headline(counts: Mapping[Status, int], *, running: bool, read_whole: bool) -> str:
+def _headline(counts: Mapping[Status, int], whole: Extent, *, running: bool, read_whole: bool) -> str:
     if running:
         return "A run is in progress. The figures are those at the time of the report."
     if not sum(counts.values()):
@@ -148,8 +159,20 @@ def _headline(counts: Mapping[Status, int], *, running: bool, read_whole: bool) 
             said.append(f"{counted(count, 'row')} {one if count == 1 else more}.")
     if not said:
         done = "started or dismissed" if counts[Status.DISMISSED] else "started"
-        said = [f"Every row is {done}." if read_whole else f"Every row in the checkpoint is {done}."]
-    return " ".join(said if read_whole else [*said, _UNREAD])
+        known = sum(counts.values())
+        said = [f"Every row is {done}." if read_whole else f"{counted(known, 'row')} {_are(known)} {done}."]
+    return " ".join(said if read_whole else [*said, _unread(whole)])
+
+
+def _unread(whole: Extent) -> str:
+    if not whole.unread:
+        return _MAY_HAVE_MORE
+    about = "" if whole.is_exact else "About "
+    return f"{about}{counted(whole.unread, 'row')} of the manifest {_are(whole.unread)} not read yet."
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _moments(timeline: Timeline, spans: Sequence[Span]) -> list[Moment]:

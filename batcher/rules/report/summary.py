@@ -11,6 +11,7 @@ from typing import NamedTuple
 from batcher.errors import ExitCode, JobError
 from batcher.model import Status, Unsettled
 from batcher.rules.progress.counts import Tally
+from batcher.rules.progress.extent import Length, total_in_words
 from batcher.rules.rate.bottleneck import Cause
 from batcher.rules.text import counted, number, printable
 
@@ -62,11 +63,13 @@ def exit_code(tally: Tally, in_doubt: int, reason: ExitCode | JobError | None) -
     return ExitCode.OK
 
 
-def summary(tally: Tally, in_doubt: int, seconds: float, files: Files) -> list[str]:
-    """Summarize a run in a few lines. `in_doubt` counts the checkpoint's rows, `seconds` is the run's duration."""
+def summary(tally: Tally, length: Length | None, in_doubt: int, seconds: float, files: Files) -> list[str]:
+    """Summarize a run in a few lines. `in_doubt` counts the checkpoint's rows, `seconds` is the run's duration.
+
+    `length` is that of the manifest, None if it is not known.
+    """
     now_started = tally.written[Status.STARTED]
     rate = now_started / seconds if seconds > 0 else 0.0
-    rows = counted(tally.rows, "row") if tally.read_whole else f"{counted(tally.rows, 'row')} read, more may follow"
     counts = (
         (tally.started, "started"),
         (tally.refused, "refused"),
@@ -80,12 +83,22 @@ def summary(tally: Tally, in_doubt: int, seconds: float, files: Files) -> list[s
     retries = f"{tally.retries:,} {'retry' if tally.retries == 1 else 'retries'}"
     work = f"{counted(tally.requests, 'request')} including {retries}"
     return [
-        f"{rows}: {', '.join(f'{count:,} {name}' for count, name in counts)}",
+        f"{_extent(tally, length)}: {', '.join(f'{count:,} {name}' for count, name in counts)}",
         f"this run: {now_started:,} started in {seconds:,.1f} s ({rate:,.1f} per second), {work}",
         *([f"in doubt:   {settled}"] if tally.found or tally.missed else []),
         f"records:    {files.records}",
         f"checkpoint: {files.checkpoint}",
     ]
+
+
+def _extent(tally: Tally, length: Length | None) -> str:
+    if tally.read_whole:
+        return counted(tally.rows, "row")
+    if length is None:
+        return f"{counted(tally.rows, 'row')} read, their total is unknown"
+    total = total_in_words(length.rows, is_exact=length.is_exact)
+    rows = "row" if length.rows == 1 else "rows"
+    return f"{tally.done:,} of {total} {rows} done, {max(0, length.rows - tally.done):,} left"
 
 
 def slowness(limit: float | None, seconds: Mapping[Cause, float]) -> list[str]:
