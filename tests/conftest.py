@@ -20,6 +20,7 @@ import aiohttp
 import hypothesis
 import pytest
 import uvloop
+from launching import UNBUFFERED
 from yarl import URL
 
 from batcher.emulator.server import serve
@@ -77,6 +78,8 @@ def pytest_configure(config):
     os.environ["SSL_CERT_FILE"] = os.devnull
     # No test leaves a witness in the home of the person who runs it.
     os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="batcher-state-")
+    # A user's command buffers what it writes.
+    os.environ.pop(UNBUFFERED, None)
     # Where the tests themselves run under nohup, or as a job of a shell script: the commands would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)

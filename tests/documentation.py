@@ -162,7 +162,6 @@ def _shell() -> Iterator[_Shell]:
             "HOME": str(folder),
             "XDG_STATE_HOME": str(folder / ".state"),
             "PYTHONPATH": str(PROJECT),
-            "PYTHONUNBUFFERED": "1",
             "COLUMNS": "100",
             "LC_ALL": "C.UTF-8",
             "TZ": "UTC",

@@ -25,6 +25,8 @@ from importlib import import_module
 
 LONGEST = 120
 """Seconds after which a command is taken to hang."""
+UNBUFFERED = "PYTHONUNBUFFERED"
+"""A variable of a developer's machine. With it a command does not write as a user's does."""
 NUMBER = 4
 """Bytes of a process id, and of the status of one that has ended."""
 
@@ -36,7 +38,10 @@ class Launcher:
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             words = [sys.executable, __file__, str(theirs.fileno())]
-            self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()])
+            environment = {name: value for name, value in os.environ.items() if name != UNBUFFERED}
+            self._process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, pass_fds=[theirs.fileno()], env=environment
+            )
         atexit.register(self.end)
 
     def end(self):

@@ -309,6 +309,29 @@ async def test_what_cannot_be_printed_is_one_line_and_74(folder, verb):
     ]
 
 
+@pytest.mark.parametrize("verb", ["--help", "config"])
+async def test_a_reader_of_stdout_that_goes_away_is_one_line_and_74(verb):
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    words = (sys.executable, "-m", "batcher", verb)
+    process = await asyncio.create_subprocess_exec(*words, env=ENVIRONMENT, stdout=write_end, stderr=subprocess.PIPE)
+    os.close(write_end)
+    _, stderr = await process.communicate()
+    assert process.returncode == 74
+    assert stderr == b"batcher: error: standard output: Broken pipe\n"
+
+
+async def test_what_is_printed_comes_before_what_is_said_of_it_where_both_are_one_file(folder):
+    (folder / "m.txt").write_text("a\n")
+    async with judging() as judge:
+        await run(judge, "m.txt")
+    command = f"exec {sys.executable} -m batcher status m.txt.checkpoint 2>&1"
+    process = await asyncio.create_subprocess_shell(command, env=ENVIRONMENT, stdout=subprocess.PIPE)
+    stdout, _ = await process.communicate()
+    assert stdout.splitlines()[0].startswith(b"m.txt.checkpoint: workflow transcode")
+    assert stdout.splitlines()[-1] == b"batcher: next: nothing is left to do"
+
+
 @pytest.mark.parametrize("name", ["m.txt", "m.csv"])
 async def test_a_list_whose_rows_can_have_no_bucket_is_refused_before_its_rows_are(folder, name):
     (folder / name).write_text("object\na\n")
@@ -529,15 +552,21 @@ async def test_progress_is_shown_as_asked(folder):
             assert lines == [] if shown is None else shown in lines[-1]
 
 
-async def test_a_reader_of_stderr_that_goes_away_does_not_end_the_job(folder):
+async def test_a_job_whose_stderr_goes_away_or_is_full_ends_as_it_would_with_one(folder):
     (folder / "m.txt").write_text("".join(f"o{n}\n" for n in range(50)))
     async with judging() as judge:
+        command = f"{sys.executable} -m batcher run m.txt -w transcode -e {judge.url} -b videos --progress line"
         read_end, write_end = os.pipe()
         os.close(read_end)
-        words = ("run", "m.txt", "-w", "transcode", "-e", judge.url, "-b", "videos", "--progress", "line")
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "batcher", *words, env=ENVIRONMENT, stderr=write_end
-        )
+        process = await asyncio.create_subprocess_exec(*command.split(), env=ENVIRONMENT, stderr=write_end)
         os.close(write_end)
         assert await process.wait() == 0
         assert len(judge.bodies) == 50
+        with (folder / "m.txt").open("a") as file:
+            file.write("\0\n")
+        process = await asyncio.create_subprocess_shell(f"exec {command} 2>/dev/full", env=ENVIRONMENT)
+        assert await process.wait() == 1
+        judge.answer_with = (500, b"")
+        (folder / "m.txt").write_text("new\n")
+        process = await asyncio.create_subprocess_shell(f"exec {command} 2>/dev/full >/dev/full", env=ENVIRONMENT)
+        assert await process.wait() == 3

@@ -21,6 +21,8 @@ def _print(kind: str, text: str) -> None:
     # The stream is looked up each time: a progress bar replaces it while it is shown. The reader may be gone (a closed
     # pipe, a lost terminal): the job does not depend on it.
     with suppress(OSError):
+        # What was printed before is shown before, also where both streams are one.
+        sys.stdout.flush()
         # Names of columns, objects and paths are part of the text, and may hold anything.
         print(f"batcher: {kind}{printable(text)}", file=sys.stderr, flush=True)
 

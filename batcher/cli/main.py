@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from batcher import __version__
-from batcher.cli.streams import give_up, open_streams
+from batcher.cli.streams import open_streams, unreported
 from batcher.cli.verbs import PANELS, SUMMARY, VERBS
 from batcher.errors import ExitCode, JobError, UsageError
 
@@ -91,8 +91,10 @@ def main() -> None:
             code = _run()
         finally:
             sys.stdout.flush()
+    except JobError as error:
+        code = _complain(error)
     except OSError as error:
-        give_up(error)
+        code = _complain(unreported(error))
     sys.exit(code)
 
 
