@@ -35,8 +35,10 @@ async def test_a_help_begins_with_examples_and_names_the_environment_beside_each
     assert "BATCHER_CONFIG" in lines
 
 
-async def test_the_help_of_run_tells_every_exit_code():
-    lines = [line.split(maxsplit=1) for line in (await batcher("run", "--help")).stdout.splitlines()]
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"]])
+async def test_the_help_tells_every_exit_code(words):
+    shown = (await batcher(*words, environment=ENVIRONMENT | {"COLUMNS": "200"})).stdout
+    lines = [line.split(maxsplit=1) for line in shown.splitlines()]
     assert [[str(code.value), meaning] for code, meaning in MEANINGS.items()] == [
         line for line in lines if line and line[0].isdigit()
     ]

@@ -38,12 +38,6 @@ def open_streams() -> None:
     sys.stderr.reconfigure(line_buffering=True)
 
 
-def unreported(error: OSError) -> DiskError:
-    """Return what to say of a file that cannot be read or written, if no verb reports it."""
-    place = f"{error.filename}: " if error.filename else ""
-    return DiskError(f"{place}{error.strerror or error}", "Free some space, or check the disk.")
-
-
 def _text(raw: _Standard, replaced: TextIO | None) -> io.TextIOWrapper:
     """Return a stream that encodes as the replaced one does."""
     encoding, errors = (None, None) if replaced is None else (replaced.encoding, replaced.errors)

@@ -32,10 +32,10 @@ def new_job_id() -> str:
     return secrets.token_hex(16)
 
 
-def witness_path(job_id: str, environment: Mapping[str, str]) -> Path | None:
-    """Return the path of a job's witness, None if there is no place for one.
+def state_folder(environment: Mapping[str, str]) -> Path | None:
+    """Return the folder for what outlives a run and belongs to no job's folder, None if there is no place for it.
 
-    The place is `batcher` in XDG_STATE_HOME, by default ~/.local/state. A path that is not absolute is ignored, see
+    It is `batcher` in XDG_STATE_HOME, by default ~/.local/state. A path that is not absolute is ignored, see
     https://specifications.freedesktop.org/basedir-spec/latest/.
     """
     state = environment.get("XDG_STATE_HOME", "")
@@ -44,7 +44,13 @@ def witness_path(job_id: str, environment: Mapping[str, str]) -> Path | None:
         if not home.startswith("/"):
             return None
         state = f"{home}/.local/state"
-    return Path(state) / "batcher" / f"{job_id}.json"
+    return Path(state) / "batcher"
+
+
+def witness_path(job_id: str, environment: Mapping[str, str]) -> Path | None:
+    """Return the path of a job's witness, None if there is no place for one."""
+    folder = state_folder(environment)
+    return None if folder is None else folder / f"{job_id}.json"
 
 
 class Witness:
