@@ -102,8 +102,10 @@ def _show(options: DoctorOptions, examined: Examined) -> None:
     if options.as_json:
         print(json.dumps(_document(options, examined)))
     else:
+        from batcher.app.voice import show
+
         for line in _lines(options, examined):
-            print(line)
+            show(line)
 
 
 def _document(options: DoctorOptions, examined: Examined) -> dict[str, Json]:

@@ -33,8 +33,8 @@ def open_streams() -> None:
         sys.stdin = os.fdopen(0, closefd=False)
     sys.stdout = _text(_Output(1, "wb", closefd=False), sys.stdout)
     sys.stderr = _text(_Error(2, "wb", closefd=False), sys.stderr)
-    # A line that is written to a terminal, or to a person, is shown at once.
-    sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())
+    # A line for a terminal, or for a person, is shown at once; what its encoding does not have is escaped.
+    sys.stdout.reconfigure(errors="backslashreplace", line_buffering=sys.stdout.isatty())
     sys.stderr.reconfigure(line_buffering=True)
 
 

@@ -7,6 +7,7 @@ witness is named after the job's random id, not after a path, so a folder that w
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import secrets
 from collections.abc import Mapping
@@ -73,7 +74,8 @@ class Witness:
         """
         if self._file is None or (self.known is not None and self.known.generation >= reached.generation):
             return
-        content = msgspec.json.encode(reached)
+        # In ASCII: a path may hold bytes that are not UTF-8.
+        content = json.dumps(reached).encode()
         with suppress(OSError):
             # In place, since the lock is on this file. A torn content counts as no witness.
             os.pwrite(self._file, content, 0)
@@ -111,8 +113,8 @@ def _locked(descriptor: int) -> bool:
 
 
 def _read(descriptor: int) -> Reached | None:
-    with suppress(OSError, msgspec.DecodeError):
-        return msgspec.json.decode(os.pread(descriptor, _MOST, 0), type=Reached)
+    with suppress(OSError, ValueError, msgspec.ValidationError):
+        return msgspec.convert(json.loads(os.pread(descriptor, _MOST, 0)), Reached)
     return None
 
 

@@ -24,7 +24,7 @@ def render(page: Page) -> bytes:
         lstrip_blocks=True,
     )
     environment.filters |= {"count": _count, "counted": counted, "number": _number, "share": _share}
-    return environment.get_template("page.html").render(page=page, chart=chart).encode()
+    return environment.get_template("page.html").render(page=page, chart=chart).encode(errors="backslashreplace")
 
 
 def _count(value: int) -> str:
