@@ -23,7 +23,11 @@ _LIMITS = {
     errno.ENOMEM: f"Free some memory, or allow more. {_AGAIN}",
 }
 """What to do if the system refuses what a command needs, by errno."""
-_FILES = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG, errno.ENXIO, errno.EPIPE}
+_FILES = {
+    errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG, errno.ENXIO, errno.ESTALE,
+    # Where the working directory was removed or closed: no path is in the error.
+    errno.ENOENT, errno.EACCES,
+}  # fmt: skip
 """Numbers of errors that are about a file, also where the error has no name of one."""
 _KEPT = "last-error.txt"
 

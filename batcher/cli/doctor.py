@@ -144,7 +144,7 @@ def _lines(options: DoctorOptions, examined: Examined) -> Iterator[str]:
     for what in UNTRIED:
         yield f"{'untried':<28} {what}"
     if examined.settings:
-        yield f"\n{options.write}:"
+        yield from ("", f"{options.write}:")
     for key, setting in examined.settings.items():
         value = json.dumps(setting.value)
         if key in kept:
