@@ -18,6 +18,7 @@ from batcher.edges.checkpoint.facts import BUCKET_USED, CARD, LENGTH, LIMIT, OUT
 from batcher.edges.checkpoint.places import folder_of, is_same, is_there, kept
 from batcher.edges.manifest import AnyManifest
 from batcher.edges.records import Output, open_output, tail_of
+from batcher.edges.same_file import SameFile
 from batcher.errors import OtherJobError, UsageError
 from batcher.flow.repair import LEFT_OPEN, resume, unexplained
 from batcher.model import BEGINNING, Admitted, Record, Settlement, Unsettled
@@ -42,13 +43,14 @@ class Place(NamedTuple):
 class Files:
     """An open checkpoint with its open output. `card` is that of the job. `is_side`: the run has a side manifest."""
 
-    def __init__(  # noqa: PLR0913 - all that makes a job's files
+    def __init__(  # noqa: PLR0913, PLR0917 - all that makes a job's files
         self,
         checkpoint: Checkpoint,
         output: Output,
         place: Place,
         card: Card,
         generation: Generation,
+        held: Sequence[SameFile],
         *,
         is_side: bool,
         is_bucket_used: bool,
@@ -57,6 +59,7 @@ class Files:
         self.checkpoint = checkpoint
         self.card = card
         self._generation = generation
+        self._held = held
         self.is_side = is_side
         self.frontier = Frontier(Prefix(BEGINNING, {}, ""))
         """Follows the reading of the manifest."""
@@ -105,12 +108,18 @@ class Files:
         is_due = self._generation.is_due
         if is_due:
             facts |= self._generation.following()
-        append = partial(self._output.append, block) if block else None
+        append = partial(self.append, block) if block else None
         await self.checkpoint.settle(settlements, facts, doubt_at, append, Answered(recovered or records, now))
         if is_due:
             await self._generation.attest()
         if self._pass_on is not None and records:
             await self._pass_on(records)
+
+    def append(self, block: bytes) -> None:
+        """Append records. Raises DiskError, also if a file of the job is no longer where the next run looks for it."""
+        for file in self._held:
+            file.need()
+        self._output.append(block)
 
     async def kept_limit(self) -> float | None:
         """Return the rate limit that an earlier run found, in starts per second."""
@@ -164,8 +173,9 @@ async def open_files(
             await checkpoint.remember(noted | generation.following())
             await generation.attest()
             used = bool(facts.get(BUCKET_USED))
+            both = (SameFile(checkpoint_path, "checkpoint"), SameFile(place.path, "output"))
             files = Files(
-                checkpoint, output, place, job, generation, is_side=is_side, is_bucket_used=used, pass_on=pass_on
+                checkpoint, output, place, job, generation, both, is_side=is_side, is_bucket_used=used, pass_on=pass_on
             )
             await files.repair(world.clock())
             yield files

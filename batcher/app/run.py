@@ -43,8 +43,9 @@ async def run_job(
     """
     card = card_of(options, dialect)
     async with AsyncExitStack() as edges:
-        telemetry = await edges.enter_async_context(open_telemetry(options, world, pass_on))
+        # First, since a file may be a pipe that nobody reads: to open it takes until the second signal.
         edges.enter_context(world.draining_on_signals(drain.begin, world.voice.say))
+        telemetry = await edges.enter_async_context(open_telemetry(options, world, pass_on))
         edges.enter_context(_draining_after(_seconds(options, world), drain, world.voice.say))
         manifest = edges.enter_context(_open_manifest(options, world))
         await asyncio.to_thread(manifest.check)

@@ -42,12 +42,13 @@ def run(options: RunOptions) -> ExitCode:
     """Run the job, write its report if --report is given, and return the exit code."""
     import asyncio
 
-    from batcher.app.process import calm_collector, fast_loop, make_room
+    from batcher.app.process import calm_collector, fast_loop, make_room, need_threads
     from batcher.app.run import run_job
     from batcher.app.world import World
     from batcher.flow.drain import Drain
 
     make_room(options.concurrency)
+    need_threads()
     calm_collector()
     with asyncio.Runner(loop_factory=fast_loop(tls=options.endpoint.startswith("https:"))) as runner:
         code = runner.run(run_job(options, World(), Drain()))

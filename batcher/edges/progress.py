@@ -72,7 +72,13 @@ def _bar(stream: TextIO) -> Iterator[Callable[[Figures], None]]:
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    console = Console(file=stream)
+    class Screen(Console):
+        """A console whose cursor stays visible: one that is hidden stays so if the run is killed or stopped."""
+
+        def show_cursor(self, show: bool = True) -> bool:  # noqa: ARG002, FBT001, FBT002 - as rich calls it
+            return super().show_cursor(show=True)
+
+    console = Screen(file=stream)
 
     def drawn(figures: Figures) -> Group:
         head = Table.grid(expand=True, padding=(0, 1))

@@ -65,6 +65,7 @@ async def open_output(path: Path, known_length: int | None, accept: Accept = acc
     UsageError if it is not a regular file, OtherJobError if it has content that this job did not write or less than it
     wrote, BusyError if another run is writing it, DiskError if it cannot be written.
     """
+    _need_regular(path)
     with _translated(path):
         file = await aiofiles.open(path, "ab", buffering=0, opener=_private)
     try:
@@ -78,13 +79,7 @@ async def open_output(path: Path, known_length: int | None, accept: Accept = acc
 
 def _resumed(file: AsyncFileIO, path: Path, known_length: int | None, accept: Accept) -> Output:
     _hold(file.fileno(), path)
-    found = os.fstat(file.fileno())
-    if not stat.S_ISREG(found.st_mode):
-        raise UsageError(
-            f"{path}: the output is not a regular file",
-            "Give a regular file with --output. The next run has to read it back.",
-        )
-    size = found.st_size
+    size = os.fstat(file.fileno()).st_size
     if size == 0:
         # A power cut must not lose a new file's name. A known file that is missing was moved away: it begins anew.
         _sync_folder(path.parent)
@@ -187,8 +182,22 @@ class PastRecords:
             ) from error
 
 
+def _need_regular(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        # Opening it reports the error, or makes the file.
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise UsageError(
+            f"{path}: the output is not a regular file",
+            "Give a regular file with --output. The next run has to read it back.",
+        )
+
+
 def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+    # A pipe without a reader is refused at once, in place of waiting for one.
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
 
 
 def _sync_folder(folder: Path) -> None:
