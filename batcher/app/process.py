@@ -76,7 +76,7 @@ def draining_on_signals(drain: Callable[[ExitCode], None], say: Callable[[str], 
     """Call `drain` with the signal's exit code on the first signal, and say so. The second ends the process at once.
 
     Ending at once is as safe as a crash. It is also possible while the event loop waits for the system, such as for a
-    pipe that nobody writes to: these handlers are those of Python, not of the loop.
+    pipe without a writer: these handlers are those of Python, not of the loop.
     """
     loop = asyncio.get_running_loop()
     seen: list[signal.Signals] = []
@@ -111,7 +111,7 @@ THREADS = 12
 
 
 def need_threads(count: int = THREADS) -> None:
-    """Check that the system allows so many threads. Raises SystemLimitError, before anything was sent."""
+    """Check that the system allows this number of threads. Raises SystemLimitError, before anything was sent."""
     enough = threading.Event()
     begun: list[threading.Thread] = []
     try:

@@ -34,16 +34,23 @@ from batcher.rules.service.dialects import DIALECT
 from batcher.rules.text import seconds_until
 
 
-async def run_job(
-    options: RunOptions, world: World, drain: Drain, pass_on: PassOn | None = None, dialect: Dialect = DIALECT
+async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
+    options: RunOptions,
+    world: World,
+    drain: Drain,
+    pass_on: PassOn | None = None,
+    dialect: Dialect = DIALECT,
+    *,
+    attend: Callable[[Monitor], None] | None = None,
 ) -> ExitCode:
     """Run the job that `options` describe until it ends or `drain` begins, and report how it ended.
 
-    `pass_on` takes the records once they are on disk. Raises JobError if the job cannot start or continue.
+    `pass_on` takes the records once they are on disk, `attend` the monitor once the files are open. Raises JobError if
+    the job cannot start or continue.
     """
     card = card_of(options, dialect)
     async with AsyncExitStack() as edges:
-        # First, since a file may be a pipe that nobody reads: to open it takes until the second signal.
+        # First, since a file may be a pipe without a reader: to open it takes until the second signal.
         edges.enter_context(world.draining_on_signals(drain.begin, world.voice.say))
         telemetry = await edges.enter_async_context(open_telemetry(options, world, pass_on))
         edges.enter_context(_draining_after(_seconds(options, world), drain, world.voice.say))
@@ -61,6 +68,8 @@ async def run_job(
             open_files(options.checkpoint, card, options.output, world, telemetry.pass_on)
         )
         monitor = await _monitor(options, world, manifest, files, service, drain, telemetry)
+        if attend is not None:
+            attend(monitor)
         relies_on = condition(options.settle_time, options.timeout)
         if relies_on and options.on_doubt is OnDoubt.RECONCILE:
             world.voice.say(relies_on)
