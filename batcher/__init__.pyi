@@ -87,6 +87,7 @@ class RunOptions(_RunOptions):
         retry_rejected: bool = False,
         settle_time: float | str | None = None,
         output: str | PathLike[str] | None = None,
+        spreadsheet: bool = False,
         report: str | PathLike[str] | None = None,
         progress: Mode | Literal["auto", "bar", "line", "json", "none"] = "auto",
         log_file: str | PathLike[str] | None = None,
@@ -138,6 +139,7 @@ def run(
     retry_rejected: bool = False,
     settle_time: float | str | None = None,
     output: str | PathLike[str] | None = None,
+    spreadsheet: bool = False,
     report: str | PathLike[str] | None = None,
     progress: Mode | Literal["auto", "bar", "line", "json", "none"] = "auto",
     log_file: str | PathLike[str] | None = None,
@@ -194,6 +196,7 @@ def run(
         retry_rejected: Retry rows that were rejected earlier, or were invalid by the declared parameters.
         settle_time: Maximum time until a new execution appears in the execution list.
         output: File for the records; its suffix selects JSON Lines or CSV.
+        spreadsheet: Write CSV that a spreadsheet opens safely: no cell is taken for a formula.
         report: Write an HTML page about the job at the end, as batcher report does.
         progress: Progress on stderr; auto shows a bar on a terminal, otherwise a line every 10 s.
         log_file: Append one line per event to this file.
@@ -244,6 +247,7 @@ def run_sync(
     retry_rejected: bool = False,
     settle_time: float | str | None = None,
     output: str | PathLike[str] | None = None,
+    spreadsheet: bool = False,
     report: str | PathLike[str] | None = None,
     progress: Mode | Literal["auto", "bar", "line", "json", "none"] = "auto",
     log_file: str | PathLike[str] | None = None,
@@ -289,6 +293,7 @@ def run_sync(
         retry_rejected: Retry rows that were rejected earlier, or were invalid by the declared parameters.
         settle_time: Maximum time until a new execution appears in the execution list.
         output: File for the records; its suffix selects JSON Lines or CSV.
+        spreadsheet: Write CSV that a spreadsheet opens safely: no cell is taken for a formula.
         report: Write an HTML page about the job at the end, as batcher report does.
         progress: Progress on stderr; auto shows a bar on a terminal, otherwise a line every 10 s.
         log_file: Append one line per event to this file.

@@ -23,6 +23,7 @@ from batcher.errors import OtherJobError, UsageError
 from batcher.flow.repair import LEFT_OPEN, resume, unexplained
 from batcher.model import BEGINNING, Admitted, Record, Settlement, Unsettled
 from batcher.rules.job.card import Card, encoded, renewed
+from batcher.rules.modes import open_to_others
 from batcher.rules.rows import settled_prefix
 from batcher.rules.rows.settled_prefix import Frontier, Prefix
 from batcher.rules.text import printable
@@ -139,17 +140,20 @@ class Files:
 
 
 @asynccontextmanager
-async def open_files(
+async def open_files(  # noqa: PLR0913 - what the files of a job depend on
     checkpoint_path: Path,
     card: Card | None,
     output_path: Path | None,
     world: World,
     pass_on: PassOn | None = None,
+    *,
+    for_spreadsheets: bool = False,
 ) -> AsyncIterator[Files]:
     """Lock a job's files for one run, and repair what an interrupted run left.
 
-    `card` is that of the command, None if it works on whatever job is there. Without an output path, it is that of
-    the last run. `pass_on` takes the records once they are on disk. Raises what opening either file raises.
+    `card` is that of the command, None if it works on whatever job is there. Without an output path, it is that of the
+    last run, and a new one is `for_spreadsheets` or not. `pass_on` takes the records once they are on disk. Raises what
+    opening either file raises.
     """
     folder = folder_of(checkpoint_path)
     async with world.open_checkpoint(checkpoint_path, card) as checkpoint, AsyncExitStack() as held:
@@ -168,7 +172,12 @@ async def open_files(
             noted[LENGTH + place.name] = 0
         if card is not None and not is_side:
             noted[READ_WHOLE] = 0
-        async with open_output(place.path, place.known, partial(_need_newest, place.path, left)) as output:
+        accept = partial(_need_newest, place.path, left)
+        async with open_output(place.path, place.known, accept, for_spreadsheets=for_spreadsheets) as output:
+            for path in (checkpoint_path, place.path):
+                warning = open_to_others(path.stat().st_mode, str(path))
+                if warning is not None:
+                    world.voice.warn(warning)
             # Before the first record: a crash after that must not leave an output that the checkpoint does not know.
             await checkpoint.remember(noted | generation.following())
             await generation.attest()

@@ -65,7 +65,14 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
         if options.preflight and not options.checkpoint.exists():
             await preflight.workflow()
         files = await edges.enter_async_context(
-            open_files(options.checkpoint, card, options.output, world, telemetry.pass_on)
+            open_files(
+                options.checkpoint,
+                card,
+                options.output,
+                world,
+                telemetry.pass_on,
+                for_spreadsheets=options.spreadsheet,
+            )
         )
         monitor = await _monitor(options, world, manifest, files, service, drain, telemetry)
         if attend is not None:

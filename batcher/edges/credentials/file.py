@@ -6,7 +6,6 @@ The file is read again to renew the credentials: whatever rotates them writes th
 from __future__ import annotations
 
 import asyncio
-import stat
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -14,12 +13,11 @@ from pathlib import Path
 from batcher.edges.credentials.found import Found
 from batcher.errors import CredentialsError
 from batcher.model import Credentials
+from batcher.rules.modes import open_to_others
 from batcher.rules.service.credentials import read_file
 
 VARIABLE = "HUAWEICLOUD_SDK_CREDENTIALS_FILE"
 DEFAULT = "~/.huaweicloud/credentials"
-
-_OTHERS = stat.S_IRGRP | stat.S_IROTH
 
 
 async def in_file(environment: Mapping[str, str]) -> Found | str:
@@ -69,5 +67,5 @@ def _read(path: Path, shown: str) -> Credentials:
 
 
 def _warnings(path: Path, shown: str) -> tuple[str, ...]:
-    is_open = path.stat().st_mode & _OTHERS
-    return (f"{shown}: other users can read this file; run chmod 600 {shown}",) if is_open else ()
+    warning = open_to_others(path.stat().st_mode, shown)
+    return () if warning is None else (warning,)
