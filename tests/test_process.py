@@ -68,6 +68,16 @@ async def test_a_pipe_as_output_is_refused_at_once(folder, name):
         assert f"{name}: the output is not a regular file" in ran.stderr
 
 
+@pytest.mark.parametrize("option", ["--report", "--metrics-file"])
+async def test_a_pipe_in_place_of_a_file_that_is_replaced_is_refused_before_the_first_start(folder, option):
+    (folder / "m.txt").write_text("a\n")
+    os.mkfifo(folder / "pipe")
+    async with judging() as judge:
+        ran = await run(judge, "m.txt", option, "pipe")
+        assert (ran.code, judge.bodies) == (2, [])
+        assert f"{option} pipe: not a regular file" in ran.stderr
+
+
 async def test_the_cursor_is_there_after_a_second_ctrl_c(folder):
     (folder / "m.txt").write_text("".join(f"o{n}\n" for n in range(500)))
     leader, follower = pty.openpty()

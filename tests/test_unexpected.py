@@ -69,6 +69,7 @@ async def test_a_fault_is_one_line_and_70_and_its_traceback_is_in_the_log_or_in_
         (OSError(errno.EAGAIN, "Try again"), SystemLimitError, "Try again"),
         (OSError(errno.ENOSPC, "No space left on device"), DiskError, "No space left on device"),
         (PermissionError(errno.EACCES, "Permission denied", "m.csv"), DiskError, "m.csv: Permission denied"),
+        (FileNotFoundError(errno.ENOENT, "gone"), DiskError, "the working directory: gone"),
     ],
 )  # fmt: skip
 def test_a_limit_of_the_system_and_a_file_are_no_faults_of_the_program(error, kind, text):

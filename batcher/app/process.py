@@ -122,7 +122,7 @@ def need_threads(count: int = THREADS) -> None:
         begun.pop()
         raise SystemLimitError(
             f"the system allows this process {len(begun)} more threads, and a run needs {count}",
-            "Allow more processes (ulimit -u, or TasksMax of a service), then run the same command again.",
+            "Allow more processes (ulimit -u, or TasksMax of a service) or memory, then run the same command again.",
         ) from None
     finally:
         enough.set()

@@ -180,5 +180,9 @@ def _check_files(options: RunOptions) -> None:
         other = name if path is None else known.setdefault(path.resolve(), name)
         if other != name:
             raise UsageError(f"{other} and {name} are the same file: {path}", "Give each of them a file of its own.")
+    for name in ("--report", "--metrics-file"):
+        path = files[name]
+        if path is not None and path.exists() and not path.is_file():
+            raise UsageError(f"{name} {path}: not a regular file", "Give the name of a file.")
     if options.report is not None and not options.report.parent.is_dir():
         raise UsageError(f"--report {options.report}: no such folder", "Create it, or name another file.")

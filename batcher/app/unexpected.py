@@ -14,7 +14,6 @@ from contextlib import suppress
 from batcher.edges.witness import state_folder
 from batcher.errors import DiskError, InternalError, JobError, SystemLimitError
 
-_DISK = "Free some space, or check the disk."
 _AGAIN = "Then run the same command again."
 _LIMITS = {
     errno.EMFILE: f"Allow more open files (ulimit -n). {_AGAIN}",
@@ -23,12 +22,10 @@ _LIMITS = {
     errno.ENOMEM: f"Free some memory, or allow more. {_AGAIN}",
 }
 """What to do if the system refuses what a command needs, by errno."""
-_FILES = {
-    errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG, errno.ENXIO, errno.ESTALE,
-    # Where the working directory was removed or closed: no path is in the error.
-    errno.ENOENT, errno.EACCES,
-}  # fmt: skip
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG, errno.ENXIO, errno.ESTALE}
 """Numbers of errors that are about a file, also where the error has no name of one."""
+_LOST = {errno.ENOENT, errno.EACCES}
+"""Numbers of errors that are about the working directory, which was removed or closed, where they name no file."""
 _KEPT = "last-error.txt"
 
 
@@ -41,12 +38,18 @@ def expected(error: BaseException) -> JobError | None:
     # threading says so by this text only.
     if isinstance(error, RuntimeError) and "can't start new thread" in str(error):
         return SystemLimitError("the system allows no more threads", _LIMITS[errno.EAGAIN])
-    if not isinstance(error, OSError):
-        return None
+    return _of_the_system(error) if isinstance(error, OSError) else None
+
+
+def _of_the_system(error: OSError) -> JobError | None:
     text = f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror or error)
     if error.errno in _LIMITS:
         return SystemLimitError(text, _LIMITS[error.errno])
-    return DiskError(text, _DISK) if error.filename or error.errno in _FILES else None
+    if error.errno in _FULL:
+        return DiskError(text, "Free some space, or check the disk.")
+    if error.filename:
+        return DiskError(text, "Check the path and the permissions.")
+    return DiskError(f"the working directory: {text}", "Change to another one.") if error.errno in _LOST else None
 
 
 def frames(error: BaseException) -> str:
