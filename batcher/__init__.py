@@ -1,6 +1,6 @@
 """Start one cloud workflow execution for each row of a manifest, and resume after any interruption.
 
-The command is `batcher`. In a program, use `from batcher import run`; see `batcher.library.run`.
+The command is `batcher`. In a program, use `from batcher import run`, or `run_sync` without asyncio.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ _HOMES = {
     "Place": "batcher.rules.choices",
     "Record": "batcher.model",
     "RunOptions": "batcher.options.verbs",
+    "Figures": "batcher.rules.progress.figures",
     "Running": "batcher.library",
+    "RunningSync": "batcher.library",
     "ServiceError": "batcher.errors",
     "Status": "batcher.model",
     "UsageError": "batcher.errors",
     "run": "batcher.library",
+    "run_sync": "batcher.library",
 }
 """The public names, each with its module. `__init__.pyi` has their types."""
 

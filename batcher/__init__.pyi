@@ -1,16 +1,19 @@
 """Start one cloud workflow execution for each row of a manifest, and resume after any interruption.
 
-The command is `batcher`. In a program, use `from batcher import run`; see `batcher.library.run`.
+The command is `batcher`. In a program, use `from batcher import run`, or `run_sync` without asyncio.
 """
 
 # Made by tests/stub.py from the declarations in batcher/options: change those, and run it.
 
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import time
 from os import PathLike
 from typing import Literal, overload
 
+from batcher.edges.manifest.given import (
+    Given as _Given,
+)
 from batcher.errors import (
     BusyError as BusyError,
     CredentialsError as CredentialsError,
@@ -25,6 +28,7 @@ from batcher.errors import (
 )
 from batcher.library import (
     Running as Running,
+    RunningSync as RunningSync,
 )
 from batcher.model import (
     Json,
@@ -41,6 +45,9 @@ from batcher.rules.choices import (
     Mode,
     OnDoubt as OnDoubt,
     Place as Place,
+)
+from batcher.rules.progress.figures import (
+    Figures as Figures,
 )
 
 __version__: str
@@ -81,6 +88,7 @@ class RunOptions(_RunOptions):
         retry_rejected: bool = False,
         settle_time: float | str | None = None,
         output: str | PathLike[str] | None = None,
+        spreadsheet: bool = False,
         report: str | PathLike[str] | None = None,
         progress: Mode | Literal["auto", "bar", "line", "json", "none"] = "auto",
         log_file: str | PathLike[str] | None = None,
@@ -102,7 +110,7 @@ def run(
 
 @overload
 def run(
-    manifest: str | PathLike[str],
+    manifest: str | PathLike[str] | Iterable[_Given] | AsyncIterable[_Given],
     *,
     workflow: str,
     endpoint: str | None = None,
@@ -133,6 +141,7 @@ def run(
     retry_rejected: bool = False,
     settle_time: float | str | None = None,
     output: str | PathLike[str] | None = None,
+    spreadsheet: bool = False,
     report: str | PathLike[str] | None = None,
     progress: Mode | Literal["auto", "bar", "line", "json", "none"] = "auto",
     log_file: str | PathLike[str] | None = None,
@@ -145,14 +154,18 @@ def run(
 ) -> AbstractAsyncContextManager[Running]:
     """Run a job inside an `async with` block. Iterate over the yielded object to get the job's records.
 
+    `manifest` is a path, or the rows: an iterable or asynchronous iterable of keys, or of mappings with `object`, and
+    optionally `bucket` and `inputs`. Rows need `checkpoint` and `output`, since they have no name to derive these from.
     The arguments are the options of `batcher run`, with the same defaults, or one RunOptions. Times are in seconds, or
     texts such as "15m". Credentials and OBS_ENDPOINT are read from `environment`, by default that of the process.
-    Leaving the block before the records end drains the job: it sends nothing new and settles the requests on the wire.
+    A block that takes no records ends when the job does. Leaving the block while it takes records, or with an error,
+    drains the job: it sends nothing new and settles the requests on the wire.
     The messages of the command go to the logger `batcher`. Progress is shown only if `progress` is given. Signals are
     left to the program.
 
     Raises JobError if the job cannot begin or continue, here, while iterating or at the end of the block: UsageError,
-    ManifestError, ServiceError, CredentialsError, DiskError, BusyError, OtherJobError or FailuresError.
+    ManifestError, ServiceError, CredentialsError, DiskError, BusyError, OtherJobError or FailuresError. What an
+    iterable of rows raises is raised as it is.
 
     Arguments:
         manifest: List of objects, or the checkpoint of a job; - reads standard input.
@@ -186,6 +199,106 @@ def run(
         retry_rejected: Retry rows that were rejected earlier, or were invalid by the declared parameters.
         settle_time: Maximum time until a new execution appears in the execution list.
         output: File for the records; its suffix selects JSON Lines or CSV.
+        spreadsheet: Write CSV that a spreadsheet opens safely: no cell is taken for a formula.
+        report: Write an HTML page about the job at the end, as batcher report does.
+        progress: Progress on stderr; auto shows a bar on a terminal, otherwise lines, every 10 s to 5 min.
+        log_file: Append one line per event to this file.
+        log_format: Log format: text for people, json for programs.
+        log_level: Minimum level to log.
+        metrics_file: Write Prometheus metrics to this file, every 15 s and at the end.
+        metrics_port: Serve Prometheus metrics on this port; 0 selects a free port.
+        metrics_host: Address to serve metrics on.
+    """
+
+@overload
+def run_sync(
+    manifest: RunOptions,
+    *,
+    environment: Mapping[str, str] | None = None,
+) -> AbstractContextManager[RunningSync]:
+    """Run the job that the options describe: see the other form."""
+
+@overload
+def run_sync(
+    manifest: str | PathLike[str] | Iterable[_Given] | AsyncIterable[_Given],
+    *,
+    workflow: str,
+    endpoint: str | None = None,
+    region: str | None = None,
+    allow_http: bool = False,
+    timeout: float | str = 30.0,
+    verify_tls: bool = True,
+    credentials: Place | Literal["env", "file", "ecs"] | None = None,
+    bucket: str | None = None,
+    inputs: Mapping[str, Json] | None = None,
+    storage_classes: Iterable[str] | None = None,
+    keep_placeholders: bool = False,
+    ignore_columns: Iterable[str] | None = None,
+    allow_duplicates: bool = False,
+    preflight: bool = True,
+    checkpoint: str | PathLike[str] | None = None,
+    format: Format | Literal["csv", "tsv", "jsonl", "txt", "inventory", "obsutil", "parquet"] | None = None,
+    concurrency: int = 64,
+    max_rate: float | None = None,
+    max_failures: int | str | None = None,
+    max_outage: float | str = 900.0,
+    max_duration: float | str | None = None,
+    stop_at: str | time | None = None,
+    limit: int | None = None,
+    max_attempts: int = 6,
+    on_doubt: OnDoubt | Literal["reconcile", "hold", "resend"] = "reconcile",
+    trust_503: bool = False,
+    retry_rejected: bool = False,
+    settle_time: float | str | None = None,
+    output: str | PathLike[str] | None = None,
+    spreadsheet: bool = False,
+    report: str | PathLike[str] | None = None,
+    progress: Mode | Literal["auto", "bar", "line", "json", "none"] = "auto",
+    log_file: str | PathLike[str] | None = None,
+    log_format: LogFormat | Literal["text", "json"] = "text",
+    log_level: Level | Literal["debug", "info", "warning", "error"] = "info",
+    metrics_file: str | PathLike[str] | None = None,
+    metrics_port: int | None = None,
+    metrics_host: str = "127.0.0.1",
+    environment: Mapping[str, str] | None = None,
+) -> AbstractContextManager[RunningSync]:
+    """Run a job inside a `with` block: `run` for programs without asyncio, with the same arguments and errors.
+
+    An iterable of rows is read in a thread of its own.
+
+    Arguments:
+        manifest: List of objects, or the checkpoint of a job; - reads standard input.
+        workflow: Workflow to start.
+        endpoint: Service endpoint, such as https://obs.cn-north-4.myhuaweicloud.com.
+        region: Region whose endpoint to use, such as cn-north-4.
+        allow_http: Allow an http:// endpoint that is not on this machine.
+        timeout: Time limit for one request.
+        verify_tls: If False, do not verify the service's certificate.
+        credentials: Use only credentials from the environment, the credentials file, or the agency of this ECS.
+        bucket: Bucket for rows that do not name one.
+        inputs: Input for every row, NAME=VALUE for text or NAME:=JSON for other types.
+        storage_classes: Start only objects of this storage class; for OBS inventories.
+        keep_placeholders: Include directory placeholders, whose keys end in /.
+        ignore_columns: Ignore this column, or this key of JSON Lines, although its name is close to a known one.
+        allow_duplicates: Start repeated rows as often as the manifest lists them.
+        preflight: If False, skip checking inputs against the declared parameters.
+        checkpoint: File that stores progress between runs.
+        format: Manifest format.
+        concurrency: Number of workers, each with its own connection.
+        max_rate: Maximum starts per second.
+        max_failures: Stop when more than N rows, or P% of the rows, are rejected.
+        max_outage: Stop when the service has been unavailable for this long, such as 90s or 15m.
+        max_duration: Stop gracefully after this time, such as 8h or 1h30m.
+        stop_at: Stop gracefully at this time of day.
+        limit: Maximum number of rows to send in this run.
+        max_attempts: Maximum number of attempts for a row that the service refuses.
+        on_doubt: For rows that may have been started: look them up in the execution list, hold them, or resend
+            them.
+        trust_503: Treat every HTTP 503 as a refusal that is safe to retry.
+        retry_rejected: Retry rows that were rejected earlier, or were invalid by the declared parameters.
+        settle_time: Maximum time until a new execution appears in the execution list.
+        output: File for the records; its suffix selects JSON Lines or CSV.
+        spreadsheet: Write CSV that a spreadsheet opens safely: no cell is taken for a formula.
         report: Write an HTML page about the job at the end, as batcher report does.
         progress: Progress on stderr; auto shows a bar on a terminal, otherwise lines, every 10 s to 5 min.
         log_file: Append one line per event to this file.

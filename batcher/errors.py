@@ -20,6 +20,8 @@ class ExitCode(enum.IntEnum):
     UNACCEPTED = 64
     MANIFEST = 65
     SERVICE = 69
+    INTERNAL = 70
+    SYSTEM = 71
     DISK = 74
     BUSY = 75
     CREDENTIALS = 77
@@ -39,6 +41,8 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.UNACCEPTED: "not confirmed; nothing was started",
     ExitCode.MANIFEST: "the manifest is unusable, or was changed while it was read; resumable",
     ExitCode.SERVICE: "the service cannot be reached, or refuses the whole job",
+    ExitCode.INTERNAL: "a fault in batcher itself; resumable",
+    ExitCode.SYSTEM: "the system allows too few threads, processes or files, or too little memory; resumable",
     ExitCode.DISK: "a file cannot be read or written",
     ExitCode.BUSY: "another run holds the checkpoint or the output",
     ExitCode.CREDENTIALS: "credentials are missing or refused",
@@ -82,6 +86,18 @@ class FailuresError(JobError):
     """More rows were rejected than the user allows."""
 
     exit_code = ExitCode.FAILURES
+
+
+class InternalError(JobError):
+    """A fault in batcher itself."""
+
+    exit_code = ExitCode.INTERNAL
+
+
+class SystemLimitError(JobError):
+    """The system allows too few threads, processes or open files, or too little memory."""
+
+    exit_code = ExitCode.SYSTEM
 
 
 class DiskError(JobError):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from running import tool
 
-PACKAGES = ("batcher", "aiohttp", "uvloop", "orjson", "esdk-obs-python")
+PACKAGES = ("obs-batcher", "aiohttp", "uvloop", "orjson", "esdk-obs-python")
 
 
 def describe(folder: Path) -> dict[str, str]:

@@ -38,6 +38,23 @@ async def objects(manifest: Path, endpoint: str) -> list[str]:
         return sorted([record.object async for record in running if record.status is batcher.Status.STARTED])
 
 
+def blocking(endpoint: str) -> None:
+    """Pass rows, without asyncio."""
+    rows: list[str | dict[str, str]] = ["a", {"object": "b"}]
+    with batcher.run_sync(
+        rows,
+        workflow="transcode",
+        endpoint=endpoint,
+        bucket="videos",
+        output="rows.jsonl",
+        checkpoint="rows.checkpoint",
+    ) as running:
+        running.rate(100)
+    figures = running.progress()
+    assert figures is not None
+    assert figures.started == running.status()[batcher.Status.STARTED] == len(rows)
+
+
 def refused() -> None:
     """Nothing here runs: each line is an error that the type checker finds."""
     batcher.run("m.csv", workflow="transcode", max_rat=5)  # type: ignore[call-overload]
@@ -52,6 +69,7 @@ def main(manifest: str, endpoint: str) -> None:
     print(*asyncio.run(objects(Path(manifest), endpoint)))  # noqa: T201 - the test reads it
     options = batcher.RunOptions(manifest=manifest, workflow="transcode", endpoint=endpoint, bucket="videos")
     assert asyncio.run(records(options)) == []
+    blocking(endpoint)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import textwrap
 from pathlib import Path
 
 import batcher
-from batcher.library import run
+from batcher.library import run, run_sync
 from batcher.options.declaring import Derived, declared_by
 from batcher.options.verbs import RunOptions
 
@@ -20,8 +20,8 @@ HEAD = '''\
 
 # Made by tests/stub.py from the declarations in batcher/options: change those, and run it.
 
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import time
 from os import PathLike
 from typing import Literal, overload
@@ -40,25 +40,33 @@ class RunOptions(_RunOptions):
     ) -> None:
         """Take the arguments of `run`, and check them. Raises UsageError, which names the argument."""
 
+{runs}'''
+RUN = '''\
 @overload
-def run(
+def {name}(
     manifest: RunOptions,
     *,
     environment: Mapping[str, str] | None = None,
-) -> AbstractAsyncContextManager[Running]:
+) -> {manager}:
     """Run the job that the options describe: see the other form."""
 
 @overload
-def run(
+def {name}(
 {arguments}
     environment: Mapping[str, str] | None = None,
-) -> AbstractAsyncContextManager[Running]:
+) -> {manager}:
     """{run_doc}
 
     Arguments:
 {meanings}
     """
 '''
+RUNS = (
+    (run, "AbstractAsyncContextManager[Running]"),
+    (run_sync, "AbstractContextManager[RunningSync]"),
+)
+ROWS = "str | PathLike[str] | Iterable[_Given] | AsyncIterable[_Given]"
+"""What may be given as the manifest: its path, or its rows."""
 CHOICES = ("Format", "Level", "LogFormat", "Mode")
 """The enumerations of arguments that are no public names: their words may be passed instead."""
 
@@ -93,10 +101,16 @@ def meaning(declared):
 def imports():
     """Import the public names for others, and what the arguments need for the stub itself."""
     public = [
-        (module, f"{name} as {name}") for name, module in batcher._HOMES.items() if name not in {"run", "RunOptions"}
+        (module, f"{name} as {name}")
+        for name, module in batcher._HOMES.items()
+        if name not in {"run", "run_sync", "RunOptions"}
     ]
     known = [*public, *(("batcher.rules.choices", name) for name in CHOICES)]
-    known += [("batcher.model", "Json"), ("batcher.options.verbs", "RunOptions as _RunOptions")]
+    known += [
+        ("batcher.edges.manifest.given", "Given as _Given"),
+        ("batcher.model", "Json"),
+        ("batcher.options.verbs", "RunOptions as _RunOptions"),
+    ]
     by_module = {}
     for module, name in known:
         by_module.setdefault(module, []).append(name)
@@ -111,15 +125,24 @@ def stub():
     declared = declared_by(RunOptions)
     arguments = [each for each in declared if each.option.is_argument]
     options = sorted((each for each in declared if not each.option.is_argument), key=lambda each: not each.is_required)
-    lines = [*map(parameter, arguments), "*,", *map(parameter, options)]
+    lines = ["manifest: " + ROWS + ",", "*,", *map(parameter, options)]
+    meanings = textwrap.indent("\n".join(map(meaning, [*arguments, *options])), " " * 4)
+    runs = "\n".join(
+        RUN.format(
+            name=each.__name__,
+            manager=manager,
+            arguments=textwrap.indent("\n".join(lines), " " * 4),
+            run_doc=re.sub(r"\n(?=.)", "\n    ", inspect.getdoc(each)),
+            meanings=meanings,
+        )
+        for each, manager in RUNS
+    )
     return HEAD.format(
         doc=batcher.__doc__,
         imports=imports(),
         options_doc=inspect.getdoc(RunOptions),
         fields=textwrap.indent("\n".join(map(parameter, [*arguments, *options])), " " * 8),
-        arguments=textwrap.indent("\n".join(lines), " " * 4),
-        run_doc=re.sub(r"\n(?=.)", "\n    ", inspect.getdoc(run)),
-        meanings=textwrap.indent("\n".join(map(meaning, [*arguments, *options])), " " * 4),
+        runs=runs,
     )
 
 

@@ -193,6 +193,34 @@ async def test_a_chosen_place_is_the_only_one(home, tmp_path):
         await find({"HOME": str(tmp_path / "elsewhere")} | PAIR, Place.FILE)
 
 
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        # A name that is too long is refused as a folder that may not be entered is, also for root.
+        ({"HOME": f"/{'x' * 300}"}, " (file name too long)"),
+        ({"HOME": "/proc/version"}, " (not a directory)"),
+        ({"HOME": "relative"}, " (HOME is not set)"),
+        ({"HOME": ""}, " (HOME is not set)"),
+        ({}, " (HOME is not set)"),
+    ],
+)
+async def test_a_home_that_cannot_be_entered_or_is_none_leads_to_the_next_place(environment, told):
+    with pytest.raises(CredentialsError) as caught:
+        await find(environment)
+    assert f"no file ~/.huaweicloud/credentials{told}; no answer from the ECS" in str(caught.value)
+
+
+@pytest.mark.skipif(not os.geteuid(), reason="root may enter every folder")
+async def test_a_closed_home_leads_to_the_next_place(home, tmp_path):
+    environment = home("[basic]\nak=AK\nsk=SK\n")
+    tmp_path.chmod(0)
+    try:
+        with pytest.raises(CredentialsError, match=r"\(permission denied\); no answer from the ECS"):
+            await find(environment)
+    finally:
+        tmp_path.chmod(0o700)
+
+
 async def test_no_keys_at_all_tells_each_place_and_the_variables_to_set(tmp_path):
     with pytest.raises(CredentialsError) as caught:
         await find({"HOME": str(tmp_path)})

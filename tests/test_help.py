@@ -35,8 +35,10 @@ async def test_a_help_begins_with_examples_and_names_the_environment_beside_each
     assert "BATCHER_CONFIG" in lines
 
 
-async def test_the_help_of_run_tells_every_exit_code():
-    lines = [line.split(maxsplit=1) for line in (await batcher("run", "--help")).stdout.splitlines()]
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"]])
+async def test_the_help_tells_every_exit_code(words):
+    shown = (await batcher(*words, environment=ENVIRONMENT | {"COLUMNS": "200"})).stdout
+    lines = [line.split(maxsplit=1) for line in shown.splitlines()]
     assert [[str(code.value), meaning] for code, meaning in MEANINGS.items()] == [
         line for line in lines if line and line[0].isdigit()
     ]
@@ -181,6 +183,23 @@ async def test_completion_is_shown_and_installed_once_for_the_shell_that_is_used
         (lines,) = [(folder / startup).read_text()]
         assert lines.startswith("# mine\n")
         assert lines.count(script.partition("/")[0]) == 1
+
+
+async def test_completion_follows_the_folders_of_the_user_and_names_what_is_missing(folder):
+    environment = ENVIRONMENT | {"HOME": str(folder)}
+    fish = await batcher(
+        "--install-completion", environment=environment | {"SHELL": "fish", "XDG_CONFIG_HOME": str(folder / "xdg")}
+    )
+    assert (fish.code, (folder / "xdg/fish/completions/batcher.fish").exists()) == (0, True)
+    (folder / ".bashrc").write_bytes(b"# caf\xe9\n")
+    assert (await batcher("--install-completion", environment=environment | {"SHELL": "bash"})).code == 0
+    assert (folder / ".bashrc").read_bytes().startswith(b"# caf\xe9\n\nsource ")
+    homeless = {name: value for name, value in environment.items() if name != "HOME"}
+    ran = await batcher("--install-completion", environment=homeless | {"SHELL": "bash"})
+    assert (ran.code, ran.stderr.splitlines()[0]) == (
+        2,
+        "batcher: error: no home folder to install the completion in",
+    )
 
 
 async def test_a_shell_that_has_no_completion_is_named_with_those_that_have():

@@ -19,7 +19,7 @@ ALLOWED = {
     "flow": {"errors", "model", "rules", "flow"},
     "emulator": {"errors", "model", "rules.service.signing", "options", "emulator"},
     "app": {"errors", "model", "rules", "options", "edges", "flow", "app"},
-    "library": {"errors", "model", "rules", "options", "edges", "flow", "app"},
+    "library": {"errors", "model", "rules", "options", "edges", "flow", "app", "library"},
     "cli": {"errors", "model", "rules", "options", "edges", "flow", "emulator", "app", "cli"},
 }
 IMPURE = {"asyncio", "os", "pathlib", "random", "socket", "sqlite3", "subprocess", "threading", "time", "aiohttp"}

@@ -83,6 +83,137 @@ async def test_a_block_that_is_left_early_drains_the_job_and_the_command_finishe
     assert started(service) == OBJECTS
 
 
+async def test_a_block_that_takes_no_records_runs_the_job_to_its_end(emulator):
+    service = await emulator()
+    async with job(service.url) as running:
+        pass
+    assert running.exit_code is batcher.ExitCode.OK
+    assert started(service) == OBJECTS
+    with pytest.raises(ZeroDivisionError):
+        async with job(service.url, manifest="n.txt", output="n", checkpoint="c"):
+            raise ZeroDivisionError
+
+
+FILES = {"output": "rows.jsonl", "checkpoint": "rows.checkpoint"}
+ROWS = ["a", {"object": "b", "inputs": {"note": "x"}}, {"object": "c", "bucket": "other-bucket"}, "a"]
+
+
+async def awaited(rows):
+    for row in rows:
+        await asyncio.sleep(0)
+        yield row
+
+
+@pytest.mark.parametrize("made", [list, iter, awaited], ids=lambda made: made.__name__)
+async def test_rows_may_be_passed_in_place_of_a_path_and_continue_as_a_list_does(emulator, made):
+    service = await emulator()
+    records = await records_of(service.url, made(ROWS), **FILES)
+    assert sorted((record.row, record.bucket, record.object, record.status) for record in records) == [
+        (1, "videos", "a", "started"),
+        (2, "videos", "b", "started"),
+        (3, "other-bucket", "c", "started"),
+        (4, "videos", "a", "duplicate"),
+    ]
+    assert [record.object for record in await records_of(service.url, made([*ROWS, "d"]), **FILES)] == ["d"]
+    assert started(service) == ["a", "b", "c", "d"]
+
+
+async def test_a_row_that_cannot_be_one_is_recorded_as_invalid(emulator):
+    service = await emulator()
+    odd = ["ok", 7, {"object": 8}, {"key": "x"}, {"object": "y", "inputs": {"note": object()}}, "\udcff", b"bytes"]
+    records = await records_of(service.url, odd, **FILES)
+    assert {record.row: record.status for record in records} == {1: "started"} | dict.fromkeys(range(2, 8), "invalid")
+    assert started(service) == ["ok"]
+
+
+async def test_what_an_iterable_raises_is_what_the_program_gets(emulator):
+    def failing():
+        yield "a"
+        raise ZeroDivisionError
+
+    service = await emulator()
+    for rows in (failing, lambda: awaited(failing())):
+        with pytest.raises(ZeroDivisionError):
+            await records_of(service.url, rows(), **FILES)
+
+
+async def test_a_job_that_waits_for_the_next_row_can_be_left(emulator):
+    async def endless():
+        yield "a"
+        await asyncio.Event().wait()
+
+    service = await emulator()
+    async with job(service.url, endless(), **FILES) as running:
+        async for record in running:
+            assert record.object == "a"
+            break
+    assert running.exit_code is batcher.ExitCode.STOPPED
+
+
+@pytest.mark.parametrize(
+    ("rows", "more", "words"),
+    [
+        (["a"], {}, "Give checkpoint=FILE and output=FILE."),
+        (["a"], {"output": "o"}, "Give checkpoint=FILE and output=FILE."),
+        (["a"], FILES | {"format": "csv"}, "format: rows that a program passes have no format"),
+        (["a"], FILES | {"storage_classes": ["WARM"]}, "storage class"),
+        (7, FILES, "manifest: int is neither a path nor rows"),
+    ],
+)
+async def test_arguments_that_do_not_fit_rows_are_named(rows, more, words):
+    with pytest.raises(batcher.UsageError) as raised:
+        await records_of("http://127.0.0.1:9", rows, **more)
+    assert words.replace("_", " ") in f"{raised.value} {raised.value.advice}".replace("_", " ")
+
+
+async def looks(running):
+    while True:
+        yield running.progress()
+        await asyncio.sleep(0.01)
+
+
+async def test_a_program_looks_at_its_job_and_steers_it(emulator):
+    service = await emulator()
+    async with job(service.url) as running:
+        assert running.progress() is None
+        # Before the job has opened its files: it is done as soon as it has.
+        running.pause()
+        seen = await anext(each async for each in looks(running) if each is not None)
+        assert (seen.state, service.ledger.starts) == ("paused", [])
+        running.rate(500)
+        with pytest.raises(batcher.UsageError, match="expected a number above 0"):
+            running.rate(0)
+        running.resume()
+    assert running.progress().started == len(OBJECTS)
+    status = await running.status()
+    assert (status[batcher.Status.STARTED], status[batcher.Status.PENDING]) == (len(OBJECTS), 0)
+    assert started(service) == OBJECTS
+
+
+def test_the_same_is_there_for_a_program_without_asyncio(emulator_process):
+    service = emulator_process()
+    known = {"workflow": "transcode", "endpoint": service.url, "bucket": "videos", "environment": KEYS}
+    with batcher.run_sync("m.txt", **known, limit=30) as running:
+        running.pause()
+        running.rate(500)
+        running.resume()
+        assert len(list(running)) == 30
+    assert running.exit_code is batcher.ExitCode.STOPPED
+    assert (running.progress().started, running.status()["started"], list(running)) == (30, 30, [])
+    with batcher.run_sync("m.txt", **known) as running:
+        pass
+    assert (running.exit_code, written().__len__()) == (batcher.ExitCode.OK, len(OBJECTS))
+    with batcher.run_sync(({"object": f"p{n}"} for n in range(5)), **known, **FILES) as running:
+        for _ in running:
+            running.stop()
+    assert running.exit_code in {batcher.ExitCode.STOPPED, batcher.ExitCode.OK}
+    other = known | {"workflow": "nobodys", "output": "o", "checkpoint": "c"}
+    with pytest.raises(batcher.ServiceError, match="nobodys"), batcher.run_sync("m.txt", **other):
+        pass
+    with pytest.raises(ZeroDivisionError), batcher.run_sync("m.txt", **known):
+        raise ZeroDivisionError
+
+
 async def test_a_program_that_asks_the_job_to_stop_gets_the_records_of_what_was_on_the_wire(emulator):
     service = await emulator(rate=50)
     seen = []
@@ -327,7 +458,8 @@ async def test_the_program_that_the_type_checker_reads_runs(emulator):
     process = await asyncio.create_subprocess_exec(*program, stdout=-1, stderr=-1, env=ENVIRONMENT | KEYS)
     printed, errors = await process.communicate()
     assert (process.returncode, errors) == (0, b"")
-    assert printed.decode().split() == started(service) == OBJECTS
+    assert printed.decode().split() == OBJECTS
+    assert started(service) == sorted(["a", "b", *OBJECTS])
 
 
 def test_importing_the_package_imports_neither_the_http_client_nor_the_rest():

@@ -444,7 +444,7 @@ def test_parquet_without_its_extra_names_it(table, monkeypatch):
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    assert "needs pyarrow, which is not installed | Install it with pip install 'batcher[parquet]'" in (
+    assert "needs pyarrow, which is not installed | Install it with pip install 'obs-batcher[parquet]'" in (
         refusal(path, error=UsageError)
     )
 

@@ -52,10 +52,10 @@ async def test_a_csv_output_has_one_header_over_several_runs(tmp_path):
     assert read_tail(CSV, path.read_bytes()).records == [record(1), record(2)]
 
 
-@pytest.mark.parametrize("suffix", CODECS)
-async def test_whole_records_beyond_the_known_length_are_believed_at_every_cut(tmp_path, suffix):
-    path = tmp_path / f"out.{suffix}"
-    async with open_output(path, None) as output:
+@pytest.mark.parametrize("format_", CODECS)
+async def test_whole_records_beyond_the_known_length_are_believed_at_every_cut(tmp_path, format_):
+    path = tmp_path / ("out.jsonl" if format_ == "jsonl" else "out.csv")
+    async with open_output(path, None, for_spreadsheets=format_ == "spreadsheet") as output:
         known = append(output, record(1))
         append(output, record(2), record(3))
     whole = path.read_bytes()
@@ -66,7 +66,7 @@ async def test_whole_records_beyond_the_known_length_are_believed_at_every_cut(t
             append(output, record(4))
         assert believed == [record(2), record(3)][: len(believed)]
         assert len(believed) == whole[known:cut].count(b"\n")
-        after = read_tail(CODECS[suffix], path.read_bytes())
+        after = read_tail(CODECS[format_], path.read_bytes())
         assert after == ([record(1), *believed, record(4)], path.stat().st_size), cut
 
 

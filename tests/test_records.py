@@ -7,7 +7,16 @@ import json
 import pytest
 
 from batcher.model import Admitted, Answer, BadRow, Execution, Fault, Outcome, Record, Row, Status, Unsettled
-from batcher.rules.records.codec import COLUMNS, CSV, JSON_LINES, read_tail, record_of, record_of_unsettled, timestamp
+from batcher.rules.records.codec import (
+    COLUMNS,
+    CSV,
+    JSON_LINES,
+    SPREADSHEET,
+    read_tail,
+    record_of,
+    record_of_unsettled,
+    timestamp,
+)
 
 ROW = Row(17, 18, "videos", 'a "b",\nc \u7247\U0001f600.mp4', b"", b"k" * 16)
 NOW = 1795509000.25  # 2026-11-24T08:30:00.250Z
@@ -72,6 +81,17 @@ def test_a_row_that_an_interruption_left_open_is_written_down(status, error):
     row = Unsettled(1, Status.SENDING, 9, "b", "o", b"", "a reason", NOW)
     record = record_of_unsettled(row, status, NOW)
     assert (record.row, record.status, record.error and record.error["code"]) == (9, status, error)
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1", "\n=1", "'=1", "''", "plain", "a=b"])
+def test_no_cell_of_a_file_for_spreadsheets_begins_a_formula_and_each_is_read_back(name):
+    record = Record(
+        1, "b", name, Status.REJECTED, error={"code": "C", "message": f"{name}!"}, recorded_at=timestamp(NOW)
+    )
+    data = SPREADSHEET.header + SPREADSHEET.encode([record])
+    (row,) = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""))
+    assert (row["object"][0], row["error_message"][0]) == ((name[0],) * 2 if name in {"plain", "a=b"} else ("'", "'"))
+    assert read_tail(SPREADSHEET, data).records == [record]
 
 
 RECORDS = [

@@ -16,18 +16,21 @@ from batcher.rules.records.standing import Truth
 FORMATS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 
 
-def export_rows(checkpoint: Path, output: Path) -> int:
+def export_rows(checkpoint: Path, output: Path, *, for_spreadsheets: bool = False) -> int:
     """Write the final state of each row of a job, and return the number of rows.
 
-    Raises UsageError for a suffix that no format has, and what opening the job raises.
+    Raises UsageError for a suffix that no format has, or one that spreadsheets do not open, and what opening the job
+    raises.
     """
     format_ = FORMATS.get(output.suffix.lower())
     if format_ is None:
         raise UsageError(f"{output}: the suffix does not show the format", f"Name a file with {' '.join(FORMATS)}.")
+    if for_spreadsheets and format_ != "csv":
+        raise UsageError(f"--spreadsheet: {output} is not a CSV file", "Give an output with the suffix .csv.")
     with open_past(checkpoint) as past:
         must_differ(output, *past.paths)
         with whole_file(output) as file:
-            return _WRITERS[format_](file, batches(past.truths()))
+            return _WRITERS["spreadsheet" if for_spreadsheets else format_](file, batches(past.truths()))
 
 
 def _as_text(codec: Codec) -> Callable[[BinaryIO, Iterator[list[Truth]]], int]:
@@ -54,6 +57,7 @@ def _as_parquet(file: BinaryIO, rows: Iterator[list[Truth]]) -> int:
 _WRITERS = {
     "jsonl": _as_text(CODECS["jsonl"]),
     "csv": _as_text(CODECS["csv"]),
+    "spreadsheet": _as_text(CODECS["spreadsheet"]),
     "parquet": _as_parquet,
 }
 """The writer of each format. It returns the number of rows."""

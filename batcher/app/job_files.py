@@ -18,10 +18,12 @@ from batcher.edges.checkpoint.facts import BUCKET_USED, CARD, LENGTH, LIMIT, LIS
 from batcher.edges.checkpoint.places import folder_of, is_same, is_there, kept
 from batcher.edges.manifest import AnyManifest
 from batcher.edges.records import Output, open_output, tail_of
+from batcher.edges.same_file import SameFile
 from batcher.errors import JobError, OtherJobError, UsageError
 from batcher.flow.repair import LEFT_OPEN, resume, unexplained
 from batcher.model import BEGINNING, Admitted, Record, Settlement, Unsettled
 from batcher.rules.job.card import Card, encoded, renewed
+from batcher.rules.modes import open_to_others
 from batcher.rules.progress import extent
 from batcher.rules.progress.extent import Length
 from batcher.rules.rows import settled_prefix
@@ -47,13 +49,14 @@ class Files:
     `written_before` is the number of bytes in the other outputs of the job.
     """
 
-    def __init__(  # noqa: PLR0913 - all that makes a job's files
+    def __init__(  # noqa: PLR0913, PLR0917 - all that makes a job's files
         self,
         checkpoint: Checkpoint,
         output: Output,
         place: Place,
         card: Card,
         generation: Generation,
+        held: Sequence[SameFile],
         *,
         written_before: int,
         is_side: bool,
@@ -65,6 +68,7 @@ class Files:
         """The latest time that this run has noted, in POSIX seconds by the service's clock; 0 if none is known."""
         self.card = card
         self._generation = generation
+        self._held = held
         self.is_side = is_side
         self.frontier = Frontier(Prefix(BEGINNING, {}, ""))
         """Follows the reading of the manifest."""
@@ -124,13 +128,19 @@ class Files:
         is_due = self._generation.is_due
         if is_due:
             facts |= self._generation.following(self.latest)
-        append = partial(self._output.append, block) if block else None
+        append = partial(self.append, block) if block else None
         await self.checkpoint.settle(settlements, facts, doubt_at, append, Answered(recovered or records, now))
         self._written = max(self._written, self._written_before + size)
         if is_due:
             await self.attest()
         if self._pass_on is not None and records:
             await self._pass_on(records)
+
+    def append(self, block: bytes) -> None:
+        """Append records. Raises DiskError, also if a file of the job is no longer where the next run looks for it."""
+        for file in self._held:
+            file.need()
+        self._output.append(block)
 
     @property
     def unproven(self) -> Unproven | None:
@@ -180,17 +190,20 @@ class Files:
 
 
 @asynccontextmanager
-async def open_files(
+async def open_files(  # noqa: PLR0913 - what the files of a job depend on
     checkpoint_path: Path,
     card: Card | None,
     output_path: Path | None,
     world: World,
     pass_on: PassOn | None = None,
+    *,
+    for_spreadsheets: bool = False,
 ) -> AsyncIterator[Files]:
     """Lock a job's files for one run, and repair what an interrupted run left.
 
-    `card` is that of the command, None if it works on whatever job is there. Without an output path, it is that of
-    the last run. `pass_on` takes the records once they are on disk. Raises what opening either file raises.
+    `card` is that of the command, None if it works on whatever job is there. Without an output path, it is that of the
+    last run, and a new one is `for_spreadsheets` or not. `pass_on` takes the records once they are on disk. Raises what
+    opening either file raises.
     """
     folder = folder_of(checkpoint_path)
     async with world.open_checkpoint(checkpoint_path, card) as checkpoint, AsyncExitStack() as held:
@@ -211,7 +224,12 @@ async def open_files(
             noted[LENGTH + place.name] = 0
         if card is not None and not is_side:
             noted[READ_WHOLE] = 0
-        async with open_output(place.path, place.known, partial(_need_newest, place.path, left)) as output:
+        accept = partial(_need_newest, place.path, left)
+        async with open_output(place.path, place.known, accept, for_spreadsheets=for_spreadsheets) as output:
+            for path in (checkpoint_path, place.path):
+                warning = open_to_others(path.stat().st_mode, str(path))
+                if warning is not None:
+                    world.voice.warn(warning)
             # Before the first record: a crash after that must not leave an output that the checkpoint does not know.
             await checkpoint.remember(noted | generation.following())
             files = Files(
@@ -220,6 +238,7 @@ async def open_files(
                 place,
                 job,
                 generation,
+                (SameFile(checkpoint_path, "checkpoint"), SameFile(place.path, "output")),
                 written_before=written(facts | noted, but=place.name),
                 is_side=is_side,
                 is_bucket_used=bool(facts.get(BUCKET_USED)),

@@ -7,11 +7,11 @@ import gc
 import os
 import resource
 import signal
-import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from batcher.errors import ExitCode, UsageError
+from batcher.errors import ExitCode, SystemLimitError, UsageError
 
 RARELY = 10_000
 """New objects between two garbage collections. Python's default of 700 is reached by a few rows, without cycles."""
@@ -67,34 +67,64 @@ _CODES = {
     # The terminal is closed, or the connection to it lost.
     signal.SIGHUP: ExitCode.SIGHUP,
 }
-_SHOW_CURSOR = "\x1b[?25h"
+_SHOW_CURSOR = b"\x1b[?25h"
+_STDERR = 2
 
 
 @contextmanager
 def draining_on_signals(drain: Callable[[ExitCode], None], say: Callable[[str], None]) -> Iterator[None]:
     """Call `drain` with the signal's exit code on the first signal, and say so. The second ends the process at once.
 
-    Ending at once is as safe as a crash.
+    Ending at once is as safe as a crash. It is also possible while the event loop waits for the system, such as for a
+    pipe without a writer: these handlers are those of Python, not of the loop.
     """
     loop = asyncio.get_running_loop()
     seen: list[signal.Signals] = []
 
-    def arrived(number: signal.Signals) -> None:
-        if seen:
-            if sys.stderr.isatty():
-                sys.stderr.write(_SHOW_CURSOR)
-                sys.stderr.flush()
-            os._exit(_CODES[number])
-        seen.append(number)
+    def begin(number: signal.Signals) -> None:
         say(f"{number.name}: no new starts, waiting for requests on the wire; send it again to exit at once")
         drain(_CODES[number])
 
+    def arrived(received: int, _: object) -> None:
+        number = signal.Signals(received)
+        if seen:
+            # Past every buffer, and past a bar that has replaced the stream.
+            if os.isatty(_STDERR):
+                os.write(_STDERR, _SHOW_CURSOR)
+            os._exit(_CODES[number])
+        seen.append(number)
+        # What the handler interrupts may be writing to the same stream.
+        loop.call_soon_threadsafe(begin, number)
+
     # An ignored signal stays ignored: `nohup` lets a job outlive its terminal.
     heeded = [number for number in _CODES if signal.getsignal(number) is not signal.SIG_IGN]
-    for number in heeded:
-        loop.add_signal_handler(number, arrived, number)
+    former = {number: signal.signal(number, arrived) for number in heeded}
     try:
         yield
     finally:
-        for number in heeded:
-            loop.remove_signal_handler(number)
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+THREADS = 12
+"""Threads that a run may have at a time: those that read, commit, log and serve metrics, and those of the loop."""
+
+
+def need_threads(count: int = THREADS) -> None:
+    """Check that the system allows this number of threads. Raises SystemLimitError, before anything was sent."""
+    enough = threading.Event()
+    begun: list[threading.Thread] = []
+    try:
+        for _ in range(count):
+            begun.append(threading.Thread(target=enough.wait))
+            begun[-1].start()
+    except RuntimeError:
+        begun.pop()
+        raise SystemLimitError(
+            f"the system allows this process {len(begun)} more threads, and a run needs {count}",
+            "Allow more processes (ulimit -u, or TasksMax of a service) or memory, then run the same command again.",
+        ) from None
+    finally:
+        enough.set()
+        for thread in begun:
+            thread.join()

@@ -40,7 +40,7 @@ from batcher.rules.service.dialects import DIALECT
 from batcher.rules.text import seconds_until
 
 
-async def run_job(  # noqa: PLR0913 - a command or a program is connected to a job here
+async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
     options: RunOptions,
     world: World,
     drain: Drain,
@@ -48,16 +48,19 @@ async def run_job(  # noqa: PLR0913 - a command or a program is connected to a j
     dialect: Dialect = DIALECT,
     *,
     confirm: Confirm | None = None,
+    attend: Callable[[Monitor], None] | None = None,
 ) -> ExitCode:
     """Run the job that `options` describe until it ends or `drain` begins, and report how it ended.
 
-    `pass_on` takes the records once they are on disk. `confirm` asks a person before many rows are started; without it
-    no one is asked. Raises JobError if the job cannot start or continue.
+    `pass_on` takes the records once they are on disk, `attend` the monitor once the files are open. `confirm` asks a
+    person before many rows are started; without it no one is asked. Raises JobError if the job cannot start or
+    continue.
     """
     card = card_of(options, dialect)
     async with AsyncExitStack() as edges:
-        telemetry = await edges.enter_async_context(open_telemetry(options, world, pass_on))
+        # First, since a file may be a pipe without a reader: to open it takes until the second signal.
         edges.enter_context(world.draining_on_signals(drain.begin, world.voice.say))
+        telemetry = await edges.enter_async_context(open_telemetry(options, world, pass_on))
         edges.enter_context(_draining_after(_seconds(options, world), drain, world.voice.say))
         manifest = edges.enter_context(_open_manifest(options, world))
         await asyncio.to_thread(manifest.check)
@@ -67,10 +70,19 @@ async def run_job(  # noqa: PLR0913 - a command or a program is connected to a j
         columns = Columns(options, manifest, telemetry.warn)
         preflight = await _preflight(options, world, manifest, service, drain, telemetry, columns)
         files = await edges.enter_async_context(
-            open_files(options.checkpoint, card, options.output, world, telemetry.pass_on)
+            open_files(
+                options.checkpoint,
+                card,
+                options.output,
+                world,
+                telemetry.pass_on,
+                for_spreadsheets=options.spreadsheet,
+            )
         )
         monitor = await _monitor(options, world, manifest, files, service, drain, telemetry)
         shown = opening.lines(await _opening(options, files, monitor, service, dialect))
+        if attend is not None:
+            attend(monitor)
         relies_on = condition(options.settle_time, options.timeout)
         if relies_on and options.on_doubt is OnDoubt.RECONCILE:
             world.voice.say(relies_on)

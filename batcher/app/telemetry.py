@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from batcher import __version__
 from batcher.app.job_files import PassOn
+from batcher.app.unexpected import expected, frames
 from batcher.app.world import World
 from batcher.edges.log import Log, open_log
-from batcher.errors import ExitCode, JobError, UsageError
+from batcher.errors import ExitCode, UsageError
 from batcher.flow.attempts import Attempt
 from batcher.flow.reconcile import Findings
 from batcher.model import Admitted, Record, Status
@@ -86,9 +87,12 @@ class Telemetry:
             self.metrics.succeeded(self.world.clock())
 
     def failed(self, error: BaseException) -> None:
-        """Log the error that ends the run; of an unexpected one only its type, since its text may hold anything."""
-        known = (error.exit_code.value, str(error)) if isinstance(error, JobError) else (1, type(error).__name__)
-        self.log(Line("run_failed", dict(zip(("exit_code", "error"), known, strict=True))))
+        """Log the error that ends the run. Of an unexpected one the text is left out, since it may hold anything."""
+        known = expected(error)
+        is_fault = known is None and isinstance(error, Exception)
+        code = ExitCode.INTERNAL if is_fault else ExitCode.SIGINT if known is None else known.exit_code
+        fields = {"exit_code": code.value, "error": str(known or type(error).__name__)}
+        self.log(Line("run_failed", {**fields, "traceback": frames(error) if is_fault else ""}))
 
     @asynccontextmanager
     async def measuring(self, options: RunOptions, look: Callable[[], Figures]) -> AsyncIterator[None]:
@@ -132,6 +136,8 @@ async def open_telemetry(options: RunOptions, world: World, pass_on: PassOn | No
             yield telemetry
         except BaseException as error:
             telemetry.failed(error)
+            if opened is not None:
+                error.add_note(str(options.log_file))
             raise
 
 
@@ -174,5 +180,9 @@ def _check_files(options: RunOptions) -> None:
         other = name if path is None else known.setdefault(path.resolve(), name)
         if other != name:
             raise UsageError(f"{other} and {name} are the same file: {path}", "Give each of them a file of its own.")
+    for name in ("--report", "--metrics-file"):
+        path = files[name]
+        if path is not None and path.exists() and not path.is_file():
+            raise UsageError(f"{name} {path}: not a regular file", "Give the name of a file.")
     if options.report is not None and not options.report.parent.is_dir():
         raise UsageError(f"--report {options.report}: no such folder", "Create it, or name another file.")

@@ -27,6 +27,11 @@ def _print(kind: str, text: str) -> None:
         print(f"batcher: {kind}{printable(text)}", file=sys.stderr, flush=True)
 
 
+def show(line: str) -> None:
+    """Print a line of a result on standard output."""
+    print(printable(line))
+
+
 @dataclass(frozen=True, slots=True)
 class Voice:
     """Speaks to `listener`, which takes the kind of what is said (SAID, WARNING or ERROR) and the text."""

@@ -10,7 +10,7 @@ from batcher.errors import ExitCode
 from batcher.model import Json, Parameter, Status
 from batcher.options.verbs import CheckOptions
 from batcher.rules.records.codec import described
-from batcher.rules.text import counted, printable
+from batcher.rules.text import counted
 
 if TYPE_CHECKING:
     from batcher.app.check import Checked
@@ -52,7 +52,7 @@ def check(options: CheckOptions) -> ExitCode:
     """Check, print the result and return the exit code."""
     from batcher.app.check import check_manifest
     from batcher.app.process import calm_collector
-    from batcher.app.voice import say
+    from batcher.app.voice import say, show
     from batcher.app.world import World
 
     calm_collector()
@@ -62,7 +62,7 @@ def check(options: CheckOptions) -> ExitCode:
         print(json.dumps(_document(manifest, checked)))
     else:
         for line in _lines(manifest, checked):
-            print(printable(line))
+            show(line)
     say(_verdict(checked))
     return ExitCode.MANIFEST if checked.bad else ExitCode.OK
 

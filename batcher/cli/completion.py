@@ -38,18 +38,36 @@ def script(command: Command) -> str:
 
 
 def install(command: Command) -> str:
-    """Install the script for the current shell. Return a message with its path. Raises UsageError as `script` does."""
+    """Install the script for the current shell. Return a message with its path.
+
+    Raises UsageError as `script` does, and if there is no home folder.
+    """
     shell = _shell()
     place = PLACES[shell]
-    path = Path.home() / place.script
+    path = _path(place.script)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(_source(command, shell))
     if place.startup:
-        startup = Path.home() / place.startup
-        existing = startup.read_text() if startup.exists() else ""
-        if place.lines not in existing:
-            startup.write_text(f"{existing}\n{place.lines}")
+        startup = _path(place.startup)
+        # As bytes: a start-up file may be in any encoding.
+        existing = startup.read_bytes() if startup.exists() else b""
+        if place.lines.encode() not in existing:
+            startup.write_bytes(existing + f"\n{place.lines}".encode())
     return f"Installed {shell} completion in {path}. Open a new shell to use it."
+
+
+def _path(name: str) -> Path:
+    """Return a path below home, or below XDG_CONFIG_HOME if it is set, as fish looks for it."""
+    below, config = name.removeprefix(".config/"), os.environ.get("XDG_CONFIG_HOME", "")
+    if below != name and config.startswith("/"):
+        return Path(config) / below
+    home = os.environ.get("HOME", "")
+    if not home.startswith("/"):
+        raise UsageError(
+            "no home folder to install the completion in",
+            "Set HOME and try again, or redirect --show-completion to a file that your shell reads.",
+        )
+    return Path(home) / name
 
 
 def _shell() -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, NamedTuple
 import click
 from click.core import ParameterSource
 
+from batcher.app.voice import show
 from batcher.cli.flags import config_file, environment_name, places, source, verb_command
 from batcher.cli.verbs import VERBS
 from batcher.errors import ExitCode, UsageError
@@ -89,9 +90,9 @@ def config(options: ConfigOptions) -> ExitCode:
         return ExitCode.OK
     for name, found in shown.items():
         if found:
-            print(f"[{name}]")
+            show(f"[{name}]")
         for each in found:
-            print(f"  {each.key:<22} {each.words:<35} {each.where}")
+            show(f"  {each.key:<22} {each.words:<35} {each.where}")
     return ExitCode.OK
 
 

@@ -113,8 +113,10 @@ def _show(options: DoctorOptions, examined: Examined) -> None:
     if options.as_json:
         print(json.dumps(_document(options, examined)))
     else:
+        from batcher.app.voice import show
+
         for line in _lines(options, examined):
-            print(line)
+            show(line)
 
 
 def _document(options: DoctorOptions, examined: Examined) -> dict[str, Json]:
@@ -153,7 +155,7 @@ def _lines(options: DoctorOptions, examined: Examined) -> Iterator[str]:
     for what in UNTRIED:
         yield f"{'untried':<28} {what}"
     if examined.settings:
-        yield f"\n{options.write}:"
+        yield from ("", f"{options.write}:")
     for key, setting in examined.settings.items():
         value = json.dumps(setting.value)
         if key in kept:

@@ -20,10 +20,10 @@ To resume the job, run the command that started it again.
 def drain(options: SteerOptions) -> ExitCode:
     """Ask the running job to stop."""
     from batcher.app.steering import resume_command, steer
-    from batcher.app.voice import say
+    from batcher.app.voice import say, show
     from batcher.rules.report.next_commands import about
 
-    print(steer(options.checkpoint, {"do": "drain"}))
+    show(steer(options.checkpoint, {"do": "drain"}))
     say(f"next: {about('status', options.checkpoint)}")
     say(f"once this run has ended: {resume_command(options.checkpoint)}")
     return ExitCode.OK

@@ -23,7 +23,7 @@ def explain(options: ExplainOptions) -> ExitCode:
     """Print the history of every row that matches."""
     from batcher.app.explain import matching_lives
     from batcher.app.history import open_past
-    from batcher.app.voice import say
+    from batcher.app.voice import say, show
     from batcher.rules.report.explain import sentences
 
     with open_past(options.checkpoint) as past:
@@ -36,5 +36,5 @@ def explain(options: ExplainOptions) -> ExitCode:
         return ExitCode.ROWS_REJECTED
     for life in found:
         for line in sentences(life):
-            print(line)
+            show(line)
     return ExitCode.OK

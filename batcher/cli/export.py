@@ -15,9 +15,10 @@ Examples:
   batcher export objects.csv.checkpoint -o rows.csv
   batcher export objects.csv.checkpoint -o rows.parquet
 
-The suffix of FILE selects JSON Lines, CSV or Parquet; Parquet needs pip install 'batcher[parquet]'. The fields are
-those of a record. The status may also be pending (not started yet) or sending (being sent by a running job). A row that
-has no record yet has only its number. The command changes nothing else and can be used during a run.
+The suffix of FILE selects JSON Lines, CSV or Parquet; Parquet needs pip install 'obs-batcher[parquet]'. The fields are
+those of a record. With --spreadsheet, text that a spreadsheet may take for a formula begins with '. The status may also
+be pending (not started yet) or sending (being sent by a running job). A row that has no record yet has only its number.
+The command changes nothing else and can be used during a run.
 """
 
 
@@ -26,6 +27,6 @@ def export(options: ExportOptions) -> ExitCode:
     from batcher.app.export import export_rows
     from batcher.app.voice import say
 
-    rows = export_rows(options.checkpoint, options.output)
+    rows = export_rows(options.checkpoint, options.output, for_spreadsheets=options.spreadsheet)
     say(f"{options.output}: {counted(rows, 'row')}")
     return ExitCode.OK

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
 import click
 
 from batcher import __version__
-from batcher.cli.streams import open_streams, unreported
+from batcher.cli.streams import open_streams
 from batcher.cli.verbs import PANELS, SUMMARY, VERBS
-from batcher.errors import ExitCode, JobError, UsageError
+from batcher.errors import MEANINGS, ExitCode, JobError, UsageError
 
 
 class Verbs(click.Group):
@@ -40,6 +41,12 @@ class Verbs(click.Group):
         for heading, names in PANELS.items():
             with formatter.section(heading):
                 formatter.write_dl([(name.ljust(width), VERBS[name]) for name in names])
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the exit codes into the help, then its last lines."""
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(f"{code.value:>3}", meaning) for code, meaning in MEANINGS.items()])
+        super().format_epilog(ctx, formatter)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
         """Complete the names of verbs without importing them."""
@@ -84,7 +91,7 @@ app = Verbs(
 
 
 def main() -> None:
-    """Run the command line. Exit with 74 if a file cannot be read or written and no verb reports it."""
+    """Run the command line. An error that no verb reports has an exit code too: 70, 71 or 74."""
     open_streams()
     try:
         try:
@@ -93,8 +100,8 @@ def main() -> None:
             sys.stdout.flush()
     except JobError as error:
         code = _complain(error)
-    except OSError as error:
-        code = _complain(unreported(error))
+    except Exception as error:  # noqa: BLE001 - whatever it is, its exit code is not that of a finished job
+        code = _complain(_unreported(error))
     sys.exit(code)
 
 
@@ -114,6 +121,13 @@ def _run() -> int:
     except (click.Abort, KeyboardInterrupt):
         return ExitCode.SIGINT
     return code or 0
+
+
+def _unreported(error: Exception) -> JobError:
+    # Imported here, since only a fault needs it.
+    from batcher.app.unexpected import expected, internal
+
+    return expected(error) or internal(error, os.environ)
 
 
 def _complain(error: JobError) -> int:

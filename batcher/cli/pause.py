@@ -20,9 +20,9 @@ The process keeps running and keeps its files locked. To end it, use batcher dra
 def pause(options: SteerOptions) -> ExitCode:
     """Ask the running job to pause."""
     from batcher.app.steering import steer
-    from batcher.app.voice import say
+    from batcher.app.voice import say, show
     from batcher.rules.report.next_commands import about
 
-    print(steer(options.checkpoint, {"do": "pause"}))
+    show(steer(options.checkpoint, {"do": "pause"}))
     say(f"next: {about('resume', options.checkpoint)}")
     return ExitCode.OK

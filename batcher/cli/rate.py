@@ -21,9 +21,9 @@ The limit applies until the run ends. It cannot exceed the --max-rate that the r
 def rate(options: RateOptions) -> ExitCode:
     """Ask the running job to change its rate."""
     from batcher.app.steering import steer
-    from batcher.app.voice import say
+    from batcher.app.voice import say, show
     from batcher.rules.report.next_commands import about
 
-    print(steer(options.checkpoint, {"do": "rate", "value": options.rate}))
+    show(steer(options.checkpoint, {"do": "rate", "value": options.rate}))
     say(f"next: {about('status', options.checkpoint)}")
     return ExitCode.OK

@@ -20,9 +20,9 @@ To resume a job that has ended, run the command that started it again.
 def resume(options: SteerOptions) -> ExitCode:
     """Ask the paused job to resume."""
     from batcher.app.steering import steer
-    from batcher.app.voice import say
+    from batcher.app.voice import say, show
     from batcher.rules.report.next_commands import about
 
-    print(steer(options.checkpoint, {"do": "resume"}))
+    show(steer(options.checkpoint, {"do": "resume"}))
     say(f"next: {about('status', options.checkpoint)}")
     return ExitCode.OK

@@ -47,13 +47,14 @@ def run(options: RunCommandOptions) -> ExitCode:
     import asyncio
 
     from batcher.app.confirm import Confirm
-    from batcher.app.process import calm_collector, fast_loop, make_room
+    from batcher.app.process import calm_collector, fast_loop, make_room, need_threads
     from batcher.app.run import run_job
     from batcher.app.world import World
     from batcher.edges import terminal
     from batcher.flow.drain import Drain
 
     make_room(options.concurrency)
+    need_threads()
     calm_collector()
     with asyncio.Runner(loop_factory=fast_loop(tls=options.endpoint.startswith("https:"))) as runner:
         confirm = None

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from batcher.app.job_identity import job_of
-from batcher.app.voice import say
+from batcher.app.voice import say, show
 from batcher.edges.checkpoint import Glance, glance
 from batcher.edges.control import ask
 from batcher.errors import ExitCode
@@ -21,6 +20,7 @@ from batcher.rules.progress.extent import UNKNOWN, Extent, Length, extent, perce
 from batcher.rules.records.codec import timestamp
 from batcher.rules.records.standing import current_counts
 from batcher.rules.report.next_commands import left_of, next_steps
+from batcher.rules.shell import command_line
 from batcher.rules.text import counted, number, printable
 
 OPTIONS = StatusOptions
@@ -57,13 +57,13 @@ def status(options: StatusOptions) -> ExitCode:
         print(json.dumps(_document(checkpoint, seen, live)))
     elif rows:
         for row in _in_doubt(seen):
-            print(_line(row))
+            show(_line(row))
     else:
         if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
             _show_table(checkpoint, seen, live)
         else:
             for line in _lines(checkpoint, seen, live):
-                print(line)
+                show(line)
         for step in _next(checkpoint, seen):
             say(f"next: {step}")
     return ExitCode.OK
@@ -72,7 +72,7 @@ def status(options: StatusOptions) -> ExitCode:
 def _next(checkpoint: Path, seen: Glance) -> list[str]:
     if seen.running:
         steering = (("rate", "auto"), ("pause",), ("drain",))
-        return [shlex.join(["batcher", verb, str(checkpoint), *more]) for verb, *more in steering]
+        return [command_line(["batcher", verb, str(checkpoint), *more]) for verb, *more in steering]
     left = left_of(_counts(seen), read_whole=seen.read_whole)
     return [step.command for step in next_steps(job_of(seen.card, checkpoint), left)] or ["nothing is left to do"]
 
@@ -150,11 +150,11 @@ def _show_table(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Non
     console = Console(highlight=False)
     # As Text, since a file name or a key may look like rich markup.
     for line in _heading(checkpoint, seen, live):
-        console.print(Text(line))
+        console.print(Text(printable(line)))
     console.print(table)
     console.print(_done(seen, live))
     for line in _doubts(checkpoint, seen):
-        console.print(Text(line))
+        console.print(Text(printable(line)))
 
 
 def _heading(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Iterator[str]:

@@ -33,15 +33,9 @@ def open_streams() -> None:
         sys.stdin = os.fdopen(0, closefd=False)
     sys.stdout = _text(_Output(1, "wb", closefd=False), sys.stdout)
     sys.stderr = _text(_Error(2, "wb", closefd=False), sys.stderr)
-    # A line that is written to a terminal, or to a person, is shown at once.
-    sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())
+    # A line for a terminal, or for a person, is shown at once; what its encoding does not have is escaped.
+    sys.stdout.reconfigure(errors="backslashreplace", line_buffering=sys.stdout.isatty())
     sys.stderr.reconfigure(line_buffering=True)
-
-
-def unreported(error: OSError) -> DiskError:
-    """Return what to say of a file that cannot be read or written, if no verb reports it."""
-    place = f"{error.filename}: " if error.filename else ""
-    return DiskError(f"{place}{error.strerror or error}", "Free some space, or check the disk.")
 
 
 def _text(raw: _Standard, replaced: TextIO | None) -> io.TextIOWrapper:

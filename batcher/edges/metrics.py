@@ -31,6 +31,7 @@ from batcher.errors import DiskError, UsageError
 from batcher.model import Answer, Verdict
 from batcher.rules.progress.figures import FIGURES, Figures, Metric
 from batcher.rules.service.labels import label
+from batcher.rules.text import printable
 
 LOOK_SECONDS = 1.0
 """Seconds between two updates of the figures."""
@@ -52,7 +53,8 @@ class Metrics:
 
     def __init__(self, workflow: str, checkpoint: str) -> None:
         self.registry = CollectorRegistry()
-        self._job = (workflow, checkpoint)
+        # A label is UTF-8, and the name of a file may be anything.
+        self._job = (workflow, printable(checkpoint))
         self._attempts = self._counter("attempts", "Attempts of this run.", "verdict", "code")
         self._counters: dict[tuple[Verdict, str], Counter] = {}
         """One for each kind of attempt, kept here because the library takes as long to find it as to count."""

@@ -24,7 +24,7 @@ def parquet_table(file: BinaryIO, columns: Sequence[str]) -> Iterator[ParquetTab
         # Imported by name: the modules are slow to import, and have no type information.
         arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError:
-        raise UsageError("writing Parquet needs pyarrow", "Install it: pip install 'batcher[parquet]'") from None
+        raise UsageError("writing Parquet needs pyarrow", "Install it: pip install 'obs-batcher[parquet]'") from None
     schema = arrow.schema([(name, arrow.type_for_alias(_TYPES.get(name, "string"))) for name in columns])
     with parquet.ParquetWriter(file, schema) as writer:
         yield ParquetTable(arrow, schema, writer)

@@ -10,7 +10,7 @@ import fcntl
 import os
 import stat
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
@@ -18,7 +18,7 @@ import aiofiles
 
 from batcher.errors import BusyError, DiskError, OtherJobError, UsageError
 from batcher.model import Record
-from batcher.rules.records.codec import CODECS, Tail, read_tail
+from batcher.rules.records.codec import CODECS, MARK, Tail, read_tail
 from batcher.rules.text import counted
 
 if TYPE_CHECKING:
@@ -53,45 +53,61 @@ def tail_of(path: Path, known_length: int) -> Tail:
 
 
 def format_of(path: Path) -> str:
-    """Return the format of an output: `csv` for the suffix `.csv`, else `jsonl`."""
-    return "csv" if path.suffix.lower() == ".csv" else "jsonl"
+    """Return the format of an output: by its suffix `csv` or `jsonl`, or `spreadsheet` if a CSV file has the mark."""
+    if path.suffix.lower() != ".csv":
+        return "jsonl"
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        if file.read(len(MARK)) == MARK:
+            return "spreadsheet"
+    return "csv"
 
 
 @asynccontextmanager
-async def open_output(path: Path, known_length: int | None, accept: Accept = accept_all) -> AsyncIterator[Output]:
+async def open_output(
+    path: Path, known_length: int | None, accept: Accept = accept_all, *, for_spreadsheets: bool = False
+) -> AsyncIterator[Output]:
     """Open the output for appending, readable by its owner only, and lock it for one run.
 
     `known_length` is the file's length in bytes according to the checkpoint, None if the checkpoint does not know this
-    file. `accept` is given the records beyond it before the file is changed, and raises if it refuses them. Raises
-    UsageError if it is not a regular file, OtherJobError if it has content that this job did not write or less than it
+    file. `accept` is given the records beyond it before the file is changed, and raises if it refuses them. A new CSV
+    file may be one for spreadsheets; an existing one remains what it is. Raises UsageError if it is not a regular file
+    or cannot be for spreadsheets, OtherJobError if it has content that this job did not write or less than it
     wrote, BusyError if another run is writing it, DiskError if it cannot be written.
     """
+    _need_regular(path)
     with _translated(path):
         file = await aiofiles.open(path, "ab", buffering=0, opener=_private)
     try:
         with _translated(path):
-            output = _resumed(file, path, known_length, accept)
+            output = _resumed(file, path, known_length, accept, _format(path, for_spreadsheets=for_spreadsheets))
         yield output
     finally:
         with _translated(path):
             await file.close()
 
 
-def _resumed(file: AsyncFileIO, path: Path, known_length: int | None, accept: Accept) -> Output:
-    _hold(file.fileno(), path)
-    found = os.fstat(file.fileno())
-    if not stat.S_ISREG(found.st_mode):
+def _format(path: Path, *, for_spreadsheets: bool) -> str:
+    found = format_of(path)
+    if not for_spreadsheets or found == "spreadsheet":
+        return found
+    if found != "csv":
+        raise UsageError(f"--spreadsheet: {path} is not a CSV file", "Give an output with the suffix .csv.")
+    if path.stat().st_size >= len(MARK):
         raise UsageError(
-            f"{path}: the output is not a regular file",
-            "Give a regular file with --output. The next run has to read it back.",
+            f"--spreadsheet: {path} was begun without it", "Leave the option out, or give a new file with --output."
         )
-    size = found.st_size
+    return "spreadsheet"
+
+
+def _resumed(file: AsyncFileIO, path: Path, known_length: int | None, accept: Accept, format_: str) -> Output:
+    _hold(file.fileno(), path)
+    size = os.fstat(file.fileno()).st_size
     if size == 0:
         # A power cut must not lose a new file's name. A known file that is missing was moved away: it begins anew.
         _sync_folder(path.parent)
         known_length = 0
     _check(path, size, known_length)
-    output = Output(file, path, known_length or 0)
+    output = Output(file, path, known_length or 0, format_)
     output.recover(accept)
     return output
 
@@ -102,12 +118,12 @@ class Output:
     `length` is the number of bytes in complete records, including blocks that are composed and not yet appended.
     """
 
-    def __init__(self, file: AsyncFileIO, path: Path, known_length: int) -> None:
+    def __init__(self, file: AsyncFileIO, path: Path, known_length: int, format_: str) -> None:
         self.recovered: list[Record] = []
         self.length = known_length
         self._file = file
         self._path = path
-        self._codec = CODECS[format_of(path)]
+        self._codec = CODECS[format_]
 
     def recover(self, accept: Accept) -> None:
         """Read the records beyond the known length, and cut off a torn end if `accept` does not refuse them."""
@@ -228,8 +244,22 @@ class PastRecords:
             ) from error
 
 
+def _need_regular(path: Path) -> None:
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        # Opening it reports the error, or makes the file.
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise UsageError(
+            f"{path}: the output is not a regular file",
+            "Give a regular file with --output. The next run has to read it back.",
+        )
+
+
 def _private(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+    # A pipe without a reader is refused at once, in place of waiting for one.
+    return os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -6,6 +6,7 @@ witness is named after the job's random id, not after a path, so a folder that w
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections.abc import Callable, Mapping
@@ -35,10 +36,10 @@ def new_job_id() -> str:
     return secrets.token_hex(16)
 
 
-def witness_path(job_id: str, environment: Mapping[str, str]) -> Path | None:
-    """Return the path of a job's witness, None if there is no place for one.
+def state_folder(environment: Mapping[str, str]) -> Path | None:
+    """Return the folder for what outlives a run and belongs to no job's folder, None if there is no place for it.
 
-    The place is `batcher` in XDG_STATE_HOME, by default ~/.local/state. A path that is not absolute is ignored, see
+    It is `batcher` in XDG_STATE_HOME, by default ~/.local/state. A path that is not absolute is ignored, see
     https://specifications.freedesktop.org/basedir-spec/latest/.
     """
     state = environment.get("XDG_STATE_HOME", "")
@@ -47,7 +48,13 @@ def witness_path(job_id: str, environment: Mapping[str, str]) -> Path | None:
         if not home.startswith("/"):
             return None
         state = f"{home}/.local/state"
-    return Path(state) / "batcher" / f"{job_id}.json"
+    return Path(state) / "batcher"
+
+
+def witness_path(job_id: str, environment: Mapping[str, str]) -> Path | None:
+    """Return the path of a job's witness, None if there is no place for one."""
+    folder = state_folder(environment)
+    return None if folder is None else folder / f"{job_id}.json"
 
 
 class Witness:
@@ -76,7 +83,8 @@ class Witness:
         """
         if self._file is None or (self.known is not None and self.known.generation >= reached.generation):
             return
-        content = msgspec.json.encode(reached)
+        # In ASCII: a path may hold bytes that are not UTF-8.
+        content = json.dumps(reached).encode()
         with suppress(OSError):
             # In place, since the lock is on this file. A torn content counts as no witness.
             os.pwrite(self._file, content, 0)
@@ -103,8 +111,8 @@ def _opened(path: Path | None) -> int | None:
 
 
 def _read(descriptor: int) -> Reached | None:
-    with suppress(OSError, msgspec.DecodeError):
-        return msgspec.json.decode(os.pread(descriptor, _MOST, 0), type=Reached)
+    with suppress(OSError, ValueError, msgspec.ValidationError):
+        return msgspec.convert(json.loads(os.pread(descriptor, _MOST, 0)), Reached)
     return None
 
 

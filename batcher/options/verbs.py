@@ -76,6 +76,9 @@ class Sending(Retries, Doubts):
     trust_503: Annotated[bool, Option("Treat every HTTP 503 as a refusal that is safe to retry.")] = False
 
 
+SPREADSHEET = Option("Write CSV that a spreadsheet opens safely: no cell is taken for a formula.")
+
+
 def _output(options: Manifest) -> Path:
     return options.beside(".executions.jsonl", "--output")
 
@@ -93,6 +96,7 @@ class Output(Options):
             default="MANIFEST.executions.jsonl",
         ),
     ] = derived(factory=_output)
+    spreadsheet: Annotated[bool, SPREADSHEET] = False
     report: Annotated[Path | None, Option("Write an HTML page about the job at the end, as batcher report does.")] = (
         None
     )
@@ -277,6 +281,7 @@ class ExportOptions(OfJob):
     group = "Output"
 
     output: Annotated[Path, Option("File to write: .jsonl, .csv or .parquet.", short="-o")]
+    spreadsheet: Annotated[bool, SPREADSHEET] = False
 
 
 class ReportOptions(OfJob):

@@ -47,8 +47,19 @@ def counted(number: int, noun: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Make text safe for a terminal: characters that are not printable become escapes."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    """Make text safe for a terminal: characters that are not printable become escapes.
+
+    So do the bytes of a file name that are not UTF-8, which Python carries as surrogate escapes.
+    """
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def _shown(char: str) -> str:
+    if char.isprintable():
+        return char
+    if "\udc80" <= char <= "\udcff":
+        return f"\\x{ord(char) - 0xDC00:02x}"
+    return char.encode("unicode_escape").decode()
 
 
 def plain(value: float) -> str:

@@ -180,7 +180,7 @@ def check_sum(facts: Mapping[str, str | int], found: int) -> None:
 
 def facts_of(db: sqlite3.Connection, path: Path) -> Mapping[str, str | int]:
     """Return the facts of a checkpoint by name, converted to the current format."""
-    facts: Mapping[str, str | int] = dict(db.execute("SELECT name, value FROM header"))
+    facts = read_facts(db)
     return format_1.renewed_facts(facts, path) if _format_of(db) == format_1.VERSION else facts
 
 
@@ -214,8 +214,30 @@ def upgrade(db: sqlite3.Connection, path: Path) -> None:
 
 def write_facts(db: sqlite3.Connection, facts: Mapping[str, str | int]) -> None:
     """Write facts with their seals. They replace earlier ones of the same names."""
-    entries = [(*fact, seal(*fact)) for fact in facts.items()]
+    stored = [(_stored(name), _stored(value)) for name, value in facts.items()]
+    entries = [(*fact, seal(*fact)) for fact in stored]
     db.executemany("INSERT OR REPLACE INTO header VALUES (?, ?, ?)", entries)
+
+
+def read_facts(db: sqlite3.Connection) -> dict[str, str | int]:
+    """Return the facts that `write_facts` has written, by name."""
+    return {str(carried(name)): carried(value) for name, value in db.execute("SELECT name, value FROM header")}
+
+
+def carried(fact: str | int | bytes) -> str | int:
+    """Return a fact as it was given to `write_facts`."""
+    return fact.decode("utf-8", "surrogateescape") if isinstance(fact, bytes) else fact
+
+
+def _stored(fact: str | int) -> str | int | bytes:
+    """Return a fact as SQLite takes it. A file name that is not UTF-8 is stored as the bytes that it consists of."""
+    if isinstance(fact, int):
+        return fact
+    try:
+        fact.encode()
+    except UnicodeEncodeError:
+        return fact.encode("utf-8", "surrogateescape")
+    return fact
 
 
 def _other_job(path: Path, found: Difference) -> OtherJobError:

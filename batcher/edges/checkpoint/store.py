@@ -18,7 +18,16 @@ from msgspec import structs
 from batcher.edges.checkpoint.controls import NOTHING, Answered, Controls
 from batcher.edges.checkpoint.facts import CARD, CONTENTS
 from batcher.edges.checkpoint.row_tables import SettledRows, UnsettledRows, packed, unpacked
-from batcher.edges.checkpoint.schema import card_of, check_sum, open_database, translated, upgrade, write_facts
+from batcher.edges.checkpoint.schema import (
+    card_of,
+    carried,
+    check_sum,
+    open_database,
+    read_facts,
+    translated,
+    upgrade,
+    write_facts,
+)
 from batcher.edges.checkpoint.sieve import Sieve, Sifted
 from batcher.model import Admitted, BadRow, Execution, Row, Settlement, Status, Unsettled
 from batcher.rules.doubts.control import Control
@@ -163,12 +172,12 @@ class Store:
 
     def facts(self) -> dict[str, str | int]:
         """Return all facts of the job by name."""
-        return dict(self._db.execute("SELECT name, value FROM header"))
+        return read_facts(self._db)
 
     def recall(self, name: str) -> str | int | None:
         """Return a fact of the job, None if there is none."""
         found = self._db.execute("SELECT value FROM header WHERE name = ?", (name,)).fetchone()
-        return None if found is None else found[0]
+        return None if found is None else carried(found[0])
 
     def unsettled(self, statuses: Collection[Status], most: int = -1) -> list[Unsettled]:
         """List up to `most` unsettled rows with one of `statuses`, in the order of their admission."""

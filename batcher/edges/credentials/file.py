@@ -6,7 +6,6 @@ The file is read again to renew the credentials: whatever rotates them writes th
 from __future__ import annotations
 
 import asyncio
-import stat
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -14,26 +13,40 @@ from pathlib import Path
 from batcher.edges.credentials.found import Found
 from batcher.errors import CredentialsError
 from batcher.model import Credentials
+from batcher.rules.modes import open_to_others
 from batcher.rules.service.credentials import read_file
 
 VARIABLE = "HUAWEICLOUD_SDK_CREDENTIALS_FILE"
 DEFAULT = "~/.huaweicloud/credentials"
 
-_OTHERS = stat.S_IRGRP | stat.S_IROTH
-
 
 async def in_file(environment: Mapping[str, str]) -> Found | str:
     """Return the credentials in the file, or that there is no file. Raises CredentialsError if it cannot be used.
 
-    Only the default file may be missing. A file that the environment names must exist.
+    Only the default file may be missing. That is also so where there is no home folder, or none that this process may
+    enter, as in many services. A file that the environment names must exist.
     """
     shown = environment.get(VARIABLE) or DEFAULT
-    path = Path(DEFAULT.replace("~", environment.get("HOME", "~"), 1) if shown == DEFAULT else shown)
+    home = environment.get("HOME", "")
+    path = Path(DEFAULT.replace("~", home, 1) if shown == DEFAULT else shown)
+    if shown == DEFAULT and not home.startswith("/"):
+        return f"no file {shown} (HOME is not set)"
     # In a thread, because the home folder may be on the network. Parsed there too, so that no future holds the text.
-    if shown == DEFAULT and not await asyncio.to_thread(path.exists):
-        return f"no file {shown}"
+    if shown == DEFAULT and (fault := await asyncio.to_thread(_missing, path)) is not None:
+        return f"no file {shown}{fault}"
     read = partial(asyncio.to_thread, _read, path, shown)
     return Found(await read(), read, await asyncio.to_thread(_warnings, path, shown))
+
+
+def _missing(path: Path) -> str | None:
+    """Return why there is no such file, None if there is one. `path.exists` raises for a folder that is closed."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return f" ({(error.strerror or type(error).__name__).lower()})"
+    return None
 
 
 def _read(path: Path, shown: str) -> Credentials:
@@ -54,5 +67,5 @@ def _read(path: Path, shown: str) -> Credentials:
 
 
 def _warnings(path: Path, shown: str) -> tuple[str, ...]:
-    is_open = path.stat().st_mode & _OTHERS
-    return (f"{shown}: other users can read this file; run chmod 600 {shown}",) if is_open else ()
+    warning = open_to_others(path.stat().st_mode, shown)
+    return () if warning is None else (warning,)

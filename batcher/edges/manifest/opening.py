@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
+from batcher.edges.manifest.given import PassedRows
 from batcher.edges.manifest.inventory import Inventory, open_inventory
 from batcher.edges.manifest.manifest import CHUNK, Manifest, open_text
 from batcher.edges.manifest.parquet import ParquetManifest, open_parquet
@@ -16,7 +17,7 @@ from batcher.edges.manifest.skipped import Choice
 from batcher.errors import UsageError
 from batcher.rules.choices import Format
 
-AnyManifest: TypeAlias = Manifest | Inventory | ParquetManifest
+AnyManifest: TypeAlias = Manifest | Inventory | ParquetManifest | PassedRows
 
 EVERYTHING = Choice()
 

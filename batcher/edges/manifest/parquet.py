@@ -1,7 +1,7 @@
 """Manifests in Parquet: a table with the columns of a CSV manifest and typed cells.
 
-It is read in batches, and only the columns in use. It needs an extra: `pip install 'batcher[parquet]'`. A row's line is
-its number in the file.
+It is read in batches, and only the columns in use. It needs an extra: `pip install 'obs-batcher[parquet]'`. A row's
+line is its number in the file.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 BLOCK = 1024
 """The maximum number of rows in a block."""
 
-_EXTRA = "Install it with pip install 'batcher[parquet]', or give the manifest as CSV or JSON Lines."
+_EXTRA = "Install it with pip install 'obs-batcher[parquet]', or give the manifest as CSV or JSON Lines."
 
 
 def open_parquet(path: Path | None, choice: Choice) -> ParquetManifest:

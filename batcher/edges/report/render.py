@@ -25,7 +25,9 @@ def render(page: Page) -> bytes:
         lstrip_blocks=True,
     )
     environment.filters |= {"count": _count, "counted": counted, "number": _number, "share": percent}
-    return environment.get_template("page.html").render(page=page, chart=chart).encode()
+    html = environment.get_template("page.html").render(page=page, chart=chart)
+    # Bytes of a file name that are not UTF-8 are shown as escapes, as everywhere.
+    return html.encode(errors="surrogateescape").decode(errors="backslashreplace").encode()
 
 
 def _count(value: int) -> str:

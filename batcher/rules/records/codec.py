@@ -27,6 +27,13 @@ COLUMNS = (
 )
 """The columns of a CSV output. The field `error` has two of them."""
 
+MARK = b"\xef\xbb\xbf"
+"""The first bytes of a CSV file for spreadsheets, a byte order mark: they read it as UTF-8, a run knows it again."""
+PREFIX = "'"
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", PREFIX)
+"""What a cell begins with that gets the prefix in a file for spreadsheets: what they may take for a formula, see
+https://owasp.org/www-community/attacks/CSV_Injection, and the prefix itself, so that it can be taken off again."""
+
 CRASHED = "Interrupted"
 """The error code of a row whose run ended between its intent and its verdict."""
 
@@ -176,11 +183,26 @@ def _parse_jsonl(entry: bytes) -> Record:
 
 
 def _encode_csv(records: Iterable[Record | Fields]) -> bytes:
-    """Encode records as RFC 4180 requires, with CRLF."""
+    return _csv_rows(map(_cells_of, records))
+
+
+def _encode_spreadsheet(records: Iterable[Record | Fields]) -> bytes:
+    return _csv_rows([_prefixed(cell) for cell in _cells_of(each)] for each in records)
+
+
+def _cells_of(record: Record | Fields) -> list[Json]:
+    return cells(fields(record) if isinstance(record, Record) else record)
+
+
+def _csv_rows(rows: Iterable[list[Json]]) -> bytes:
+    """Encode cells as RFC 4180 requires, with CRLF."""
     text = io.StringIO(newline="")
-    known = (fields(each) if isinstance(each, Record) else each for each in records)
-    csv.writer(text).writerows(map(cells, known))
+    csv.writer(text).writerows(rows)
     return text.getvalue().encode()
+
+
+def _prefixed(cell: Json) -> Json:
+    return f"{PREFIX}{cell}" if isinstance(cell, str) and cell.startswith(FORMULAS) else cell
 
 
 def _csv_entry(next_line: Callable[[], bytes]) -> bytes:
@@ -193,12 +215,24 @@ def _csv_entry(next_line: Callable[[], bytes]) -> bytes:
 
 
 def _parse_csv(entry: bytes) -> Record | None:
-    if entry == CSV.header:
+    return None if entry == CSV.header else _record_of(_csv_cells(entry))
+
+
+def _parse_spreadsheet(entry: bytes) -> Record | None:
+    if entry == SPREADSHEET.header:
         return None
+    return _record_of([text.removeprefix(PREFIX) for text in _csv_cells(entry)])
+
+
+def _csv_cells(entry: bytes) -> list[str]:
     try:
         (texts,) = csv.reader(io.StringIO(entry.decode(), newline=""), strict=True)
     except csv.Error as error:
         raise ValueError(str(error)) from error
+    return texts
+
+
+def _record_of(texts: list[str]) -> Record:
     values = dict(zip(COLUMNS, texts, strict=True))
     code, message = values["error_code"], values["error_message"]
     return _recorded(
@@ -228,7 +262,9 @@ def _recorded(record: Record) -> Record:
 
 
 JSON_LINES = Codec(b"", _TO_JSON.encode_lines, _jsonl_entry, _parse_jsonl)
-CSV = Codec((",".join(COLUMNS) + "\r\n").encode(), _encode_csv, _csv_entry, _parse_csv)
+_HEADER = (",".join(COLUMNS) + "\r\n").encode()
+CSV = Codec(_HEADER, _encode_csv, _csv_entry, _parse_csv)
+SPREADSHEET = Codec(MARK + _HEADER, _encode_spreadsheet, _csv_entry, _parse_spreadsheet)
 
-CODECS: Mapping[str, Codec] = {"jsonl": JSON_LINES, "csv": CSV}
+CODECS: Mapping[str, Codec] = {"jsonl": JSON_LINES, "csv": CSV, "spreadsheet": SPREADSHEET}
 """The codecs by the name of the output's format."""

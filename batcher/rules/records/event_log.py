@@ -35,7 +35,7 @@ VOCABULARY: dict[str, Entry] = {
     "run_ended": Entry(
         Level.INFO, " ".join(["exit_code", *(name for name, figure in FIGURES.items() if figure.is_final)])
     ),
-    "run_failed": Entry(Level.ERROR, "exit_code error"),
+    "run_failed": Entry(Level.ERROR, "exit_code error traceback"),
     "drain_begun": Entry(Level.INFO, "reason"),
     "steered": Entry(Level.INFO, "said"),
     "warned": Entry(Level.WARNING, "text"),

@@ -6,7 +6,6 @@ change how a run works, such as its rate, are not part of it.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ import orjson
 
 from batcher.model import Status
 from batcher.rules.job.card import STANDARD_INPUT, Card
+from batcher.rules.shell import command_line
 
 UNSENT = frozenset({Status.PENDING, Status.REFUSED})
 """The statuses of rows that the job's own command sends."""
@@ -66,7 +66,7 @@ def next_steps(job: Job, left: Left) -> list[Command]:
 
 def about(verb: str, checkpoint: object) -> str:
     """Write a command about a job that needs its checkpoint only."""
-    return shlex.join(["batcher", verb, str(checkpoint)])
+    return command_line(["batcher", verb, str(checkpoint)])
 
 
 def run(job: Job, *more: str) -> str:
@@ -77,7 +77,7 @@ def run(job: Job, *more: str) -> str:
         words += ["--checkpoint", job.checkpoint]
     if card.output != f"{card.manifest}.executions.jsonl":
         words += ["--output", card.output]
-    return shlex.join([*words, *more])
+    return command_line([*words, *more])
 
 
 def run_side(job: Job, manifest: str, *more: str) -> str:
@@ -86,19 +86,19 @@ def run_side(job: Job, manifest: str, *more: str) -> str:
     words = ["batcher", "run", manifest, *_identity(card)]
     words += _flags(card)
     words += ["--checkpoint", job.checkpoint, "--output", card.output]
-    return shlex.join([*words, *(word for word in more if word not in words)])
+    return command_line([*words, *(word for word in more if word not in words)])
 
 
 def reconcile(job: Job) -> str:
     """Return the command that resolves rows in doubt."""
-    return shlex.join(["batcher", "reconcile", job.checkpoint])
+    return command_line(["batcher", "reconcile", job.checkpoint])
 
 
 def doctor(job: Job) -> str:
     """Return the command that makes one start and keeps it as a control of the job. The user chooses the object KEY."""
     card = job.card
     words = ["batcher", "doctor", "--checkpoint", job.checkpoint, *_identity(card)]
-    return shlex.join([*words, *([] if card.bucket else ["--bucket", "BUCKET"]), "--object", "KEY"])
+    return command_line([*words, *([] if card.bucket else ["--bucket", "BUCKET"]), "--object", "KEY"])
 
 
 def failures(job: Job, file: str) -> str:
@@ -107,17 +107,17 @@ def failures(job: Job, file: str) -> str:
     words = ["batcher", "failures", card.manifest, "-o", file]
     if job.checkpoint != f"{card.manifest}.checkpoint":
         words += ["--checkpoint", job.checkpoint]
-    return shlex.join([*words, *_format(card)])
+    return command_line([*words, *_format(card)])
 
 
 def export(job: Job, file: str) -> str:
     """Return the command that writes the final state of each row."""
-    return shlex.join(["batcher", "export", job.checkpoint, "-o", file])
+    return command_line(["batcher", "export", job.checkpoint, "-o", file])
 
 
 def explain(job: Job, row: int) -> str:
     """Return the command that shows the history of a row."""
-    return shlex.join(["batcher", "explain", job.checkpoint, str(row)])
+    return command_line(["batcher", "explain", job.checkpoint, str(row)])
 
 
 def _identity(card: Card) -> Iterator[str]:
