@@ -48,6 +48,8 @@ async def run_job(
         edges.enter_context(_draining_after(_seconds(options, world), drain, world.voice.say))
         manifest = edges.enter_context(_open_manifest(options, world))
         await asyncio.to_thread(manifest.check)
+        for warning in manifest.warnings:
+            telemetry.warn(warning)
         service = await edges.enter_async_context(
             _open_service(options, card.endpoint, world, drain, telemetry, dialect)
         )

@@ -205,8 +205,8 @@ class Inventory:
 
     def _decoded(self, key: str) -> str:
         """Decode an object name. Whether a + may stand for a space is not documented."""
-        if "+" in key and _PLUS_NOTE not in self._skipped.notes:
-            self._skipped.notes.append(_PLUS_NOTE)
+        if "+" in key:
+            self._skipped.note(_PLUS_NOTE)
         if "%" not in key:
             return key
         # Takes a third of the time of the standard library's function, which also accepts invalid escapes.

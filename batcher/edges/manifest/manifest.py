@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from batcher.edges.manifest.lines import LineReader, json_row, key_row
-from batcher.edges.manifest.obsutil import obsutil_row
+from batcher.edges.manifest.obsutil import ObsutilReader
 from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.edges.manifest.skipped import Choice, Skipped
 from batcher.edges.manifest.source import Source
@@ -52,6 +52,7 @@ class Manifest:
         self._source = source
         self._chunk = chunk
         self._format = format_
+        self._choice = choice
         self._skipped = Skipped(choice)
         self._ignored = Ignored()
         self._digest = sha256()
@@ -104,15 +105,16 @@ class Manifest:
         return self._format == "jsonl"
 
     def check(self) -> None:
-        """Read and decode the whole file once, if it can be read again.
+        """Read and decode the whole file once, if it can be read again, and note what is known of it as a whole.
 
-        Raises ManifestError for an encoding other than UTF-8, a damaged gzip file or an endless line.
+        Raises ManifestError for an encoding other than UTF-8, a damaged gzip file or an endless line, and for a list of
+        obsutil that cannot be used.
         """
         if self._source.size is None:
             return
         source = Source(self._source.path, lone_cr=self._format in DELIMITERS)
         try:
-            for _ in source.texts(self._chunk):
+            for _ in self._examined(source.texts(self._chunk)):
                 pass
             self.lines = source.lines
         except ManifestError:
@@ -121,6 +123,14 @@ class Manifest:
                 raise
         finally:
             source.close()
+
+    def _examined(self, texts: Iterable[str]) -> Iterable[object]:
+        """Return an iterator that reads the texts, and looks for what makes them unusable as a whole."""
+        if self._format != "obsutil":
+            return texts
+        skipped = Skipped(self._choice)
+        self._skipped.notes = skipped.notes
+        return ObsutilReader(1, Rows(None, {}, 0), skipped, self._source.name).listed(texts)
 
     def change(self) -> ManifestError | None:
         """Return the error for a plain file that was changed since it was opened, None if it was not."""
@@ -169,15 +179,16 @@ class Manifest:
             arrived = self._table.rows(self._texts, columns, rows)
             return self._skipped.without_placeholders(self._blocks(self._table, arrived, rows))
         reader = LineReader(self._begin.line)
-        arrived = reader.rows(self._texts, self._line_row(rows))
+        if self._format == "obsutil":
+            is_resumed = self._begin != BEGINNING
+            reader = ObsutilReader(self._begin.line, rows, self._skipped, self._source.name, is_resumed=is_resumed)
+            arrived = reader.listed(self._texts)
+        else:
+            arrived = reader.rows(self._texts, self._line_row(rows))
         return self._skipped.without_placeholders(self._blocks(reader, arrived, rows))
 
     def _line_row(self, rows: Rows) -> Callable[[int, str], Row | BadRow | None]:
-        if self._format == "jsonl":
-            return json_row(rows, self._ignored)
-        if self._format == "obsutil":
-            return obsutil_row(rows, self._skipped, self._source.name)
-        return key_row(rows)
+        return json_row(rows, self._ignored) if self._format == "jsonl" else key_row(rows)
 
     def _blocks(
         self, reader: TableReader | LineReader, arrived: Iterable[list[Row | BadRow]], rows: Rows
