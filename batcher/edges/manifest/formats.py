@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
-from batcher.edges.manifest.inventory_files import MANIFEST, is_inventory
+from batcher.edges.manifest.inventory_files import is_inventory, is_manifest
 from batcher.edges.manifest.obsutil import is_printed_by_obsutil
 from batcher.edges.manifest.opening import SUFFIXES
 from batcher.errors import UsageError
@@ -26,8 +26,8 @@ def format_of(path: Path | None, given: str | None) -> str:
         return given
     if path is None:
         raise UsageError("standard input: no suffix to show the format", f"Give --format {', '.join(Format)}.")
-    if path.name == MANIFEST:
-        return "inventory"
+    if path.suffix.lower() == ".json":
+        return "inventory" if is_manifest(path, _head(path)) else "json"
     name = path.name.lower().removesuffix(".gz")
     format_ = SUFFIXES.get(Path(name).suffix)
     if format_ is None:

@@ -21,6 +21,7 @@ MANIFEST = "manifest.json"
 _AS_DOCUMENTED = ("Bucket", "Key")
 _FIRST = ("bucket", "key")
 _COMMA_AT_THE_END = re.compile(r",(?=\s*[}\]])")
+_ARRAY_OF_OBJECTS = re.compile(r"\s*\[\s*\{")
 _ADVICE = "Give the manifest.json that OBS wrote beside the files of the inventory."
 
 
@@ -65,6 +66,13 @@ def is_inventory(path: Path, head: str) -> bool:
         # In lower case it may be a user's own table, whose names are not encoded.
         return columns[:2] == _AS_DOCUMENTED and "object" not in columns
     return _schema_nearby(path) != ()
+
+
+def is_manifest(path: Path, head: str) -> bool:
+    """Return whether a JSON file is the manifest.json of an inventory, judged by its name, or by its first bytes."""
+    if path.name == MANIFEST:
+        return _ARRAY_OF_OBJECTS.match(head) is None
+    return head.lstrip().startswith("{") and '"fileSchema"' in head
 
 
 def _schema_nearby(path: Path) -> tuple[str, ...]:

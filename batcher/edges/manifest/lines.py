@@ -9,11 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from batcher.edges.manifest.rows import Ignored, Rows
+from batcher.errors import ManifestError
 from batcher.model import BadRow, Json, Row
+from batcher.rules.rows.json_text import fault_of_lines
 from batcher.rules.rows.values import json_object, require_exact
 
 T = TypeVar("T")
 
+_BOM = "\ufeff"
 _NO_INPUTS: dict[str, Json] = {}
 _KNOWN = frozenset({"bucket", "object", "inputs"})
 _KINDS = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
@@ -36,6 +39,18 @@ class LineReader:
             # The text after the last newline is not a complete line yet.
             self.line += len(lines) - 1
             yield made
+
+
+def only_lines(texts: Iterable[str], name: str) -> Iterator[str]:
+    """Yield the texts of a JSON Lines file. Raises ManifestError at once if it is JSON of another shape."""
+    is_known = False
+    for text in texts:
+        if not is_known and not text.isspace():
+            is_known = True
+            fault = fault_of_lines(text)
+            if fault is not None:
+                raise ManifestError(f"{name}: {fault.what}", fault.advice)
+        yield text
 
 
 def key_row(rows: Rows) -> Callable[[int, str], Row | BadRow]:
@@ -69,6 +84,9 @@ def _json_row(line: int, text: str, rows: Rows, ignored: Ignored) -> Row | BadRo
             require_exact(inputs.values(), text)
         row = rows.row(line, bucket, object_, inputs)
     except ValueError as fault:
+        if text.startswith(_BOM):
+            # The beginning of the next of several files that were joined.
+            return _json_row(line, text.removeprefix(_BOM), rows, ignored)
         return rows.bad(line, _readable(entry, "bucket"), _readable(entry, "object"), fault, text)
     if not _KNOWN.issuperset(entry):
         for name in entry:
