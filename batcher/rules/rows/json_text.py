@@ -13,8 +13,9 @@ BLANK = " \t\r\n"
 
 _STRING = r'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _TOKEN = re.compile(rf'{_STRING}|["{{}}]', re.DOTALL)
-_FLAT = re.compile(rf'\{{[^{{}}"]*+(?:{_STRING}[^{{}}"]*+)*+\}}', re.DOTALL)
-"""An object without objects in it."""
+_PLAIN = rf'[^{{}}"]*+(?:{_STRING}[^{{}}"]*+)*+'
+_SHALLOW = re.compile(rf"\{{{_PLAIN}(?:\{{{_PLAIN}\}}{_PLAIN})*+\}}", re.DOTALL)
+"""An object in whose objects are no others, as almost all rows are: it is found at once."""
 
 
 class Scan(NamedTuple):
@@ -30,8 +31,8 @@ def scan_object(text: str, begin: int, depth: int = 0) -> Scan:
 
     If the object goes on behind the text, the scan can be continued with the same text and what follows it.
     """
-    if not depth and (flat := _FLAT.match(text, begin)):
-        return Scan(flat.end(), 0)
+    if not depth and (shallow := _SHALLOW.match(text, begin)):
+        return Scan(shallow.end(), 0)
     for token in _TOKEN.finditer(text, begin):
         match token[0]:
             case "{":
