@@ -85,7 +85,7 @@ def check_manifest(options: CheckOptions, world: World) -> Checked:
     checkpoint = options.checkpoint if options.manifest or options.has("checkpoint") else None
     checked = Checked(card, format_, Forecast(Policy(options.retry_rejected, options.allow_duplicates)), world.voice)
     with world.open_manifest(options.manifest, format_, choice_of(options)) as manifest:
-        need_bucket(manifest, format_, options.bucket)
+        need_bucket(manifest, format_, options.bucket, options.manifest)
         if options.preflight:
             with asyncio.Runner(loop_factory=fast_loop()) as runner:
                 checked.workflow = runner.run(_described(options, manifest, checked, world))

@@ -99,7 +99,7 @@ def _open_manifest(options: RunOptions, world: World) -> Iterator[AnyManifest]:
     """Open the manifest. Raises UsageError if none of its rows can have a bucket."""
     format_ = format_of(options.manifest, options.format)
     with world.open_manifest(options.manifest, format_, choice_of(options)) as manifest:
-        need_bucket(manifest, format_, options.bucket)
+        need_bucket(manifest, format_, options.bucket, options.manifest)
         yield manifest
 
 

@@ -42,6 +42,11 @@ def format_of(path: Path | None, given: str | None) -> str:
     return format_
 
 
+def has_addresses(path: Path | None) -> bool:
+    """Return whether the beginning of a file names objects by their addresses, and so their buckets."""
+    return path is not None and "obs://" in _head(path)
+
+
 def _head(path: Path) -> str:
     """Read the beginning of a file. Return nothing for a pipe, whose data can be read only once."""
     if not path.is_file():

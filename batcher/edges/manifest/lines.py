@@ -11,6 +11,7 @@ from typing import TypeVar
 from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.errors import ManifestError
 from batcher.model import BadRow, Json, Row
+from batcher.rules.rows.address import MARK, located
 from batcher.rules.rows.json_text import fault_of_lines
 from batcher.rules.rows.values import json_object, require_exact
 
@@ -58,7 +59,7 @@ def key_row(rows: Rows) -> Callable[[int, str], Row | BadRow]:
 
     def make(line: int, key: str) -> Row | BadRow:
         try:
-            return rows.row(line, "", key)
+            return rows.row(line, *located("", key)) if MARK in key else rows.row(line, "", key)
         except ValueError as fault:
             return rows.bad(line, "", key, fault, key)
 
@@ -79,6 +80,8 @@ def _json_row(line: int, text: str, rows: Rows, ignored: Ignored) -> Row | BadRo
         entry = json_object(text)
         bucket = _field(entry, "bucket", "")
         object_ = _field(entry, "object", "")
+        if MARK in object_:
+            bucket, object_ = located(bucket, object_)
         inputs = _field(entry, "inputs", _NO_INPUTS)
         if inputs:
             require_exact(inputs.values(), text)

@@ -19,6 +19,7 @@ from batcher.edges.manifest.obsutil import ObsutilReader
 from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.edges.manifest.skipped import Choice, Skipped
 from batcher.edges.manifest.source import LINES, OBJECTS, Source
+from batcher.edges.manifest.strays import Strays
 from batcher.edges.manifest.table import DELIMITERS, TableReader, columns_of
 from batcher.errors import ManifestError
 from batcher.model import BEGINNING, BadRow, Json, Mark, Parameter, Row
@@ -201,7 +202,8 @@ class Manifest:
         texts, name, line, is_resumed = self._texts, self._source.name, self._begin.line, self._begin != BEGINNING
         if self._table is not None:
             columns = columns_of(self.header, parameters, self._ignored, name)
-            return self._table, self._table.rows(texts, columns, rows)
+            strays = Strays(self.header, DELIMITERS[self._format], self._skipped, name)
+            return self._table, self._table.rows(texts, columns, rows, strays)
         if self._format == "obsutil":
             obsutil = ObsutilReader(line, rows, self._skipped, name, is_resumed=is_resumed)
             return obsutil, obsutil.listed(texts)

@@ -18,6 +18,7 @@ from batcher.edges.manifest.skipped import Choice, Skipped
 from batcher.edges.manifest.table import Columns, columns_of
 from batcher.errors import ManifestError, UsageError
 from batcher.model import BadRow, Json, Mark, Parameter, Row
+from batcher.rules.rows.address import located
 from batcher.rules.rows.values import json_object, require_exact, to_type
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ class ParquetManifest:
 def _row(line: int, values: Sequence[Any], columns: Columns, rows: Rows) -> Row | BadRow:
     bucket, object_, all_inputs, *named = values
     try:
-        texts = _text(bucket, "bucket"), _text(object_, "object")
+        texts = located(_text(bucket, "bucket"), _text(object_, "object"))
         return rows.row(line, *texts, _inputs(all_inputs, named, columns))
     except ValueError as fault:
         return rows.bad(line, _readable(bucket), _readable(object_), fault, repr(values))

@@ -18,6 +18,9 @@ OTHER_CLASS = "other_storage_classes"
 VERSION = "versions"
 UPLOAD = "unfinished_uploads"
 OTHER_SECTION = "entries_of_other_sections"
+EMPTY_ROW = "empty_rows"
+HEADER = "repeated_headers"
+FOOTER = "footers"
 
 _WORDS = {
     PLACEHOLDER: "directory placeholders (names that end in /; use --keep-placeholders to send them)",
@@ -27,6 +30,9 @@ _WORDS = {
     VERSION: "versions of objects (the list does not show which is the latest; list again without -v)",
     UPLOAD: "unfinished uploads",
     OTHER_SECTION: "entries that are not in a list of objects",
+    EMPTY_ROW: "empty rows",
+    HEADER: "repeated headers",
+    FOOTER: "footers such as (2 rows)",
 }
 
 

@@ -116,7 +116,8 @@ class Source:
                 digest.update(piece)
             self.given += len(piece)
             self.is_at_cut = piece.endswith(self._cut.end)
-            yield text
+            # Only the last piece may end with the end-of-file character of DOS.
+            yield text if self.is_at_cut else text.removesuffix("\x1a")
             self._line += self._line_ends(data)
         if self.given == 0:
             raise self._empty()
