@@ -192,6 +192,11 @@ def columns_of(header: Sequence[str], parameters: Mapping[str, Parameter], ignor
     return Columns(len(header), where.get("bucket"), where["object"], where.get("inputs"), named)
 
 
+def is_used(heading: str) -> bool:
+    """Return whether a column is used, whatever the parameters of the workflow are."""
+    return heading in _RESERVED or heading.startswith(_PREFIX)
+
+
 def _row_of(columns: Columns, rows: Rows, strays: Strays) -> Callable[[Entry], Row | BadRow | None]:
     """Return a function that makes a row of a record, or None if the record is none of a row."""
     width, bucket_at, key_at = columns.width, columns.bucket, columns.key
