@@ -14,6 +14,7 @@ from batcher.edges.manifest.obsutil import is_printed_by_obsutil
 from batcher.edges.manifest.opening import SUFFIXES
 from batcher.errors import UsageError
 from batcher.rules.choices import Format
+from batcher.rules.rows.file_kind import kind_of
 
 _HEAD = 64 * 1024
 _GZIP_WINDOW = 31
@@ -31,6 +32,9 @@ def format_of(path: Path | None, given: str | None) -> str:
     name = path.name.lower().removesuffix(".gz")
     format_ = SUFFIXES.get(Path(name).suffix)
     if format_ is None:
+        kind = kind_of(_head_bytes(path))
+        if kind is not None and not kind.encoding:
+            raise UsageError(f"{path}: the file looks like {kind.what}", kind.advice)
         raise UsageError(
             f"{path}: the suffix does not show the format",
             f"Give --format {', '.join(Format)}. Known suffixes are {' '.join(SUFFIXES)}, also with .gz.",
@@ -48,9 +52,13 @@ def has_addresses(path: Path | None) -> bool:
 
 
 def _head(path: Path) -> str:
-    """Read the beginning of a file. Return nothing for a pipe, whose data can be read only once."""
+    return _head_bytes(path).decode("utf-8", "replace").removeprefix("\ufeff")
+
+
+def _head_bytes(path: Path) -> bytes:
+    """Read the beginning of a file, unzipped. Return nothing for a pipe, whose data can be read only once."""
     if not path.is_file():
-        return ""
+        return b""
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)
@@ -58,5 +66,5 @@ def _head(path: Path) -> str:
             head = zlib.decompressobj(_GZIP_WINDOW).decompress(head, _HEAD)
     except (OSError, zlib.error):
         # The error is reported when the file is opened to be read.
-        return ""
-    return head.decode("utf-8", "replace").removeprefix("\ufeff")
+        return b""
+    return head

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from batcher.edges.manifest.second_look import SecondLook, rewritten
 from batcher.errors import ManifestError
+from batcher.rules.rows.file_kind import LOOKED_AT, Kind, encoding_of, kind_of
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
@@ -40,18 +41,8 @@ OBJECTS = Cut(b"}", MOST_OBJECT, "an object")
 _STDIN = 0
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
-_LOOKED_AT = 1024
-
-_FOREIGN = {
-    b"\xff\xfe": "UTF-16",
-    b"\xfe\xff": "UTF-16",
-    b"PK\x03\x04": "a zip file or a spreadsheet",
-    b"\xfd7zXZ": "an xz file",
-    b"\x28\xb5\x2f\xfd": "a zstd file",
-}
-"""First bytes that identify other kinds of files."""
-
-_TO_UTF8 = "Convert it: iconv -f {} -t UTF-8 MANIFEST > NEW-MANIFEST"
+_SAMPLE = 4096
+"""The number of bytes around a wrong one that are examined."""
 
 
 class Source:
@@ -105,8 +96,6 @@ class Source:
         for piece in self._pieces(chunk):
             if self._look is not None:
                 self._need_whole(piece, self._look)
-            if self.given == 0:
-                self._refuse_foreign(piece)
             data = piece.removeprefix(_BOM) if self.given == 0 else piece
             try:
                 text = data.decode()
@@ -163,10 +152,15 @@ class Source:
     def _pieces(self, chunk: int) -> Iterator[bytearray]:
         """Split what is read at the last cut of each chunk."""
         read = self._reader(chunk)
-        rest = bytearray()
+        rest, head, is_known = bytearray(), bytearray(), bool(self.given)
         while data := self._read(read, chunk):
             end = self._last_cut(data)
             rest += data[: end or len(data)]
+            if not is_known:
+                head += data[:LOOKED_AT]
+                is_known = bool(end) or len(head) >= LOOKED_AT
+                if is_known:
+                    self._refuse_foreign(head)
             if end:
                 yield rest
                 rest = bytearray(data[end:])
@@ -177,6 +171,8 @@ class Source:
                     "Check that the file is a list with one object per line, and check --format.",
                 )
         if rest:
+            if not is_known:
+                self._refuse_foreign(rest)
             yield rest
 
     def _reader(self, chunk: int) -> Callable[[int], bytes]:
@@ -206,22 +202,25 @@ class Source:
     def _line_ends(self, data: bytearray) -> int:
         return data.count(b"\n") or (data.count(b"\r") if self._lone_cr else 0)
 
-    def _refuse_foreign(self, data: bytearray) -> None:
-        kind = next((kind for magic, kind in _FOREIGN.items() if data.startswith(magic)), None)
-        head = data[:_LOOKED_AT]
-        if kind is None and head.count(0) * 4 > len(head):
-            kind = "UTF-16"
+    def _refuse_foreign(self, head: bytearray) -> None:
+        kind = kind_of(bytes(head))
         if kind is not None:
-            advice = _TO_UTF8.format(kind) if kind == "UTF-16" else "Save the list as CSV in UTF-8."
-            raise ManifestError(f"{self.name}, line 1: not UTF-8 text; it looks like {kind}", advice)
+            raise ManifestError(f"{self.name}, line 1: not UTF-8 text; it looks like {kind.what}", self._advice(kind))
 
     def _not_utf8(self, data: bytearray, at: int, line: int) -> ManifestError:
         before = data[:at]
         begin = max(before.rfind(b"\n"), before.rfind(b"\r") if self._lone_cr else -1) + 1
-        # A Chinese character has two high bytes here; an accented letter stands alone.
-        kind = "GB18030" if data[at + 1 : at + 2] > b"\x7f" else "WINDOWS-1252"
+        first = max(begin, at - _SAMPLE)
+        end = data.find(b"\n", at)
+        sample = bytes(data[first : len(data) if end < 0 else end][: 2 * _SAMPLE])
+        kind = encoding_of(sample, at - first)
         where = f"line {line + self._line_ends(before)}, byte {at - begin + 1}"
-        return ManifestError(f"{self.name}, {where}: not UTF-8; it looks like {kind}", _TO_UTF8.format(kind))
+        return ManifestError(f"{self.name}, {where}: not UTF-8; it looks like {kind.what}", self._advice(kind))
+
+    def _advice(self, kind: Kind) -> str:
+        if kind.encoding and self.is_zipped:
+            return f"Convert it: gunzip -c MANIFEST | iconv -f {kind.encoding} -t UTF-8 > NEW-MANIFEST"
+        return kind.advice
 
     def _empty(self) -> ManifestError:
         return ManifestError(f"{self.name}: the manifest is empty", "Check the command that makes the manifest.")

@@ -16,7 +16,7 @@ def located(bucket: str, object_: str) -> tuple[str, str]:
     `bucket` is that of the row, empty if it names none. Raises ValueError for an address that is not OBS's, or that
     names another bucket than the row.
     """
-    scheme = _SCHEME.match(object_)
+    scheme = _SCHEME.match(object_) if MARK in object_ else None
     if scheme is None:
         return bucket, object_
     if scheme[0].lower() != "obs":
