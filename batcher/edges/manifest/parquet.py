@@ -52,15 +52,11 @@ def open_parquet(path: Path | None, choice: Choice) -> ParquetManifest:
     except OSError as error:
         plain.close()
         raise ManifestError(f"{path}: {error.strerror or error}", "Check the path of the manifest.") from None
-    except ArrowException as error:
+    except (ArrowException, UnicodeDecodeError) as error:
         plain.close()
         raise ManifestError(f"{path}: not a Parquet file: {error}", "Make or copy the manifest again.") from None
     try:
         return ParquetManifest(path, file, plain, choice)
-    except UnicodeDecodeError:
-        file.close()
-        plain.close()
-        raise ManifestError(f"{path}: the name of a column is not UTF-8", "Make the manifest again.") from None
     except BaseException:
         file.close()
         plain.close()
@@ -182,7 +178,7 @@ class ParquetManifest:
 
         try:
             yield
-        except (OSError, ArrowException) as error:
+        except (OSError, ArrowException, UnicodeDecodeError) as error:
             raise ManifestError(f"{self._path}: damaged: {error}", "Make or copy the manifest again.") from None
 
 

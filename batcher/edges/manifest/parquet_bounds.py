@@ -22,6 +22,8 @@ BUFFER = 1024 * 1024
 _MOST_UNPACKED = 256 * 1024 * 1024
 _MOST_RATIO = 1000
 """A row group that unpacks to more than this many times its size, and to more than _MOST_UNPACKED bytes, is no list."""
+_MOST_TOUCHED = 64 * 1024 * 1024
+"""The largest row group, unpacked, of which a row is read before anything is known of its columns."""
 _NUMBER_BYTES = 8
 
 
@@ -53,6 +55,8 @@ class Bounds:
     def rows(self, group: int) -> int:
         """Return the number of rows to read at a time, at most BLOCK. Raises ManifestError if it unpacks too far."""
         metadata = self._metadata.row_group(group)
+        if metadata.total_byte_size <= _MOST_TOUCHED:
+            self._touch(group)
         row_bytes = unpacked = packed = 0.0
         for leaf in self._leaves:
             chunk = metadata.column(leaf.at)
@@ -68,6 +72,14 @@ class Bounds:
                 "Check what the file holds. Make the manifest again, with smaller row groups.",
             )
         return max(1, min(BLOCK, int(MOST_BYTES / max(1.0, row_bytes))))
+
+    def _touch(self, group: int) -> None:
+        """Read one row of all columns that have one value for it.
+
+        Damaged metadata is an error here. Where it is asked for without reading, pyarrow ends the process.
+        """
+        flat = [leaf.path for leaf in self._leaves if not leaf.is_repeated]
+        next(self._file.iter_batches(batch_size=1, row_groups=[group], columns=flat), None)
 
     def _width(self, group: int, leaf: _Leaf, chunk: Any) -> float:
         """Return the number of bytes of a value: of the longest in a dictionary, else of the mean."""
