@@ -245,3 +245,24 @@ async def test_an_array_is_run_to_a_limit_and_resumed_and_each_row_is_started_on
     assert {record["object"]: record["row"] for record in records} == {
         row["object"]: number for number, row in enumerate(rows, 1)
     }
+
+
+@pytest.mark.parametrize("shift", range(1, 20))
+@pytest.mark.parametrize("separator", [",", ",\n"])
+def test_at_no_offset_do_two_contents_of_one_size_meet_in_an_object(written, shift, separator):
+    def array(name, count):
+        return "[" + separator.join(f'{{"object":"{name}{number:04d}"}}' for number in range(count))
+
+    before = array("a" * shift, 60) + "]"
+    after = array("b" * (shift + 3), 70)[: len(before) - 1] + "]"
+    path = written(before)
+    found = path.stat()
+    keys = []
+    with open_manifest(path, "json", chunk=64) as manifest:
+        blocks = manifest.blocks(bucket="videos")
+        keys += [row.object for row in next(blocks)]
+        path.write_text(after)
+        os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+        with pytest.raises(ManifestError, match="was changed while it was read"):
+            keys += [row.object for block in blocks for row in block]
+    assert all(set(key[:shift]) == {"a"} for key in keys)
