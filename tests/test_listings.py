@@ -343,6 +343,15 @@ def test_a_dotted_name_is_in_the_folder(inventory):
     assert objects(inventory(line("a"), files=[{"key": "a..b/...c/rule_0.csv", "size": len(line("a"))}])) == ["a"]
 
 
+def test_a_header_in_the_middle_of_joined_files_is_no_row(tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_text("bucket,key\nvideos,a\nbucket,key\nvideos,b\nbucket,c\n")
+    rows, skipped, _ = read(path, NONE, "inventory")
+    assert ([row.object for row in rows], skipped) == (["a", "b", "c"], {"repeated_headers": 1})
+    path.write_text("Bucket,Key,Size\nvideos,a,1\nBucket,Key,IsLatest\nvideos,b,false\n")
+    assert "line 3: another header, with the columns Bucket, Key, IsLatest" in refusal(path)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{", "nothing", "7"])
 def test_a_manifest_json_that_is_none_is_refused(inventory, text):
     assert "manifest.json: not a JSON object" in refusal(inventory(edit=lambda _: text))
