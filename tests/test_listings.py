@@ -300,8 +300,22 @@ def test_an_empty_file_of_an_inventory_is_no_fault(inventory):
 @pytest.mark.parametrize(
     ("texts", "fields", "said"),
     [
-        (["x"], {"files": [{"key": "files/gone.csv"}]}, "the listed file files/gone.csv is missing | Copy it to"),
+        (
+            ["x"],
+            {"files": [{"key": "files/gone.csv", "size": 9}]},
+            "the listed file files/gone.csv is missing | Copy it to",
+        ),
         ([line()], {"files": [{"key": "files/rule_0.csv", "size": 7}]}, "but manifest.json lists 7"),
+        ([line()], {"files": [{"key": "files/rule_0.csv"}]}, "lists no size of files/rule_0.csv, so that"),
+        ([line()], {"files": [{"key": "files/rule_0.csv", "size": None}]}, "lists no size of files/rule_0.csv"),
+        ([line()], {"files": [{"key": "files/rule_0.csv", "size": "35"}]}, "lists no size of files/rule_0.csv"),
+        ([line()], {"files": [{"key": "files/rule_0.csv", "size": 0}]}, "but manifest.json lists 0"),
+        ([line()], {"files": [{"key": "files/rule_0.csv", "size": 38}, {}]}, "an entry of files names no file"),
+        (
+            [line()],
+            {"files": [{"key": f"{folder}/rule_0.csv", "size": 38} for folder in "ab"]},
+            "two of its files would",
+        ),
         ([line()], {"fileFormat": "Parquet"}, "unsupported inventory format: Parquet"),
         ([line()], {"files": "odd"}, "lists no files, or has no column names"),
         ([line()], {"files": [7, {}]}, "lists no files, or has no column names"),
@@ -312,6 +326,30 @@ def test_an_empty_file_of_an_inventory_is_no_fault(inventory):
 )
 def test_an_inventory_that_cannot_be_used_is_refused(inventory, texts, fields, said):
     assert said in refusal(inventory(*texts, **fields))
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["../out.csv", "a/../../out.csv", "..", "/etc/out.csv", "C:\\out.csv", "..\\out.csv", "files/..", "\\out.csv"],
+)
+def test_a_listed_file_outside_the_folder_is_not_read(inventory, tmp_path, key):
+    text = line()
+    (tmp_path.parent / "out.csv").write_text(text)
+    listed = [{"key": key, "size": len(text)}]
+    assert f"manifest.json: the listed file {key} is not in its folder" in refusal(inventory(text, files=listed))
+
+
+def test_a_dotted_name_is_in_the_folder(inventory):
+    assert objects(inventory(line("a"), files=[{"key": "a..b/...c/rule_0.csv", "size": len(line("a"))}])) == ["a"]
+
+
+def test_a_header_in_the_middle_of_joined_files_is_no_row(tmp_path):
+    path = tmp_path / "m.csv"
+    path.write_text("bucket,key\nvideos,a\nbucket,key\nvideos,b\nbucket,c\n")
+    rows, skipped, _ = read(path, NONE, "inventory")
+    assert ([row.object for row in rows], skipped) == (["a", "b", "c"], {"repeated_headers": 1})
+    path.write_text("Bucket,Key,Size\nvideos,a,1\nBucket,Key,IsLatest\nvideos,b,false\n")
+    assert "line 3: another header, with the columns Bucket, Key, IsLatest" in refusal(path)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "nothing", "7"])

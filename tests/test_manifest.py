@@ -27,6 +27,8 @@ from batcher.rules.choices import Format
         ("a.txt", "txt"),
         ("a.csv.gz", "csv"),
         ("a.b.jsonl.GZ", "jsonl"),
+        ("a.json", "json"),
+        ("a.json.gz", "json"),
     ],
 )
 def test_the_suffix_tells_the_format(name, expected):
@@ -38,7 +40,7 @@ def test_a_format_that_is_given_wins_over_the_suffix():
     assert format_of(None, "jsonl") == "jsonl"
 
 
-@pytest.mark.parametrize("path", [None, Path("a.json"), Path("a"), Path("a.gz"), Path("a.xlsx"), Path("csv")])
+@pytest.mark.parametrize("path", [None, Path("a"), Path("a.gz"), Path("a.xlsx"), Path("csv")])
 def test_no_format_is_a_question_to_the_user(path):
     with pytest.raises(UsageError) as caught:
         format_of(path, None)

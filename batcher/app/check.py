@@ -91,7 +91,7 @@ def check_manifest(options: CheckOptions, world: World) -> Checked:
     checkpoint = options.checkpoint if options.manifest or options.has("checkpoint") else None
     checked = Checked(card, format_, Forecast(Policy(options.retry_rejected, options.allow_duplicates)), world.voice)
     with world.open_manifest(options.manifest, format_, choice_of(options)) as manifest:
-        need_bucket(manifest, format_, options.bucket)
+        need_bucket(manifest, format_, options.bucket, options.manifest)
         columns = Columns(options, manifest, checked.warn)
         if options.preflight:
             is_new = checkpoint is None or not checkpoint.exists()

@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import structs
 
 from batcher.edges.checkpoint.places import folder_of, is_same, is_there, kept, real
-from batcher.edges.manifest import AnyManifest, Choice
+from batcher.edges.manifest import AnyManifest, Choice, has_addresses
 from batcher.errors import UsageError
 from batcher.options.groups import Manifest
 from batcher.options.verbs import CheckOptions, RunOptions
@@ -93,7 +93,11 @@ def job_of(card: Card, checkpoint: Path) -> Job:
     return Job(structs.replace(card, manifest=manifest, output=output), os.path.realpath(checkpoint))
 
 
-def need_bucket(manifest: AnyManifest, format_: str, bucket: str | None) -> None:
-    """Raise UsageError if no row can have a bucket. Otherwise every single row would be invalid."""
-    if bucket is None and (format_ == "txt" or (manifest.header and "bucket" not in manifest.header)):
+def need_bucket(manifest: AnyManifest, format_: str, bucket: str | None, path: Path | None) -> None:
+    """Raise UsageError if no row can have a bucket. Otherwise every single row would be invalid.
+
+    `path` is that of the manifest. Its objects may be addresses, which name their buckets.
+    """
+    is_needed = format_ == "txt" or (manifest.header and "bucket" not in manifest.header)
+    if bucket is None and is_needed and not has_addresses(path):
         raise UsageError("no row of the manifest names a bucket", 'Give --bucket NAME, or add a column "bucket".')

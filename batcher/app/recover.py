@@ -102,7 +102,7 @@ class _Reading:
         """Return the types of the cells. If they are needed and not known, the service is asked for the workflow."""
         options = self._options
         with self._world.open_manifest(options.manifest, self._format, choice_of(options)) as manifest:
-            need_bucket(manifest, self._format, options.bucket)
+            need_bucket(manifest, self._format, options.bucket, options.manifest)
             if self._types is not None or not has_typed_cells(manifest):
                 return self._types
             drain = Drain()

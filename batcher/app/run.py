@@ -64,6 +64,8 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
         edges.enter_context(_draining_after(_seconds(options, world), drain, world.voice.say))
         manifest = edges.enter_context(_open_manifest(options, world))
         await asyncio.to_thread(manifest.check)
+        for warning in manifest.warnings:
+            telemetry.warn(warning)
         service = await edges.enter_async_context(
             _open_service(options, card.endpoint, world, drain, telemetry, dialect)
         )
@@ -173,7 +175,7 @@ def _open_manifest(options: RunOptions, world: World) -> Iterator[AnyManifest]:
     """Open the manifest. Raises UsageError if none of its rows can have a bucket."""
     format_ = format_of(options.manifest, options.format)
     with world.open_manifest(options.manifest, format_, choice_of(options)) as manifest:
-        need_bucket(manifest, format_, options.bucket)
+        need_bucket(manifest, format_, options.bucket, options.manifest)
         yield manifest
 
 

@@ -17,8 +17,8 @@ Examples:
   batcher failures keys.txt -o failed.csv
   batcher failures objects.csv --dismiss
 
-JSON Lines are written as JSON Lines, other formats as CSV or TSV. CSV and TSV manifests keep their columns; for lists
-made by other tools the columns are bucket, object and inputs. The reasons are in error_code and error_message. Fix the
+JSON Lines are written as JSON Lines, other formats as CSV or TSV. CSV and TSV manifests keep their columns; for other
+lists the columns are bucket, object and inputs. The reasons are in error_code and error_message. Fix the
 file and run it with the command that is printed at the end: it uses the checkpoint of the job, so that no row is
 started twice. Rows that will still be retried are not in the file, since the job's own command sends them.
 

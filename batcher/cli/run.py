@@ -24,10 +24,10 @@ HELP = f"""Start one workflow execution for each row of MANIFEST, and write one 
 Examples:
 {EXAMPLES.strip(chr(10))}
 
-MANIFEST is CSV, TSV, JSON Lines or plain text with one key per line, plain or gzipped; - is standard input. CSV needs
-a header with the column "object" and may have the columns "bucket", "inputs" (a JSON object) and "inputs.NAME".
-MANIFEST can also be the manifest.json of an OBS inventory, the output of obsutil ls -s, or Parquet. batcher check
-shows what it contains.
+MANIFEST is CSV, TSV, JSON Lines, a JSON array of objects or plain text with one key per line, plain or gzipped; - is
+standard input. CSV needs a header with the column "object" and may have the columns "bucket", "inputs" (a JSON object)
+and "inputs.NAME". MANIFEST can also be the manifest.json of an OBS inventory, the output of obsutil ls -s, or Parquet.
+batcher check shows what it contains.
 
 To resume after any interruption, run the same command again: rows that were started are not started again.
 

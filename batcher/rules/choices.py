@@ -10,6 +10,7 @@ class Format(StrEnum):
 
     CSV = "csv"
     TSV = "tsv"
+    JSON = "json"
     JSONL = "jsonl"
     TXT = "txt"
     INVENTORY = "inventory"

@@ -1,12 +1,13 @@
 """The manifest: the list of objects for a job, read once, in order, in bounded memory.
 
 `opening` has the table of formats and opens a manifest; `formats` finds the format. `source` turns a file or a pipe
-into text. `table` (CSV, TSV), `lines` (JSON Lines, plain text) and `obsutil` split text into entries. `rows` turns an
-entry into a row or a bad row, and `manifest` is what the job uses. `inventory` and `parquet` are manifests with their
-own readers. `given` is for the rows that a program passes. `written` yields entries as they are written in the file.
+into text. `table` (CSV, TSV), `lines` (JSON Lines, plain text), `json_array` and `obsutil` split text into entries, and
+`strays` shows which of them are no rows. `rows` turns an entry into a row or a bad row, and `manifest` is what the job
+uses. `inventory` and `parquet` are manifests with their own readers. `given` is for the rows that a program passes.
+`written` yields entries as they are written in the file.
 """
 
-from batcher.edges.manifest.formats import format_of
+from batcher.edges.manifest.formats import format_of, has_addresses
 from batcher.edges.manifest.manifest import Manifest
 from batcher.edges.manifest.opening import AnyManifest, open_manifest
 from batcher.edges.manifest.skipped import Choice
@@ -19,6 +20,7 @@ __all__ = [
     "Manifest",
     "Written",
     "format_of",
+    "has_addresses",
     "open_manifest",
     "written_entries",
 ]

@@ -9,11 +9,12 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
-from batcher.edges.manifest.inventory_files import MANIFEST, is_inventory
+from batcher.edges.manifest.inventory_files import is_inventory, is_manifest
 from batcher.edges.manifest.obsutil import is_printed_by_obsutil
 from batcher.edges.manifest.opening import SUFFIXES
 from batcher.errors import UsageError
 from batcher.rules.choices import Format
+from batcher.rules.rows.file_kind import kind_of
 
 _HEAD = 64 * 1024
 _GZIP_WINDOW = 31
@@ -26,11 +27,14 @@ def format_of(path: Path | None, given: str | None) -> str:
         return given
     if path is None:
         raise UsageError("standard input: no suffix to show the format", f"Give --format {', '.join(Format)}.")
-    if path.name == MANIFEST:
-        return "inventory"
+    if path.suffix.lower() == ".json":
+        return "inventory" if is_manifest(path, _head(path)) else "json"
     name = path.name.lower().removesuffix(".gz")
     format_ = SUFFIXES.get(Path(name).suffix)
     if format_ is None:
+        kind = kind_of(_head_bytes(path))
+        if kind is not None and not kind.encoding:
+            raise UsageError(f"{path}: the file looks like {kind.what}", kind.advice)
         raise UsageError(
             f"{path}: the suffix does not show the format",
             f"Give --format {', '.join(Format)}. Known suffixes are {' '.join(SUFFIXES)}, also with .gz.",
@@ -42,10 +46,19 @@ def format_of(path: Path | None, given: str | None) -> str:
     return format_
 
 
+def has_addresses(path: Path | None) -> bool:
+    """Return whether the beginning of a file names objects by their addresses, and so their buckets."""
+    return path is not None and "obs://" in _head(path)
+
+
 def _head(path: Path) -> str:
-    """Read the beginning of a file. Return nothing for a pipe, whose data can be read only once."""
+    return _head_bytes(path).decode("utf-8", "replace").removeprefix("\ufeff")
+
+
+def _head_bytes(path: Path) -> bytes:
+    """Read the beginning of a file, unzipped. Return nothing for a pipe, whose data can be read only once."""
     if not path.is_file():
-        return ""
+        return b""
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD)
@@ -53,5 +66,5 @@ def _head(path: Path) -> str:
             head = zlib.decompressobj(_GZIP_WINDOW).decompress(head, _HEAD)
     except (OSError, zlib.error):
         # The error is reported when the file is opened to be read.
-        return ""
-    return head.decode("utf-8", "replace").removeprefix("\ufeff")
+        return b""
+    return head

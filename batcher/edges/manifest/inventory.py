@@ -17,7 +17,7 @@ from msgspec import structs
 
 from batcher.edges.manifest.inventory_files import files_of, header_of
 from batcher.edges.manifest.rows import Ignored, Rows
-from batcher.edges.manifest.skipped import DELETE_MARKER, OLD_VERSION, OTHER_CLASS, Choice, Skipped
+from batcher.edges.manifest.skipped import DELETE_MARKER, HEADER, OLD_VERSION, OTHER_CLASS, Choice, Skipped
 from batcher.edges.manifest.source import Source
 from batcher.errors import ManifestError
 from batcher.model import BadRow, Json, Mark, Parameter, Row
@@ -29,6 +29,7 @@ BLOCK = 1024
 _CHUNK = 32 * 1024
 _BYTES = {high + low: bytes([int(high + low, 16)]) for high in hexdigits for low in hexdigits}
 """The two hexadecimal digits after a % in an encoded name, and the byte they stand for."""
+_HEADINGS = frozenset({"Bucket", "bucket", "BUCKET"})
 _PLUS_NOTE = "a + in an object name is read as a plus sign; if no such object exists, it stands for a space"
 _NO_COLUMNS_ADVICE = "Give the manifest.json that OBS wrote for the inventory, or put it beside the file."
 
@@ -188,12 +189,27 @@ class Inventory:
         try:
             cells = _cells(entry, columns.width)
             bucket, key = cells[columns.bucket], self._decoded(cells[columns.key])
+            if bucket in _HEADINGS and self._is_header(line, entry, columns, source):
+                return None
             if self._is_skipped(cells, key, columns):
                 return None
             return rows.row(line, bucket, key)
         except (ValueError, csv.Error) as fault:
             bad = rows.bad(line, bucket, key, fault, entry)
             return structs.replace(bad, reason=f"{source.name}, {bad.reason}") if len(self._sources) > 1 else bad
+
+    def _is_header(self, line: int, entry: str, columns: Columns, source: Source) -> bool:
+        """Return whether a line is the header again, as in joined files. Raises ManifestError for another header."""
+        named = header_of(entry)
+        if named is None:
+            return False
+        if self._columns(named, source.name) != columns:
+            raise ManifestError(
+                f"{source.name}, line {line}: another header, with the columns {', '.join(named)}",
+                "Rows with other columns must be in a file of their own.",
+            )
+        self._skipped.counts[HEADER] += 1
+        return True
 
     def _is_skipped(self, cells: Sequence[str], key: str, columns: Columns) -> bool:
         kind = ""
@@ -209,8 +225,8 @@ class Inventory:
 
     def _decoded(self, key: str) -> str:
         """Decode an object name. Whether a + may stand for a space is not documented."""
-        if "+" in key and _PLUS_NOTE not in self._skipped.notes:
-            self._skipped.notes.append(_PLUS_NOTE)
+        if "+" in key:
+            self._skipped.note(_PLUS_NOTE)
         if "%" not in key:
             return key
         # Takes a third of the time of the standard library's function, which also accepts invalid escapes.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +22,9 @@ MANIFEST = "manifest.json"
 _AS_DOCUMENTED = ("Bucket", "Key")
 _FIRST = ("bucket", "key")
 _COMMA_AT_THE_END = re.compile(r",(?=\s*[}\]])")
+_ARRAY_OF_OBJECTS = re.compile(r"\s*\[\s*\{")
+_OUTSIDE = re.compile(r"^[/\\]|^[A-Za-z]:|(?:^|[/\\])\.\.(?:[/\\]|$)")
+"""A name that is absolute, or leads up, on any system."""
 _ADVICE = "Give the manifest.json that OBS wrote beside the files of the inventory."
 
 
@@ -41,13 +44,21 @@ def files_of(path: Path | None) -> Files:
         return Files((path,), () if path is None else _schema_nearby(path))
     document = _read(path)
     schema = _schema(document)
-    listed = [(str(each["key"]), each.get("size")) for each in _listed(document)]
+    listed = _listed(document)
     if not listed or not schema:
         raise ManifestError(f"{path}: lists no files, or has no column names", _ADVICE)
+    if len(listed) < len(list(_files(document))):
+        raise ManifestError(f"{path}: an entry of files names no file", _ADVICE)
     form = document.get("fileFormat", "CSV")
     if str(form).upper() != "CSV":
         raise ManifestError(f"{path}: unsupported inventory format: {form}", "Create an inventory in the format CSV.")
-    return Files(tuple(_located(path, key, size) for key, size in listed if size != 0), schema)
+    located = [_located(path, str(each["key"]), each.get("size")) for each in listed]
+    twice = next((each for each in located if each is not None and located.count(each) > 1), None)
+    if twice is not None:
+        raise ManifestError(
+            f"{path}: two of its files would be read from {twice}", "Copy each file under its whole name."
+        )
+    return Files(tuple(filter(None, located)), schema)
 
 
 def header_of(line: str) -> tuple[str, ...] | None:
@@ -66,6 +77,13 @@ def is_inventory(path: Path, head: str) -> bool:
         # In lower case it may be a user's own table, whose names are not encoded.
         return columns[:2] == _AS_DOCUMENTED and "object" not in columns
     return _schema_nearby(path) != ()
+
+
+def is_manifest(path: Path, head: str) -> bool:
+    """Return whether a JSON file is the manifest.json of an inventory, judged by its name, or by its first bytes."""
+    if path.name == MANIFEST:
+        return _ARRAY_OF_OBJECTS.match(head) is None
+    return head.lstrip().startswith("{") and '"fileSchema"' in head
 
 
 def _schema_nearby(path: Path) -> tuple[str, ...]:
@@ -104,29 +122,44 @@ def _read_leniently(text: str) -> Json:
         return None
 
 
-def _listed(document: Mapping[str, Json]) -> list[Mapping[str, Json]]:
+def _files(document: Mapping[str, Json]) -> Sequence[Json]:
     files = document.get("files")
-    entries = files if isinstance(files, list) else []
-    return [each for each in entries if isinstance(each, dict) and each.get("key")]
+    return files if isinstance(files, list) else []
+
+
+def _listed(document: Mapping[str, Json]) -> list[Mapping[str, Json]]:
+    return [
+        each for each in _files(document) if isinstance(each, dict) and isinstance(each.get("key"), str) and each["key"]
+    ]
 
 
 def _schema(document: Mapping[str, Json]) -> tuple[str, ...]:
     return tuple(name.strip() for name in str(document.get("fileSchema") or "").split(",") if name.strip())
 
 
-def _located(manifest: Path, key: str, size: Json) -> Path:
-    """Find a copied file by its object name: in its folder, beside the manifest.json, or under the whole name."""
+def _located(manifest: Path, key: str, size: Json) -> Path | None:
+    """Find a copied file by its object name: in its folder, beside the manifest.json, or under the whole name.
+
+    Return None for an empty file. Raises ManifestError if it is missing, incomplete, or outside the folder.
+    """
+    if _OUTSIDE.search(key):
+        raise ManifestError(f"{manifest}: the listed file {key} is not in its folder", _ADVICE)
+    if isinstance(size, bool) or not isinstance(size, int):
+        missing = f"{manifest}: lists no size of {key}, so that an incomplete copy would not be noticed"
+        raise ManifestError(missing, _ADVICE)
     name = key.rpartition("/")[2]
     candidates = [manifest.parent / "files" / name, manifest.parent / name, manifest.parent / key]
     path = next((candidate for candidate in candidates if candidate.is_file()), None)
     if path is None:
+        if not size:
+            return None
         raise ManifestError(
             f"{manifest}: the listed file {key} is missing", f"Copy it to {candidates[0]}, or beside the manifest.json."
         )
     there = path.stat().st_size
-    if isinstance(size, int) and size != there:
+    if size != there:
         raise ManifestError(
             f"{path}: incomplete: it has {counted(there, 'byte')}, but {manifest.name} lists {size:,}",
             "Copy the file again.",
         )
-    return path
+    return path if size else None

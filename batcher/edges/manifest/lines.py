@@ -9,11 +9,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
 from batcher.edges.manifest.rows import Ignored, Rows
+from batcher.errors import ManifestError
 from batcher.model import BadRow, Json, Row
+from batcher.rules.rows.address import MARK, located
+from batcher.rules.rows.json_text import fault_of_lines
 from batcher.rules.rows.values import json_object, require_exact
 
 T = TypeVar("T")
 
+_BOM = "\ufeff"
 _NO_INPUTS: dict[str, Json] = {}
 _KNOWN = frozenset({"bucket", "object", "inputs"})
 _KINDS = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
@@ -38,12 +42,24 @@ class LineReader:
             yield made
 
 
+def only_lines(texts: Iterable[str], name: str) -> Iterator[str]:
+    """Yield the texts of a JSON Lines file. Raises ManifestError at once if it is JSON of another shape."""
+    is_known = False
+    for text in texts:
+        if not is_known and not text.isspace():
+            is_known = True
+            fault = fault_of_lines(text)
+            if fault is not None:
+                raise ManifestError(f"{name}: {fault.what}", fault.advice)
+        yield text
+
+
 def key_row(rows: Rows) -> Callable[[int, str], Row | BadRow]:
     """Return a function that makes a row of a line, which is an object name exactly as written."""
 
     def make(line: int, key: str) -> Row | BadRow:
         try:
-            return rows.row(line, "", key)
+            return rows.row(line, *located("", key)) if MARK in key else rows.row(line, "", key)
         except ValueError as fault:
             return rows.bad(line, "", key, fault, key)
 
@@ -69,11 +85,16 @@ def _json_row(line: int, text: str, rows: Rows, ignored: Ignored) -> Row | BadRo
                     ignored.add(name)
         bucket = _field(entry, "bucket", "")
         object_ = _field(entry, "object", "")
+        if MARK in object_:
+            bucket, object_ = located(bucket, object_)
         inputs = _field(entry, "inputs", _NO_INPUTS)
         if inputs:
             require_exact(inputs.values(), text)
         return rows.row(line, bucket, object_, inputs)
     except ValueError as fault:
+        if text.startswith(_BOM):
+            # The beginning of the next of several files that were joined.
+            return _json_row(line, text.removeprefix(_BOM), rows, ignored)
         return rows.bad(line, _readable(entry, "bucket"), _readable(entry, "object"), fault, text)
 
 

@@ -7,17 +7,19 @@ affects that row only, and reading continues.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
-from batcher.edges.manifest.lines import LineReader, json_row, key_row
-from batcher.edges.manifest.obsutil import obsutil_row
+from batcher.edges.manifest.json_array import ArrayReader
+from batcher.edges.manifest.lines import LineReader, json_row, key_row, only_lines
+from batcher.edges.manifest.obsutil import ObsutilReader
 from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.edges.manifest.skipped import Choice, Skipped
-from batcher.edges.manifest.source import Source
+from batcher.edges.manifest.source import LINES, OBJECTS, Source
+from batcher.edges.manifest.strays import Strays
 from batcher.edges.manifest.table import DELIMITERS, TableReader, columns_of
 from batcher.errors import ManifestError
 from batcher.model import BEGINNING, BadRow, Json, Mark, Parameter, Row
@@ -28,13 +30,23 @@ CHUNK = 32 * 1024
 """The number of bytes to read at a time, and the distance between marks."""
 
 
+_JSON = frozenset({"json", "jsonl"})
+"""Formats whose entries are JSON objects."""
+
+_Reader: TypeAlias = TableReader | LineReader | ArrayReader
+
+
+def _source(path: Path | None, format_: str) -> Source:
+    return Source(path, lone_cr=format_ in DELIMITERS, cut=OBJECTS if format_ == "json" else LINES)
+
+
 def open_text(path: Path | None, format_: str, choice: Choice, chunk: int = CHUNK) -> Manifest:
     """Open a text manifest, or standard input if `path` is None, and read its header if its format has one.
 
     `chunk` is the number of bytes to read at a time. For a table in a pipe this waits until the header has arrived.
     Raises ManifestError if the manifest cannot be read, is empty, or has no usable header.
     """
-    source = Source(path, lone_cr=format_ in DELIMITERS)
+    source = _source(path, format_)
     try:
         return Manifest(source, format_, choice, chunk)
     except BaseException:
@@ -52,6 +64,7 @@ class Manifest:
         self._source = source
         self._chunk = chunk
         self._format = format_
+        self._choice = choice
         self._skipped = Skipped(choice)
         self._left_out = choice.ignored_columns
         self.ignored = Ignored(self._left_out)
@@ -108,26 +121,43 @@ class Manifest:
     @property
     def has_inputs(self) -> bool:
         """Whether rows may have their own inputs regardless of the header."""
-        return self._format == "jsonl"
+        return self._format in _JSON
 
     def check(self) -> None:
-        """Read and decode the whole file once, if it can be read again.
+        """Read and decode the whole file once, if it can be read again, and note what is known of it as a whole.
 
-        Raises ManifestError for an encoding other than UTF-8, a damaged gzip file or an endless line.
+        Raises ManifestError for an encoding other than UTF-8, a damaged gzip file or an endless line, for JSON of
+        another shape, and for a list of obsutil that cannot be used.
         """
         if self._source.size is None:
             return
-        source = Source(self._source.path, lone_cr=self._format in DELIMITERS)
+        source = _source(self._source.path, self._format)
         try:
-            for _ in source.texts(self._chunk):
-                pass
-            self.lines = source.lines
+            entries = sum(1 for _ in self._examined(source.texts(self._chunk)))
+            # Where several entries share a line, lines say nothing about the number of rows.
+            self.lines = None if self._format == "json" and entries > source.lines else source.lines
         except ManifestError:
             # Whether it was changed is decided when its rows are read.
             if source.change() is None:
                 raise
         finally:
             source.close()
+
+    def _examined(self, texts: Iterable[str]) -> Iterable[object]:
+        """Return an iterator that reads the texts, and looks for what makes them unusable as a whole.
+
+        Of a JSON array it has one item per object.
+        """
+        name = self._source.name
+        if self._format == "json":
+            return ArrayReader(1, name).objects(texts)
+        if self._format == "jsonl":
+            return only_lines(texts, name)
+        if self._format == "obsutil":
+            skipped = Skipped(self._choice)
+            self._skipped.notes = skipped.notes
+            return ObsutilReader(1, Rows(None, {}, 0), skipped, name).listed(texts)
+        return texts
 
     def change(self) -> ManifestError | None:
         """Return the error for a plain file that was changed since it was opened, None if it was not."""
@@ -171,28 +201,34 @@ class Manifest:
         Raises ManifestError: at once if two columns are the same input, while reading for what `check` finds.
         """
         rows = self._rows = Rows(bucket, static_inputs or {}, self._begin.rows)
-        if self._table is not None:
-            columns = columns_of(self.header, parameters or {}, self.ignored, self._source.name, self._left_out)
-            arrived = self._table.rows(self._texts, columns, rows)
-            return self._skipped.without_placeholders(self._blocks(self._table, arrived, rows))
-        reader = LineReader(self._begin.line)
-        arrived = reader.rows(self._texts, self._line_row(rows))
+        reader, arrived = self._read(rows, parameters or {})
         return self._skipped.without_placeholders(self._blocks(reader, arrived, rows))
 
-    def _line_row(self, rows: Rows) -> Callable[[int, str], Row | BadRow | None]:
-        if self._format == "jsonl":
-            return json_row(rows, self.ignored)
+    def _read(self, rows: Rows, parameters: Mapping[str, Parameter]) -> tuple[_Reader, Iterable[list[Row | BadRow]]]:
+        """Return what splits the text into entries, and the rows of each text."""
+        texts, name, line, is_resumed = self._texts, self._source.name, self._begin.line, self._begin != BEGINNING
+        if self._table is not None:
+            columns = columns_of(self.header, parameters, self.ignored, name, self._left_out)
+            strays = Strays(self.header, DELIMITERS[self._format], self._skipped, name)
+            return self._table, self._table.rows(texts, columns, rows, strays)
         if self._format == "obsutil":
-            return obsutil_row(rows, self._skipped, self._source.name)
-        return key_row(rows)
+            obsutil = ObsutilReader(line, rows, self._skipped, name, is_resumed=is_resumed)
+            return obsutil, obsutil.listed(texts)
+        if self._format == "json":
+            array = ArrayReader(line, name, is_resumed=is_resumed)
+            return array, array.rows(texts, json_row(rows, self.ignored))
+        lines = LineReader(line)
+        if self._format == "jsonl":
+            return lines, lines.rows(texts if is_resumed else only_lines(texts, name), json_row(rows, self.ignored))
+        return lines, lines.rows(texts, key_row(rows))
 
     def _blocks(
-        self, reader: TableReader | LineReader, arrived: Iterable[list[Row | BadRow]], rows: Rows
+        self, reader: _Reader, arrived: Iterable[list[Row | BadRow]], rows: Rows
     ) -> Iterator[list[Row | BadRow]]:
         """Split what arrives into blocks, and set a mark after each whole part of a file that allows marks."""
         for batch in arrived:
             source = self._source
-            if reader.is_whole and source.is_between_lines and source.size is not None and not source.is_zipped:
+            if reader.is_whole and source.is_at_cut and source.size is not None and not source.is_zipped:
                 self._marks.append(Mark(rows.count, reader.line, source.given, self._digest.hexdigest()))
             for first in range(0, len(batch), BLOCK):
                 yield batch[first : first + BLOCK]

@@ -33,6 +33,7 @@ class Opening(NamedTuple):
 FORMATS: Mapping[str, Opening] = {
     Format.CSV: Opening((".csv",), open_text),
     Format.TSV: Opening((".tsv",), open_text),
+    Format.JSON: Opening((".json",), open_text),
     Format.JSONL: Opening((".jsonl", ".ndjson"), open_text),
     Format.TXT: Opening((".txt",), open_text),
     Format.INVENTORY: Opening((), lambda path, _, choice, __: open_inventory(path, choice), has_storage_classes=True),

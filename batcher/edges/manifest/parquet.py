@@ -6,26 +6,26 @@ line is its number in the file.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
+from batcher.edges.manifest.parquet_bounds import BUFFER, Bounds
+from batcher.edges.manifest.parquet_cells import rows_of, shown, text_of, to_json
 from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.edges.manifest.second_look import SecondLook
 from batcher.edges.manifest.skipped import Choice, Skipped
-from batcher.edges.manifest.table import Columns, columns_of
+from batcher.edges.manifest.table import Columns, columns_of, is_used
 from batcher.errors import ManifestError, UsageError
 from batcher.model import BadRow, Json, Mark, Parameter, Row
+from batcher.rules.rows.address import located
 from batcher.rules.rows.headings import misspelt_object
-from batcher.rules.rows.values import json_object, require_exact, to_type
+from batcher.rules.rows.values import json_object, require_exact
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
-
-BLOCK = 1024
-"""The maximum number of rows in a block."""
 
 _EXTRA = "Install it with pip install 'obs-batcher[parquet]', or give the manifest as CSV or JSON Lines."
 
@@ -49,11 +49,11 @@ def open_parquet(path: Path | None, choice: Choice) -> ParquetManifest:
     except OSError as error:
         raise ManifestError(f"{path}: {error.strerror or error}", "Check the path of the manifest.") from None
     try:
-        file = ParquetFile(path)
+        file = ParquetFile(path, buffer_size=BUFFER)
     except OSError as error:
         plain.close()
         raise ManifestError(f"{path}: {error.strerror or error}", "Check the path of the manifest.") from None
-    except ArrowException as error:
+    except (ArrowException, UnicodeDecodeError) as error:
         plain.close()
         raise ManifestError(f"{path}: not a Parquet file: {error}", "Make or copy the manifest again.") from None
     try:
@@ -124,6 +124,10 @@ class ParquetManifest:
     def check(self) -> None:
         """Read the object names once. Raises ManifestError if the file is damaged."""
         self._digest = self._look.digest(self._look.size)
+        used = [name for name in self.header if is_used(name)]
+        with self._reading(), closing(Bounds(self._path, self._file, used)) as bounds:
+            for group in range(self._file.num_row_groups):
+                bounds.rows(group)
         for _ in self._batches(["object"]):
             pass
 
@@ -157,36 +161,39 @@ class ParquetManifest:
 
     def _blocks(self, columns: Columns, rows: Rows) -> Iterator[list[Row | BadRow]]:
         places = [columns.bucket, columns.key, columns.inputs, *(column.at for column in columns.named)]
-        used = [self.header[at] for at in places if at is not None]
-        for batch in self._batches(used):
-            cells = {name: batch.column(name).to_pylist() for name in used}
+        names = [None if at is None else self.header[at] for at in places]
+        for batch in self._batches([name for name in names if name is not None]):
             lines = range(self._done + 1, self._done + batch.num_rows + 1)
-            values = zip(
-                *(cells[self.header[at]] if at is not None else [None] * len(lines) for at in places), strict=True
-            )
             self._done += batch.num_rows
-            yield [_row(line, value, columns, rows) for line, value in zip(lines, values, strict=True)]
+            yield [_row(line, cells, columns, rows) for line, cells in zip(lines, rows_of(batch, names), strict=True)]
 
     def _batches(self, used: Sequence[str]) -> Iterator[Any]:
+        with self._reading(), closing(Bounds(self._path, self._file, used)) as bounds:
+            for group in range(self._file.num_row_groups):
+                most = bounds.rows(group)
+                for batch in self._file.iter_batches(batch_size=most, row_groups=[group], columns=list(used)):
+                    change = self.change() if self._look.was_touched_again() else None
+                    if change is not None:
+                        raise change
+                    yield batch
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
         from pyarrow import ArrowException  # noqa: PLC0415 - as above
 
         try:
-            for batch in self._file.iter_batches(batch_size=BLOCK, columns=list(used)):
-                change = self.change() if self._look.was_touched_again() else None
-                if change is not None:
-                    raise change
-                yield batch
-        except (OSError, ArrowException) as error:
+            yield
+        except (OSError, ArrowException, UnicodeDecodeError) as error:
             raise ManifestError(f"{self._path}: damaged: {error}", "Make or copy the manifest again.") from None
 
 
-def _row(line: int, values: Sequence[Any], columns: Columns, rows: Rows) -> Row | BadRow:
-    bucket, object_, all_inputs, *named = values
+def _row(line: int, cells: Sequence[Any], columns: Columns, rows: Rows) -> Row | BadRow:
+    bucket, object_, all_inputs, *named = cells
     try:
-        texts = _text(bucket, "bucket"), _text(object_, "object")
+        texts = located(text_of(bucket, "bucket"), text_of(object_, "object"))
         return rows.row(line, *texts, _inputs(all_inputs, named, columns))
     except ValueError as fault:
-        return rows.bad(line, _readable(bucket), _readable(object_), fault, repr(values))
+        return rows.bad(line, shown(bucket), shown(object_), fault, repr(cells))
 
 
 def _inputs(all_inputs: Any, named: Iterable[Any], columns: Columns) -> dict[str, Json]:
@@ -194,36 +201,24 @@ def _inputs(all_inputs: Any, named: Iterable[Any], columns: Columns) -> dict[str
     inputs: dict[str, Json] = {}
     heading = "inputs"
     try:
-        if isinstance(all_inputs, str) and all_inputs:
-            inputs = json_object(all_inputs)
-            require_exact(inputs.values(), all_inputs)
-        elif all_inputs:
-            # A struct, or a map as pairs. An empty field is not an input.
-            inputs = {name: _value(value, "") for name, value in dict(all_inputs).items() if value is not None}
+        if all_inputs:
+            inputs = _all_inputs(all_inputs)
         for (_, heading, name, type_), value in zip(columns.named, named, strict=True):  # noqa: B007 - for the error
             if value is not None and value != "":
-                inputs[name] = _value(value, type_)
-    except (ValueError, TypeError) as fault:
+                inputs[name] = to_json(value, type_)
+    except ValueError as fault:
         raise ValueError(f"{heading}: {fault}") from None
     return inputs
 
 
-def _value(value: Any, type_: str) -> Json:
-    """Return a cell as a JSON value. Raises ValueError for what JSON cannot represent."""
+def _all_inputs(value: Any) -> dict[str, Json]:
+    """Read a cell with all inputs of a row: JSON text, a struct or a map. An empty field is not an input."""
     if isinstance(value, str):
-        return to_type(value, type_)
-    if isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"{value} is not a finite number")
-    if isinstance(value, bool | int | float | list | dict):
-        return value
-    raise ValueError(f"a value of the type {type(value).__name__} cannot be an input")
-
-
-def _text(value: Any, name: str) -> str:
-    if value is None or isinstance(value, str):
-        return value or ""
-    raise ValueError(f"{name}: not text but {type(value).__name__}")
-
-
-def _readable(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+        text = text_of(value, "text")
+        inputs = json_object(text)
+        require_exact(inputs.values(), text)
+        return inputs
+    inputs_ = to_json(value)
+    if not isinstance(inputs_, dict):
+        raise ValueError(f"{type(value).__name__}, not a JSON object, a struct or a map")  # noqa: TRY004 - a fault of the row
+    return {name: each for name, each in inputs_.items() if each is not None}

@@ -1,4 +1,4 @@
-"""Entries of a manifest to skip by the user's choice: directory placeholders, and extra entries of an inventory.
+"""Entries of a manifest that are skipped: by the user's choice, or because they are not objects to start.
 
 Nothing is skipped silently: each kind is counted and reported at the end.
 """
@@ -15,12 +15,24 @@ PLACEHOLDER = "placeholders"
 DELETE_MARKER = "delete_markers"
 OLD_VERSION = "old_versions"
 OTHER_CLASS = "other_storage_classes"
+VERSION = "versions"
+UPLOAD = "unfinished_uploads"
+OTHER_SECTION = "entries_of_other_sections"
+EMPTY_ROW = "empty_rows"
+HEADER = "repeated_headers"
+FOOTER = "footers"
 
 _WORDS = {
     PLACEHOLDER: "directory placeholders (names that end in /; use --keep-placeholders to send them)",
     DELETE_MARKER: "delete markers",
     OLD_VERSION: "versions that are not the latest",
     OTHER_CLASS: "objects in other storage classes",
+    VERSION: "versions of objects (the list does not show which is the latest; list again without -v)",
+    UPLOAD: "unfinished uploads",
+    OTHER_SECTION: "entries that are not in a list of objects",
+    EMPTY_ROW: "empty rows",
+    HEADER: "repeated headers",
+    FOOTER: "footers such as (2 rows)",
 }
 
 
@@ -39,6 +51,11 @@ class Skipped:
         self.counts: Counter[str] = Counter()
         self.notes: list[str] = []
         self._keeps_placeholders = choice.keep_placeholders
+
+    def note(self, text: str) -> None:
+        """Keep a note about the manifest, once."""
+        if text not in self.notes:
+            self.notes.append(text)
 
     def is_placeholder(self, object_: str) -> bool:
         """Return whether an object only stands for a directory and is to be skipped. If so, count it.

@@ -1,4 +1,4 @@
-"""A file or a pipe as text: unzipped, decoded, in pieces that end at a line end, as soon as they arrive.
+"""A file or a pipe as text: unzipped, decoded, in pieces that end where an entry may end, as soon as they arrive.
 
 Errors that affect the whole (encoding, compression, an endless line) raise ManifestError with their place.
 """
@@ -13,41 +13,47 @@ import zlib
 from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from batcher.edges.manifest.second_look import SecondLook, rewritten
 from batcher.errors import ManifestError
+from batcher.rules.rows.file_kind import LOOKED_AT, Kind, encoding_of, kind_of
 
 if TYPE_CHECKING:
     from hashlib import _Hash as Hash
 
 MOST_LINE = 16 * 1024 * 1024
+MOST_OBJECT = 1024 * 1024
+
+
+class Cut(NamedTuple):
+    """Where text may be cut into pieces: after a byte of ASCII. `most` is the longest piece, in bytes."""
+
+    end: bytes
+    most: int
+    what: str
+
+
+LINES = Cut(b"\n", MOST_LINE, "a line")
+OBJECTS = Cut(b"}", MOST_OBJECT, "an object")
+"""For a JSON array, whose objects need no lines of their own."""
 
 _STDIN = 0
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
-_LOOKED_AT = 1024
-
-_FOREIGN = {
-    b"\xff\xfe": "UTF-16",
-    b"\xfe\xff": "UTF-16",
-    b"PK\x03\x04": "a zip file or a spreadsheet",
-    b"\xfd7zXZ": "an xz file",
-    b"\x28\xb5\x2f\xfd": "a zstd file",
-}
-"""First bytes that identify other kinds of files."""
-
-_TO_UTF8 = "Convert it: iconv -f {} -t UTF-8 MANIFEST > NEW-MANIFEST"
+_SAMPLE = 4096
+"""The number of bytes around a wrong one that are examined."""
 
 
 class Source:
     """The bytes of a manifest. `path` is None for standard input. Standard input and pipes have no size."""
 
-    def __init__(self, path: Path | None, *, lone_cr: bool) -> None:
+    def __init__(self, path: Path | None, *, lone_cr: bool = False, cut: Cut = LINES) -> None:
         """Open the manifest. `lone_cr`: CR alone also ends a line. Raises ManifestError if it cannot be read."""
         self.path = path
         self.name = "standard input" if path is None else str(path)
         self._lone_cr = lone_cr
+        self._cut = cut
         self.lines = 0
         """The total number of lines, known after reading to the end."""
         try:
@@ -69,8 +75,8 @@ class Source:
         self.given = 0
         """The number of bytes returned as text so far, after unzipping."""
         self.is_zipped = False
-        self.is_between_lines = False
-        """Whether the text returned so far ends with a newline."""
+        self.is_at_cut = False
+        """Whether the text returned so far ends where an entry may end."""
         self._line = 1
         if self.size == 0:
             self.close()
@@ -81,7 +87,7 @@ class Source:
         self._file.close()
 
     def texts(self, chunk: int, digest: Hash | None = None) -> Iterator[str]:
-        """Yield the text in pieces of whole lines, reading `chunk` bytes at a time. Only the last may lack a newline.
+        """Yield the text in pieces, reading `chunk` bytes at a time. Only the last may end elsewhere than at a cut.
 
         Each piece is yielded as soon as it has arrived, and its bytes are added to `digest`. Raises ManifestError, also
         if a plain file was changed: before a piece that is not as in the file, or at the end.
@@ -90,8 +96,6 @@ class Source:
         for piece in self._pieces(chunk):
             if self._look is not None:
                 self._need_whole(piece, self._look)
-            if self.given == 0:
-                self._refuse_foreign(piece)
             data = piece.removeprefix(_BOM) if self.given == 0 else piece
             try:
                 text = data.decode()
@@ -100,8 +104,9 @@ class Source:
             if digest is not None:
                 digest.update(piece)
             self.given += len(piece)
-            self.is_between_lines = piece.endswith(b"\n")
-            yield text
+            self.is_at_cut = piece.endswith(self._cut.end)
+            # Only the last piece may end with the end-of-file character of DOS.
+            yield text if self.is_at_cut else text.removesuffix("\x1a")
             self._line += self._line_ends(data)
         if self.given == 0:
             raise self._empty()
@@ -116,7 +121,8 @@ class Source:
 
     def _need_whole(self, piece: bytearray, look: SecondLook) -> None:
         """Raise ManifestError if a row of this piece may consist of parts that were never together in the file."""
-        is_open = not piece.endswith((b"\n", b"\r") if self._lone_cr else b"\n")
+        # An array that is cut off is not closed, which is an error in any case.
+        is_open = self._cut is LINES and not piece.endswith((b"\n", b"\r") if self._lone_cr else b"\n")
         if is_open and not look.is_at_rest():
             raise self.change() or rewritten(self.name)
         if self.is_zipped:
@@ -138,27 +144,35 @@ class Source:
 
     def pass_over(self, length: int, line: int, digest: Hash) -> None:
         """Continue after the file's first `length` bytes, which have this digest, and where `line` begins."""
-        self._former = bytearray(b"\n" if length else b"")
+        self._former = bytearray(self._cut.end if length else b"")
         self._file.pass_over(length, digest)
         self.given = length
         self._line = line
 
     def _pieces(self, chunk: int) -> Iterator[bytearray]:
-        """Split what is read after the last newline of each chunk."""
+        """Split what is read at the last cut of each chunk."""
         read = self._reader(chunk)
-        rest = bytearray()
+        rest, head, is_known = bytearray(), bytearray(), bool(self.given)
         while data := self._read(read, chunk):
-            end = self._end_of_lines(data)
+            end = self._last_cut(data)
             rest += data[: end or len(data)]
+            if not is_known:
+                head += data[:LOOKED_AT]
+                is_known = bool(end) or len(head) >= LOOKED_AT
+                if is_known:
+                    self._refuse_foreign(head)
             if end:
                 yield rest
                 rest = bytearray(data[end:])
-            elif len(rest) > MOST_LINE:
+            elif len(rest) > self._cut.most:
+                longest = f"{self._cut.what} is longer than {self._cut.most >> 20} MiB"
                 raise ManifestError(
-                    f"{self.name}: a line is longer than {MOST_LINE >> 20} MiB; it begins with {bytes(rest[:40])!r}",
+                    f"{self.name}: {longest}; it begins with {bytes(rest[:40])!r}",
                     "Check that the file is a list with one object per line, and check --format.",
                 )
         if rest:
+            if not is_known:
+                self._refuse_foreign(rest)
             yield rest
 
     def _reader(self, chunk: int) -> Callable[[int], bytes]:
@@ -178,8 +192,8 @@ class Source:
             fault = f"cannot be read: {error.strerror}"
         raise ManifestError(f"{self.name}: {fault}", "Make or copy the manifest again.")
 
-    def _end_of_lines(self, data: bytes) -> int:
-        end = data.rfind(b"\n") + 1
+    def _last_cut(self, data: bytes) -> int:
+        end = data.rfind(self._cut.end) + 1
         if not end and self._lone_cr:
             # Not the last byte: the newline that belongs to it may follow.
             end = data.rfind(b"\r", 0, -1) + 1
@@ -188,22 +202,25 @@ class Source:
     def _line_ends(self, data: bytearray) -> int:
         return data.count(b"\n") or (data.count(b"\r") if self._lone_cr else 0)
 
-    def _refuse_foreign(self, data: bytearray) -> None:
-        kind = next((kind for magic, kind in _FOREIGN.items() if data.startswith(magic)), None)
-        head = data[:_LOOKED_AT]
-        if kind is None and head.count(0) * 4 > len(head):
-            kind = "UTF-16"
+    def _refuse_foreign(self, head: bytearray) -> None:
+        kind = kind_of(bytes(head))
         if kind is not None:
-            advice = _TO_UTF8.format(kind) if kind == "UTF-16" else "Save the list as CSV in UTF-8."
-            raise ManifestError(f"{self.name}, line 1: not UTF-8 text; it looks like {kind}", advice)
+            raise ManifestError(f"{self.name}, line 1: not UTF-8 text; it looks like {kind.what}", self._advice(kind))
 
     def _not_utf8(self, data: bytearray, at: int, line: int) -> ManifestError:
         before = data[:at]
         begin = max(before.rfind(b"\n"), before.rfind(b"\r") if self._lone_cr else -1) + 1
-        # A Chinese character has two high bytes here; an accented letter stands alone.
-        kind = "GB18030" if data[at + 1 : at + 2] > b"\x7f" else "WINDOWS-1252"
+        first = max(begin, at - _SAMPLE)
+        end = data.find(b"\n", at)
+        sample = bytes(data[first : len(data) if end < 0 else end][: 2 * _SAMPLE])
+        kind = encoding_of(sample, at - first)
         where = f"line {line + self._line_ends(before)}, byte {at - begin + 1}"
-        return ManifestError(f"{self.name}, {where}: not UTF-8; it looks like {kind}", _TO_UTF8.format(kind))
+        return ManifestError(f"{self.name}, {where}: not UTF-8; it looks like {kind.what}", self._advice(kind))
+
+    def _advice(self, kind: Kind) -> str:
+        if kind.encoding and self.is_zipped:
+            return f"Convert it: gunzip -c MANIFEST | iconv -f {kind.encoding} -t UTF-8 > NEW-MANIFEST"
+        return kind.advice
 
     def _empty(self) -> ManifestError:
         return ManifestError(f"{self.name}: the manifest is empty", "Check the command that makes the manifest.")

@@ -10,12 +10,14 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
+from itertools import chain, dropwhile
 from typing import NamedTuple, TypeAlias
 
 from batcher.edges.manifest.rows import Ignored, Rows
+from batcher.edges.manifest.strays import Strays, is_preamble
 from batcher.errors import ManifestError
 from batcher.model import BadRow, Json, Parameter, Row
+from batcher.rules.rows.address import MARK, located
 from batcher.rules.rows.headings import OWN, PREFIX, misspelt_object
 from batcher.rules.rows.values import json_object, require_exact, to_type
 from batcher.rules.text import counted
@@ -81,20 +83,22 @@ class TableReader:
 
     def header(self, texts: Iterator[str]) -> list[str]:
         """Read the header at the beginning. Raises ManifestError if it is missing or not usable."""
-        entries = next(filter(None, self._entries(texts)), None)
-        if entries is None:
-            raise ManifestError(f"{self._name}: the manifest has no header", _HEADER_ADVICE)
-        self._ahead = entries[1:]
-        return _header_of(entries[0], self._delimiter, self._name)
+        separator = f"sep={self._delimiter}"
+        for entries in self._entries(texts):
+            named = list(dropwhile(lambda entry: is_preamble(entry[1], entry[2], separator), entries))
+            if named:
+                self._ahead = named[1:]
+                return _header_of(named[0], self._delimiter, self._name)
+        raise ManifestError(f"{self._name}: the manifest has no header", _HEADER_ADVICE)
 
-    def rows(self, texts: Iterable[str], columns: Columns, rows: Rows) -> Iterator[list[Row | BadRow]]:
+    def rows(self, texts: Iterable[str], columns: Columns, rows: Rows, strays: Strays) -> Iterator[list[Row | BadRow]]:
         """Yield the rows of each text. An unreadable record becomes a bad row, and reading continues after its lines.
 
         Raises ManifestError for an endless record.
         """
-        make = _row_of(columns, rows)
+        make = _row_of(columns, rows, strays)
         for entries in self.entries(texts):
-            yield [make(entry) for entry in entries]
+            yield list(filter(None, map(make, entries)))
 
     def entries(self, texts: Iterable[str]) -> Iterator[list[Entry]]:
         """Yield the records of each text after the header. Raises ManifestError for an endless record."""
@@ -196,30 +200,52 @@ def columns_of(
     return Columns(len(header), where.get("bucket"), where["object"], where.get("inputs"), named)
 
 
-def _row_of(columns: Columns, rows: Rows) -> Callable[[Entry], Row | BadRow]:
-    """Return a function that makes a row of a record."""
+def is_used(heading: str) -> bool:
+    """Return whether a column is used, whatever the parameters of the workflow are."""
+    return heading in OWN or heading.startswith(PREFIX)
+
+
+def _row_of(columns: Columns, rows: Rows, strays: Strays) -> Callable[[Entry], Row | BadRow | None]:
+    """Return a function that makes a row of a record, or None if the record is none of a row."""
     width, bucket_at, key_at = columns.width, columns.bucket, columns.key
     has_inputs = bool(columns.named) or columns.inputs is not None
+    suspects, is_single = strays.suspects, width == 1
 
-    def make(entry: Entry) -> Row | BadRow:
+    def make(entry: Entry) -> Row | BadRow | None:
         line, cells, text = entry
         if isinstance(cells, str):
             return rows.bad(line, "", "", cells, text)
-        count = len(cells)
-        if count < width:
-            cells += [""] * (width - count)
+        if len(cells) != width:
+            if strays.is_stray(line, cells, text):
+                return None
+            fault = _width_fault(cells, width, text)
+            cells += [""] * (width - len(cells))
+            if fault:
+                return rows.bad(line, "" if bucket_at is None else cells[bucket_at], cells[key_at], fault, text)
         bucket = "" if bucket_at is None else cells[bucket_at]
         object_ = cells[key_at]
-        if count > width:
-            cells_under = f"{counted(count, 'cell')} under {counted(width, 'column')}"
-            fault = f"{cells_under}; a cell that contains the delimiter needs quotes"
-            return rows.bad(line, bucket, object_, fault, text)
+        # Looking at the object first is what keeps this cheap.
+        if (object_ in suspects or (is_single and (" row" in object_ or object_[0] == "#"))) and strays.is_stray(
+            line, cells, text
+        ):
+            return None
         try:
+            if MARK in object_:
+                bucket, object_ = located(bucket, object_)
             return rows.row(line, bucket, object_, _inputs(cells, columns) if has_inputs else None)
-        except ValueError as fault:
-            return rows.bad(line, bucket, object_, fault, text)
+        except ValueError as fault_:
+            return rows.bad(line, bucket, object_, fault_, text)
 
     return make
+
+
+def _width_fault(cells: Sequence[str], width: int, text: str) -> str:
+    """Return what is wrong with a record of another width than the header; empty if only its last cells are missing."""
+    if len(cells) > width:
+        return f"{counted(len(cells), 'cell')} under {counted(width, 'column')}; a cell that contains the delimiter needs quotes"
+    if not text.endswith(("\n", "\r")):
+        return f"the file ends within this line: it has {len(cells)} of {width} cells, and no line end"
+    return ""
 
 
 def _inputs(cells: Sequence[str], columns: Columns) -> dict[str, Json]:
