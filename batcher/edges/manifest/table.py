@@ -242,7 +242,8 @@ def _row_of(columns: Columns, rows: Rows, strays: Strays) -> Callable[[Entry], R
 def _width_fault(cells: Sequence[str], width: int, text: str) -> str:
     """Return what is wrong with a record of another width than the header; empty if only its last cells are missing."""
     if len(cells) > width:
-        return f"{counted(len(cells), 'cell')} under {counted(width, 'column')}; a cell that contains the delimiter needs quotes"
+        cells_under = f"{counted(len(cells), 'cell')} under {counted(width, 'column')}"
+        return f"{cells_under}; a cell that contains the delimiter needs quotes"
     if not text.endswith(("\n", "\r")):
         return f"the file ends within this line: it has {len(cells)} of {width} cells, and no line end"
     return ""
