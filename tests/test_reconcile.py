@@ -48,7 +48,7 @@ def once(keys):
 
 # Fewer than make an outage: where every answer is lost, that would be waited out.
 KEYS = [f"o{n}" for n in range(25)]
-LOSSES = ["500-after", "reset-after", "garbage", "nameless", "cut"]
+LOSSES = ["500-after", "499-after", "425-after", "reset-after", "garbage", "nameless", "cut"]
 
 
 @pytest.mark.parametrize("fault", LOSSES)
@@ -62,6 +62,16 @@ async def test_rows_whose_answers_were_lost_are_found_started(folder, emulator, 
     for record in last_records(folder).values():
         assert (record["status"], record["reconciled"]) == ("started", True)
         assert record["execution_name"] == names[record["object"]]
+
+
+async def test_a_page_of_a_proxy_about_a_started_row_is_no_refusal(folder, emulator):
+    write(folder, KEYS)
+    service = await emulator(faults={FaultKind("403-after"): 0.3}, seed=2)
+    ran = await run(service)
+    assert ran.code == 0, ran
+    assert started(service) == once(KEYS)
+    assert service.ledger.answers["403"] > 0
+    assert Counter(record["status"] for record in last_records(folder).values()) == {"started": len(KEYS)}
 
 
 def _fields(start):

@@ -376,7 +376,13 @@ async def test_a_question_that_went_unanswered_is_asked_again_a_few_times(failur
 
 
 @pytest.mark.parametrize(
-    "answer", [Reply(403, {}, b""), Reply(404, {}, b""), ok({}), ok({"execution_info": {"execution_name": ""}})]
+    "answer",
+    [
+        Reply(403, {}, b'{"code":"SYS.0005"}'),
+        Reply(404, {}, b'{"code":"Workflow.0002"}'),
+        ok({}),
+        ok({"execution_info": {"execution_name": ""}}),
+    ],
 )
 async def test_an_answer_that_asking_again_would_not_change_is_final(answer):
     obs, calls = replies(answer)

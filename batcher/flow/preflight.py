@@ -76,6 +76,8 @@ async def described(  # noqa: PLR0913, PLR0917 - time and chance are arguments
         # A success that cannot be read stays unreadable. A verdict of doubt is only a failure for this request.
         if answer.status in verdicts.SUCCESS or verdict not in {Verdict.REFUSED, Verdict.IN_DOUBT}:
             return _undescribed(answer, name)
+        if attempt >= ATTEMPTS and verdicts.is_unproven(answer):
+            raise verdicts.ending(answer)
         if attempt >= ATTEMPTS and monotonic() - begun >= patience:
             raise ServiceError(
                 f"the service does not describe the workflow after {attempt} attempts: {verdicts.told(answer)}",

@@ -173,12 +173,15 @@ class Service:
     ) -> AnswerT:
         """Look for newer credentials and send with them, with no other request on the wire.
 
-        Return the refusal if there are none.
+        Return the refusal if there are none, or if it does not prove that the request had no effect.
         """
         newer = await self.credentials.find_newer()
         if newer is None or self.patience.stopped():
             return refusal
         self.credentials.current = newer
+        if call.method != "GET" and verdicts.is_unproven(refusal):
+            self.credentials.are_proven = False
+            return refusal
         answer = await self._exchange(newer, call, body, reader)
         self.credentials.are_proven = not verdicts.refuses_credentials(answer)
         return answer
@@ -201,6 +204,8 @@ class Service:
         if answer.status in SUCCESS:
             return answer
         answer = structs.replace(answer, meaning=self.dialect.errors.meaning(answer.status, answer.code))
+        if verdicts.is_unproven(answer) and not answer.message:
+            answer = structs.replace(answer, message=verdicts.FOREIGN)
         if verdicts.is_skewed(answer):
             self._warn_once()
         return answer

@@ -1,10 +1,13 @@
 """What the error codes of the OBS v2 API mean, in one table. Pure.
 
 Only this table decides what an error of this API proves about its row. `verdicts.py` has the rules for all dialects. An
-unknown error leaves its row in doubt.
+unknown error leaves its row in doubt, and so does an error in none of the two forms of the service: its author may
+not know whether the row was started.
 """
 
 from __future__ import annotations
+
+import re
 
 from batcher.model import Cause, Kind
 from batcher.rules.service.verdicts import Rule, Table
@@ -79,6 +82,9 @@ RULES = (
     # In doubt: the service itself does not know. "RequestTimeout" does not promise that the request was incomplete.
     Rule(Kind.DOUBT, 408, "RequestTimeout"),
     Rule(Kind.DOUBT, 408),
+    # In doubt: no status of the service, but of the web servers and load balancers before it. They give these (client
+    # closed the request, too early, connection closed without an answer) also after they passed the request on.
+    *(Rule(Kind.DOUBT, status) for status in (425, 444, 449, 460, 463, 499)),
     Rule(Kind.DOUBT, 500, "InternalError SYS.0001 SYS.0016 SYS.0018 SYS.0019 SYS.0020 SYS.0024 SYS.0025 SYS.0026"),
     Rule(Kind.DOUBT, 500, "SYS.0040 SYS.0042 SYS.0043 SYS.0044"),
     Rule(Kind.UNAVAILABLE, 503, "ServiceUnavailable"),
@@ -93,4 +99,10 @@ ADVICE = {
 }
 """The advice for causes about which more is known for this API than in `verdicts.ADVICE`."""
 
-ERRORS = Table(RULES, ADVICE)
+FORM = re.compile(r"[A-Za-z]+\.(?:[0-9]{4}|[A-Z]\w+)|(?:[A-Z]+[a-z]+){2,}")
+"""What a code of the service looks like: SYS.0011, APIGW.0308, KMS.NotFoundException, or NoSuchBucket.
+
+A number, one word, or words in capitals are codes of other programs, such as `{"code": 403}` and `"FORBIDDEN"`.
+"""
+
+ERRORS = Table(RULES, ADVICE, FORM)

@@ -7,6 +7,7 @@ Rule 2: a start is sent again only if an answer proves that nothing was started.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -16,6 +17,9 @@ from batcher.model import UNKNOWN, Answer, Cause, Fault, Kind, Meaning, Verdict
 SUCCESS = range(200, 300)
 
 _CERTIFICATE = "Check --endpoint, and that this machine trusts the issuer of the endpoint's certificate."
+FOREIGN = "the answer has no form of the service's, so a proxy or a gateway may have written it"
+"""What is said of an error that proves nothing, if it has no words of its own."""
+_FOREIGN = "Look for a proxy, a gateway or a login page between this machine and the service, and check --endpoint."
 ADVICE: Mapping[Cause, str] = {
     Cause.SIGNATURE: "Check the access key and the secret key. Temporary keys also need their security token, and they"
     " expire.",
@@ -57,24 +61,37 @@ FAULTS = {
 }
 
 _MISSING, _TOO_MANY, _FAILURES, _UNAVAILABLE = 404, 429, 500, 503
+_DOUBTFUL = frozenset({Kind.DOUBT, Kind.UNAVAILABLE})
 _UNKNOWN = Rule(UNKNOWN.kind, 0, cause=UNKNOWN.cause)
 
 
 class Table:
-    """What the errors of one dialect mean. `advice` replaces entries of ADVICE."""
+    """What the errors of one dialect mean. `advice` replaces entries of ADVICE.
 
-    def __init__(self, rules: Sequence[Rule], advice: Mapping[Cause, str]) -> None:
+    `form` is what every code of the service looks like. An error without such a code proves nothing: a proxy, a gateway
+    or a web server may have written it, also after the service started the row. Without `form`, a status is enough.
+    """
+
+    def __init__(self, rules: Sequence[Rule], advice: Mapping[Cause, str], form: re.Pattern[str] | None = None) -> None:
         self.rules = rules
         self._advice = {**ADVICE, **advice}
+        self._form = form
         self._spelled = {code.lower(): code for rule in rules for code in rule.codes.split()}
         self._by_code = {(rule.status, code): rule for rule in rules for code in rule.codes.lower().split() or [""]}
 
     def meaning(self, status: int, code: str) -> Meaning:
-        """Look up an error by HTTP status and code, ignoring case, or by the status alone if the code is unknown."""
-        code = code.lower()
-        known = self._by_code.get((status, code)) or self._by_code.get((status, ""))
-        rule = known or CLASSES.get(status // 100) or _UNKNOWN
-        return Meaning(rule.kind, rule.cause, self._advice[rule.cause], self._spelled.get(code, ""))
+        """Look up an error by HTTP status and code, ignoring case, or by the status alone if the code is unknown.
+
+        `code` is that of a body in a form of the service, empty for any other body.
+        """
+        label = self._spelled.get(code.lower(), "")
+        rule = self._by_code.get((status, code.lower())) if code else None
+        if rule is None:
+            rule = self._by_code.get((status, "")) or CLASSES.get(status // 100) or _UNKNOWN
+            is_believed = self._form is None or label or self._form.fullmatch(code)
+            if not is_believed and rule.kind not in _DOUBTFUL:
+                rule = rule._replace(kind=Kind.UNPROVEN)
+        return Meaning(rule.kind, rule.cause, self._advice[rule.cause], label)
 
 
 def judge(answer: Answer, *, proven: bool, repeated: bool, trust_503: bool) -> Verdict:
@@ -92,6 +109,7 @@ def judge(answer: Answer, *, proven: bool, repeated: bool, trust_503: bool) -> V
         Kind.ROW: Verdict.REJECTED,
         Kind.REFUSED: Verdict.REFUSED,
         Kind.DOUBT: Verdict.IN_DOUBT,
+        Kind.UNPROVEN: Verdict.IN_DOUBT,
         Kind.ONCE: Verdict.FATAL if repeated else Verdict.REFUSED,
         Kind.DENIED: Verdict.REJECTED if proven else Verdict.FATAL,
         Kind.UNAVAILABLE: Verdict.REFUSED if trust_503 else Verdict.IN_DOUBT,
@@ -136,6 +154,11 @@ def away(seconds: float, word: str) -> ServiceError:
     )
 
 
+def is_unproven(answer: Answer) -> bool:
+    """Return whether the status refuses, but the answer is in no form of the service, so that it proves nothing."""
+    return answer.fault is None and answer.meaning.kind is Kind.UNPROVEN
+
+
 def word(answer: Answer) -> str:
     """Return a short description of an answer that started nothing: its code, its status, or the fault."""
     if answer.fault is not None:
@@ -178,8 +201,10 @@ def refuses_credentials(answer: Answer) -> bool:
     return answer.meaning.cause in {Cause.SIGNATURE, Cause.TOKEN}
 
 
-def all_rejected(answer: Answer, rows: int) -> ServiceError:
-    """Return the error that ends the job if the first `rows` rows were all rejected. `answer` is the last answer."""
+def none_started(answer: Answer, rows: int) -> JobError:
+    """Return the error that ends the job if the first `rows` rows were all refused. `answer` is the last answer."""
+    if is_unproven(answer):
+        return ending(answer)
     return ServiceError(
         f"the first {rows} rows were all rejected, the last with HTTP {answer.status} {answer.code}: {answer.message}",
         "The workflow, the inputs or the bucket are probably wrong, not the rows. Fix them, then run again with"
@@ -192,8 +217,11 @@ def ending(answer: Answer) -> JobError:
     if answer.fault is not None:
         return _ending(ServiceError, f"the service cannot be trusted: {answer.message}", _CERTIFICATE)
     error = CredentialsError if answer.meaning.cause in _ABOUT_CREDENTIALS else ServiceError
+    if is_unproven(answer):
+        advice = "" if answer.meaning.cause is Cause.OTHER else answer.meaning.advice
+        return _ending(error, f"the endpoint does not answer like the service: {told(answer)}", f"{_FOREIGN} {advice}")
     return _ending(error, f"the service refuses the job: {told(answer)}", answer.meaning.advice)
 
 
 def _ending(error: type[JobError], message: str, advice: str) -> JobError:
-    return error(message, f"{advice} Then run the same command again. Rows not yet sent are unchanged.")
+    return error(message, f"{advice.strip()} Then run the same command again. Rows not yet sent are unchanged.")
