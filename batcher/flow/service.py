@@ -30,6 +30,7 @@ from batcher.model import (
 from batcher.rules.service import verdicts
 from batcher.rules.service.clock import Lead, lead, posix_of_header
 from batcher.rules.service.dialect import Call, Dialect, Walk, Window, legible
+from batcher.rules.service.secrets import Secrets
 from batcher.rules.service.signing import wire_query
 from batcher.rules.service.verdicts import SUCCESS
 
@@ -40,6 +41,9 @@ Send = Callable[[str, str, Mapping[str, str], bytes | None], Awaitable[Reply | L
 
 NOTABLE = 60.0
 """Seconds by which the local clock must be off to be the reason why the service refuses a request's date."""
+
+MOST_USED = 8
+"""How many of the credentials used last are masked in what the service says. It cannot quote older ones any more."""
 
 STOPPED = "the job is stopping; nothing was sent"
 
@@ -79,6 +83,9 @@ class Service:
     _date: str = field(default="", init=False)
     """The `Date` header of the latest answer."""
     _has_warned: bool = field(default=False, init=False)
+    _used: list[Credentials] = field(default_factory=list, init=False)
+    """The credentials used last, latest last, and below what masks them."""
+    _secrets: Secrets = field(default_factory=lambda: Secrets(()), init=False)
     _signed_of: tuple[Credentials, Call, int] | None = field(default=None, init=False)
     _signed: Mapping[str, str] = field(default_factory=dict, init=False)
 
@@ -128,6 +135,15 @@ class Service:
     def execution(self, name: str) -> Awaitable[Described[ExecutionDetail]]:
         """Ask for one execution of the workflow, including the text that it was started with."""
         return self._patiently(self.dialect.execution(self.name, name), self.dialect.read_execution)
+
+    def masked(self, text: str) -> str:
+        """Return a text of the service without the secrets of the credentials in use and of earlier ones."""
+        return self._secrets.masked(text)
+
+    def _mask(self, credentials: Credentials) -> None:
+        """Mask these credentials from now on."""
+        self._used = [*(each for each in self._used if each is not credentials), credentials][-MOST_USED:]
+        self._secrets = Secrets(self._used)
 
     def _patiently(self, call: Call, read: Callable[[Reply], Described[Noun]]) -> Awaitable[Described[Noun]]:
         return ask_patiently(self.patience, self.now, lambda: self._question(call, read))
@@ -195,14 +211,17 @@ class Service:
         now = self.clock.wall() if self._lead is None else sent + self._lead.seconds
         headers = self._sign(credentials, call, body, int(now))
         target = call.path + wire_query(call.query) if call.query else call.path
+        if not self._used or self._used[-1] is not credentials:
+            self._mask(credentials)
         reply = await self.send(call.method, target, headers, body)
         if isinstance(reply, Lost):
-            return reader.kind(fault=reply.fault, message=legible(reply.detail))
+            return reader.kind(fault=reply.fault, message=self.masked(legible(reply.detail)))
         answer = reader.read(reply)
         if answer.date != self._date:
             self._learn(answer.date, sent)
         if answer.status in SUCCESS:
-            return answer
+            return self._secrets.cleaned(answer) if self._secrets.may_be_in(reply, answer) else answer
+        answer = self._secrets.cleaned(answer)
         answer = structs.replace(answer, meaning=self.dialect.errors.meaning(answer.status, answer.code))
         if verdicts.is_unproven(answer) and not answer.message:
             answer = structs.replace(answer, message=verdicts.FOREIGN)
