@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 from services import service_of
 from test_credentials_canary import traces
 
-from batcher.model import Credentials, Execution, Fault, Lost, Reply, Row
+from batcher.model import Cause, Credentials, Execution, Fault, Lost, Reply, Row
 from batcher.rules.service.dialect import LONGEST
 from batcher.rules.service.secrets import Secrets
 
@@ -143,18 +143,26 @@ async def test_a_success_a_page_and_a_location_hold_no_secret():
     page = json.dumps({"executions": [{"execution_name": "e1", "execution_state": TOKEN}], "is_truncated": False})
     listed = await replying(Reply(200, {}, page.encode())).page()
     assert [each.state for each in listed.noun.executions] == ["[security token]"]
-    body = json.dumps({"name": "w", "definition": {"inputs": {"p": {"type": TOKEN, "constraints": {"equal": SK}}}}})
+    body = json.dumps({"name": "w", "definition": {"inputs": {"p": {"type": "text", "constraints": {"equal": SK}}}}})
     noun = (await replying(Reply(200, {}, body.encode())).workflow()).noun
-    assert (noun.parameters["p"].type, noun.parameters["p"].constraints) == (
-        "[security token]",
-        {"equal": "[secret key]"},
-    )
+    assert noun.parameters["p"].constraints == {"equal": "[secret key]"}
     redirect = Reply(302, CIMultiDict({"Location": f"https://login.example.com/?t={quote(TOKEN, safe='')}"}), b"")
     assert (await replying(redirect).start(ROW)).message == (
         "redirected to https://login.example.com/?t=[security token]"
     )
     lost = await replying(Lost(Fault.LOST, f"proxy: {TOKEN}")).start(ROW)
     assert lost.message == "proxy: [security token]"
+
+
+async def test_a_known_code_is_never_masked_and_decides_as_before():
+    reply = Reply(403, {}, b"<Error><Code>InvalidAccessKeyId</Code><Message>InvalidAccessKeyId</Message></Error>")
+
+    async def send(*_):
+        return reply
+
+    answer = await service_of(send, credentials=Credentials("InvalidAccessKeyId", SK)).start(ROW)
+    assert (answer.code, answer.message) == ("InvalidAccessKeyId", "[access key]")
+    assert answer.meaning.cause is Cause.SIGNATURE
 
 
 async def test_what_an_execution_was_started_with_is_compared_as_it_is():

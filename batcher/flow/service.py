@@ -221,8 +221,10 @@ class Service:
             self._learn(answer.date, sent)
         if answer.status in SUCCESS:
             return self._secrets.cleaned(answer) if self._secrets.may_be_in(reply, answer) else answer
-        answer = self._secrets.cleaned(answer)
-        answer = structs.replace(answer, meaning=self.dialect.errors.meaning(answer.status, answer.code))
+        meaning = self.dialect.errors.meaning(answer.status, answer.code)
+        # The code decides what happens to the row, so a known one stays as it is.
+        code = answer.code if meaning.label else self.masked(answer.code)
+        answer = structs.replace(self._secrets.cleaned(answer), code=code, meaning=meaning)
         if verdicts.is_unproven(answer) and not answer.message:
             answer = structs.replace(answer, message=verdicts.FOREIGN)
         if verdicts.is_skewed(answer):

@@ -34,8 +34,6 @@ _ESCAPE = re.compile(
 )
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}[ :]?){10,}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{14,}")
-_LOWER = {upper: upper + 32 for upper in range(ord("A"), ord("Z") + 1)}
-"""Unlike `str.lower`, this changes no text's length."""
 _PLAIN = re.compile(r"[A-Za-z0-9]{4,}")
 
 
@@ -51,7 +49,7 @@ class Secrets:
 
     def __init__(self, used: Sequence[Credentials]) -> None:
         self._parts: dict[str, str] = {}
-        """The name to show for each part of a secret, in lower case: some texts are folded before they are shown."""
+        """The name to show for each part of a secret."""
         self._lengths: set[int] = set()
         probes: dict[str, None] = {}
         for each in used:
@@ -61,7 +59,7 @@ class Secrets:
                 length = min(PART, len(value))
                 self._lengths.add(length)
                 for at in range(len(value) - length + 1):
-                    self._parts.setdefault(value[at : at + length].translate(_LOWER), name)
+                    self._parts.setdefault(value[at : at + length], name)
                 # No usual escape changes letters and digits. So a text without one of these has no secret in it.
                 run = _PLAIN.search(value)
                 probes[value if run is None else run[0][:PART]] = None
@@ -130,10 +128,9 @@ class Secrets:
 
     def _parts_in(self, text: str) -> Iterator[tuple[int, int, str]]:
         """Yield where a part of a secret begins and ends, and the secret's name."""
-        folded = text.translate(_LOWER)
         for length in self._lengths:
-            for at in range(len(folded) - length + 1):
-                name = self._parts.get(folded[at : at + length])
+            for at in range(len(text) - length + 1):
+                name = self._parts.get(text[at : at + length])
                 if name is not None:
                     yield at, at + length, name
 
