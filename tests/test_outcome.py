@@ -49,7 +49,7 @@ FATALS = """
     501 ServiceNotImplemented
     401 SYS.0004 APIGW.0301
     403 SYS.0002 SYS.0005 SYS.0007 SYS.0008 SYS.0009 SYS.0010 SYS.0021 SYS.0022
-    404 SYS.0003 SYS.0012
+    404 SYS.0003 SYS.0012 APIGW.0101
     431 SYS.0009
     400 SYS.0023 SYS.0027 SYS.0028 SYS.0029 SYS.0030 SYS.0036 SYS.0037
     500 SYS.0039
@@ -328,9 +328,9 @@ def test_a_success_with_any_bytes_is_never_sent_again(status, content, proven, r
         (301, "PermanentRedirect", ServiceError, "--endpoint"),
         (302, "", ServiceError, "--endpoint"),
         (400, "SYS.0029", ServiceError, "--endpoint"),
-        (404, "SYS.0003", ServiceError, "does not serve workflows"),
-        (405, "", ServiceError, "does not serve workflows"),
-        (501, "", ServiceError, "does not serve workflows"),
+        (404, "SYS.0003", ServiceError, "DWR v3 (Data Workroom)"),
+        (405, "", ServiceError, "DWR v3 (Data Workroom)"),
+        (501, "", ServiceError, "DWR v3 (Data Workroom)"),
         (411, "", ServiceError, "proxy"),
         (431, "SYS.0009", ServiceError, "proxy"),
     ],
@@ -392,7 +392,10 @@ def test_the_error_says_status_code_message_and_request_id():
 
 
 def test_the_error_says_no_more_than_the_answer():
-    assert str(ending(answered(405, "MethodNotAllowed"))) == "the service refuses the job: HTTP 405 MethodNotAllowed"
+    assert (
+        str(ending(answered(405, "MethodNotAllowed")))
+        == "the endpoint does not serve workflows: HTTP 405 MethodNotAllowed"
+    )
     assert str(ending(answered(413))) == "the endpoint does not answer like the service: HTTP 413"
 
 

@@ -29,6 +29,7 @@ from batcher.model import (
     Row,
     Workflow,
 )
+from batcher.rules.service import verdicts
 from batcher.rules.service.dialect import Window
 from batcher.rules.service.obs_v2 import start_body
 
@@ -325,6 +326,24 @@ async def test_a_question_answers_with_its_noun():
     obs, _ = replies(ok({"name": "demo", "definition": {}}), ok({"execution_info": {"execution_name": "e"}}))
     assert await obs.workflow() == Described(200, date=DATE, noun=Workflow("demo", {}))
     assert await obs.execution("e") == Described(200, date=DATE, noun=ExecutionDetail(Execution("e"), ""))
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, "InvalidBucketName"), (404, "NoSuchBucket"), (403, "AllAccessDisabled"), (404, "NoSuchKey"),
+        (404, "SYS.0014"), (404, "APIGW.0101"), (405, "MethodNotAllowed"), (404, "SYS.0003"),
+    ],
+)  # fmt: skip
+async def test_an_error_about_a_bucket_nobody_asked_for_means_that_no_workflows_are_served(status, code):
+    body = b"<Error><Code>%s</Code></Error>" % code.encode()
+    obs, _ = replies(*[Reply(status, {}, body)] * 2)
+    asked = await obs.workflow()
+    assert verdicts.serves_no_workflows(asked)
+    assert "DWR v3 (Data Workroom)" in verdicts.ending(asked).advice
+    # To a start, which names a bucket and an object, the same may be about these.
+    in_table = code in {"APIGW.0101", "MethodNotAllowed", "SYS.0003"}
+    assert verdicts.serves_no_workflows(await obs.start(Row(1, 2, "b", "o", b"", b"k"))) is in_table
 
 
 async def test_the_whole_list_is_walked_by_its_markers():

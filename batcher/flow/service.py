@@ -107,9 +107,10 @@ class Service:
         call = self.dialect.restore(self.name, name)
         return self._ask(call, call.content, self._starts)
 
-    def workflow(self, name: str | None = None) -> Awaitable[Described[Workflow]]:
+    async def workflow(self, name: str | None = None) -> Described[Workflow]:
         """Ask once for the definition of the workflow, or of another one with this name."""
-        return self._question(self.dialect.workflow(name or self.name), self.dialect.read_workflow)
+        answer = await self._question(self.dialect.workflow(name or self.name), self.dialect.read_workflow)
+        return structs.replace(answer, meaning=self.dialect.errors.meaning_of_question(answer))
 
     async def executions(self, windows: Sequence[Window]) -> AsyncIterator[Described[Page]]:
         """Yield all executions that began within one of the windows, and perhaps others, page by page.

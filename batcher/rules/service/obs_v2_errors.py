@@ -33,7 +33,7 @@ RULES = (
     Rule(Kind.FATAL, 307, "TemporaryRedirect", Cause.ENDPOINT),
     Rule(Kind.FATAL, 400, "BadDomainName SYS.0023 SYS.0029 SYS.0030", Cause.ENDPOINT),
     Rule(Kind.FATAL, 403, "VirtualHostDomainRequired", Cause.ENDPOINT),
-    Rule(Kind.FATAL, 404, "SYS.0003 SYS.0012", Cause.UNSERVED),
+    Rule(Kind.FATAL, 404, "SYS.0003 SYS.0012 APIGW.0101", Cause.UNSERVED),
     Rule(Kind.FATAL, 405, "MethodNotAllowed FsNotSupport", Cause.UNSERVED),
     Rule(Kind.FATAL, 405, cause=Cause.UNSERVED),
     Rule(Kind.FATAL, 409, "ServiceNotSupported", Cause.UNSERVED),
@@ -95,6 +95,8 @@ ADVICE = {
     Cause.PERMISSION: "Grant the key's user the action dwr:workflow:executeAsync and access to the bucket.",
     Cause.CLOCK: "Set this machine's clock; the service allows 15 minutes. If the clock is right, look for a proxy that"
     " delays requests or removes the date of answers.",
+    Cause.UNSERVED: "OBS Data+ workflows were moved to DWR v3 (Data Workroom), an API with endpoints of its own that"
+    " this version does not call. Give the endpoint of a region that still serves /v2/workflows with --endpoint.",
     Cause.ACCOUNT: "Check the account with Huawei Cloud for arrears, a freeze, a quota, or a missing registration.",
 }
 """The advice for causes about which more is known for this API than in `verdicts.ADVICE`."""
@@ -105,4 +107,10 @@ FORM = re.compile(r"[A-Za-z]+\.(?:[0-9]{4}|[A-Z]\w+)|(?:[A-Z]+[a-z]+){2,}")
 A number, one word, or words in capitals are codes of other programs, such as `{"code": 403}` and `"FORBIDDEN"`.
 """
 
-ERRORS = Table(RULES, ADVICE, FORM)
+OF_CONTENTS = (
+    "InvalidBucket InvalidBucketName NoSuchBucket NoSuchKey NoSuchVersion NoSuchUpload NoSuchWebsiteConfiguration"
+    " AllAccessDisabled InvalidObjectState KeyTooLongError SYS.0014 SYS.0015"
+)
+"""Codes about a bucket or an object. An OBS endpoint without workflows takes `/v2/workflows/w` for an object of one."""
+
+ERRORS = Table(RULES, ADVICE, FORM, OF_CONTENTS)

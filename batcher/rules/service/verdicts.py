@@ -27,7 +27,7 @@ ADVICE: Mapping[Cause, str] = {
     Cause.PERMISSION: "Grant the key's user permission to start the workflow, and access to the bucket.",
     Cause.CLOCK: "Set this machine's clock. If the clock is right, look for a proxy that delays requests.",
     Cause.ENDPOINT: "Give the endpoint of the region with --endpoint.",
-    Cause.UNSERVED: "This endpoint does not serve workflows (any more). Give another endpoint with --endpoint.",
+    Cause.UNSERVED: "Give the endpoint of a region that serves workflows with --endpoint.",
     Cause.ACCOUNT: "Check the state of the account with the service.",
     Cause.AGENCY: "Create the workflow service's agency for this account, or extend its permissions.",
     Cause.REQUEST: "The request did not arrive as it was sent. Look for a proxy that changes requests.",
@@ -70,10 +70,20 @@ class Table:
 
     `form` is what every code of the service looks like. An error without such a code proves nothing: a proxy, a gateway
     or a web server may have written it, also after the service started the row. Without `form`, a status is enough.
+
+    `of_contents` are the codes about a bucket or an object, separated by spaces. In the answer to a question that names
+    neither, they mean that the endpoint took the path for a bucket and an object, so that it serves no workflows.
     """
 
-    def __init__(self, rules: Sequence[Rule], advice: Mapping[Cause, str], form: re.Pattern[str] | None = None) -> None:
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        advice: Mapping[Cause, str],
+        form: re.Pattern[str] | None = None,
+        of_contents: str = "",
+    ) -> None:
         self.rules = rules
+        self._of_contents = frozenset(of_contents.lower().split())
         self._advice = {**ADVICE, **advice}
         self._form = form
         self._spelled = {code.lower(): code for rule in rules for code in rule.codes.split()}
@@ -92,6 +102,12 @@ class Table:
             if not is_believed and rule.kind not in _DOUBTFUL:
                 rule = rule._replace(kind=Kind.UNPROVEN)
         return Meaning(rule.kind, rule.cause, self._advice[rule.cause], label)
+
+    def meaning_of_question(self, answer: Answer) -> Meaning:
+        """Return what an answer means to a question that names no bucket and no object."""
+        if answer.code.lower() not in self._of_contents:
+            return answer.meaning
+        return Meaning(Kind.FATAL, Cause.UNSERVED, self._advice[Cause.UNSERVED], answer.meaning.label)
 
 
 def judge(answer: Answer, *, proven: bool, repeated: bool, trust_503: bool) -> Verdict:
@@ -173,13 +189,16 @@ def hides_workflow(answer: Answer) -> bool:
 
     Credentials that may start a workflow may lack permission to read it, and an error may concern one call only.
     """
-    return answer.status != _MISSING and answer.meaning.cause in {Cause.PERMISSION, Cause.UNSERVED, Cause.OTHER}
+    return answer.status != _MISSING and answer.meaning.cause in {Cause.PERMISSION, Cause.OTHER}
+
+
+def serves_no_workflows(answer: Answer) -> bool:
+    """Return whether this answer to the question for a workflow shows that the endpoint serves none."""
+    return answer.fault is None and answer.status not in SUCCESS and answer.meaning.cause is Cause.UNSERVED
 
 
 def missing(answer: Answer, workflow: str) -> JobError:
     """Return the error that ends the job if the service does not know the workflow. The code is not documented."""
-    if answer.meaning.cause is Cause.UNSERVED:
-        return ending(answer)
     return ServiceError(
         f"there is no workflow {workflow}: {told(answer)}",
         "Check --workflow, and that --endpoint is in the workflow's region. No row was sent.",
@@ -213,11 +232,16 @@ def none_started(answer: Answer, rows: int) -> JobError:
 
 
 def ending(answer: Answer) -> JobError:
-    """Return the error that ends the job for a fatal answer: what the service answered, and what to do next."""
+    """Return the error that ends the job for an answer: what the service answered, and what to do next.
+
+    A success ends the job if it is the answer to a question, and not the service's.
+    """
     if answer.fault is not None:
         return _ending(ServiceError, f"the service cannot be trusted: {answer.message}", _CERTIFICATE)
     error = CredentialsError if answer.meaning.cause in _ABOUT_CREDENTIALS else ServiceError
-    if is_unproven(answer):
+    if answer.meaning.cause is Cause.UNSERVED:
+        return _ending(error, f"the endpoint does not serve workflows: {told(answer)}", answer.meaning.advice)
+    if is_unproven(answer) or answer.status in SUCCESS:
         advice = "" if answer.meaning.cause is Cause.OTHER else answer.meaning.advice
         return _ending(error, f"the endpoint does not answer like the service: {told(answer)}", f"{_FOREIGN} {advice}")
     return _ending(error, f"the service refuses the job: {told(answer)}", answer.meaning.advice)
