@@ -127,6 +127,8 @@ class Fault(enum.Enum):
     """Nothing was sent: the server's TLS certificate is not trusted."""
     LOST = "lost"
     """Something may have been sent, and no complete answer came back."""
+    OVERSIZED = "oversized"
+    """An answer came back that is too large to be read."""
 
 
 class Reply(Struct, frozen=True, gc=False):

@@ -74,6 +74,25 @@ async def test_a_page_of_a_proxy_about_a_started_row_is_no_refusal(folder, emula
     assert Counter(record["status"] for record in last_records(folder).values()) == {"started": len(KEYS)}
 
 
+async def test_a_list_whose_pages_are_too_large_is_read_in_smaller_ones(folder, emulator):
+    write(folder, KEYS)
+    service = await emulator(faults={FaultKind("reset-after"): 0.5}, past=2000, quirks={Quirk.BULKY: 3.0}, seed=2)
+    ran = await run(service)
+    assert ran.code == 0, ran
+    assert started(service) == once(KEYS)
+    # 2,000 entries of more than 3 KiB, at most 1 MiB of them on a page.
+    assert service.ledger.requests["list"] > 6
+
+
+async def test_a_list_with_one_entry_that_is_too_large_holds_the_rows_and_says_why(folder, emulator):
+    write(folder, KEYS)
+    service = await emulator(faults={FaultKind("reset-after"): 0.5}, quirks={Quirk.BULKY: 1100.0}, seed=2)
+    ran = await run(service)
+    assert ran.code == 3, ran
+    assert "(the execution list cannot be read: an entry of the execution list is too large to be read)" in ran.stderr
+    assert max(started(service).values()) == 1
+
+
 def _fields(start):
     return {"object": start.object, "execution_name": start.execution_name}
 

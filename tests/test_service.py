@@ -367,6 +367,32 @@ async def test_a_list_that_leads_back_to_where_it_was_ends_without_a_noun():
     assert len(calls) == 3
 
 
+TOO_LARGE = Lost(Fault.OVERSIZED, "larger than 1 MiB")
+
+
+def limits(calls):
+    return [int(dict(parse_qsl(target.partition("?")[2]))["x-workflow-limit"]) for _, target, _ in calls]
+
+
+async def test_a_page_that_is_too_large_is_asked_for_in_smaller_ones_that_grow_again():
+    page = ok({"executions": [{"execution_name": "e"}], "is_truncated": True, "next_marker": "m1"})
+    last = ok({"executions": [{"execution_name": "f"}], "is_truncated": False})
+    obs, calls = replies(TOO_LARGE, TOO_LARGE, page, TOO_LARGE, last)
+    pages = [answer.noun async for answer in obs.executions(ANY)]
+    assert [[each.name for each in noun.executions] for noun in pages] == [["e"], ["f"]]
+    assert limits(calls) == [1000, 500, 250, 282, 141]
+    assert ["next-marker=m1" in target for _, target, _ in calls] == [False] * 3 + [True] * 2
+
+
+async def test_a_list_with_an_entry_that_is_too_large_for_itself_ends_without_a_noun():
+    obs, calls = replies(*[TOO_LARGE] * 20)
+    (answer,) = [each async for each in obs.executions(ANY)]
+    assert (answer.noun, answer.message) == (None, "an entry of the execution list is too large to be read")
+    assert limits(calls) == [1000, 500, 250, 125, 62, 31, 15, 7, 3, 1]
+    assert (await obs.page(limit=2)).fault is Fault.OVERSIZED
+    assert limits(calls)[-2:] == [2, 1]
+
+
 async def test_a_list_that_cannot_be_read_ends_without_a_noun():
     obs, calls = replies(ok({"executions": [{}]}))
     assert [answer.noun async for answer in obs.executions(ANY)] == [None]

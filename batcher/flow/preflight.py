@@ -40,7 +40,7 @@ async def contact(
             drain.begin(verdicts.ending(answer))
         if answer.fault is None:
             break
-        lost += answer.fault is Fault.LOST
+        lost += answer.fault is not Fault.UNREACHED
         if lost == ATTEMPTS or (monotonic() - begun >= CONTACT_SECONDS and not lost):
             drain.begin(verdicts.unreachable(answer))
         await drain.sleep(backoff.full_jitter(1, draw()))

@@ -115,23 +115,32 @@ class Service:
     async def executions(self, windows: Sequence[Window]) -> AsyncIterator[Described[Page]]:
         """Yield all executions that began within one of the windows, and perhaps others, page by page.
 
-        If the list cannot be read completely, the last answer has no noun, and its message says why.
+        A page too large to be read is asked for in smaller ones. If the list cannot be read completely, the last
+        answer has no noun, and its message says why.
         """
         walk = self.dialect.walk(self.name, windows)
         following = _following(walk, None)
         while isinstance(following, Call):
             answer = await self._patiently(following, self.dialect.read_page)
-            yield answer
-            if answer.noun is None:
-                return
+            if answer.fault is not Fault.OVERSIZED:
+                yield answer
+                if answer.noun is None:
+                    return
             following = _following(walk, answer.noun)
             if isinstance(following, str) and following:
                 yield structs.replace(answer, noun=None, message=following)
 
-    def page(self, *, marker: str = "", limit: int = 1000, is_event: bool | None = None) -> Awaitable[Described[Page]]:
-        """Ask for one page of the execution list, beginning at a page's `next_marker`. `is_event` selects one kind."""
-        call = self.dialect.page(self.name, marker=marker, limit=limit, is_event=is_event)
-        return self._patiently(call, self.dialect.read_page)
+    async def page(self, *, marker: str = "", limit: int = 1000, is_event: bool | None = None) -> Described[Page]:
+        """Ask for one page of the execution list, beginning at a page's `next_marker`. `is_event` selects one kind.
+
+        The page is smaller if one of this size is too large to be read.
+        """
+        while True:
+            call = self.dialect.page(self.name, marker=marker, limit=limit, is_event=is_event)
+            answer = await self._patiently(call, self.dialect.read_page)
+            if answer.fault is not Fault.OVERSIZED or limit == 1:
+                return answer
+            limit //= 2
 
     def execution(self, name: str) -> Awaitable[Described[ExecutionDetail]]:
         """Ask for one execution of the workflow, including the text that it was started with."""
@@ -261,8 +270,11 @@ class Service:
 
 
 def _following(walk: Walk, page: Page | None) -> Call | str:
-    """Advance a walk by one step. Return the next call, or why the walk ends: empty if it has read everything."""
+    """Advance a walk by one step. Return the next call, or why the walk ends: empty if it has read everything.
+
+    `page` is None at the beginning, and for a page that is too large to be read.
+    """
     try:
-        return next(walk) if page is None else walk.send(page)
+        return walk.send(page)
     except StopIteration as end:
         return str(end.value)

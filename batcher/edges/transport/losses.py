@@ -16,7 +16,7 @@ class Losses:
     def __init__(self, origin: URL, limits: aiohttp.ClientTimeout) -> None:
         self._peer = f"{origin.host}:{origin.port}"
         self._limits = limits
-        self.too_large = Lost(Fault.LOST, f"{self._peer}: answer larger than {MOST_BYTES >> 20} MiB")
+        self.too_large = Lost(Fault.OVERSIZED, f"{self._peer}: answer larger than {MOST_BYTES >> 20} MiB")
 
     def lost(self, error: Exception, *, is_sent: bool) -> Lost:
         """Return what the error means for the request; `is_sent` says whether a byte of it may have left."""

@@ -58,6 +58,7 @@ FAULTS = {
     Fault.UNREACHED: Verdict.UNSENT,
     Fault.UNTRUSTED: Verdict.FATAL,
     Fault.LOST: Verdict.IN_DOUBT,
+    Fault.OVERSIZED: Verdict.IN_DOUBT,
 }
 
 _MISSING, _TOO_MANY, _FAILURES, _UNAVAILABLE = 404, 429, 500, 503
