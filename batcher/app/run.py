@@ -15,6 +15,7 @@ from batcher.app.job_identity import card_of, choice_of, need_bucket
 from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
 from batcher.app.service import Site, open_credentials, open_service
+from batcher.app.space import Paths, warn_if_short
 from batcher.app.summary import report_end
 from batcher.app.telemetry import Telemetry, open_telemetry
 from batcher.app.world import World
@@ -48,6 +49,8 @@ async def run_job(
         edges.enter_context(_draining_after(_seconds(options, world), drain, world.voice.say))
         manifest = edges.enter_context(_open_manifest(options, world))
         await asyncio.to_thread(manifest.check)
+        paths = Paths(options.manifest, options.checkpoint, options.output)
+        warn_if_short(manifest.lines or 0, paths, world, telemetry.warn)
         service = await edges.enter_async_context(
             _open_service(options, card.endpoint, world, drain, telemetry, dialect)
         )
