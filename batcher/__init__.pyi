@@ -58,6 +58,7 @@ class RunOptions(_RunOptions):
         allow_http: bool = False,
         timeout: float | str = 30.0,
         verify_tls: bool = True,
+        ca_bundle: str | PathLike[str] | None = None,
         credentials: Place | Literal["env", "file", "ecs"] | None = None,
         bucket: str | None = None,
         inputs: Mapping[str, Json] | None = None,
@@ -109,6 +110,7 @@ def run(
     allow_http: bool = False,
     timeout: float | str = 30.0,
     verify_tls: bool = True,
+    ca_bundle: str | PathLike[str] | None = None,
     credentials: Place | Literal["env", "file", "ecs"] | None = None,
     bucket: str | None = None,
     inputs: Mapping[str, Json] | None = None,
@@ -160,6 +162,7 @@ def run(
         allow_http: Allow an http:// endpoint that is not on this machine.
         timeout: Time limit for one request.
         verify_tls: If False, do not verify the service's certificate.
+        ca_bundle: Trust the certificates of a private authority in this file too (PEM).
         credentials: Use only credentials from the environment, the credentials file, or the agency of this ECS.
         bucket: Bucket for rows that do not name one.
         inputs: Input for every row, NAME=VALUE for text or NAME:=JSON for other types.

@@ -16,13 +16,14 @@ import aiohttp.client_exceptions
 import aiohttp.http_exceptions
 import pytest
 import trustme
-from yarl import URL
 
 from batcher import __version__
-from batcher.edges.transport import IDLE_SECONDS, MEANINGS, MOST_BYTES, connect, meaning_of
-from batcher.edges.transport.session import _proxy
+from batcher.edges.transport import IDLE_SECONDS, MEANINGS, MOST_BYTES, connect, meaning_of, proxy_to
+from batcher.edges.transport.trust import check_key_log
+from batcher.errors import UsageError
 from batcher.model import Fault, Lost, Reply
 from batcher.rules.service.credentials import METADATA
+from batcher.rules.service.proxies import Proxy
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 SOON = 0.2
@@ -397,6 +398,51 @@ async def test_a_certificate_of_a_trusted_authority_is_good(authority):
         assert len(server.connections) == 1
 
 
+async def test_a_private_authority_is_trusted_beside_the_systems_by_a_file(authority, tmp_path):
+    bundle = tmp_path / "authority.pem"
+    authority.cert_pem.write_to_path(bundle)
+    async with (
+        serving(OK, tls=server_side(authority)) as server,
+        connected(f"https://{server.host}", verify_tls=bundle) as transport,
+    ):
+        assert (await post(transport)).status == 200
+
+
+@pytest.mark.parametrize(("content", "fault"), [(None, "no such file"), (b"", "no certificates in PEM form")])
+async def test_a_file_without_authorities_is_refused_before_anything_is_sent(tmp_path, content, fault):
+    bundle = tmp_path / "authority.pem"
+    if content is not None:
+        bundle.write_bytes(content)
+    with pytest.raises(UsageError, match=f"--ca-bundle {bundle}: {fault}"):
+        async with connected("https://127.0.0.1:1", verify_tls=bundle):
+            pass
+
+
+async def test_a_variable_that_hides_the_trusted_certificates_is_named(authority, monkeypatch, tmp_path):
+    (tmp_path / "empty").touch()
+    cases = (
+        ("SSL_CERT_FILE", "/nowhere/ca.pem", "which is not a file"),
+        ("SSL_CERT_FILE", str(tmp_path / "empty"), "which has no certificates in PEM form"),
+        ("SSL_CERT_DIR", "/nowhere/certs:/nor/here", "which is not a folder"),
+    )
+    async with serving(*[OK] * 3, tls=server_side(authority)) as server:
+        for variable, value, fault in cases:
+            with monkeypatch.context() as patched:
+                patched.setenv(variable, value)
+                async with connected(f"https://{server.host}") as transport:
+                    lost = await post(transport)
+            assert lost.fault is Fault.UNTRUSTED
+            assert lost.detail.endswith(f" ({variable} names {value}, {fault})")
+
+
+def test_a_log_of_keys_that_cannot_be_written_is_named(tmp_path):
+    check_key_log({})
+    check_key_log({"SSLKEYLOGFILE": str(tmp_path / "keys")})
+    for path, fault in ((tmp_path / "no" / "keys", "no such file or directory"), (tmp_path, "is a directory")):
+        with pytest.raises(UsageError, match=f"SSLKEYLOGFILE names {path}, which cannot be written: {fault}"):
+            check_key_log({"SSLKEYLOGFILE": str(path)})
+
+
 async def test_without_verification_any_certificate_will_do(authority):
     async with (
         serving(OK, tls=server_side(authority)) as server,
@@ -415,7 +461,9 @@ async def test_a_server_that_does_not_speak_tls_is_unreached():
     async with server, connected(f"https://127.0.0.1:{port}") as transport:
         lost = await post(transport)
     assert lost.fault is Fault.UNREACHED
-    assert lost.detail.startswith(f"127.0.0.1:{port}: the TLS handshake failed: ")
+    assert lost.detail == (
+        f"127.0.0.1:{port}: the TLS handshake failed: the other side does not speak TLS; check the scheme and the port"
+    )
 
 
 # A connection, and no answer: something may have been sent
@@ -495,6 +543,9 @@ def _no_proxies(monkeypatch):
         monkeypatch.delenv(name.upper(), raising=False)
 
 
+UNPAID = "HTTP 407, it wants a user name and a password"
+
+
 async def test_a_request_goes_through_the_proxy_that_the_environment_names(monkeypatch):
     _no_proxies(monkeypatch)
     async with serving(OK) as server:
@@ -509,7 +560,11 @@ async def test_a_request_goes_through_the_proxy_that_the_environment_names(monke
     [
         (
             b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
-            "service.invalid:443: the proxy cannot connect to the server",
+            "service.invalid:443: the proxy does not connect to the server: HTTP 403",
+        ),
+        (
+            b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
+            f"service.invalid:443: the proxy does not connect to the server: {UNPAID}",
         ),
         (close, "service.invalid:443: the connection was closed before the answer arrived"),
     ],
@@ -544,8 +599,8 @@ async def test_a_host_excepted_from_the_proxy_is_asked_directly(monkeypatch):
 def test_the_metadata_service_never_stands_behind_a_proxy(monkeypatch):
     _no_proxies(monkeypatch)
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    assert _proxy(URL("http://service.invalid")) == "http://127.0.0.1:1"
-    assert _proxy(URL(METADATA)) is None
+    assert proxy_to("http://service.invalid") == Proxy("http://127.0.0.1:1", "http://127.0.0.1:1", "HTTP_PROXY")
+    assert proxy_to(METADATA) is None
 
 
 async def test_loopback_never_goes_through_a_proxy(monkeypatch):

@@ -115,7 +115,7 @@ def check_manifest(options: CheckOptions, world: World) -> Checked:
 
 async def _described(options: CheckOptions, manifest: AnyManifest, checked: Checked, world: World) -> Workflow | None:
     drain = Drain()
-    site = Site(checked.card.endpoint, options.workflow, 1, options.timeout, options.verify_tls)
+    site = Site(checked.card.endpoint, options.workflow, 1, options.timeout, options.trust)
     async with (
         open_credentials(options.credentials, world, drain, checked.warn) as credentials,
         open_service(site, credentials, world, drain, checked.warn) as service,

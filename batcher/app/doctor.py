@@ -45,7 +45,7 @@ async def examine(options: DoctorOptions, world: World, show: Callable[[Examined
     _edited(options.write, {})
     drain = Drain()
     endpoint = DIALECT.endpoint(options.endpoint, allow_http=options.allow_http).url
-    site = Site(endpoint, options.workflow, 1, options.timeout, options.verify_tls)
+    site = Site(endpoint, options.workflow, 1, options.timeout, options.trust)
     with world.draining_on_signals(drain.begin, world.voice.say):
         async with (
             open_credentials(options.credentials, world, drain, world.voice.warn) as credentials,

@@ -28,7 +28,7 @@ async def settle(options: ReconcileOptions, world: World, dialect: Dialect = DIA
             open_files(options.checkpoint, None, None, world) as files,
         ):
             card = files.card
-            site = Site(card.endpoint, card.workflow, ASKERS, options.timeout, options.verify_tls)
+            site = Site(card.endpoint, card.workflow, ASKERS, options.timeout, options.trust)
             async with open_service(site, credentials, world, drain, world.voice.warn, dialect) as service:
                 relies_on = condition(options.settle_time, options.timeout)
                 if relies_on:

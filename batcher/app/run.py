@@ -87,7 +87,7 @@ async def _finished(run: Run) -> ExitCode:
 async def _open_service(  # noqa: PLR0913, PLR0917 - a job and its service meet here
     options: RunOptions, endpoint: str, world: World, drain: Drain, telemetry: Telemetry, dialect: Dialect
 ) -> AsyncIterator[Service]:
-    site = Site(endpoint, options.workflow, options.concurrency, options.timeout, options.verify_tls)
+    site = Site(endpoint, options.workflow, options.concurrency, options.timeout, options.trust)
     async with (
         open_credentials(options.credentials, world, drain, telemetry.warn) as credentials,
         open_service(site, credentials, world, drain, telemetry.warn, dialect) as service,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import NamedTuple
 
 from batcher.app.world import World
 from batcher.edges.credentials import find_credentials
+from batcher.edges.transport import proxy_to
 from batcher.errors import CredentialsError
 from batcher.flow.ask import Patience
 from batcher.flow.credentials import CredentialsInUse
@@ -25,13 +27,16 @@ METADATA_SECONDS = 3.0
 
 
 class Site(NamedTuple):
-    """Where a workflow is, and how to reach its service. `timeout` is in seconds, for each request."""
+    """Where a workflow is, and how to reach its service. `timeout` is in seconds, for each request.
+
+    `verify_tls` may be a file of authorities to trust beside the system's.
+    """
 
     endpoint: str
     workflow: str
     connections: int
     timeout: float
-    verify_tls: bool
+    verify_tls: bool | Path
 
 
 @asynccontextmanager
@@ -43,13 +48,26 @@ async def open_service(  # noqa: PLR0913, PLR0917 - a job and its service meet h
     warn: Callable[[str], None],
     dialect: Dialect = DIALECT,
 ) -> AsyncIterator[Service]:
-    """Yield the service for as long as the block lasts. `warn` takes a sentence. Nothing is sent yet."""
+    """Yield the service for as long as the block lasts. `warn` takes a sentence. Nothing is sent yet.
+
+    Raises UsageError for a proxy or a file of authorities that cannot be used.
+    """
+    _say_how(site, world, warn)
     async with world.connect(
         site.endpoint, connections=site.connections, timeout=site.timeout, verify_tls=site.verify_tls
     ) as transport:
         clock = Clock(world.clock, world.steady)
         patience = Patience(drain.sleep, lambda: drain.begun, world.draw)
         yield Service(dialect, site.workflow, transport.send, credentials, clock, patience, warn)
+
+
+def _say_how(site: Site, world: World, warn: Callable[[str], None]) -> None:
+    """Say at every start what changes who can read the requests: a proxy, and a certificate that is not verified."""
+    proxy = proxy_to(site.endpoint)
+    if proxy is not None:
+        world.voice.say(f"requests go through the proxy {proxy.shown}, from {proxy.variable}")
+    if not site.verify_tls:
+        warn("--no-verify-tls: the service's certificate is not verified; requests can be read and changed on the way")
 
 
 @asynccontextmanager

@@ -52,7 +52,7 @@ class Connect(Protocol):
         *,
         connections: int,
         timeout: float,
-        verify_tls: bool = True,
+        verify_tls: bool | Path = True,
     ) -> AbstractAsyncContextManager[Transport]:
         """Connect to `endpoint` for as long as the block lasts; `timeout` is in seconds, for each request."""
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
 import aiohttp
 from yarl import URL
 
 from batcher.edges.transport.body import MOST_BYTES
 from batcher.edges.transport.meanings import found_closed, meaning_of, reason_of
+from batcher.edges.transport.trust import misplaced_trust
 from batcher.model import Fault, Lost
 
 
@@ -27,4 +30,5 @@ class Losses:
         peer = f"{error.host}:{error.port}" if isinstance(error, aiohttp.ClientConnectorError) else self._peer
         awaited, limit = ("answer", self._limits.total) if is_sent else ("connection", self._limits.connect)
         text = meaning.text.format(reason=reason_of(error), awaited=awaited, limit=limit)
-        return Lost(Fault.LOST if is_sent else meaning.unsent, f"{peer}: {text}")
+        hint = misplaced_trust(os.environ) if meaning.unsent is Fault.UNTRUSTED else ""
+        return Lost(Fault.LOST if is_sent else meaning.unsent, f"{peer}: {text}" + (f" ({hint})" if hint else ""))

@@ -16,7 +16,10 @@ from batcher.model import UNKNOWN, Answer, Cause, Fault, Kind, Meaning, Verdict
 
 SUCCESS = range(200, 300)
 
-_CERTIFICATE = "Check --endpoint, and that this machine trusts the issuer of the endpoint's certificate."
+_CERTIFICATE = (
+    "Check --endpoint, and that this machine trusts the issuer of the endpoint's certificate. --ca-bundle FILE adds the"
+    " certificates of a private authority."
+)
 FOREIGN = "the answer has no form of the service's, so a proxy or a gateway may have written it"
 """What is said of an error that proves nothing, if it has no words of its own."""
 _FOREIGN = "Look for a proxy, a gateway or a login page between this machine and the service, and check --endpoint."
