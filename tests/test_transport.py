@@ -16,9 +16,11 @@ import aiohttp.client_exceptions
 import aiohttp.http_exceptions
 import pytest
 import trustme
+from yarl import URL
 
 from batcher import __version__
 from batcher.edges.transport import IDLE_SECONDS, MEANINGS, MOST_BYTES, connect, meaning_of, proxy_to
+from batcher.edges.transport.losses import Losses
 from batcher.edges.transport.trust import check_key_log
 from batcher.errors import UsageError
 from batcher.model import Fault, Lost, Reply
@@ -331,6 +333,13 @@ async def test_a_host_without_an_address_is_unreached(monkeypatch):
     _no_proxies(monkeypatch)
     async with connected("https://service.invalid") as transport:
         assert await post(transport) == Lost(Fault.UNREACHED, "service.invalid:443: no address for host")
+
+
+def test_a_region_without_an_address_is_doubted_unless_it_is_known():
+    error = aiohttp.ClientConnectorDNSError(SimpleNamespace(host="h", port=443, ssl=True), OSError(2, "no"))
+    for region, hint in (("cn-north-77", " (the region cn-north-77 may not exist)"), ("cn-north-4", "")):
+        losses = Losses(URL(f"https://obs.{region}.myhuaweicloud.com"), aiohttp.ClientTimeout())
+        assert losses.lost(error, is_sent=False) == Lost(Fault.UNREACHED, f"h:443: no address for host{hint}")
 
 
 async def test_a_handshake_that_never_ends_is_a_connection_that_never_came():

@@ -32,3 +32,10 @@ async def test_a_certificate_that_is_not_verified_is_a_warning(monkeypatch):
     ((kind, text),) = await said_of(monkeypatch, verify_tls=False)
     assert kind == WARNING
     assert text.startswith("--no-verify-tls: the service's certificate is not verified")
+
+
+async def test_requests_that_are_not_encrypted_are_a_warning_unless_they_stay_on_this_machine(monkeypatch):
+    ((kind, text),) = await said_of(monkeypatch, "http://obs.example.com")
+    assert (kind, text.partition(";")[0]) == (WARNING, "--allow-http: requests are not encrypted")
+    for host in ("127.0.0.1", "localhost", "[::1]"):
+        assert await said_of(monkeypatch, f"http://{host}:8080") == []

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from batcher.app.world import World
 from batcher.edges.credentials import find_credentials
@@ -21,6 +22,7 @@ from batcher.rules.choices import Place
 from batcher.rules.service.credentials import described, metadata_address
 from batcher.rules.service.dialect import Dialect
 from batcher.rules.service.dialects import DIALECT
+from batcher.rules.service.names import is_loopback
 
 METADATA_SECONDS = 3.0
 """Time limit of a request to the metadata service. It is on the same host, or not there at all."""
@@ -62,11 +64,14 @@ async def open_service(  # noqa: PLR0913, PLR0917 - a job and its service meet h
 
 
 def _say_how(site: Site, world: World, warn: Callable[[str], None]) -> None:
-    """Say at every start what changes who can read the requests: a proxy, and a certificate that is not verified."""
+    """Say at every start what changes who can read the requests: a proxy, and an unverified certificate or none."""
     proxy = proxy_to(site.endpoint)
     if proxy is not None:
         world.voice.say(f"requests go through the proxy {proxy.shown}, from {proxy.variable}")
-    if not site.verify_tls:
+    address = urlsplit(site.endpoint)
+    if address.scheme == "http" and not is_loopback(address.hostname or ""):
+        warn("--allow-http: requests are not encrypted; they can be read and changed on the way")
+    elif not site.verify_tls:
         warn("--no-verify-tls: the service's certificate is not verified; requests can be read and changed on the way")
 
 

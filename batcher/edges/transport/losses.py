@@ -11,12 +11,14 @@ from batcher.edges.transport.body import MOST_BYTES
 from batcher.edges.transport.meanings import found_closed, meaning_of, reason_of
 from batcher.edges.transport.trust import misplaced_trust
 from batcher.model import Fault, Lost
+from batcher.rules.service.regions import unknown_in
 
 
 class Losses:
     """Explains failed requests to one origin, with its time limits, in the words of the operating system or our own."""
 
     def __init__(self, origin: URL, limits: aiohttp.ClientTimeout) -> None:
+        self._host = origin.host or ""
         self._peer = f"{origin.host}:{origin.port}"
         self._limits = limits
         self.too_large = Lost(Fault.OVERSIZED, f"{self._peer}: answer larger than {MOST_BYTES >> 20} MiB")
@@ -30,5 +32,12 @@ class Losses:
         peer = f"{error.host}:{error.port}" if isinstance(error, aiohttp.ClientConnectorError) else self._peer
         awaited, limit = ("answer", self._limits.total) if is_sent else ("connection", self._limits.connect)
         text = meaning.text.format(reason=reason_of(error), awaited=awaited, limit=limit)
-        hint = misplaced_trust(os.environ) if meaning.unsent is Fault.UNTRUSTED else ""
+        hint = self._hint(error, meaning.unsent)
         return Lost(Fault.LOST if is_sent else meaning.unsent, f"{peer}: {text}" + (f" ({hint})" if hint else ""))
+
+    def _hint(self, error: Exception, fault: Fault) -> str:
+        """Return what may be the cause on this machine, empty if nothing is known."""
+        if fault is Fault.UNTRUSTED:
+            return misplaced_trust(os.environ)
+        region = unknown_in(self._host) if type(error).__name__ == "ClientConnectorDNSError" else None
+        return "" if region is None else f"the region {region} may not exist"

@@ -88,7 +88,7 @@ def endpoint(text: str, *, allow_http: bool) -> Endpoint:
     if misspelled is not None:
         name, near = misspelled
         raise UsageError(f"the endpoint {text}: there is no region {name}", f"Did you mean {text.replace(name, near)}?")
-    if parts.scheme == "http" and not (allow_http or _is_loopback(host)):
+    if parts.scheme == "http" and not (allow_http or is_loopback(host)):
         raise UsageError(f"the endpoint {text}: it is not encrypted", "Use https://, or allow http with --allow-http.")
     return Endpoint(parts.scheme, host, _PORTS[parts.scheme] if port is None else port)
 
@@ -115,7 +115,8 @@ def _form_fault(text: str, parts: SplitResult, host: str) -> str | None:
     return next((fault for fault, found in faults.items() if found), None)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine."""
     address = _address(host)
     return host == "localhost" if address is None else address.is_loopback
 

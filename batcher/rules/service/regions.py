@@ -42,6 +42,12 @@ def meant_in(host: str) -> tuple[str, str] | None:
     return (found[1], region) if found and region else None
 
 
+def unknown_in(host: str) -> str | None:
+    """Return the region in the host of an endpoint if it is not known here. It may be new, or not exist."""
+    found = _HOST.fullmatch(host)
+    return found[1] if found and found[1] not in _KNOWN else None
+
+
 def _mended(word: str) -> str:
     if word in _WORDS or len(word) < _SHORTEST:
         return word
