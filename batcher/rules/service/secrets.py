@@ -75,7 +75,11 @@ class Secrets:
             if probe in body:
                 return True
         # The other text of a success, which may come from a header.
-        return any(map(answer.request_id.__contains__, self._probes))
+        text = answer.request_id
+        for word in self._probes:  # noqa: SIM110 - any() takes twice as long, and this is done for every row
+            if word in text:
+                return True
+        return False
 
     def masked(self, text: str) -> str:
         """Return the text with each secret replaced by its name in brackets."""
