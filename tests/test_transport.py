@@ -569,13 +569,13 @@ async def test_a_request_goes_through_the_proxy_that_the_environment_names(monke
     [
         (
             b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
-            "service.invalid:443: the proxy does not connect to the server: HTTP 403",
+            "the proxy does not connect to the server: HTTP 403 (the proxy is that of HTTPS_PROXY)",
         ),
         (
             b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
-            f"service.invalid:443: the proxy does not connect to the server: {UNPAID}",
+            f"the proxy does not connect to the server: {UNPAID} (the proxy is that of HTTPS_PROXY)",
         ),
-        (close, "service.invalid:443: the connection was closed before the answer arrived"),
+        (close, "the connection was closed before the answer arrived"),
     ],
 )
 async def test_a_proxy_that_does_not_connect_leaves_the_request_unreached(monkeypatch, act, detail):
@@ -583,7 +583,7 @@ async def test_a_proxy_that_does_not_connect_leaves_the_request_unreached(monkey
     async with serving(act) as server:
         monkeypatch.setenv("HTTPS_PROXY", server.url)
         async with connected("https://service.invalid") as transport:
-            assert await post(transport) == Lost(Fault.UNREACHED, detail)
+            assert await post(transport) == Lost(Fault.UNREACHED, f"service.invalid:443: {detail}")
     assert server.requests[0].startswith(b"CONNECT service.invalid:443 HTTP/1.1\r\n")
 
 
@@ -593,7 +593,8 @@ async def test_a_proxy_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
     async with connected("http://service.invalid") as transport:
         assert await post(transport) == Lost(
-            Fault.UNREACHED, f"127.0.0.1:{port}: no connection to the proxy: connection refused"
+            Fault.UNREACHED,
+            f"127.0.0.1:{port}: no connection to the proxy: connection refused (the proxy is that of HTTP_PROXY)",
         )
 
 

@@ -11,13 +11,18 @@ from batcher.edges.transport.body import MOST_BYTES
 from batcher.edges.transport.meanings import found_closed, meaning_of, reason_of
 from batcher.edges.transport.trust import misplaced_trust
 from batcher.model import Fault, Lost
+from batcher.rules.service.proxies import Proxy
 from batcher.rules.service.regions import unknown_in
 
 
 class Losses:
-    """Explains failed requests to one origin, with its time limits, in the words of the operating system or our own."""
+    """Explains failed requests to one origin, with its time limits, in the words of the operating system or our own.
 
-    def __init__(self, origin: URL, limits: aiohttp.ClientTimeout) -> None:
+    `proxy` is the one that the requests go through, None if they go directly.
+    """
+
+    def __init__(self, origin: URL, limits: aiohttp.ClientTimeout, proxy: Proxy | None = None) -> None:
+        self._proxy = proxy
         self._host = origin.host or ""
         self._peer = f"{origin.host}:{origin.port}"
         self._limits = limits
@@ -39,5 +44,7 @@ class Losses:
         """Return what may be the cause on this machine, empty if nothing is known."""
         if fault is Fault.UNTRUSTED:
             return misplaced_trust(os.environ)
+        if self._proxy is not None and isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError):
+            return f"the proxy is that of {self._proxy.variable}"
         region = unknown_in(self._host) if type(error).__name__ == "ClientConnectorDNSError" else None
         return "" if region is None else f"the region {region} may not exist"

@@ -66,7 +66,7 @@ async def connect(
         ) as session,
         aiohttp.TCPConnector(limit=connections, ssl=trusted) as connector,
     ):
-        losses = Losses(origin, limits)
+        losses = Losses(origin, limits, proxy)
         # Only the session knows how to send a request through a proxy.
         kept = None if proxy else KeptConnections(connector, origin, _HEADERS, limits, losses)
         try:
