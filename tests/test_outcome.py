@@ -312,7 +312,7 @@ def test_a_success_with_any_bytes_is_never_sent_again(status, content, proven, r
         (400, "TooManyWrongSignature", CredentialsError, "access key"),
         (401, "", CredentialsError, "access key"),
         (401, "SYS.0004", CredentialsError, "access key"),
-        (403, "", CredentialsError, "dwr:workflow:executeAsync"),
+        (403, "", ServiceError, "Look for a proxy"),
         (403, "AccessDenied", CredentialsError, "dwr:workflow:executeAsync"),
         (403, "SYS.0005", CredentialsError, "dwr:workflow:executeAsync"),
         (403, "InvalidAccessKeyId", CredentialsError, "access key"),

@@ -246,6 +246,8 @@ def ending(answer: Answer) -> JobError:
     if answer.meaning.cause is Cause.UNSERVED:
         return _ending(error, f"the endpoint does not serve workflows: {told(answer)}", answer.meaning.advice)
     if is_unproven(answer) or answer.status in SUCCESS:
+        # A 403 page is a proxy's rule more often than a missing permission.
+        error = CredentialsError if refuses_credentials(answer) else ServiceError
         advice = "" if answer.meaning.cause is Cause.OTHER else answer.meaning.advice
         return _ending(error, f"the endpoint does not answer like the service: {told(answer)}", f"{_FOREIGN} {advice}")
     return _ending(error, f"the service refuses the job: {told(answer)}", answer.meaning.advice)
