@@ -65,6 +65,7 @@ class RunOptions(_RunOptions):
         allow_http: bool = False,
         timeout: float | str = 30.0,
         verify_tls: bool = True,
+        ca_bundle: str | PathLike[str] | None = None,
         credentials: Place | Literal["env", "file", "ecs"] | None = None,
         bucket: str | None = None,
         inputs: Mapping[str, Json] | None = None,
@@ -118,6 +119,7 @@ def run(
     allow_http: bool = False,
     timeout: float | str = 30.0,
     verify_tls: bool = True,
+    ca_bundle: str | PathLike[str] | None = None,
     credentials: Place | Literal["env", "file", "ecs"] | None = None,
     bucket: str | None = None,
     inputs: Mapping[str, Json] | None = None,
@@ -175,6 +177,7 @@ def run(
         allow_http: Allow an http:// endpoint that is not on this machine.
         timeout: Time limit for one request.
         verify_tls: If False, do not verify the service's certificate.
+        ca_bundle: Trust the certificates of a private authority in this file too (PEM).
         credentials: Use only credentials from the environment, the credentials file, or the agency of this ECS.
         bucket: Bucket for rows that do not name one.
         inputs: Input for every row, NAME=VALUE for text or NAME:=JSON for other types.
@@ -228,6 +231,7 @@ def run_sync(
     allow_http: bool = False,
     timeout: float | str = 30.0,
     verify_tls: bool = True,
+    ca_bundle: str | PathLike[str] | None = None,
     credentials: Place | Literal["env", "file", "ecs"] | None = None,
     bucket: str | None = None,
     inputs: Mapping[str, Json] | None = None,
@@ -237,7 +241,7 @@ def run_sync(
     allow_duplicates: bool = False,
     preflight: bool = True,
     checkpoint: str | PathLike[str] | None = None,
-    format: Format | Literal["csv", "tsv", "jsonl", "txt", "inventory", "obsutil", "parquet"] | None = None,
+    format: Format | Literal["csv", "tsv", "json", "jsonl", "txt", "inventory", "obsutil", "parquet"] | None = None,
     concurrency: int = 64,
     max_rate: float | None = None,
     max_failures: int | str | None = None,
@@ -274,6 +278,7 @@ def run_sync(
         allow_http: Allow an http:// endpoint that is not on this machine.
         timeout: Time limit for one request.
         verify_tls: If False, do not verify the service's certificate.
+        ca_bundle: Trust the certificates of a private authority in this file too (PEM).
         credentials: Use only credentials from the environment, the credentials file, or the agency of this ECS.
         bucket: Bucket for rows that do not name one.
         inputs: Input for every row, NAME=VALUE for text or NAME:=JSON for other types.

@@ -127,6 +127,8 @@ class Fault(enum.Enum):
     """Nothing was sent: the server's TLS certificate is not trusted."""
     LOST = "lost"
     """Something may have been sent, and no complete answer came back."""
+    OVERSIZED = "oversized"
+    """An answer came back that is too large to be read."""
 
 
 class Reply(Struct, frozen=True, gc=False):
@@ -159,6 +161,8 @@ class Kind(enum.Enum):
     """Refused, and fatal if the same row gets such an error again."""
     DENIED = "denied"
     """Fatal until a start of this run has succeeded. After that, it concerns only the row's bucket."""
+    UNPROVEN = "unproven"
+    """Its status refuses, but the answer has no form of the service's, so somebody else may have written it."""
     UNAVAILABLE = "unavailable"
     """In doubt, or refused if the user trusts that nothing runs after such an answer."""
 

@@ -16,7 +16,7 @@ from batcher.emulator.quirks import Quirk
 
 FAULTS = (
     "reset-after", "reset-before", "hang-after", "hang-before", "500", "500-after", "garbage", "cut", "nameless",
-    "slowdown",
+    "slowdown", "499-after", "403-after",
 )  # fmt: skip
 ODD_KEYS = (
     " leading and trailing ", "per%20cent%ZZ.mp4", "a+b&c=d?e#f.mp4", "quotes \" ' ` \\ .mp4", "comma, tab\t.mp4",

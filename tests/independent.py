@@ -80,7 +80,8 @@ class Judge:
             self.refused.append((method, path))
             return _http(403, b"<Error><Code>SignatureDoesNotMatch</Code><Message>no</Message></Error>")
         if method != "POST":
-            return _http(405, b"<Error><Code>MethodNotAllowed</Code></Error>")
+            # These keys may start workflows, and read nothing.
+            return _http(403, b"<Error><Code>AccessDenied</Code></Error>")
         self.bodies.append(body)
         for count, event in self._waiting:
             if len(self.bodies) >= count:

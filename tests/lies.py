@@ -141,6 +141,7 @@ LIES: Mapping[str, Lie] = {
     "honest, a start is answered with 201": Lie(Kind.NONE, ("created",)),
     "honest, all are counted": Lie(Kind.NONE, ("count-all", "page-limit=10")),
     "honest, short pages": Lie(Kind.NONE, ("page-limit=7",)),
+    "honest, pages that are too large": Lie(Kind.NONE, ("bulky=200",)),
     "honest, slow starts": Lie(Kind.NONE, ("late-commit=0.4",)),
     "honest, slow list": Lie(Kind.NONE, settings={"list_delay": 0.3}),
     **_of(

@@ -64,7 +64,7 @@ async def test_a_row_that_starts_at_once_is_sent_once():
     assert outcome.execution == Execution("e1", "u1", "t1")
 
 
-@pytest.mark.parametrize("refusal", [SLOW_DOWN, UNREACHED, answered(status=429), SKEWED])
+@pytest.mark.parametrize("refusal", [SLOW_DOWN, UNREACHED, answered(429, "SYS.0011"), SKEWED])
 async def test_what_surely_was_not_started_is_sent_again(refusal):
     service = Service(refusal, STARTED)
     firing = attempts(service)
@@ -83,6 +83,12 @@ async def test_what_surely_was_not_started_is_sent_again(refusal):
         answered(status=503, code="ServiceUnavailable"),
         answered(status=504),
         answered(status=408),
+        answered(status=425),
+        answered(status=429),
+        answered(status=499),
+        answered(status=404),
+        answered(status=401),
+        answered(status=302),
         answered(status=200),
     ],
 )
@@ -155,7 +161,7 @@ def test_the_retries_of_all_rows_together_keep_to_their_budget():
     ("answer", "error"),
     [
         (answered(status=403, code="SignatureDoesNotMatch"), CredentialsError),
-        (answered(status=401), CredentialsError),
+        (answered(401, "SYS.0004"), CredentialsError),
         (DENIED, CredentialsError),
         (answered(status=301, code="PermanentRedirect"), ServiceError),
         (answered(fault=Fault.UNTRUSTED), ServiceError),
@@ -170,6 +176,22 @@ async def test_a_fatal_answer_stops_the_job_at_once_and_leaves_the_row_untouched
     following = await firing.fire(ADMITTED)
     assert (following.status, following.attempts) == (Status.PENDING, 0)
     assert len(service.rows) == 1
+
+
+async def test_answers_that_prove_nothing_end_the_job_if_nothing_else_comes():
+    firing = attempts(Service(*[answered(404)] * 20))
+    for _ in range(20):
+        assert not firing.drain.begun
+        assert (await firing.fire(ADMITTED)).status is Status.IN_DOUBT
+    assert "the endpoint does not answer like the service: HTTP 404" in str(firing.drain.reason)
+
+
+async def test_answers_that_prove_nothing_are_an_outage_once_a_row_has_started():
+    firing = attempts(Service(STARTED, *[answered(403)] * 30))
+    for _ in range(31):
+        await firing.fire(ADMITTED)
+    assert firing.turns.is_away
+    assert not firing.drain.begun
 
 
 async def test_a_denial_is_about_one_row_once_another_has_started():

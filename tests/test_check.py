@@ -15,6 +15,7 @@ from peek import kept_rows
 from test_command import ENVIRONMENT, batcher, records
 
 from batcher.emulator.faults import FaultKind
+from batcher.emulator.parsing import parse_refusal
 from batcher.emulator.settings import Declared, ParameterType
 from batcher.model import Status
 
@@ -259,6 +260,21 @@ async def test_a_workflow_that_is_not_there_ends_the_command_before_anything_is_
     ran = await batcher(command, "m.txt", "-w", "transcoed", "-e", service.url, *BUCKET)
     assert ran.code == 69, ran
     assert "there is no workflow transcoed: HTTP 404 Workflow.0001" in ran.stderr
+    assert [path.name for path in folder.iterdir()] == ["m.txt"]
+    assert service.ledger.requests == Counter({"workflow": 1})
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+@pytest.mark.parametrize("answer", ["400:InvalidBucketName", "403:AllAccessDisabled", "404:APIGW.0101"])
+async def test_an_endpoint_without_workflows_ends_the_command_and_the_successor_is_named(
+    folder, emulator, command, answer
+):
+    service = await emulator(unknown_workflow=parse_refusal(answer))
+    (folder / "m.txt").write_text("a\n")
+    ran = await batcher(command, "m.txt", "-w", "elsewhere", "-e", service.url, *BUCKET)
+    assert ran.code == 69, ran
+    assert f"error: the endpoint does not serve workflows: HTTP {answer.replace(':', ' ')}" in ran.stderr
+    assert "DWR v3 (Data Workroom)" in ran.stderr
     assert [path.name for path in folder.iterdir()] == ["m.txt"]
     assert service.ledger.requests == Counter({"workflow": 1})
 

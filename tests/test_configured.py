@@ -139,7 +139,8 @@ async def test_a_job_runs_by_its_file_alone_and_names_what_the_file_has_set(fold
         ran = await batcher("run", "m.txt")
         assert ran.code == 0, ran
         assert judge.objects() == ["a"]
-    assert ran.stderr.splitlines()[0] == "batcher: settings from batcher.toml: workflow, bucket, endpoint"
+    settings = f"workflow, bucket, endpoint ({judge.url})"
+    assert ran.stderr.splitlines()[0] == f"batcher: settings from batcher.toml: {settings}"
 
 
 def test_the_file_is_the_one_that_is_named_and_must_be_there_then(folder, monkeypatch):
@@ -320,3 +321,29 @@ def test_a_help_reads_no_file_and_that_of_all_verbs_imports_nothing_for_it(folde
         "batcher.edges",
     }
     assert late.isdisjoint(shown["run --help"])
+
+
+@pytest.mark.parametrize(("verb", "flag"), [("run", "metrics_port"), ("emulator", "port")])
+def test_what_kubernetes_sets_for_a_service_is_no_setting(monkeypatch, verb, flag):
+    variable = f"BATCHER_{flag.upper()}"
+    monkeypatch.setenv(variable, "tcp://10.0.0.7:9100")
+    context = parsed(verb)
+    assert source(context, flag) is ParameterSource.DEFAULT
+    assert list(context.meta[f"batcher.links.{verb}"]) == [variable]
+    monkeypatch.setenv(variable, "9100")
+    assert parsed(verb).params[flag] == 9100
+    for wrong in ("tcp://10.0.0.7", "http://10.0.0.7:9100"):
+        monkeypatch.setenv(variable, wrong)
+        with pytest.raises(UsageError, match=variable):
+            parsed(verb)
+
+
+async def test_a_variable_of_kubernetes_is_ignored_with_a_word_and_the_file_may_begin_with_a_mark(folder):
+    (folder / "batcher.toml").write_bytes(b'\xef\xbb\xbfworkflow = "transcode"\r\nregion = "cn-north-4"\r\n')
+    (folder / "m.txt").write_text("a\n")
+    link = {"BATCHER_METRICS_PORT": "tcp://10.0.0.7:9100", "OBS_SECRET_ACCESS_KEY": ""}
+    ran = await batcher("run", "m.txt", "-b", "videos", "--credentials", "env", environment=ENVIRONMENT | link)
+    first, second, *_ = ran.stderr.splitlines()
+    assert first.startswith("batcher: warning: BATCHER_METRICS_PORT is ignored: Kubernetes sets it")
+    assert second == "batcher: settings from batcher.toml: workflow, region (cn-north-4)"
+    assert ran.code == 77, ran

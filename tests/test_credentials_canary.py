@@ -5,6 +5,7 @@ Looked through are every file, what was said, and the process's command line; no
 
 import asyncio
 import base64
+import json
 import os
 import resource
 import signal
@@ -153,6 +154,19 @@ async def test_after_rejections_nothing_holds_a_secret(aviary, place):
     assert b"[security token]" in left.texts[str(aviary.folder / "m.txt.executions.jsonl")]
     assert b"[security token]" in left.texts[str(aviary.folder / "log")]
     assert b"[security token]" in left.texts[str(aviary.folder / "report.html")]
+    assert_no_hit(left, aviary)
+
+
+async def test_after_a_service_that_quotes_everything_nothing_holds_a_secret(aviary):
+    quoted = [TOKEN, quote(TOKEN, safe=""), base64.b64encode(f"x:{TOKEN}".encode()).decode(), SECRET_KEY, ACCESS_KEY]
+    said = json.dumps({"code": "SYS.0015", "message": f"signed {' '.join(quoted)}", "request_id": TOKEN})
+    aviary.judge.answer_with = (404, said.replace("/", "\\/").encode())
+    left = await aviary.run("env")
+    assert left.code == 69, left.said
+    masked = b"signed [security token] [security token] [security token] [secret key] [access key]"
+    for name in ("m.txt.executions.jsonl", "log", "report.html"):
+        assert masked in left.texts[str(aviary.folder / name)]
+    assert masked in left.said
     assert_no_hit(left, aviary)
 
 

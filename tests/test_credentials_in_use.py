@@ -19,7 +19,7 @@ REFUSALS = [
     answered(403, "InvalidAccessKeyId"),
     answered(403, "SignatureDoesNotMatch"),
     answered(400, "ExpiredToken"),
-    answered(401),
+    answered(401, "SYS.0004"),
     answered(403, "SYS.0013"),
     answered(500, "SYS.0008"),
 ]
@@ -138,6 +138,20 @@ async def test_credentials_that_expire_are_renewed_once_for_all_and_every_reques
     assert source.looks == 1
     assert (server.asked.count("AK1"), server.asked.count("AK2")) == (21, 20)
     assert service.credentials.current == NEW
+
+
+async def test_a_401_that_the_service_did_not_write_renews_the_credentials_but_no_start_is_sent_again():
+    server, source = Server(OLD, refusal=answered(401)), Source(NEW)
+    service = in_use(server, source)
+    await service.start(ROW)
+    server.valid = [NEW]
+    assert (await service.start(ROW)).status == 401
+    assert server.asked == ["AK1", "AK1"]
+    assert await service.start(ROW) == GOOD
+    assert server.asked == ["AK1", "AK1", "AK2"]
+    server.valid, source.found = [OLD], [OLD]
+    assert (await service.workflow()).status == 200
+    assert server.asked[3:] == ["AK2", "AK1"]
 
 
 async def test_credentials_that_were_never_good_are_renewed_too():

@@ -71,6 +71,9 @@ def _all(kind):
         (FaultKind.TIMEOUT, 408, b"<Code>RequestTimeout</Code>"),
         (FaultKind.INTERNAL, 500, b"<Code>InternalError</Code>"),
         (FaultKind.INTERNAL_AFTER, 500, b"<Code>InternalError</Code>"),
+        (FaultKind.CLOSED_AFTER, 499, b""),
+        (FaultKind.EARLY_AFTER, 425, b""),
+        (FaultKind.PAGE_AFTER, 403, b"<h1>403 Forbidden</h1>"),
     ],
 )
 async def test_a_fault_can_be_an_error_that_tells_nothing_of_the_ledger(emulator, kind, status, code):

@@ -34,6 +34,12 @@ MUTATIONS = {
         "RESENDABLE = frozenset({Verdict.UNSENT, Verdict.REFUSED, Verdict.IN_DOUBT})",
         "test_attempts.py::test_a_row_in_doubt_is_never_sent_again",
     ),
+    "a refusal that the service did not write is believed": Mutation(
+        "rules/service/verdicts.py",
+        "if not is_believed and rule.kind not in _DOUBTFUL:",
+        "if False:",
+        "test_attempts.py::test_a_row_in_doubt_is_never_sent_again",
+    ),
     "a row in doubt is sent again by the next run": Mutation(
         "flow/repair.py",
         "Status.SENDING: Status.IN_DOUBT",
@@ -109,8 +115,8 @@ MUTATIONS = {
     ),
     "the service's time is not asked for before the first intent": Mutation(
         "app/job.py",
-        "            await contact(self.service.workflow, self.drain, self.world.draw, self.world.monotonic)\n",
-        "            pass\n",
+        "        if not self.service.now():\n            # Intents are dated",
+        "        if False:\n            # Intents are dated",
         "test_clock.py::test_a_row_of_the_first_moment_is_released_because_the_time_was_asked_for_before_it",
     ),
     "a row that breaks what the workflow declares is sent": Mutation(

@@ -113,7 +113,13 @@ def test_an_endpoint_is_read_and_written_in_one_form(text, expected, url):
 def test_what_is_no_endpoint_is_refused_with_the_reason(text, said):
     with pytest.raises(UsageError, match=said) as caught:
         endpoint(text, allow_http=True)
-    assert "https://obs.cn-north-4.myhuaweicloud.com" in caught.value.advice
+    assert caught.value.advice in {
+        "Give an endpoint like https://obs.cn-north-4.myhuaweicloud.com.",
+        "Give https://obs.cn-north-4.myhuaweicloud.com.",
+        "Give https://obs.cn-north-4.myhuaweicloud.com:443.",
+        "Give https://obs.example.com.",
+        "Give https://obs.example.com:65536.",
+    }
 
 
 def test_a_password_in_an_endpoint_is_not_repeated():
@@ -149,6 +155,42 @@ def test_an_endpoint_that_names_a_bucket_is_refused_with_the_right_one(bucket, h
 def test_a_region_is_short_for_its_endpoint(region, url):
     assert region_endpoint(region) == url
     assert endpoint(region_endpoint(region), allow_http=False).url == url
+
+
+@pytest.mark.parametrize(
+    ("region", "near"),
+    [
+        ("cn-nroth-4", "cn-north-4"),
+        ("cn-norht-4", "cn-north-4"),
+        ("cn-noth-1", "cn-north-1"),
+        ("ap-southeastt-2", "ap-southeast-2"),
+        ("ap-suotheast-1", "ap-southeast-1"),
+        ("cn_north_4", "cn-north-4"),
+        ("CN-North-4", "cn-north-4"),
+        ("cn-north4", "cn-north-4"),
+        (" cn-north-4", "cn-north-4"),
+        ("cn north 4", "cn-north-4"),
+        ("my-kualalumpor-1", "my-kualalumpur-1"),
+    ],
+)
+def test_a_misspelled_region_is_refused_with_the_one_that_is_meant(region, near):
+    with pytest.raises(UsageError, match="not a region name") as caught:
+        region_endpoint(region)
+    assert caught.value.advice == f"Did you mean {near}?"
+
+
+def test_a_misspelled_region_in_an_endpoint_is_refused_too():
+    with pytest.raises(UsageError, match="there is no region cn-nroth-4") as caught:
+        endpoint("https://obs.cn-nroth-4.myhuaweicloud.com", allow_http=False)
+    assert caught.value.advice == "Did you mean https://obs.cn-north-4.myhuaweicloud.com?"
+    assert endpoint("https://obs.cn-nroth-4.example.com", allow_http=False).host == "obs.cn-nroth-4.example.com"
+
+
+@pytest.mark.parametrize(
+    "region", ["cn-north-5", "cn-east-77", "me-west-1", "sa-uruguay-1", "ca-central-1", "jp-tokyo-1", "eu-north-200"]
+)
+def test_a_region_that_may_be_new_passes(region):
+    assert endpoint(region_endpoint(region), allow_http=False).host.startswith(f"obs.{region}.")
 
 
 @pytest.mark.parametrize("region", ["", "north", "cn-north-4/", "cn-north-4.evil.example", "CN-NORTH-4", "cn north 4"])

@@ -49,7 +49,7 @@ FATALS = """
     501 ServiceNotImplemented
     401 SYS.0004 APIGW.0301
     403 SYS.0002 SYS.0005 SYS.0007 SYS.0008 SYS.0009 SYS.0010 SYS.0021 SYS.0022
-    404 SYS.0003 SYS.0012
+    404 SYS.0003 SYS.0012 APIGW.0101
     431 SYS.0009
     400 SYS.0023 SYS.0027 SYS.0028 SYS.0029 SYS.0030 SYS.0036 SYS.0037
     500 SYS.0039
@@ -117,15 +117,61 @@ def test_no_status_and_code_stands_in_the_table_twice():
     [
         *((status, FATAL) for status in (300, 301, 302, 303, 304, 307, 308, 399)),
         *((status, FATAL) for status in (401, 403, 405, 411, 414, 431, 501)),
-        *((status, REJECTED) for status in (400, 402, 404, 406, 409, 410, 412, 413, 415, 416, 418, 422, 451, 499)),
+        *((status, REJECTED) for status in (400, 402, 404, 406, 409, 410, 412, 413, 415, 416, 418, 422, 451)),
         (429, REFUSED),
-        *((status, IN_DOUBT) for status in (408, 500, 502, 503, 504, 505, 507, 520, 599)),
+        *((status, IN_DOUBT) for status in (408, 425, 444, 449, 460, 463, 499)),
+        *((status, IN_DOUBT) for status in (500, 502, 503, 504, 505, 507, 520, 599)),
         *((status, IN_DOUBT) for status in (0, 100, 101, 199, 600, 999)),
     ],
 )
-@pytest.mark.parametrize("code", ["", "NobodyKnowsThis"])
-def test_an_unknown_code_has_the_verdict_of_its_status(status, verdict, code):
+@pytest.mark.parametrize("code", ["NobodyKnowsThis", "Unheard.0042", "KMS.NobodyKnowsThis"])
+def test_an_unknown_code_of_the_service_has_the_verdict_of_its_status(status, verdict, code):
     assert first(answered(status, code)) is verdict
+
+
+@pytest.mark.parametrize("code", ["", "403", "FORBIDDEN", "Forbidden", "not_found", "ERR-7", "a code of tomorrow"])
+def test_a_status_without_a_code_of_the_service_proves_nothing(code):
+    for answer in (answered(status, code) for status in [*range(300, 500), 501]):
+        assert first(answer) is first(answer, proven=True, repeated=True, trust_503=True) is IN_DOUBT
+        assert not is_once(answer)
+
+
+PAGES = [
+    b"",
+    b"Bad Gateway",
+    b"<html><head><title>403 Forbidden</title></head><body><h1>NoSuchKey</h1></body></html>",
+    b"<!DOCTYPE html><html><body><Code>NoSuchKey</Code></body></html>",
+    b'{"message":"Forbidden"}',
+    b'{"code":403,"message":"Forbidden"}',
+    b'{"error":{"code":"NoSuchKey","message":"nested"}}',
+    b'{"timestamp":"2026-11-24T08:30:00Z","status":404,"error":"Not Found","path":"/v2/workflows/w"}',
+    b'["NoSuchKey"]',
+    b'{"code":"NoSuchKey"',
+]
+"""What proxies, gateways and web servers answer, and an error of the service that is cut off."""
+
+
+@pytest.mark.parametrize("body", PAGES)
+def test_an_answer_that_the_service_did_not_write_leaves_the_row_in_doubt(body):
+    for status in (302, 400, 401, 403, 404, 407, 413, 425, 429, 431, 444, 499, 501):
+        answer = answers.read_start(Reply(status, {}, body))
+        assert first(answered(status, answer.code), proven=True) is IN_DOUBT
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "verdict"),
+    [
+        (404, b"<Error><Code>NoSuchKey</Code><Message>m</Message></Error>", REJECTED),
+        (404, b'<?xml version="1.0"?>\n<!-- front end -->\n<Error><Code>NoSuchTomorrow</Code></Error>', REJECTED),
+        (400, b'{"code":"SYS.0010","message":"m","request_id":"r"}', REJECTED),
+        (401, b'{"error_code":"APIGW.0301","error_msg":"m","request_id":"r"}', FATAL),
+        (401, b'{"error_code":"APIGW.0307","error_msg":"m","request_id":"r"}', FATAL),
+        (403, b'{"error_code":"APIGW.0302","error_msg":"m","request_id":"r"}', FATAL),
+        (429, b'{"error_code":"APIGW.0308","error_msg":"m","request_id":"r"}', REFUSED),
+    ],
+)
+def test_an_answer_in_a_form_of_the_service_is_believed(status, body, verdict):
+    assert first(answered(status, answers.read_start(Reply(status, {}, body)).code)) is verdict
 
 
 @pytest.mark.parametrize(
@@ -266,7 +312,7 @@ def test_a_success_with_any_bytes_is_never_sent_again(status, content, proven, r
         (400, "TooManyWrongSignature", CredentialsError, "access key"),
         (401, "", CredentialsError, "access key"),
         (401, "SYS.0004", CredentialsError, "access key"),
-        (403, "", CredentialsError, "dwr:workflow:executeAsync"),
+        (403, "", ServiceError, "Look for a proxy"),
         (403, "AccessDenied", CredentialsError, "dwr:workflow:executeAsync"),
         (403, "SYS.0005", CredentialsError, "dwr:workflow:executeAsync"),
         (403, "InvalidAccessKeyId", CredentialsError, "access key"),
@@ -282,9 +328,9 @@ def test_a_success_with_any_bytes_is_never_sent_again(status, content, proven, r
         (301, "PermanentRedirect", ServiceError, "--endpoint"),
         (302, "", ServiceError, "--endpoint"),
         (400, "SYS.0029", ServiceError, "--endpoint"),
-        (404, "SYS.0003", ServiceError, "does not serve workflows"),
-        (405, "", ServiceError, "does not serve workflows"),
-        (501, "", ServiceError, "does not serve workflows"),
+        (404, "SYS.0003", ServiceError, "DWR v3 (Data Workroom)"),
+        (405, "", ServiceError, "DWR v3 (Data Workroom)"),
+        (501, "", ServiceError, "DWR v3 (Data Workroom)"),
         (411, "", ServiceError, "proxy"),
         (431, "SYS.0009", ServiceError, "proxy"),
     ],
@@ -346,7 +392,11 @@ def test_the_error_says_status_code_message_and_request_id():
 
 
 def test_the_error_says_no_more_than_the_answer():
-    assert str(ending(answered(405))) == "the service refuses the job: HTTP 405"
+    assert (
+        str(ending(answered(405, "MethodNotAllowed")))
+        == "the endpoint does not serve workflows: HTTP 405 MethodNotAllowed"
+    )
+    assert str(ending(answered(413))) == "the endpoint does not answer like the service: HTTP 413"
 
 
 def test_an_untrusted_certificate_ends_the_job_with_what_was_found():

@@ -152,7 +152,11 @@ class Stage(NamedTuple):
         async def send(method, _target, _headers, body):
             if method == "GET":
                 document = {"name": "transcode", "definition": WORKFLOW}
-                return Reply(200, {}, json.dumps(document).encode()) if self.is_shown else Reply(403, {}, b"")
+                return (
+                    Reply(200, {}, json.dumps(document).encode())
+                    if self.is_shown
+                    else Reply(403, {}, b'{"code":"SYS.0005"}')
+                )
             if len(starts) == self.kill_at:
                 raise KilledError
             starts.append(body)

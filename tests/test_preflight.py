@@ -6,7 +6,7 @@ from itertools import count
 import pytest
 from answered import answered as answered_by_the_table
 
-from batcher.errors import CredentialsError, ExitCode, ServiceError
+from batcher.errors import CredentialsError, ExitCode, JobError, ServiceError
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import ATTEMPTS, contact, described
 from batcher.model import BadRow, Described, Fault, Found, Parameter, Row, Status, Workflow
@@ -113,11 +113,8 @@ async def test_a_workflow_is_described_whatever_came_before(before):
     [
         answered(403, "AccessDenied"),
         answered(403, "SYS.0005"),
-        answered(403, "a code of tomorrow"),
-        answered(405, "MethodNotAllowed"),
-        answered(501),
+        answered(403, "CodeOfTomorrow"),
         answered(400, "InvalidArgument"),
-        answered(200, is_garbled=True),
         answered(200),
     ],
 )
@@ -129,10 +126,8 @@ async def test_an_answer_that_hides_the_workflow_is_given(answer):
 @pytest.mark.parametrize(
     ("answer", "error", "told"),
     [
-        (answered(404), ServiceError, "there is no workflow transcode: HTTP 404"),
+        (answered(404, "Workflow.0099"), ServiceError, "there is no workflow transcode: HTTP 404"),
         (answered(404, "Workflow.0001", "no"), ServiceError, "no workflow transcode: HTTP 404 Workflow.0001: no"),
-        (answered(404, "NoSuchBucket"), ServiceError, "there is no workflow transcode"),
-        (answered(404, "SYS.0003"), ServiceError, "the service refuses the job: HTTP 404 SYS.0003"),
         (answered(301, "PermanentRedirect"), ServiceError, "the service refuses the job: HTTP 301"),
         (answered(403, "NotSignedUp"), ServiceError, "the service refuses the job: HTTP 403"),
     ],
@@ -140,6 +135,42 @@ async def test_an_answer_that_hides_the_workflow_is_given(answer):
 async def test_an_answer_about_the_whole_job_ends_it(answer, error, told):
     with pytest.raises(error, match=told):
         await looked(answer)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (405, ""), (405, "MethodNotAllowed"), (501, ""), (404, "APIGW.0101"), (404, "SYS.0003"),
+        (409, "ServiceNotSupported"),
+    ],
+)  # fmt: skip
+async def test_the_job_ends_at_once_where_the_endpoint_serves_no_workflows(status, code):
+    with pytest.raises(ServiceError) as caught:
+        await looked(answered(status, code))
+    assert str(caught.value) == f"the endpoint does not serve workflows: HTTP {status} {code}".rstrip()
+    assert "DWR v3 (Data Workroom)" in caught.value.advice
+
+
+async def test_a_success_that_stays_something_else_ends_the_job_too():
+    page = answered(200, is_garbled=True)
+    found, service = await looked(*[page] * (ATTEMPTS - 1), WORKFLOW)
+    assert (found.name, service.asked) == ("w", ATTEMPTS)
+    with pytest.raises(ServiceError, match="the endpoint does not answer like the service: HTTP 200"):
+        await looked(*[page] * ATTEMPTS)
+
+
+@pytest.mark.parametrize("status", [302, 400, 403, 404, 407, 413])
+async def test_an_answer_that_stays_foreign_ends_the_job_after_a_few_questions(status):
+    foreign = answered(status)
+    found, service = await looked(*[foreign] * (ATTEMPTS - 1), WORKFLOW)
+    assert (found.name, service.asked) == ("w", ATTEMPTS)
+    service = Service(*[foreign] * 9)
+    with pytest.raises(JobError, match=f"the endpoint does not answer like the service: HTTP {status}") as caught:
+        await described(
+            service.ask, "w", service.drain, lambda: 0.0, count(100.0).__next__, lambda: 0.0, patience=900.0
+        )
+    assert service.asked == ATTEMPTS
+    assert "Look for a proxy, a gateway or a login page" in caught.value.advice
 
 
 async def test_a_clock_that_is_refused_twice_ends_the_job():

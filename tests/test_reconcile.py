@@ -49,7 +49,7 @@ def once(keys):
 
 # Fewer than make an outage: where every answer is lost, that would be waited out.
 KEYS = [f"o{n}" for n in range(25)]
-LOSSES = ["500-after", "reset-after", "garbage", "nameless", "cut"]
+LOSSES = ["500-after", "499-after", "425-after", "reset-after", "garbage", "nameless", "cut"]
 
 
 @pytest.mark.parametrize("fault", LOSSES)
@@ -63,6 +63,35 @@ async def test_rows_whose_answers_were_lost_are_found_started(folder, emulator, 
     for record in last_records(folder).values():
         assert (record["status"], record["reconciled"]) == ("started", True)
         assert record["execution_name"] == names[record["object"]]
+
+
+async def test_a_page_of_a_proxy_about_a_started_row_is_no_refusal(folder, emulator):
+    write(folder, KEYS)
+    service = await emulator(faults={FaultKind("403-after"): 0.3}, seed=2)
+    ran = await run(service)
+    assert ran.code == 0, ran
+    assert started(service) == once(KEYS)
+    assert service.ledger.answers["403"] > 0
+    assert Counter(record["status"] for record in last_records(folder).values()) == {"started": len(KEYS)}
+
+
+async def test_a_list_whose_pages_are_too_large_is_read_in_smaller_ones(folder, emulator):
+    write(folder, KEYS)
+    service = await emulator(faults={FaultKind("reset-after"): 0.5}, past=2000, quirks={Quirk.BULKY: 3.0}, seed=2)
+    ran = await run(service)
+    assert ran.code == 0, ran
+    assert started(service) == once(KEYS)
+    # 2,000 entries of more than 3 KiB, at most 1 MiB of them on a page.
+    assert service.ledger.requests["list"] > 6
+
+
+async def test_a_list_with_one_entry_that_is_too_large_holds_the_rows_and_says_why(folder, emulator):
+    write(folder, KEYS)
+    service = await emulator(faults={FaultKind("reset-after"): 0.5}, quirks={Quirk.BULKY: 1100.0}, seed=2)
+    ran = await run(service)
+    assert ran.code == 3, ran
+    assert "(the execution list cannot be read: an entry of the execution list is too large to be read)" in ran.stderr
+    assert max(started(service).values()) == 1
 
 
 def _fields(start):

@@ -29,6 +29,7 @@ from batcher.model import (
     Row,
     Workflow,
 )
+from batcher.rules.service import verdicts
 from batcher.rules.service.dialect import Window
 from batcher.rules.service.obs_v2 import start_body
 
@@ -350,6 +351,24 @@ async def test_a_question_answers_with_its_noun():
     assert await obs.execution("e") == Described(200, date=DATE, noun=ExecutionDetail(Execution("e"), ""))
 
 
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [
+        (400, "InvalidBucketName"), (404, "NoSuchBucket"), (403, "AllAccessDisabled"), (404, "NoSuchKey"),
+        (404, "SYS.0014"), (404, "APIGW.0101"), (405, "MethodNotAllowed"), (404, "SYS.0003"),
+    ],
+)  # fmt: skip
+async def test_an_error_about_a_bucket_nobody_asked_for_means_that_no_workflows_are_served(status, code):
+    body = b"<Error><Code>%s</Code></Error>" % code.encode()
+    obs, _ = replies(*[Reply(status, {}, body)] * 2)
+    asked = await obs.workflow()
+    assert verdicts.serves_no_workflows(asked)
+    assert "DWR v3 (Data Workroom)" in verdicts.ending(asked).advice
+    # To a start, which names a bucket and an object, the same may be about these.
+    in_table = code in {"APIGW.0101", "MethodNotAllowed", "SYS.0003"}
+    assert verdicts.serves_no_workflows(await obs.start(Row(1, 2, "b", "o", b"", b"k"))) is in_table
+
+
 async def test_the_whole_list_is_walked_by_its_markers():
     obs, calls = replies(
         ok({"executions": [{"execution_name": "a"}], "is_truncated": True, "next_marker": "m1"}),
@@ -369,6 +388,32 @@ async def test_a_list_that_leads_back_to_where_it_was_ends_without_a_noun():
     assert [page.noun.next_marker for page in pages] == ["m1", "m2", "m1"]
     assert (last.noun, last.message) == (None, "the execution list repeats a page marker")
     assert len(calls) == 3
+
+
+TOO_LARGE = Lost(Fault.OVERSIZED, "larger than 1 MiB")
+
+
+def limits(calls):
+    return [int(dict(parse_qsl(target.partition("?")[2]))["x-workflow-limit"]) for _, target, _ in calls]
+
+
+async def test_a_page_that_is_too_large_is_asked_for_in_smaller_ones_that_grow_again():
+    page = ok({"executions": [{"execution_name": "e"}], "is_truncated": True, "next_marker": "m1"})
+    last = ok({"executions": [{"execution_name": "f"}], "is_truncated": False})
+    obs, calls = replies(TOO_LARGE, TOO_LARGE, page, TOO_LARGE, last)
+    pages = [answer.noun async for answer in obs.executions(ANY)]
+    assert [[each.name for each in noun.executions] for noun in pages] == [["e"], ["f"]]
+    assert limits(calls) == [1000, 500, 250, 282, 141]
+    assert ["next-marker=m1" in target for _, target, _ in calls] == [False] * 3 + [True] * 2
+
+
+async def test_a_list_with_an_entry_that_is_too_large_for_itself_ends_without_a_noun():
+    obs, calls = replies(*[TOO_LARGE] * 20)
+    (answer,) = [each async for each in obs.executions(ANY)]
+    assert (answer.noun, answer.message) == (None, "an entry of the execution list is too large to be read")
+    assert limits(calls) == [1000, 500, 250, 125, 62, 31, 15, 7, 3, 1]
+    assert (await obs.page(limit=2)).fault is Fault.OVERSIZED
+    assert limits(calls)[-2:] == [2, 1]
 
 
 async def test_a_list_that_cannot_be_read_ends_without_a_noun():
@@ -399,7 +444,13 @@ async def test_a_question_that_went_unanswered_is_asked_again_a_few_times(failur
 
 
 @pytest.mark.parametrize(
-    "answer", [Reply(403, {}, b""), Reply(404, {}, b""), ok({}), ok({"execution_info": {"execution_name": ""}})]
+    "answer",
+    [
+        Reply(403, {}, b'{"code":"SYS.0005"}'),
+        Reply(404, {}, b'{"code":"Workflow.0002"}'),
+        ok({}),
+        ok({"execution_info": {"execution_name": ""}}),
+    ],
 )
 async def test_an_answer_that_asking_again_would_not_change_is_final(answer):
     obs, calls = replies(answer)

@@ -116,7 +116,7 @@ async def test_a_larger_body_is_lost_and_not_read_on(declared):
     length = b"Content-Length: %d\r\n" % (1 << 40) if declared else b""
     answer = b"HTTP/1.1 200 OK\r\n" + length + b"\r\n" + b"x" * (MOST_BYTES + 1)
     async with serving(then(answer, hang)) as server, connected(server.url) as transport:
-        assert await get(transport) == Lost(Fault.LOST, f"{server.host}: answer larger than 1 MiB")
+        assert await get(transport) == Lost(Fault.OVERSIZED, f"{server.host}: answer larger than 1 MiB")
         await server.left.wait()
 
 

@@ -25,8 +25,10 @@ from scripted_server import (
     serving,
     then,
 )
+from yarl import URL
 
 from batcher.edges.transport import MEANINGS, meaning_of
+from batcher.edges.transport.losses import Losses
 from batcher.model import Fault, Lost
 
 # No connection: nothing was sent
@@ -42,6 +44,13 @@ async def test_a_host_without_an_address_is_unreached(monkeypatch):
     no_proxies(monkeypatch)
     async with connected("https://service.invalid") as transport:
         assert await post(transport) == Lost(Fault.UNREACHED, "service.invalid:443: no address for host")
+
+
+def test_a_region_without_an_address_is_doubted_unless_it_is_known():
+    error = aiohttp.ClientConnectorDNSError(SimpleNamespace(host="h", port=443, ssl=True), OSError(2, "no"))
+    for region, hint in (("cn-north-77", " (the region cn-north-77 may not exist)"), ("cn-north-4", "")):
+        losses = Losses(URL(f"https://obs.{region}.myhuaweicloud.com"), aiohttp.ClientTimeout())
+        assert losses.lost(error, is_sent=False) == Lost(Fault.UNREACHED, f"h:443: no address for host{hint}")
 
 
 async def test_a_handshake_that_never_ends_is_a_connection_that_never_came():
@@ -126,7 +135,7 @@ def test_every_exception_of_the_http_client_has_its_own_place_in_the_table(error
         (socket.gaierror, Fault.UNREACHED, "the connection broke: {reason}"),
         (ssl.SSLEOFError, Fault.UNREACHED, "the TLS handshake failed: {reason}"),
         (ssl.SSLCertVerificationError, Fault.UNTRUSTED, "the server's TLS certificate is not trusted: {reason}"),
-        (TimeoutError, Fault.UNREACHED, "no {awaited} within {limit:g} s"),
+        (TimeoutError, Fault.UNREACHED, "no {awaited} within {limit} s"),
         (UnicodeEncodeError, Fault.UNREACHED, "the request is invalid"),
         (AssertionError, Fault.LOST, "an unexpected {reason}"),
     ],

@@ -2,11 +2,13 @@
 
 import pytest
 from scripted_server import OK, close, connected, free_port, get, no_proxies, post, serving
-from yarl import URL
 
-from batcher.edges.transport.session import _proxy
+from batcher.edges.transport import proxy_to
 from batcher.model import Fault, Lost, Reply
 from batcher.rules.service.credentials import METADATA
+from batcher.rules.service.proxies import Proxy
+
+UNPAID = "HTTP 407, it wants a user name and a password"
 
 
 async def test_a_request_goes_through_the_proxy_that_the_environment_names(monkeypatch):
@@ -23,9 +25,13 @@ async def test_a_request_goes_through_the_proxy_that_the_environment_names(monke
     [
         (
             b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n",
-            "service.invalid:443: the proxy cannot connect to the server",
+            "the proxy does not connect to the server: HTTP 403 (the proxy is that of HTTPS_PROXY)",
         ),
-        (close, "service.invalid:443: the connection was closed before the answer arrived"),
+        (
+            b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
+            f"the proxy does not connect to the server: {UNPAID} (the proxy is that of HTTPS_PROXY)",
+        ),
+        (close, "the connection was closed before the answer arrived"),
     ],
 )
 async def test_a_proxy_that_does_not_connect_leaves_the_request_unreached(monkeypatch, act, detail):
@@ -33,7 +39,7 @@ async def test_a_proxy_that_does_not_connect_leaves_the_request_unreached(monkey
     async with serving(act) as server:
         monkeypatch.setenv("HTTPS_PROXY", server.url)
         async with connected("https://service.invalid") as transport:
-            assert await post(transport) == Lost(Fault.UNREACHED, detail)
+            assert await post(transport) == Lost(Fault.UNREACHED, f"service.invalid:443: {detail}")
     assert server.requests[0].startswith(b"CONNECT service.invalid:443 HTTP/1.1\r\n")
 
 
@@ -43,7 +49,8 @@ async def test_a_proxy_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{port}")
     async with connected("http://service.invalid") as transport:
         assert await post(transport) == Lost(
-            Fault.UNREACHED, f"127.0.0.1:{port}: no connection to the proxy: connection refused"
+            Fault.UNREACHED,
+            f"127.0.0.1:{port}: no connection to the proxy: connection refused (the proxy is that of HTTP_PROXY)",
         )
 
 
@@ -58,8 +65,8 @@ async def test_a_host_excepted_from_the_proxy_is_asked_directly(monkeypatch):
 def test_the_metadata_service_never_stands_behind_a_proxy(monkeypatch):
     no_proxies(monkeypatch)
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
-    assert _proxy(URL("http://service.invalid")) == "http://127.0.0.1:1"
-    assert _proxy(URL(METADATA)) is None
+    assert proxy_to("http://service.invalid") == Proxy("http://127.0.0.1:1", "http://127.0.0.1:1", "HTTP_PROXY")
+    assert proxy_to(METADATA) is None
 
 
 async def test_loopback_never_goes_through_a_proxy(monkeypatch):

@@ -20,6 +20,7 @@ from batcher.app.job_identity import choice_of, identity, need_bucket
 from batcher.app.preflight import Judge, Preflight
 from batcher.app.process import fast_loop
 from batcher.app.service import Site, open_credentials, open_service
+from batcher.app.space import Paths, warn_if_short
 from batcher.app.voice import Voice
 from batcher.app.world import World
 from batcher.edges.checkpoint import COPY, Reading, reading_of
@@ -114,6 +115,9 @@ def check_manifest(options: CheckOptions, world: World) -> Checked:
         checked.skipped = manifest.skipped
         for warning in manifest.warnings:
             checked.warn(warning)
+    if options.manifest is not None:
+        output = options.beside(".executions.jsonl", "--output")
+        warn_if_short(checked.rows, Paths(options.manifest, options.checkpoint, output), world, checked.warn)
     if not checked.rows:
         raise ManifestError(f"{options.manifest or 'standard input'}: the manifest has no rows")
     return checked
@@ -134,7 +138,7 @@ async def _described(
     options: CheckOptions, manifest: AnyManifest, judge: Judge | None, checked: Checked, world: World
 ) -> Workflow | None:
     drain = Drain()
-    site = Site(checked.card.endpoint, options.workflow, 1, options.timeout, options.verify_tls)
+    site = Site(checked.card.endpoint, options.workflow, 1, options.timeout, options.trust)
     async with (
         open_credentials(options.credentials, world, drain, checked.warn) as credentials,
         open_service(site, credentials, world, drain, checked.warn) as service,

@@ -46,7 +46,7 @@ async def examine(options: DoctorOptions, world: World, show: Callable[[Examined
     _edited(options.write, {})
     drain = Drain()
     endpoint = DIALECT.endpoint(options.endpoint, allow_http=options.allow_http).url
-    site = Site(endpoint, options.workflow, 1, options.timeout, options.verify_tls)
+    site = Site(endpoint, options.workflow, 1, options.timeout, options.trust)
     with world.draining_on_signals(drain.begin, world.voice.say):
         async with (
             open_keeper(options, endpoint, world) as keeper,

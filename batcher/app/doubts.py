@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from batcher.app.job_files import Files
@@ -90,7 +90,7 @@ class Doubts:
             findings = findings._replace(released=[], held=[*findings.held, *findings.released])
         await self._adopt(findings)
         await self._release(findings.released)
-        _report(findings, self.world.voice)
+        _report(findings, self.world.voice, self.service.masked)
         # A run that is not patient yet sends its rows first: their starts may be what is missing.
         if patient and findings.held and NO_CONTROL in findings.reason:
             self.world.voice.say(WAYS_OUT)
@@ -126,8 +126,8 @@ class Doubts:
         await self.files.settle([Settlement(row.id, Status.PENDING) for row in rows])
 
 
-def _report(findings: Findings, voice: Voice) -> None:
-    """Report the result, and name the executions that another client started."""
+def _report(findings: Findings, voice: Voice, masked: Callable[[str], str]) -> None:
+    """Report the result, and name the executions that another client started. `masked` hides secrets in a text."""
     told = (
         (findings.adopted, "found started"),
         (findings.released, "never started, will be sent again"),
@@ -137,7 +137,7 @@ def _report(findings: Findings, voice: Voice) -> None:
     voice.say("rows in doubt: " + ", ".join(f"{len(rows):,} {name}" for rows, name in told if rows) + reason)
     for found in findings.elsewhere[:SHOWN]:
         contents = contents_of(found.input or "")
-        where = f" for {contents[0].bucket}/{printable(contents[0].object)}" if contents else ""
+        where = masked(f" for {contents[0].bucket}/{printable(contents[0].object)}") if contents else ""
         voice.warn(f"execution {found.execution.name}{where} was started by another client")
     if len(findings.elsewhere) > SHOWN:
         voice.warn(f"and {len(findings.elsewhere) - SHOWN:,} more executions were started by another client")

@@ -39,7 +39,7 @@ from batcher.rules.report import opening
 from batcher.rules.rows import admission
 from batcher.rules.rows.declared import Screen
 from batcher.rules.service.repeated import Names
-from batcher.rules.service.verdicts import judge
+from batcher.rules.service.verdicts import judge, serves_no_workflows, told
 from batcher.rules.text import counted
 
 ROUNDS = 5
@@ -210,7 +210,9 @@ class Run:
             self.screen = None if workflow is None else Screen(workflow.parameters)
         if not self.service.now():
             # Intents are dated by the service's clock, since the local clock may be set later.
-            await contact(self.service.workflow, self.drain, self.world.draw, self.world.monotonic)
+            answer = await contact(self.service.workflow, self.drain, self.world.draw, self.world.monotonic)
+            if serves_no_workflows(answer):
+                self.monitor.telemetry.warn(f"the endpoint does not seem to serve workflows: {told(answer)}")
         await self.newness.ask()
 
     def _judge_columns(self) -> None:

@@ -29,7 +29,7 @@ async def settle(options: ReconcileOptions, world: World, dialect: Dialect = DIA
         ):
             card = files.card
             job = job_of(card, options.checkpoint)
-            site = Site(card.endpoint, card.workflow, ASKERS, options.timeout, options.verify_tls)
+            site = Site(card.endpoint, card.workflow, ASKERS, options.timeout, options.trust)
             async with open_service(site, credentials, world, drain, world.voice.warn, dialect) as service:
                 relies_on = condition(options.settle_time, options.timeout)
                 if relies_on:

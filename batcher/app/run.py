@@ -17,6 +17,7 @@ from batcher.app.job_identity import card_of, choice_of, job_of, need_bucket
 from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
 from batcher.app.service import Site, open_credentials, open_service
+from batcher.app.space import Paths, warn_if_short
 from batcher.app.summary import report_end
 from batcher.app.telemetry import Telemetry, open_telemetry
 from batcher.app.unknown import Newness
@@ -66,6 +67,8 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
         await asyncio.to_thread(manifest.check)
         for warning in manifest.warnings:
             telemetry.warn(warning)
+        paths = Paths(options.manifest, options.checkpoint, options.output)
+        warn_if_short(manifest.lines or 0, paths, world, telemetry.warn)
         service = await edges.enter_async_context(
             _open_service(options, card.endpoint, world, drain, telemetry, dialect)
         )
@@ -162,7 +165,7 @@ async def _finished(run: Run, shown: Sequence[str]) -> ExitCode:
 async def _open_service(  # noqa: PLR0913, PLR0917 - a job and its service meet here
     options: RunOptions, endpoint: str, world: World, drain: Drain, telemetry: Telemetry, dialect: Dialect
 ) -> AsyncIterator[Service]:
-    site = Site(endpoint, options.workflow, options.concurrency, options.timeout, options.verify_tls)
+    site = Site(endpoint, options.workflow, options.concurrency, options.timeout, options.trust)
     async with (
         open_credentials(options.credentials, world, drain, telemetry.warn) as credentials,
         open_service(site, credentials, world, drain, telemetry.warn, dialect) as service,

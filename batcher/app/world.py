@@ -18,6 +18,7 @@ from typing import Protocol, TypeVar
 from batcher.app.process import draining_on_signals
 from batcher.app.voice import TERMINAL, Voice
 from batcher.edges.checkpoint import Checkpoint, open_checkpoint
+from batcher.edges.free_space import FreeSpace, free_space
 from batcher.edges.manifest import AnyManifest, Choice, open_manifest
 from batcher.edges.read_ahead import read_ahead
 from batcher.edges.transport import connect
@@ -51,7 +52,7 @@ class Connect(Protocol):
         *,
         connections: int,
         timeout: float,
-        verify_tls: bool = True,
+        verify_tls: bool | Path = True,
     ) -> AbstractAsyncContextManager[Transport]:
         """Connect to `endpoint` for as long as the block lasts; `timeout` is in seconds, for each request."""
 
@@ -81,6 +82,8 @@ class World:
     open_checkpoint: Callable[[Path, Card | None], AbstractAsyncContextManager[Checkpoint]] = open_checkpoint
     open_manifest: Callable[[Path | None, str, Choice], AnyManifest] = open_manifest
     read_ahead: ReadAhead = read_ahead
+    free_space: Callable[[Path], FreeSpace] = free_space
+    """Returns what is free in a folder. Raises OSError."""
     draining_on_signals: Callable[[Callable[[ExitCode], None], Callable[[str], None]], AbstractContextManager[None]] = (
         draining_on_signals
     )

@@ -74,7 +74,9 @@ def emulator(options: EmulatorOptions) -> ExitCode:
     import asyncio
 
     from batcher.app.process import fast_loop
+    from batcher.edges.transport.trust import check_key_log
 
+    check_key_log(os.environ)
     with asyncio.Runner(loop_factory=fast_loop()) as runner:
         runner.run(_serve(_settings(options), options.duration))
     return ExitCode.OK

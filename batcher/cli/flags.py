@@ -6,6 +6,7 @@ The order of precedence is: the command line, the environment, `batcher.toml`, t
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,10 @@ _DIRECT = (
     ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP, ParameterSource.DEFAULT,
 )  # fmt: skip
 """Where a value may come from, in order of precedence. DEFAULT_MAP is the file."""
-_PLACES, _FILE = "batcher.places", "batcher.file"
+_WHERE = frozenset({"endpoint", "region"})
+"""The options that say where requests go."""
+_LINK = re.compile(r"(?:tcp|udp|sctp)://[^/\s]+:[0-9]+")
+_PLACES, _FILE, _LINKS = "batcher.places", "batcher.file", "batcher.links"
 """Keys in the `meta` of a context. The verb's name is appended, since nested contexts share `meta`."""
 
 
@@ -100,11 +104,17 @@ def verb_command(name: str) -> Verb:
 
     @click.pass_context
     def act(ctx: click.Context, /, **_: Any) -> int:
-        used = [place for key, place in places(ctx).items() if source(ctx, key) is ParameterSource.DEFAULT_MAP]
+        used = {name: place for name, place in places(ctx).items() if source(ctx, name) is ParameterSource.DEFAULT_MAP}
+        for variable in ctx.meta.get(f"{_LINKS}.{ctx.info_name}", {}):
+            from batcher.app.voice import warn
+
+            warn(f"{variable} is ignored: Kubernetes sets it for a service of that name (enableServiceLinks)")
         if used:
             from batcher.app.voice import say
 
-            say(f"settings from {used[0].file}: {', '.join(place.key for place in used)}")
+            # Requests with customers' names go to the endpoint, so it is named, not only that it is set.
+            shown = [f"{at.key} ({ctx.params[name]})" if name in _WHERE else at.key for name, at in used.items()]
+            say(f"settings from {next(iter(used.values())).file}: {', '.join(shown)}")
         code: int = getattr(verb, name)(_located(options_of(ctx)))
         return code
 
@@ -173,9 +183,26 @@ def _parameter(declared: Declared) -> click.Parameter:
     return _option(declared, take)
 
 
+class _Flag(click.Option):
+    """A flag whose environment variable may be one that Kubernetes sets for a service: `BATCHER_METRICS_PORT=tcp://...`.
+
+    See https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables. It is noted and ignored.
+    """
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """Return the value in the environment, None if there is none of ours."""
+        value = super().resolve_envvar_value(ctx)
+        if value is None or not _LINK.fullmatch(value):
+            return value
+        names = [self.envvar] if isinstance(self.envvar, str) else [*(self.envvar or ())]
+        linked = [name for name in names if name.endswith("_PORT") and os.environ.get(name) == value]
+        ctx.meta.setdefault(f"{_LINKS}.{ctx.info_name}", {}).update(dict.fromkeys(linked))
+        return None if linked else value
+
+
 def _option(declared: Declared, take: Callable[..., Any]) -> click.Option:
     is_flag = declared.kind is FLAG
-    return click.Option(
+    return _Flag(
         [declared.name, declared.flag, *filter(None, [declared.option.short])],
         type=None if is_flag else Value(declared),
         is_flag=is_flag or None,  # with False, click takes a value that begins with - as missing

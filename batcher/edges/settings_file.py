@@ -22,8 +22,8 @@ def read_settings(path: Path) -> str | None:
     Raises UsageError if it is not UTF-8, and DiskError if it cannot be read.
     """
     try:
-        # Read as bytes, because text mode would change line ends.
-        return path.read_bytes().decode()
+        # Read as bytes, because text mode would change line ends. Some editors put a byte order mark before the text.
+        return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         return None
     except UnicodeDecodeError as error:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 JSON_TYPE = "application/json"
 XML_TYPE = "application/xml"
+PAGE_TYPE = "text/html"
 
 
 class Refusal(NamedTuple):
@@ -37,12 +38,19 @@ def json_refusal(status: int, code: str, message: str) -> Refusal:
     return Refusal(status, code, message, JSON_TYPE)
 
 
+def page(status: int, message: str = "") -> Refusal:
+    """Make what a proxy or a load balancer answers in the service's place: an HTML page, or no body at all."""
+    return Refusal(status, "", message, PAGE_TYPE)
+
+
 SLOW_DOWN = xml_refusal(503, "SlowDown", "Please reduce your request rate.")
 TOO_MANY = json_refusal(429, "SYS.0011", "Too many requests.")
 
 
 def refusal_body(refusal: Refusal, request_id: str) -> bytes:
     """Write the body of a refusal."""
+    if refusal.type == PAGE_TYPE:
+        return f"<html><body><h1>{refusal.message}</h1></body></html>".encode() if refusal.message else b""
     if refusal.type == JSON_TYPE:
         return json.dumps({"code": refusal.code, "message": refusal.message, "request_id": request_id}).encode()
     elements = [("Code", refusal.code), ("Message", refusal.message), ("RequestId", request_id), ("HostId", "emulator")]

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from batcher.emulator.answers import service_time
 from batcher.emulator.executions import Execution, Listing
-from batcher.emulator.quirks import Quirk, text
+from batcher.emulator.quirks import Quirk, number, text
 from batcher.emulator.retelling import shown_bucket, shown_inputs, shown_key
 from batcher.emulator.settings import Declared, InputKeys, InputShape, Settings
 from batcher.emulator.shown_times import shown_end, shown_start
@@ -92,11 +92,12 @@ def _parameter(parameter: Declared) -> Json:
 
 def listing_document(listing: Listing, total: int, settings: Settings, now: float) -> Json:
     """Return a page of the list, with `total` executions in all. Items have no bucket, object or inputs."""
+    bulk = {"note": "x" * int(1024 * number(settings.quirks, Quirk.BULKY))} if Quirk.BULKY in settings.quirks else {}
     is_truncated = bool(listing.next_marker) and Quirk.HIDDEN_TRUNCATION not in settings.quirks
     document = {
         "count": total if Quirk.COUNT_ALL in settings.quirks else len(listing.executions),
         "is_truncated": is_truncated,
-        "executions": [_summary(each, settings, now) for each in listing.executions],
+        "executions": [_summary(each, settings, now) | bulk for each in listing.executions],
     }
     return document | {"next_marker": listing.next_marker} if listing.next_marker else document
 

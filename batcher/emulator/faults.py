@@ -11,7 +11,7 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import NamedTuple
 
-from batcher.emulator.answers import SLOW_DOWN, TOO_MANY, Refusal, xml_refusal
+from batcher.emulator.answers import SLOW_DOWN, TOO_MANY, Refusal, page, xml_refusal
 
 
 class FaultKind(StrEnum):
@@ -24,6 +24,9 @@ class FaultKind(StrEnum):
     TIMEOUT = "408"
     INTERNAL = "500"
     INTERNAL_AFTER = "500-after"
+    CLOSED_AFTER = "499-after"
+    EARLY_AFTER = "425-after"
+    PAGE_AFTER = "403-after"
     RESET_BEFORE = "reset-before"
     RESET_AFTER = "reset-after"
     HANG_BEFORE = "hang-before"
@@ -58,6 +61,9 @@ BEFORE: Mapping[FaultKind, Fault] = {
 AFTER: Mapping[FaultKind, Fault] = {
     FaultKind.SLOW: Fault("a normal answer, --slow seconds late"),
     FaultKind.INTERNAL_AFTER: Fault("500 InternalError", _INTERNAL),
+    FaultKind.CLOSED_AFTER: Fault("499 without a body, from a load balancer", page(499)),
+    FaultKind.EARLY_AFTER: Fault("425 without a body", page(425)),
+    FaultKind.PAGE_AFTER: Fault("403 with an HTML page, from a proxy", page(403, "403 Forbidden")),
     FaultKind.RESET_AFTER: Fault("the connection is reset"),
     FaultKind.HANG_AFTER: Fault("no answer at all"),
     FaultKind.GARBAGE: Fault("200 with an HTML page"),

@@ -109,6 +109,7 @@ class Quirk(StrEnum):
     LAST_EXECUTIONS = "last-executions", Group.COMPLETENESS, "the list has the newest N executions only", Takes.NUMBER
     LAST_HOURS = "last-hours", Group.COMPLETENESS, "the list goes back HOURS only", Takes.AGE
     PAGE_LIMIT = "page-limit", Group.COMPLETENESS, "a page has up to N entries, whatever is asked for", Takes.NUMBER
+    BULKY = "bulky", Group.COMPLETENESS, "each entry of the list is N KiB larger", Takes.NUMBER, 2.0
     HIDDEN_TRUNCATION = "hidden-truncation", Group.COMPLETENESS, "is_truncated is false beside a next_marker"
     FIRST_PAGE_ONLY = "first-page-only", Group.COMPLETENESS, "the first page says that it is the last"
     PAGE_SKIP = "page-skip", Group.COMPLETENESS, "N entries are missing between two pages", Takes.NUMBER, 1.0

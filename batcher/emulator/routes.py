@@ -271,7 +271,7 @@ class Routes:
 
     def _refuse(self, refusal: Refusal) -> web.Response:
         request_id = self._request_id()
-        label = f"{refusal.status} {refusal.code}"
+        label = f"{refusal.status} {refusal.code}".rstrip()
         response = self._respond(
             refusal.status, refusal_body(refusal, request_id), refusal.type, label, request_id=request_id
         )

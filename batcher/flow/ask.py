@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from batcher.model import Described, Noun, Verdict
+from batcher.model import Described, Fault, Noun, Verdict
 from batcher.rules.rate import backoff
 from batcher.rules.service import verdicts
 
@@ -45,4 +45,6 @@ async def ask_patiently(
 def _may_change(answer: Described[Noun]) -> bool:
     if answer.status in verdicts.SUCCESS:
         return answer.is_garbled
+    if answer.fault is Fault.OVERSIZED:
+        return False
     return verdicts.judge(answer, proven=True, repeated=False, trust_503=True) in _AGAIN

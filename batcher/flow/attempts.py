@@ -22,6 +22,7 @@ from batcher.rules.service import verdicts
 from batcher.rules.service.repeated import REPEATED, Names
 
 STARTED, REFUSED, FATAL, IN_DOUBT = Verdict.STARTED, Verdict.REFUSED, Verdict.FATAL, Verdict.IN_DOUBT
+REJECTED = Verdict.REJECTED
 PENDING = Status.PENDING
 
 RESENDABLE = frozenset({Verdict.UNSENT, Verdict.REFUSED})
@@ -173,10 +174,10 @@ class Attempts:
         return attempt
 
     def _count(self, verdict: Verdict, answer: Answer) -> None:
-        """Stop the job if every row is rejected: then the cause is the job, not the rows."""
-        self.streak = stop.count(self.streak, verdict)
+        """Stop the job if every row is refused: then the cause is the job, or something before the service."""
+        self.streak = stop.count(self.streak, REJECTED if verdicts.is_unproven(answer) else verdict)
         if stop.is_broken(self.streak) and not self.tally.known[Status.STARTED]:
-            self.drain.begin(verdicts.all_rejected(answer, self.streak.rejected))
+            self.drain.begin(verdicts.none_started(answer, self.streak.rejected))
 
     def _end(self, admitted: Admitted, last: Attempt, attempts: int) -> Outcome:
         if last.verdict is FATAL:

@@ -40,7 +40,7 @@ async def contact(
             drain.begin(verdicts.ending(answer))
         if answer.fault is None:
             break
-        lost += answer.fault is Fault.LOST
+        lost += answer.fault is not Fault.UNREACHED
         if lost == ATTEMPTS or (monotonic() - begun >= CONTACT_SECONDS and not lost):
             drain.begin(verdicts.unreachable(answer))
         await drain.sleep(backoff.full_jitter(1, draw()))
@@ -72,10 +72,15 @@ async def described(  # noqa: PLR0913, PLR0917 - time and chance are arguments
         answer = await contact(ask, drain, draw, monotonic)
         if answer.noun is not None or drain.begun:
             return answer if answer.noun is None else answer.noun
+        if verdicts.serves_no_workflows(answer):
+            raise verdicts.ending(answer)
         verdict = verdicts.judge(answer, proven=False, repeated=attempt > 1, trust_503=True)
-        # A success that cannot be read stays unreadable. A verdict of doubt is only a failure for this request.
-        if answer.status in verdicts.SUCCESS or verdict not in {Verdict.REFUSED, Verdict.IN_DOUBT}:
+        # A definition that cannot be read stays unreadable. A verdict of doubt is only a failure for this request.
+        is_read = answer.status in verdicts.SUCCESS and not answer.is_garbled
+        if is_read or verdict not in {Verdict.REFUSED, Verdict.IN_DOUBT}:
             return _undescribed(answer, name)
+        if attempt >= ATTEMPTS and (answer.is_garbled or verdicts.is_unproven(answer)):
+            raise verdicts.ending(answer)
         if attempt >= ATTEMPTS and monotonic() - begun >= patience:
             raise ServiceError(
                 f"the service does not describe the workflow after {attempt} attempts: {verdicts.told(answer)}",

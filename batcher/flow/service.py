@@ -30,6 +30,7 @@ from batcher.model import (
 from batcher.rules.service import verdicts
 from batcher.rules.service.clock import Lead, lead, posix_of_header
 from batcher.rules.service.dialect import Call, Dialect, Walk, Window, legible
+from batcher.rules.service.secrets import Secrets
 from batcher.rules.service.signing import wire_query
 from batcher.rules.service.verdicts import SUCCESS
 
@@ -40,6 +41,9 @@ Send = Callable[[str, str, Mapping[str, str], bytes | None], Awaitable[Reply | L
 
 NOTABLE = 60.0
 """Seconds by which the local clock must be off to be the reason why the service refuses a request's date."""
+
+MOST_USED = 8
+"""How many of the credentials used last are masked in what the service says. It cannot quote older ones any more."""
 
 STOPPED = "the job is stopping; nothing was sent"
 
@@ -81,6 +85,9 @@ class Service:
     _date: str = field(default="", init=False)
     """The `Date` header of the latest answer."""
     _has_warned: bool = field(default=False, init=False)
+    _used: list[Credentials] = field(default_factory=list, init=False)
+    """The credentials used last, latest last, and below what masks them."""
+    _secrets: Secrets = field(default_factory=lambda: Secrets(()), init=False)
     _signed_of: tuple[Credentials, Call, int] | None = field(default=None, init=False)
     _signed: Mapping[str, str] = field(default_factory=dict, init=False)
 
@@ -102,34 +109,53 @@ class Service:
         call = self.dialect.restore(self.name, name)
         return self._ask(call, call.content, self._starts)
 
-    def workflow(self, name: str | None = None) -> Awaitable[Described[Workflow]]:
+    async def workflow(self, name: str | None = None) -> Described[Workflow]:
         """Ask once for the definition of the workflow, or of another one with this name."""
-        return self._question(self.dialect.workflow(name or self.name), self.dialect.read_workflow)
+        answer = await self._question(self.dialect.workflow(name or self.name), self.dialect.read_workflow)
+        return structs.replace(answer, meaning=self.dialect.errors.meaning_of_question(answer))
 
     async def executions(self, windows: Sequence[Window]) -> AsyncIterator[Described[Page]]:
         """Yield all executions that began within one of the windows, and perhaps others, page by page.
 
-        If the list cannot be read completely, the last answer has no noun, and its message says why.
+        A page too large to be read is asked for in smaller ones. If the list cannot be read completely, the last
+        answer has no noun, and its message says why.
         """
         walk = self.dialect.walk(self.name, windows)
         following = _following(walk, None)
         while isinstance(following, Call):
             answer = await self._patiently(following, self.dialect.read_page)
-            yield answer
-            if answer.noun is None:
-                return
+            if answer.fault is not Fault.OVERSIZED:
+                yield answer
+                if answer.noun is None:
+                    return
             following = _following(walk, answer.noun)
             if isinstance(following, str) and following:
                 yield structs.replace(answer, noun=None, message=following)
 
-    def page(self, *, marker: str = "", limit: int = 1000, is_event: bool | None = None) -> Awaitable[Described[Page]]:
-        """Ask for one page of the execution list, beginning at a page's `next_marker`. `is_event` selects one kind."""
-        call = self.dialect.page(self.name, marker=marker, limit=limit, is_event=is_event)
-        return self._patiently(call, self.dialect.read_page)
+    async def page(self, *, marker: str = "", limit: int = 1000, is_event: bool | None = None) -> Described[Page]:
+        """Ask for one page of the execution list, beginning at a page's `next_marker`. `is_event` selects one kind.
+
+        The page is smaller if one of this size is too large to be read.
+        """
+        while True:
+            call = self.dialect.page(self.name, marker=marker, limit=limit, is_event=is_event)
+            answer = await self._patiently(call, self.dialect.read_page)
+            if answer.fault is not Fault.OVERSIZED or limit == 1:
+                return answer
+            limit //= 2
 
     def execution(self, name: str) -> Awaitable[Described[ExecutionDetail]]:
         """Ask for one execution of the workflow, including the text that it was started with."""
         return self._patiently(self.dialect.execution(self.name, name), self.dialect.read_execution)
+
+    def masked(self, text: str) -> str:
+        """Return a text of the service without the secrets of the credentials in use and of earlier ones."""
+        return self._secrets.masked(text)
+
+    def _mask(self, credentials: Credentials) -> None:
+        """Mask these credentials from now on."""
+        self._used = [*(each for each in self._used if each is not credentials), credentials][-MOST_USED:]
+        self._secrets = Secrets(self._used)
 
     def _patiently(self, call: Call, read: Callable[[Reply], Described[Noun]]) -> Awaitable[Described[Noun]]:
         reader = _Reader(read, Described, tells_time=False)
@@ -176,12 +202,15 @@ class Service:
     ) -> AnswerT:
         """Look for newer credentials and send with them, with no other request on the wire.
 
-        Return the refusal if there are none.
+        Return the refusal if there are none, or if it does not prove that the request had no effect.
         """
         newer = await self.credentials.find_newer()
         if newer is None or self.patience.stopped():
             return refusal
         self.credentials.current = newer
+        if call.method != "GET" and verdicts.is_unproven(refusal):
+            self.credentials.are_proven = False
+            return refusal
         answer = await self._exchange(newer, call, body, reader)
         self.credentials.are_proven = not verdicts.refuses_credentials(answer)
         return answer
@@ -195,16 +224,23 @@ class Service:
         now = self.clock.wall() if self._lead is None else sent + self._lead.seconds
         headers = self._sign(credentials, call, body, int(now))
         target = call.path + wire_query(call.query) if call.query else call.path
+        if not self._used or self._used[-1] is not credentials:
+            self._mask(credentials)
         reply = await self.send(call.method, target, headers, body)
         if isinstance(reply, Lost):
-            return reader.kind(fault=reply.fault, message=legible(reply.detail))
+            return reader.kind(fault=reply.fault, message=self.masked(legible(reply.detail)))
         answer = reader.read(reply)
         # A refusal sets the clock in any case: the next request must be signed with it.
         if answer.date != self._date and (reader.tells_time or answer.status not in SUCCESS):
             self._learn(answer.date, sent, may_be_old=call.method == "GET" and answer.status in SUCCESS)
         if answer.status in SUCCESS:
-            return answer
-        answer = structs.replace(answer, meaning=self.dialect.errors.meaning(answer.status, answer.code))
+            return self._secrets.cleaned(answer) if self._secrets.may_be_in(reply, answer) else answer
+        meaning = self.dialect.errors.meaning(answer.status, answer.code)
+        # The code decides what happens to the row, so a known one stays as it is.
+        code = answer.code if meaning.label else self.masked(answer.code)
+        answer = structs.replace(self._secrets.cleaned(answer), code=code, meaning=meaning)
+        if verdicts.is_unproven(answer) and not answer.message:
+            answer = structs.replace(answer, message=verdicts.FOREIGN)
         if verdicts.is_skewed(answer):
             self._warn_once()
         return answer
@@ -238,8 +274,11 @@ class Service:
 
 
 def _following(walk: Walk, page: Page | None) -> Call | str:
-    """Advance a walk by one step. Return the next call, or why the walk ends: empty if it has read everything."""
+    """Advance a walk by one step. Return the next call, or why the walk ends: empty if it has read everything.
+
+    `page` is None at the beginning, and for a page that is too large to be read.
+    """
     try:
-        return next(walk) if page is None else walk.send(page)
+        return walk.send(page)
     except StopIteration as end:
         return str(end.value)

@@ -43,6 +43,9 @@ class Connection(Options):
 
     timeout: Annotated[float, Option("Time limit for one request.", DURATION, least=0.1)] = 30.0
     verify_tls: Annotated[bool, Option("Do not verify the service's certificate.")] = True
+    ca_bundle: Annotated[
+        Path | None, Option("Trust the certificates of a private authority in this file too (PEM).")
+    ] = None
     credentials: Annotated[
         Place | None,
         Option(
@@ -51,6 +54,11 @@ class Connection(Options):
             default="env, then file, then ecs",
         ),
     ] = None
+
+    @property
+    def trust(self) -> bool | Path:
+        """Whether to verify the service's certificate, or the file of the authorities to trust beside the system's."""
+        return self.verify_tls and (self.ca_bundle or True)
 
 
 def _endpoint(options: "Service") -> str:

@@ -39,7 +39,7 @@ MEANINGS = (
     Meaning(Fault.UNREACHED, "no address for host", ("ClientConnectorDNSError",)),
     Meaning(Fault.UNREACHED, "no connection: {reason}", ("ClientConnectorError", "UnixClientConnectorError")),
     Meaning(Fault.UNREACHED, "no connection to the proxy: {reason}", ("ClientProxyConnectionError",)),
-    Meaning(Fault.UNREACHED, "the proxy cannot connect to the server", ("ClientHttpProxyError",)),
+    Meaning(Fault.UNREACHED, "the proxy does not connect to the server: {reason}", ("ClientHttpProxyError",)),
     Meaning(
         Fault.UNREACHED,
         "no {awaited} within {limit} s",
@@ -105,6 +105,9 @@ MEANINGS = (
         ),
     ),
 )
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG"})
+"""What OpenSSL finds in an answer that is not TLS."""
+_WANTS_PASSWORD = 407
 _BY_ERROR = {error: meaning for meaning in MEANINGS for error in meaning.errors}
 _UNKNOWN = Meaning(Fault.LOST, "an unexpected {reason}", ())
 
@@ -132,7 +135,10 @@ def reason_of(error: Exception) -> str:
         case ssl.SSLCertVerificationError() as cause:
             return cause.verify_message
         case ssl.SSLError() as cause:
-            return cause.reason or "no reason given"
+            no_tls = "the other side does not speak TLS; check the scheme and the port"
+            return no_tls if cause.reason in _NO_TLS else cause.reason or "no reason given"
+        case aiohttp.ClientHttpProxyError(status=status):
+            return f"HTTP {status}" + (", it wants a user name and a password" if status == _WANTS_PASSWORD else "")
         case OSError(errno=int(number)):
             return os.strerror(number).lower()
         case cause:

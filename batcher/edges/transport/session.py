@@ -9,6 +9,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from urllib.request import getproxies, proxy_bypass
 
@@ -19,7 +20,9 @@ from batcher import __version__
 from batcher.edges.transport.body import read_body
 from batcher.edges.transport.kept import CONNECT_SECONDS, IDLE_SECONDS, KeptConnections
 from batcher.edges.transport.losses import Losses
+from batcher.edges.transport.trust import trusting
 from batcher.model import Lost, Reply
+from batcher.rules.service.proxies import Proxy, proxy_for
 
 _HEADERS = {"User-Agent": f"batcher/{__version__}", "Accept-Encoding": "identity"}
 _NOT_ADDED = ("Accept", "Content-Type")
@@ -33,20 +36,21 @@ async def connect(
     *,
     connections: int,
     timeout: float,  # noqa: ASYNC109 - of each request, not of this call
-    verify_tls: bool = True,
+    verify_tls: bool | Path = True,
     ssl_context: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Transport]:
     """Make a transport to `endpoint` (`scheme://host[:port]`) with at most `connections` connections.
 
-    `timeout` is for a whole request, in seconds. `ssl_context` replaces the system's trusted certificates.
-    Nothing is sent yet: an error in the endpoint shows in the first answer.
+    `timeout` is for a whole request, in seconds. `verify_tls` is whether to verify the certificate, or a file of
+    authorities to trust beside the system's; `ssl_context` replaces these. Nothing is sent yet: a wrong endpoint shows
+    in the first answer. Raises UsageError for a proxy or a file of authorities that cannot be used.
     """
     origin = URL(endpoint)
     trace = aiohttp.TraceConfig()
     trace.on_request_headers_sent.append(_set_mark)
     limits = aiohttp.ClientTimeout(total=timeout, connect=min(CONNECT_SECONDS, timeout))
-    trusted = ssl_context or verify_tls
-    proxy = _proxy(origin)
+    trusted = ssl_context or (trusting(verify_tls) if isinstance(verify_tls, Path) else verify_tls)
+    proxy = proxy_to(endpoint)
     async with (
         aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=IDLE_SECONDS, ssl=trusted),
@@ -56,13 +60,13 @@ async def connect(
             cookie_jar=aiohttp.DummyCookieJar(),
             # An answer that is compressed without being asked for stays so: a small answer cannot become a large one.
             auto_decompress=False,
-            proxy=proxy,
+            proxy=proxy and proxy.url,
             trace_configs=[trace],
             middlewares=(_once,),
         ) as session,
         aiohttp.TCPConnector(limit=connections, ssl=trusted) as connector,
     ):
-        losses = Losses(origin, limits)
+        losses = Losses(origin, limits, proxy)
         # Only the session knows how to send a request through a proxy.
         kept = None if proxy else KeptConnections(connector, origin, _HEADERS, limits, losses)
         try:
@@ -148,13 +152,14 @@ async def _once(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType)
         raise _SendError(error) from error
 
 
-def _proxy(endpoint: URL) -> str | None:
-    """Return the proxy from HTTPS_PROXY or HTTP_PROXY, unless NO_PROXY excepts the host; None for local hosts.
+def proxy_to(endpoint: str) -> Proxy | None:
+    """Return the proxy through which an endpoint is reached, by the environment or the system; None for local hosts.
 
     It is looked up once. aiohttp's `trust_env` looks it up in a thread for each request, and also reads `.netrc`, where
-    an entry for the host would conflict with the signature.
+    an entry for the host would conflict with the signature. Raises UsageError for a proxy that cannot be used.
     """
-    host = endpoint.host or ""
+    url = URL(endpoint)
+    host = url.host or ""
     if host in _NEXT_DOOR or proxy_bypass(host):
         return None
-    return getproxies().get(endpoint.scheme)
+    return proxy_for(url.scheme, host, url.port or 0, getproxies())

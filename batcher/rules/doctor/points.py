@@ -127,7 +127,7 @@ def hindrance(workflow: Answer) -> JobError | None:
         return None
     if workflow.fault is not None:
         return verdicts.unreachable(workflow)
-    if verdicts.refuses_credentials(workflow):
+    if verdicts.refuses_credentials(workflow) or verdicts.serves_no_workflows(workflow):
         return verdicts.ending(workflow)
     return ServiceError(
         f"the service does not show the workflow: {phrase(workflow)}; nothing was started",

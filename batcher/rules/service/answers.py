@@ -44,6 +44,9 @@ VALUE_NAMES = ("value", "parameter_value", "paramter_value")
 # cross a "<": that keeps the search linear.
 _ELEMENT = re.compile(r"<(?:[\w.-]+:)?(Code|Message|RequestId)(?:\s[^<>]*)?>([^<]*)</")
 
+# The front end's errors have one root element. An HTML page of a proxy has another.
+_ROOT = re.compile(r"<(?:[\w.-]+:)?([A-Za-z][\w.-]*)")
+
 Object = Mapping[str, Json] | None
 """The JSON object of a successful answer, None if it could not be read."""
 
@@ -197,7 +200,8 @@ def _words(content: bytes) -> _Words:
     if first == b"{":
         body = _object(text) or {}
         return _Words(*(_first(body, names) for names in (CODE_NAMES, MESSAGE_NAMES, REQUEST_ID_NAMES)))
-    if first == b"<":
+    root = _ROOT.search(text) if first == b"<" else None
+    if root is not None and root[1] == "Error":
         # The first element of a name counts. Truncated before unescaping: `unescape` fails for a long reference.
         elements = {name: raw[:LONGEST] for name, raw in reversed(_ELEMENT.findall(text))}
         return _Words(*(legible(html.unescape(elements.get(name, ""))) for name in ("Code", "Message", "RequestId")))

@@ -39,8 +39,10 @@ class Window(NamedTuple):
     end: float
 
 
-Walk = Generator[Call, Page, str]
+Walk = Generator[Call, Page | None, str]
 """Yields the next call of a walk over the execution list; the caller sends in the page that the call returned.
+
+It sends in None if that page is too large to be read. Then the next call asks for less of the same.
 
 The return value says why the walk cannot continue. It is empty if the walk has read everything that was asked for.
 """

@@ -12,10 +12,12 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from batcher.errors import UsageError
+from batcher.rules.service import regions
 
 _WORKFLOW = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _REGION = re.compile(r"[a-z]+(-[a-z]+)+-[0-9]+")
 _HOST = re.compile(r"[A-Za-z0-9._-]+")
+_HOST_AND_PORT = re.compile(r"[A-Za-z0-9._-]+(?::[0-9]+)?")
 _BUCKET_HOST = re.compile(r".+\.(obs\.[^.]+\.myhuaweicloud\.(?:com|eu))")
 _PORTS = {"https": 443, "http": 80}
 _EXAMPLE = "Give an endpoint like https://obs.cn-north-4.myhuaweicloud.com."
@@ -51,8 +53,10 @@ def region_endpoint(region: str) -> str:
 
     Raises UsageError if the region's name is invalid.
     """
-    if not _REGION.fullmatch(region):
-        raise UsageError(f"--region {region}: not a region name", "Give a region like cn-north-4, or use --endpoint.")
+    near = regions.meant(region)
+    if near is not None or not _REGION.fullmatch(region):
+        advice = "Give a region like cn-north-4, or use --endpoint." if near is None else f"Did you mean {near}?"
+        raise UsageError(f"--region {region}: not a region name", advice)
     top = "eu" if region.startswith("eu-") else "com"
     return f"https://obs.{region}.myhuaweicloud.{top}"
 
@@ -73,16 +77,28 @@ def endpoint(text: str, *, allow_http: bool) -> Endpoint:
     host = parts.hostname or ""
     fault = _form_fault(text, parts, host)
     if fault is not None:
-        raise UsageError(f"the endpoint {shown}: {fault}", _EXAMPLE)
+        raise UsageError(f"the endpoint {shown}: {fault}", _advice(parts))
     bucket_host = _BUCKET_HOST.fullmatch(host)
     if bucket_host:
         raise UsageError(
             f"the endpoint {text}: it contains a bucket name",
             f"Give https://{bucket_host[1]}, and give the bucket with --bucket or in the manifest.",
         )
-    if parts.scheme == "http" and not (allow_http or _is_loopback(host)):
+    misspelled = regions.meant_in(host)
+    if misspelled is not None:
+        name, near = misspelled
+        raise UsageError(f"the endpoint {text}: there is no region {name}", f"Did you mean {text.replace(name, near)}?")
+    if parts.scheme == "http" and not (allow_http or is_loopback(host)):
         raise UsageError(f"the endpoint {text}: it is not encrypted", "Use https://, or allow http with --allow-http.")
     return Endpoint(parts.scheme, host, _PORTS[parts.scheme] if port is None else port)
+
+
+def _advice(parts: SplitResult) -> str:
+    """Return what to give instead: the same host, if there is one."""
+    where = parts.netloc.rpartition("@")[2] or parts.path.lstrip("/").partition("/")[0]
+    if parts.scheme not in {"", "https"} or not _HOST_AND_PORT.fullmatch(where) or "." not in where:
+        return _EXAMPLE
+    return f"Give https://{where.lower()}."
 
 
 def _form_fault(text: str, parts: SplitResult, host: str) -> str | None:
@@ -99,7 +115,8 @@ def _form_fault(text: str, parts: SplitResult, host: str) -> str | None:
     return next((fault for fault, found in faults.items() if found), None)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine."""
     address = _address(host)
     return host == "localhost" if address is None else address.is_loopback
 

@@ -19,6 +19,8 @@ from batcher.rules.service.obs_v2_errors import ERRORS
 from batcher.rules.service.signing import signed_headers
 
 EXECUTIONS = "/v2/workflowexecutions"
+MOST_LISTED = 1000
+"""The most executions on a page of the list."""
 CALLED, TRIGGERED = "APICALL", "TRIGGERCAL"
 """The types of executions: started by a request, and started by an event of a bucket."""
 
@@ -44,7 +46,7 @@ def workflow_call(workflow: str) -> Call:
     return Call("GET", _path(workflow))
 
 
-def page_call(workflow: str, *, marker: str = "", limit: int = 1000, is_event: bool | None = None) -> Call:
+def page_call(workflow: str, *, marker: str = "", limit: int = MOST_LISTED, is_event: bool | None = None) -> Call:
     """Compose the call for one page of the execution list: at most 1000 executions, not ordered by time."""
     type_ = "" if is_event is None else TRIGGERED if is_event else CALLED
     optional = (("x-workflow-next-marker", marker), ("x-workflow-execution-type", type_))
@@ -53,10 +55,19 @@ def page_call(workflow: str, *, marker: str = "", limit: int = 1000, is_event: b
 
 
 def walk(workflow: str, _windows: Sequence[Window]) -> Walk:
-    """Walk the whole list by its markers. The windows are not used: the list cannot be ordered or filtered by time."""
-    marker, markers = "", {""}
+    """Walk the whole list by its markers. The windows are not used: the list cannot be ordered or filtered by time.
+
+    Pages that are too large to be read are halved. The following pages grow again, by an eighth each.
+    """
+    marker, markers, limit = "", {""}, MOST_LISTED
     while True:
-        page = yield page_call(workflow, marker=marker)
+        page = yield page_call(workflow, marker=marker, limit=limit)
+        if page is None and limit == 1:
+            return "an entry of the execution list is too large to be read"
+        if page is None:
+            limit //= 2
+            continue
+        limit = min(MOST_LISTED, limit + limit // 8 + 1)
         marker = page.next_marker
         if not marker:
             return ""

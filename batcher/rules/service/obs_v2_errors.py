@@ -1,10 +1,13 @@
 """What the error codes of the OBS v2 API mean, in one table. Pure.
 
 Only this table decides what an error of this API proves about its row. `verdicts.py` has the rules for all dialects. An
-unknown error leaves its row in doubt.
+unknown error leaves its row in doubt, and so does an error in none of the two forms of the service: its author may
+not know whether the row was started.
 """
 
 from __future__ import annotations
+
+import re
 
 from batcher.model import Cause, Kind
 from batcher.rules.service.verdicts import Rule, Table
@@ -30,7 +33,7 @@ RULES = (
     Rule(Kind.FATAL, 307, "TemporaryRedirect", Cause.ENDPOINT),
     Rule(Kind.FATAL, 400, "BadDomainName SYS.0023 SYS.0029 SYS.0030", Cause.ENDPOINT),
     Rule(Kind.FATAL, 403, "VirtualHostDomainRequired", Cause.ENDPOINT),
-    Rule(Kind.FATAL, 404, "SYS.0003 SYS.0012", Cause.UNSERVED),
+    Rule(Kind.FATAL, 404, "SYS.0003 SYS.0012 APIGW.0101", Cause.UNSERVED),
     Rule(Kind.FATAL, 405, "MethodNotAllowed FsNotSupport", Cause.UNSERVED),
     Rule(Kind.FATAL, 405, cause=Cause.UNSERVED),
     Rule(Kind.FATAL, 409, "ServiceNotSupported", Cause.UNSERVED),
@@ -79,6 +82,9 @@ RULES = (
     # In doubt: the service itself does not know. "RequestTimeout" does not promise that the request was incomplete.
     Rule(Kind.DOUBT, 408, "RequestTimeout"),
     Rule(Kind.DOUBT, 408),
+    # In doubt: no status of the service, but of the web servers and load balancers before it. They give these (client
+    # closed the request, too early, connection closed without an answer) also after they passed the request on.
+    *(Rule(Kind.DOUBT, status) for status in (425, 444, 449, 460, 463, 499)),
     Rule(Kind.DOUBT, 500, "InternalError SYS.0001 SYS.0016 SYS.0018 SYS.0019 SYS.0020 SYS.0024 SYS.0025 SYS.0026"),
     Rule(Kind.DOUBT, 500, "SYS.0040 SYS.0042 SYS.0043 SYS.0044"),
     Rule(Kind.UNAVAILABLE, 503, "ServiceUnavailable"),
@@ -89,8 +95,22 @@ ADVICE = {
     Cause.PERMISSION: "Grant the key's user the action dwr:workflow:executeAsync and access to the bucket.",
     Cause.CLOCK: "Set this machine's clock; the service allows 15 minutes. If the clock is right, look for a proxy that"
     " delays requests or removes the date of answers.",
+    Cause.UNSERVED: "OBS Data+ workflows were moved to DWR v3 (Data Workroom), an API with endpoints of its own that"
+    " this version does not call. Give the endpoint of a region that still serves /v2/workflows with --endpoint.",
     Cause.ACCOUNT: "Check the account with Huawei Cloud for arrears, a freeze, a quota, or a missing registration.",
 }
 """The advice for causes about which more is known for this API than in `verdicts.ADVICE`."""
 
-ERRORS = Table(RULES, ADVICE)
+FORM = re.compile(r"[A-Za-z]+\.(?:[0-9]{4}|[A-Z]\w+)|(?:[A-Z]+[a-z]+){2,}")
+"""What a code of the service looks like: SYS.0011, APIGW.0308, KMS.NotFoundException, or NoSuchBucket.
+
+A number, one word, or words in capitals are codes of other programs, such as `{"code": 403}` and `"FORBIDDEN"`.
+"""
+
+OF_CONTENTS = (
+    "InvalidBucket InvalidBucketName NoSuchBucket NoSuchKey NoSuchVersion NoSuchUpload NoSuchWebsiteConfiguration"
+    " AllAccessDisabled InvalidObjectState KeyTooLongError SYS.0014 SYS.0015"
+)
+"""Codes about a bucket or an object. An OBS endpoint without workflows takes `/v2/workflows/w` for an object of one."""
+
+ERRORS = Table(RULES, ADVICE, FORM, OF_CONTENTS)

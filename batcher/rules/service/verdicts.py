@@ -7,6 +7,7 @@ Rule 2: a start is sent again only if an answer proves that nothing was started.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -15,7 +16,13 @@ from batcher.model import UNKNOWN, Answer, Cause, Fault, Kind, Meaning, Verdict
 
 SUCCESS = range(200, 300)
 
-_CERTIFICATE = "Check --endpoint, and that this machine trusts the issuer of the endpoint's certificate."
+_CERTIFICATE = (
+    "Check --endpoint, and that this machine trusts the issuer of the endpoint's certificate. --ca-bundle FILE adds the"
+    " certificates of a private authority."
+)
+FOREIGN = "the answer has no form of the service's, so a proxy or a gateway may have written it"
+"""What is said of an error that proves nothing, if it has no words of its own."""
+_FOREIGN = "Look for a proxy, a gateway or a login page between this machine and the service, and check --endpoint."
 ADVICE: Mapping[Cause, str] = {
     Cause.SIGNATURE: "Check the access key and the secret key. Temporary keys also need their security token, and they"
     " expire.",
@@ -23,7 +30,7 @@ ADVICE: Mapping[Cause, str] = {
     Cause.PERMISSION: "Grant the key's user permission to start the workflow, and access to the bucket.",
     Cause.CLOCK: "Set this machine's clock. If the clock is right, look for a proxy that delays requests.",
     Cause.ENDPOINT: "Give the endpoint of the region with --endpoint.",
-    Cause.UNSERVED: "This endpoint does not serve workflows (any more). Give another endpoint with --endpoint.",
+    Cause.UNSERVED: "Give the endpoint of a region that serves workflows with --endpoint.",
     Cause.ACCOUNT: "Check the state of the account with the service.",
     Cause.AGENCY: "Create the workflow service's agency for this account, or extend its permissions.",
     Cause.REQUEST: "The request did not arrive as it was sent. Look for a proxy that changes requests.",
@@ -54,27 +61,57 @@ FAULTS = {
     Fault.UNREACHED: Verdict.UNSENT,
     Fault.UNTRUSTED: Verdict.FATAL,
     Fault.LOST: Verdict.IN_DOUBT,
+    Fault.OVERSIZED: Verdict.IN_DOUBT,
 }
 
 _MISSING, _TOO_MANY, _FAILURES, _UNAVAILABLE = 404, 429, 500, 503
+_DOUBTFUL = frozenset({Kind.DOUBT, Kind.UNAVAILABLE})
 _UNKNOWN = Rule(UNKNOWN.kind, 0, cause=UNKNOWN.cause)
 
 
 class Table:
-    """What the errors of one dialect mean. `advice` replaces entries of ADVICE."""
+    """What the errors of one dialect mean. `advice` replaces entries of ADVICE.
 
-    def __init__(self, rules: Sequence[Rule], advice: Mapping[Cause, str]) -> None:
+    `form` is what every code of the service looks like. An error without such a code proves nothing: a proxy, a gateway
+    or a web server may have written it, also after the service started the row. Without `form`, a status is enough.
+
+    `of_contents` are the codes about a bucket or an object, separated by spaces. In the answer to a question that names
+    neither, they mean that the endpoint took the path for a bucket and an object, so that it serves no workflows.
+    """
+
+    def __init__(
+        self,
+        rules: Sequence[Rule],
+        advice: Mapping[Cause, str],
+        form: re.Pattern[str] | None = None,
+        of_contents: str = "",
+    ) -> None:
         self.rules = rules
+        self._of_contents = frozenset(of_contents.lower().split())
         self._advice = {**ADVICE, **advice}
+        self._form = form
         self._spelled = {code.lower(): code for rule in rules for code in rule.codes.split()}
         self._by_code = {(rule.status, code): rule for rule in rules for code in rule.codes.lower().split() or [""]}
 
     def meaning(self, status: int, code: str) -> Meaning:
-        """Look up an error by HTTP status and code, ignoring case, or by the status alone if the code is unknown."""
-        code = code.lower()
-        known = self._by_code.get((status, code)) or self._by_code.get((status, ""))
-        rule = known or CLASSES.get(status // 100) or _UNKNOWN
-        return Meaning(rule.kind, rule.cause, self._advice[rule.cause], self._spelled.get(code, ""))
+        """Look up an error by HTTP status and code, ignoring case, or by the status alone if the code is unknown.
+
+        `code` is that of a body in a form of the service, empty for any other body.
+        """
+        label = self._spelled.get(code.lower(), "")
+        rule = self._by_code.get((status, code.lower())) if code else None
+        if rule is None:
+            rule = self._by_code.get((status, "")) or CLASSES.get(status // 100) or _UNKNOWN
+            is_believed = self._form is None or label or self._form.fullmatch(code)
+            if not is_believed and rule.kind not in _DOUBTFUL:
+                rule = rule._replace(kind=Kind.UNPROVEN)
+        return Meaning(rule.kind, rule.cause, self._advice[rule.cause], label)
+
+    def meaning_of_question(self, answer: Answer) -> Meaning:
+        """Return what an answer means to a question that names no bucket and no object."""
+        if answer.code.lower() not in self._of_contents:
+            return answer.meaning
+        return Meaning(Kind.FATAL, Cause.UNSERVED, self._advice[Cause.UNSERVED], answer.meaning.label)
 
 
 def judge(answer: Answer, *, proven: bool, repeated: bool, trust_503: bool) -> Verdict:
@@ -92,6 +129,7 @@ def judge(answer: Answer, *, proven: bool, repeated: bool, trust_503: bool) -> V
         Kind.ROW: Verdict.REJECTED,
         Kind.REFUSED: Verdict.REFUSED,
         Kind.DOUBT: Verdict.IN_DOUBT,
+        Kind.UNPROVEN: Verdict.IN_DOUBT,
         Kind.ONCE: Verdict.FATAL if repeated else Verdict.REFUSED,
         Kind.DENIED: Verdict.REJECTED if proven else Verdict.FATAL,
         Kind.UNAVAILABLE: Verdict.REFUSED if trust_503 else Verdict.IN_DOUBT,
@@ -136,6 +174,11 @@ def away(seconds: float, word: str) -> ServiceError:
     )
 
 
+def is_unproven(answer: Answer) -> bool:
+    """Return whether the status refuses, but the answer is in no form of the service, so that it proves nothing."""
+    return answer.fault is None and answer.meaning.kind is Kind.UNPROVEN
+
+
 def word(answer: Answer) -> str:
     """Return a short description of an answer that started nothing: its code, its status, or the fault."""
     if answer.fault is not None:
@@ -150,13 +193,16 @@ def hides_workflow(answer: Answer) -> bool:
 
     Credentials that may start a workflow may lack permission to read it, and an error may concern one call only.
     """
-    return answer.status != _MISSING and answer.meaning.cause in {Cause.PERMISSION, Cause.UNSERVED, Cause.OTHER}
+    return answer.status != _MISSING and answer.meaning.cause in {Cause.PERMISSION, Cause.OTHER}
+
+
+def serves_no_workflows(answer: Answer) -> bool:
+    """Return whether this answer to the question for a workflow shows that the endpoint serves none."""
+    return answer.fault is None and answer.status not in SUCCESS and answer.meaning.cause is Cause.UNSERVED
 
 
 def missing(answer: Answer, workflow: str) -> JobError:
     """Return the error that ends the job if the service does not know the workflow. The code is not documented."""
-    if answer.meaning.cause is Cause.UNSERVED:
-        return ending(answer)
     return ServiceError(
         f"there is no workflow {workflow}: {told(answer)}",
         "Check --workflow, and that --endpoint is in the workflow's region. No row was sent.",
@@ -178,8 +224,10 @@ def refuses_credentials(answer: Answer) -> bool:
     return answer.meaning.cause in {Cause.SIGNATURE, Cause.TOKEN}
 
 
-def all_rejected(answer: Answer, rows: int) -> ServiceError:
-    """Return the error that ends the job if the first `rows` rows were all rejected. `answer` is the last answer."""
+def none_started(answer: Answer, rows: int) -> JobError:
+    """Return the error that ends the job if the first `rows` rows were all refused. `answer` is the last answer."""
+    if is_unproven(answer):
+        return ending(answer)
     return ServiceError(
         f"the first {rows} rows were all rejected, the last with HTTP {answer.status} {answer.code}: {answer.message}",
         "The workflow, the inputs or the bucket are probably wrong, not the rows. Fix them, then run again with"
@@ -188,12 +236,22 @@ def all_rejected(answer: Answer, rows: int) -> ServiceError:
 
 
 def ending(answer: Answer) -> JobError:
-    """Return the error that ends the job for a fatal answer: what the service answered, and what to do next."""
+    """Return the error that ends the job for an answer: what the service answered, and what to do next.
+
+    A success ends the job if it is the answer to a question, and not the service's.
+    """
     if answer.fault is not None:
         return _ending(ServiceError, f"the service cannot be trusted: {answer.message}", _CERTIFICATE)
     error = CredentialsError if answer.meaning.cause in _ABOUT_CREDENTIALS else ServiceError
+    if answer.meaning.cause is Cause.UNSERVED:
+        return _ending(error, f"the endpoint does not serve workflows: {told(answer)}", answer.meaning.advice)
+    if is_unproven(answer) or answer.status in SUCCESS:
+        # A 403 page is a proxy's rule more often than a missing permission.
+        error = CredentialsError if refuses_credentials(answer) else ServiceError
+        advice = "" if answer.meaning.cause is Cause.OTHER else answer.meaning.advice
+        return _ending(error, f"the endpoint does not answer like the service: {told(answer)}", f"{_FOREIGN} {advice}")
     return _ending(error, f"the service refuses the job: {told(answer)}", answer.meaning.advice)
 
 
 def _ending(error: type[JobError], message: str, advice: str) -> JobError:
-    return error(message, f"{advice} Then run the same command again. Rows not yet sent are unchanged.")
+    return error(message, f"{advice.strip()} Then run the same command again. Rows not yet sent are unchanged.")
