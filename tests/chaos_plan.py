@@ -44,6 +44,8 @@ UNTOLD = {
 """The quirks that no trial has: by the conditions of the promise, a row may be started twice, or they do nothing."""
 QUIRKS = [f"{quirk}={VALUES[quirk]}" if quirk in VALUES else str(quirk) for quirk in Quirk if quirk not in UNTOLD]
 
+WORKFLOWS = ("--workflow", "transcode", "--workflow", "another")
+"""The job's, and one that a service may mix it up with."""
 MOMENTS = ("start", "record", "question", "time")
 """What a kill waits for: a start in the ledger, a line of the output, a question about doubts, or just some time."""
 Content = tuple[str, str, str]
@@ -95,7 +97,7 @@ def draw_plan(seed: int, rows: int, concurrency: int) -> Plan:
         concurrency=concurrency,
         manifest=random.choice(("objects.csv", "objects.jsonl")),
         output=random.choice(("records.jsonl", "records.csv")),
-        emulator=[*_draw_moods(random), "--seed", str(seed), "--list-delay", str(list_delay)],
+        emulator=[*_draw_moods(random), "--seed", str(seed), "--list-delay", str(list_delay), *WORKFLOWS],
         settle_time=settle_time,
         kills=[_draw_kill(random, settle_time) for _ in range(random.randint(2, 6))],
         quirks=random.sample(QUIRKS, random.randint(0, MOST_QUIRKS)),

@@ -47,6 +47,7 @@ MASKS = (
     (r"\b[0-9A-Fa-f]{12,}\b", "ID"),
     (r"\b\d+(?= ?(s|ms|us)\b)", "NUMBER"),
     (r"\b\d+(?=/s\b)", "NUMBER"),
+    (r"\b[\d,]+(?= bytes of records)", "NUMBER"),
     (r" +", " "),
 )
 

@@ -91,7 +91,7 @@ async def test_it_makes_no_start_for_another_job_or_a_row_in_doubt_and_a_list_wi
     assert ran.code == 0, ran
     ran = await batcher("reconcile", "m.jsonl.checkpoint", "--settle-time", "0.5")
     assert ran.code == 3, ran
-    assert "the list does not show 1 of 1 executions that this job started" in ran.stderr
+    assert "the list does not show 1 of 1 execution that this job started" in ran.stderr
     assert started(service) == Counter(["another"])
 
 

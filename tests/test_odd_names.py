@@ -11,6 +11,7 @@ from independent import judging
 from shell import shell, suggested, suggested_on
 from test_command import ENVIRONMENT, batcher
 
+from batcher.edges.checkpoint.lock import locked
 from batcher.edges.witness import Reached, Witness
 from batcher.rules.shell import command_line
 from batcher.rules.text import printable
@@ -90,9 +91,9 @@ def test_a_byte_that_is_not_utf_8_is_printed_as_one():
 
 
 def test_a_witness_knows_a_checkpoint_by_any_name(tmp_path):
-    witness = Witness(tmp_path / "job.json")
+    witness = Witness(tmp_path / "job.json", locked)
     witness.write(Reached(3, NAME))
     witness.close()
-    again = Witness(tmp_path / "job.json")
+    again = Witness(tmp_path / "job.json", locked)
     assert again.known == Reached(3, NAME)
     again.close()

@@ -30,6 +30,9 @@ class Service:
     def now(self):
         return NOW
 
+    def masked(self, text):
+        return text
+
     async def executions(self, _windows):
         yield Described(200, date=formatdate(NOW, usegmt=True), noun=Page((KNOWN,)))
 

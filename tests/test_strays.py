@@ -66,7 +66,7 @@ def told(rows):
 )
 def test_what_is_no_row_is_skipped_and_counted(written, content, objects, skipped, chunk):
     if content.startswith("object\na\n\n1,204"):
-        objects = ["a", "line 4: 2 cells under 1 columns; a cell that contains the delimiter needs quotes"]
+        objects = ["a", "line 4: 2 cells under 1 column; a cell that contains the delimiter needs quotes"]
     rows, found = read(written(content), chunk)
     assert (told(rows), found) == (objects, skipped)
 
