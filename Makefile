@@ -34,7 +34,7 @@ demo: $(READY)
 unexport PYTHONDONTWRITEBYTECODE
 
 # More workers than cores: most of the time, a test waits for a job that keeps to its rate.
-PYTEST := $(BIN)/python -m pytest --numprocesses 4 --dist worksteal
+PYTEST := $(BIN)/python -m pytest --numprocesses 6 --dist worksteal
 
 test: $(READY)
 	$(PYTEST)

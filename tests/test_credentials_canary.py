@@ -132,6 +132,7 @@ def assert_no_hit(left, aviary):
     assert left.hits(but=[str(aviary.file)]) == []
 
 
+@pytest.mark.long(small=1 / 3, ci=1)
 @pytest.mark.parametrize("place", PLACES)
 async def test_after_a_success_nothing_holds_a_secret(aviary, place):
     left = await aviary.run(place)
@@ -145,6 +146,7 @@ async def test_after_a_success_nothing_holds_a_secret(aviary, place):
     assert_no_hit(left, aviary)
 
 
+@pytest.mark.long(small=1 / 3, ci=1)
 @pytest.mark.parametrize("place", PLACES)
 async def test_after_rejections_nothing_holds_a_secret(aviary, place):
     aviary.judge.answer_with = (404, b'{"code": "SYS.0015", "message": "x-obs-security-token:%s"}' % TOKEN.encode())
@@ -191,6 +193,7 @@ async def test_what_is_asked_after_a_run_holds_no_secret(aviary):
     assert b"[security token]" in left.texts[str(aviary.folder / "failed.csv")]
 
 
+@pytest.mark.long(small=1 / 3, ci=1)
 @pytest.mark.parametrize("place", PLACES)
 async def test_after_refused_credentials_nothing_holds_a_secret(aviary, place):
     aviary.judge.rotate_at = 20
@@ -202,6 +205,7 @@ async def test_after_refused_credentials_nothing_holds_a_secret(aviary, place):
     assert_no_hit(left, aviary)
 
 
+@pytest.mark.long(small=1 / 3, ci=1)
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(
     ("number", "code", "told"),
@@ -220,6 +224,7 @@ async def test_after_a_signal_nothing_holds_a_secret(aviary, place, number, code
     assert_no_hit(left, aviary)
 
 
+@pytest.mark.long(small=1 / 3, ci=1)
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(
     ("module", "name"),
