@@ -34,7 +34,8 @@ _ESCAPE = re.compile(
 )
 _HEX = re.compile(r"(?:[0-9A-Fa-f]{2}[ :]?){10,}")
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{14,}")
-_PLAIN = re.compile(r"[A-Za-z0-9]{4,}")
+_PLAIN = re.compile(r"[A-Za-z0-9._~-]{4,}")
+"""No usual escape changes these: they are the unreserved characters of https://www.rfc-editor.org/rfc/rfc3986."""
 
 
 class _Level(NamedTuple):
@@ -60,7 +61,7 @@ class Secrets:
                 self._lengths.add(length)
                 for at in range(len(value) - length + 1):
                     self._parts.setdefault(value[at : at + length], name)
-                # No usual escape changes letters and digits. So a text without one of these has no secret in it.
+                # So a text without one of these has no secret in it.
                 run = _PLAIN.search(value)
                 probes[value if run is None else run[0][:PART]] = None
         self._probes = tuple(probes)
