@@ -7,11 +7,12 @@ the network, the service and the workers.
 import heapq
 import random
 from bisect import bisect_left
+from collections import deque
 from itertools import count
 
 from batcher.model import Verdict
 from batcher.rules.rate import outage
-from batcher.rules.rate.backoff import full_jitter
+from batcher.rules.rate.backoff import full_jitter, prompt
 from batcher.rules.rate.budget import RetryBudget
 from batcher.rules.rate.flight import Flight
 from batcher.rules.rate.throttle import Throttle
@@ -68,16 +69,48 @@ class Unlimited:
         return True
 
 
+class Flying:
+    """So many requests in flight."""
+
+    def __init__(self, most):
+        self._most, self._flying = most, 0
+
+    def take(self, _now):
+        if self._flying >= self._most:
+            return False
+        self._flying += 1
+        return True
+
+    def answered(self):
+        self._flying -= 1
+
+
+class Running:
+    """So many executions at a time, each for so many seconds."""
+
+    def __init__(self, most, seconds):
+        self._most, self._seconds, self._ends = most, seconds, deque()
+
+    def take(self, now):
+        while self._ends and self._ends[0] <= now:
+            self._ends.popleft()
+        if len(self._ends) >= self._most:
+            return False
+        self._ends.append(now + self._seconds)
+        return True
+
+
 class Run:
     """One job against a service. Times in its lists are seconds from its beginning.
 
     `changes` are times and new limits. `fate` may decide an attempt before the service does: it is given the time and a
     draw, and gives a verdict or None. `rival` is the rate, the beginning and the end of another user of the account.
-    `retry_after` are the seconds that a refusal tells to wait.
+    `retry_after` are the seconds that a refusal tells to wait. `refusal_latency` are the seconds after which the
+    service answers with a refusal, if that is not the latency of a start.
     """
 
     def __init__(self, service, latency, seed, until, *, workers=64, throttle=None, rows=None, changes=(), fate=None,
-                 rival=(0.0, 0.0, 0.0), retry_after=0.0):  # fmt: skip
+                 rival=(0.0, 0.0, 0.0), retry_after=0.0, refusal_latency=None):  # fmt: skip
         self.throttle, self.flight, self.budget = throttle or Throttle(), Flight(), RetryBudget()
         self.health = outage.Health()
         self.sent, self.started, self.refused, self.doubts, self.rates, self.events = [], [], [], [], [], []
@@ -88,6 +121,7 @@ class Run:
         self._draw = random.Random(seed).random
         self._idle, self._rows, self._active, self._again = workers, rows, 0, []
         self._changes, self._fate, self._rival, self._retry_after = list(changes), fate, list(rival), retry_after
+        self._refusal_latency = refusal_latency
         self._agenda, self._number, self.now = [], count(), 0.0
         self._play()
 
@@ -149,6 +183,10 @@ class Run:
         verdict = self._fate and self._fate(self.now, self._draw())
         if verdict is None:
             verdict = Verdict.STARTED if self._service.take(self.now) else Verdict.REFUSED
+            if verdict is Verdict.REFUSED and self._refusal_latency is not None:
+                latency = self.now - sent_at + self._refusal_latency
+            elif verdict is Verdict.STARTED and hasattr(self._service, "answered"):
+                self._at(sent_at + latency, self._service.answered)
         self._at(sent_at + latency, self._learn, attempt, verdict, sent_at, latency, rate)
 
     def _learn(self, attempt, verdict, sent_at, latency, rate):
@@ -161,8 +199,8 @@ class Run:
         self.flight.answered(latency)
         if verdict is Verdict.STARTED:
             self.started.append(self.now)
-            self.budget.started()
-            self.events.append(self.throttle.started(self.now))
+            self.budget.started(self.throttle.chance)
+            self.events.append(self.throttle.started(self.now, sent_at))
         elif verdict is Verdict.REFUSED:
             self.refused.append(self.now)
             is_told = self._retry_after > 0
@@ -172,14 +210,15 @@ class Run:
         else:
             self.events.append(self.throttle.failed(self.now, "failures"))
         if verdict in {Verdict.REFUSED, Verdict.UNSENT}:
-            self._back_off(attempt)
+            self._back_off(attempt, verdict is Verdict.REFUSED and not self.throttle.is_overloaded(self.now))
         else:
             self.doubts += [self.now] * (verdict is Verdict.IN_DOUBT)
             self._idle += 1
         self._admit()
 
-    def _back_off(self, attempt):
-        self._at(self.now + full_jitter(attempt, self._draw()), self._return, attempt)
+    def _back_off(self, attempt, is_prompt):
+        wait = prompt(attempt, self._draw()) if is_prompt else full_jitter(attempt, self._draw())
+        self._at(self.now + wait, self._return, attempt)
 
     def _return(self, attempt):
         if self.budget.take(self.now):
@@ -187,7 +226,7 @@ class Run:
             self._again.append(attempt + 1)
             self._admit()
         else:
-            self._back_off(attempt)
+            self._at(self.now + full_jitter(1, self._draw()), self._return, attempt)
 
     def per_second(self, times, begin, end):
         """Give how many of `times` lie in an interval, a second."""

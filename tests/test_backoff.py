@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batcher.rules.rate.backoff import full_jitter, retry_after, wait
+from batcher.rules.rate.backoff import full_jitter, prompt, retry_after, wait
 
 NOW = 784111777.0
 """Sun, 06 Nov 1994 08:49:37 GMT."""
@@ -25,6 +25,11 @@ def test_the_interval_doubles_with_each_attempt_up_to_the_cap(attempt, draw, sec
 
 def test_base_and_cap_can_be_chosen():
     assert [full_jitter(n, 1.0, base=2.0, cap=5.0) for n in (1, 2, 3)] == [2.0, 4.0, 5.0]
+
+
+def test_after_a_refusal_by_chance_the_interval_is_short_at_first_and_quadruples():
+    assert [prompt(n, 1.0) for n in (1, 2, 3, 6, 7, 10**9)] == pytest.approx([0.05, 0.2, 0.8, 51.2, 60.0, 60.0])
+    assert [wait(1, 1.0, after, NOW, is_prompt=True) for after in ("", "7")] == [0.05, 7.0]
 
 
 @unhurried

@@ -26,6 +26,15 @@ def test_a_retry_is_earned_by_ten_starts():
     assert spend(budget, 10.0) == 10
 
 
+def test_a_start_pays_for_the_refusals_that_come_at_any_rate():
+    budget = RetryBudget()
+    spend(budget, 10.0)
+    for _ in range(95):
+        budget.started(0.1)
+    # nine in ten attempts start their row: 10.6 retries for 95 rows, and a tenth of the rows
+    assert spend(budget, 10.0) == 20
+
+
 def test_five_retries_a_second_need_no_start():
     budget = RetryBudget()
     spend(budget, 10.0)

@@ -3,7 +3,7 @@
 from functools import cache, partial
 
 import pytest
-from simulated_limits import Bucket, Run, Unlimited, Windows
+from simulated_limits import Bucket, Flying, Run, Running, Unlimited, Windows
 
 from batcher.model import Verdict
 from batcher.rules.rate.decisions import Kind
@@ -155,6 +155,63 @@ def test_chance_refusals_find_no_limit_where_there_is_none():
     run = Run(Unlimited(), 0.05, 0, 30.0, fate=lambda _, draw: Verdict.REFUSED if draw < 0.01 else None)
     assert run.throttle.limit is None
     assert run.per_second(run.started, 10, 30) >= 0.85 * 64 / 0.05
+
+
+def by_chance(share):
+    """Refuse this share at random."""
+    return lambda _, draw: Verdict.REFUSED if draw < share else None
+
+
+def mixed(_, draw):
+    """Refuse two in a hundred, and lose the answers of two more."""
+    return Verdict.REFUSED if draw < 0.02 else Verdict.IN_DOUBT if draw < 0.04 else None
+
+
+CHANCES = {
+    "1 % of all": (0.01, 3136, 0.93, lambda seed: Run(Unlimited(), 0.02, seed, 50.0, fate=by_chance(0.01))),
+    "2 % of all": (0.02, 3073, 0.88, lambda seed: Run(Unlimited(), 0.02, seed, 50.0, fate=by_chance(0.02))),
+    "5 % of all": (0.05, 2979, 0.83, lambda seed: Run(Unlimited(), 0.02, seed, 50.0, fate=by_chance(0.05))),
+    "2 % of 500": (0.02, 490, 0.90, lambda seed: Run(Bucket(500, 1.0), 0.02, seed, 50.0, fate=by_chance(0.02))),
+    "2 % of 500, a small burst": (
+        0.02, 490, 0.90, lambda seed: Run(Bucket(500, 0.1), 0.02, seed, 50.0, fate=by_chance(0.02))
+    ),
+    "5 % of 500": (0.05, 475, 0.85, lambda seed: Run(Bucket(500, 1.0), 0.02, seed, 50.0, fate=by_chance(0.05))),
+    "5 % of 500, a small burst": (
+        0.05, 475, 0.85, lambda seed: Run(Bucket(500, 0.1), 0.02, seed, 50.0, fate=by_chance(0.05))
+    ),
+    "mixed failures at 300": (0.02, 290, 0.85, lambda seed: Run(Bucket(300, 1.0), 0.02, seed, 50.0, fate=mixed)),
+    "300 in flight": (0.0, 3000, 0.90, lambda seed: Run(Flying(300), 0.1, seed, 50.0, workers=512)),
+    "300 in flight, refused at once": (
+        0.0, 3000, 0.90, lambda seed: Run(Flying(300), 0.1, seed, 50.0, workers=512, refusal_latency=0.002)
+    ),
+    "500 running": (0.0, 250, 0.97, lambda seed: Run(Running(500, 2.0), 0.02, seed, 50.0)),
+}  # fmt: skip
+"""What is refused: the share by chance, starts a second that could be had, and the least part of them to use."""
+
+
+@pytest.mark.long(small=1 / 12, ci=1 / 2)
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("name", CHANCES)
+def test_what_is_refused_at_any_rate_lowers_no_rate_and_what_is_not_does(name, seed):
+    chance, best, least, run = CHANCES[name]
+    run = run(seed)
+    assert run.per_second(run.started, 25, 50) >= least * best
+    assert run.refused_share(25, 50) <= chance + 0.035
+    assert run.per_second(run.sent, 25, 50) <= (1 / (1 - chance) + 0.05) * run.per_second(run.started, 25, 50)
+
+
+@pytest.mark.long(small=1 / 6, ci=1)
+def test_where_one_in_ten_is_refused_at_any_rate_five_runs_of_six_are_at_full_speed_after_half_a_minute(share):
+    seeds = share(range(6))
+    runs = [Run(Unlimited(), 0.02, seed, 50.0, fate=by_chance(0.1)) for seed in seeds]
+    assert sum(run.per_second(run.started, 25, 50) >= 0.65 * 2822 for run in runs) >= 5 / 6 * len(runs)
+
+
+def test_where_all_refusals_are_chance_no_limit_is_reported_that_the_service_exceeds():
+    run = Run(Unlimited(), 0.02, 0, 50.0, fate=by_chance(0.05))
+    assert any(event and event.cause == "refused at any rate" for event in run.events)
+    assert run.throttle.chance == pytest.approx(0.05, abs=0.015)
+    assert run.throttle.limit is None or run.throttle.limit >= run.per_second(run.started, 40, 50)
 
 
 OUTAGE = (40.0, 80.0)

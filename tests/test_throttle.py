@@ -258,6 +258,19 @@ def test_a_rise_by_a_quarter_is_an_event():
     ]
 
 
+@settings(deadline=None, derandomize=True)
+@given(st.none() | st.floats(0.5, 1e4), st.lists(st.tuples(st.floats(0, 3), st.integers(1, 100)), max_size=60))
+def test_with_every_answer_a_start_the_rate_never_falls(limit, steps):
+    throttle, now = Throttle(limit=limit), 100.0
+    for pause, times in steps:
+        now += pause
+        press(throttle, now, times)
+        for _ in range(times):
+            before = throttle.pace.rate
+            throttle.started(now, now)
+            assert throttle.pace.rate >= before
+
+
 def do(throttle, what, now, pause):
     """Let one thing happen; give its event."""
     match what:

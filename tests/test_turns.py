@@ -282,6 +282,22 @@ def test_a_503_that_the_user_trusts_is_an_outage_too():
     assert played(scene)
 
 
+def test_a_refusal_is_taken_for_chance_until_the_rate_is_cut_and_again_two_seconds_later():
+    async def scene(time):
+        scene = Scene(time, 1000.0)
+        scene.takers(16)
+        await asyncio.gather(*scene.tasks)
+        refusal = SLOW_DOWN[1]
+        seen = [scene.turns.is_chance(refusal), scene.turns.is_chance(FAILED[1])]
+        scene.learn(*SLOW_DOWN, times=2)
+        for _ in range(2):
+            seen.append(scene.turns.is_chance(refusal))
+            await asyncio.sleep(2.0)
+        return [*seen, scene.turns.is_chance(refusal)]
+
+    assert played(scene) == [True, False, False, True, True]
+
+
 def test_an_outage_that_is_too_long_begins_the_drain():
     async def scene(time):
         scene = Scene(time, 100.0, max_outage=900.0)

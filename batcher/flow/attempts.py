@@ -135,7 +135,9 @@ class Attempts:
 
     def _backoff(self, made: list[Attempt]) -> float:
         # If no request left this machine, the row does not wait longer each time: the turns delay all rows instead.
-        return backoff.wait(max(1, _counted(made)), self.draw(), made[-1].answer.retry_after, self.now())
+        answer = made[-1].answer
+        is_prompt = self.turns.is_chance(answer)
+        return backoff.wait(max(1, _counted(made)), self.draw(), answer.retry_after, self.now(), is_prompt=is_prompt)
 
     async def _turn_of_retry(self) -> Turn | None:
         """Wait until the budget and the pace allow a retry. Return None if the job stops first."""

@@ -107,6 +107,10 @@ class Turns:
         """Spend one retry of the budget. Return whether there was one."""
         return self.budget.take(self.monotonic())
 
+    def is_chance(self, answer: Answer) -> bool:
+        """Return whether an answer is a refusal that is no part of an overload."""
+        return verdicts.is_busy(answer) and not self.throttle.is_overloaded(self.monotonic())
+
     def learn(self, turn: Turn, verdict: Verdict, answer: Answer, now: float) -> None:
         """Learn from the result of an attempt and return its turn. `now` is when it ended, by the steady clock."""
         if answer.fault is None:
@@ -115,8 +119,8 @@ class Turns:
         if verdict is not STARTED or self.health is not WELL:
             self._look_at_health(verdict, answer, now, word)
         if verdict is STARTED:
-            self.budget.started()
-            self._report(self.throttle.started(now))
+            self.budget.started(self.throttle.chance)
+            self._report(self.throttle.started(now, turn.at))
         elif verdicts.is_busy(answer):
             hold = backoff.retry_after(answer.retry_after, self.service_now())
             self._report(self.throttle.refused(now, turn.at, turn.rate, word, is_told=bool(hold)))

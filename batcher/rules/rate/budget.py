@@ -26,9 +26,9 @@ class RetryBudget:
         self._level = MOST
         self._then = inf
 
-    def started(self) -> None:
-        """Add the share of a retry that one start is worth."""
-        self._level += SHARE
+    def started(self, chance: float = 0.0) -> None:
+        """Add the share of a retry that one start is worth. `chance` is the share of the attempts refused by chance."""
+        self._level += SHARE + chance / (1 - chance)
 
     def take(self, now: float) -> bool:
         """Spend one retry at `now`, in seconds of a steady clock. Return whether there was one.

@@ -45,6 +45,15 @@ class Recent:
             self.roll(now)
         self._bad += 1
 
+    def seconds(self, now: float) -> float:
+        """Return for how many seconds has been counted."""
+        old = self._span if self._old_good or self._old_bad else 0.0
+        return max(0.1 * self._span, old + self._span - (self._end - now))
+
+    def rate(self, now: float) -> float:
+        """Return the recent successes per second."""
+        return self.good / self.seconds(now)
+
     @property
     def good(self) -> int:
         """The number of recent successes."""

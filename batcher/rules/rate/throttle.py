@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from math import inf
 
+from batcher.rules.rate.chance import FLOOR, MOST, Refusals
 from batcher.rules.rate.climb import AFTER_CUT, AFTER_OUTAGE, AFTER_PROBE, AFTER_START, STAY, Climb, share
 from batcher.rules.rate.decisions import Event, Kind
 from batcher.rules.rate.limit import estimate
 from batcher.rules.rate.pace import Pace
 from batcher.rules.rate.recent import Recent
+from batcher.rules.rate.trial import Cut, Trial, Trials
 
 FIRST = 10.0
 """Starts per second at the beginning."""
@@ -36,6 +38,21 @@ MOVED = 1.3
 
 HINTED = 0.95
 """The share of the limit to use when refusals bring a `Retry-After`: each of those pauses all workers."""
+
+SAVED = 0.15
+"""Seconds of its limit that a service may have saved, which are not taken for its limit."""
+
+MOST_STRAY = 4
+"""Refusals that end no trial, even if they are most of the answers."""
+
+AT_ANY_RATE = "refused at any rate"
+"""Why the rate rises when a cut has not made refusals fewer."""
+
+SUSTAINED = 5.0
+"""Seconds for which the service must have taken a rate to show that its limit is not lower."""
+
+LONG = 3.0
+"""Seconds that hold several windows or bursts of the service."""
 
 STEP = 1.25
 """A rise by this factor is reported as an event."""
@@ -77,21 +94,41 @@ class Throttle:
         """When the rate was last cut or reset. Requests sent before say nothing about the new rate."""
         self._starts = 0
         """Starts since `_cut_at`."""
+        self._since = Recent(SUSTAINED)
+        """The same with the time of holds, as far as it is recent."""
+        self._delivered = Recent(LONG)
         self._eased_at = -inf
         self._recent = Recent(1.0)
+        self._refusals = Refusals()
+        self._trial: Trial | None = None
+        self._trials = Trials()
         self._failures = Recent(1.0)
         self.pace = Pace(self._within(FIRST if limit is None else AFTER_CUT.low * limit))
         self._reported = self.pace.rate
 
     @property
     def limit(self) -> float | None:
-        """The limit found, in starts per second; None before any refusal. The next run can begin with it."""
-        return self._limit if self._is_found else None
+        """The limit found, in starts per second; None before any refusal, and while refusals are chance.
+
+        It is never less than what the service has taken since. The next run can begin with it.
+        """
+        if self._limit is None or not self._is_found:
+            return None
+        return max(self._limit, self._since.rate(self._fed) if self._since.seconds(self._fed) >= SUSTAINED else 0.0)
+
+    @property
+    def chance(self) -> float:
+        """The share of the attempts that are refused at any rate."""
+        return self._refusals.share
 
     @property
     def is_capped(self) -> bool:
         """Whether `max_rate` is what limits the rate."""
         return self.pace.rate >= self._most
+
+    def is_overloaded(self, now: float) -> bool:
+        """Return whether the rate was cut within the last two seconds."""
+        return now < self._cut_at + 2 * COOL_DOWN
 
     def cap(self, now: float, max_rate: float) -> None:
         """Set another maximum rate in starts per second. It applies at once."""
@@ -99,10 +136,16 @@ class Throttle:
         self._least = min(LEAST, max_rate)
         self.pace.change(now, self._within(self.pace.rate))
 
-    def started(self, now: float) -> Event | None:
+    def started(self, now: float, sent_at: float = inf) -> Event | None:
         """Record a successful start. Return an event when the rate has risen by a step."""
         self._recent.went_well(now)
+        self._delivered.went_well(now)
+        self._since.went_well(now)
+        self._refusals.accepted()
         self._starts += 1
+        event = self._tried(sent_at, now, is_refused=False)
+        if event is not None:
+            return event
         idle = now - self._fed
         self._fed = now
         pace = self.pace
@@ -114,6 +157,8 @@ class Throttle:
             if idle > 0:
                 self._age += min(idle, 1.0)
             rate = self._limit * share(self._age, self._climb)
+            if self._trial is not None:
+                rate = min(rate, self._trial.rate)
         pace.change(now, self._within(rate))
         return self._event(now, self._reported, "nothing refused") if pace.rate >= STEP * self._reported else None
 
@@ -122,14 +167,27 @@ class Throttle:
 
         Call it only for refusals about the rate: 429, and 503 with `SlowDown`. `sent_at` and `rate` are the time and
         the pace's rate when the attempt was sent; `cause` is the service's error code. `is_told` means that the answer
-        has a `Retry-After`: then the refusal is deliberate and never taken for random (call `hold` as well).
+        has a `Retry-After`: then the refusal is not taken for random until others were (call `hold` as well).
         """
         if sent_at <= self._cut_at:
             # It was sent before the last cut: the same overload, for which the rate is cut only once.
             return None
         self._recent.went_badly(now)
-        if not is_told and self._is_chance(now):
+        self._refusals.refused()
+        event = self._tried(sent_at, now, is_refused=True)
+        if event is not None:
+            return event
+        if now < self._cut_at + COOL_DOWN and not is_told:
             return None
+        if self._is_chance(is_told=is_told):
+            return None
+        # A bucket, or the window of a second, may have held a few starts.
+        taken = min(self._since.good / (self._since.seconds(now) + SAVED), self._delivered.rate(now))
+        self._trial = (
+            None
+            if is_told
+            else self._trials.begin(Cut(now, self.pace.rate, self._limit, taken, self._recent, self.chance))
+        )
         limit = max(self._least, self._estimated(now, min(rate, self.pace.rate)) * (HINTED if is_told else 1.0))
         climb = self._climb_after(rate)
         self._limit, self._is_found = limit, True
@@ -149,7 +207,12 @@ class Throttle:
         return self._begin(now, AFTER_CUT._replace(low=low), cause)
 
     def hold(self, now: float, seconds: float, cause: str) -> Event | None:
-        """Send nothing for `seconds`, as a refusal's `Retry-After` requests; at most one minute."""
+        """Send nothing for `seconds`, as a refusal's `Retry-After` requests; at most one minute.
+
+        Where refusals come at any rate, or may do so, only the refused row waits.
+        """
+        if self.chance > FLOOR or self._is_lowered:
+            return None
         seconds = min(seconds, LONGEST_HOLD)
         longer = self.pace.hold(now, now + seconds)
         # No start is accepted meanwhile, which says nothing about the limit.
@@ -158,16 +221,45 @@ class Throttle:
 
     def restart(self, now: float, cause: str) -> Event | None:
         """Climb back to the former rate from near zero, after an outage."""
-        self._limit = self._limit or self.pace.rate
+        self._limit, self._trial = self._limit or self.pace.rate, None
         self._count_anew(now)
         return self._begin(now, AFTER_OUTAGE, cause)
 
-    def _is_chance(self, now: float) -> bool:
-        """Return whether the latest refusals may be random, or belong to an overload that was already acted on."""
+    def _is_chance(self, *, is_told: bool) -> bool:
+        """Return whether the latest refusals may be random."""
         bad, good = self._recent.bad, self._recent.good
+        if self._is_lowered:
+            return bad <= max(MOST_STRAY, MOST * (bad + good))
         # During a climb a single refusal is more often random than caused by the limit.
         is_early = self._limit is None or self._age < self._climb.seconds
-        return now < self._cut_at + COOL_DOWN or bad < 1 + is_early or bad <= NOISE * (bad + good)
+        if self.chance > FLOOR:
+            return not self._refusals.is_excess(self.pace.rate, spare=is_early)
+        return not is_told and bad - is_early <= NOISE * (bad + good)
+
+    @property
+    def _is_lowered(self) -> bool:
+        """Whether the rate is lowered for a trial."""
+        return self._trial is not None and self.pace.rate <= self._trial.rate
+
+    def _tried(self, sent_at: float, now: float, *, is_refused: bool) -> Event | None:
+        """Count an answer for the trial. Withdraw the cut if it has changed nothing."""
+        trial = self._trial
+        if trial is None or not self._is_lowered or not trial.counts(sent_at, now):
+            return None
+        self._refusals.learn_low(is_refused=is_refused)
+        is_chance = trial.count(now, is_refused=is_refused)
+        if is_chance is not None or trial.is_over(now):
+            self._trial = None
+        if not is_chance:
+            return None
+        self._refusals.believe(trial.share, trial.answers)
+        self._trials.succeeded()
+        # The limit was none: go back to it, and look for one above it at once.
+        self._limit, self._is_found = trial.limit, False
+        self._climb, self._age, self._fed = AFTER_CUT, STAY, now
+        before = self.pace.rate
+        self.pace.change(now, self._within(trial.limit))
+        return self._event(now, before, AT_ANY_RATE)
 
     def _climb_after(self, rate: float) -> Climb:
         """Return the climb that follows a refusal at `rate`."""
@@ -183,17 +275,21 @@ class Throttle:
         # Early counts are small: the refused attempt's turn counts as taken, and a first refusal is not subtracted.
         taken = (self._starts + (not is_late)) / (now - self._cut_at)
         bad, good = self._recent.bad, self._recent.good
-        return estimate(rate, taken, (bad - is_late) / (bad + good))
+        share = (bad - is_late) / (bad + good) - self.chance
+        return estimate(rate, taken / (1 - self.chance), max(0.0, share))
 
     def _count_anew(self, now: float) -> None:
         self._cut_at, self._starts = now, 0
+        self._since.forget()
         self._recent.forget()
+        self._refusals.forget()
 
     def _begin(self, now: float, climb: Climb, cause: str) -> Event | None:
         """Start a climb to the limit."""
         self._climb, self._age, self._fed = climb, 0.0, now
         before = self.pace.rate
-        self.pace.change(now, self._within((self._limit or before) * climb.low))
+        rate = (self._limit or before) * climb.low
+        self.pace.change(now, self._within(min(rate, self._trial.rate) if self._trial else rate))
         return self._event(now, before, cause)
 
     def _event(self, now: float, before: float, cause: str) -> Event | None:

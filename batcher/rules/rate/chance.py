@@ -1,0 +1,94 @@
+"""The share of attempts that is refused at any rate, and whether more is refused now. Pure arithmetic on answers.
+
+The evidence is a cumulative sum, as of Page: https://doi.org/10.2307/2333009. `trial` finds out what is chance.
+"""
+
+from __future__ import annotations
+
+from math import log
+
+FLOOR = 0.01
+"""The share of refusals that counts as none."""
+
+EXCESS, MORE = 0.03, 1.2
+"""`Refusals` looks for a share that is greater than `MORE` times the known one by this."""
+
+CALM = 1.5
+"""The evidence that is needed is this times the logarithm of the rate: false alarms must be rare among many answers."""
+
+MEMORY = 1000.0
+"""The number of answers of which a share is the mean."""
+
+MOST = 0.25
+"""A larger share of refusals is never taken for chance."""
+
+
+class Mean:
+    """The share of refusals among the last `MEMORY` answers."""
+
+    __slots__ = ("answers", "share")
+
+    def __init__(self) -> None:
+        self.share = self.answers = 0.0
+
+    def add(self, *, is_refused: bool) -> None:
+        """Count an answer."""
+        self.answers = answers = min(MEMORY, self.answers + 1)
+        self.share += (is_refused - self.share) / answers
+
+
+class Refusals:
+    """The share of refusals that is chance, and the evidence that more is refused now."""
+
+    def __init__(self) -> None:
+        self._all, self._low = Mean(), Mean()
+        self._is_known = False
+        self._score = 0.0
+        self._weigh()
+
+    @property
+    def share(self) -> float:
+        """The share of the answers that are refusals at any rate; 0.0 until a trial has found it.
+
+        It is the smaller of two shares: of all answers, and of those at a lowered rate. A limit raises only the first.
+        """
+        return min(self._all.share, self._low.share) if self._is_known else 0.0
+
+    def learn_low(self, *, is_refused: bool) -> None:
+        """Learn from an answer to an attempt at a lowered rate."""
+        self._low.add(is_refused=is_refused)
+
+    def believe(self, share: float, answers: float) -> None:
+        """Learn that refusals are chance, and at first their share among this number of answers."""
+        if not self._is_known:
+            self._is_known = True
+            self._low.share, self._low.answers = share, answers
+            self._all.share, self._all.answers = max(share, self._all.share), MEMORY
+        self.forget()
+
+    def accepted(self) -> None:
+        """Count a start."""
+        self._all.add(is_refused=False)
+        if self._score:
+            self._score += self._good
+            if self._score <= 0:
+                self.forget()
+
+    def refused(self) -> None:
+        """Count a refusal."""
+        self._all.add(is_refused=True)
+        self._score += self._bad
+
+    def forget(self) -> None:
+        """Forget the evidence, but not the share."""
+        self._score = 0.0
+        self._weigh()
+
+    def is_excess(self, rate: float, *, spare: bool) -> bool:
+        """Return whether more is refused than by chance. With `spare`, one refusal more is needed."""
+        return self._score - spare * self._bad >= CALM * log(1 + rate)
+
+    def _weigh(self) -> None:
+        least = min(MOST, max(FLOOR, self.share))
+        most = MORE * least + EXCESS
+        self._bad, self._good = log(most / least), log((1 - most) / (1 - least))

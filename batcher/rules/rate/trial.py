@@ -1,0 +1,160 @@
+"""Trials: whether refusals have become fewer since a cut of the rate. If not, they come at any rate. Pure arithmetic.
+
+A trial holds the rate below what the service took, and compares by a sequential test, as of Wald:
+https://doi.org/10.1214/aoms/1177731118.
+"""
+
+from __future__ import annotations
+
+from math import inf, log, sqrt
+from typing import NamedTuple
+
+from batcher.rules.rate.chance import FLOOR, MOST
+from batcher.rules.rate.recent import Recent
+
+LOWERED = 0.9
+"""A trial is made at this share of what the service took before the cut."""
+
+PROBED = 1.02
+"""Above this factor of the limit the rate is probing. Refusals are what the probe looks for, and need no trial."""
+
+DELAY = 1.0
+"""Seconds after the cut whose answers do not count: a limit counted per calendar second refuses until that ends."""
+
+SHORTEST, LONGEST = 0.5, 4.0
+"""Seconds that a trial lasts, until `DECISIVE` refusals are expected. Chance is not found sooner."""
+
+LONGER = 8.0
+"""Seconds more that a trial may take if there are refusals."""
+
+DECISIVE = 3.5
+"""Refusals that are expected within a trial if they come at any rate."""
+
+SETTLED = 8.0
+"""Seconds without a trial after most was refused, or a probe: the limit is being found, or may be falling."""
+
+GAP, MOST_GAP = 2.0, 32.0
+"""How many times its length passes until the next trial, at first and at most. Each doubles it: it costs starts."""
+
+QUICK, FALLEN = 60.0, 0.6
+"""Below `QUICK` starts per second a trial takes long. The next one waits until this share of what was taken is left."""
+
+SURE = 3.0
+"""The logarithm of the likelihood ratio that ends a trial: 20 to 1."""
+
+FEW = 8
+"""Answers before the cut without which it is not tried."""
+
+FEWEST = 20
+"""Answers that a trial needs to find chance."""
+
+NONE, SOME = 0.002, 0.02
+"""Shares of refusals, above the known chance, which a trial tries to distinguish at least."""
+
+SIMILAR = 0.75
+"""A trial looks for this part of the share before the cut."""
+
+UNCHANGED = 0.6
+"""Refusals have become fewer if their share is below this part of the share before the cut."""
+
+
+class Cut(NamedTuple):
+    """A cut of the rate, and what was known then."""
+
+    at: float
+    rate: float
+    """The rate that was cut, in starts per second."""
+    limit: float | None
+    """The limit so far."""
+    taken: float
+    """Starts per second that the service took lately."""
+    recent: Recent
+    """The latest answers."""
+    known: float
+    """The share of refusals that is known to be chance."""
+
+
+class Trial:
+    """One trial: counts the answers to attempts that were sent at the lowered rate."""
+
+    def __init__(self, cut: Cut, limit: float, seconds: float) -> None:
+        """Begin when the rate was cut, for some seconds. `limit` is what the throttle believed before."""
+        known, bad, answers = cut.known, cut.recent.bad, cut.recent.bad + cut.recent.good
+        self.rate, self.limit = LOWERED * cut.taken, limit
+        self._begins = cut.at + DELAY
+        self._ends = self._begins + seconds
+        # A cut comes when many happen to be refused. One standard deviation less is more likely.
+        seen = max(0.0, bad - sqrt(bad)) / answers
+        self._fewest = known + UNCHANGED * max(SOME, seen - known)
+        self._most = min(MOST, known + 2 * (bad / answers - known) + 3 * FLOOR)
+        least = min(MOST, known + NONE)
+        most = max(known + SOME, SIMILAR * seen)
+        self._bad, self._good = log(most / least), log((1 - most) / (1 - least))
+        self._score = 0.0
+        self.answers = self._refusals = 0
+
+    @property
+    def share(self) -> float:
+        """The share of refusals since the cut."""
+        return self._refusals / self.answers
+
+    def is_over(self, now: float) -> bool:
+        """Return whether the trial has ended without a result."""
+        return now >= self._ends + (LONGER if self._refusals else 0.0)
+
+    def counts(self, sent_at: float, now: float) -> bool:
+        """Return whether an answer says something about the lowered rate."""
+        return min(sent_at, now) >= self._begins
+
+    def count(self, now: float, *, is_refused: bool) -> bool | None:
+        """Count an answer. Return whether refusals are chance, None as long as that is open."""
+        self.answers += 1
+        self._refusals += is_refused
+        self._score += self._bad if is_refused else self._good
+        if self._score <= -SURE:
+            return False
+        if self._score < SURE or self.answers < FEWEST or now < self._begins + SHORTEST:
+            return None
+        return True if self._fewest <= self.share <= self._most else None
+
+
+class Trials:
+    """Decides whether a cut is worth a trial."""
+
+    def __init__(self) -> None:
+        self._next = -inf
+        self._gap = GAP
+        self._taken: float | None = 0.0
+        """What was taken at the last trial. After most was refused it is measured anew."""
+
+    def begin(self, cut: Cut) -> Trial | None:
+        """Return a trial of this cut, if there is to be one."""
+        now, limit, taken = cut.at, cut.limit, cut.taken
+        bad, answers = cut.recent.bad, cut.recent.bad + cut.recent.good
+        if bad - sqrt(bad) > MOST * answers:
+            self._next, self._taken = max(self._next, now + SETTLED), None
+        if limit is None:
+            return None
+        if cut.rate > PROBED * limit:
+            if not cut.known:
+                self._next = max(self._next, now + SETTLED)
+            return None
+        is_slow, self._taken = self._is_slow(taken), self._taken or taken
+        if is_slow or now < self._next or answers < FEW:
+            return None
+        seconds = min(LONGEST, DECISIVE / max(FLOOR, bad / answers * LOWERED * taken))
+        self._next = now + self._gap * (DELAY + seconds)
+        self._gap, self._taken = min(MOST_GAP, 2 * self._gap), taken
+        return Trial(cut, limit, seconds)
+
+    def _is_slow(self, taken: float) -> bool:
+        """Return whether a trial of this rate takes too long for what it may find."""
+        if taken >= QUICK:
+            return False
+        if self._taken == 0:
+            return taken * LOWERED * LONGEST < FEWEST
+        return self._taken is None or taken > FALLEN * self._taken
+
+    def succeeded(self) -> None:
+        """Note that a trial has found chance: the next one may come soon."""
+        self._gap, self._taken = GAP, 0.0

@@ -1,0 +1,143 @@
+"""What is chance and what is more, by hand and at random. How it does against services is in `test_overload.py`."""
+
+from itertools import cycle, islice, pairwise
+from math import inf
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from batcher.rules.rate.chance import Refusals
+from batcher.rules.rate.recent import Recent
+from batcher.rules.rate.trial import Cut, Trials
+
+
+def pattern(one_in, count):
+    """Give so many answers; each `one_in`th is a refusal."""
+    return islice(cycle([False] * (one_in - 1) + [True]), count)
+
+
+def count(refusals, answers):
+    for is_refused in answers:
+        refusals.refused() if is_refused else refusals.accepted()
+
+
+def answered(good, bad):
+    recent = Recent(1.0)
+    for _ in range(good):
+        recent.went_well(100.0)
+    for _ in range(bad):
+        recent.went_badly(100.0)
+    return recent
+
+
+def cut(*, at=100.0, rate=500.0, limit=500.0, taken=500.0, good=450, bad=50, known=0.0):
+    return Cut(at, rate, limit, taken, answered(good, bad), known)
+
+
+def judged(trial, answers, begin=102.0):
+    """Give what a trial finds, and after how many answers."""
+    for number, is_refused in enumerate(answers, 1):
+        found = trial.count(begin, is_refused=is_refused)
+        if found is not None:
+            return found, number
+    return None
+
+
+def test_nothing_is_known_to_be_chance_before_a_trial_has_found_it():
+    refusals = Refusals()
+    count(refusals, pattern(10, 1000))
+    assert refusals.share == 0.0
+    refusals.believe(0.1, 100)
+    assert refusals.share == pytest.approx(0.1)
+
+
+def test_the_known_share_is_no_excess_and_a_greater_one_is():
+    refusals = Refusals()
+    refusals.believe(0.1, 500)
+    count(refusals, pattern(10, 5000))
+    assert not refusals.is_excess(500.0, spare=False)
+    count(refusals, pattern(4, 200))
+    assert refusals.is_excess(500.0, spare=True)
+    refusals.forget()
+    assert not refusals.is_excess(500.0, spare=False)
+
+
+def test_the_known_share_falls_when_fewer_are_refused_and_does_not_rise_with_an_overload():
+    refusals = Refusals()
+    refusals.believe(0.1, 500)
+    count(refusals, pattern(2, 500))
+    assert refusals.share == 0.1
+    count(refusals, [False] * 5000)
+    assert refusals.share < 0.01
+
+
+def test_a_trial_finds_chance_where_as_many_are_refused_as_before_and_none_where_nothing_is():
+    assert judged(Trials().begin(cut()), pattern(10, 1000))[0] is True
+    assert judged(Trials().begin(cut()), [False] * 1000)[0] is False
+
+
+@pytest.mark.parametrize("one_in", [2, 3, 500])
+def test_what_is_refused_far_more_or_less_often_than_before_is_not_found_to_be_chance(one_in):
+    found = judged(Trials().begin(cut()), pattern(one_in, 2000))
+    assert found is None or found[0] is False
+
+
+def test_a_trial_that_has_just_begun_finds_no_chance():
+    assert judged(Trials().begin(cut()), pattern(10, 1000), begin=101.4) is None
+
+
+def test_answers_to_what_was_sent_within_a_second_of_the_cut_do_not_count():
+    trial = Trials().begin(cut())
+    assert [trial.counts(sent_at, 105.0) for sent_at in (99.0, 100.9, 101.0, inf)] == [False, False, True, True]
+
+
+def test_a_trial_is_soon_over_where_nothing_is_refused_and_lasts_where_something_is():
+    trial = Trials().begin(cut())
+    assert [trial.is_over(now) for now in (101.0, 101.1)] == [False, True]
+    trial.count(101.0, is_refused=True)
+    assert [trial.is_over(now) for now in (109.0, 109.1)] == [False, True]
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [{"limit": None}, {"rate": 520.0}, {"good": 50, "bad": 50}],
+    ids=["no limit is known yet", "the rate was probing", "most was refused"],
+)
+def test_a_cut_that_has_another_reason_is_not_tried(reason):
+    assert Trials().begin(cut(**reason)) is None
+
+
+@pytest.mark.parametrize("reason", [{"good": 50, "bad": 50}, {"rate": 520.0}], ids=["most was refused", "a probe"])
+def test_after_a_limit_was_found_or_fell_no_cut_is_tried_for_eight_seconds(reason):
+    trials = Trials()
+    trials.begin(cut(**reason))
+    assert [trials.begin(cut(at=at)) is None for at in (107.9, 108.1)] == [True, False]
+
+
+def test_trials_become_rare_until_one_finds_chance():
+    trials = Trials()
+    begun = [second for second in range(100, 400) if trials.begin(cut(at=float(second), good=95, bad=5))]
+    gaps = [after - before for before, after in pairwise(begun)]
+    assert gaps == sorted(gaps)
+    assert gaps[0] <= 4
+    assert gaps[-1] >= 32
+    trials.succeeded()
+    assert trials.begin(cut(at=500.0)) is not None
+    assert trials.begin(cut(at=505.0)) is not None
+
+
+def test_at_a_low_rate_a_second_trial_waits_until_the_rate_has_fallen():
+    trials = Trials()
+    moments = ((100.0, 40.0), (200.0, 30.0), (300.0, 23.0), (500.0, 30.0), (700.0, 13.0))
+    begun = [trials.begin(cut(at=at, taken=taken)) for at, taken in moments]
+    assert [trial is not None for trial in begun] == [True, False, True, False, True]
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.lists(st.booleans(), max_size=300), st.floats(0, 0.25))
+def test_whatever_is_answered_the_share_stays_between_nothing_and_a_quarter(answers, share):
+    refusals = Refusals()
+    refusals.believe(share, 50)
+    count(refusals, answers)
+    assert 0.0 <= refusals.share <= 0.25
