@@ -40,7 +40,8 @@ async def report_end(run: Run) -> ExitCode:
     files = summary.Files(str(options.output), str(options.checkpoint))
     for line in summary.summary(tally, monitor.length, in_doubt, monitor.seconds, files):
         voice.say(line)
-    for line in summary.slowness(monitor.turns.throttle.limit, monitor.slowness.seconds(run.world.monotonic())):
+    throttle = monitor.turns.throttle
+    for line in summary.slowness(throttle.limit, throttle.chance, monitor.slowness.seconds(run.world.monotonic())):
         voice.say(line)
     for line in summary.doubts(await run.files.checkpoint.unsettled({Status.IN_DOUBT}, summary.SHOWN), in_doubt):
         voice.say(line)

@@ -17,6 +17,8 @@ from batcher.rules.text import counted, number, printable
 
 SHORTEST = 1.0
 """Minimum time of a cause to be reported, in seconds."""
+LEAST_CHANCE = 0.005
+"""Minimum share of requests refused at any rate to be reported."""
 SHOWN = 10
 """Maximum number of rows in doubt that are named on the screen. All of them are in the records."""
 
@@ -101,10 +103,16 @@ def _extent(tally: Tally, length: Length | None) -> str:
     return f"{tally.done:,} of {total} {rows} done, {max(0, length.rows - tally.done):,} left"
 
 
-def slowness(limit: float | None, seconds: Mapping[Cause, float]) -> list[str]:
-    """Report what limited a run: the estimated limit of the service, and the seconds lost to each cause."""
+def slowness(limit: float | None, chance: float, seconds: Mapping[Cause, float]) -> list[str]:
+    """Report what limited a run: the estimated limit of the service, and the seconds lost to each cause.
+
+    `chance` is the share of requests that the service refuses at any rate, from 0 to 1.
+    """
     causes = [f"{cause.value} {spent:,.0f} s" for cause, spent in seconds.items() if spent >= SHORTEST]
-    lines = [f"limit:      about {number(limit)} starts per second (estimated)"] if limit is not None else []
+    found = [f"about {number(limit)} starts per second (estimated)" if limit is not None else "not found"]
+    if chance >= LEAST_CHANCE:
+        found.append(f"about {chance:.0%} of requests are refused at any rate")
+    lines = [f"limit:      {'; '.join(found)}"] if limit is not None or len(found) > 1 else []
     return lines + ([f"slowed by:  {', '.join(causes)}"] if causes else [])
 
 
