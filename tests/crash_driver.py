@@ -175,7 +175,11 @@ def ended(child):
 def emulate(folder, told, seed, quirks):
     """Serve until killed; the URL goes into the pipe `told`."""
     shown = dict(map(parse_quirk, quirks))
-    settings = Settings(ledger=folder / "ledger", seed=seed, faults=SHARES, list_delay=0.1, quirks=shown)
+    # The other workflow is one that a service may mix up with the job's.
+    workflows = {"transcode": {}, "another": {}}
+    settings = Settings(
+        ledger=folder / "ledger", seed=seed, faults=SHARES, list_delay=0.1, quirks=shown, workflows=workflows
+    )
 
     async def serving():
         async with serve(settings) as emulator:

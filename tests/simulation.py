@@ -63,6 +63,8 @@ class World:
         self.judge = None
         self.dice = random.Random(seed)
         self.folder = folder
+        # Half of the machines have a place for a witness. On the others, each resume asks for unknown executions.
+        self._home = {"XDG_STATE_HOME": str(folder / "state")} if seed % 2 else {}
         self.trace = []
         self.complaints = []
         self.drain = None
@@ -192,7 +194,7 @@ class World:
         """Give what the job depends on besides its options, every part of it simulated."""
         return Surroundings(
             voice=Voice(lambda _kind, text: self.note(f"says: {text}")),
-            environment=KEYS,
+            environment=KEYS | self._home,
             clock=self.clock,
             monotonic=self.steady,
             steady=self.steady,

@@ -12,7 +12,7 @@ from batcher.edges.records import Output
 from batcher.flow import attempts, reconcile
 from batcher.flow import repair as resume
 from batcher.flow.service import Service
-from batcher.model import Record, Status, Unsettled, Verdict
+from batcher.model import Answer, Record, Status, Unsettled, Verdict
 from batcher.rules.doubts import control, matching
 
 SHARE, LYING_SHARE = 75, 40
@@ -105,18 +105,20 @@ def date_doubts_by_the_intent(patch):
 
 def do_not_ask_for_the_time_before_the_first_intent(patch):
     async def ask_nobody(*_):
-        pass
+        return Answer(200)
 
     patch.setattr(job, "contact", ask_nobody)
 
 
 DEFECTS = [
     (send_doubts_again, "was started 2 times"),
-    (forget_intents, "was started 2 times"),
+    # The sum of the tables shows that they are missing, before a row can be started twice.
+    (forget_intents, "the exit code is 74"),
     (take_interrupted_rows_for_unsent, "was started 2 times"),
     (trust_the_list_too_early, "was started 2 times"),
     (look_only_after_the_intent, "was started 2 times"),
-    (date_intents_by_a_clock_that_can_be_set, "was started 2 times"),
+    # The controls have wrong times as well, so hardly a row is released.
+    (date_intents_by_a_clock_that_can_be_set, "is held, and the list is clear"),
     (date_doubts_by_the_intent, "was started 2 times"),
     (do_not_ask_for_the_time_before_the_first_intent, "is held, and the list is clear"),
 ]
