@@ -23,7 +23,6 @@ SECONDS = {Mode.BAR: 0.2, Mode.JSON: 1.0, Mode.NONE: 3600.0}
 _ERASE_ROW, _UP = "\x1b[2K", "\x1b[1A"
 _COLUMNS, _LINES = 80, 24
 """The size of a terminal that does not know its own."""
-_HIDE_CURSOR, _SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 # Control sequences: ECMA-48, https://ecma-international.org/publications-and-standards/standards/ecma-48/.
 
 
@@ -87,7 +86,10 @@ def _bar(stream: TextIO) -> Iterator[Callable[[Figures], None]]:
 
 
 class Bar:
-    """A bar with lines below it, drawn again in its place."""
+    """A bar with lines below it, drawn again in its place.
+
+    The cursor stays visible: one that is hidden would stay so if the run is killed or stopped.
+    """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -98,7 +100,7 @@ class Bar:
     def paint(self, figures: Figures) -> None:
         """Draw the figures in place of the last ones."""
         self._latest = figures
-        self._redraw("" if self._widths else _HIDE_CURSOR)
+        self._redraw("")
 
     def write_above(self, text: str) -> None:
         """Write whole lines where the bar is, and draw the bar again below them."""
@@ -107,7 +109,7 @@ class Bar:
     def leave(self) -> None:
         """End below the bar."""
         if self._widths:
-            self._write(f"\n{_SHOW_CURSOR}")
+            self._write("\n")
 
     def _redraw(self, above: str) -> None:
         """Erase the bar, write what comes above it, and draw it again, for the width that the terminal has now."""
