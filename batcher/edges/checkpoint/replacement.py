@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 
 from batcher.edges.checkpoint.lock import Lock
-from batcher.edges.checkpoint.schema import need_file, open_database, translated
+from batcher.edges.checkpoint.schema import create, need_file, open_database, sync, translated
 from batcher.edges.checkpoint.store import Store
 from batcher.errors import DamageError
 from batcher.rules.job.card import Card
@@ -71,18 +71,17 @@ class Replacement:
 
     def _copy(self, card: Card) -> None:
         with translated(self._path), closing(open_database(self._path, card)) as former:
-            # Owned by the user alone from its first byte on.
-            os.close(os.open(self._new, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            create(self._new)
             with closing(sqlite3.connect(self._new)) as copy:
                 former.backup(copy)
 
     def put_in_place(self) -> Path | None:
         """Put the new checkpoint, whose store is closed, in the place. Return the path of the former one, if any."""
         with translated(self._path):
-            _sync(self._new)
+            sync(self._new)
             kept = self._keep() if self._is_kept or _log(self._path).exists() else None
             self._new.replace(self._path)
-            _sync(self._path.parent)
+            sync(self._path.parent)
         return kept
 
     def _keep(self) -> Path:
@@ -97,7 +96,7 @@ class Replacement:
             _memory(self._path).unlink(missing_ok=True)
         else:
             shutil.copy2(self._path, kept)
-            _sync(kept)
+            sync(kept)
         return kept
 
     def remove(self) -> None:
@@ -112,11 +111,3 @@ def _log(path: Path) -> Path:
 
 def _memory(path: Path) -> Path:
     return path.with_name(path.name + "-shm")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

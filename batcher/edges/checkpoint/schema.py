@@ -133,7 +133,7 @@ def need_file(path: Path, card: Card | None) -> None:
                 f"{path}: no such checkpoint",
                 "Check the path. The checkpoint of a job is MANIFEST.checkpoint unless --checkpoint was given.",
             )
-        _create(path)
+        create(path)
     found = path.stat()
     if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
         raise OtherJobError(
@@ -265,12 +265,20 @@ def _is_the_disks(error: Exception) -> bool:
     return isinstance(error, sqlite3.OperationalError) and code != sqlite3.SQLITE_ERROR
 
 
-def _create(path: Path) -> None:
+def create(path: Path) -> None:
+    """Create an empty file, unless there is one. It is its owner's alone from its first byte on."""
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
     # A power cut must not lose the file's name, just as it must not lose its content.
-    folder = os.open(path.parent, os.O_RDONLY)
-    os.fsync(folder)
-    os.close(folder)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _prepare(db: sqlite3.Connection, path: Path, card: Card | None) -> None:
