@@ -29,7 +29,7 @@ from batcher.edges.partition import Part, Partition
 from batcher.errors import DiskError, ManifestError, UsageError
 from batcher.flow.drain import Drain
 from batcher.model import BadRow, Parameter, Row, Workflow
-from batcher.options.verbs import CheckOptions
+from batcher.options.verbs import CheckOptions, default_output
 from batcher.rules.job.card import Card
 from batcher.rules.records.codec import described
 from batcher.rules.rows.admission import Policy
@@ -116,8 +116,8 @@ def check_manifest(options: CheckOptions, world: World) -> Checked:
         for warning in manifest.warnings:
             checked.warn(warning)
     if options.manifest is not None:
-        output = options.beside(".executions.jsonl", "--output")
-        warn_if_short(checked.rows, Paths(options.manifest, options.checkpoint, output), world, checked.warn)
+        paths = Paths(options.manifest, options.checkpoint, default_output(options))
+        warn_if_short(checked.rows, paths, world, checked.warn)
     if not checked.rows:
         raise ManifestError(f"{options.manifest or 'standard input'}: the manifest has no rows")
     return checked

@@ -10,11 +10,8 @@ from batcher.edges.checkpoint import reading
 from batcher.edges.checkpoint.places import is_database, is_there
 from batcher.errors import UsageError
 from batcher.options.declaring import Options
-from batcher.options.groups import Manifest, OfJob, OfManifest
+from batcher.options.groups import CHECKPOINT, RECORDS, Manifest, OfJob, OfManifest
 from batcher.rules.job.card import STANDARD_INPUT
-
-CHECKPOINT, RECORDS = ".checkpoint", ".executions.jsonl"
-"""What a job's files are named, after the name of its manifest, unless the user names them."""
 
 T = TypeVar("T", bound=Options)
 

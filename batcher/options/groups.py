@@ -106,8 +106,12 @@ class Listed(Options):
     format: Annotated[Format | None, Option("Manifest format.", default="from its name and content")] = None
 
 
+CHECKPOINT, RECORDS = ".checkpoint", ".executions.jsonl"
+"""What a job's files are named, after the name of its manifest, unless the user names them."""
+
+
 def _checkpoint(options: "Manifest") -> Path:
-    return options.beside(".checkpoint", "--checkpoint")
+    return options.beside(CHECKPOINT, "--checkpoint")
 
 
 class Manifest(Listed):

@@ -8,7 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from batcher.options.declaring import Option, Options, derived
-from batcher.options.groups import INPUT, Connection, Doubts, ForPrograms, Manifest, OfJob, OfManifest, Retries, Service
+from batcher.options.groups import (
+    INPUT,
+    RECORDS,
+    Connection,
+    Doubts,
+    ForPrograms,
+    Manifest,
+    OfJob,
+    OfManifest,
+    Retries,
+    Service,
+)
 from batcher.options.kinds import DURATION, MAX_FAILURES, RATE, TIME_OF_DAY
 from batcher.rules.choices import Level, LogFormat, Mode, OnDoubt, Rows
 
@@ -79,8 +90,9 @@ class Sending(Retries, Doubts):
 SPREADSHEET = Option("Write CSV that a spreadsheet opens safely: no cell is taken for a formula.")
 
 
-def _output(options: Manifest) -> Path:
-    return options.beside(".executions.jsonl", "--output")
+def default_output(options: Manifest) -> Path:
+    """Return where a run of this manifest writes its records. Raises UsageError as `beside`."""
+    return options.beside(RECORDS, "--output")
 
 
 class Output(Options):
@@ -95,7 +107,7 @@ class Output(Options):
             short="-o",
             default="MANIFEST.executions.jsonl",
         ),
-    ] = derived(factory=_output)
+    ] = derived(factory=default_output)
     spreadsheet: Annotated[bool, SPREADSHEET] = False
     report: Annotated[Path | None, Option("Write an HTML page about the job at the end, as batcher report does.")] = (
         None
@@ -198,7 +210,7 @@ class RecoverOptions(Service, Manifest, Highest):
             short="-o",
             default="MANIFEST.executions.jsonl",
         ),
-    ] = derived(factory=lambda options: (_output(options),))
+    ] = derived(factory=lambda options: (default_output(options),))
 
 
 class DoctorOptions(Service, ForPrograms):
