@@ -28,10 +28,10 @@ def meant(region: str) -> str | None:
     folded = re.sub(r"[\s_.-]+", "-", region.strip().lower())
     folded = re.sub(r"(?<=[a-z])(?=[0-9]+$)", "-", folded)
     *words, number = folded.split("-")
-    mended = [_mended(word) for word in words]
-    if folded == region and mended == words:
+    corrected = [_corrected(word) for word in words]
+    if folded == region and corrected == words:
         return None
-    name = "-".join([*mended, number])
+    name = "-".join([*corrected, number])
     return next(iter(get_close_matches(name, _KNOWN, n=1, cutoff=0.8)), None)
 
 
@@ -48,7 +48,7 @@ def unknown_in(host: str) -> str | None:
     return found[1] if found and found[1] not in _KNOWN else None
 
 
-def _mended(word: str) -> str:
+def _corrected(word: str) -> str:
     if word in _WORDS or len(word) < _SHORTEST:
         return word
     return next(iter(get_close_matches(word, _WORDS, n=1, cutoff=0.75)), word)
