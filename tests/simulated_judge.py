@@ -15,7 +15,8 @@ from batcher.model import Row, Status
 from batcher.rules.rows.identity import content_key
 
 LATE = 60.0
-"""Seconds after a doubt in which its execution may yet begin: the job promises to look so far, and no further."""
+"""Seconds after a doubt in which its execution may yet begin, or the settle time if that is longer: the job promises to
+look so far, and no further."""
 SLACK = 40.0
 """Seconds by which the client may misjudge the service's clock, where the answers that tell it are slow."""
 BAD_LINE = '{"object": ""}\n'
@@ -28,19 +29,27 @@ class Window(NamedTuple):
     end: float | None
 
 
+class Answered(NamedTuple):
+    """A start that was answered: the name of its execution, and when it must have begun by what the client knows."""
+
+    name: str
+    begin: float
+    end: float
+
+
 class Watch:
     """Sees what the checkpoint is told, and keeps when each row may have been sent."""
 
     def __init__(self, now, note, service):
         self.windows = {}
-        self.fooled = set()
-        """The contents of which the client could not know better: all that it knew was shown, and they were not."""
+        self.fooled = {}
+        """The contents of which the client could not know better, each with the proof of that."""
         self.stood = 0.0
         """Seconds by which the client may believe that it is earlier, since its machine stood still."""
         self._content_of = {}
         self._doubted = set()
         self._answered = {}
-        """The names of the executions with which starts were answered, by content."""
+        """The starts that were answered, by content."""
         self._adopted = set()
         """The names of those that were found in the list."""
         self._now = now
@@ -63,10 +72,10 @@ class Watch:
             self._note(f"client: {settlement.id} is {settlement.status.name} {settlement.execution[:6]}")
             content = self._content_of.get(settlement.id)
             if settlement.execution and content in self._doubted:
-                self.fooled |= self._service.mixed_up(content, settlement.execution, self._answered.values())
-                self._adopted.add(settlement.execution)
+                self._adopted_as(content, settlement.execution)
             elif settlement.execution:
-                self._answered[content] = settlement.execution
+                begin = self.windows[content][-1].begin - SLACK
+                self._answered[content] = Answered(settlement.execution, begin, self._now())
             if settlement.status is Status.IN_DOUBT:
                 self._doubted.add(content)
                 # Where it had an answer, a crash came before that was on the disk.
@@ -74,10 +83,17 @@ class Watch:
             if settlement.status is Status.PENDING:
                 self._doubted.discard(content)
                 if self._service.is_fooling(content, self._answered.values(), self._adopted):
-                    self.fooled.add(content)
+                    self.fooled[content] = "hidden by a list that shows all that is known"
             windows = self.windows.get(content)
             if settlement.status is Status.IN_DOUBT and windows:
                 windows[-1] = windows[-1]._replace(end=self._now())
+
+    def _adopted_as(self, content, name):
+        service = self._service
+        proof = service.mixed_up(name, self._answered.values())
+        if proof:
+            self.fooled |= {content: proof, service.executions[service.names[name]].content: proof}
+        self._adopted.add(name)
 
 
 class Claims(NamedTuple):
@@ -94,12 +110,12 @@ class Untold(NamedTuple):
     is_lied_to: bool
     names: dict[str, str]
     """The names of executions by those that it was told."""
-    fooled: set[Content]
-    """The contents whose executions were hidden by a list that showed every known execution as it is."""
+    fooled: dict[Content, str]
+    """The contents of which it could not know better, each with the proof of that."""
     confused: set[Content]
     """The contents whose starts were answered with the execution of another start."""
-    ahead: float
-    """The seconds by which doubts may be dated too late."""
+    late: float
+    """The seconds after a doubt in which the client may take an execution for a row's."""
 
 
 class Judge:
@@ -108,8 +124,8 @@ class Judge:
     def __init__(self, lines, executions, windows, claims, untold, *, is_ordered):
         self.held = self.twice = self.lost = 0
         """The numbers of contents in doubt, started twice, and neither started nor in doubt."""
-        self.excused = 0
-        """The number of contents that were started twice or lost, and the client could not tell."""
+        self.excused = Counter()
+        """The numbers of contents that were started twice or lost, and the client could not tell, by the proof."""
         self._untold = untold
         self._lines = lines
         self._contents = [content_of(line) for line in lines]
@@ -137,9 +153,11 @@ class Judge:
             yield from self._faults_of_last_lines()
 
     def _is_excused(self, content):
-        is_excused = content in self._untold.fooled | self._untold.confused
-        self.excused += is_excused
-        return is_excused
+        proof = self._untold.fooled.get(content)
+        proof = proof or (content in self._untold.confused and "answered with the execution of another start")
+        if proof:
+            self.excused[proof] += 1
+        return bool(proof)
 
     def _end_of(self, content):
         inputs = json.loads(content.inputs)
@@ -198,7 +216,7 @@ class Judge:
         return any(state is Status.STARTED for state, _ in self._claims.rows.values())
 
     def _is_within(self, execution, content):
-        late = LATE + SLACK + self._untold.ahead
+        late = self._untold.late
         return any(
             window.begin - SLACK <= execution.at and (window.end is None or execution.at <= window.end + late)
             for window in self._windows.get(content, ())

@@ -333,27 +333,30 @@ class Service:
         return max(0.0, told or 0.0)
 
     def is_fooling(self, content, answered, adopted):
-        """Tell whether the latest walk shows these executions as they are, and hides those that we have of a content.
+        """Tell whether the latest walk shows what is known of these starts, and hides those that we have of a content.
 
         No client can tell this from the truth: the lie strikes what is asked about, and nothing that is known. Of those
         that a client has adopted it knows nothing but from the list.
         """
-        described = [self._truly_described.get(self.names.get(each)) for each in answered]
+        described = [self._truly_described.get(self.names.get(each.name)) for each in answered]
         asked = [each for each in self.executions.values() if each.ours and each.content == content]
         return (
-            all(self.names.get(each) in self._truly_listed for each in answered)
+            all(self._is_shown_as_known(each) for each in answered)
             and False not in described
             and (True in described or bool(adopted and not answered))
             and all(self._is_hidden(each) for each in asked)
         )
 
-    def mixed_up(self, content, told, answered):
-        """Give the contents of an execution that was shown as if it were of this content, if no control showed that."""
-        name = self.names[told]
-        controls = [self._truly_described.get(self.names.get(each)) for each in answered]
-        if self._truly_described.get(name, True) or False in controls or (controls and True not in controls):
-            return set()
-        return {content, self.executions[name].content}
+    def mixed_up(self, told, answered):
+        """Say why a client could not know that an execution is not what it was shown as, empty if it could."""
+        execution = self.executions[self.names[told]]
+        controls = [self._truly_described.get(self.names.get(each.name)) for each in answered]
+        is_blameless = False not in controls and (not controls or True in controls)
+        if not self._truly_described.get(execution.name, True) and is_blameless:
+            return "shown as another execution by a service that shows all that is known"
+        if not self._is_own(execution) and not answered:
+            return "shown at another time by a service of which nothing is known"
+        return ""
 
     def _is_hidden(self, execution):
         """Tell whether the latest walk did not show an execution that an honest one would have shown, or as another."""
@@ -361,19 +364,38 @@ class Service:
         is_described = self._truly_described.get(execution.name, True)
         return not (is_told and is_described) and execution.listed_at <= self._walked_at
 
+    def _is_shown_as_known(self, answered):
+        """Tell whether the latest walk shows an answered start with its name and at its time.
+
+        Its time is known from its answer, and from when it was sent and answered.
+        """
+        execution = self.executions[self.names[answered.name]]
+        at = self._time_shown(execution, is_odd=True)
+        told = self._time_shown(execution, is_odd=bool(self._lies.having("is_in_answers")))
+        is_in_time = at is None or (
+            answered.begin - SLIP < at < answered.end + SLIP and (told is None or abs(at - told) < SLIP)
+        )
+        return execution.name in self._truly_listed and is_in_time
+
     def _is_shown_truly(self, execution):
         shown, true = self._shown(execution), self._item(execution, is_odd=False)
-        return self._is_own(execution) and all(
+        return self._is_typed_truly(execution) and all(
             shown[part] == true[part] for part in ("execution_name", "execution_urn")
         )
 
     def _is_own(self, execution):
         """Tell whether an execution is shown with its time, and as started by a request or by an event as it was."""
-        at = _read(self._item(execution, is_odd=True)["started_at"])
+        at = self._time_shown(execution, is_odd=True)
+        return self._is_typed_truly(execution) and (at is None or abs(at - execution.at) < SLIP)
+
+    def _time_shown(self, execution, *, is_odd):
+        """Give the time that is shown of an execution, as true time. None if nobody can read it."""
+        at = _read(self._item(execution, is_odd=is_odd)["started_at"])
+        return None if at is None else at - self.nature.offset
+
+    def _is_typed_truly(self, execution):
         type_ = self._lies.told("type", execution.type, execution.name)
-        is_event = type_.upper().startswith("TRIGGER")
-        is_in_time = at is None or abs(at - self.nature.offset - execution.at) < SLIP
-        return is_in_time and is_event is execution.type.startswith("TRIGGER")
+        return type_.upper().startswith("TRIGGER") is execution.type.startswith("TRIGGER")
 
 
 def _read(text):

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from peek import kept_rows
-from simulated_judge import BAD_LINE, Claims, Judge, Untold, Watch, content_of
+from simulated_judge import BAD_LINE, LATE, SLACK, Claims, Judge, Untold, Watch, content_of
 from simulated_lies import LIES, TIMEOUT, lies_of, told_names
 from simulated_machine import Checkpoint, CrashAt, Loop, Process
 from simulated_service import TYPES, Service, nature
@@ -272,7 +272,8 @@ class World:
         claims = Claims(rows, records, code)
         ledger, windows = self.service.executions, self.watch.windows
         service = self.service
-        untold = Untold(bool(self.lies), service.names, self.watch.fooled, service.confused, service.ahead)
+        late = max(LATE, self._settle_time) + SLACK + service.ahead
+        untold = Untold(bool(self.lies), service.names, self.watch.fooled, service.confused, late)
         self.judge = Judge(self._lines, ledger, windows, claims, untold, is_ordered=not self._is_shuffled)
         self.complaints += self.judge.complaints()
 
@@ -326,12 +327,14 @@ class Figures:
 
     def __init__(self):
         self._of = defaultdict(Counter)
+        self._proofs = Counter()
 
     def add(self, world):
         judge = world.judge
         seen = {"rows": len(world.contents)}
         if judge is not None:
-            seen |= {"twice": judge.twice, "lost": judge.lost, "held": judge.held, "excused": judge.excused}
+            seen |= {"twice": judge.twice, "lost": judge.lost, "held": judge.held, "excused": judge.excused.total()}
+            self._proofs += judge.excused
         for name in ("all", *(world.lies or ["honest"])):
             self._of[name].update(seen | {"seeds": 1})
         if len(world.lies) == 1:
@@ -344,6 +347,8 @@ class Figures:
         for name in ("all", "honest", *LIES):
             if name in self._of:
                 yield f"{name:<50}" + "".join(f"{self._of[name][column]:>11,}" for column in columns)
+        for proof, count in self._proofs.most_common():
+            yield f"excused: {count:,} {proof}"
 
 
 def main():

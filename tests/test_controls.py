@@ -127,8 +127,8 @@ class Service:
         self.asked = []
         self.now = NOW
 
-    def findings(self, rows):
-        return reconcile(self.inquiry(), rows, patient=False)
+    def findings(self, rows, *, patient=False):
+        return reconcile(self.inquiry(sleep=partial(asyncio.sleep, 0)), rows, patient=patient)
 
     def inquiry(self, sleep=None):
         self.noted = []
@@ -231,8 +231,43 @@ async def test_an_adopted_row_is_a_control_of_the_others():
     other = Execution("x", "urn:w:x", "", NOW - 99.5)
     service = Service([], executions=[other], contents={"x": {"bucket": "b", "object": "p"}})
     adopted = doubt(2)._replace(object="p")
-    findings = await service.findings([doubt(), adopted])
+    findings = await service.findings([doubt(), adopted], patient=True)
     assert ([row.id for row, _ in findings.adopted], findings.released) == ([2], [doubt()])
+
+
+async def test_without_a_control_a_row_is_adopted_only_after_other_rows_had_the_time_to_be_started():
+    execution = Execution("x", "urn:w:x", "", NOW - 99.5)
+    service = Service([], executions=[execution], contents={"x": {"bucket": "b", "object": "o"}})
+    findings = await service.findings([doubt()])
+    assert (findings.adopted, findings.held, findings.reason) == ([], [doubt()], NO_CONTROL)
+    findings = await service.findings([doubt()], patient=True)
+    assert [row.id for row, _ in findings.adopted] == [1]
+
+
+MISLEADING = {
+    "none by its name": [listed(each, name=each.name.upper()) for each in CONTROLS],
+    "one at another time": [listed(CONTROLS[0], at=NOW - 94), *map(listed, CONTROLS[1:])],
+    "one at another time, one not at all": [listed(CONTROLS[0], at=NOW - 94), listed(CONTROLS[1])],
+    "one as an event": [listed(CONTROLS[0], is_event=True), *map(listed, CONTROLS[1:])],
+    "one of another workflow": [listed(CONTROLS[0], urn="urn:v:e0"), *map(listed, CONTROLS[1:])],
+}
+
+
+@pytest.mark.parametrize("case", MISLEADING)
+async def test_no_row_is_adopted_by_a_list_that_shows_none_of_the_controls_or_one_as_something_else(case):
+    other = Execution("x", "urn:w:x", "", NOW - 99.5)
+    service = Service(CONTROLS, executions=[*MISLEADING[case], other], contents={"x": {"bucket": "b", "object": "o"}})
+    service.contents |= {each.name: {} for each in MISLEADING[case] if each.name not in service.contents}
+    findings = await service.findings([doubt()], patient=True)
+    assert (findings.adopted, findings.released, findings.held) == ([], [], [doubt()])
+    assert "executions that this job started" in findings.reason
+
+
+async def test_a_row_is_adopted_by_a_list_that_lacks_only_some_of_the_controls():
+    other = Execution("x", "urn:w:x", "", NOW - 99.5)
+    contents = {"x": {"bucket": "b", "object": "o"}}
+    service = Service(CONTROLS, executions=[listed(CONTROLS[0]), other], contents=contents)
+    assert [row.id for row, _ in (await service.findings([doubt()])).adopted] == [1]
 
 
 async def test_exact_content_takes_an_execution_from_a_row_with_another_case_once_controls_come_back_as_sent():

@@ -15,7 +15,6 @@ from typing import NamedTuple
 
 from batcher.model import Answer, Described, Execution, ExecutionDetail, Page, Unsettled
 from batcher.rules.doubts.control import (
-    CONTRADICTED,
     Control,
     Evidence,
     Nearest,
@@ -23,8 +22,8 @@ from batcher.rules.doubts.control import (
     are_comparable,
     chosen,
     families_of,
-    is_contradicted,
     is_foreign,
+    mistakable,
     not_as_sent,
     shown_form,
 )
@@ -124,7 +123,7 @@ async def reconcile(inquiry: Inquiry, rows: Sequence[Unsettled], *, patient: boo
     controls = [*await inquiry.controls()]
     while True:
         try:
-            seen = await _seen(inquiry, rows, controls)
+            seen = await _seen(inquiry, rows, controls, patient=patient)
         except _UnreadableError as error:
             return Findings(adopted, [], [*rows], [], str(error))
         adopted += seen.found.started
@@ -134,13 +133,18 @@ async def reconcile(inquiry: Inquiry, rows: Sequence[Unsettled], *, patient: boo
         rows = [*seen.found.absent, *seen.found.unclear]
 
 
-async def _seen(inquiry: Inquiry, rows: Sequence[Unsettled], controls: list[Control]) -> _Seen:
-    """Walk the list once. The rows that it shows as started are added to the controls."""
+async def _seen(inquiry: Inquiry, rows: Sequence[Unsettled], controls: list[Control], *, patient: bool) -> _Seen:
+    """Walk the list once. The rows that it shows as started are added to the controls.
+
+    Without any control, none is adopted before other rows had the time to be started and to become controls.
+    """
     listing, executions = await _look(inquiry, rows, controls, {each.name for each in controls})
     rows = await _dated(inquiry, rows, listing.before)
     found = await _matched(
         inquiry, rows, executions, Evidence(controls, listing.shown, listing.before, inquiry.settle_time)
     )
+    if not controls and not patient:
+        found = found.doubting({row.id: "" for row, _ in found.started})
     controls += [_adopted(*each) for each in found.started]
     shown = {**listing.shown, **{detail.execution.name: detail.execution for _, detail in found.started}}
     evidence = Evidence(controls, shown, listing.before, inquiry.settle_time)
@@ -176,8 +180,9 @@ async def _matched(
 ) -> Matching:
     """Match rows with executions. Find out by controls in which form contents are shown.
 
-    If a control is shown with something else than was sent, so may be the execution that a row seems to have: then no
-    row is adopted.
+    A row that fits an execution is not adopted if its controls show that the execution may be another one: the list has
+    none of them by its name, or one with another time, type or workflow; or their details show something else than was
+    sent, or only a part of it that leaves the row without a difference from others.
     """
     windows = [window(row, inquiry.settle_time) for row in rows]
     found = match(rows, executions, windows)
@@ -188,11 +193,8 @@ async def _matched(
     await ask_all(inquiry, [each.name for each in asked])
     proven = {id_ for id_, proof in proofs.items() if not proof.fault}
     found = match(rows, executions, windows, Known(shown_form(asked, inquiry.looked_at), proven))
-    if not is_contradicted(asked, inquiry.looked_at):
-        return found
-    doubted = [row for row, _ in found.started]
-    why = found.why | {row.id: CONTRADICTED for row in doubted}
-    return found._replace(started=[], unclear=[*found.unclear, *doubted], why=why)
+    found = found.doubting({id_: "" for id_, proof in proofs.items() if proof.is_misleading})
+    return found.doubting(mistakable(asked, inquiry.looked_at, [row for row, _ in found.started]))
 
 
 async def _free(

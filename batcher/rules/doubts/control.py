@@ -15,6 +15,7 @@ from batcher.model import Execution, Row, Status, Unsettled
 from batcher.rules.doubts.contents import BLURRED, Content, contents_of, likeness
 from batcher.rules.doubts.differences import differences
 from batcher.rules.doubts.forms import Shown, learned, sent_of
+from batcher.rules.doubts.losses import loss_for
 from batcher.rules.doubts.matching import EARLY, LATE, RETENTION
 from batcher.rules.service.clock import posix
 from batcher.rules.service.dialect import Window
@@ -73,6 +74,8 @@ class Proof(NamedTuple):
     """Why the walk proves nothing, empty if it shows every control."""
     ripe_at: float = -inf
     """A walk that begins at this time or later must show the controls that this one lacks."""
+    is_misleading: bool = False
+    """Whether it shows controls as something else, or none by its name. What fits a row may be another's then."""
 
 
 class Nearest:
@@ -140,14 +143,21 @@ class Evidence:
         if not controls:
             return Proof(controls, NO_CONTROL)
         lacking = [each for each in controls if each.name not in self._shown]
-        if lacking:
-            ripe_at = max(each.latest for each in lacking) + self._settle_time
-            return Proof(controls, _fault("does not show", lacking, controls), ripe_at)
+        wrong = self._shown_wrongly(controls)
+        is_misleading = bool(wrong) or len(lacking) == len(controls)
+        if not lacking:
+            return Proof(controls, wrong, is_misleading=is_misleading)
+        ripe_at = max(each.latest for each in lacking) + self._settle_time
+        return Proof(controls, _fault("does not show", lacking, controls), ripe_at, is_misleading)
+
+    def _shown_wrongly(self, controls: Sequence[Control]) -> str:
+        """Return what is wrong with how the walk shows controls, empty if nothing is."""
+        shown = [(each, self._shown[each.name]) for each in controls if each.name in self._shown]
         for phrase, is_wrong in _FAULTS:
-            wrong = [each for each in controls if is_wrong(each, self._shown[each.name], self._before)]
+            wrong = [each for each, listed in shown if is_wrong(each, listed, self._before)]
             if wrong:
-                return Proof(controls, _fault("shows", wrong, controls) + phrase)
-        return Proof(controls)
+                return _fault("shows", wrong, controls) + phrase
+        return ""
 
 
 def _fault(verb: str, some: Sequence[Control], controls: Sequence[Control]) -> str:
@@ -255,12 +265,21 @@ def _row(control: Control) -> Unsettled:
     )
 
 
-def is_contradicted(controls: Sequence[Control], details: Mapping[str, str | None]) -> bool:
-    """Return whether the service reports one of these as started with something else than what was sent.
+def mistakable(
+    controls: Sequence[Control], details: Mapping[str, str | None], rows: Iterable[Unsettled]
+) -> dict[int, str]:
+    """Return the rows, by id, whose content another execution may be shown with, and which one that may be.
 
-    `details` are as for `are_comparable`. One that cannot be read contradicts nothing.
+    `details` are as for `are_comparable`. A control that cannot be read shows nothing.
     """
-    return any(_is_contradicted(each, contents_of(details.get(each.name) or "") or ()) for each in controls)
+    if any(_is_contradicted(each, contents_of(details.get(each.name) or "") or ()) for each in controls):
+        return {row.id: CONTRADICTED for row in rows}
+    if shown_form(controls, details) is not None:
+        return {}
+    shown = [(sent_of(_row(each)), _shown(each, details).content) for each in controls]
+    known = [(sent, content) for sent, content in shown if content is not None]
+    losses = {row.id: loss_for(sent_of(row), known) for row in rows}
+    return {id_: words for id_, words in losses.items() if words}
 
 
 def _is_contradicted(control: Control, contents: Sequence[Content]) -> bool:

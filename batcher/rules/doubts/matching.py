@@ -51,6 +51,13 @@ class Matching(NamedTuple):
     why: dict[int, str]
     """Why each unclear row is, by its id, in words that continue "an execution at its time"."""
 
+    def doubting(self, why: Mapping[int, str]) -> Matching:
+        """Return the same result, with these started rows as unclear. `why` has their ids, with words if there are."""
+        started = [(row, found) for row, found in self.started if row.id not in why]
+        doubted = [row for row, _ in self.started if row.id in why]
+        words = {row.id: why[row.id] for row in doubted if why[row.id]}
+        return self._replace(started=started, unclear=[*self.unclear, *doubted], why=self.why | words)
+
 
 class Known(NamedTuple):
     """What is known of how the service shows contents: nothing, unless controls show it."""
