@@ -308,7 +308,8 @@ class Service:
         if name is None:
             return self._reply(404, b'{"code": "SYS.0015", "message": "no such execution"}')
         source = self._lies.told("content", name, self.executions)
-        self._truly_described[true] = true == name == source
+        is_alike = self.executions[source].content.alike == self.executions[true].content.alike
+        self._truly_described[true] = true == name and is_alike
         return self._reply(200, {"execution_info": {**self._shown(self.executions[name]), "input": self._text(source)}})
 
     def _text(self, name):

@@ -332,6 +332,23 @@ async def test_a_row_is_released_if_all_controls_are_shown_in_one_form_and_held_
     assert findings.reason == f"{NOT_AS_SENT}: one that this job started has only the beginning of the key"
 
 
+@pytest.mark.parametrize(
+    ("shown", "is_released"),
+    [((0, "1"), True), (("0", "1"), True), ((0, 1), True), (("0", 1), False)],
+    ids=["as sent", "numbers as text", "text as numbers", "both"],
+)
+async def test_inputs_of_which_some_become_text_and_others_numbers_are_mixed_up(shown, is_released):
+    controls = [
+        each._replace(inputs=inputs) for each, inputs in zip(CONTROLS, (b'{"n":0}', b'{"n":"1"}'), strict=False)
+    ]
+    contents = {
+        each.name: {"bucket": "b", "object": each.object, "inputs": {"n": value}}
+        for each, value in zip(controls, shown, strict=True)
+    }
+    findings = await Service(controls, contents=contents).findings([doubt()])
+    assert findings.released == ([doubt()] if is_released else [])
+
+
 async def test_rows_that_executions_keep_in_doubt_are_counted_by_difference():
     rows = [doubt(number)._replace(object=f"o{number}") for number in range(1, 5)]
     keys = {"x1": "O1", "x2": "O2", "x3": "O3", "x4": "o4/"}

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from batcher.model import Execution, Row, Status, Unsettled
 from batcher.rules.doubts.contents import BLURRED, Content, contents_of, likeness
 from batcher.rules.doubts.differences import differences
-from batcher.rules.doubts.forms import Shown, learned, sent_of
+from batcher.rules.doubts.forms import Shown, learned, learned_of_inputs, sent_of
 from batcher.rules.doubts.losses import loss_for
 from batcher.rules.doubts.matching import EARLY, LATE, RETENTION
 from batcher.rules.service.clock import posix
@@ -225,9 +225,12 @@ def chosen(proofs: Iterable[Proof]) -> list[Control]:
 def are_comparable(controls: Sequence[Control], details: Mapping[str, str | None]) -> bool:
     """Return whether the service shows what these were started with as it was sent, or all of them in one form.
 
-    `details` are the inputs of their executions by name, None if one cannot be read.
+    `details` are the inputs of their executions by name, None if one cannot be read. A key may be encoded in a way that
+    is not known, as it can be decoded. But inputs of which some have become text and others numbers are not their own.
     """
-    is_near = all(_shown(each, details).likeness < BLURRED for each in controls)
+    shown = [(sent_of(_row(each)), *_shown(each, details)) for each in controls]
+    near = [(sent, content) for sent, likeness, content in shown if content is not None and likeness < BLURRED]
+    is_near = len(near) == len(controls) and bool(controls and learned_of_inputs(near))
     return bool(controls) and (is_near or shown_form(controls, details) is not None)
 
 

@@ -95,6 +95,14 @@ def _members(change: Callable[[Json], Json]) -> Change:
     return lambda inputs: {name: change(value) for name, value in inputs.items()}
 
 
+def _read(value: Json) -> Json:
+    """Read a text as the JSON that it may be."""
+    try:
+        return orjson.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
 _INPUT_CHANGES: Sequence[Change] = (
     _without_null,
     _numbers(float),
@@ -102,6 +110,7 @@ _INPUT_CHANGES: Sequence[Change] = (
     _numbers(_text_of),
     _members(lambda value: value if isinstance(value, str) else _text_of(value)),
     _members(lambda value: value if isinstance(value, str) else _spaced(value)),
+    _members(_read),
     _texts(str.strip),
     _texts(lambda text: f" {text} "),
     _texts(html.escape),
@@ -163,15 +172,20 @@ def learned(known: Sequence[tuple[Sent, Content | None]]) -> Shown | None:
     pairs = [(sent, content) for sent, content in known if content is not None]
     if not known or len(pairs) < len(known) or any(sent.inputs and shown.inputs is None for sent, shown in pairs):
         return None
-    inputs = [(sent.inputs, {} if content.inputs is None else content.inputs) for sent, content in pairs]
     buckets = [(sent.bucket, content.bucket) for sent, content in pairs]
     objects = [(sent.object, content.object) for sent, content in pairs]
     shown = Shown(
         _fewest([str.upper, _domain(*buckets[0])], buckets),
         _fewest(_KEY_CHANGES, objects),
-        _fewest([*_INPUT_CHANGES, _added(*inputs[0])], inputs),
+        learned_of_inputs(pairs),
     )
     return shown if all(shown) else None
+
+
+def learned_of_inputs(known: Sequence[tuple[Sent, Content]]) -> Sequence[Form]:
+    """Return the forms with the fewest changes that show the inputs of all of these, empty if there are none."""
+    inputs = [(sent.inputs, {} if content.inputs is None else content.inputs) for sent, content in known]
+    return _fewest([*_INPUT_CHANGES, _added(*inputs[0])], inputs)
 
 
 def _domain(sent: str, reported: str) -> Change:
