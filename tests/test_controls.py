@@ -249,7 +249,6 @@ MISLEADING = {
     "one at another time": [listed(CONTROLS[0], at=NOW - 94), *map(listed, CONTROLS[1:])],
     "one at another time, one not at all": [listed(CONTROLS[0], at=NOW - 94), listed(CONTROLS[1])],
     "one as an event": [listed(CONTROLS[0], is_event=True), *map(listed, CONTROLS[1:])],
-    "one of another workflow": [listed(CONTROLS[0], urn="urn:v:e0"), *map(listed, CONTROLS[1:])],
 }
 
 
@@ -263,11 +262,11 @@ async def test_no_row_is_adopted_by_a_list_that_shows_none_of_the_controls_or_on
     assert "executions that this job started" in findings.reason
 
 
-async def test_a_row_is_adopted_by_a_list_that_lacks_only_some_of_the_controls():
-    other = Execution("x", "urn:w:x", "", NOW - 99.5)
+async def test_a_row_is_adopted_by_a_list_that_lacks_some_of_the_controls_or_all_urns():
     contents = {"x": {"bucket": "b", "object": "o"}}
-    service = Service(CONTROLS, executions=[listed(CONTROLS[0]), other], contents=contents)
-    assert [row.id for row, _ in (await service.findings([doubt()])).adopted] == [1]
+    for urn, shown in (("urn:w:x", [listed(CONTROLS[0])]), ("", [listed(each, urn="") for each in CONTROLS])):
+        service = Service(CONTROLS, executions=[*shown, Execution("x", urn, "", NOW - 99.5)], contents=contents)
+        assert [row.id for row, _ in (await service.findings([doubt()])).adopted] == [1]
 
 
 async def test_exact_content_takes_an_execution_from_a_row_with_another_case_once_controls_come_back_as_sent():

@@ -181,8 +181,8 @@ async def _matched(
     """Match rows with executions. Find out by controls in which form contents are shown.
 
     A row that fits an execution is not adopted if its controls show that the execution may be another one: the list has
-    none of them by its name, or one with another time, type or workflow; or their details show something else than was
-    sent, or only a part of it that leaves the row without a difference from others.
+    none of them by its name, or one with another time or type; or their details show something else than was sent, or
+    only a part of it that leaves the row without a difference from others.
     """
     windows = [window(row, inquiry.settle_time) for row in rows]
     found = match(rows, executions, windows)

@@ -75,7 +75,7 @@ class Proof(NamedTuple):
     ripe_at: float = -inf
     """A walk that begins at this time or later must show the controls that this one lacks."""
     is_misleading: bool = False
-    """Whether it shows controls as something else, or none by its name. What fits a row may be another's then."""
+    """Whether it shows controls at another time or as an event's, or none by its name: so may be others that fit."""
 
 
 class Nearest:
@@ -143,21 +143,21 @@ class Evidence:
         if not controls:
             return Proof(controls, NO_CONTROL)
         lacking = [each for each in controls if each.name not in self._shown]
-        wrong = self._shown_wrongly(controls)
-        is_misleading = bool(wrong) or len(lacking) == len(controls)
+        wrong, is_misleading = self._shown_wrongly(controls)
+        is_misleading = is_misleading or len(lacking) == len(controls)
         if not lacking:
             return Proof(controls, wrong, is_misleading=is_misleading)
         ripe_at = max(each.latest for each in lacking) + self._settle_time
         return Proof(controls, _fault("does not show", lacking, controls), ripe_at, is_misleading)
 
-    def _shown_wrongly(self, controls: Sequence[Control]) -> str:
-        """Return what is wrong with how the walk shows controls, empty if nothing is."""
+    def _shown_wrongly(self, controls: Sequence[Control]) -> tuple[str, bool]:
+        """Return what is wrong with how the walk shows controls, empty if nothing, and whether that is misleading."""
         shown = [(each, self._shown[each.name]) for each in controls if each.name in self._shown]
-        for phrase, is_wrong in _FAULTS:
+        for phrase, is_wrong, is_misleading in _FAULTS:
             wrong = [each for each, listed in shown if is_wrong(each, listed, self._before)]
             if wrong:
-                return _fault("shows", wrong, controls) + phrase
-        return ""
+                return _fault("shows", wrong, controls) + phrase, is_misleading
+        return "", False
 
 
 def _fault(verb: str, some: Sequence[Control], controls: Sequence[Control]) -> str:
@@ -185,11 +185,12 @@ def _is_of_another_workflow(control: Control, listed: Execution, _: float) -> bo
 
 
 _FAULTS = (
-    (" at another time", _is_of_another_time),
-    (" as those of an event", _is_of_another_type),
-    (" as those of another workflow", _is_of_another_workflow),
+    (" at another time", _is_of_another_time, True),
+    (" as those of an event", _is_of_another_type, True),
+    # What has the URN of another workflow fits no row anyway, and a URN that is not shown says nothing.
+    (" as those of another workflow", _is_of_another_workflow, False),
 )
-"""How a listed control differs from its start: how the sentence ends, and the test."""
+"""How a listed control differs from its start: how the sentence ends, the test, and whether this is misleading."""
 
 
 _SEPARATORS = ":/"
