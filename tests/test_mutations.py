@@ -95,6 +95,18 @@ MUTATIONS = {
         "        if not asked:\n",
         "test_controls.py::test_a_row_is_held_if_the_service_does_not_report_a_control_as_it_was_sent",
     ),
+    "a row is adopted by a list that shows controls at another time": Mutation(
+        "rules/doubts/control.py",
+        '(" at another time", _is_of_another_time, True)',
+        '(" at another time", _is_of_another_time, False)',
+        "test_controls.py::test_no_row_is_adopted_by_a_list_that_shows_none_of_the_controls_or_one_as_something_else",
+    ),
+    "a row is adopted although the service leaves out what would distinguish it": Mutation(
+        "rules/doubts/control.py",
+        "return {id_: words for id_, words in losses.items() if words}",
+        "return {}",
+        "test_losses.py::test_a_row_without_inputs_is_adopted_unless_a_control_shows_that_inputs_are_hidden",
+    ),
     "a row is adopted in a form that not all controls have": Mutation(
         "rules/doubts/forms.py",
         "for sent, reported in wanted)\n",
