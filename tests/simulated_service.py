@@ -12,13 +12,11 @@ from email.utils import formatdate, parsedate_to_datetime
 from typing import NamedTuple
 from urllib.parse import parse_qs, unquote
 
-from simulated_lies import SHARE, TIMEOUT
+from simulated_lies import SHARE
+from simulated_nature import BEFORE
 
 from batcher.model import Fault, Lost, Reply
 
-AFTER = ("lost after", "500 after", "unreadable", "nameless", "slow")
-"""The faults of a start that is committed all the same."""
-BEFORE = ("refused", "busy", "unsent", "lost before", "500 before", "denied")
 LIST_MOODS = ("fine", "fine", "fine", "flaky", "forbidden", "markerless", "dead")
 GET_MOODS = ("fine", "fine", "fine", "flaky", "forbidden")
 SLIP = 5.5
@@ -26,7 +24,6 @@ SLIP = 5.5
 MOST_SKEW = 900.0
 """Seconds by which the date of a request may be off."""
 TYPES = ("APICALL", "APICALL", "TRIGGERCAL")
-SHAPES = ("plain", "records", "twice")
 OURS, OTHER = "transcode", "another"
 """The workflows: ours, and that of a neighbour."""
 XML = b"<Error><Code>%s</Code><Message>simulated</Message></Error>"
@@ -65,45 +62,12 @@ class Execution(NamedTuple):
     workflow: str = OURS
 
 
-class Nature(NamedTuple):
-    """What a service is like, for a whole simulation. Times are in seconds, shares between 0 and 1."""
-
-    offset: float
-    """The service's clock less the client's."""
-    delay: float
-    """The longest that an execution is missing from the list."""
-    lag: float
-    """The longest way of a request to the service."""
-    faults: dict[str, float]
-    mimics: float
-    """The share of doubts in whose time somebody else starts something alike."""
-    slow_list: float
-    page: int
-    shape: str
-
-
 class Exchange(NamedTuple):
     """One request on its way: `out` seconds until the service makes its answer, `back` until that is there."""
 
     out: float
     make: Callable[[], Reply | Lost]
     back: float
-
-
-def nature(dice, settle_time):
-    """Draw a service that keeps its promise: what is started is listed within the settle time."""
-    kinds = (*BEFORE, *AFTER)
-    faults = {kind: dice.choice((0, 0, 0.03, 0.15)) for kind in kinds} | {"denied": dice.choice((0, 0, 0, 0.02))}
-    return Nature(
-        offset=dice.choice((0, 0, dice.uniform(-600, 600))),
-        delay=settle_time * dice.choice((0, 0.1, 0.6)),
-        lag=min(settle_time * dice.choice((0.001, 0.01, 0.3)), 0.3 * TIMEOUT),
-        faults=faults,
-        mimics=dice.choice((0, 0, 0, 0.4)),
-        slow_list=dice.choice((0, 0, 0.2)),
-        page=dice.choice((2, 3, 1000)),
-        shape=dice.choice(SHAPES),
-    )
 
 
 class Service:

@@ -25,7 +25,8 @@ from peek import kept_rows
 from simulated_judge import BAD_LINE, LATE, SLACK, Claims, Judge, Untold, Watch, content_of
 from simulated_lies import LIES, TIMEOUT, lies_of, told_names
 from simulated_machine import Checkpoint, CrashAt, Loop, Process
-from simulated_service import TYPES, Service, nature
+from simulated_nature import nature
+from simulated_service import TYPES, Service
 
 from batcher.app.run import run_job
 from batcher.app.voice import Voice
