@@ -78,6 +78,7 @@ class RunOptions(_RunOptions):
         format: Format | Literal["csv", "tsv", "json", "jsonl", "txt", "inventory", "obsutil", "parquet"] | None = None,
         concurrency: int = 64,
         max_rate: float | None = None,
+        remember_rate: bool = False,
         max_failures: int | str | None = None,
         max_outage: float | str = 900.0,
         max_duration: float | str | None = None,
@@ -132,6 +133,7 @@ def run(
     format: Format | Literal["csv", "tsv", "json", "jsonl", "txt", "inventory", "obsutil", "parquet"] | None = None,
     concurrency: int = 64,
     max_rate: float | None = None,
+    remember_rate: bool = False,
     max_failures: int | str | None = None,
     max_outage: float | str = 900.0,
     max_duration: float | str | None = None,
@@ -190,6 +192,8 @@ def run(
         format: Manifest format.
         concurrency: Number of workers, each with its own connection.
         max_rate: Maximum starts per second.
+        remember_rate: Begin a new job at the rate that an earlier job with this workflow reached, and remember its
+            own.
         max_failures: Stop when more than N rows, or P% of the rows, are rejected.
         max_outage: Stop when the service has been unavailable for this long, such as 90s or 15m.
         max_duration: Stop gracefully after this time, such as 8h or 1h30m.
@@ -244,6 +248,7 @@ def run_sync(
     format: Format | Literal["csv", "tsv", "json", "jsonl", "txt", "inventory", "obsutil", "parquet"] | None = None,
     concurrency: int = 64,
     max_rate: float | None = None,
+    remember_rate: bool = False,
     max_failures: int | str | None = None,
     max_outage: float | str = 900.0,
     max_duration: float | str | None = None,
@@ -291,6 +296,8 @@ def run_sync(
         format: Manifest format.
         concurrency: Number of workers, each with its own connection.
         max_rate: Maximum starts per second.
+        remember_rate: Begin a new job at the rate that an earlier job with this workflow reached, and remember its
+            own.
         max_failures: Stop when more than N rows, or P% of the rows, are rejected.
         max_outage: Stop when the service has been unavailable for this long, such as 90s or 15m.
         max_duration: Stop gracefully after this time, such as 8h or 1h30m.

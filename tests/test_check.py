@@ -46,8 +46,8 @@ def check(service, manifest, *more, **options):
     return batcher("check", *words(service, manifest, *more), **options)
 
 
-def run(service, manifest, *more):
-    return batcher("run", *words(service, manifest, "--progress", "none", *more))
+def run(service, manifest, *more, **options):
+    return batcher("run", *words(service, manifest, "--progress", "none", *more), **options)
 
 
 async def told(service, manifest, *more, code=0):

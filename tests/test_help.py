@@ -223,7 +223,11 @@ async def test_the_help_of_run_has_a_panel_for_each_group_and_fits_the_terminal(
     assert max(map(len, lines)) < columns
     # the options of a group are under its heading
     pace = ran.stdout.split("\nPace:\n")[1].split("\n\n")[0]
-    assert [word for word in pace.split() if word.startswith("--")] == ["--concurrency", "--max-rate"]
+    assert [word for word in pace.split() if word.startswith("--")] == [
+        "--concurrency",
+        "--max-rate",
+        "--remember-rate",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_the_first_lines_name_what_is_started_where_as_whom_and_in_which_files()
         "files:       o.jsonl (records), c (progress)",
     ]
     known = OPENING._replace(
-        card=Card("https://obs.x.com", "w"), rows=Length(1000, is_exact=False), most=100, limit=502.7, manifest="m.csv"
+        card=Card("https://obs.x.com", "w"), rows=Length(1000, is_exact=False), most=100, rate=502.7, manifest="m.csv"
     )
     assert lines(known)[1:] == [
         "bucket:      as each row names it",

@@ -22,7 +22,7 @@ from batcher.emulator.settings import Settings
 from batcher.model import NUMBERS, RECORDED, STATUSES, Status
 from batcher.rules.progress.figures import FIGURES, Figures, Metric
 
-ROWS = 26
+ROWS = 60
 IN_THE_FORMAT = {
     "pending": 0, "sending": 1, "started": 2, "rejected": 3, "invalid": 4, "duplicate": 5, "in_doubt": 6, "refused": 7,
     "dismissed": 8,

@@ -255,8 +255,8 @@ class Run:
         self.tally.is_writing = True
         if self.names.repeated:
             await self._note_repeated()
-        limit = self.monitor.turns.throttle.limit
-        await self.files.settle(settlements, records, limit=limit, length=self.length, now=self.service.now())
+        learned = self.monitor.learned
+        await self.files.settle(settlements, records, learned=learned, length=self.length, now=self.service.now())
         self.tally.is_writing = False
         self.monitor.telemetry.recorded(records)
 

@@ -14,7 +14,17 @@ from batcher.app.generation import Generation, Unproven
 from batcher.app.job_identity import is_side_manifest
 from batcher.app.world import World
 from batcher.edges.checkpoint import Answered, Checkpoint
-from batcher.edges.checkpoint.facts import BUCKET_USED, CARD, LENGTH, LIMIT, LIST_LENGTH, OUTPUT, PREFIX, READ_WHOLE
+from batcher.edges.checkpoint.facts import (
+    BUCKET_USED,
+    CARD,
+    LENGTH,
+    LIMIT,
+    LIST_LENGTH,
+    OUTPUT,
+    PREFIX,
+    PROVEN,
+    READ_WHOLE,
+)
 from batcher.edges.checkpoint.places import folder_of, is_same, is_there, kept
 from batcher.edges.manifest import AnyManifest
 from batcher.edges.records import Output, open_output, tail_of
@@ -26,6 +36,7 @@ from batcher.rules.job.card import Card, encoded, renewed
 from batcher.rules.modes import open_to_others
 from batcher.rules.progress import extent
 from batcher.rules.progress.extent import Length
+from batcher.rules.rate.remembered import UNKNOWN, Remembered
 from batcher.rules.rows import settled_prefix
 from batcher.rules.rows.settled_prefix import Frontier, Prefix
 from batcher.rules.text import printable
@@ -103,7 +114,7 @@ class Files:
         records: Sequence[Record] = (),
         *,
         doubt_at: float | None = None,
-        limit: float | None = None,
+        learned: Remembered = UNKNOWN,
         length: Length | None = None,
         now: float = 0.0,
         recovered: Sequence[Record] = (),
@@ -111,15 +122,14 @@ class Files:
         """Put records on disk, then commit how rows stand, then pass the records on.
 
         Rows in doubt were not sent after `doubt_at`, in POSIX seconds by the service's clock, if that is known.
-        `limit` is the service's rate limit in starts per second, if it was found, and `length` that of the job's own
-        manifest. `now` is POSIX seconds by the
-        service's clock, 0 if it is not known. `recovered` are records of these rows that are on disk already.
+        `learned` is what this run has learned about the service's rate, and `length` that of the job's own manifest.
+        `now` is POSIX seconds by the service's clock, 0 if it is not known. `recovered` are records of these rows that
+        are on disk already.
         """
         block = self._output.compose(records)
         size = self._output.length
         facts: dict[str, str | int] = {self._length_name: size}
-        if limit is not None:
-            facts[LIMIT] = round(limit * 1000)
+        facts |= _rates(learned)
         if length is not None:
             facts |= self.new_length(length)
         if self.frontier.settled(settlements):
@@ -172,9 +182,12 @@ class Files:
         self._list_length = length
         return {LIST_LENGTH: extent.encoded(length)}
 
-    async def kept_limit(self) -> float | None:
-        """Return the rate limit that an earlier run found, in starts per second."""
-        found = await self.checkpoint.recall(LIMIT)
+    async def remembered(self) -> Remembered:
+        """Return what earlier runs learned about the service's rate."""
+        return Remembered(await self._rate(LIMIT), await self._rate(PROVEN))
+
+    async def _rate(self, name: str) -> float | None:
+        found = await self.checkpoint.recall(name)
         return None if found is None else int(found) / 1000
 
     async def fix_cell_types(self, types: Mapping[str, str]) -> None:
@@ -258,6 +271,11 @@ async def open_files(  # noqa: PLR0913 - what the files of a job depend on
 def written(facts: Facts, *, but: str = "") -> int:
     """Return the number of bytes in all outputs of a job, but the one with the name `but`."""
     return sum(int(length) for name, length in facts.items() if name.startswith(LENGTH) and name != LENGTH + but)
+
+
+def _rates(learned: Remembered) -> dict[str, str | int]:
+    rates = {LIMIT: learned.limit, PROVEN: learned.proven}
+    return {name: round(rate * 1000) for name, rate in rates.items() if rate is not None}
 
 
 def _former_length(facts: Facts, place: Place, folder: Path, left: Sequence[Unsettled]) -> dict[str, str | int]:

@@ -26,6 +26,7 @@ from batcher.rules.rate import bottleneck as slowness
 from batcher.rules.rate import decisions
 from batcher.rules.rate.bottleneck import Cause, Signs, Slowness
 from batcher.rules.rate.decisions import Told
+from batcher.rules.rate.remembered import Proof, Remembered
 from batcher.rules.records import event_log
 from batcher.rules.records.event_log import Line
 from batcher.rules.text import plain
@@ -64,6 +65,7 @@ class Monitor:
     lines_parsed: int = 0
     """The line of the last row parsed so far."""
     _told: Told = field(default_factory=Told, init=False)
+    _proof: Proof = field(default_factory=Proof, init=False)
     _has_logged_drain: bool = field(default=False, init=False)
     _recent: deque[_Look] = field(default_factory=lambda: deque(maxlen=RECENT), init=False)
 
@@ -131,6 +133,8 @@ class Monitor:
         now = self.world.monotonic()
         self.slowness.turn(now, self._cause(now))
         self._recent.append(self._counted(now))
+        tally = self.tally
+        self._proof.look(now, tally.written[Status.STARTED], tally.retries + tally.refused)
         self._log_drain()
         while self.turns.decisions:
             event = self.turns.decisions.popleft()
@@ -166,6 +170,11 @@ class Monitor:
                 is_writing=tally.is_writing,
             )
         )
+
+    @property
+    def learned(self) -> Remembered:
+        """What this run has learned about the service's rate."""
+        return Remembered(self.turns.throttle.limit, self._proof.rate)
 
     @property
     def rate(self) -> float:

@@ -14,6 +14,7 @@ from batcher.app.doubts import Doubts
 from batcher.app.job import Run
 from batcher.app.job_files import Files, PassOn, open_files
 from batcher.app.job_identity import card_of, choice_of, job_of, need_bucket
+from batcher.app.learned import remember, remembered
 from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
 from batcher.app.service import Site, open_credentials, open_service
@@ -33,6 +34,7 @@ from batcher.rules.choices import OnDoubt
 from batcher.rules.doubts.settle_time import condition
 from batcher.rules.job.card import STANDARD_INPUT
 from batcher.rules.progress.counts import Tally
+from batcher.rules.rate.remembered import Remembered, first_rate, most_rows
 from batcher.rules.rate.throttle import Throttle
 from batcher.rules.report import opening
 from batcher.rules.service.credentials import described
@@ -84,8 +86,9 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
                 for_spreadsheets=options.spreadsheet,
             )
         )
-        monitor = await _monitor(options, world, manifest, files, service, drain, telemetry)
-        shown = opening.lines(await _opening(options, files, monitor, service, dialect))
+        known = await remembered(options, files, world)
+        monitor = _monitor(options, world, manifest, known, service, drain, telemetry)
+        shown = opening.lines(await _opening(options, files, monitor, service, dialect, known))
         if attend is not None:
             attend(monitor)
         relies_on = condition(options.settle_time, options.timeout)
@@ -129,8 +132,8 @@ async def _preflight(  # noqa: PLR0913, PLR0917 - a job and its service meet her
     return preflight
 
 
-async def _opening(
-    options: RunOptions, files: Files, monitor: Monitor, service: Service, dialect: Dialect
+async def _opening(  # noqa: PLR0913, PLR0917 - what the first lines show
+    options: RunOptions, files: Files, monitor: Monitor, service: Service, dialect: Dialect, known: Remembered
 ) -> opening.Opening:
     call = dialect.start(options.workflow)
     return opening.Opening(
@@ -139,7 +142,7 @@ async def _opening(
         credentials=described(service.credentials.current),
         rows=monitor.listed,
         most=options.limit,
-        limit=await files.kept_limit(),
+        rate=known.limit or known.proven,
         manifest=str(options.manifest or STANDARD_INPUT),
         records=str(options.output),
         checkpoint=str(options.checkpoint),
@@ -157,6 +160,7 @@ async def _finished(run: Run, shown: Sequence[str]) -> ExitCode:
                 run.world.voice.say(line)
             await run.whole()
             code = await report_end(run)
+            remember(run.options, run.files, run.world, monitor.learned)
         telemetry.ended(code, monitor.figures())
     return code
 
@@ -205,20 +209,21 @@ def _draining_after(seconds: float | None, drain: Drain, say: Callable[[str], No
             timer.cancel()
 
 
-async def _monitor(  # noqa: PLR0913, PLR0917 - what a run consists of
+def _monitor(  # noqa: PLR0913, PLR0917 - what a run consists of
     options: RunOptions,
     world: World,
     manifest: AnyManifest,
-    files: Files,
+    known: Remembered,
     service: Service,
     drain: Drain,
     telemetry: Telemetry,
 ) -> Monitor:
-    """Return the monitor of a run that begins at the rate limit that an earlier run found."""
+    """Return the monitor of a run that begins at the rate that earlier runs found, as far as it is `known`."""
     max_rate = options.max_rate or inf
+    first = first_rate(known.proven, most_rows(manifest.lines, options.limit))
     turns = Turns(
         drain=drain,
-        throttle=Throttle(max_rate, await files.kept_limit()),
+        throttle=Throttle(max_rate, known.limit, first),
         monotonic=world.monotonic,
         service_now=service.now,
         max_outage=options.max_outage,

@@ -44,6 +44,10 @@ class Pace(Options):
     max_rate: Annotated[
         float | None, Option("Maximum starts per second.", least=0.001, default="adapts to the service")
     ] = None
+    remember_rate: Annotated[
+        bool,
+        Option("Begin a new job at the rate that an earlier job with this workflow reached, and remember its own."),
+    ] = False
 
 
 class Stopping(Options):

@@ -37,4 +37,6 @@ A run asks the execution list for them before its first start. 0 stands for any 
 that is known to be the newest of its job.
 """
 LIMIT = "limit in millistarts a second"
+PROVEN = "proven rate in millistarts a second"
+"""The highest rate that the last run has kept up without a refusal."""
 PREFIX = "settled prefix"

@@ -14,10 +14,8 @@ from batcher.rules.rate.decisions import Event, Kind
 from batcher.rules.rate.limit import estimate
 from batcher.rules.rate.pace import Pace
 from batcher.rules.rate.recent import Recent
+from batcher.rules.rate.remembered import SLOW_START
 from batcher.rules.rate.trial import Cut, Trial, Trials
-
-FIRST = 10.0
-"""Starts per second at the beginning."""
 
 LEAST = 0.5
 """The lowest rate in starts per second. Less would amount to an outage."""
@@ -26,6 +24,9 @@ GAINS = ((20.0, 1.5), (400.0, 5.5), (inf, 11.0))
 """(below this rate, each start adds this much), while nothing has been refused. The rate reaches 10,000 per second in
 2 s, but never grows faster than answers arrive. At low rates the gain is small: a minute has few starts, and each
 refusal costs more. A limit of 50 per second with a one-second burst is exceeded up to 350 per second."""
+
+CHECK = 1.0
+"""Seconds in which a rate above the slow start's proves itself: a refusal in them ends it."""
 
 COOL_DOWN = 1.0
 """Seconds between two cuts. A limit counted per calendar second refuses everything until that second ends."""
@@ -79,10 +80,15 @@ class Throttle:
     All times are in seconds of one steady clock. Every decision is returned as an event.
     """
 
-    def __init__(self, max_rate: float = inf, limit: float | None = None) -> None:
-        """Start slowly, or near the `limit` that an earlier run found (starts per second)."""
+    def __init__(self, max_rate: float = inf, limit: float | None = None, first: float = SLOW_START) -> None:
+        """Start near the `limit` that an earlier run found, else at the rate `first` (all in starts per second).
+
+        If `first` is above that of a slow start, the first refusal within its first second leads back to a slow start.
+        """
         self._most = max_rate
         self._least = min(LEAST, max_rate)
+        self._checked_at = inf if limit is None and first > SLOW_START else -inf
+        """Until when a refusal leads back to a slow start; infinity before the first answer."""
         self._limit = limit
         self._is_found = limit is not None
         self._climb = AFTER_CUT
@@ -103,7 +109,7 @@ class Throttle:
         self._trial: Trial | None = None
         self._trials = Trials()
         self._failures = Recent(1.0)
-        self.pace = Pace(self._within(FIRST if limit is None else AFTER_CUT.low * limit))
+        self.pace = Pace(self._within(first if limit is None else AFTER_CUT.low * limit))
         self._reported = self.pace.rate
 
     @property
@@ -143,6 +149,8 @@ class Throttle:
         self._since.went_well(now)
         self._refusals.accepted()
         self._starts += 1
+        if self._checked_at == inf:
+            self._checked_at = now + CHECK
         event = self._tried(sent_at, now, is_refused=False)
         if event is not None:
             return event
@@ -172,6 +180,8 @@ class Throttle:
         if sent_at <= self._cut_at:
             # It was sent before the last cut: the same overload, for which the rate is cut only once.
             return None
+        if now < self._checked_at:
+            return self._start_slowly(now, cause)
         self._recent.went_badly(now)
         self._refusals.refused()
         event = self._tried(sent_at, now, is_refused=True)
@@ -224,6 +234,14 @@ class Throttle:
         self._limit, self._trial = self._limit or self.pace.rate, None
         self._count_anew(now)
         return self._begin(now, AFTER_OUTAGE, cause)
+
+    def _start_slowly(self, now: float, cause: str) -> Event | None:
+        """Begin anew with a slow start: the service does not take the rate that was tried."""
+        self._checked_at = -inf
+        self._count_anew(now)
+        before = self.pace.rate
+        self.pace.change(now, self._within(SLOW_START))
+        return self._event(now, before, cause)
 
     def _is_chance(self, *, is_told: bool) -> bool:
         """Return whether the latest refusals may be random."""

@@ -13,7 +13,7 @@ from batcher.rules.text import counted, number
 
 
 class Opening(NamedTuple):
-    """What is known before the first start. `limit` is in starts per second, None if no earlier run has found one."""
+    """What is known before the first start. `rate` is in starts per second, None if no earlier run has found one."""
 
     card: Card
     api: str
@@ -24,7 +24,7 @@ class Opening(NamedTuple):
     """The rows of the manifest, as far as its lines show. None if their number is not known."""
     most: int | None
     """How many rows this run sends at most. None if that is not limited."""
-    limit: float | None
+    rate: float | None
     manifest: str
     records: str
     checkpoint: str
@@ -40,11 +40,7 @@ def lines(opening: Opening) -> list[str]:
         f"bucket:      {card.bucket or 'as each row names it'}",
         f"credentials: {opening.credentials}",
         f"rows:        {_rows(opening.rows)} in {manifest}{limited}",
-        *(
-            [f"rate:        from about {number(opening.limit)} starts per second, found earlier"]
-            if opening.limit
-            else []
-        ),
+        *([f"rate:        from about {number(opening.rate)} starts per second, found earlier"] if opening.rate else []),
         f"files:       {opening.records} (records), {opening.checkpoint} (progress)",
     ]
 
