@@ -26,7 +26,7 @@ from setting import ALL_ROWS, Setting
 RESULTS = Path(__file__).with_name("RESULTS.md")
 PAGE = Path(__file__).parents[1] / "docs" / "speed.md"
 ROUNDS = 3
-QUICK_ROWS = 10_000
+QUICK_ROWS = 4096
 """With `--quick`: enough to see that everything can be measured, too few for a judgement."""
 
 MEASUREMENTS: Mapping[str, Callable[[Setting], list[Figure]]] = {

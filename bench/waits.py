@@ -107,7 +107,7 @@ def goodput(setting: Setting) -> list[Figure]:
     details = (how, f"{rates[1]:,.0f}/s; {load.rows:,} rows after {learning:,} in an earlier run of the job")
     return [
         Figure(f"{what}, {which}", rate / ideal, "{:.1%}", detail, goal)
-        for which, rate, detail, goal in zip(("first job", "job that goes on"), rates, details, goals, strict=True)
+        for which, rate, detail, goal in zip(("first job", "job that goes on"), rates[:2], details, goals, strict=True)
     ]
 
 
