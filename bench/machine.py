@@ -10,6 +10,7 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+from interpreter import built, how_built
 from running import tool
 
 PACKAGES = ("obs-batcher", "aiohttp", "uvloop", "orjson", "esdk-obs-python")
@@ -22,7 +23,7 @@ def describe(folder: Path) -> dict[str, str]:
         "CPU": f"{_cpu()}, {len(os.sched_getaffinity(0))} cores",
         "kernel": f"{platform.system()} {platform.release()}",
         "file system": _said("findmnt", "--noheadings", "--output", "FSTYPE", "--target", str(folder)),
-        "Python": f"{platform.python_implementation()} {platform.python_version()}",
+        "Python": f"{platform.python_implementation()} {platform.python_version()}, {how_built(built())}",
         "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
         "servers and peers": f"{_nginx()}, {_said('dpkg-query', '--show', '--showformat', 'hey ${Version}', 'hey')}",
         "load average at the start": f"{os.getloadavg()[0]:.1f}",

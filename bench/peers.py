@@ -53,15 +53,27 @@ class Load(NamedTuple):
 Client = Callable[[Path, Server, Load], Usage]
 
 
-def batcher(folder: Path, server: Server, load: Load) -> Usage:
-    """Run the real command: CSV in, records out, with checkpoint and progress. Each run has new files."""
+def batcher(folder: Path, server: Server, load: Load, more: Mapping[str, str] | None = None) -> Usage:
+    """Run the real command: CSV in, records out, with checkpoint and progress. Each run has new files.
+
+    `more` are further environment variables.
+    """
+    variables = environment(server) | dict(more or {})
     source = manifest(folder, load.rows)
     with TemporaryDirectory(dir=folder) as name, _answering(server, load.rows, questions=1):
         files = Path(name)
         command = pinned(run_command(source, server, files, load.connections), load.core)
-        usage = run(command, files / "log", environment=environment(server), timeout=limit(load.rows))
+        usage = run(command, files / "log", environment=variables, timeout=limit(load.rows))
         check_records(files / "records.jsonl", load.rows)
     return usage
+
+
+def plain_batcher(folder: Path, server: Server, load: Load) -> Usage:
+    """Run the real command where aiofastnet is not found."""
+    hidden = folder / "without-aiofastnet"
+    hidden.mkdir(exist_ok=True)
+    (hidden / "aiofastnet.py").write_text("raise ImportError('hidden')\n")
+    return batcher(folder, server, load, {"PYTHONPATH": str(hidden)})
 
 
 def bare_loop(folder: Path, server: Server, load: Load) -> Usage:

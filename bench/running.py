@@ -27,6 +27,10 @@ class BenchError(Exception):
     """A measurement is impossible, or would be wrong. The message says what to do, or what was observed."""
 
 
+class MissingToolError(BenchError):
+    """A tool is not installed."""
+
+
 class Usage(NamedTuple):
     """What a process used: CPU time of all its threads and wall time, in seconds; peak memory, in bytes."""
 
@@ -37,10 +41,10 @@ class Usage(NamedTuple):
 
 
 def tool(name: str) -> str:
-    """Return the path of a tool. Raises BenchError if it is not installed."""
+    """Return the path of a tool. Raises MissingToolError if it is not installed."""
     found = shutil.which(name, path=_PLACES)
     if found is None:
-        raise BenchError(f"{name} is missing: as root, apt-get install {PACKAGES[name]}")
+        raise MissingToolError(f"{name} is missing: as root, apt-get install {PACKAGES[name]}")
     return found
 
 

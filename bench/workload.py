@@ -45,6 +45,12 @@ def write_manifest(path: Path, rows: int) -> None:
     append_rows(path, 0, rows)
 
 
+def write_objects(path: Path, rows: int) -> None:
+    """Write a JSON Lines manifest with the same rows."""
+    with path.open("wb") as file:
+        file.writelines(body(number) + b"\n" for number in range(rows))
+
+
 def append_rows(path: Path, first: int, after_last: int) -> None:
     """Append the rows of these objects to a manifest."""
     with path.open("a") as file:

@@ -1,6 +1,7 @@
 """The benchmarks' own parts: the arithmetic, the page, and each client at fifty rows, held to have started them all."""
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -8,15 +9,18 @@ from pathlib import Path
 
 import pytest
 from figures import Figure, Goal, difference, in_turn, microseconds, ratio, verdict
+from interpreter import FLAGS, Interpreter, better, how_built
 from peers import Load, bare_loop, batcher, check_records, hey, manifest, sdk_loop, sdk_loop_kept
 from report import BEGIN, END, put_between, results, table
 from running import BenchError, pinned, run, tool
 from server import late, nginx
+from setting import Setting
+from waits import first_start, resume
 from workload import ANSWER, body
 
 from batcher.edges.manifest import open_manifest
 from batcher.rules.service.obs_v2 import start_body
-from bench import PAGE, Setting, first_start, resume
+from bench import PAGE, measure
 
 PROJECT = Path(__file__).parents[1]
 ROWS = 50
@@ -216,6 +220,43 @@ def test_a_resume_starts_the_new_rows_only_on_the_same_port(tmp_path):
     (figure,) = resume(Setting(tmp_path, ROWS, 2))
     assert figure.detail == "median of 2; 25 rows are settled, 25 are new"
     assert 0 < figure.value < time.monotonic() - begun
+
+
+PRESENT = Interpreter("present", (3, 11), (), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("present", "others", "chosen"),
+    [
+        (PRESENT, [], "present"),
+        (PRESENT._replace(flags=FLAGS), [Interpreter("other", (3, 11), FLAGS, 0.1)], "present"),
+        (PRESENT, [Interpreter("other", (3, 11), (), 0.9)], "present"),
+        (PRESENT, [Interpreter("unnamed", (3, 11), (), 0.7)], "unnamed"),
+        (PRESENT, [Interpreter("named", (3, 11), FLAGS, 0.9)], "named"),
+        (PRESENT, [Interpreter("newer", (3, 13), FLAGS, 0.5), Interpreter("same", (3, 11), FLAGS, 0.6)], "same"),
+        (PRESENT, [Interpreter("newer", (3, 13), FLAGS, 0.5), Interpreter("same", (3, 11), (), 0.95)], "newer"),
+    ],
+)
+def test_an_optimized_python_is_measured_with_where_there_is_one(present, others, chosen):
+    assert better(present, others).path == chosen
+
+
+def test_how_a_python_was_built_is_said_on_stderr_and_what_make_needs_on_stdout():
+    command = [sys.executable, "bench/interpreter.py"]
+    ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=True)
+    assert re.fullmatch(r"(PYTHON=\S+ VENV=\.venv-bench\n)?", ended.stdout)
+    assert re.match(r"bench: Python 3\.\d+ at \S+, (not known to be )?built with --\S+", ended.stderr)
+    assert how_built(FLAGS) == "built with --enable-optimizations and --with-lto"
+
+
+def test_a_quick_round_judges_nothing_and_leaves_out_what_needs_a_missing_tool(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("running._PLACES", str(tmp_path))
+    figures, _ = measure(["sdk", "few"], ROWS, 1, is_quick=True)
+    assert [figure.what for figure in figures] == ["64 rows with 20 ms of service latency, launch to exit"]
+    printed = capsys.readouterr().out
+    assert "sdk: left out, nginx is missing: as root, apt-get install nginx-light" in printed
+    assert "| what | measured | and |" in printed
+    assert "must" not in printed
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,9 @@ from scripted_server import (
 )
 
 from batcher.edges.transport import MOST_BYTES
+from batcher.edges.transport.heads import WholeAnswers
 from batcher.edges.transport.kept import IDLE_SECONDS
-from batcher.edges.transport.wire import WholeAnswers, Wire
+from batcher.edges.transport.wire import Wire
 from batcher.model import Fault, Lost, Reply
 
 HEAD = b"HTTP/1.1 200 OK\r\n"

@@ -1,7 +1,8 @@
 """The HTTP edge: sends a request exactly once, and returns a Reply or the reason why there is none.
 
 Only this package depends on aiohttp. `session` sends any request. `kept` sends starts on connections that it keeps, at
-a fraction of the cost; each of them is a `wire`. `losses` says what an exception of aiohttp means.
+a fraction of the cost; each of them is a `wire`, and `heads` reads most of their answers. `losses` says what an
+exception of aiohttp means.
 """
 
 import os

@@ -14,9 +14,10 @@ from time import monotonic
 import aiohttp
 from yarl import URL
 
+from batcher.edges.transport.heads import WholeAnswers
 from batcher.edges.transport.losses import Losses
 from batcher.edges.transport.time_limit import TimeLimit
-from batcher.edges.transport.wire import WholeAnswers, Wire
+from batcher.edges.transport.wire import Wire
 from batcher.model import Lost, Reply
 
 CONNECT_SECONDS = 8.0

@@ -11,7 +11,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+import msgspec.json
 import orjson
+from msgspec import MsgspecError, Struct
 
 from batcher.model import (
     Answer,
@@ -35,7 +37,6 @@ REDIRECT = range(300, 400)
 CODE_NAMES = ("code", "error_code", "Code", "errorCode")
 MESSAGE_NAMES = ("message", "error_msg", "Message")
 REQUEST_ID_NAMES = ("request_id", "RequestId")
-REQUEST_ID_HEADERS = ("x-obs-request-id", "x-request-id", "x-amz-request-id")
 
 VALUE_NAMES = ("value", "parameter_value", "paramter_value")
 """The names under which a declared parameter may have its value. The last is how the documentation spells it."""
@@ -51,6 +52,17 @@ Object = Mapping[str, Json] | None
 """The JSON object of a successful answer, None if it could not be read."""
 
 
+class _Plain(Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """The documented answer to a start: texts, and nothing else."""
+
+    execution_urn: str = ""
+    started_at: str = ""
+    execution_name: str = ""
+
+
+_read_plain = msgspec.json.Decoder(_Plain).decode
+
+
 class _Words(NamedTuple):
     """The contents of an error's body."""
 
@@ -64,8 +76,13 @@ def read_start(reply: Reply) -> Answer:
     status, headers = reply.status, reply.headers
     if status not in SUCCESS:
         return Answer(*_refusal(reply))
-    body = _object(reply.body)
-    return Answer(status, "", "", _request_id(body, headers), "", headers.get("date", ""), started(body))
+    plain = _plain(reply.body)
+    if plain is None:
+        body = _object(reply.body)
+        return Answer(status, "", "", _request_id(body, headers), "", headers.get("date", ""), started(body))
+    name = plain.execution_name
+    execution = Execution(name, plain.execution_urn, plain.started_at) if name else None
+    return Answer(status, "", "", _id_of_header(headers), "", headers.get("date", ""), execution)
 
 
 def read_workflow(reply: Reply) -> Described[Workflow]:
@@ -98,7 +115,14 @@ def _described(reply: Reply, noun_of: Callable[[Object], Noun | None]) -> Descri
 
 
 def _request_id(body: Object, headers: Mapping[str, str]) -> str:
-    return (_first(body, REQUEST_ID_NAMES) if body else "") or _first(headers, REQUEST_ID_HEADERS)
+    return (_first(body, REQUEST_ID_NAMES) if body else "") or _id_of_header(headers)
+
+
+def _id_of_header(headers: Mapping[str, str]) -> str:
+    # Written out, because it is done for every row.
+    get = headers.get
+    text = get("x-obs-request-id") or get("x-request-id") or get("x-amz-request-id")
+    return legible(text) if text else ""
 
 
 def _refusal(reply: Reply) -> tuple[int, str, str, str, str, str]:
@@ -109,7 +133,7 @@ def _refusal(reply: Reply) -> tuple[int, str, str, str, str, str]:
         status,
         words.code,
         words.message or _elsewhere(status, headers),
-        words.request_id or _first(headers, REQUEST_ID_HEADERS),
+        words.request_id or _id_of_header(headers),
         headers.get("retry-after", ""),
         headers.get("date", ""),
     )
@@ -183,6 +207,20 @@ def _input(value: Json) -> str | None:
         return "" if value is None else orjson.dumps(value).decode()
     except orjson.JSONEncodeError:
         # It was parsed, but is nested too deeply to be written.
+        return None
+
+
+def _plain(content: bytes) -> _Plain | None:
+    """Read the answer to a start in its documented form. Return None for any other, which `_object` reads.
+
+    In this form, each byte belongs to a name or a text that is read, and no text has an escape. So a decoder that is
+    faster with it finds what `_object` finds.
+    """
+    if not content.isascii() or b"\\" in content:
+        return None
+    try:
+        return _read_plain(content)
+    except MsgspecError:
         return None
 
 
