@@ -37,8 +37,9 @@ _JSON = frozenset({"json", "jsonl"})
 _Reader: TypeAlias = TableReader | LineReader | ArrayReader
 
 
-def _source(path: Path | None, format_: str) -> Source:
-    return Source(path, lone_cr=format_ in DELIMITERS, cut=OBJECTS if format_ == "json" else LINES)
+def _source(path: Path | None, format_: str, *, is_digested: bool = True) -> Source:
+    cut = OBJECTS if format_ == "json" else LINES
+    return Source(path, lone_cr=format_ in DELIMITERS, cut=cut, is_digested=is_digested)
 
 
 def open_text(path: Path | None, format_: str, choice: Choice, chunk: int = CHUNK) -> Manifest:
@@ -137,17 +138,32 @@ class Manifest:
         """
         if self._source.size is None:
             return
+        # A digest costs half of the time, and is needed only where an error may be due to a change.
+        source = _source(self._source.path, self._format, is_digested=False)
+        try:
+            self._check(source)
+        except ManifestError:
+            if not source.may_have_changed:
+                raise
+            self._check_digested()
+        finally:
+            source.close()
+
+    def _check_digested(self) -> None:
         source = _source(self._source.path, self._format)
         try:
-            entries = sum(1 for _ in self._examined(source.texts(self._chunk)))
-            # Where several entries share a line, lines say nothing about the number of rows.
-            self.lines = None if self._format == "json" and entries > source.lines else source.lines
+            self._check(source)
         except ManifestError:
             # Whether it was changed is decided when its rows are read.
             if source.change() is None:
                 raise
         finally:
             source.close()
+
+    def _check(self, source: Source) -> None:
+        entries = sum(1 for _ in self._examined(source.texts(self._chunk)))
+        # Where several entries share a line, lines say nothing about the number of rows.
+        self.lines = None if self._format == "json" and entries > source.lines else source.lines
 
     def _examined(self, texts: Iterable[str]) -> Iterable[object]:
         """Return an iterator that reads the texts, and looks for what makes them unusable as a whole.
