@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
+import orjson
+
 from batcher.edges.manifest.plain import json_columns
 from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.errors import ManifestError
 from batcher.model import BadRow, Json, Row
 from batcher.rules.rows.address import MARK, located
-from batcher.rules.rows.identity import canonical
 from batcher.rules.rows.json_text import fault_of_lines
 from batcher.rules.rows.plain_rows import PlainRows
 from batcher.rules.rows.values import is_exact, json_object, require_exact
@@ -118,12 +119,13 @@ def _written(inputs: Sequence[Json], rows: Rows) -> Sequence[bytes] | None:
     if set(map(type, inputs)) != {dict}:
         return None
     try:
-        own = list(map(canonical, inputs))
+        # Rows of the same text have the same inputs.
+        own = [orjson.dumps(each) for each in inputs]
         different = dict(zip(own, inputs, strict=True))
         if not all(is_exact(each.values()) for each in different.values()):
             return None
         written = {text: rows.written(each) for text, each in different.items()}
-    except ValueError:
+    except (ValueError, orjson.JSONEncodeError):
         return None
     return [written[text] for text in own]
 
