@@ -31,7 +31,7 @@ def test_every_key_comes_back_in_the_part_of_its_first_byte_and_in_order(monkeyp
 
 def test_a_partition_without_keys_has_empty_parts():
     with Partition() as kept:
-        assert [(part.keys, list(part.numbers)) for part in kept.parts()] == [([], [])] * 256
+        assert [(list(part.keys), list(part.numbers)) for part in kept.parts()] == [([], [])] * 256
 
 
 def test_a_folder_that_cannot_be_written_ends_the_job_with_advice(monkeypatch, tmp_path):
@@ -57,5 +57,6 @@ def test_a_long_stream_is_put_away_while_it_comes(monkeypatch):
                 yield entry
 
         kept.add(watched())
-        assert max(in_memory) == 50
+        # All but the last of those that are added at once.
+        assert max(in_memory) == 99
         assert sum(len(part.keys) for part in kept.parts()) == 2000

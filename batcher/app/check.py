@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from operator import attrgetter
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -19,13 +19,14 @@ from batcher.app.columns import Columns
 from batcher.app.job_identity import choice_of, identity, need_bucket
 from batcher.app.preflight import Judge, Preflight
 from batcher.app.process import fast_loop
+from batcher.app.repeats import Contents, Repeats
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.space import Paths, warn_if_short
 from batcher.app.voice import Voice
 from batcher.app.world import World
-from batcher.edges.checkpoint import COPY, Reading, reading_of
-from batcher.edges.manifest import AnyManifest, format_of
-from batcher.edges.partition import Part, Partition
+from batcher.edges.checkpoint import Reading, reading_of
+from batcher.edges.manifest import AnyManifest, Manifest, format_of
+from batcher.edges.partition import Partition
 from batcher.errors import DiskError, ManifestError, UsageError
 from batcher.flow.drain import Drain
 from batcher.model import BadRow, Parameter, Row, Workflow
@@ -34,7 +35,8 @@ from batcher.rules.job.card import Card
 from batcher.rules.records.codec import described
 from batcher.rules.rows.admission import Policy
 from batcher.rules.rows.declared import Screen
-from batcher.rules.rows.forecast import Forecast, Known
+from batcher.rules.rows.forecast import Forecast
+from batcher.rules.rows.plain_rows import Block, PlainRows
 from batcher.rules.service.credentials import described as shown
 from batcher.rules.text import counted
 
@@ -42,9 +44,6 @@ SHOWN = 20
 """The maximum number of bad rows to show."""
 MOST_BUCKETS = 1000
 """The maximum number of buckets to count by name. One account has fewer."""
-
-_key_and_line = attrgetter("key", "line")
-_bucket = attrgetter("bucket")
 
 
 class Checked:
@@ -107,8 +106,11 @@ def check_manifest(options: CheckOptions, world: World) -> Checked:
             types = _types(manifest, kept, checked.workflow)
             blocks = manifest.blocks(bucket=options.bucket, static_inputs=options.inputs, parameters=types)
             declared = types.keys() if types else checked.declared
-            _read(_judged(blocks, columns, declared if options.preflight else ()), checked, partition, note)
-            _foresee(checked.forecast, partition, kept)
+            is_asked_again = kept is None and isinstance(manifest, Manifest) and manifest.is_readable_again
+            again = partial(_again, options, format_, types, checked.workflow, world) if is_asked_again else None
+            repeats = Repeats(partition, again)
+            _read(_judged(blocks, columns, declared if options.preflight else ()), checked, repeats, note)
+            repeats.foresee(checked.forecast, kept)
         change = manifest.change()
         if change is not None:
             raise change
@@ -123,9 +125,7 @@ def check_manifest(options: CheckOptions, world: World) -> Checked:
     return checked
 
 
-def _judged(
-    blocks: Iterable[list[Row | BadRow]], columns: Columns, parameters: Collection[str] | None
-) -> Iterator[list[Row | BadRow]]:
+def _judged(blocks: Iterable[Block], columns: Columns, parameters: Collection[str] | None) -> Iterator[Block]:
     """Judge the columns that each block brings. Raises ManifestError as a run would end."""
     for block in blocks:
         error = columns.of_rows(parameters) if columns.has_news else None
@@ -172,39 +172,43 @@ def _types(manifest: AnyManifest, kept: Reading | None, workflow: Workflow | Non
 
 
 def _read(
-    blocks: Iterable[list[Row | BadRow]], checked: Checked, partition: Partition, note: Callable[[list[BadRow]], None]
+    blocks: Iterable[Block], checked: Checked, repeats: Repeats, note: Callable[[Sequence[BadRow]], None]
 ) -> None:
     screen = None if checked.workflow is None else Screen(checked.workflow.parameters)
     for block in blocks:
-        rows = block if screen is None else screen.rows(block)
-        bad = [row for row in rows if isinstance(row, BadRow)]
+        rows, bad = _sorted_out(block, screen)
         if bad:
-            rows = [row for row in rows if isinstance(row, Row)]
             note(bad)
             checked.first_bad += bad[: SHOWN - len(checked.first_bad)]
         checked.rows += len(block)
         checked.bad += len(bad)
-        checked.count(map(_bucket, rows))
-        partition.add(map(_key_and_line, rows))
+        checked.count(rows.buckets if isinstance(rows, PlainRows) else [row.bucket for row in rows])
+        repeats.add(rows)
     for warning, count in (screen.warnings if screen else Counter[str]()).items():
         checked.warn(f"{counted(count, 'row')}: {warning}")
 
 
-def _foresee(forecast: Forecast, partition: Partition, kept: Reading | None) -> None:
-    """Compare what the manifest and the checkpoint know of the same contents."""
-    with Partition() as of_checkpoint:
-        of_checkpoint.add(() if kept is None else kept.entries())
-        for part, known in zip(partition.parts(), of_checkpoint.parts(), strict=True):
-            forecast.add(part.keys, part.numbers, _known(known))
+def _sorted_out(block: Block, screen: Screen | None) -> tuple[Contents, list[BadRow]]:
+    """Return the valid rows of a block, and the others."""
+    rows = block if screen is None else screen.rows(block)
+    if isinstance(rows, PlainRows):
+        return rows, []
+    return [row for row in rows if isinstance(row, Row)], [row for row in rows if isinstance(row, BadRow)]
 
 
-def _known(part: Part) -> Known:
-    """Split the numbers of a checkpoint's rows into copy and status."""
-    entries = list(zip(part.keys, part.numbers, strict=True))
-    return Known(
-        {key: number - COPY for key, number in entries if number < 2 * COPY},
-        {(key, number // COPY): number % COPY for key, number in entries if number >= 2 * COPY},
-    )
+@contextmanager
+def _again(
+    options: CheckOptions,
+    format_: str,
+    types: Mapping[str, Parameter],
+    workflow: Workflow | None,
+    world: World,
+) -> Iterator[Iterator[Contents]]:
+    """Open the manifest once more, and yield its valid rows."""
+    screen = None if workflow is None else Screen(workflow.parameters)
+    with world.open_manifest(options.manifest, format_, choice_of(options)) as manifest:
+        blocks = manifest.blocks(bucket=options.bucket, static_inputs=options.inputs, parameters=types)
+        yield (_sorted_out(block, screen)[0] for block in blocks)
 
 
 @contextmanager

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import tempfile
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
-from struct import iter_unpack
+from struct import Struct
 from types import TracebackType
 from typing import BinaryIO, NamedTuple, Self, cast
 
@@ -22,7 +22,7 @@ MOST_KEPT = 1024 * 1024
 """The number of keys to keep in memory: 24 MiB."""
 
 MOST_AT_ONCE = 16 * 1024
-"""The number of keys to add before checking how many are in memory."""
+"""The maximum number of keys to add before checking how many are in memory."""
 
 _KEY = "16s"
 _KEY_BYTES = 16
@@ -33,7 +33,7 @@ _NUMBER_BYTES = 8
 class Part(NamedTuple):
     """Keys and their numbers, in the order in which they were added."""
 
-    keys: list[bytes]
+    keys: Sequence[bytes]
     numbers: array[int]
 
 
@@ -51,7 +51,6 @@ class Partition:
         self._keys = [bytearray() for _ in range(PARTS)]
         self._numbers = [array(_NUMBER) for _ in range(PARTS)]
         self._pieces: list[list[_Piece]] = [[] for _ in range(PARTS)]
-        self._kept = 0
         self._file: BinaryIO | None = None
 
     def __enter__(self) -> Self:
@@ -67,13 +66,12 @@ class Partition:
         """Add 16-byte keys with their numbers, which must not be negative."""
         all_keys, all_numbers = self._keys, self._numbers
         coming = iter(entries)
-        while some := list(islice(coming, MOST_AT_ONCE)):
-            for key, number in some:
+        for first in coming:
+            for key, number in chain([first], islice(coming, MOST_AT_ONCE - 1)):
                 part = key[0]
-                all_keys[part].extend(key)
+                all_keys[part] += key
                 all_numbers[part].append(number)
-            self._kept += len(some)
-            if self._kept >= MOST_KEPT:
+            if sum(map(len, all_numbers)) >= MOST_KEPT:
                 self._spill()
 
     def parts(self) -> Iterator[Part]:
@@ -83,10 +81,11 @@ class Partition:
                 pieces = [*self._read(part), (bytes(self._keys[part]), self._numbers[part].tobytes())]
             except OSError as error:
                 raise _failure(error) from error
-            keys = list(chain.from_iterable(iter_unpack(_KEY, b"".join(keys for keys, _ in pieces))))
+            keys = b"".join(keys for keys, _ in pieces)
             numbers = array(_NUMBER)
             numbers.frombytes(b"".join(numbers for _, numbers in pieces))
-            yield Part(keys, numbers)
+            # Not `struct.unpack`, which keeps the formats that it has seen.
+            yield Part(Struct(_KEY * len(numbers)).unpack(keys), numbers)
 
     def _spill(self) -> None:
         try:
@@ -99,7 +98,6 @@ class Partition:
                 del numbers[:]
         except OSError as error:
             raise _failure(error) from error
-        self._kept = 0
 
     def _read(self, part: int) -> Iterator[tuple[bytes, bytes]]:
         for at, keys in self._pieces[part]:

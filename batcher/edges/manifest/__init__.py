@@ -2,9 +2,10 @@
 
 `opening` has the table of formats and opens a manifest; `formats` finds the format. `source` turns a file or a pipe
 into text. `table` (CSV, TSV), `lines` (JSON Lines, plain text), `json_array` and `obsutil` split text into entries, and
-`strays` shows which of them are no rows. `rows` turns an entry into a row or a bad row, and `manifest` is what the job
-uses. `inventory` and `parquet` are manifests with their own readers. `given` is for the rows that a program passes.
-`written` yields entries as they are written in the file.
+`strays` shows which of them are no rows. `plain` reads a whole piece of text by columns where all entries are plain.
+`rows` turns an entry into a row or a bad row, and `manifest` is what the job uses. `inventory` and `parquet` are
+manifests with their own readers. `given` is for the rows that a program passes. `written` yields entries as they are
+written in the file.
 """
 
 from batcher.edges.manifest.formats import format_of, has_addresses

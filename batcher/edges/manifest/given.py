@@ -18,6 +18,7 @@ from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.edges.manifest.skipped import Choice, Skipped
 from batcher.errors import ManifestError, UsageError
 from batcher.model import BadRow, Json, Mark, Parameter, Row
+from batcher.rules.rows.plain_rows import Block
 
 Given: TypeAlias = str | Mapping[str, Any]
 """A row: an object's key, or a mapping with `object`, and optionally `bucket` and `inputs`."""
@@ -97,7 +98,7 @@ class PassedRows:
         bucket: str | None = None,
         static_inputs: Mapping[str, Json] | None = None,
         parameters: Mapping[str, Parameter] | None = None,  # noqa: ARG002 - only cells of a table are converted
-    ) -> Iterator[list[Row | BadRow]]:
+    ) -> Iterator[Block]:
         """Read the rows, each in a block of its own as soon as it is there. Arguments are those of other manifests.
 
         Raises what the program's iterable raises.

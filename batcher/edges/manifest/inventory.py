@@ -21,6 +21,7 @@ from batcher.edges.manifest.skipped import DELETE_MARKER, HEADER, OLD_VERSION, O
 from batcher.edges.manifest.source import Source
 from batcher.errors import ManifestError
 from batcher.model import BadRow, Json, Mark, Parameter, Row
+from batcher.rules.rows.plain_rows import Block
 from batcher.rules.text import counted
 
 BLOCK = 1024
@@ -137,7 +138,7 @@ class Inventory:
         bucket: str | None = None,
         static_inputs: Mapping[str, Json] | None = None,
         parameters: Mapping[str, Parameter] | None = None,  # noqa: ARG002 - rows of an inventory have no inputs
-    ) -> Iterator[list[Row | BadRow]]:
+    ) -> Iterator[Block]:
         """Read the rows in blocks of at most 1,024, file by file.
 
         `bucket` is used for lines without one. `static_inputs` are the inputs of every row. Raises ManifestError while
@@ -149,7 +150,7 @@ class Inventory:
                 for first in range(0, len(made), BLOCK):
                     yield made[first : first + BLOCK]
 
-    def _read(self, source: Source, rows: Rows) -> Iterator[list[Row | BadRow]]:
+    def _read(self, source: Source, rows: Rows) -> Iterator[Block]:
         columns: Columns | None = None
         line = 0
         for text in source.texts(_CHUNK):

@@ -14,6 +14,7 @@ from batcher.edges.manifest.source import MOST_OBJECT
 from batcher.errors import ManifestError
 from batcher.model import BadRow, Row
 from batcher.rules.rows.json_text import BLANK, Scan, fault_of_array, scan_object
+from batcher.rules.rows.plain_rows import Block
 
 _NOT_BLANK = re.compile(rf"[^{BLANK}]")
 _NEXT = re.compile(rf"[{BLANK}]*+,[{BLANK}]*+(?=\{{)")
@@ -55,9 +56,7 @@ class ArrayReader:
         self._scan = Scan(0, 0)
         """How far the incomplete object was followed."""
 
-    def rows(
-        self, texts: Iterable[str], make: Callable[[int, str], Row | BadRow | None]
-    ) -> Iterator[list[Row | BadRow]]:
+    def rows(self, texts: Iterable[str], make: Callable[[int, str], Row | BadRow | None]) -> Iterator[Block]:
         """Yield, for each text, what `make` returns for its objects, called with the lines on which they begin.
 
         Raises ManifestError if the file is not one array of objects.

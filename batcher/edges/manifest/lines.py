@@ -5,15 +5,19 @@ Only LF and CRLF end a line: an object name may contain the other characters tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
+import orjson
+
+from batcher.edges.manifest.plain import json_columns
 from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.errors import ManifestError
 from batcher.model import BadRow, Json, Row
 from batcher.rules.rows.address import MARK, located
 from batcher.rules.rows.json_text import fault_of_lines
-from batcher.rules.rows.values import json_object, require_exact
+from batcher.rules.rows.plain_rows import PlainRows
+from batcher.rules.rows.values import is_exact, json_object, require_exact
 
 T = TypeVar("T")
 
@@ -21,6 +25,10 @@ _BOM = "\ufeff"
 _NO_INPUTS: dict[str, Json] = {}
 _KNOWN = frozenset({"bucket", "object", "inputs"})
 _KINDS = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
+
+
+def _careful(_line: int, _lines: Sequence[str]) -> None:
+    """Leave each line to be read for itself."""
 
 
 class LineReader:
@@ -32,11 +40,22 @@ class LineReader:
     def __init__(self, line: int) -> None:
         self.line = line
 
-    def rows(self, texts: Iterable[str], make: Callable[[int, str], T | None]) -> Iterator[list[T]]:
-        """Yield, for each text, what `make` returns for its non-empty lines, called with their numbers."""
+    def rows(
+        self,
+        texts: Iterable[str],
+        make: Callable[[int, str], T | None],
+        plain: Callable[[int, Sequence[str]], Sequence[T] | None] = _careful,
+    ) -> Iterator[Sequence[T]]:
+        """Yield, for each text, what `make` returns for its non-empty lines, called with their numbers.
+
+        `plain` is called first, with the number of the first of several whole lines. It returns the same for all of
+        them, or None.
+        """
         for text in texts:
             lines = text.replace("\r\n", "\n").removesuffix("\r").split("\n")
-            made = [row for line, text in enumerate(lines, self.line) if text and (row := make(line, text))]
+            made: Sequence[T] | None = None if lines[-1] else plain(self.line, lines[:-1])
+            if made is None:
+                made = [row for line, text in enumerate(lines, self.line) if text and (row := make(line, text))]
             # The text after the last newline is not a complete line yet.
             self.line += len(lines) - 1
             yield made
@@ -64,6 +83,51 @@ def key_row(rows: Rows) -> Callable[[int, str], Row | BadRow]:
             return rows.bad(line, "", key, fault, key)
 
     return make
+
+
+def plain_keys(rows: Rows) -> Callable[[int, Sequence[str]], PlainRows | None]:
+    """Return a function that makes rows of plain lines, as that of `key_row` would, or None."""
+    return lambda line, keys: rows.plain(line, None, keys, None) if keys else None
+
+
+def plain_json(rows: Rows, ignored: Ignored) -> Callable[[int, Sequence[str]], PlainRows | None]:
+    """Return a function that makes rows of plain lines, as that of `json_row` would, or None."""
+    return lambda line, lines: _plain_json(line, lines, rows, ignored)
+
+
+def _plain_json(line: int, lines: Sequence[str], rows: Rows, ignored: Ignored) -> PlainRows | None:
+    columns = json_columns(lines) if lines else None
+    if columns is None or "object" not in columns or set(map(type, columns["object"])) != {str}:
+        return None
+    buckets, inputs = columns.get("bucket"), columns.get("inputs")
+    if buckets is not None and set(map(type, buckets)) != {str}:
+        return None
+    if inputs is not None:
+        inputs = _written(inputs, rows)
+        if inputs is None:
+            return None
+    made = rows.plain(line, buckets, columns["object"], inputs)
+    if made is not None:
+        for name in columns:
+            if name not in _KNOWN:
+                ignored.add(name)
+    return made
+
+
+def _written(inputs: Sequence[Json], rows: Rows) -> Sequence[bytes] | None:
+    """Return the canonical inputs of rows. None if one is no object, or its text must show whether it is exact."""
+    if set(map(type, inputs)) != {dict}:
+        return None
+    try:
+        # Rows of the same text have the same inputs.
+        own = [orjson.dumps(each) for each in inputs]
+        different = dict(zip(own, inputs, strict=True))
+        if not all(is_exact(each.values()) for each in different.values()):
+            return None
+        written = {text: rows.written(each) for text, each in different.items()}
+    except (ValueError, orjson.JSONEncodeError):
+        return None
+    return [written[text] for text in own]
 
 
 def json_row(rows: Rows, ignored: Ignored) -> Callable[[int, str], Row | BadRow | None]:

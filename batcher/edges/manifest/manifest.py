@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self, TypeAlias
 
 from batcher.edges.manifest.json_array import ArrayReader
-from batcher.edges.manifest.lines import LineReader, json_row, key_row, only_lines
+from batcher.edges.manifest.lines import LineReader, json_row, key_row, only_lines, plain_json, plain_keys
 from batcher.edges.manifest.obsutil import ObsutilReader
 from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.edges.manifest.skipped import Choice, Skipped
@@ -22,7 +22,8 @@ from batcher.edges.manifest.source import LINES, OBJECTS, Source
 from batcher.edges.manifest.strays import Strays
 from batcher.edges.manifest.table import DELIMITERS, TableReader, columns_of
 from batcher.errors import ManifestError
-from batcher.model import BEGINNING, BadRow, Json, Mark, Parameter, Row
+from batcher.model import BEGINNING, Json, Mark, Parameter
+from batcher.rules.rows.plain_rows import Block, PlainRows
 
 BLOCK = 1024
 """The maximum number of rows in a block."""
@@ -36,8 +37,9 @@ _JSON = frozenset({"json", "jsonl"})
 _Reader: TypeAlias = TableReader | LineReader | ArrayReader
 
 
-def _source(path: Path | None, format_: str) -> Source:
-    return Source(path, lone_cr=format_ in DELIMITERS, cut=OBJECTS if format_ == "json" else LINES)
+def _source(path: Path | None, format_: str, *, is_digested: bool = True) -> Source:
+    cut = OBJECTS if format_ == "json" else LINES
+    return Source(path, lone_cr=format_ in DELIMITERS, cut=cut, is_digested=is_digested)
 
 
 def open_text(path: Path | None, format_: str, choice: Choice, chunk: int = CHUNK) -> Manifest:
@@ -119,6 +121,11 @@ class Manifest:
         return self._skipped.counts
 
     @property
+    def is_readable_again(self) -> bool:
+        """Whether this is a file, which can be read once more."""
+        return self._source.size is not None
+
+    @property
     def has_inputs(self) -> bool:
         """Whether rows may have their own inputs regardless of the header."""
         return self._format in _JSON
@@ -131,17 +138,32 @@ class Manifest:
         """
         if self._source.size is None:
             return
+        # A digest costs half of the time, and is needed only where an error may be due to a change.
+        source = _source(self._source.path, self._format, is_digested=False)
+        try:
+            self._check(source)
+        except ManifestError:
+            if not source.may_have_changed:
+                raise
+            self._check_digested()
+        finally:
+            source.close()
+
+    def _check_digested(self) -> None:
         source = _source(self._source.path, self._format)
         try:
-            entries = sum(1 for _ in self._examined(source.texts(self._chunk)))
-            # Where several entries share a line, lines say nothing about the number of rows.
-            self.lines = None if self._format == "json" and entries > source.lines else source.lines
+            self._check(source)
         except ManifestError:
             # Whether it was changed is decided when its rows are read.
             if source.change() is None:
                 raise
         finally:
             source.close()
+
+    def _check(self, source: Source) -> None:
+        entries = sum(1 for _ in self._examined(source.texts(self._chunk)))
+        # Where several entries share a line, lines say nothing about the number of rows.
+        self.lines = None if self._format == "json" and entries > source.lines else source.lines
 
     def _examined(self, texts: Iterable[str]) -> Iterable[object]:
         """Return an iterator that reads the texts, and looks for what makes them unusable as a whole.
@@ -193,7 +215,7 @@ class Manifest:
         bucket: str | None = None,
         static_inputs: Mapping[str, Json] | None = None,
         parameters: Mapping[str, Parameter] | None = None,
-    ) -> Iterator[list[Row | BadRow]]:
+    ) -> Iterator[Block]:
         """Read the rows in blocks of at most 1,024, or fewer if no whole line is left in what has arrived.
 
         `bucket` is used for rows without one. `static_inputs` are the inputs of every row; a row's own inputs override
@@ -204,7 +226,7 @@ class Manifest:
         reader, arrived = self._read(rows, parameters or {})
         return self._skipped.without_placeholders(self._blocks(reader, arrived, rows))
 
-    def _read(self, rows: Rows, parameters: Mapping[str, Parameter]) -> tuple[_Reader, Iterable[list[Row | BadRow]]]:
+    def _read(self, rows: Rows, parameters: Mapping[str, Parameter]) -> tuple[_Reader, Iterable[Block]]:
         """Return what splits the text into entries, and the rows of each text."""
         texts, name, line, is_resumed = self._texts, self._source.name, self._begin.line, self._begin != BEGINNING
         if self._table is not None:
@@ -219,16 +241,16 @@ class Manifest:
             return array, array.rows(texts, json_row(rows, self.ignored))
         lines = LineReader(line)
         if self._format == "jsonl":
-            return lines, lines.rows(texts if is_resumed else only_lines(texts, name), json_row(rows, self.ignored))
-        return lines, lines.rows(texts, key_row(rows))
+            texts = texts if is_resumed else only_lines(texts, name)
+            return lines, lines.rows(texts, json_row(rows, self.ignored), plain_json(rows, self.ignored))
+        return lines, lines.rows(texts, key_row(rows), plain_keys(rows))
 
-    def _blocks(
-        self, reader: _Reader, arrived: Iterable[list[Row | BadRow]], rows: Rows
-    ) -> Iterator[list[Row | BadRow]]:
+    def _blocks(self, reader: _Reader, arrived: Iterable[Block], rows: Rows) -> Iterator[Block]:
         """Split what arrives into blocks, and set a mark after each whole part of a file that allows marks."""
         for batch in arrived:
             source = self._source
             if reader.is_whole and source.is_at_cut and source.size is not None and not source.is_zipped:
                 self._marks.append(Mark(rows.count, reader.line, source.given, self._digest.hexdigest()))
             for first in range(0, len(batch), BLOCK):
-                yield batch[first : first + BLOCK]
+                last = first + BLOCK
+                yield batch.part(first, last) if isinstance(batch, PlainRows) else batch[first:last]

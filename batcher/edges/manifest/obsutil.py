@@ -16,6 +16,7 @@ from batcher.edges.manifest.rows import Rows
 from batcher.edges.manifest.skipped import DELETE_MARKER, OTHER_SECTION, UPLOAD, VERSION, Skipped
 from batcher.errors import ManifestError
 from batcher.model import BadRow, Row
+from batcher.rules.rows.plain_rows import Block
 
 _SCHEME = "obs://"
 
@@ -93,12 +94,12 @@ class ObsutilReader(LineReader):
         """Whether a section was begun and no total has followed it yet."""
         self._has_entries = is_resumed
 
-    def listed(self, texts: Iterable[str]) -> Iterator[list[Row | BadRow]]:
+    def listed(self, texts: Iterable[str]) -> Iterator[Block]:
         """Yield the rows of each text. Raises ManifestError for a list made without -s, or if obsutil listed nothing.
 
         What shows that the list is not whole is noted.
         """
-        blocks: Iterator[list[Row | BadRow]] = self.rows(texts, self._row)
+        blocks: Iterator[Block] = self.rows(texts, self._row)
         yield from blocks
         self._need_totals()
 

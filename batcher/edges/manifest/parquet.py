@@ -22,6 +22,7 @@ from batcher.errors import ManifestError, UsageError
 from batcher.model import BadRow, Json, Mark, Parameter, Row
 from batcher.rules.rows.address import located
 from batcher.rules.rows.headings import misspelt_object
+from batcher.rules.rows.plain_rows import Block
 from batcher.rules.rows.values import json_object, require_exact
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ class ParquetManifest:
         bucket: str | None = None,
         static_inputs: Mapping[str, Json] | None = None,
         parameters: Mapping[str, Parameter] | None = None,
-    ) -> Iterator[list[Row | BadRow]]:
+    ) -> Iterator[Block]:
         """Read the rows in blocks of at most 1,024.
 
         `bucket` is used for rows without one. `static_inputs` are the inputs of every row; a row's own inputs override
@@ -159,7 +160,7 @@ class ParquetManifest:
         rows = self._rows = Rows(bucket, static_inputs or {}, 0)
         return self._skipped.without_placeholders(self._blocks(columns, rows))
 
-    def _blocks(self, columns: Columns, rows: Rows) -> Iterator[list[Row | BadRow]]:
+    def _blocks(self, columns: Columns, rows: Rows) -> Iterator[Block]:
         places = [columns.bucket, columns.key, columns.inputs, *(column.at for column in columns.named)]
         names = [None if at is None else self.header[at] for at in places]
         for batch in self._batches([name for name in names if name is not None]):

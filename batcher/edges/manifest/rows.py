@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from batcher.model import BadRow, Json, Row
-from batcher.rules.rows.identity import bad_key, bucket_fault, canonical, content_key, object_fault
+from batcher.rules.rows.identity import are_plain, bad_key, bucket_fault, canonical, content_key, object_fault
+from batcher.rules.rows.plain_rows import PlainRows
 
 _MOST_NAMES = 1000
 """The most names that are noted. Keys of JSON Lines may be data, and without end."""
@@ -44,10 +45,39 @@ class Rows:
         fault = object_fault(object_)
         if fault is not None:
             raise ValueError(f"object: {fault}")
-        written = canonical({**self._static, **inputs}) if inputs else self._static_bytes
+        written = self.written(inputs)
         key = content_key(bucket, object_, written)
         self.count += 1
         return Row(self.count, line, bucket, object_, written, key)
+
+    def written(self, inputs: Mapping[str, Json] | None) -> bytes:
+        """Return the canonical inputs of a row that has these inputs of its own. Raises ValueError."""
+        return canonical({**self._static, **inputs}) if inputs else self._static_bytes
+
+    def plain(
+        self, line: int, buckets: Sequence[str] | None, objects: Sequence[str], inputs: Sequence[bytes] | None
+    ) -> PlainRows | None:
+        """Make the next rows, one on each line from this one on. None if not all are plain: then nothing is counted.
+
+        `buckets` is None for rows that name none, and `inputs` for rows without inputs of their own; otherwise these
+        are what `written` returned.
+        """
+        named = {""} if buckets is None else set(buckets)
+        names = {each or self._bucket for each in named}
+        if not are_plain(objects) or "" in names or any(map(bucket_fault, names - {self._sound_bucket})):
+            return None
+        count = len(objects)
+        if "" in named and self.first_unnamed is None:
+            self.first_unnamed = self.count + 1 + (0 if buckets is None else buckets.index(""))
+        if buckets is None or len(names) == 1:
+            buckets = [*names] * count
+        elif "" in named:
+            buckets = [each or self._bucket for each in buckets]
+        self._sound_bucket = buckets[-1]
+        written = [self._static_bytes] * count if inputs is None else inputs
+        made = PlainRows(self.count + 1, line, buckets, objects, written)
+        self.count += count
+        return made
 
     def bad(self, line: int, bucket: str, object_: str, fault: object, text: str) -> BadRow:
         """Make a bad row of the next entry, whose `text` begins on this line."""

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from batcher.model import BadRow, Row
+from batcher.model import BadRow
+from batcher.rules.rows.plain_rows import Block, PlainRows
 
 PLACEHOLDER = "placeholders"
 DELETE_MARKER = "delete_markers"
@@ -67,11 +68,12 @@ class Skipped:
         self.counts[PLACEHOLDER] += 1
         return True
 
-    def without_placeholders(self, blocks: Iterable[list[Row | BadRow]]) -> Iterator[list[Row | BadRow]]:
+    def without_placeholders(self, blocks: Iterable[Block]) -> Iterator[Block]:
         """Remove placeholders from blocks. The other rows keep their numbers in the manifest."""
         for block in blocks:
-            kept = block
-            if not self._keeps_placeholders and "/" in {row.object[-1:] for row in block}:
+            kept: Block = block
+            objects = block.objects if isinstance(block, PlainRows) else [row.object for row in block]
+            if not self._keeps_placeholders and "/\n" in "\n".join([*objects, ""]):
                 kept = [row for row in block if isinstance(row, BadRow) or not self.is_placeholder(row.object)]
             if kept:
                 yield kept

@@ -48,8 +48,11 @@ _SAMPLE = 4096
 class Source:
     """The bytes of a manifest. `path` is None for standard input. Standard input and pipes have no size."""
 
-    def __init__(self, path: Path | None, *, lone_cr: bool = False, cut: Cut = LINES) -> None:
-        """Open the manifest. `lone_cr`: CR alone also ends a line. Raises ManifestError if it cannot be read."""
+    def __init__(self, path: Path | None, *, lone_cr: bool = False, cut: Cut = LINES, is_digested: bool = True) -> None:
+        """Open the manifest. `lone_cr`: CR alone also ends a line. Raises ManifestError if it cannot be read.
+
+        `is_digested`: what is read of a file is digested, to find out at the end whether it is still there.
+        """
         self.path = path
         self.name = "standard input" if path is None else str(path)
         self._lone_cr = lone_cr
@@ -71,6 +74,7 @@ class Source:
         if self.size:
             # Rows that are appended from now on are left for the next run.
             self._file.end = self.size
+            self._file.digest = sha256() if is_digested else None
             self._look = SecondLook(self._file.fileno())
         self.given = 0
         """The number of bytes returned as text so far, after unzipping."""
@@ -116,8 +120,18 @@ class Source:
             raise change
 
     def change(self) -> ManifestError | None:
-        """Return the error for a plain file that was changed since it was opened, None if it was not."""
-        return None if self._look is None else self._look.change(self.name, self._file.taken, self._file.digest)
+        """Return the error for a plain file that was changed since it was opened.
+
+        Return None if it was not, or if that is not known, since it is not digested.
+        """
+        if self._look is None or self._file.digest is None:
+            return None
+        return self._look.change(self.name, self._file.taken, self._file.digest)
+
+    @property
+    def may_have_changed(self) -> bool:
+        """Whether a plain file may have been changed since it was opened."""
+        return self._look is not None and self._look.may_have_changed()
 
     def _need_whole(self, piece: bytearray, look: SecondLook) -> None:
         """Raise ManifestError if a row of this piece may consist of parts that were never together in the file."""
@@ -126,7 +140,7 @@ class Source:
         if is_open and not look.is_at_rest():
             raise self.change() or rewritten(self.name)
         if self.is_zipped:
-            changed = look.was_touched_again() and look.digest(self._file.taken).digest() != self._file.digest.digest()
+            changed = look.was_touched_again() and not self._is_read_again(look)
         else:
             is_cut = is_open and self._file.taken < look.size
             changed = look.may_have_changed() and (is_cut or not self._is_still(piece, look))
@@ -137,6 +151,11 @@ class Source:
 
     def _is_still(self, piece: bytearray, look: SecondLook) -> bool:
         return look.is_still(self.given - len(self._former), self._former + piece)
+
+    def _is_read_again(self, look: SecondLook) -> bool:
+        """Return whether the file is known to begin with what was read of it."""
+        read = self._file.digest
+        return read is not None and look.digest(self._file.taken).digest() == read.digest()
 
     def digest(self, length: int) -> Hash:
         """Return the digest of the first `length` bytes of a plain file, or of all of it if it is shorter."""
@@ -233,12 +252,9 @@ class _Arriving(io.FileIO):
     """The number of bytes after which nothing is read, None for no such number."""
     taken = 0
     """The number of bytes read so far."""
+    digest: Hash | None = None
+    """The digest of the bytes read so far, None if they are not digested."""
     _ahead = b""
-
-    def __init__(self, file: Path | int, *, closefd: bool) -> None:
-        super().__init__(file, closefd=closefd)
-        self.digest = sha256()
-        """The digest of the bytes read so far, if there is an end."""
 
     def peek(self, size: int) -> bytes:
         """Return at most `size` of the first bytes. They will be read again."""
@@ -262,5 +278,6 @@ class _Arriving(io.FileIO):
         left = self.end - self.taken
         data = super().read(left if size is None or size < 0 else min(size, left)) or b""
         self.taken += len(data)
-        self.digest.update(data)
+        if self.digest is not None:
+            self.digest.update(data)
         return data

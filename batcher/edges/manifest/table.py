@@ -13,12 +13,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from itertools import chain, dropwhile
 from typing import NamedTuple, TypeAlias
 
+from batcher.edges.manifest.plain import table_columns
 from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.edges.manifest.strays import Strays, is_preamble
 from batcher.errors import ManifestError
 from batcher.model import BadRow, Json, Parameter, Row
 from batcher.rules.rows.address import MARK, located
 from batcher.rules.rows.headings import OWN, PREFIX, misspelt_object
+from batcher.rules.rows.plain_rows import Block, PlainRows
 from batcher.rules.rows.values import json_object, require_exact, to_type
 from batcher.rules.text import counted
 
@@ -91,14 +93,22 @@ class TableReader:
                 return _header_of(named[0], self._delimiter, self._name)
         raise ManifestError(f"{self._name}: the manifest has no header", _HEADER_ADVICE)
 
-    def rows(self, texts: Iterable[str], columns: Columns, rows: Rows, strays: Strays) -> Iterator[list[Row | BadRow]]:
+    def rows(self, texts: Iterable[str], columns: Columns, rows: Rows, strays: Strays) -> Iterator[Block]:
         """Yield the rows of each text. An unreadable record becomes a bad row, and reading continues after its lines.
 
         Raises ManifestError for an endless record.
         """
         make = _row_of(columns, rows, strays)
-        for entries in self.entries(texts):
-            yield list(filter(None, map(make, entries)))
+        yield list(filter(None, map(make, self._ahead)))
+        for text in texts:
+            plain = None if self._rest else _plain_rows(text, self._delimiter, columns, self.line, rows, strays)
+            if plain is None:
+                yield list(filter(None, map(make, self._records(text))))
+            else:
+                self.line += len(plain)
+                yield plain
+        if self._rest:
+            yield list(filter(None, map(make, self._unclosed())))
 
     def entries(self, texts: Iterable[str]) -> Iterator[list[Entry]]:
         """Yield the records of each text after the header. Raises ManifestError for an endless record."""
@@ -106,16 +116,22 @@ class TableReader:
 
     def _entries(self, texts: Iterable[str]) -> Iterator[list[Entry]]:
         for text in texts:
-            yield list(self._read(self._rest + text))
-            if len(self._rest) > MOST_RECORD:
-                raise ManifestError(
-                    f"{self._name}, line {self.line}: a record of more than {MOST_RECORD >> 20} MiB begins here",
-                    "Check the quotes on this line.",
-                )
+            yield self._records(text)
         if self._rest:
-            yield [
-                self._unreadable(self.line, "a quote is opened and never closed", self._rest.splitlines(keepends=True))
-            ]
+            yield self._unclosed()
+
+    def _records(self, text: str) -> list[Entry]:
+        records = list(self._read(self._rest + text))
+        if len(self._rest) > MOST_RECORD:
+            raise ManifestError(
+                f"{self._name}, line {self.line}: a record of more than {MOST_RECORD >> 20} MiB begins here",
+                "Check the quotes on this line.",
+            )
+        return records
+
+    def _unclosed(self) -> list[Entry]:
+        lines = self._rest.splitlines(keepends=True)
+        return [self._unreadable(self.line, "a quote is opened and never closed", lines)]
 
     def _read(self, text: str) -> Iterator[Entry]:
         lines = list(io.StringIO(text, newline=""))
@@ -237,6 +253,36 @@ def _row_of(columns: Columns, rows: Rows, strays: Strays) -> Callable[[Entry], R
             return rows.bad(line, bucket, object_, fault_, text)
 
     return make
+
+
+def _plain_rows(  # noqa: PLR0913, PLR0917 - a text, and what makes rows of it
+    text: str, delimiter: str, columns: Columns, line: int, rows: Rows, strays: Strays
+) -> PlainRows | None:
+    """Make the rows of a text that begins on this line, as the function of `_row_of` would, or return None."""
+    cells = table_columns(text, delimiter, columns.width)
+    if cells is None:
+        return None
+    objects = cells[columns.key]
+    if not strays.suspects.isdisjoint(objects):
+        return None
+    if columns.width == 1 and (" row" in text or ("#" in text and any(each.startswith("#") for each in objects))):
+        return None
+    try:
+        written = _written(cells, columns, rows)
+    except ValueError:
+        return None
+    return rows.plain(line, None if columns.bucket is None else cells[columns.bucket], objects, written)
+
+
+def _written(cells: Sequence[Sequence[str]], columns: Columns, rows: Rows) -> Sequence[bytes] | None:
+    """Return the canonical inputs of each record, None if there are no inputs. Raises ValueError."""
+    places = [column.at for column in columns.named] + ([] if columns.inputs is None else [columns.inputs])
+    if not places:
+        return None
+    own = cells[places[0]] if len(places) == 1 else list(zip(*(cells[at] for at in places), strict=True))
+    where = dict(zip(own, range(len(own)), strict=True))
+    written = {each: rows.written(_inputs([cell[at] for cell in cells], columns)) for each, at in where.items()}
+    return [written[each] for each in own]
 
 
 def _width_fault(cells: Sequence[str], width: int, text: str) -> str:

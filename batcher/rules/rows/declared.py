@@ -17,6 +17,7 @@ import orjson
 from msgspec import structs
 
 from batcher.model import BadRow, Found, Json, Parameter, Row
+from batcher.rules.rows.plain_rows import PlainRows
 from batcher.rules.rows.values import quoted, to_type
 
 KEPT = 4096
@@ -184,7 +185,8 @@ class Screen:
 
     def _are_sound(self, rows: Iterable[Row | BadRow]) -> bool:
         """Return whether all rows are without fault and warning. Fast, since most rows share few different inputs."""
-        return all(self._judge(inputs) == _SOUND for inputs in {row.inputs for row in rows if isinstance(row, Row)})
+        given = rows.inputs if isinstance(rows, PlainRows) else [row.inputs for row in rows if isinstance(row, Row)]
+        return all(self._judge(inputs) == _SOUND for inputs in set(given))
 
     def _screened(self, found: Found) -> Found:
         row = found.row

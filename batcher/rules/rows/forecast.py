@@ -46,17 +46,24 @@ class Forecast:
         known: list[tuple[int | None, Status | None]] = [(None, None), *STATUSES.items()]
         self._ends = {(number, copy): _end(status, copy, policy) for number, status in known for copy in (1, 2)}
 
+    def add_new(self, rows: int) -> None:
+        """Add this number of rows, of which each has a content of its own, and the checkpoint knows none."""
+        self.counts[self._ends[None, 1]] += rows
+
     def add(self, keys: Sequence[bytes], lines: Sequence[int], known: Known) -> None:
         """Add all rows with these contents, in manifest order: their keys, and the lines they begin on."""
-        counts = Counter(keys)
-        again = len(keys) - len(counts)
-        if again:
-            self.repeated += again
-            self.repeats = nsmallest(SHOWN, [*self.repeats, *_repeats(keys, lines)])
-        first = Counter(map(known.first.get, counts))
+        different = set(keys)
+        first = Counter(map(known.first.get, different)) if known.first else {None: len(different)}
         for number, count in first.items():
             self.counts[self._ends[number, 1]] += count
-        for key, count in counts.items() if again else ():
+        if len(different) < len(keys):
+            self._add_repeats(keys, lines, known)
+
+    def _add_repeats(self, keys: Sequence[bytes], lines: Sequence[int], known: Known) -> None:
+        counts = Counter(keys)
+        self.repeated += len(keys) - len(counts)
+        self.repeats = nsmallest(SHOWN, [*self.repeats, *_repeats(keys, lines)])
+        for key, count in counts.items():
             for copy in range(2, count + 1):
                 self.counts[self._ends[known.further.get((key, copy)), 2]] += 1
 

@@ -40,12 +40,17 @@ def json_object(text: str) -> dict[str, Json]:
     raise ValueError(f"{quoted(text)} is not a JSON object")
 
 
+def is_exact(values: Iterable[Json]) -> bool:
+    """Return whether values parsed from JSON are exact whatever is written there."""
+    return _EXACT.issuperset(map(type, values))
+
+
 def require_exact(values: Iterable[Json], text: str) -> None:
     """Check that `values`, parsed from the JSON `text`, are exactly the values written there.
 
     The parser turns an integer beyond 64 bits into a float, which changes its value. Raises ValueError if it did.
     """
-    if _EXACT.issuperset(map(type, values)):
+    if is_exact(values):
         return
     try:
         json.loads(text, parse_int=_integer)

@@ -1,0 +1,64 @@
+"""Reads a whole piece of text column by column, if all of its entries are plain, in a fraction of the time.
+
+Rule: what is returned is what the careful reading finds too, else None, and the careful reading decides. So nothing
+here judges an entry: whatever is unusual in one of them (a fault, another shape, a stray) leaves the piece to it.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+
+import orjson
+
+from batcher.model import Json
+
+
+def table_columns(text: str, delimiter: str, width: int) -> Sequence[Sequence[str]] | None:
+    """Return the columns of a table's text if it is whole records of this width, each on a line of its own.
+
+    The text begins with a record. Where nothing is quoted, delimiters and line ends are all that CSV knows.
+    """
+    if '"' in text:
+        return _quoted_columns(text, delimiter, width)
+    plain = text.replace("\r\n", "\n") if "\r" in text else text
+    # A longer cell is unreadable to the csv module.
+    if "\r" in plain or not plain.endswith("\n") or len(plain) > csv.field_size_limit():
+        return None
+    if width == 1:
+        return None if delimiter in plain else [plain[:-1].split("\n")]
+    records = plain.count("\n")
+    # Each line end becomes a cell of its own. If these stand where records of this width end, all have this width.
+    cells = plain.replace("\n", f"{delimiter}\n{delimiter}").split(delimiter)
+    step = width + 1
+    if len(cells) != records * step + 1 or cells[width::step].count("\n") != records:
+        return None
+    cells.pop()
+    return [cells[at::step] for at in range(width)]
+
+
+def _quoted_columns(text: str, delimiter: str, width: int) -> Sequence[Sequence[str]] | None:
+    lines = list(io.StringIO(text, newline=""))
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    try:
+        records = list(reader)
+    except csv.Error:
+        return None
+    if len(records) != len(lines) or set(map(len, records)) != {width} or not text.endswith("\n"):
+        return None
+    return list(zip(*records, strict=True))
+
+
+def json_columns(lines: Sequence[str]) -> Mapping[str, Sequence[Json]] | None:
+    """Return the values by name if each line is a JSON object and all have the same names."""
+    try:
+        entries = list(map(orjson.loads, lines))
+    except ValueError:
+        return None
+    if set(map(type, entries)) != {dict} or len(set(map(len, entries))) != 1:
+        return None
+    try:
+        return {name: [entry[name] for entry in entries] for name in entries[0]}
+    except KeyError:
+        return None
