@@ -341,6 +341,18 @@ async def test_a_checkpoint_with_any_byte_flipped_is_refused_or_tells_the_truth(
         assert is_refusal(found) or found == truth, at
 
 
+async def test_a_damaged_row_is_not_taken_for_a_new_one_also_if_no_other_row_is_looked_up(tmp_path):
+    job, truth, whole = await closed(tmp_path)
+    one = [job.rows[0]]
+    at = whole.index(one[0].key)
+    for place in (at, at + 15):
+        job.checkpoint.write_bytes(flipped(whole, place, random.Random(place)))
+        found = await read_back(job._replace(rows=[row(10_000), *one]))
+        assert is_refusal(found), place
+    job.checkpoint.write_bytes(whole)
+    assert (await read_back(job._replace(rows=[row(10_000), *one]))).states == [None, truth.states[0]]
+
+
 async def test_a_changed_name_of_an_execution_is_not_taken_for_one_that_nobody_owns(tmp_path):
     job, _, whole = await closed(tmp_path)
     listed = [Execution(f"{number:032x}", at=1.0) for number in range(1, len(job.rows) - BLOCK + 1)]

@@ -1,7 +1,7 @@
 """A checkpoint of format 3, which a former version wrote, is read as it is, resumed and converted, or left as it is.
 
-The job in `data/` was killed on the way: rows of it are started, rejected, refused, invalid, repeated, in doubt and on the
-wire, and a line was put in before the others, so that numbers are not the order of admission.
+The job in `data/` was killed on the way: rows of it are started, rejected, refused, invalid, repeated, in doubt and on
+the wire, and a line was put in before the others, so that numbers are not the order of admission.
 """
 
 import sqlite3

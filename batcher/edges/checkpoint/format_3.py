@@ -12,7 +12,7 @@ from pathlib import Path
 
 import orjson
 
-from batcher.edges.checkpoint import format_1, intent
+from batcher.edges.checkpoint import format_1
 from batcher.edges.checkpoint.facts import CONTENTS
 from batcher.edges.checkpoint.schema import (
     CONTROLS_TABLE,
@@ -29,6 +29,7 @@ from batcher.edges.checkpoint.schema import (
     write_facts,
 )
 from batcher.edges.checkpoint.settled_rows import SettledRows
+from batcher.edges.checkpoint.unsettled_rows import encoded_intent
 from batcher.model import STATUSES, Admitted, BadRow, Row
 
 _TABLES = ("rows", "intents", "doubts")
@@ -74,7 +75,7 @@ def _converted(db: sqlite3.Connection, facts: Mapping[str, str | int], *, is_tem
     if broken:
         raise damage("rows", broken)
     former = db.execute("SELECT id, at, rows FROM intents").fetchall()
-    intents = [(id_, at, intent.encoded(_admitted(listed))) for id_, at, listed in former]
+    intents = [(id_, at, encoded_intent(_admitted(listed))) for id_, at, listed in former]
     if not is_temporary:
         db.execute("DROP TABLE intents")
     for table in (SETTLED_TABLE, INTENTS_TABLE):

@@ -6,17 +6,17 @@ It is a cache in a private temporary database. After a crash it is rebuilt from 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
-from itertools import count, islice
+from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import NamedTuple, TypeAlias
 
-from batcher.edges.checkpoint.bulk import MOST, Blob, insert
+from batcher.edges.checkpoint.bulk import Blob, insert
 
 _PAGE_CACHE_KIB = 8 * 1024
 
 
-Known: TypeAlias = tuple[bytes, int, int, int]
-"""A row of the checkpoint: its key, copy, id and the number of its status."""
+Known: TypeAlias = tuple[int, bytes, int, int]
+"""A row of the checkpoint: its id, key, copy and the number of its status."""
 
 
 class Hit(NamedTuple):
@@ -49,12 +49,12 @@ class ScratchIndex:
             " seen INTEGER NOT NULL, PRIMARY KEY (key, copy)) WITHOUT ROWID"
         )
 
-    def load(self, rows: Iterable[Known], shown: int) -> None:
-        """Add the rows of a checkpoint. Those with ids up to `shown` were read from the manifest."""
+    def load(self, blocks: Iterable[Sequence[Known]], shown: int) -> None:
+        """Add the rows of a checkpoint, in blocks. Those with ids up to `shown` were read from the manifest."""
         self._db.execute("CREATE TABLE scratch.known (key BLOB, copy INTEGER, id INTEGER, state INTEGER)")
-        entries = iter(rows)
-        while some := [(Blob(key), *rest) for key, *rest in islice(entries, MOST)]:
-            insert(self._db, "INSERT INTO scratch.known", "(?, ?, ?, ?)", some)
+        for block in blocks:
+            entries = [(Blob(key), copy, id_, state) for id_, key, copy, state in block]
+            insert(self._db, "INSERT INTO scratch.known", "(?, ?, ?, ?)", entries)
         # In the order of the index, since any other would write each of its pages many times.
         known = "SELECT key, copy, id, state, id <= ? FROM scratch.known ORDER BY key, copy"
         self._db.execute(f"INSERT OR IGNORE INTO scratch.hit {known}", (shown,))

@@ -140,6 +140,7 @@ class Reading:
     def entries(self) -> Iterator[tuple[bytes, int]]:
         """Yield each row's key, and a number: COPY times the number of the copy of its content, plus its status."""
         with translated(self.path):
+            self._settled.compare()
             for _, key, copy, _, state, _ in self._settled.rows():
                 yield key, copy * COPY + state
             for _, key, copy, state in self._unsettled.following(0):
@@ -148,6 +149,7 @@ class Reading:
     def standings(self) -> Iterator[Standing]:
         """Yield every row, in the order of admission."""
         with translated(self.path):
+            self._settled.compare()
             unsettled = self._unsettled.list(frozenset(Status), -1)
             waiting = [(row.id, Standing(b"", row.number, row.status, "", row)) for row in unsettled]
             settled = (

@@ -56,7 +56,7 @@ INTENTS_TABLE = """
 CREATE TABLE intents (
     id INTEGER PRIMARY KEY,
     at REAL NOT NULL,       -- POSIX seconds by the service's clock; no row of it was sent before
-    rows BLOB NOT NULL,     -- those that were admitted together, see `intent`; kept until the last of them is settled
+    rows BLOB NOT NULL,     -- admitted together, see `encoded_intent`; kept until the last of them is settled
     seal INTEGER NOT NULL
 );
 """

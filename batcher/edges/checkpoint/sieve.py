@@ -12,9 +12,10 @@ from collections.abc import Collection, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from batcher.edges.checkpoint.index import ScratchIndex
+from batcher.edges.checkpoint.groups import Kept
+from batcher.edges.checkpoint.index import Known, ScratchIndex
 from batcher.edges.checkpoint.settled_rows import SettledRows
-from batcher.edges.checkpoint.unsettled_rows import Stored, UnsettledRows
+from batcher.edges.checkpoint.unsettled_rows import UnsettledRows
 from batcher.model import NUMBERS, STATUSES, BadRow, Found, Row, Status
 
 MOST_APPENDED = 4
@@ -76,7 +77,7 @@ class Sieve:
                     found.append(known)
         return Sifted(found, passed, in_order)
 
-    def _compared(self, rows: Sequence[Row | BadRow]) -> list[Stored]:
+    def _compared(self, rows: Sequence[Row | BadRow]) -> list[Known]:
         """Compare with the checkpoint in order, up to the first difference. Return the rows that agree."""
         stored = self._following(len(rows))
         if [key for _, key, _, _ in stored] != [row.key for row in rows[: len(stored)]]:
@@ -85,10 +86,10 @@ class Sieve:
             self._cursor = stored[-1][0]
         return stored
 
-    def _following(self, most: int) -> list[Stored]:
+    def _following(self, most: int) -> list[Known]:
         """Read the checkpoint's next rows in the order of admission, from all its tables."""
         settled = self._settled.following(self._cursor, most)
-        stored = [(id_, key, copy, state) for id_, key, copy, _, state, _ in settled]
+        stored = _known(settled)
         others = self._unsettled.following(self._cursor, most)
         return sorted([*stored, *others])[:most] if others else stored
 
@@ -103,8 +104,6 @@ class Sieve:
     def _are_new(self, rows: Sequence[Row | BadRow], first: int) -> bool:
         """Make sure that each content has an entry. Return whether all of them are new, also to the checkpoint."""
         if not self._is_loaded:
-            # A row that is not found counts as new, so every entry that could be found must match its seal.
-            self._settled.compare()
             if self._appended < MOST_APPENDED:
                 self._appended += 1
                 if self._put(rows, first) and not self._meet_known(rows):
@@ -123,9 +122,8 @@ class Sieve:
 
     def _load(self) -> None:
         self._is_loaded = True
-        settled = ((key, copy, id_, state) for id_, key, copy, _, state, _ in self._settled.rows())
-        others = [(key, copy, id_, state) for id_, key, copy, state in self._unsettled.following(0)]
-        self._index.load(chain(settled, others), self._cursor)
+        settled = (_known(rows) for rows in self._settled.blocks())
+        self._index.load(chain(settled, [self._unsettled.following(0)]), self._cursor)
 
     def _look_up(self, row: Row | BadRow, id_: int) -> Found:
         """Find a row whose content is in the index. If the content is new, its entry belongs to this row."""
@@ -140,3 +138,7 @@ class Sieve:
             self._index.put(row.key, copy, id_)
             return Found(id_, row, None, copy)
         return Found(this.id, row, STATUSES[this.state], copy)
+
+
+def _known(rows: Sequence[Kept]) -> list[Known]:
+    return [(id_, key, copy, state) for id_, key, copy, _, state, _ in rows]

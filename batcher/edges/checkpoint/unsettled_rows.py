@@ -9,17 +9,16 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
-from typing import TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, msgpack
 
-from batcher.edges.checkpoint import intent
+from batcher.edges.checkpoint.groups import keys_of
+from batcher.edges.checkpoint.index import Known
 from batcher.edges.checkpoint.schema import SUMMED, seal, sum_of
 from batcher.edges.checkpoint.settled_rows import Identity, SettledRows
-from batcher.model import NUMBERS, Admitted, BadRow, Row, Status, Unsettled
+from batcher.model import NUMBERS, STATUSES, Admitted, BadRow, Row, Status, Unsettled
 
-Stored: TypeAlias = tuple[int, bytes, int, int]
-"""A row of the checkpoint: its id, key, copy and the number of its status."""
+_ENCODE = msgpack.Encoder().encode
 
 
 class _Block(Struct, frozen=True):
@@ -43,7 +42,7 @@ class UnsettledRows:
         """The sum of the entries."""
         for id_, at, rows, sealed in db.execute("SELECT id, at, rows, seal FROM intents ORDER BY id"):
             self._last_block = id_
-            listed = {row.id: row for row in intent.decoded(rows)}
+            listed = {row.id: row for row in decoded_intent(rows)}
             # An older block may still list a row that was settled, and even one that was admitted again.
             for other in settled.settled(listed) | self._in_doubt(listed):
                 del listed[other]
@@ -57,7 +56,7 @@ class UnsettledRows:
     def admit(self, rows: Sequence[Admitted], now: float) -> None:
         """Record rows that are admitted now, with the statuses they are admitted with."""
         self._last_block += 1
-        entry = (self._last_block, now, intent.encoded(rows))
+        entry = (self._last_block, now, encoded_intent(rows))
         sealed = seal(*entry)
         self._db.execute("INSERT INTO intents VALUES (?, ?, ?, ?)", (*entry, sealed))
         self.sum += SUMMED + sealed
@@ -111,7 +110,7 @@ class UnsettledRows:
         """Return the rows that are not in doubt, in the order of their admission."""
         return [self._blocks[id_].rows[id_] for id_ in sorted(self._blocks)]
 
-    def following(self, after: int, most: int = -1) -> list[Stored]:
+    def following(self, after: int, most: int = -1) -> list[Known]:
         """Return the first `most` rows (all for -1) with ids above `after`, in the order of their ids."""
         sent = [(row.id, row.row.key, row.copy, NUMBERS[row.status]) for row in self.admitted() if row.id > after]
         in_doubt = self._db.execute(
@@ -161,3 +160,39 @@ def _unsettled(admitted: Admitted, at: float) -> Unsettled:
     row = admitted.row
     inputs, reason = (b"", row.reason) if isinstance(row, BadRow) else (row.inputs, "")
     return Unsettled(admitted.id, admitted.status, row.number, row.bucket, row.object, inputs, reason, at)
+
+
+def encoded_intent(admitted: Sequence[Admitted]) -> bytes:
+    """Encode admitted rows as MessagePack (https://msgpack.org), column by column.
+
+    These are ids, states, copies, numbers, keys, buckets, objects, and inputs or the reason of a bad row.
+    """
+    rows = [each.row for each in admitted]
+    return _ENCODE(
+        (
+            [each.id for each in admitted],
+            bytes([NUMBERS[each.status] for each in admitted]),
+            [each.copy for each in admitted],
+            [row.number for row in rows],
+            b"".join([row.key for row in rows]),
+            [row.bucket for row in rows],
+            [row.object for row in rows],
+            [row.reason if isinstance(row, BadRow) else row.inputs for row in rows],
+        )
+    )
+
+
+def decoded_intent(content: bytes) -> list[Admitted]:
+    """Return the rows that `encoded_intent` wrote. Their lines are not known."""
+    ids, states, copies, numbers, keys, buckets, objects, rest = msgpack.decode(content)
+    admitted = []
+    columns = zip(ids, states, copies, numbers, keys_of(keys), buckets, objects, rest, strict=True)
+    for id_, state, copy, number, key, bucket, object_, more in columns:
+        row: Row | BadRow
+        # Inputs are bytes, and a reason is text.
+        if isinstance(more, bytes):
+            row = Row(number, 0, bucket, object_, more, key)
+        else:
+            row = BadRow(number, 0, bucket, object_, more, key)
+        admitted.append(Admitted(id_, row, STATUSES[state], copy))
+    return admitted
