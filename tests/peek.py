@@ -2,9 +2,12 @@
 
 import json
 import sqlite3
+from array import array
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
+
+from msgspec import msgpack
 
 from batcher.model import STATUSES, Status
 
@@ -30,14 +33,31 @@ def kept_rows(path: Path) -> list[Kept]:
         rows: dict[int, Kept] = {}
         # Newer blocks tell the truth about a row that was admitted more than once.
         for (block,) in db.execute("SELECT rows FROM intents ORDER BY id"):
-            for id_, state, copy, number, key, *_ in json.loads(block):
-                rows[id_] = Kept(id_, bytes.fromhex(key), copy, STATUSES[state], number, "")
+            ids, states, copies, numbers, keys, *_ = msgpack.decode(block)
+            for at, id_ in enumerate(ids):
+                key = keys[16 * at : 16 * at + 16]
+                rows[id_] = Kept(id_, key, copies[at], STATUSES[states[at]], numbers[at], "")
+        # The last entry of a row tells whether it is settled.
+        settled = {}
+        for entry in db.execute("SELECT id, rest, places, keys, names FROM settled ORDER BY id"):
+            settled |= {kept.id: kept for kept in _entry(*entry)}
+        rows |= {id_: kept for id_, kept in settled.items() if kept.status is not Status.SENDING}
         for id_, key, copy, number in db.execute("SELECT id, key, copy, number FROM doubts"):
             rows[id_] = Kept(id_, key, copy, Status.IN_DOUBT, number, "")
-        for id_, key, copy, state, number, name in db.execute(
-            "SELECT id, key, copy, state, number, execution FROM rows"
-        ):
-            rows[id_] = Kept(
-                id_, key, copy, STATUSES[state], number, name.hex() if isinstance(name, bytes) else name or ""
-            )
     return [rows[id_] for id_ in sorted(rows)]
+
+
+def _entry(entry_id, rest, places, keys, names):
+    """Give the rows of an entry that were settled together."""
+    ids = [(entry_id >> 40 << 10) + place for place in array("H", places)]
+    numbers, copies, states = json.loads(rest or "[null, null, null]")
+    if isinstance(names, str):
+        name = iter(json.loads(names))
+    for at, id_ in enumerate(ids):
+        status = STATUSES[states[at] if states else 2]
+        if isinstance(names, bytes):
+            named, names = (names[:16].hex(), names[16:]) if status is Status.STARTED else ("", names)
+        else:
+            named = next(name) if names else ""
+        number, copy = numbers[at] if numbers else id_, copies[at] if copies else 1
+        yield Kept(id_, keys[16 * at : 16 * at + 16], copy, status, number, named)

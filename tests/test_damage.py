@@ -310,7 +310,7 @@ async def test_a_checkpoint_that_lacks_a_row_that_was_committed_is_refused(tmp_p
     # As in a copy whose file is older than its log: every entry that is left is valid.
     job, *_ = await closed(tmp_path)
     db = sqlite3.connect(job.checkpoint)
-    assert db.execute("DELETE FROM rows WHERE id = (SELECT max(id) FROM rows)").rowcount == 1
+    assert db.execute("DELETE FROM settled WHERE id = (SELECT max(id) FROM settled)").rowcount == 1
     db.commit()
     db.close()
     assert is_refusal(await read_back(job))
@@ -341,17 +341,31 @@ async def test_a_checkpoint_with_any_byte_flipped_is_refused_or_tells_the_truth(
         assert is_refusal(found) or found == truth, at
 
 
+async def test_a_damaged_row_is_not_taken_for_a_new_one_also_if_no_other_row_is_looked_up(tmp_path):
+    job = await interrupted(tmp_path, "jsonl", 2100, 2100)
+    # Far from the first and the last rows, which are read in any case.
+    whole, known = job.checkpoint.read_bytes(), job.rows[1100]
+    job = job._replace(rows=[row(10_000), known])
+    assert (await read_back(job)).states == [None, Status.STARTED]
+    at = whole.index(known.key)
+    for place in (at, at + 15):
+        job.checkpoint.write_bytes(flipped(whole, place, random.Random(place)))
+        assert is_refusal(await read_back(job)), place
+
+
 async def test_a_changed_name_of_an_execution_is_not_taken_for_one_that_nobody_owns(tmp_path):
     job, _, whole = await closed(tmp_path)
     listed = [Execution(f"{number:032x}", at=1.0) for number in range(1, len(job.rows) - BLOCK + 1)]
     name = bytes.fromhex(listed[200].name)
     for at in (whole.index(name), whole.index(name) + 15):
         job.checkpoint.write_bytes(flipped(whole, at, random.Random(at)))
-        async with open_checkpoint(job.checkpoint, CARD) as checkpoint:
-            await checkpoint.note_listed(listed)
-            with pytest.raises(DiskError, match="wrong checksums in the table rows: 1"):
-                await checkpoint.unowned()
+        with pytest.raises(DiskError, match="wrong checksums in the table settled: 1"):
+            await unowned(job, listed)
     job.checkpoint.write_bytes(whole)
+    assert await unowned(job, listed) == []
+
+
+async def unowned(job, listed):
     async with open_checkpoint(job.checkpoint, CARD) as checkpoint:
         await checkpoint.note_listed(listed)
-        assert await checkpoint.unowned() == []
+        return await checkpoint.unowned()

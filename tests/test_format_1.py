@@ -90,7 +90,7 @@ async def test_it_is_read_as_it_is_and_its_next_run_finishes_it_and_writes_the_c
     assert "11 rows: 8 started, 0 refused, 1 rejected, 1 invalid, 1 duplicate, 0 in doubt" in ran.stderr
     assert started(service) == ON_THE_WIRE
     version, names = formats(checkpoint)
-    assert version == 3
+    assert version == 4
     assert names == {
         "generation",
         "rows of the manifest",
@@ -172,7 +172,7 @@ async def test_it_is_reconciled_and_dismissed_as_well(folder, emulator):
     service = await emulator()
     lay_out(folder, service.url)
     assert (await batcher("reconcile", "m.csv.checkpoint", "--settle-time", "0.1")).code == 3
-    assert formats(folder / "m.csv.checkpoint")[0] == 3
+    assert formats(folder / "m.csv.checkpoint")[0] == 4
     ran = await batcher("failures", "m.csv", "--dismiss")
     assert "2 rows dismissed" in ran.stderr
     assert (await again(service)).code == 0

@@ -28,7 +28,7 @@ async def test_it_is_read_as_it_is_and_its_next_run_finishes_it_and_converts_it(
     ran = await batcher(*words)
     assert ran.code == 0, ran
     assert started(service) == Counter(f"clip {number}" for number in range(6, 12))
-    assert formats(checkpoint)[0] == 3
+    assert formats(checkpoint)[0] == 4
     assert {"job id", "generation", "number of controls"} <= formats(checkpoint)[1]
     lines = records(tmp_path / "m.csv.executions.jsonl")
     assert {line["object"] for line in lines if line["status"] == "started"} == {f"clip {n}" for n in range(1, 12)}

@@ -72,10 +72,10 @@ MUTATIONS = {
         "test_damage.py::test_a_checkpoint_that_lacks_a_row_that_was_committed_is_refused",
     ),
     "a row that has been changed by the disk is taken for a new one": Mutation(
-        "edges/checkpoint/sieve.py",
-        "            self._settled.compare()\n",
-        "            pass\n",
-        "test_damage.py::test_a_checkpoint_with_any_byte_flipped_is_refused_or_tells_the_truth",
+        "edges/checkpoint/settled_rows.py",
+        "        self.compare()\n",
+        "",
+        "test_damage.py::test_a_damaged_row_is_not_taken_for_a_new_one_also_if_no_other_row_is_looked_up",
     ),
     "a manifest that has changed is passed over": Mutation(
         "edges/manifest/manifest.py",

@@ -7,7 +7,7 @@ from simulated_lies import LIES, told_names
 from simulation import World, played, scratch, simulate
 
 from batcher.app import job
-from batcher.edges.checkpoint.row_tables import UnsettledRows
+from batcher.edges.checkpoint.unsettled_rows import UnsettledRows
 from batcher.edges.records import Output
 from batcher.flow import attempts, reconcile
 from batcher.flow import repair as resume

@@ -5,14 +5,13 @@ import csv
 import dataclasses
 import json
 import re
-import sqlite3
 from collections import Counter
-from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from conftest import CREDENTIALS
+from peek import kept_rows
 from prometheus_client.parser import text_string_to_metric_families
 from test_command import batcher, records
 
@@ -155,10 +154,7 @@ async def test_a_run_that_leaves_only_refused_rows_ends_with_1_and_says_so(emula
 
 def in_checkpoint(path):
     """Read with SQLite alone how the rows of a checkpoint stand."""
-    names = {number: name for name, number in IN_THE_FORMAT.items()}
-    with closing(sqlite3.connect(path)) as db:
-        rows = {number: names[state] for number, state in db.execute("SELECT number, state FROM rows")}
-        return rows | {number: "in_doubt" for (number,) in db.execute("SELECT number FROM doubts")}
+    return {row.number: str(row.status) for row in kept_rows(path)}
 
 
 def in_log(path):

@@ -11,7 +11,7 @@ from math import inf
 from typing import NamedTuple
 
 from batcher.edges.checkpoint.facts import CONTROLS
-from batcher.edges.checkpoint.schema import FORMAT, damage, seal, write_facts
+from batcher.edges.checkpoint.schema import damage, seal, write_facts
 from batcher.model import Record, Settlement
 from batcher.rules.doubts.control import Control
 from batcher.rules.doubts.sample import gap, of_group, thinned
@@ -35,12 +35,12 @@ class Controls:
         self._db = db
         self._last = -inf
         """When a group was last sampled, in POSIX seconds by the service's clock."""
-        self.kept: Sequence[Control] = []
-        if db.execute("PRAGMA user_version").fetchone()[0] == FORMAT:
-            self.kept = [Control(*entry[:-1]) for entry in db.execute("SELECT * FROM controls ORDER BY id")]
-            known = db.execute("SELECT value FROM header WHERE name = ?", (CONTROLS,)).fetchone() or (0,)
-            if known[0] != len(self.kept):
-                raise damage("controls", 1)
+        self.kept: Sequence[Control] = [
+            Control(*entry[:-1]) for entry in db.execute("SELECT * FROM controls ORDER BY id")
+        ]
+        known = db.execute("SELECT value FROM header WHERE name = ?", (CONTROLS,)).fetchone() or (0,)
+        if known[0] != len(self.kept):
+            raise damage("controls", 1)
         self._gap = gap(self.kept)
 
     def are_due(self, now: float) -> bool:

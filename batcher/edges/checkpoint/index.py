@@ -6,19 +6,28 @@ It is a cache in a private temporary database. After a crash it is rebuilt from 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import count
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from batcher.edges.checkpoint.bulk import Blob, insert
 
 _PAGE_CACHE_KIB = 8 * 1024
 
 
+Known: TypeAlias = tuple[int, bytes, int, int]
+"""A row of the checkpoint: its id, key, copy and the number of its status."""
+
+
 class Hit(NamedTuple):
-    """The entry of a content: a row's id, and how many rows with this content were read from the manifest so far."""
+    """The entry of a content.
+
+    It has a row's id, its state (see `model.NUMBERS`) when the index was loaded, and how many rows with this content
+    were read from the manifest so far.
+    """
 
     id: int
+    state: int
     seen: int
 
 
@@ -36,47 +45,44 @@ class ScratchIndex:
         for pragma in ("journal_mode=OFF", "synchronous=OFF", f"cache_size=-{_PAGE_CACHE_KIB}"):
             db.execute(f"PRAGMA scratch.{pragma}").close()
         db.execute(
-            "CREATE TABLE scratch.hit (key BLOB, copy INTEGER, id INTEGER NOT NULL, seen INTEGER NOT NULL,"
-            " PRIMARY KEY (key, copy)) WITHOUT ROWID"
+            "CREATE TABLE scratch.hit (key BLOB, copy INTEGER, id INTEGER NOT NULL, state INTEGER NOT NULL,"
+            " seen INTEGER NOT NULL, PRIMARY KEY (key, copy)) WITHOUT ROWID"
         )
 
-    def load(self, shown: int) -> None:
-        """Add the settled rows and those in doubt. Those with ids up to `shown` were read from the manifest."""
-        for table in ("rows", "doubts"):
-            known = f"SELECT key, copy, id, id <= ? FROM {table} ORDER BY key, copy"  # noqa: S608 - our names
-            self._db.execute(f"INSERT OR IGNORE INTO scratch.hit {known}", (shown,))
-        # In a second pass: a copy may be in one table, and the first row with its content in the other.
-        for table in ("rows", "doubts"):
-            copies = f"SELECT key, copy FROM {table} WHERE copy > 1 AND id <= ?"  # noqa: S608 - our names
-            for key, copy in self._db.execute(copies, (shown,)):
-                self.mark(key, copy)
+    def load(self, blocks: Iterable[Sequence[Known]], shown: int) -> None:
+        """Add the rows of a checkpoint, in blocks. Those with ids up to `shown` were read from the manifest."""
+        self._db.execute("CREATE TABLE scratch.known (key BLOB, copy INTEGER, id INTEGER, state INTEGER)")
+        for block in blocks:
+            entries = [(Blob(key), copy, id_, state) for id_, key, copy, state in block]
+            insert(self._db, "INSERT INTO scratch.known", "(?, ?, ?, ?)", entries)
+        # In the order of the index, since any other would write each of its pages many times.
+        known = "SELECT key, copy, id, state, id <= ? FROM scratch.known ORDER BY key, copy"
+        self._db.execute(f"INSERT OR IGNORE INTO scratch.hit {known}", (shown,))
+        # After the others, since the number of copies is stored with the first row of their content.
+        for key, copy in self._db.execute("SELECT key, copy FROM scratch.known WHERE copy > 1 AND id <= ?", (shown,)):
+            self.mark(key, copy)
+        self._db.execute("DROP TABLE scratch.known")
 
     def forget(self, first: int) -> None:
         """Remove the entries from this id on."""
         self._db.execute("DELETE FROM scratch.hit WHERE id >= ?", (first,))
 
-    def put(self, entries: Iterable[tuple[bytes, int, int, int]]) -> int:
-        """Add entries of key, copy, id and `seen` that do not exist yet. Return how many were added."""
-        return insert(self._db, "INSERT OR IGNORE INTO scratch.hit", "(?, ?, ?, ?)", list(entries))
+    def put(self, key: bytes, copy: int, id_: int) -> None:
+        """Add the entry of a further copy that was read from the manifest."""
+        self._db.execute("INSERT INTO scratch.hit VALUES (?, ?, ?, 0, 1)", (key, copy, id_))
 
     def put_first(self, keys: Iterable[bytes], first: int) -> int:
-        """Add entries for the contents of rows whose ids begin with `first`, as `put` does."""
-        entries = list(zip(map(Blob, keys), count(first)))
-        return insert(self._db, "INSERT OR IGNORE INTO scratch.hit", "(?, 1, ?, 1)", entries)
+        """Add entries for contents that have none, of rows with ids from `first` on. Return how many were added.
 
-    def meets(self, last: int) -> bool:
-        """Return whether a content of the index belongs to a row, up to the id `last`, that is settled or in doubt."""
-        # One pass over the rows, each looked up in the small index: CROSS JOIN fixes this order.
-        query = (
-            "SELECT 1 FROM rows CROSS JOIN scratch.hit ON hit.key = rows.key WHERE rows.id <= :last"
-            " UNION ALL SELECT 1 FROM doubts CROSS JOIN scratch.hit ON hit.key = doubts.key WHERE doubts.id <= :last"
-            " LIMIT 1"
-        )
-        return self._db.execute(query, {"last": last}).fetchone() is not None
+        These rows were read from the manifest, and are not in the checkpoint.
+        """
+        entries = list(zip(map(Blob, keys), count(first)))
+        return insert(self._db, "INSERT OR IGNORE INTO scratch.hit", "(?, 1, ?, 0, 1)", entries)
 
     def find(self, key: bytes, copy: int) -> Hit | None:
         """Return the entry for this copy of a content."""
-        found = self._db.execute("SELECT id, seen FROM scratch.hit WHERE key = ? AND copy = ?", (key, copy)).fetchone()
+        query = "SELECT id, state, seen FROM scratch.hit WHERE key = ? AND copy = ?"
+        found = self._db.execute(query, (key, copy)).fetchone()
         return None if found is None else Hit(*found)
 
     def mark(self, key: bytes, seen: int) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from batcher.edges.checkpoint.facts import LIST_LENGTH, READ_WHOLE
+from batcher.edges.checkpoint.format_3 import readable
 from batcher.edges.checkpoint.lock import observing
-from batcher.edges.checkpoint.row_tables import SettledRows, UnsettledRows
 from batcher.edges.checkpoint.schema import (
     card_of,
     check_card,
@@ -23,7 +23,9 @@ from batcher.edges.checkpoint.schema import (
     open_database,
     translated,
 )
-from batcher.model import NUMBERS, Status, Unsettled
+from batcher.edges.checkpoint.settled_rows import SettledRows
+from batcher.edges.checkpoint.unsettled_rows import UnsettledRows
+from batcher.model import STATUSES, Status, Unsettled
 from batcher.rules.job.card import Card
 from batcher.rules.progress import extent
 from batcher.rules.progress.extent import Length
@@ -98,10 +100,10 @@ class Reading:
     def __init__(self, db: sqlite3.Connection, path: Path, *, running: bool) -> None:
         self.path = path
         self.running = running
-        self.facts: Mapping[str, str | int] = facts_of(db, path)
+        self.facts: Mapping[str, str | int] = readable(db, facts_of(db, path))
         self._db = db
         self._settled = SettledRows(db)
-        self._unsettled = UnsettledRows(db)
+        self._unsettled = UnsettledRows(db, self._settled)
         check_sum(self.facts, self._settled.sum + self._unsettled.sum)
 
     @property
@@ -139,12 +141,10 @@ class Reading:
         """Yield each row's key, and a number: COPY times the number of the copy of its content, plus its status."""
         with translated(self.path):
             self._settled.compare()
-            for each in self._unsettled.admitted():
-                yield each.row.key, each.copy * COPY + NUMBERS[each.status]
-            # There are millions of them, and SQLite computes faster.
-            yield from self._db.execute(f"SELECT key, copy * {COPY} + state FROM rows")  # noqa: S608 - a number of ours
-            for key, copy in self._db.execute("SELECT key, copy FROM doubts"):
-                yield key, copy * COPY + NUMBERS[Status.IN_DOUBT]
+            for _, key, copy, _, state, _ in self._settled.rows():
+                yield key, copy * COPY + state
+            for _, key, copy, state in self._unsettled.following(0):
+                yield key, copy * COPY + state
 
     def standings(self) -> Iterator[Standing]:
         """Yield every row, in the order of admission."""
@@ -152,5 +152,9 @@ class Reading:
             self._settled.compare()
             unsettled = self._unsettled.list(frozenset(Status), -1)
             waiting = [(row.id, Standing(b"", row.number, row.status, "", row)) for row in unsettled]
-            for _, standing in merge(self._settled.standings(), waiting, key=itemgetter(0)):
+            settled = (
+                (id_, Standing(key, number, STATUSES[state], name))
+                for id_, key, _, number, state, name in self._settled.rows()
+            )
+            for _, standing in merge(settled, waiting, key=itemgetter(0)):
                 yield standing

@@ -21,10 +21,13 @@ from batcher.rules.job.card import Card, Difference, decoded, difference, encode
 
 APPLICATION_ID = 0x62746368
 """Marks the file as ours (`btch`)."""
-FORMAT = 3
+FORMAT = 4
 """The format that is written. Earlier ones can be read, and are converted when a run opens them."""
 
-_CONTROLS = """
+WITH_CONTROLS = 3
+"""The first format with controls."""
+
+CONTROLS_TABLE = """
 CREATE TABLE controls (          -- a sample of the starts that were answered, see rules/doubts/control.py
     id INTEGER PRIMARY KEY,      -- that of the row; below 0: a start of batcher doctor, which is no row
     name TEXT NOT NULL,
@@ -39,24 +42,31 @@ CREATE TABLE controls (          -- a sample of the starts that were answered, s
 );
 """
 
-_SCHEMA = """
-CREATE TABLE header (name TEXT PRIMARY KEY, value NOT NULL, seal INTEGER NOT NULL) WITHOUT ROWID;
--- A row is in one place: in `rows` once it is settled, in `doubts` while it is in doubt, before that in `intents`.
-CREATE TABLE rows (
-    id INTEGER PRIMARY KEY,  -- order of admission
-    key BLOB NOT NULL,       -- content identity, 16 bytes; not indexed on purpose
-    copy INTEGER NOT NULL,   -- 1, or which repetition of the same content
-    state INTEGER NOT NULL,  -- model.NUMBERS
-    number INTEGER NOT NULL, -- the row's number in the manifest when it was admitted
-    execution,               -- name of the execution once started: BLOB for hexadecimal names, else TEXT
-    seal INTEGER NOT NULL
+SETTLED_TABLE = """
+CREATE TABLE settled (      -- rows that were settled together, see `groups`
+    id INTEGER PRIMARY KEY, -- their segment, then 40 bits that grow with each entry of the checkpoint
+    seal INTEGER NOT NULL,
+    rest TEXT,              -- JSON: their numbers, copies and states; null: a list is as usual, or all of them are
+    places BLOB NOT NULL,   -- the last 10 bits of each id, in 2 bytes
+    keys BLOB NOT NULL,     -- the content identity of each, in 16 bytes; not indexed on purpose
+    names                   -- of executions: 16 bytes for each started row, or a JSON list; null: there are none
 );
+"""
+INTENTS_TABLE = """
 CREATE TABLE intents (
     id INTEGER PRIMARY KEY,
-    at REAL NOT NULL,        -- POSIX seconds by the service's clock; no row of it was sent before
-    rows TEXT NOT NULL,      -- the rows that were admitted together, as JSON; kept until the last of them is settled
+    at REAL NOT NULL,       -- POSIX seconds by the service's clock; no row of it was sent before
+    rows BLOB NOT NULL,     -- admitted together, see `encoded_intent`; kept until the last of them is settled
     seal INTEGER NOT NULL
 );
+"""
+
+_SCHEMA = f"""
+CREATE TABLE header (name TEXT PRIMARY KEY, value NOT NULL, seal INTEGER NOT NULL) WITHOUT ROWID;
+-- A row is in `doubts` while it is in doubt. Otherwise the last entry of `settled` that has it says how it stands. If
+-- there is none, or it says that the row is sent again, the row is in `intents`.
+{SETTLED_TABLE}
+{INTENTS_TABLE}
 CREATE TABLE doubts (
     id INTEGER PRIMARY KEY,
     key BLOB NOT NULL,
@@ -181,7 +191,7 @@ def check_sum(facts: Mapping[str, str | int], found: int) -> None:
 def facts_of(db: sqlite3.Connection, path: Path) -> Mapping[str, str | int]:
     """Return the facts of a checkpoint by name, converted to the current format."""
     facts = read_facts(db)
-    return format_1.renewed_facts(facts, path) if _format_of(db) == format_1.VERSION else facts
+    return format_1.renewed_facts(facts, path) if format_of(db) == format_1.VERSION else facts
 
 
 def card_of(facts: Mapping[str, str | int]) -> Card:
@@ -197,19 +207,6 @@ def check_card(facts: Mapping[str, str | int], path: Path, card: Card) -> None:
     found = difference(card_of(facts), card, is_bucket_used=bool(facts.get(BUCKET_USED)))
     if found is not None:
         raise _other_bucket(path, found) if found.name == "bucket" else _other_job(path, found)
-
-
-def upgrade(db: sqlite3.Connection, path: Path) -> None:
-    """Convert a checkpoint of an earlier format to the current one, in one transaction."""
-    if _format_of(db) == FORMAT:
-        return
-    facts = facts_of(db, path)
-    db.execute("BEGIN IMMEDIATE")
-    db.execute("DELETE FROM header")
-    write_facts(db, facts)
-    db.execute(_CONTROLS)
-    db.execute(f"PRAGMA user_version = {FORMAT}").close()
-    db.execute("COMMIT")
 
 
 def write_facts(db: sqlite3.Connection, facts: Mapping[str, str | int]) -> None:
@@ -297,7 +294,7 @@ def _prepare(db: sqlite3.Connection, path: Path, card: Card | None) -> None:
         return
     if is_blank:
         marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT};"
-        db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {_CONTROLS} {marks}")
+        db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} {CONTROLS_TABLE} {marks}")
         write_facts(db, {CARD: encoded(card)})
         db.execute("COMMIT")
     check_card(facts_of(db, path), path, card)
@@ -311,7 +308,7 @@ def _check_damage(db: sqlite3.Connection) -> None:
 
 
 def _check_seals(db: sqlite3.Connection) -> None:
-    has_controls = _format_of(db) == FORMAT
+    has_controls = format_of(db) >= WITH_CONTROLS
     for table, made in _SEALED.items():
         if table == "controls" and not has_controls:
             continue
@@ -320,14 +317,15 @@ def _check_seals(db: sqlite3.Connection) -> None:
             raise damage(table, broken)
 
 
-def _format_of(db: sqlite3.Connection) -> int:
+def format_of(db: sqlite3.Connection) -> int:
+    """Return the number of a checkpoint's format."""
     version: int = db.execute("PRAGMA user_version").fetchone()[0]
     return version
 
 
 def _check_format(db: sqlite3.Connection, path: Path) -> None:
     application = db.execute("PRAGMA application_id").fetchone()[0]
-    version = _format_of(db)
+    version = format_of(db)
     if application != APPLICATION_ID:
         raise OtherJobError(
             f"{path}: not a checkpoint of batcher, but another database", "Give another file with --checkpoint FILE."

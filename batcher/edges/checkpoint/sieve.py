@@ -9,24 +9,19 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Sequence
-from typing import NamedTuple, TypeAlias
+from itertools import chain
+from typing import NamedTuple
 
-from batcher.edges.checkpoint.index import ScratchIndex
-from batcher.edges.checkpoint.row_tables import IS_BROKEN, SettledRows, UnsettledRows
-from batcher.edges.checkpoint.schema import damage
+from batcher.edges.checkpoint.groups import Kept
+from batcher.edges.checkpoint.index import Known, ScratchIndex
+from batcher.edges.checkpoint.settled_rows import SettledRows
+from batcher.edges.checkpoint.unsettled_rows import UnsettledRows
 from batcher.model import NUMBERS, STATUSES, BadRow, Found, Row, Status
-
-_FOLLOWING = f"""
-SELECT id, key, copy, state, {IS_BROKEN} FROM rows WHERE id > :after
-UNION ALL SELECT id, key, copy, {NUMBERS[Status.IN_DOUBT]}, 0 FROM doubts WHERE id > :after
-ORDER BY id LIMIT :most
-"""  # noqa: S608 - our words
-
 
 MOST_APPENDED = 4
 """The number of blocks after the known rows that are looked up without the index, each by a pass over the checkpoint.
 
-Such a pass takes a fifth of the time to load the index, so the first new rows of a long job are sent earlier.
+Such a pass takes a fraction of the time to load the index, so the first new rows of a long job are sent earlier.
 """
 
 
@@ -39,15 +34,10 @@ class Sifted(NamedTuple):
     """Whether each of these rows has its number as its id. True as long as a manifest only grows."""
 
 
-_Stored: TypeAlias = tuple[int, bytes, int, int]
-"""A row of the checkpoint: its id, key, copy and the number of its status."""
-
-
 class Sieve:
     """One reading of a manifest against the rows of a checkpoint. Rows must come in manifest order."""
 
     def __init__(self, db: sqlite3.Connection, settled: SettledRows, unsettled: UnsettledRows) -> None:
-        self._db = db
         self._settled = settled
         self._unsettled = unsettled
         self._index = ScratchIndex(db)
@@ -87,7 +77,7 @@ class Sieve:
                     found.append(known)
         return Sifted(found, passed, in_order)
 
-    def _compared(self, rows: Sequence[Row | BadRow]) -> list[_Stored]:
+    def _compared(self, rows: Sequence[Row | BadRow]) -> list[Known]:
         """Compare with the checkpoint in order, up to the first difference. Return the rows that agree."""
         stored = self._following(len(rows))
         if [key for _, key, _, _ in stored] != [row.key for row in rows[: len(stored)]]:
@@ -96,17 +86,12 @@ class Sieve:
             self._cursor = stored[-1][0]
         return stored
 
-    def _following(self, most: int) -> list[_Stored]:
+    def _following(self, most: int) -> list[Known]:
         """Read the checkpoint's next rows in the order of admission, from all its tables."""
-        found = self._db.execute(_FOLLOWING, {"after": self._cursor, "most": most}).fetchall()
-        broken = sum(is_broken for *_, is_broken in found)
-        if broken:
-            raise damage("rows", broken)
-        stored: list[_Stored] = [row[:4] for row in found]
-        waiting = [row for row in self._unsettled.admitted() if row.id > self._cursor]
-        if not waiting:
-            return stored
-        return sorted([*stored, *((row.id, row.row.key, row.copy, NUMBERS[row.status]) for row in waiting)])[:most]
+        settled = self._settled.following(self._cursor, most)
+        stored = _known(settled)
+        others = self._unsettled.following(self._cursor, most)
+        return sorted([*stored, *others])[:most] if others else stored
 
     def _looked_up(self, rows: Sequence[Row | BadRow]) -> list[Found]:
         """Find rows by their content. New rows get the next ids, in order."""
@@ -119,8 +104,6 @@ class Sieve:
     def _are_new(self, rows: Sequence[Row | BadRow], first: int) -> bool:
         """Make sure that each content has an entry. Return whether all of them are new, also to the checkpoint."""
         if not self._is_loaded:
-            # A row that is not found counts as new, so every entry that could be found must match its seal.
-            self._settled.compare()
             if self._appended < MOST_APPENDED:
                 self._appended += 1
                 if self._put(rows, first) and not self._meet_known(rows):
@@ -134,18 +117,13 @@ class Sieve:
 
     def _meet_known(self, rows: Sequence[Row | BadRow]) -> bool:
         keys = {row.key for row in rows}
-        waiting = (row for row in self._unsettled.admitted() if row.id <= self._last_known)
-        return any(row.row.key in keys for row in waiting) or self._index.meets(self._last_known)
+        others = (key for id_, key, *_ in self._unsettled.following(0) if id_ <= self._last_known)
+        return not keys.isdisjoint(others) or self._settled.has_any(keys)
 
     def _load(self) -> None:
         self._is_loaded = True
-        waiting = self._unsettled.admitted()
-        # Before the settled rows: the number of copies is stored with the first copy, which may be among these.
-        self._index.put((each.row.key, each.copy, each.id, each.id <= self._cursor) for each in waiting)
-        self._index.load(self._cursor)
-        for each in waiting:
-            if each.id <= self._cursor:
-                self._index.mark(each.row.key, each.copy)
+        settled = (_known(rows) for rows in self._settled.blocks())
+        self._index.load(chain(settled, [self._unsettled.following(0)]), self._cursor)
 
     def _look_up(self, row: Row | BadRow, id_: int) -> Found:
         """Find a row whose content is in the index. If the content is new, its entry belongs to this row."""
@@ -157,7 +135,10 @@ class Sieve:
         self._index.mark(row.key, copy)
         this = first if copy == 1 else self._index.find(row.key, copy)
         if this is None:
-            self._index.put([(row.key, copy, id_, 1)])
+            self._index.put(row.key, copy, id_)
             return Found(id_, row, None, copy)
-        status = self._settled.status(this.id)
-        return Found(this.id, row, self._unsettled.status(this.id) if status is None else status, copy)
+        return Found(this.id, row, STATUSES[this.state], copy)
+
+
+def _known(rows: Sequence[Kept]) -> list[Known]:
+    return [(id_, key, copy, state) for id_, key, copy, _, state, _ in rows]

@@ -17,7 +17,7 @@ from msgspec import structs
 
 from batcher.edges.checkpoint.controls import NOTHING, Answered, Controls
 from batcher.edges.checkpoint.facts import CARD, CONTENTS
-from batcher.edges.checkpoint.row_tables import SettledRows, UnsettledRows, packed, unpacked
+from batcher.edges.checkpoint.format_3 import upgrade
 from batcher.edges.checkpoint.schema import (
     card_of,
     carried,
@@ -25,16 +25,19 @@ from batcher.edges.checkpoint.schema import (
     open_database,
     read_facts,
     translated,
-    upgrade,
     write_facts,
 )
+from batcher.edges.checkpoint.settled_rows import SettledRows
 from batcher.edges.checkpoint.sieve import Sieve, Sifted
+from batcher.edges.checkpoint.unsettled_rows import UnsettledRows
 from batcher.model import Admitted, BadRow, Execution, Row, Settlement, Status, Unsettled
 from batcher.rules.doubts.control import Control
 from batcher.rules.job.card import Card
 
 IN_DOUBT = Status.IN_DOUBT
 NO_FACTS: Mapping[str, str | int] = MappingProxyType({})
+MOST_NAMES = 100_000
+"""The number of executions that are looked up together, each time in a pass over the rows. It bounds the memory."""
 _ID = attrgetter("id")
 
 _LISTED = """
@@ -56,7 +59,7 @@ class Store:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         self._settled = SettledRows(db)
-        self._unsettled = UnsettledRows(db)
+        self._unsettled = UnsettledRows(db, self._settled)
         check_sum(self.facts(), self._sum)
         self._controls = Controls(db)
         self._sieve = Sieve(db, self._settled, self._unsettled)
@@ -115,10 +118,12 @@ class Store:
         From here on a row that is SENDING may be on the wire, even if this process ends.
         """
         if rows:
-            # A row that is sent again remains the same copy of its content.
-            self._unsettled.admit(
-                [row if row.new else structs.replace(row, copy=self._settled.take(row.id)[1]) for row in rows], now
-            )
+            again = [row.id for row in rows if not row.new]
+            if again:
+                # A row that is sent again remains the same copy of its content.
+                copies = self._settled.reopen(again)
+                rows = [row if row.new else structs.replace(row, copy=copies[row.id]) for row in rows]
+            self._unsettled.admit(rows, now)
         self._note(facts)
 
     def settle(
@@ -188,7 +193,7 @@ class Store:
         self._db.execute(_LISTED)
         self._db.executemany(
             "INSERT OR REPLACE INTO temp.listed VALUES (?, ?, ?, ?, ?)",
-            [(packed(each.name), each.urn, each.started_at, each.at, each.is_event) for each in executions],
+            [(each.name, each.urn, each.started_at, each.at, each.is_event) for each in executions],
         )
 
     def unowned(self) -> list[Execution]:
@@ -198,15 +203,20 @@ class Store:
     def first_unowned(self, most: int) -> tuple[list[Execution], int]:
         """Return up to `most` of what `unowned` returns, the earliest first, and how many these are. Delete all."""
         self._db.execute(_LISTED)
-        self._settled.compare()
-        # One pass over the rows, each looked up in the short list: CROSS JOIN fixes this order.
-        owned = "SELECT name FROM rows CROSS JOIN temp.listed ON name = execution"
-        self._db.execute(f"DELETE FROM temp.listed WHERE name IN ({owned})")  # noqa: S608 - no value is put in
+        last = ""
+        while names := self._listed_after(last):
+            last = names[-1]
+            owned = [(name,) for name in self._settled.owned(names)]
+            self._db.executemany("DELETE FROM temp.listed WHERE name = ?", owned)
         count: int = self._db.execute("SELECT count(*) FROM temp.listed").fetchone()[0]
         left = self._db.execute("SELECT * FROM temp.listed ORDER BY at, name LIMIT ?", (most,)).fetchall()
         self._db.execute("DROP TABLE temp.listed")
-        found = [Execution(unpacked(name), urn, text, at, bool(is_event)) for name, urn, text, at, is_event in left]
-        return found, count
+        return [Execution(name, urn, text, at, bool(is_event)) for name, urn, text, at, is_event in left], count
+
+    def _listed_after(self, last: str) -> list[str]:
+        """Return the next stored executions' names, in order."""
+        query = "SELECT name FROM temp.listed WHERE name > ? ORDER BY name LIMIT ?"
+        return [name for (name,) in self._db.execute(query, (last, MOST_NAMES))]
 
     def count(self) -> Counter[Status]:
         """Count all rows by status, in one pass."""
@@ -221,8 +231,8 @@ class Store:
         return not self._settled.last_id() and not self._unsettled.last_id()
 
     def settled_statuses(self) -> set[Status]:
-        """Return the statuses of the settled rows, in one pass without comparing seals. Use it for hints only."""
-        return self._settled.statuses()
+        """Return the statuses of the settled rows, in one pass."""
+        return set(self._settled.count())
 
     def dismiss(self, facts: Mapping[str, str | int]) -> int:
         """Dismiss every rejected or invalid row, and store facts of the job with it. Return the number of rows."""

@@ -168,7 +168,7 @@ class Checkpoint:
         return await self._do(lambda store: store.is_empty())
 
     async def settled_statuses(self) -> set[Status]:
-        """Return the statuses of the settled rows, in one pass without comparing seals. Use it for hints only."""
+        """Return the statuses of the settled rows, in one pass."""
         return await self._do(lambda store: store.settled_statuses())
 
     async def dismiss(self, facts: Mapping[str, str | int]) -> int:
