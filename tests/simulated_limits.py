@@ -106,11 +106,11 @@ class Run:
     `changes` are times and new limits. `fate` may decide an attempt before the service does: it is given the time and a
     draw, and gives a verdict or None. `rival` is the rate, the beginning and the end of another user of the account.
     `retry_after` are the seconds that a refusal tells to wait. `refusal_latency` are the seconds after which the
-    service answers with a refusal, if that is not the latency of a start.
+    service answers with a refusal, if that is not the latency of a start. `named` is the limit that a refusal names.
     """
 
     def __init__(self, service, latency, seed, until, *, workers=64, throttle=None, rows=None, changes=(), fate=None,
-                 rival=(0.0, 0.0, 0.0), retry_after=0.0, refusal_latency=None):  # fmt: skip
+                 rival=(0.0, 0.0, 0.0), retry_after=0.0, refusal_latency=None, named=None):  # fmt: skip
         self.throttle, self.flight, self.budget = throttle or Throttle(), Flight(), RetryBudget()
         self.health = outage.Health()
         self.sent, self.started, self.refused, self.doubts, self.rates, self.events = [], [], [], [], [], []
@@ -121,7 +121,7 @@ class Run:
         self._draw = random.Random(seed).random
         self._idle, self._rows, self._active, self._again = workers, rows, 0, []
         self._changes, self._fate, self._rival, self._retry_after = list(changes), fate, list(rival), retry_after
-        self._refusal_latency = refusal_latency
+        self._refusal_latency, self._named = refusal_latency, named
         self._agenda, self._number, self.now = [], count(), 0.0
         self._play()
 
@@ -204,7 +204,7 @@ class Run:
         elif verdict is Verdict.REFUSED:
             self.refused.append(self.now)
             is_told = self._retry_after > 0
-            self.events.append(self.throttle.refused(self.now, sent_at, rate, "SlowDown", is_told=is_told))
+            self.events.append(self._refuse(sent_at, rate, is_told=is_told))
             if is_told:
                 self.events.append(self.throttle.hold(self.now, self._retry_after, "SlowDown"))
         else:
@@ -215,6 +215,9 @@ class Run:
             self.doubts += [self.now] * (verdict is Verdict.IN_DOUBT)
             self._idle += 1
         self._admit()
+
+    def _refuse(self, sent_at, rate, *, is_told):
+        return self.throttle.refused(self.now, sent_at, rate, "SlowDown", is_told=is_told, named=self._named)
 
     def _back_off(self, attempt, is_prompt):
         wait = prompt(attempt, self._draw()) if is_prompt else full_jitter(attempt, self._draw())

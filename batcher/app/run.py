@@ -221,6 +221,7 @@ async def _monitor(  # noqa: PLR0913, PLR0917 - what a run consists of
         throttle=Throttle(max_rate, await files.kept_limit()),
         monotonic=world.monotonic,
         service_now=service.now,
+        named_limit=service.dialect.errors.named_limit,
         max_outage=options.max_outage,
     )
     return Monitor(Tally(), turns, max_rate, telemetry, world, world.monotonic(), manifest, options.limit)

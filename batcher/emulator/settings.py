@@ -52,10 +52,15 @@ class Declared:
 
 
 class ThrottleAnswer(StrEnum):
-    """How a start above the rate is refused: 503 SlowDown by the front end, or 429 SYS.0011 by the back end."""
+    """How a start above the rate is refused.
+
+    By the front end with 503 SlowDown, by the back end with 429 SYS.0011, or by a gateway with 429 APIGW.0308, which
+    names the limit.
+    """
 
     SLOWDOWN = "slowdown"
     TOO_MANY = "429"
+    GATEWAY = "gateway"
 
 
 class InputShape(StrEnum):
