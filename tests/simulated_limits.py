@@ -9,14 +9,18 @@ import random
 from bisect import bisect_left
 from collections import deque
 from itertools import count
+from math import inf
 
 from batcher.model import Verdict
 from batcher.rules.rate import outage
 from batcher.rules.rate.backoff import full_jitter, prompt
 from batcher.rules.rate.budget import RetryBudget
 from batcher.rules.rate.flight import Flight
+from batcher.rules.rate.found import Found, Look
 from batcher.rules.rate.throttle import Throttle
 
+LOOK_SECONDS = 0.2
+"""How often the monitor looks at a run."""
 WIRE = 0.001
 """Seconds, at most, from sending to the service's decision."""
 
@@ -100,6 +104,11 @@ class Running:
         return True
 
 
+def by_chance(share):
+    """Refuse this share at random."""
+    return lambda _, draw: Verdict.REFUSED if draw < share else None
+
+
 class Run:
     """One job against a service. Times in its lists are seconds from its beginning.
 
@@ -123,6 +132,8 @@ class Run:
         self._changes, self._fate, self._rival, self._retry_after = list(changes), fate, list(rival), retry_after
         self._refusal_latency, self._named = refusal_latency, named
         self._agenda, self._number, self.now = [], count(), 0.0
+        self.found, self.limits = Found(), []
+        self._at(LOOK_SECONDS, self._look)
         self._play()
 
     def _play(self):
@@ -164,6 +175,15 @@ class Run:
             self._ask(attempt)
         else:
             self._send(attempt)
+
+    def _look(self):
+        """Look at the run a few times a second, as the monitor does; `limits` are what it has reported."""
+        look = Look(self.now, len(self.started), len(self.refused))
+        throttle = self.throttle
+        self.found.look(look, throttle.limit, throttle.chance, is_named=throttle.named < inf)
+        self.limits.append((self.now, self.found.limit))
+        if self._agenda:
+            self._at(self.now + LOOK_SECONDS, self._look)
 
     def _send(self, attempt):
         self.health = outage.probed(self.health, self.now)

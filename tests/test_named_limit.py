@@ -10,8 +10,12 @@ from hypothesis import strategies as st
 from simulated_limits import Bucket, Run
 
 import batcher
+from batcher.app.history import open_past
+from batcher.app.job_files import limit_of
+from batcher.edges.checkpoint.facts import LIMIT, SLOWED
 from batcher.emulator.settings import ThrottleAnswer
 from batcher.model import Reply
+from batcher.rules.rate.bottleneck import Cause, decoded
 from batcher.rules.rate.throttle import Throttle
 from batcher.rules.service.answers import read_start
 from batcher.rules.service.named_limit import gateway_limit
@@ -142,3 +146,11 @@ async def test_a_job_uses_the_limit_that_the_gateway_names(emulator, tmp_path):
     async with batcher.run(tmp_path / "m.txt", **known) as job:
         pass
     assert (len(service.ledger.starts), job.progress().limit) == (30, 20.0)
+    with open_past(tmp_path / "m.txt.checkpoint") as past:
+        assert limit_of(past.checkpoint.facts[LIMIT]) == 20.0
+        assert decoded(past.checkpoint.facts[SLOWED]).seconds[Cause.LIMIT] > 0
+
+
+@pytest.mark.parametrize(("fact", "limit"), [(None, None), (0, None), (20_500, 20.5)])
+def test_a_limit_that_was_not_found_is_none_for_the_next_run(fact, limit):
+    assert limit_of(fact) == limit

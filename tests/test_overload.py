@@ -3,7 +3,7 @@
 from functools import cache, partial
 
 import pytest
-from simulated_limits import Bucket, Flying, Run, Running, Unlimited, Windows
+from simulated_limits import Bucket, Flying, Run, Running, Unlimited, Windows, by_chance
 
 from batcher.model import Verdict
 from batcher.rules.rate.decisions import Kind
@@ -155,11 +155,6 @@ def test_chance_refusals_find_no_limit_where_there_is_none():
     run = Run(Unlimited(), 0.05, 0, 30.0, fate=lambda _, draw: Verdict.REFUSED if draw < 0.01 else None)
     assert run.throttle.limit is None
     assert run.per_second(run.started, 10, 30) >= 0.85 * 64 / 0.05
-
-
-def by_chance(share):
-    """Refuse this share at random."""
-    return lambda _, draw: Verdict.REFUSED if draw < share else None
 
 
 def mixed(_, draw):

@@ -12,7 +12,7 @@ from batcher.app.cell_types import parameters_of
 from batcher.app.columns import Columns
 from batcher.app.confirm import Ahead, Confirm, UnconfirmedError, is_confirmed
 from batcher.app.doubts import Doubts
-from batcher.app.job_files import Files
+from batcher.app.job_files import NO_LIMIT, Files
 from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
 from batcher.app.resume_point import enter
@@ -255,7 +255,7 @@ class Run:
         self.tally.is_writing = True
         if self.names.repeated:
             await self._note_repeated()
-        limit = self.monitor.turns.throttle.limit
+        limit = self.monitor.found.limit or NO_LIMIT
         await self.files.settle(settlements, records, limit=limit, length=self.length, now=self.service.now())
         self.tally.is_writing = False
         self.monitor.telemetry.recorded(records)

@@ -35,6 +35,10 @@ PassOn = Callable[[Sequence[Record]], Awaitable[None]]
 Facts = Mapping[str, str | int]
 
 
+NO_LIMIT = 0.0
+"""The limit of a service whose refusals show none."""
+
+
 class Place(NamedTuple):
     """An output: its path, its name in the checkpoint, and how many of its bytes the checkpoint knows (None: new)."""
 
@@ -111,9 +115,9 @@ class Files:
         """Put records on disk, then commit how rows stand, then pass the records on.
 
         Rows in doubt were not sent after `doubt_at`, in POSIX seconds by the service's clock, if that is known.
-        `limit` is the service's rate limit in starts per second, if it was found, and `length` that of the job's own
-        manifest. `now` is POSIX seconds by the
-        service's clock, 0 if it is not known. `recovered` are records of these rows that are on disk already.
+        `limit` is the service's rate limit in starts per second, NO_LIMIT if none is found, None if that is not known.
+        `length` is that of the job's own manifest. `now` is POSIX seconds by the service's clock, 0 if it is not known.
+        `recovered` are records of these rows that are on disk already.
         """
         block = self._output.compose(records)
         size = self._output.length
@@ -175,7 +179,7 @@ class Files:
     async def kept_limit(self) -> float | None:
         """Return the rate limit that an earlier run found, in starts per second."""
         found = await self.checkpoint.recall(LIMIT)
-        return None if found is None else int(found) / 1000
+        return limit_of(found)
 
     async def fix_cell_types(self, types: Mapping[str, str]) -> None:
         """Store the types of cells on the card. Every run of the job converts cells by them."""
@@ -253,6 +257,11 @@ async def open_files(  # noqa: PLR0913 - what the files of a job depend on
                 # what failed, it cannot be written, and the first error is the one to report.
                 with suppress(JobError):
                     await files.begin_generation()
+
+
+def limit_of(fact: str | int | None) -> float | None:
+    """Return the limit of a stored fact, in starts per second. None if none was found."""
+    return int(fact or 0) / 1000 or None
 
 
 def written(facts: Facts, *, but: str = "") -> int:

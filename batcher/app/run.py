@@ -33,6 +33,7 @@ from batcher.rules.choices import OnDoubt
 from batcher.rules.doubts.settle_time import condition
 from batcher.rules.job.card import STANDARD_INPUT
 from batcher.rules.progress.counts import Tally
+from batcher.rules.rate.found import Found
 from batcher.rules.rate.throttle import Throttle
 from batcher.rules.report import opening
 from batcher.rules.service.credentials import described
@@ -216,12 +217,24 @@ async def _monitor(  # noqa: PLR0913, PLR0917 - what a run consists of
 ) -> Monitor:
     """Return the monitor of a run that begins at the rate limit that an earlier run found."""
     max_rate = options.max_rate or inf
+    kept = await files.kept_limit()
     turns = Turns(
         drain=drain,
-        throttle=Throttle(max_rate, await files.kept_limit()),
+        throttle=Throttle(max_rate, kept),
         monotonic=world.monotonic,
         service_now=service.now,
         named_limit=service.dialect.errors.named_limit,
         max_outage=options.max_outage,
     )
-    return Monitor(Tally(), turns, max_rate, telemetry, world, world.monotonic(), manifest, options.limit)
+    return Monitor(
+        Tally(),
+        turns,
+        max_rate,
+        telemetry,
+        world,
+        world.monotonic(),
+        manifest,
+        options.limit,
+        options.concurrency,
+        Found(kept),
+    )

@@ -63,6 +63,8 @@ class Turns:
     health: Health = field(default=WELL, init=False)
     flight: Flight = field(default_factory=Flight, init=False)
     budget: RetryBudget = field(default_factory=RetryBudget, init=False)
+    refused: int = field(default=0, init=False)
+    """Answers that report too many requests."""
     given: int = field(default=0, init=False)
     """Turns that were given or are waited for, and not yet returned."""
     _waiters: Waiters = field(default_factory=Waiters, init=False)
@@ -124,6 +126,7 @@ class Turns:
             self.budget.started(self.throttle.chance)
             self._report(self.throttle.started(now, turn.at))
         elif verdicts.is_busy(answer):
+            self.refused += 1
             hold = backoff.retry_after(answer.retry_after, self.service_now())
             named = self.named_limit(answer)
             self._report(self.throttle.refused(now, turn.at, turn.rate, word, is_told=bool(hold), named=named))
