@@ -94,7 +94,11 @@ class Routes:
             return self._refuse(body)
         if refusal := self._check(request) or self._throttle():
             return self._refuse(refusal)
-        return await self._start(request, body)
+        self._emulator.in_flight += 1
+        try:
+            return await self._start(request, body)
+        finally:
+            self._emulator.in_flight -= 1
 
     async def _start(self, request: web.Request, body: bytes) -> web.StreamResponse:
         graph = request.match_info["graph"]

@@ -106,6 +106,10 @@ class Settings:
     """Maximum starts per second; None is unlimited."""
     burst: int | None = None
     """Starts at once after a pause; None is a tenth of a second's worth."""
+    most_in_flight: int | None = None
+    """Maximum number of starts that wait for their answer; None is unlimited."""
+    most_running: int | None = None
+    """Maximum number of executions that run at a time; None is unlimited."""
     throttle_answer: ThrottleAnswer = ThrottleAnswer.SLOWDOWN
     retry_after: int | None = None
     """The `Retry-After` of every SlowDown and 429, in whole seconds; None sends none."""
