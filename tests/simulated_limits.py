@@ -21,6 +21,8 @@ from batcher.rules.rate.throttle import Throttle
 
 LOOK_SECONDS = 0.2
 """How often the monitor looks at a run."""
+LATE = 1.0
+"""Seconds by which a late answer is late."""
 WIRE = 0.001
 """Seconds, at most, from sending to the service's decision."""
 
@@ -116,10 +118,12 @@ class Run:
     draw, and gives a verdict or None. `rival` is the rate, the beginning and the end of another user of the account.
     `retry_after` are the seconds that a refusal tells to wait. `refusal_latency` are the seconds after which the
     service answers with a refusal, if that is not the latency of a start. `named` is the limit that a refusal names.
+    `caps` are times and the rates that a person then sets. `late` is the share of answers that come a second late.
     """
 
     def __init__(self, service, latency, seed, until, *, workers=64, throttle=None, rows=None, changes=(), fate=None,
-                 rival=(0.0, 0.0, 0.0), retry_after=0.0, refusal_latency=None, named=None):  # fmt: skip
+                 rival=(0.0, 0.0, 0.0), retry_after=0.0, refusal_latency=None, named=None,
+                 caps=(), late=0.0):  # fmt: skip
         self.throttle, self.flight, self.budget = throttle or Throttle(), Flight(), RetryBudget()
         self.health = outage.Health()
         self.sent, self.started, self.refused, self.doubts, self.rates, self.events = [], [], [], [], [], []
@@ -131,7 +135,10 @@ class Run:
         self._idle, self._rows, self._active, self._again = workers, rows, 0, []
         self._changes, self._fate, self._rival, self._retry_after = list(changes), fate, list(rival), retry_after
         self._refusal_latency, self._named = refusal_latency, named
+        self._late = late
         self._agenda, self._number, self.now = [], count(), 0.0
+        for at, rate in caps:
+            self._at(at, self._cap, rate)
         self.found, self.limits = Found(), []
         self._at(LOOK_SECONDS, self._look)
         self._play()
@@ -185,12 +192,16 @@ class Run:
         if self._agenda:
             self._at(self.now + LOOK_SECONDS, self._look)
 
+    def _cap(self, rate):
+        self.throttle.cap(self.now, rate)
+
     def _send(self, attempt):
         self.health = outage.probed(self.health, self.now)
         self.most_in_flight = max(self.most_in_flight, self._active)
         self.sent.append(self.now)
         self.rates.append(self.throttle.pace.rate)
         latency = self._latency * (0.8 + 0.4 * self._draw())
+        latency += LATE * (self._late > 0 and self._draw() < self._late)
         arrival = self.now + min(latency / 2, WIRE * self._draw())
         self._at(arrival, self._decide, attempt, self.now, latency, self.throttle.pace.rate)
 
