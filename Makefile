@@ -13,7 +13,7 @@ help:
 	@echo "make verify    run the long repetitions: 8 minutes on two cores, all of them with SIZE=full"
 	@echo "make simulate  play 10000 seeds of crashes, faults and lies on a virtual clock; ten minutes"
 	@echo "make chaos     kill the main job 200 times at random instants; some minutes"
-	@echo "make limits    measure how the main job finds and follows the limits of a service; some minutes"
+	@echo "make limits    measure how the main job finds and follows the limits of a service; a quarter of an hour"
 	@echo "make bench     measure against nginx, hey, aiohttp and the official SDK; 50 minutes, 2 with QUICK=1"
 	@echo "make docs      run the examples of the documentation, and rewrite the outputs that it shows"
 	@echo "make man       write the manual page, man/batcher.1"

@@ -9,14 +9,20 @@ import random
 from bisect import bisect_left
 from collections import deque
 from itertools import count
+from math import inf
 
 from batcher.model import Verdict
 from batcher.rules.rate import outage
 from batcher.rules.rate.backoff import full_jitter, prompt
 from batcher.rules.rate.budget import RetryBudget
 from batcher.rules.rate.flight import Flight
+from batcher.rules.rate.found import Found, Look
 from batcher.rules.rate.throttle import Throttle
 
+LOOK_SECONDS = 0.2
+"""How often the monitor looks at a run."""
+LATE = 1.0
+"""Seconds by which a late answer is late."""
 WIRE = 0.001
 """Seconds, at most, from sending to the service's decision."""
 
@@ -100,17 +106,24 @@ class Running:
         return True
 
 
+def by_chance(share):
+    """Refuse this share at random."""
+    return lambda _, draw: Verdict.REFUSED if draw < share else None
+
+
 class Run:
     """One job against a service. Times in its lists are seconds from its beginning.
 
     `changes` are times and new limits. `fate` may decide an attempt before the service does: it is given the time and a
     draw, and gives a verdict or None. `rival` is the rate, the beginning and the end of another user of the account.
     `retry_after` are the seconds that a refusal tells to wait. `refusal_latency` are the seconds after which the
-    service answers with a refusal, if that is not the latency of a start.
+    service answers with a refusal, if that is not the latency of a start. `named` is the limit that a refusal names.
+    `caps` are times and the rates that a person then sets. `late` is the share of answers that come a second late.
     """
 
     def __init__(self, service, latency, seed, until, *, workers=64, throttle=None, rows=None, changes=(), fate=None,
-                 rival=(0.0, 0.0, 0.0), retry_after=0.0, refusal_latency=None):  # fmt: skip
+                 rival=(0.0, 0.0, 0.0), retry_after=0.0, refusal_latency=None, named=None,
+                 caps=(), late=0.0):  # fmt: skip
         self.throttle, self.flight, self.budget = throttle or Throttle(), Flight(), RetryBudget()
         self.health = outage.Health()
         self.sent, self.started, self.refused, self.doubts, self.rates, self.events = [], [], [], [], [], []
@@ -121,8 +134,13 @@ class Run:
         self._draw = random.Random(seed).random
         self._idle, self._rows, self._active, self._again = workers, rows, 0, []
         self._changes, self._fate, self._rival, self._retry_after = list(changes), fate, list(rival), retry_after
-        self._refusal_latency = refusal_latency
+        self._refusal_latency, self._named = refusal_latency, named
+        self._late = late
         self._agenda, self._number, self.now = [], count(), 0.0
+        for at, rate in caps:
+            self._at(at, self._cap, rate)
+        self.found, self.limits = Found(), []
+        self._at(LOOK_SECONDS, self._look)
         self._play()
 
     def _play(self):
@@ -165,12 +183,25 @@ class Run:
         else:
             self._send(attempt)
 
+    def _look(self):
+        """Look at the run a few times a second, as the monitor does; `limits` are what it has reported."""
+        look = Look(self.now, len(self.started), len(self.refused))
+        throttle = self.throttle
+        self.found.look(look, throttle.limit, throttle.chance, is_named=throttle.named < inf)
+        self.limits.append((self.now, self.found.limit))
+        if self._agenda:
+            self._at(self.now + LOOK_SECONDS, self._look)
+
+    def _cap(self, rate):
+        self.throttle.cap(self.now, rate)
+
     def _send(self, attempt):
         self.health = outage.probed(self.health, self.now)
         self.most_in_flight = max(self.most_in_flight, self._active)
         self.sent.append(self.now)
         self.rates.append(self.throttle.pace.rate)
         latency = self._latency * (0.8 + 0.4 * self._draw())
+        latency += LATE * (self._late > 0 and self._draw() < self._late)
         arrival = self.now + min(latency / 2, WIRE * self._draw())
         self._at(arrival, self._decide, attempt, self.now, latency, self.throttle.pace.rate)
 
@@ -204,7 +235,7 @@ class Run:
         elif verdict is Verdict.REFUSED:
             self.refused.append(self.now)
             is_told = self._retry_after > 0
-            self.events.append(self.throttle.refused(self.now, sent_at, rate, "SlowDown", is_told=is_told))
+            self.events.append(self._refuse(sent_at, rate, is_told=is_told))
             if is_told:
                 self.events.append(self.throttle.hold(self.now, self._retry_after, "SlowDown"))
         else:
@@ -215,6 +246,9 @@ class Run:
             self.doubts += [self.now] * (verdict is Verdict.IN_DOUBT)
             self._idle += 1
         self._admit()
+
+    def _refuse(self, sent_at, rate, *, is_told):
+        return self.throttle.refused(self.now, sent_at, rate, "SlowDown", is_told=is_told, named=self._named)
 
     def _back_off(self, attempt, is_prompt):
         wait = prompt(attempt, self._draw()) if is_prompt else full_jitter(attempt, self._draw())

@@ -1,5 +1,6 @@
 """The emulator over real sockets: each call, its documents, its refusals and its ledger."""
 
+import asyncio
 import json
 import stat
 from collections import Counter
@@ -11,6 +12,7 @@ import trustme
 from conftest import AK, CREDENTIALS, PARAMETERS, SK, TOKEN, Clock
 
 from batcher.emulator.answers import json_refusal
+from batcher.emulator.faults import FaultKind
 from batcher.emulator.settings import Declared, InputKeys, InputShape, ParameterType, ThrottleAnswer
 from batcher.errors import DiskError, UsageError
 from batcher.model import Credentials
@@ -497,3 +499,22 @@ async def test_it_listens_on_the_loopback_of_ipv6_too(emulator, call):
     service = await emulator(host="::1")
     assert service.url.startswith("http://[::1]:")
     assert (await call(service, "POST", START, body=BODY)).status == 200
+
+
+async def test_starts_are_refused_while_too_many_executions_run(emulator, call):
+    clock = Clock()
+    service = await emulator(clock=clock, most_running=2, run_time=10.0)
+    assert [(await call(service, "POST", START, body=BODY)).status for _ in range(3)] == [200, 200, 503]
+    clock.now += 10.0
+    assert [(await call(service, "POST", START, body=BODY)).status for _ in range(3)] == [200, 200, 503]
+
+
+async def test_starts_are_refused_while_too_many_wait_for_their_answer(emulator, call):
+    service = await emulator(most_in_flight=2, faults={FaultKind.HANG_BEFORE: 1.0})
+    calls = [asyncio.create_task(call(service, "POST", START, body=BODY)) for _ in range(3)]
+    # two of them hang
+    [first], _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+    assert (first.result().status, service.in_flight) == (503, 2)
+    service.stopping.set()
+    await asyncio.gather(*calls, return_exceptions=True)
+    assert service.in_flight == 0

@@ -6,7 +6,7 @@ from batcher.errors import MEANINGS, CredentialsError, DiskError, ExitCode, Fail
 from batcher.model import Status, Unsettled
 from batcher.rules.progress.counts import Tally
 from batcher.rules.progress.extent import Length
-from batcher.rules.rate.bottleneck import Cause
+from batcher.rules.rate.bottleneck import Cause, Slowed
 from batcher.rules.report.summary import NEXT, Files, doubts, exit_code, slowness, summary
 
 
@@ -82,15 +82,15 @@ def test_rows_in_doubt_are_named_and_hostile_keys_cannot_write_to_the_terminal()
 
 
 def test_the_limit_found_and_the_seconds_slowed_are_told_where_there_are_any():
-    assert slowness(44.93, 0.0, {Cause.SERVICE_LIMIT: 54.2, Cause.OUTAGE: 12.0, Cause.DISK: 0.9}) == [
+    assert slowness(44.93, Slowed(0.0, {Cause.LIMIT: 54.2, Cause.IN_FLIGHT: 12.0, Cause.DISK: 0.9})) == [
         "limit:      about 45 starts per second (estimated)",
-        "slowed by:  service limit 54 s, outage 12 s",
+        "slowed by:  limit 54 s, requests in flight 12 s",
     ]
-    assert slowness(12_345.6, 0.0, {}) == ["limit:      about 12,346 starts per second (estimated)"]
-    assert slowness(None, 0.0, {Cause.DISK: 0.9}) == []
+    assert slowness(12_345.6, Slowed()) == ["limit:      about 12,346 starts per second (estimated)"]
+    assert slowness(None, Slowed(0.0, {Cause.DISK: 0.9})) == []
 
 
 def test_requests_that_are_refused_at_any_rate_are_no_limit():
     chance = "about 2% of requests are refused at any rate"
-    assert slowness(None, 0.021, {}) == [f"limit:      not found; {chance}"]
-    assert slowness(480.0, 0.021, {}) == [f"limit:      about 480 starts per second (estimated); {chance}"]
+    assert slowness(None, Slowed(0.021)) == [f"limit:      not found; {chance}"]
+    assert slowness(480.0, Slowed(0.021)) == [f"limit:      about 480 starts per second (estimated); {chance}"]

@@ -209,6 +209,7 @@ def test_every_setting_of_the_emulator_that_changes_what_a_client_sees_is_among_
     # where and for whom it listens, what it keeps, and what the tests below change
     others = {"credentials", "workflows", "host", "port", "ssl_context", "clock", "ledger", "seed", "past"}
     others |= {"faults", "slow", "reject_share", "rate", "burst", "throttle_answer", "retry_after"}
+    others |= {"most_in_flight", "most_running"}
     assert varied | others == {field.name for field in dataclasses.fields(Settings)}
     assert {quirk for options, *_ in READINGS.values() for quirk in options.get("quirks", ())} == {
         quirk for quirk in Quirk if quirk.group is Group.DOCUMENTS

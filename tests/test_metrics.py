@@ -18,11 +18,12 @@ from batcher.emulator.faults import FaultKind
 from batcher.errors import DiskError, UsageError
 from batcher.model import Answer, Verdict
 from batcher.rules.progress.figures import Figures
+from batcher.rules.rate.bottleneck import Cause
 
 FIGURED = Figures(
     rows=10, total=40, left=30, started=4, refused=8, rejected=3, invalid=2, duplicate=1, in_doubt=5,
-    requests=12, retries=6, on_wire=7, oldest=0.5, rate=8.5, pace=9.5, limit=None, state="",
-    fraction=0.5, eta=None, seconds=9.0,
+    requests=12, retries=6, on_wire=7, oldest=0.5, rate=8.5, pace=9.5, limit=None, chance=0.0, state="", cause=None,
+    slowed=((Cause.OUTAGE, 3.5),), fraction=0.5, eta=None, seconds=9.0,
 )  # fmt: skip
 
 
@@ -72,6 +73,8 @@ async def test_every_figure_can_be_scraped(tmp_path):
         ("batcher_oldest_seconds",): 0.5,
         ("batcher_rate_starts_per_second",): 8.5,
         ("batcher_pace_starts_per_second",): 9.5,
+        ("batcher_chance_ratio",): 0.0,
+        **{("batcher_slowed_seconds_total", cause.value): 3.5 * (cause is Cause.OUTAGE) for cause in Cause},
     }
     # what is not known yet has no series at all
     metrics.succeeded(1_795_509_000.0)

@@ -3,7 +3,7 @@
 from functools import cache, partial
 
 import pytest
-from simulated_limits import Bucket, Flying, Run, Running, Unlimited, Windows
+from simulated_limits import Bucket, Flying, Run, Running, Unlimited, Windows, by_chance
 
 from batcher.model import Verdict
 from batcher.rules.rate.decisions import Kind
@@ -118,6 +118,13 @@ def test_a_slow_start_is_no_faster_than_the_answers_that_it_learns_from():
     assert 2.8 <= next(at for at, rate in zip(run.sent, run.rates, strict=True) if rate >= 10_000) <= 3.6
 
 
+@pytest.mark.parametrize("workers", [1, 2, 5])
+@pytest.mark.parametrize("latency", [0.003, 0.03, 0.1])
+def test_few_workers_are_kept_busy_too(workers, latency):
+    run = Run(Unlimited(), latency, 0, 20.0, workers=workers)
+    assert run.per_second(run.started, 10, 20) >= 0.9 * workers / latency
+
+
 @pytest.mark.parametrize(("limit", "latency"), [(2000, 0.3), (500, 0.3), (2000, 0.05)])
 def test_where_the_workers_are_too_few_for_the_limit_they_are_kept_busy(limit, latency):
     run = Run(Bucket(limit, 1.0), latency, 0, 30.0)
@@ -155,11 +162,6 @@ def test_chance_refusals_find_no_limit_where_there_is_none():
     run = Run(Unlimited(), 0.05, 0, 30.0, fate=lambda _, draw: Verdict.REFUSED if draw < 0.01 else None)
     assert run.throttle.limit is None
     assert run.per_second(run.started, 10, 30) >= 0.85 * 64 / 0.05
-
-
-def by_chance(share):
-    """Refuse this share at random."""
-    return lambda _, draw: Verdict.REFUSED if draw < share else None
 
 
 def mixed(_, draw):

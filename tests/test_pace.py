@@ -104,11 +104,19 @@ def test_turns_that_nobody_uses_are_not_lost_for_ever():
     assert ready_at(pace, take(pace, 12.0), 12.0) == pytest.approx(12.0)
 
 
-def test_the_pace_is_pressed_while_callers_wait_for_it():
+def test_the_pace_is_pressed_while_callers_wait_for_it_and_until_the_next_could_come():
     pace = Pace(10.0)
     for _ in range(3):
         take(pace, 10.0)
-    assert [pace.is_pressed(now) for now in (10.0, 10.19, 10.21)] == [True, True, False]
+    assert [pace.is_pressed(now) for now in (10.0, 10.19, 10.29, 10.31)] == [True, True, True, False]
+
+
+def test_a_single_caller_that_waits_for_each_turn_presses_the_pace_while_it_is_away():
+    pace = Pace(10.0)
+    take(pace, 10.0)
+    assert not pace.is_pressed(10.03)
+    assert ready_at(pace, take(pace, 10.03), 10.03) == pytest.approx(10.1)
+    assert [pace.is_pressed(now) for now in (10.13, 10.19, 10.21)] == [True, True, False]
 
 
 def test_the_pace_is_not_pressed_for_a_while_after_it_was_idle():

@@ -12,6 +12,7 @@ import struct
 import sys
 import termios
 
+import orjson
 import pytest
 from conftest import KEYS
 
@@ -20,17 +21,22 @@ from batcher.rules.choices import Mode
 from batcher.rules.progress.eta import Range
 from batcher.rules.progress.figures import Figures, document
 from batcher.rules.progress.view import bar, line, line_interval, lines
+from batcher.rules.rate.bottleneck import Cause
 
 BEGUN = Figures(
     rows=2048, total=166_504, left=164_456, started=12, refused=0, rejected=0, invalid=0, duplicate=0,
-    in_doubt=0, requests=16, retries=0, on_wire=4, oldest=0.0341, rate=9.52, pace=10.04, limit=None, state="",
+    in_doubt=0, requests=16, retries=0, on_wire=4, oldest=0.0341, rate=9.52, pace=10.04, limit=None, chance=0.0,
+    state="", cause=None, slowed=(),
     fraction=0.0123, eta=None, seconds=1.9,
 )  # fmt: skip
 BUSY = Figures(
     rows=120_000, total=120_474, left=463, started=119_000, refused=5, rejected=3, invalid=2, duplicate=11, in_doubt=4,
-    requests=120_246, retries=1234, on_wire=24, oldest=31.4, rate=481.3, pace=500.0, limit=502.7,
-    state="slowed by service limit", fraction=0.9961, eta=Range(700.0, 850.0), seconds=4210.0,
+    requests=120_246, retries=1234, on_wire=24, oldest=31.4, rate=481.3, pace=500.0, limit=502.7, chance=0.0,
+    state="slowed by limit", cause=Cause.LIMIT, slowed=((Cause.LIMIT, 54.2004), (Cause.IN_FLIGHT, 2.0)),
+    fraction=0.9961, eta=Range(700.0, 850.0), seconds=4210.0,
 )  # fmt: skip
+CHANCE = BEGUN._replace(chance=0.0212, state="slowed by chance")
+BOTH = BUSY._replace(chance=0.0212)
 AWAY = BUSY._replace(state="service unavailable for 1,234 s", eta=None, rate=0.0, on_wire=0, oldest=None)
 DONE = BUSY._replace(rows=120_474, left=0, fraction=1.0, eta=Range(0.0, 0.0), on_wire=0, oldest=None)
 PIPED = BEGUN._replace(fraction=None, total=None, left=None)
@@ -38,9 +44,14 @@ PIPED = BEGUN._replace(fraction=None, total=None, left=None)
 LINES = {
     BEGUN: "1% done, 2,048 of 166,504 rows read, 12 started, 9.5/s, 4 on the wire (oldest 0.034 s), 164,456 left,"
     " eta unknown, 0:00:01",
+    CHANCE: "1% done, 2,048 of 166,504 rows read, 12 started, 9.5/s (2% refused at any rate), 4 on the wire"
+    " (oldest 0.034 s), 164,456 left, eta unknown (slowed by chance), 0:00:01",
+    BOTH: "99% done, 120,000 of 120,474 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid, 11 duplicate,"
+    " 4 in doubt, 481/s (limit about 503/s, 2% refused at any rate), 24 on the wire (oldest 31 s), 1,234 retried,"
+    " 463 left, eta 12m to 15m (slowed by limit), 1:10:10",
     BUSY: "99% done, 120,000 of 120,474 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid, 11 duplicate,"
-    " 4 in doubt, 481/s (limit about 503/s), 24 on the wire (oldest 31 s), 1,234 retried, 463 left,"
-    " eta 12m to 15m (slowed by service limit), 1:10:10",
+    " 4 in doubt, 481/s (limit about 503/s), 24 on the wire (oldest 31 s), 1,234 retried,"
+    " 463 left, eta 12m to 15m (slowed by limit), 1:10:10",
     AWAY: "99% done, 120,000 of 120,474 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid, 11 duplicate,"
     " 4 in doubt, 0/s (limit about 503/s), 0 on the wire, 1,234 retried, 463 left,"
     " eta unknown (service unavailable for 1,234 s), 1:10:10",
@@ -50,7 +61,7 @@ LINES = {
 }
 
 
-@pytest.mark.parametrize("view", LINES, ids=["begun", "busy", "away", "done", "piped"])
+@pytest.mark.parametrize("view", LINES, ids=["begun", "chance", "both", "busy", "away", "done", "piped"])
 def test_a_line_says_how_far_the_run_is(view):
     assert line(view) == LINES[view]
 
@@ -64,7 +75,7 @@ def test_a_line_says_how_far_the_run_is(view):
                 "120,000 of 120,474 rows read, 119,000 started, 5 refused, 3 rejected, 2 invalid,",
                 "11 duplicate, 4 in doubt, 481/s (limit about 503/s),",
                 "24 on the wire (oldest 31 s), 1,234 retried, 463 left,",
-                "eta 12m to 15m (slowed by service limit)",
+                "eta 12m to 15m (slowed by limit)",
             ],
         ),
         (
@@ -73,8 +84,7 @@ def test_a_line_says_how_far_the_run_is(view):
                 "120,000 of 120,474 rows read, 119,000 started, 5 refused,",
                 "3 rejected, 2 invalid, 11 duplicate, 4 in doubt,",
                 "481/s (limit about 503/s), 24 on the wire (oldest 31 s),",
-                "1,234 retried, 463 left,",
-                "eta 12m to 15m (slowed by service limit)",
+                "1,234 retried, 463 left, eta 12m to 15m (slowed by limit)",
             ],
         ),
     ],
@@ -83,7 +93,7 @@ def test_below_a_bar_the_same_is_said_within_the_width(columns, expected):
     assert lines(BUSY, columns) == expected
 
 
-@pytest.mark.parametrize("view", LINES, ids=["begun", "busy", "away", "done", "piped"])
+@pytest.mark.parametrize("view", LINES, ids=["begun", "chance", "both", "busy", "away", "done", "piped"])
 def test_nothing_is_cut_at_any_width_that_a_part_fits_in(view):
     for columns in range(55, 200):
         filled = lines(view, columns)
@@ -96,8 +106,10 @@ def test_a_program_gets_every_field_as_a_number_or_null():
         "rows": 120_000, "total": 120_474, "left": 463, "started": 119_000, "refused": 5, "rejected": 3,
         "invalid": 2, "duplicate": 11, "in_doubt": 4, "requests": 120_246, "retries": 1234, "on_wire": 24,
         "oldest": 31.4, "rate": 481.3, "pace": 500.0, "limit": 502.7,
-        "state": "slowed by service limit", "fraction": 0.996, "eta": [700.0, 850.0], "seconds": 4210.0,
+        "chance": 0.0, "state": "slowed by limit", "cause": "limit",
+        "slowed": {"limit": 54.2, "in_flight": 2.0}, "fraction": 0.996, "eta": [700.0, 850.0], "seconds": 4210.0,
     }  # fmt: skip
+    assert orjson.loads(orjson.dumps(document(BUSY))) == document(BUSY)
     assert [document(PIPED)[name] for name in ("limit", "fraction", "eta", "oldest")] == [None, None, None, 0.034]
 
 
@@ -248,7 +260,7 @@ def test_after_a_resize_there_is_still_one_bar_and_what_was_said_above_it():
 
 
 @pytest.mark.parametrize("columns", [1, 10, 20, 40, 80, 200])
-@pytest.mark.parametrize("view", LINES, ids=["begun", "busy", "away", "done", "piped"])
+@pytest.mark.parametrize("view", LINES, ids=["begun", "chance", "both", "busy", "away", "done", "piped"])
 def test_no_line_is_wider_than_the_terminal_however_narrow(view, columns):
     drawn = bar(view, columns, has_colour=False)
     assert (len(drawn.text), drawn.width) == (columns, columns)
@@ -301,7 +313,7 @@ async def test_on_a_terminal_there_is_a_bar_that_keeps_to_its_lines(job, columns
     assert re.fullmatch(r"━+ 100% 0:00:\d\d", screen.rows[bars[0]].rstrip())
     assert screen.rows[bars[0] + 1].startswith("150 rows read, ")
     assert any("ignored: \\x1b[2J\\x1b]0;title\\x07[bold]\\u202e" in row for row in screen.rows)
-    assert re.search(r"\d% 0:00:0\d\b.*?eta (\d+s to )?\d+s \(slowed by service limit\)", sent, re.DOTALL)
+    assert re.search(r"\d% 0:00:0\d\b.*?eta (\d+s to )?\d+s \(slowed by limit\)", sent, re.DOTALL)
 
 
 async def test_a_person_who_wants_no_colour_gets_none(job):

@@ -12,6 +12,7 @@ from test_command import ENVIRONMENT
 
 from batcher.edges.checkpoint.facts import PROVEN
 from batcher.edges.rate_cache import MOST, cache_path, read_rate, write_rate
+from batcher.rules.rate.found import Look
 from batcher.rules.rate.remembered import FEW_ROWS, NEAR, SLOW_START, UNKNOWN, Proof, Remembered, first_rate, most_rows
 from batcher.rules.rate.throttle import Throttle
 
@@ -39,20 +40,20 @@ def test_a_run_has_at_most_the_lines_of_its_manifest_and_what_limits_it():
 
 def test_a_rate_is_proven_by_a_second_without_a_refusal():
     proof = Proof()
-    proof.look(10.0, 0, 0)
-    proof.look(10.9, 900, 0)
+    proof.look(Look(10.0, 0, 0))
+    proof.look(Look(10.9, 900, 0))
     assert proof.rate is None
-    proof.look(11.0, 1000, 0)
+    proof.look(Look(11.0, 1000, 0))
     assert proof.rate == 1000.0
     # a refusal: the second before it proves nothing, and the next one begins with it
-    proof.look(11.9, 9000, 1)
-    proof.look(12.8, 18_000, 1)
+    proof.look(Look(11.9, 9000, 1))
+    proof.look(Look(12.8, 18_000, 1))
     assert proof.rate == 1000.0
-    proof.look(13.9, 13_000, 1)
+    proof.look(Look(13.9, 13_000, 1))
     assert proof.rate == pytest.approx(4000 / 2.0)
     # a slower second changes nothing, and one without starts proves nothing
-    proof.look(15.0, 13_001, 1)
-    proof.look(16.0, 13_001, 1)
+    proof.look(Look(15.0, 13_001, 1))
+    proof.look(Look(16.0, 13_001, 1))
     assert proof.rate == pytest.approx(2000.0)
 
 

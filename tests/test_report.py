@@ -10,6 +10,7 @@ from msgspec import structs
 from batcher.edges.report import render
 from batcher.model import Record, Status, Unsettled
 from batcher.rules.job.card import Card
+from batcher.rules.rate.bottleneck import Cause, Slowed
 from batcher.rules.records.codec import timestamp
 from batcher.rules.report import chart as charts
 from batcher.rules.report.chart import Axis, Series, Tick, chart
@@ -23,8 +24,11 @@ JOB = Job(CARD, "/m/a b.csv.checkpoint")
 TOP, FLOOR = charts.TOP, charts.HEIGHT - charts.BOTTOM
 
 
-def known(counts, *, running=False, read_whole=True, length=None, in_doubt=(), limit=None, job=JOB):
-    return Known(job, running, read_whole, length, counts, in_doubt, limit, NOW)
+NOT_SLOWED = Slowed()
+
+
+def known(counts, *, running=False, read_whole=True, length=None, in_doubt=(), limit=None, slowed=NOT_SLOWED, job=JOB):
+    return Known(job, running, read_whole, length, counts, in_doubt, limit, slowed, NOW)
 
 
 def job_with(checkpoint=JOB.checkpoint, **values):
@@ -179,6 +183,26 @@ def test_starts_and_latencies_are_drawn_over_time():
     assert (rates.unit, latencies.unit) == ("starts per second", "milliseconds")
     assert [line.name for line in latencies.lines] == ["p50", "p95", "p99"]
     assert rates.level == Tick(TOP, "estimated limit")
+
+
+CHANCE = Slowed(0.0213, {Cause.CHANCE: 54.2})
+REFUSED = ["About 2% of requests are refused at any rate.", "The last run was slowed by: chance 54 s."]
+
+
+@pytest.mark.parametrize(
+    ("limit", "slowed", "said"),
+    [
+        (480.0, CHANCE, ["The estimated limit of the service is 480 starts per second.", *REFUSED]),
+        (None, CHANCE, ["No limit of the service was found.", *REFUSED]),
+        (None, NOT_SLOWED, ["No limit of the service was found: it did not refuse starts for being too fast."]),
+    ],
+)
+def test_the_page_distinguishes_a_limit_from_chance(limit, slowed, said):
+    digest = Digest()
+    digest.add(Record(1, "b", "k", Status.STARTED, "e", latency_ms=100.0, recorded_at=timestamp(NOW)))
+    html = render(page(known({Status.STARTED: 1}, limit=limit, slowed=slowed), digest)).decode()
+    text = " ".join(re.sub(r"<[^>]*>", "", html).split())
+    assert " ".join(said) in text
 
 
 def test_the_rate_of_the_last_span_is_of_the_time_that_it_has_lasted():

@@ -36,7 +36,7 @@ from batcher.rules.job.card import Card, encoded, renewed
 from batcher.rules.modes import open_to_others
 from batcher.rules.progress import extent
 from batcher.rules.progress.extent import Length
-from batcher.rules.rate.remembered import UNKNOWN, Remembered
+from batcher.rules.rate.remembered import Remembered
 from batcher.rules.rows import settled_prefix
 from batcher.rules.rows.settled_prefix import Frontier, Prefix
 from batcher.rules.text import printable
@@ -114,7 +114,7 @@ class Files:
         records: Sequence[Record] = (),
         *,
         doubt_at: float | None = None,
-        learned: Remembered = UNKNOWN,
+        learned: Remembered | None = None,
         length: Length | None = None,
         now: float = 0.0,
         recovered: Sequence[Record] = (),
@@ -122,14 +122,15 @@ class Files:
         """Put records on disk, then commit how rows stand, then pass the records on.
 
         Rows in doubt were not sent after `doubt_at`, in POSIX seconds by the service's clock, if that is known.
-        `learned` is what this run has learned about the service's rate, and `length` that of the job's own manifest.
-        `now` is POSIX seconds by the service's clock, 0 if it is not known. `recovered` are records of these rows that
-        are on disk already.
+        `learned` is what this run has learned about the service's rate, None if it has sent nothing. `length` is that
+        of the job's own manifest. `now` is POSIX seconds by the service's clock, 0 if it is not known. `recovered` are
+        records of these rows that are on disk already.
         """
         block = self._output.compose(records)
         size = self._output.length
         facts: dict[str, str | int] = {self._length_name: size}
-        facts |= _rates(learned)
+        if learned is not None:
+            facts |= _rates(learned)
         if length is not None:
             facts |= self.new_length(length)
         if self.frontier.settled(settlements):
@@ -184,11 +185,7 @@ class Files:
 
     async def remembered(self) -> Remembered:
         """Return what earlier runs learned about the service's rate."""
-        return Remembered(await self._rate(LIMIT), await self._rate(PROVEN))
-
-    async def _rate(self, name: str) -> float | None:
-        found = await self.checkpoint.recall(name)
-        return None if found is None else int(found) / 1000
+        return Remembered(rate_of(await self.checkpoint.recall(LIMIT)), rate_of(await self.checkpoint.recall(PROVEN)))
 
     async def fix_cell_types(self, types: Mapping[str, str]) -> None:
         """Store the types of cells on the card. Every run of the job converts cells by them."""
@@ -268,13 +265,19 @@ async def open_files(  # noqa: PLR0913 - what the files of a job depend on
                     await files.begin_generation()
 
 
+def rate_of(fact: str | int | None) -> float | None:
+    """Return the rate of a stored fact, in starts per second. None if none was found."""
+    return int(fact or 0) / 1000 or None
+
+
 def written(facts: Facts, *, but: str = "") -> int:
     """Return the number of bytes in all outputs of a job, but the one with the name `but`."""
     return sum(int(length) for name, length in facts.items() if name.startswith(LENGTH) and name != LENGTH + but)
 
 
 def _rates(learned: Remembered) -> dict[str, str | int]:
-    rates = {LIMIT: learned.limit, PROVEN: learned.proven}
+    # A limit that is no longer found replaces the one that an earlier run has found.
+    rates = {LIMIT: learned.limit or 0.0, PROVEN: learned.proven}
     return {name: round(rate * 1000) for name, rate in rates.items() if rate is not None}
 
 

@@ -26,6 +26,7 @@ from batcher.rules.rate import bottleneck as slowness
 from batcher.rules.rate import decisions
 from batcher.rules.rate.bottleneck import Cause, Signs, Slowness
 from batcher.rules.rate.decisions import Told
+from batcher.rules.rate.found import Found, Look
 from batcher.rules.rate.remembered import Proof, Remembered
 from batcher.rules.records import event_log
 from batcher.rules.records.event_log import Line
@@ -59,6 +60,9 @@ class Monitor:
     manifest: AnyManifest
     max_rows: int | None
     """How many rows the run sends at most."""
+    concurrency: int
+    found: Found
+    """The limit of the service that is shown and kept."""
     slowness: Slowness = field(default_factory=Slowness)
     earlier_doubts: int = 0
     """Rows that earlier runs left in doubt."""
@@ -91,8 +95,11 @@ class Monitor:
             oldest=self.oldest,
             rate=self.rate,
             pace=self.turns.throttle.pace.rate,
-            limit=self.turns.throttle.limit,
+            limit=self.found.limit,
+            chance=self.turns.throttle.chance,
             state=self.state,
+            cause=self._cause(self.world.monotonic()),
+            slowed=tuple(self.slowness.seconds(self.world.monotonic()).items()),
             fraction=None if length is None else eta.part_done(tally.done, length),
             eta=None if self.is_idle else eta.eta(to_send, self.speed),
             seconds=self.seconds,
@@ -131,16 +138,21 @@ class Monitor:
 
     def _look(self) -> None:
         now = self.world.monotonic()
-        self.slowness.turn(now, self._cause(now))
         self._recent.append(self._counted(now))
-        tally = self.tally
-        self._proof.look(now, tally.written[Status.STARTED], tally.retries + tally.refused)
+        self._learn_rate(now)
+        self.slowness.turn(now, self._cause(now))
         self._log_drain()
         while self.turns.decisions:
             event = self.turns.decisions.popleft()
             self.telemetry.log(event_log.of_decision(event))
             if self._told.is_news(event, self.turns.throttle.limit):
                 self.world.voice.say(decisions.sentence(event, self._local_time(now - event.at)))
+
+    def _learn_rate(self, now: float) -> None:
+        throttle = self.turns.throttle
+        look = Look(now, self.tally.written[Status.STARTED], self.turns.refused)
+        self._proof.look(look)
+        self.found.look(look, throttle.limit, throttle.chance, is_named=throttle.named < inf)
 
     def _local_time(self, seconds_ago: float) -> datetime:
         return datetime.fromtimestamp(self.world.clock()).astimezone() - timedelta(seconds=seconds_ago)
@@ -156,16 +168,18 @@ class Monitor:
             self.telemetry.log(Line("drain_begun", {"reason": reason}))
 
     def _cause(self, now: float) -> Cause | None:
-        turns, tally = self.turns, self.tally
+        turns, tally, throttle = self.turns, self.tally, self.turns.throttle
         return slowness.cause(
             Signs(
                 is_away=turns.is_away,
                 is_paused=turns.is_paused,
-                is_held=turns.throttle.pace.is_held(now),
-                is_pressed=turns.throttle.pace.is_pressed(now),
-                is_capped=turns.throttle.is_capped,
-                has_limit=turns.throttle.limit is not None,
+                is_held=throttle.pace.is_held(now),
+                is_pressed=throttle.pace.is_pressed(now),
+                is_capped=throttle.is_capped,
+                has_limit=self.found.limit is not None or (throttle.limit is not None and not throttle.chance),
+                is_refused=throttle.chance > 0,
                 on_wire=len(tally.on_wire),
+                most_on_wire=min(self.concurrency, turns.flight.cap(throttle.pace.rate)),
                 is_reading=tally.is_reading,
                 is_writing=tally.is_writing,
             )
@@ -174,7 +188,7 @@ class Monitor:
     @property
     def learned(self) -> Remembered:
         """What this run has learned about the service's rate."""
-        return Remembered(self.turns.throttle.limit, self._proof.rate)
+        return Remembered(self.found.limit, self._proof.rate)
 
     @property
     def rate(self) -> float:
@@ -222,7 +236,7 @@ class Monitor:
         if self.turns.is_paused:
             return f"paused, {away}" if away else "paused"
         cause = self._cause(now)
-        return away or ("" if cause is None else f"slowed by {cause.value}")
+        return away or ("" if cause is None else f"slowed by {cause.words}")
 
     def answer(self, question: Mapping[str, Json]) -> Mapping[str, Json]:
         """Do what another process asks of this run. Return what was done, or the figures."""

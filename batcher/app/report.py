@@ -6,10 +6,12 @@ import time
 from pathlib import Path
 
 from batcher.app.history import must_differ, open_past
+from batcher.app.job_files import rate_of
 from batcher.app.voice import TERMINAL, Voice
-from batcher.edges.checkpoint.facts import LIMIT
+from batcher.edges.checkpoint.facts import LIMIT, SLOWED
 from batcher.edges.whole_file import whole_file
 from batcher.model import Status
+from batcher.rules.rate.bottleneck import Slowed, decoded
 from batcher.rules.report.digest import Digest
 from batcher.rules.report.page import NAMED, Known, page
 
@@ -26,7 +28,7 @@ def write_report(checkpoint: Path, output: Path, voice: Voice = TERMINAL) -> Non
             digest.add(record)
         kept = past.checkpoint
         doubtful = {Status.IN_DOUBT} if kept.running else {Status.IN_DOUBT, Status.SENDING}
-        limit = kept.facts.get(LIMIT)
+        slowed = kept.facts.get(SLOWED)
         known = Known(
             job=past.job,
             running=kept.running,
@@ -34,7 +36,8 @@ def write_report(checkpoint: Path, output: Path, voice: Voice = TERMINAL) -> Non
             length=kept.length,
             counts=kept.count(),
             in_doubt=kept.unsettled(doubtful, NAMED),
-            limit=None if limit is None else int(limit) / 1000,
+            limit=rate_of(kept.facts.get(LIMIT)),
+            slowed=Slowed() if slowed is None else decoded(str(slowed)),
             at=time.time(),
         )
     with whole_file(output) as file:

@@ -34,6 +34,7 @@ from batcher.rules.choices import OnDoubt
 from batcher.rules.doubts.settle_time import condition
 from batcher.rules.job.card import STANDARD_INPUT
 from batcher.rules.progress.counts import Tally
+from batcher.rules.rate.found import Found
 from batcher.rules.rate.remembered import Remembered, first_rate, most_rows
 from batcher.rules.rate.throttle import Throttle
 from batcher.rules.report import opening
@@ -226,6 +227,18 @@ def _monitor(  # noqa: PLR0913, PLR0917 - what a run consists of
         throttle=Throttle(max_rate, known.limit, first),
         monotonic=world.monotonic,
         service_now=service.now,
+        named_limit=service.dialect.errors.named_limit,
         max_outage=options.max_outage,
     )
-    return Monitor(Tally(), turns, max_rate, telemetry, world, world.monotonic(), manifest, options.limit)
+    return Monitor(
+        Tally(),
+        turns,
+        max_rate,
+        telemetry,
+        world,
+        world.monotonic(),
+        manifest,
+        options.limit,
+        options.concurrency,
+        Found(known.limit),
+    )

@@ -6,10 +6,11 @@ from collections import Counter
 
 from batcher.app.job import Run
 from batcher.app.job_identity import job_of
-from batcher.edges.checkpoint.facts import READ_WHOLE
+from batcher.edges.checkpoint.facts import READ_WHOLE, SLOWED
 from batcher.errors import ExitCode, JobError, ManifestError
 from batcher.model import Status
 from batcher.rules.job.card import STANDARD_INPUT
+from batcher.rules.rate.bottleneck import Slowed, encoded
 from batcher.rules.records.standing import current_counts
 from batcher.rules.report import summary
 from batcher.rules.report.next_commands import UNSENT, Left, left_of, next_steps
@@ -28,11 +29,11 @@ async def report_end(run: Run) -> ExitCode:
         monitor.telemetry.warn(f"{counted(count, 'row')}: {warning}")
     if tally.read_whole and tally.rows == 0:
         raise ManifestError(f"{options.manifest or 'standard input'}: the manifest has no rows")
-    facts = run.files.new_length(monitor.length) if monitor.length else {}
+    slowed = Slowed(monitor.turns.throttle.chance, monitor.slowness.seconds(run.world.monotonic()))
+    facts = {SLOWED: encoded(slowed), **(run.files.new_length(monitor.length) if monitor.length else {})}
     if tally.read_whole and not run.files.is_side:
-        facts = {**facts, READ_WHOLE: 1}
-    if facts:
-        await run.files.checkpoint.remember(facts)
+        facts[READ_WHOLE] = 1
+    await run.files.checkpoint.remember(facts)
     if tally.read_whole and not run.files.is_side:
         # Every row has been compared with the executions that the checkpoint does not know.
         await run.files.prove()
@@ -40,8 +41,7 @@ async def report_end(run: Run) -> ExitCode:
     files = summary.Files(str(options.output), str(options.checkpoint))
     for line in summary.summary(tally, monitor.length, in_doubt, monitor.seconds, files):
         voice.say(line)
-    throttle = monitor.turns.throttle
-    for line in summary.slowness(throttle.limit, throttle.chance, monitor.slowness.seconds(run.world.monotonic())):
+    for line in summary.slowness(monitor.found.limit, slowed):
         voice.say(line)
     for line in summary.doubts(await run.files.checkpoint.unsettled({Status.IN_DOUBT}, summary.SHOWN), in_doubt):
         voice.say(line)

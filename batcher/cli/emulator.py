@@ -94,6 +94,8 @@ def _settings(options: EmulatorOptions) -> Settings:
         reject_share=options.reject_share,
         rate=options.rate,
         burst=options.burst,
+        most_in_flight=options.most_in_flight,
+        most_running=options.most_running,
         throttle_answer=options.throttle_answer,
         retry_after=options.retry_after,
         seed=options.seed,

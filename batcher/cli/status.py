@@ -17,6 +17,7 @@ from batcher.model import Json, Status, Unsettled
 from batcher.options.verbs import StatusOptions
 from batcher.rules.progress.eta import Range, in_words
 from batcher.rules.progress.extent import UNKNOWN, Extent, Length, extent, percent
+from batcher.rules.rate.bottleneck import Slowed
 from batcher.rules.records.codec import timestamp
 from batcher.rules.records.standing import current_counts
 from batcher.rules.report.next_commands import left_of, next_steps
@@ -165,7 +166,8 @@ def _heading(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Iterat
         state = f", {live['state']}" if live["state"] else ""
         when = UNKNOWN if live["eta"] is None else in_words(Range(*live["eta"]))
         rate, wire = f"{number(live['rate'])}/s", f"{counted(live['on_wire'], 'request')} on the wire"
-        yield f"rate {rate}, {wire}, {limit}, eta {when}{state}"
+        refused = Slowed(live["chance"]).refused
+        yield ", ".join(filter(None, [f"rate {rate}", wire, limit, refused, f"eta {when}{state}"]))
 
 
 def _done(seen: Glance, live: Mapping[str, Json]) -> str:

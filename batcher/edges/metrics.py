@@ -7,7 +7,7 @@ run once per second. A thread serves them.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 from math import inf
@@ -29,7 +29,8 @@ from prometheus_client.registry import Collector
 
 from batcher.errors import DiskError, UsageError
 from batcher.model import Answer, Verdict
-from batcher.rules.progress.figures import FIGURES, Figures, Metric
+from batcher.rules.progress.figures import FIGURES, Figure, Figures, Metric
+from batcher.rules.rate.bottleneck import Cause
 from batcher.rules.service.labels import label
 from batcher.rules.text import printable
 
@@ -118,6 +119,9 @@ class _FigureSeries(Collector):
             return
         rows = GaugeMetricFamily("batcher_rows", "Rows by status, earlier runs included.", labels=(*_JOB, "status"))
         for (name, figure), value in zip(FIGURES.items(), latest, strict=True):
+            if figure.metric is Metric.CAUSES:
+                yield self._causes(name, figure, latest.slowed)
+                continue
             if figure.metric is None or not isinstance(value, int | float):
                 continue
             if figure.metric is Metric.ROWS:
@@ -128,6 +132,13 @@ class _FigureSeries(Collector):
             family.add_metric(self._job, value)
             yield family
         yield rows
+
+    def _causes(self, name: str, figure: Figure, slowed: Iterable[tuple[Cause, float]]) -> Family:
+        """Return a counter with a series for each cause, also for those that have not slowed the run."""
+        family = CounterMetricFamily(f"batcher_{name}_{figure.unit}", figure.meaning, labels=(*_JOB, "cause"))
+        for cause, seconds in (dict.fromkeys(Cause, 0.0) | dict(slowed)).items():
+            family.add_metric((*self._job, cause.value), seconds)
+        return family
 
 
 @asynccontextmanager

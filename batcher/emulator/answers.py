@@ -43,6 +43,18 @@ def page(status: int, message: str = "") -> Refusal:
     return Refusal(status, "", message, PAGE_TYPE)
 
 
+UNITS = (("second", 1), ("minute", 60), ("hour", 3600), ("day", 86400))
+
+
+def over_rate_limit(rate: float) -> Refusal:
+    """Make the gateway's refusal of a start above `rate`, which it names as a whole number per unit of time."""
+    unit, seconds = next((each for each in UNITS if (rate * each[1]).is_integer()), UNITS[-1])
+    limit = f"limit:{round(rate * seconds)},time:1 {unit}"
+    message = f"The throttling threshold has been reached: policy user over ratelimit,{limit}"
+    return json_refusal(429, OVER_RATE_LIMIT, message)
+
+
+OVER_RATE_LIMIT = "APIGW.0308"
 SLOW_DOWN = xml_refusal(503, "SlowDown", "Please reduce your request rate.")
 TOO_MANY = json_refusal(429, "SYS.0011", "Too many requests.")
 
@@ -52,7 +64,8 @@ def refusal_body(refusal: Refusal, request_id: str) -> bytes:
     if refusal.type == PAGE_TYPE:
         return f"<html><body><h1>{refusal.message}</h1></body></html>".encode() if refusal.message else b""
     if refusal.type == JSON_TYPE:
-        return json.dumps({"code": refusal.code, "message": refusal.message, "request_id": request_id}).encode()
+        code, message = ("error_code", "error_msg") if refusal.code == OVER_RATE_LIMIT else ("code", "message")
+        return json.dumps({code: refusal.code, message: refusal.message, "request_id": request_id}).encode()
     elements = [("Code", refusal.code), ("Message", refusal.message), ("RequestId", request_id), ("HostId", "emulator")]
     inner = "".join(f"<{name}>{escape(text, quote=False)}</{name}>" for name, text in [*elements, *refusal.details])
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{inner}</Error>'.encode()

@@ -127,7 +127,9 @@ class Faults(Options):
 
     rate: Annotated[float | None, Option("Starts per second; without it there is no limit.", least=0.001)] = None
     burst: Annotated[int | None, Option("Starts at once.", least=1, default="a tenth of the rate")] = None
-    throttle_answer: Annotated[ThrottleAnswer, Option("Answer to a start over the rate.", metavar="ANSWER")] = (
+    most_in_flight: Annotated[int | None, Option("Maximum starts in flight.", flag="--in-flight", least=1)] = None
+    most_running: Annotated[int | None, Option("Maximum executions at a time.", flag="--running", least=1)] = None
+    throttle_answer: Annotated[ThrottleAnswer, Option("Answer to a start over a limit.", metavar="ANSWER")] = (
         ThrottleAnswer.SLOWDOWN
     )
     retry_after: Annotated[

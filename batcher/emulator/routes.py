@@ -15,10 +15,12 @@ from aiohttp import web
 from batcher.emulator import connection_faults, documents, freshness, pages
 from batcher.emulator.answers import (
     JSON_TYPE,
+    OVER_RATE_LIMIT,
     SLOW_DOWN,
     TOO_MANY,
     Refusal,
     json_refusal,
+    over_rate_limit,
     refusal_body,
     xml_refusal,
 )
@@ -41,6 +43,8 @@ UNDATED = "none"
 """A placeholder for no date, because aiohttp would add one. `drop_marked` removes it."""
 
 THROTTLED = {ThrottleAnswer.SLOWDOWN: SLOW_DOWN, ThrottleAnswer.TOO_MANY: TOO_MANY}
+BUSY = {SLOW_DOWN.code, TOO_MANY.code, OVER_RATE_LIMIT}
+"""The codes of refusals that may have a `Retry-After`."""
 FORBIDDEN = xml_refusal(403, "AccessDenied", "You have no permission for this operation.")
 NOT_SUPPORTED = json_refusal(404, "SYS.0003", "The API is not supported.")
 NOT_A_START = json_refusal(400, "SYS.0010", "A start has no query.")
@@ -90,7 +94,11 @@ class Routes:
             return self._refuse(body)
         if refusal := self._check(request) or self._throttle():
             return self._refuse(refusal)
-        return await self._start(request, body)
+        self._emulator.in_flight += 1
+        try:
+            return await self._start(request, body)
+        finally:
+            self._emulator.in_flight -= 1
 
     async def _start(self, request: web.Request, body: bytes) -> web.StreamResponse:
         graph = request.match_info["graph"]
@@ -111,7 +119,10 @@ class Routes:
         return response
 
     def _throttle(self) -> Refusal | None:
-        return None if self._emulator.takes_a_start() else THROTTLED[self._settings.throttle_answer]
+        if self._emulator.takes_a_start():
+            return None
+        answer, rate = self._settings.throttle_answer, self._settings.rate
+        return THROTTLED[answer] if answer in THROTTLED or rate is None else over_rate_limit(rate)
 
     def _order(self, request: web.Request, graph: str, body: bytes) -> Order | Refusal:
         if request.rel_url.raw_query_string:
@@ -275,7 +286,7 @@ class Routes:
         response = self._respond(
             refusal.status, refusal_body(refusal, request_id), refusal.type, label, request_id=request_id
         )
-        if refusal in {SLOW_DOWN, TOO_MANY} and self._settings.retry_after is not None:
+        if refusal.code in BUSY and self._settings.retry_after is not None:
             response.headers["Retry-After"] = str(self._settings.retry_after)
         return response
 

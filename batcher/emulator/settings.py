@@ -52,10 +52,15 @@ class Declared:
 
 
 class ThrottleAnswer(StrEnum):
-    """How a start above the rate is refused: 503 SlowDown by the front end, or 429 SYS.0011 by the back end."""
+    """How a start above the rate is refused.
+
+    By the front end with 503 SlowDown, by the back end with 429 SYS.0011, or by a gateway with 429 APIGW.0308, which
+    names the limit.
+    """
 
     SLOWDOWN = "slowdown"
     TOO_MANY = "429"
+    GATEWAY = "gateway"
 
 
 class InputShape(StrEnum):
@@ -101,6 +106,10 @@ class Settings:
     """Maximum starts per second; None is unlimited."""
     burst: int | None = None
     """Starts at once after a pause; None is a tenth of a second's worth."""
+    most_in_flight: int | None = None
+    """Maximum number of starts that wait for their answer; None is unlimited."""
+    most_running: int | None = None
+    """Maximum number of executions that run at a time; None is unlimited."""
     throttle_answer: ThrottleAnswer = ThrottleAnswer.SLOWDOWN
     retry_after: int | None = None
     """The `Retry-After` of every SlowDown and 429, in whole seconds; None sends none."""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import uuid
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
@@ -46,6 +47,10 @@ class Emulator:
         """Set to end every answer that hangs or waits."""
         self.executions: Mapping[str, Executions] = {graph: Executions() for graph in settings.workflows}
         self._throttle = None if settings.rate is None else TokenBucket(settings.rate, settings.burst)
+        self.in_flight = 0
+        """Starts that wait for their answer."""
+        self._ends: deque[float] = deque()
+        """When the executions that run will end. It is empty if their number is not limited."""
         # The seed makes a run repeatable; nothing here is a secret.
         self._random = random.Random(settings.seed)  # noqa: S311
         self._latest: dict[str, Execution] = {}
@@ -56,8 +61,15 @@ class Emulator:
             self._add_past(age)
 
     def takes_a_start(self) -> bool:
-        """Take one start if the rate allows it. Return whether it does."""
-        return self._throttle is None or self._throttle.take(self.settings.clock())
+        """Take one start if its limits allow it. Return whether they do."""
+        now, flying, running = self.settings.clock(), self.settings.most_in_flight, self.settings.most_running
+        if flying is not None and self.in_flight >= flying:
+            return False
+        while self._ends and self._ends[0] <= now:
+            self._ends.popleft()
+        if running is not None and len(self._ends) >= running:
+            return False
+        return self._throttle is None or self._throttle.take(now)
 
     def change_rate(self, rate: float | None) -> None:
         """Set the starts per second from now on; None is unlimited. Raises UsageError for invalid rates."""
@@ -100,6 +112,8 @@ class Emulator:
         name = before.name if before is not None and self._strikes(Quirk.SAME_NAME, order) else ""
         execution = self._add(graph, order, ExecutionType.APICALL, self.settings.clock(), name)
         self._latest[graph] = execution
+        if self.settings.most_running is not None:
+            self._ends.append(execution.ends_at)
         self.ledger.commit(execution.name, order.bucket, order.object, order.inputs, service_time(execution.started_at))
         return execution
 

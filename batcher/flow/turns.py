@@ -52,6 +52,8 @@ class Turns:
     monotonic: Callable[[], float]
     service_now: Callable[[], float]
     """Returns the service's time in POSIX seconds. A `Retry-After` that is a date is compared with it."""
+    named_limit: Callable[[Answer], float | None] = lambda _: None
+    """Returns the limit that a refusal names, in requests per second, None if it names none."""
     max_outage: float = inf
     """Seconds after which an outage ends the run."""
     decisions: deque[Event] = field(default_factory=lambda: deque(maxlen=MOST_DECISIONS), init=False)
@@ -61,6 +63,8 @@ class Turns:
     health: Health = field(default=WELL, init=False)
     flight: Flight = field(default_factory=Flight, init=False)
     budget: RetryBudget = field(default_factory=RetryBudget, init=False)
+    refused: int = field(default=0, init=False)
+    """Answers that report too many requests."""
     given: int = field(default=0, init=False)
     """Turns that were given or are waited for, and not yet returned."""
     _waiters: Waiters = field(default_factory=Waiters, init=False)
@@ -122,8 +126,10 @@ class Turns:
             self.budget.started(self.throttle.chance)
             self._report(self.throttle.started(now, turn.at))
         elif verdicts.is_busy(answer):
+            self.refused += 1
             hold = backoff.retry_after(answer.retry_after, self.service_now())
-            self._report(self.throttle.refused(now, turn.at, turn.rate, word, is_told=bool(hold)))
+            named = self.named_limit(answer)
+            self._report(self.throttle.refused(now, turn.at, turn.rate, word, is_told=bool(hold), named=named))
             self._report(self.throttle.hold(now, hold, word) if hold else None)
         elif self.health.failures and not self.is_away:
             self._report(self.throttle.failed(now, word))

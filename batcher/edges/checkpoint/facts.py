@@ -37,6 +37,9 @@ A run asks the execution list for them before its first start. 0 stands for any 
 that is known to be the newest of its job.
 """
 LIMIT = "limit in millistarts a second"
+"""The limit that the evidence supports. 0 if the service refuses starts, and nothing shows that it has a limit."""
 PROVEN = "proven rate in millistarts a second"
 """The highest rate that the last run has kept up without a refusal."""
+SLOWED = "what slowed the last run"
+"""Written at the end of a run, see `batcher.rules.rate.bottleneck`."""
 PREFIX = "settled prefix"

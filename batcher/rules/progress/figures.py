@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from batcher.model import Json, Status
 from batcher.rules.progress.eta import Range
+from batcher.rules.rate.bottleneck import Cause
 
 
 class Figures(NamedTuple):
@@ -32,7 +33,10 @@ class Figures(NamedTuple):
     rate: float
     pace: float
     limit: float | None
+    chance: float
     state: str
+    cause: Cause | None
+    slowed: tuple[tuple[Cause, float], ...]
     fraction: float | None
     eta: Range | None
     seconds: float
@@ -45,6 +49,8 @@ class Metric(enum.Enum):
     """A series of the gauge of rows. Its name is the status."""
     GAUGE = "gauge"
     COUNTER = "counter"
+    CAUSES = "causes"
+    """A counter with one series for each cause."""
 
 
 class Figure(NamedTuple):
@@ -81,8 +87,11 @@ FIGURES: Mapping[str, Figure] = {
     "oldest": Figure("How long the oldest request has been on the wire.", "seconds", Metric.GAUGE),
     "rate": Figure("Starts per second in the last seconds.", _STARTS, Metric.GAUGE),
     "pace": Figure("Starts per second that the run currently allows.", _STARTS, Metric.GAUGE),
-    "limit": Figure("Estimated limit of the service, in starts per second.", _STARTS, Metric.GAUGE),
+    "limit": Figure("Estimated limit of the service, in starts per second.", _STARTS, Metric.GAUGE, is_final=True),
+    "chance": Figure("Share of requests refused at any rate.", "ratio", Metric.GAUGE, is_final=True),
     "state": Figure("What limits the run, empty if nothing does."),
+    "cause": Figure("What limits the run, in one word."),
+    "slowed": Figure("How long each cause has limited the run.", "seconds", Metric.CAUSES),
     "fraction": Figure("Fraction of the manifest that is done, from 0 to 1."),
     "eta": Figure("Estimated time left: minimum and maximum.", "seconds"),
     "seconds": Figure("Duration of the run.", "seconds", is_final=True),
@@ -93,6 +102,8 @@ FIGURES: Mapping[str, Figure] = {
 def document(figures: Figures) -> dict[str, Json]:
     """Return the figures by name for a program, with numbers rounded to three decimals."""
     fields = figures._asdict()
+    fields["cause"] = figures.cause and figures.cause.value
+    fields["slowed"] = {cause.value: round(seconds, 3) for cause, seconds in figures.slowed}
     if figures.eta is not None:
         fields["eta"] = [round(end, 3) for end in figures.eta]
     return {name: round(value, 3) if isinstance(value, float) else value for name, value in fields.items()}

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from batcher.rules.progress.eta import in_words
 from batcher.rules.progress.extent import UNKNOWN
 from batcher.rules.progress.figures import Figures
+from batcher.rules.rate.bottleneck import LEAST_CHANCE
 from batcher.rules.text import counted, number
 
 LEAST_SECONDS, MOST_SECONDS, GROWTH = 10.0, 300.0, 0.2
@@ -90,11 +91,17 @@ def parts(figures: Figures) -> list[str]:
         _read(figures),
         f"{figures.started:,} started",
         *(f"{count:,} {name}" for count, name in troubles if count),
-        f"{number(figures.rate)}/s" + ("" if figures.limit is None else f" (limit about {number(figures.limit)}/s)"),
+        _rate(figures),
         wire if figures.oldest is None else f"{wire} (oldest {number(figures.oldest)} s)",
         *([f"{figures.retries:,} retried"] if figures.retries else []),
         *_end(figures),
     ]
+
+
+def _rate(figures: Figures) -> str:
+    about = [] if figures.limit is None else [f"limit about {number(figures.limit)}/s"]
+    about += [f"{figures.chance:.0%} refused at any rate"] if figures.chance >= LEAST_CHANCE else []
+    return f"{number(figures.rate)}/s" + (f" ({', '.join(about)})" if about else "")
 
 
 def _read(figures: Figures) -> str:

@@ -3,18 +3,44 @@
 from __future__ import annotations
 
 import enum
+import json
+from collections.abc import Mapping
+from math import inf
 from typing import NamedTuple
 
+SHORTEST = 1.0
+"""Minimum time of a cause to be reported, in seconds."""
 
-class Cause(enum.Enum):
-    """What limits the speed of a run."""
+LEAST_CHANCE = 0.005
+"""Minimum share of requests refused at any rate to be reported."""
 
-    SERVICE_LIMIT = "service limit"
-    OUR_CAP = "our cap"
-    PAUSE = "a pause"
+FULL = 0.8
+"""The part of the requests that may be on the wire from which on their number limits the rate."""
+
+
+class Cause(enum.StrEnum):
+    """What limits the speed of a run. The value is the word for programs, `words` is the one for people."""
+
+    LIMIT = "limit"
+    """The service refuses what exceeds its limit."""
+    IN_FLIGHT = "in_flight"
+    """Every worker waits for an answer: their number and the latency limit the rate."""
+    CHANCE = "chance"
+    """The service refuses a share of the starts at any rate, and no limit was found."""
     OUTAGE = "outage"
+    CAP = "cap"
+    """`--max-rate`, or what `batcher rate` has set."""
+    PAUSE = "pause"
     DISK = "disk"
     MANIFEST = "manifest"
+
+    @property
+    def words(self) -> str:
+        """Return the cause as a person reads it."""
+        return _WORDS.get(self, self.value)
+
+
+_WORDS = {Cause.IN_FLIGHT: "requests in flight", Cause.CAP: "your cap"}
 
 
 class Signs(NamedTuple):
@@ -30,8 +56,12 @@ class Signs(NamedTuple):
     is_capped: bool = False
     """The rate has reached `--max-rate`."""
     has_limit: bool = False
-    """The service's limit has been found."""
+    """The service's limit has been found, or the rate follows refusals of which none is known to be chance."""
+    is_refused: bool = False
+    """Some refusals are known to be chance."""
     on_wire: int = 0
+    most_on_wire: float = inf
+    """How many requests may be on the wire."""
     is_reading: bool = False
     """The run waits for rows from the manifest."""
     is_writing: bool = False
@@ -43,14 +73,48 @@ def cause(signs: Signs) -> Cause | None:
     causes = (
         (signs.is_away, Cause.OUTAGE),
         (signs.is_paused, Cause.PAUSE),
-        (signs.is_held, Cause.SERVICE_LIMIT),
-        (signs.is_pressed and signs.is_capped, Cause.OUR_CAP),
-        (signs.is_pressed and signs.has_limit, Cause.SERVICE_LIMIT),
-        (signs.is_pressed or signs.on_wire > 0, None),
+        (signs.is_held, Cause.LIMIT),
+        (signs.is_pressed and signs.is_capped, Cause.CAP),
+        (signs.is_pressed and signs.has_limit, Cause.LIMIT),
+        (signs.is_pressed and signs.is_refused, Cause.CHANCE),
+        (signs.is_pressed, None),
+        (signs.on_wire >= FULL * signs.most_on_wire, Cause.IN_FLIGHT),
+        (signs.on_wire > 0, None),
         (signs.is_reading, Cause.MANIFEST),
         (signs.is_writing, Cause.DISK),
     )
     return next((cause for is_so, cause in causes if is_so), None)
+
+
+class Slowed(NamedTuple):
+    """What slowed a run: the share of requests that was refused at any rate, and the seconds of each cause."""
+
+    chance: float = 0.0
+    seconds: Mapping[Cause, float] = {}
+
+    @property
+    def words(self) -> str:
+        """Return the causes that lasted for a second or longer."""
+        return ", ".join(f"{cause.words} {spent:,.0f} s" for cause, spent in self.seconds.items() if spent >= SHORTEST)
+
+    @property
+    def refused(self) -> str:
+        """Return the share that is refused at any rate, as a sentence without an end; empty if it is small."""
+        return f"about {self.chance:.0%} of requests are refused at any rate" if self.chance >= LEAST_CHANCE else ""
+
+
+def encoded(slowed: Slowed) -> str:
+    """Write what slowed a run as text for the checkpoint."""
+    seconds = {cause.value: round(spent, 3) for cause, spent in slowed.seconds.items()}
+    return json.dumps({"chance": round(slowed.chance, 6), "seconds": seconds})
+
+
+def decoded(text: str) -> Slowed:
+    """Read what `encoded` has written. Causes of another version are left out."""
+    fields = json.loads(text)
+    known = set(Cause)
+    seconds = {Cause(cause): spent for cause, spent in fields["seconds"].items() if cause in known}
+    return Slowed(fields["chance"], seconds)
 
 
 class Slowness:

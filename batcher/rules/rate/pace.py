@@ -25,7 +25,7 @@ _NEVER = -inf
 class Pace:
     """Turns at `rate` per second: no burst at the start or after a pause, and unused turns are not saved."""
 
-    __slots__ = ("_come", "_idle_at", "_last", "_since", "rate")
+    __slots__ = ("_come", "_has_waited", "_idle_at", "_last", "_since", "rate")
 
     def __init__(self, rate: float) -> None:
         self.rate = rate
@@ -35,6 +35,8 @@ class Pace:
         """The number of the turn that was due at `_since`; later turns are due at the rate."""
         self._since = _NEVER
         self._idle_at = _NEVER
+        self._has_waited = False
+        """Whether the last turn taken was not due yet."""
 
     def turn(self, now: float) -> tuple[float, float]:
         """Take the next turn at `now`, in seconds of any steady clock. Return its number and its `wait`."""
@@ -49,7 +51,8 @@ class Pace:
                 self._idle_at = now
             turn = come
         self._last = turn
-        return turn, self.wait(turn, now) if is_held or turn > come else 0.0
+        self._has_waited = is_held or turn > come
+        return turn, self.wait(turn, now) if self._has_waited else 0.0
 
     def wait(self, turn: float, now: float) -> float:
         """Return the seconds to wait before asking again; 0.0 when the turn is due.
@@ -86,5 +89,9 @@ class Pace:
         return now < self._since
 
     def is_pressed(self, now: float) -> bool:
-        """Return whether callers wait for their turns, so that the pace is what limits the rate."""
-        return self._last >= self._come + self.rate * (now - self._since) and now >= self._idle_at + PRESSED_AFTER
+        """Return whether callers wait for their turns, so that the pace is what limits the rate.
+
+        A few callers may all be on their way. Until the next turn is due, the last one shows whether it had to wait.
+        """
+        come = self._come + self.rate * (now - self._since)
+        return self._last + self._has_waited >= come and now >= self._idle_at + PRESSED_AFTER

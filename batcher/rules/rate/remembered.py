@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from batcher.rules.rate.found import Look
+
 SLOW_START = 10.0
 """Starts per second at the beginning of a job that knows nothing."""
 
@@ -52,20 +54,19 @@ def most_rows(lines: int | None, limit: int | None) -> int | None:
 class Proof:
     """Finds the highest rate that the service took without a refusal. Look at the counts a few times per second."""
 
-    __slots__ = ("_at", "_refused", "_started", "rate")
+    __slots__ = ("_last", "rate")
 
     def __init__(self) -> None:
         self.rate: float | None = None
         """Starts per second; None until `PERIOD` seconds have passed without a refusal."""
-        self._at: float | None = None
-        self._started = self._refused = 0
+        self._last: Look | None = None
 
-    def look(self, now: float, started: int, refused: int) -> None:
-        """Learn the numbers of starts and refusals that were answered until `now`, in seconds of any steady clock."""
-        if self._at is None or refused != self._refused:
-            self._at, self._started, self._refused = now, started, refused
-        elif now - self._at >= PERIOD:
-            rate = (started - self._started) / (now - self._at)
-            if started > self._started:
-                self.rate = max(rate, self.rate or 0.0)
-            self._at, self._started = now, started
+    def look(self, look: Look) -> None:
+        """Learn from a look at the run."""
+        last = self._last
+        if last is None or look.refused != last.refused:
+            self._last = look
+        elif look.at - last.at >= PERIOD:
+            if look.started > last.started:
+                self.rate = max((look.started - last.started) / (look.at - last.at), self.rate or 0.0)
+            self._last = look

@@ -91,6 +91,8 @@ class Throttle:
         """Until when a refusal leads back to a slow start; infinity before the first answer."""
         self._limit = limit
         self._is_found = limit is not None
+        self.named = inf
+        """The lowest limit that the service has named, in starts per second; infinity if it has named none."""
         self._climb = AFTER_CUT
         self._age = 0.0
         """Seconds of the climb in use. Time without traffic proves nothing and does not count."""
@@ -170,12 +172,16 @@ class Throttle:
         pace.change(now, self._within(rate))
         return self._event(now, self._reported, "nothing refused") if pace.rate >= STEP * self._reported else None
 
-    def refused(self, now: float, sent_at: float, rate: float, cause: str, *, is_told: bool = False) -> Event | None:
+    def refused(  # noqa: PLR0913 - everything that a refusal says
+        self, now: float, sent_at: float, rate: float, cause: str, *, is_told: bool = False, named: float | None = None
+    ) -> Event | None:
         """Record that the service was too busy for an attempt. Return an event if this cuts the rate.
 
         Call it only for refusals about the rate: 429, and 503 with `SlowDown`. `sent_at` and `rate` are the time and
         the pace's rate when the attempt was sent; `cause` is the service's error code. `is_told` means that the answer
-        has a `Retry-After`: then the refusal is not taken for random until others were (call `hold` as well).
+        has a `Retry-After`: then the refusal is not taken for random until others were (call `hold` as well). `named`
+        is the limit that the answer names. The lowest one is used once; after that, only what is refused and what is
+        taken count, because the limit may be shared with others, or another one than this.
         """
         if sent_at <= self._cut_at:
             # It was sent before the last cut: the same overload, for which the rate is cut only once.
@@ -184,6 +190,8 @@ class Throttle:
             return self._start_slowly(now, cause)
         self._recent.went_badly(now)
         self._refusals.refused()
+        if named is not None and named < self.named:
+            return self._take_named(now, min(rate, self.pace.rate), named, cause)
         event = self._tried(sent_at, now, is_refused=True)
         if event is not None:
             return event
@@ -203,6 +211,14 @@ class Throttle:
         self._limit, self._is_found = limit, True
         self._count_anew(now)
         return self._begin(now, climb, cause)
+
+    def _take_named(self, now: float, rate: float, limit: float, cause: str) -> Event | None:
+        """Climb to the limit that a refusal at `rate` names."""
+        self.named, self._trial = limit, None
+        self._limit, self._is_found = max(self._least, limit), True
+        self._count_anew(now)
+        # A refusal below it is a refusal: the rate does not rise at once.
+        return self._begin(now, AFTER_CUT._replace(low=AFTER_CUT.low * min(1.0, rate / self._limit)), cause)
 
     def failed(self, now: float, cause: str) -> Event | None:
         """Record a failed attempt that says nothing about the rate. Many failures ease the rate."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from batcher.model import Status, Unsettled
 from batcher.rules.progress.extent import Extent, Length, extent
+from batcher.rules.rate.bottleneck import Slowed
 from batcher.rules.records.standing import current_counts
 from batcher.rules.report import next_commands as commands
 from batcher.rules.report.chart import Axis, Chart, Series, Tick, chart
@@ -47,7 +48,7 @@ class Known(NamedTuple):
 
     `read_whole` is whether the job's own manifest was read to its end, as far as is known. `length` is how many rows it
     has, None if that is not known. `in_doubt` are the first rows in doubt. `limit` is in starts per second, None if
-    none was found.
+    none was found. `slowed` is about the last run that ended.
     """
 
     job: Job
@@ -57,6 +58,7 @@ class Known(NamedTuple):
     counts: Mapping[Status, int]
     in_doubt: Sequence[Unsettled]
     limit: float | None
+    slowed: Slowed
     at: float
 
 
@@ -104,6 +106,7 @@ class Page(NamedTuple):
     totals: list[Total]
     records: int
     limit: float | None
+    slowed: Slowed
     charts: list[Chart]
     span_seconds: float
     moments: list[Moment]
@@ -130,6 +133,7 @@ def page(known: Known, digest: Digest) -> Page:
         totals=_totals(counts, whole),
         records=digest.records,
         limit=known.limit,
+        slowed=known.slowed,
         charts=_charts(moments, [place for place, span in enumerate(spans) if span.after_pause], known.limit),
         span_seconds=digest.timeline.seconds,
         moments=moments,

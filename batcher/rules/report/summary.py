@@ -5,20 +5,16 @@ Every exit code has its sentence here, with advice on what to do next.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from batcher.errors import ExitCode, JobError
 from batcher.model import Status, Unsettled
 from batcher.rules.progress.counts import Tally
 from batcher.rules.progress.extent import Length, total_in_words
-from batcher.rules.rate.bottleneck import Cause
+from batcher.rules.rate.bottleneck import Slowed
 from batcher.rules.text import counted, number, printable
 
-SHORTEST = 1.0
-"""Minimum time of a cause to be reported, in seconds."""
-LEAST_CHANCE = 0.005
-"""Minimum share of requests refused at any rate to be reported."""
 SHOWN = 10
 """Maximum number of rows in doubt that are named on the screen. All of them are in the records."""
 
@@ -103,17 +99,11 @@ def _extent(tally: Tally, length: Length | None) -> str:
     return f"{tally.done:,} of {total} {rows} done, {max(0, length.rows - tally.done):,} left"
 
 
-def slowness(limit: float | None, chance: float, seconds: Mapping[Cause, float]) -> list[str]:
-    """Report what limited a run: the estimated limit of the service, and the seconds lost to each cause.
-
-    `chance` is the share of requests that the service refuses at any rate, from 0 to 1.
-    """
-    causes = [f"{cause.value} {spent:,.0f} s" for cause, spent in seconds.items() if spent >= SHORTEST]
-    found = [f"about {number(limit)} starts per second (estimated)" if limit is not None else "not found"]
-    if chance >= LEAST_CHANCE:
-        found.append(f"about {chance:.0%} of requests are refused at any rate")
-    lines = [f"limit:      {'; '.join(found)}"] if limit is not None or len(found) > 1 else []
-    return lines + ([f"slowed by:  {', '.join(causes)}"] if causes else [])
+def slowness(limit: float | None, slowed: Slowed) -> list[str]:
+    """Report what limited a run: the estimated limit of the service, and the seconds lost to each cause."""
+    found = f"about {number(limit)} starts per second (estimated)" if limit is not None else "not found"
+    lines = [f"limit:      {'; '.join(filter(None, [found, slowed.refused]))}"] if limit or slowed.refused else []
+    return lines + ([f"slowed by:  {slowed.words}"] if slowed.words else [])
 
 
 def doubts(rows: Sequence[Unsettled], total: int) -> list[str]:

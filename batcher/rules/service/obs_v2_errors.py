@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from batcher.model import Cause, Kind
+from batcher.rules.service.named_limit import gateway_limit
 from batcher.rules.service.verdicts import Rule, Table
 
 # Keyed by HTTP status and code together, never by code alone: the service's two halves use the same codes for different
@@ -76,7 +77,9 @@ RULES = (
     # Refused: the rate is too high, another operation is in progress, or the body was incomplete, so nothing ran.
     Rule(Kind.REFUSED, 400, "BadDigest IncompleteBody"),
     Rule(Kind.REFUSED, 409, "OperationAborted"),
-    Rule(Kind.REFUSED, 429, "SYS.0011 APIGW.0308"),
+    Rule(Kind.REFUSED, 429, "SYS.0011"),
+    # A gateway of one's own spells its codes APIG.
+    Rule(Kind.REFUSED, 429, "APIGW.0308 APIG.0308", limit=gateway_limit),
     Rule(Kind.REFUSED, 429),
     Rule(Kind.REFUSED, 503, "SlowDown"),
     # In doubt: the service itself does not know. "RequestTimeout" does not promise that the request was incomplete.

@@ -8,7 +8,7 @@ Rule 2: a start is sent again only if an answer proves that nothing was started.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from batcher.errors import CredentialsError, JobError, ServiceError
@@ -43,12 +43,16 @@ _ABOUT_CREDENTIALS = frozenset({Cause.SIGNATURE, Cause.TOKEN, Cause.PERMISSION})
 
 
 class Rule(NamedTuple):
-    """What error codes (separated by spaces) mean with an HTTP status. Without codes: every code not listed."""
+    """What error codes (separated by spaces) mean with an HTTP status. Without codes: every code not listed.
+
+    `limit` reads the limit that the error's message names, in requests per second.
+    """
 
     kind: Kind
     status: int
     codes: str = ""
     cause: Cause = Cause.OTHER
+    limit: Callable[[str], float | None] | None = None
 
 
 CLASSES = {
@@ -106,6 +110,11 @@ class Table:
             if not is_believed and rule.kind not in _DOUBTFUL:
                 rule = rule._replace(kind=Kind.UNPROVEN)
         return Meaning(rule.kind, rule.cause, self._advice[rule.cause], label)
+
+    def named_limit(self, answer: Answer) -> float | None:
+        """Return the limit that a refusal names, in requests per second. None if it names none."""
+        rule = self._by_code.get((answer.status, answer.code.lower()))
+        return None if rule is None or rule.limit is None else rule.limit(answer.message)
 
     def meaning_of_question(self, answer: Answer) -> Meaning:
         """Return what an answer means to a question that names no bucket and no object."""

@@ -1,0 +1,119 @@
+"""The limit to report and to keep: one that refusals show, and never less than what the service sustained. Pure.
+
+The throttle's limit is what it uses next. It may be a first guess, or come from refusals that are chance.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import log, sqrt
+from typing import NamedTuple
+
+from batcher.rules.rate.chance import MOST
+
+SUSTAINED = 10.0
+"""Seconds for which the service must take a rate to sustain it."""
+
+SHORT = 2.0
+"""Seconds that show a limit that falls far."""
+
+SPARSE = 0.15
+"""Seconds between two looks that are kept."""
+
+FEW = 0.005
+"""A share of refusals that shows no limit, where none is known to be chance."""
+
+SURE = 7.0
+"""The evidence that shows a limit: by chance, refusals are as frequent once in 1,000 times."""
+
+LASTING = 20.0
+"""Seconds after which a limit that the throttle still uses counts as found. It finds chance sooner."""
+
+LESS, FAR_LESS = 0.95, 0.7
+"""The limit has fallen if less than this part of what was sustained is taken, in `SUSTAINED` and `SHORT` seconds."""
+
+
+class Look(NamedTuple):
+    """What the service had answered at a time: the number of starts, and of refusals for the rate."""
+
+    at: float
+    started: int
+    refused: int
+
+
+class Found:
+    """The limit that the evidence supports. Look at the run a few times a second; times are of one steady clock."""
+
+    def __init__(self, kept: float | None = None) -> None:
+        """Begin with the limit that an earlier run kept, in starts per second."""
+        self.limit = kept
+        """The limit to report, in starts per second; None if none was found."""
+        self._is_found = kept is not None
+        self._since: float | None = None
+        """Since when the throttle has used a limit."""
+        self._looks: deque[Look] = deque()
+        self._sustained = 0.0
+        """The most starts per second that were sustained since the limit last fell."""
+        self._share = 0.0
+        """The share of refusals meanwhile, at most."""
+
+    def look(self, look: Look, limit: float | None, chance: float, *, is_named: bool = False) -> None:
+        """Learn from a look, the `limit` that the throttle uses, and the share of refusals that it takes for chance.
+
+        `is_named` is whether the service has named a limit itself.
+        """
+        if self._looks and look.at < self._looks[-1].at + SPARSE:
+            return
+        while len(self._looks) > 1 and self._looks[1].at <= look.at - SUSTAINED:
+            self._looks.popleft()
+        self._looks.append(look)
+        self._since = None if limit is None else self._since if self._since is not None else look.at
+        self._is_found &= limit is not None
+        if self._is_shown(chance):
+            self._is_found = limit is not None
+            if self._has_fallen():
+                self._looks = deque([look])
+                self._sustained = self._share = 0.0
+        self._is_found |= self._since is not None and (is_named or look.at >= self._since + LASTING)
+        self._sustain()
+        self.limit = None if limit is None or not self._is_found else max(limit, self._sustained)
+
+    def _sustain(self) -> None:
+        seen = self._within(SUSTAINED)
+        if seen.at < SUSTAINED:
+            return
+        rate = seen.started / seen.at
+        self._sustained = max(self._sustained, rate)
+        if seen.started and rate >= LESS * self._sustained:
+            self._share = min(MOST, (seen.refused + 2 * sqrt(seen.refused)) / (seen.started + seen.refused))
+
+    def _is_shown(self, chance: float) -> bool:
+        """Return whether more is refused now than by chance, and than while the service sustained its rate."""
+        least = max(FEW, chance, self._share)
+        return any(_evidence(self._within(seconds), least) >= SURE for seconds in (SHORT, SUSTAINED))
+
+    def _has_fallen(self) -> bool:
+        """Return whether the service takes less than what it sustained."""
+        short, long = self._within(SHORT), self._within(SUSTAINED)
+        return short.started < FAR_LESS * self._sustained * short.at or (
+            long.at >= SUSTAINED and long.started < LESS * self._sustained * long.at
+        )
+
+    def _within(self, seconds: float) -> Look:
+        """Return what was answered in the last `seconds`, and how many seconds that are."""
+        last = self._looks[-1]
+        first = next(look for look in reversed(self._looks) if look.at <= last.at - seconds or look is self._looks[0])
+        return Look(last.at - first.at, last.started - first.started, last.refused - first.refused)
+
+
+def _evidence(seen: Look, share: float) -> float:
+    """Return the evidence that more than this share is refused: the negative logarithm of a bound on the chance of it.
+
+    The bound is Chernoff's for the binomial distribution: https://doi.org/10.1214/aoms/1177729330.
+    """
+    answers = seen.started + seen.refused
+    refused = seen.refused / answers if answers else 0.0
+    if refused <= share:
+        return 0.0
+    rest = (1 - refused) * log((1 - refused) / (1 - share)) if refused < 1 else 0.0
+    return answers * (refused * log(refused / share) + rest)

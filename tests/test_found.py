@@ -1,0 +1,95 @@
+"""The limit that is reported, by hand and against simulated services: only one that refusals show."""
+
+import pytest
+from simulated_limits import Bucket, Flying, Run, Unlimited, by_chance
+
+from batcher.rules.rate.found import Found, Look
+
+
+def looks(found, *spans, begin=0.0, limit=None, chance=0.0):
+    """Let `seconds` pass at these rates of starts and refusals; give the limit after each span."""
+    at, started, refused, limits = begin, 0.0, 0.0, []
+    for seconds, starts, refusals in spans:
+        for _ in range(round(seconds * 5)):
+            at, started, refused = at + 0.2, started + starts / 5, refused + refusals / 5
+            found.look(Look(at, round(started), round(refused)), limit, chance)
+        limits.append(found.limit)
+    return limits
+
+
+def test_a_limit_that_the_throttle_only_guesses_is_not_reported():
+    assert looks(Found(), (5, 100, 0), limit=170.0) == [None]
+    assert looks(Found(), (5, 100, 0.4), limit=170.0) == [None]
+
+
+def test_a_limit_is_found_when_refusals_are_too_many_to_be_chance():
+    assert looks(Found(), (2, 100, 8), limit=90.0) == [90.0]
+    assert looks(Found(), (2, 100, 8), limit=90.0, chance=0.05) == [None]
+
+
+def test_a_limit_that_stays_in_use_or_is_named_or_kept_needs_no_more_evidence():
+    assert looks(Found(), (19, 100, 0), (2, 100, 0), limit=170.0) == [None, 170.0]
+    assert looks(Found(170.0), (1, 100, 0), limit=170.0) == [170.0]
+    named = Found()
+    named.look(Look(0.0, 0, 0), 170.0, 0.0, is_named=True)
+    assert named.limit == 170.0
+
+
+def test_where_the_throttle_finds_chance_no_limit_is_left():
+    found = Found()
+    looks(found, (3, 100, 8), limit=90.0)
+    assert looks(found, (1, 100, 8), begin=3.0) == [None]
+
+
+def test_it_is_not_below_what_was_sustained_until_refusals_show_that_the_limit_has_fallen():
+    found = Found(500.0)
+    assert looks(found, (12, 500, 5), (12, 170, 2), limit=170.0) == [pytest.approx(500, abs=1)] * 2
+    # as many are refused as before, so that nothing has changed
+    assert looks(found, (60, 170, 1.7), begin=24.0, limit=170.0) == [pytest.approx(500, abs=1)]
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(125, 3), (250, 4), (400, 12)])
+def test_it_falls_with_the_limit_within_seconds(rate, seconds):
+    found = Found(500.0)
+    spans = ((12, 500, 1), (seconds, rate, rate / 10))
+    assert looks(found, *spans, limit=rate) == [pytest.approx(500, abs=1), pytest.approx(rate, rel=0.02)]
+
+
+def test_time_in_which_a_person_lowers_or_pauses_the_job_shows_no_fall():
+    found = Found(500.0)
+    assert looks(found, (12, 500, 1), (30, 50, 0), (30, 0, 0), limit=500.0) == [pytest.approx(500, abs=1)] * 3
+
+
+SERVICES = {
+    "500 a second": (500, lambda seed: Run(Bucket(500, 0.1), 0.02, seed, 60.0)),
+    "500 a second, saving one": (500, lambda seed: Run(Bucket(500, 1.0), 0.02, seed, 60.0)),
+    "5 a second": (5, lambda seed: Run(Bucket(5, 0.1), 0.05, seed, 60.0)),
+    "500 a second, and 2 % at random": (
+        500, lambda seed: Run(Bucket(500, 1.0), 0.02, seed, 60.0, fate=by_chance(0.02))
+    ),
+    "30 in flight": (300, lambda seed: Run(Flying(30), 0.1, seed, 60.0, workers=512)),
+    "500 a second, and from the 30th second on 125": (
+        125, lambda seed: Run(Bucket(500, 0.1), 0.02, seed, 60.0, changes=[(30.0, 125)])
+    ),
+    "125 a second, and from the 30th second on 500": (
+        500, lambda seed: Run(Bucket(125, 0.1), 0.02, seed, 60.0, changes=[(30.0, 500)])
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.long(small=1 / 7, ci=1)
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", SERVICES)
+def test_the_limit_of_a_service_is_found_and_no_other(name, seed):
+    limit, run = SERVICES[name]
+    assert run(seed).found.limit == pytest.approx(limit, rel=0.12)
+
+
+@pytest.mark.long(small=1 / 6, ci=1)
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.02, 0.05])
+def test_where_all_refusals_are_chance_no_limit_is_found_that_the_service_exceeds(share, seed):
+    run = Run(Unlimited(), 0.02, seed, 60.0, fate=by_chance(share))
+    assert run.found.limit is None or run.found.limit >= max(
+        run.per_second(run.started, end - 10, end) for end in range(20, 60)
+    )
