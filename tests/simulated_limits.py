@@ -210,14 +210,16 @@ class Run:
         else:
             self.events.append(self.throttle.failed(self.now, "failures"))
         if verdict in {Verdict.REFUSED, Verdict.UNSENT}:
-            self._back_off(attempt, verdict is Verdict.REFUSED and not self.throttle.is_overloaded(self.now))
+            is_refused = verdict is Verdict.REFUSED
+            self._back_off(attempt, is_refused, is_refused and not self.throttle.is_overloaded(self.now))
         else:
             self.doubts += [self.now] * (verdict is Verdict.IN_DOUBT)
             self._idle += 1
         self._admit()
 
-    def _back_off(self, attempt, is_prompt):
+    def _back_off(self, attempt, is_refused, is_prompt):
         wait = prompt(attempt, self._draw()) if is_prompt else full_jitter(attempt, self._draw())
+        wait = max(wait, self._retry_after if is_refused else 0.0)
         self._at(self.now + wait, self._return, attempt)
 
     def _return(self, attempt):

@@ -5,7 +5,7 @@ The evidence is a cumulative sum, as of Page: https://doi.org/10.2307/2333009. `
 
 from __future__ import annotations
 
-from math import log
+from math import log, sqrt
 
 FLOOR = 0.01
 """The share of refusals that counts as none."""
@@ -44,6 +44,8 @@ class Refusals:
         self._all, self._low = Mean(), Mean()
         self._is_known = False
         self._score = 0.0
+        self._since, self._bad_since = 0, 0
+        """Answers, and refusals among them, since the evidence was last forgotten."""
         self._weigh()
 
     @property
@@ -70,6 +72,7 @@ class Refusals:
         """Count a start."""
         self._all.add(is_refused=False)
         if self._score:
+            self._since += 1
             self._score += self._good
             if self._score <= 0:
                 self.forget()
@@ -77,12 +80,21 @@ class Refusals:
     def refused(self) -> None:
         """Count a refusal."""
         self._all.add(is_refused=True)
+        self._since += 1
+        self._bad_since += 1
         self._score += self._bad
 
     def forget(self) -> None:
         """Forget the evidence, but not the share."""
         self._score = 0.0
+        self._since = self._bad_since = 0
         self._weigh()
+
+    @property
+    def is_most(self) -> bool:
+        """Return whether so many are refused that it cannot be chance: one standard deviation less is too much."""
+        bad = self._bad_since
+        return bad - sqrt(bad) > MOST * self._since
 
     def is_excess(self, rate: float, *, spare: bool) -> bool:
         """Return whether more is refused than by chance. With `spare`, one refusal more is needed."""

@@ -103,6 +103,8 @@ class Throttle:
         self._trial: Trial | None = None
         self._trials = Trials()
         self._failures = Recent(1.0)
+        self._is_stray = False
+        """Whether the last refusal may be chance, and holds only its own row."""
         self.pace = Pace(self._within(FIRST if limit is None else AFTER_CUT.low * limit))
         self._reported = self.pace.rate
 
@@ -175,21 +177,16 @@ class Throttle:
         self._recent.went_badly(now)
         self._refusals.refused()
         event = self._tried(sent_at, now, is_refused=True)
-        if event is not None:
+        self._is_stray = event is not None or self._is_chance(is_told=is_told)
+        if self._is_stray or (now < self._cut_at + COOL_DOWN and not is_told):
             return event
-        if now < self._cut_at + COOL_DOWN and not is_told:
-            return None
-        if self._is_chance(is_told=is_told):
-            return None
         # A bucket, or the window of a second, may have held a few starts.
         taken = min(self._since.good / (self._since.seconds(now) + SAVED), self._delivered.rate(now))
-        self._trial = (
-            None
-            if is_told
-            else self._trials.begin(Cut(now, self.pace.rate, self._limit, taken, self._recent, self.chance))
+        self._trial = self._trials.begin(
+            Cut(now, self.pace.rate, self._limit, taken, self._recent, self.chance, self._refusals.is_most)
         )
         limit = max(self._least, self._estimated(now, min(rate, self.pace.rate)) * (HINTED if is_told else 1.0))
-        climb = self._climb_after(rate)
+        climb = AFTER_CUT if self._trial and self._limit is None else self._climb_after(rate)
         self._limit, self._is_found = limit, True
         self._count_anew(now)
         return self._begin(now, climb, cause)
@@ -211,7 +208,7 @@ class Throttle:
 
         Where refusals come at any rate, or may do so, only the refused row waits.
         """
-        if self.chance > FLOOR or self._is_lowered:
+        if self._is_stray:
             return None
         seconds = min(seconds, LONGEST_HOLD)
         longer = self.pace.hold(now, now + seconds)
@@ -230,11 +227,19 @@ class Throttle:
         bad, good = self._recent.bad, self._recent.good
         if self._is_lowered:
             return bad <= max(MOST_STRAY, MOST * (bad + good))
+        if self._limit is None:
+            return not self._refusals.is_excess(self.pace.rate, spare=False)
         # During a climb a single refusal is more often random than caused by the limit.
         is_early = self._limit is None or self._age < self._climb.seconds
         if self.chance > FLOOR:
             return not self._refusals.is_excess(self.pace.rate, spare=is_early)
-        return not is_told and bad - is_early <= NOISE * (bad + good)
+        is_sure = is_told and self._is_probing
+        return not is_sure and bad - is_early <= NOISE * (bad + good)
+
+    @property
+    def _is_probing(self) -> bool:
+        """Whether the rate is above the limit, to see if it has risen."""
+        return self._limit is not None and self._age >= STAY
 
     @property
     def _is_lowered(self) -> bool:
@@ -258,7 +263,7 @@ class Throttle:
         self._limit, self._is_found = trial.limit, False
         self._climb, self._age, self._fed = AFTER_CUT, STAY, now
         before = self.pace.rate
-        self.pace.change(now, self._within(trial.limit))
+        self.pace.change(now, self._within(trial.limit or trial.before))
         return self._event(now, before, AT_ANY_RATE)
 
     def _climb_after(self, rate: float) -> Climb:

@@ -72,15 +72,16 @@ class Cut(NamedTuple):
     """The latest answers."""
     known: float
     """The share of refusals that is known to be chance."""
+    is_most: bool = False
 
 
 class Trial:
     """One trial: counts the answers to attempts that were sent at the lowered rate."""
 
-    def __init__(self, cut: Cut, limit: float, seconds: float) -> None:
+    def __init__(self, cut: Cut, limit: float | None, seconds: float) -> None:
         """Begin when the rate was cut, for some seconds. `limit` is what the throttle believed before."""
         known, bad, answers = cut.known, cut.recent.bad, cut.recent.bad + cut.recent.good
-        self.rate, self.limit = LOWERED * cut.taken, limit
+        self.rate, self.limit, self.before = LOWERED * cut.taken, limit, cut.rate
         self._begins = cut.at + DELAY
         self._ends = self._begins + seconds
         # A cut comes when many happen to be refused. One standard deviation less is more likely.
@@ -134,7 +135,9 @@ class Trials:
         if bad - sqrt(bad) > MOST * answers:
             self._next, self._taken = max(self._next, now + SETTLED), None
         if limit is None:
-            return None
+            if cut.is_most:
+                return None
+            limit = cut.rate
         if cut.rate > PROBED * limit:
             if not cut.known:
                 self._next = max(self._next, now + SETTLED)
@@ -145,7 +148,7 @@ class Trials:
         seconds = min(LONGEST, DECISIVE / max(FLOOR, bad / answers * LOWERED * taken))
         self._next = now + self._gap * (DELAY + seconds)
         self._gap, self._taken = min(MOST_GAP, 2 * self._gap), taken
-        return Trial(cut, limit, seconds)
+        return Trial(cut, cut.limit, seconds)
 
     def _is_slow(self, taken: float) -> bool:
         """Return whether a trial of this rate takes too long for what it may find."""
