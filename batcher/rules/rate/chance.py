@@ -65,7 +65,7 @@ class Refusals:
         if not self._is_known:
             self._is_known = True
             self._low.share, self._low.answers = share, answers
-            self._all.share, self._all.answers = max(share, self._all.share), MEMORY
+            self._all.share, self._all.answers = max(share, self._all.share), answers
         self.forget()
 
     def accepted(self) -> None:
@@ -96,9 +96,9 @@ class Refusals:
         bad = self._bad_since
         return bad - sqrt(bad) > MOST * self._since
 
-    def is_excess(self, rate: float, *, spare: bool) -> bool:
-        """Return whether more is refused than by chance. With `spare`, one refusal more is needed."""
-        return self._score - spare * self._bad >= CALM * log(1 + rate)
+    def is_excess(self, rate: float) -> bool:
+        """Return whether more is refused than by chance."""
+        return self._score >= CALM * log(1 + rate)
 
     def _weigh(self) -> None:
         least = min(MOST, max(FLOOR, self.share))

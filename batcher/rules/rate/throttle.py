@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import inf
 
 from batcher.rules.rate.chance import FLOOR, MOST, Refusals
-from batcher.rules.rate.climb import AFTER_CUT, AFTER_OUTAGE, AFTER_PROBE, AFTER_START, STAY, Climb, share
+from batcher.rules.rate.climb import AFTER_CUT, AFTER_OUTAGE, AFTER_PROBE, AFTER_START, DOUBLING, STAY, Climb, share
 from batcher.rules.rate.decisions import Event, Kind
 from batcher.rules.rate.limit import estimate
 from batcher.rules.rate.pace import Pace
@@ -35,6 +35,9 @@ NOISE = 0.03
 
 MOVED = 1.3
 """A probe refused only above this factor of the limit shows that the limit has risen, however little was taken."""
+
+CAREFUL = 10.0
+"""Answers in which a probe doubles at the fastest where refusals are chance: it takes several to notice more."""
 
 HINTED = 0.95
 """The share of the limit to use when refusals bring a `Retry-After`: each of those pauses all workers."""
@@ -158,7 +161,8 @@ class Throttle:
         else:
             if idle > 0:
                 self._age += min(idle, 1.0)
-            rate = self._limit * share(self._age, self._climb)
+            doubling = max(DOUBLING, CAREFUL / self._limit) if self.chance else DOUBLING
+            rate = self._limit * share(self._age, self._climb, doubling)
             if self._trial is not None:
                 rate = min(rate, self._trial.rate)
         pace.change(now, self._within(rate))
@@ -227,14 +231,11 @@ class Throttle:
         bad, good = self._recent.bad, self._recent.good
         if self._is_lowered:
             return bad <= max(MOST_STRAY, MOST * (bad + good))
-        if self._limit is None:
-            return not self._refusals.is_excess(self.pace.rate, spare=False)
+        if self._limit is None or self.chance > FLOOR:
+            return not self._refusals.is_excess(self.pace.rate)
         # During a climb a single refusal is more often random than caused by the limit.
-        is_early = self._limit is None or self._age < self._climb.seconds
-        if self.chance > FLOOR:
-            return not self._refusals.is_excess(self.pace.rate, spare=is_early)
-        is_sure = is_told and self._is_probing
-        return not is_sure and bad - is_early <= NOISE * (bad + good)
+        is_early = self._age < self._climb.seconds
+        return not (is_told and self._is_probing) and bad - is_early <= NOISE * (bad + good)
 
     @property
     def _is_probing(self) -> bool:
@@ -275,12 +276,16 @@ class Throttle:
     def _estimated(self, now: float, rate: float) -> float:
         """Return the limit that a refusal at `rate` shows."""
         is_late = self._age >= STAY
-        if self._cut_at == -inf or (is_late and rate > MOVED * (self._limit or rate)):
+        if self._cut_at == -inf:
             return rate
-        # Early counts are small: the refused attempt's turn counts as taken, and a first refusal is not subtracted.
-        taken = (self._starts + (not is_late)) / (now - self._cut_at)
         bad, good = self._recent.bad, self._recent.good
+        if is_late and rate > MOVED * (self._limit or rate):
+            taken = self._recent.rate(now)
+        else:
+            # Early counts are small: the refused attempt's turn counts as taken, and a first refusal is not subtracted.
+            taken = (self._starts + (not is_late)) / (now - self._cut_at)
         share = (bad - is_late) / (bad + good) - self.chance
+        if self.chance and not is_late: share = 0.55
         return estimate(rate, taken / (1 - self.chance), max(0.0, share))
 
     def _count_anew(self, now: float) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from batcher.rules.rate.chance import FLOOR, MOST
 from batcher.rules.rate.recent import Recent
 
-LOWERED = 0.9
+LOWERED, UNSAVED = 0.95, 0.5
 """A trial is made at this share of what the service took before the cut."""
 
 PROBED = 1.02
@@ -21,7 +21,7 @@ PROBED = 1.02
 DELAY = 1.0
 """Seconds after the cut whose answers do not count: a limit counted per calendar second refuses until that ends."""
 
-SHORTEST, LONGEST = 0.5, 4.0
+SHORTEST, LONGEST = 0.5, 8.0
 """Seconds that a trial lasts, until `DECISIVE` refusals are expected. Chance is not found sooner."""
 
 LONGER = 8.0
@@ -36,14 +36,8 @@ SETTLED = 8.0
 GAP, MOST_GAP = 2.0, 32.0
 """How many times its length passes until the next trial, at first and at most. Each doubles it: it costs starts."""
 
-QUICK, FALLEN = 60.0, 0.6
-"""Below `QUICK` starts per second a trial takes long. The next one waits until this share of what was taken is left."""
-
 SURE = 3.0
 """The logarithm of the likelihood ratio that ends a trial: 20 to 1."""
-
-FEW = 8
-"""Answers before the cut without which it is not tried."""
 
 FEWEST = 20
 """Answers that a trial needs to find chance."""
@@ -75,13 +69,19 @@ class Cut(NamedTuple):
     is_most: bool = False
 
 
+def lowered(cut: Cut) -> float:
+    """Return the rate of a trial. What was taken in the slow start may be what the service had saved."""
+    return (LOWERED if cut.limit else UNSAVED) * cut.taken
+
+
 class Trial:
     """One trial: counts the answers to attempts that were sent at the lowered rate."""
 
     def __init__(self, cut: Cut, limit: float | None, seconds: float) -> None:
         """Begin when the rate was cut, for some seconds. `limit` is what the throttle believed before."""
+        self._is_known = cut.known > 0
         known, bad, answers = cut.known, cut.recent.bad, cut.recent.bad + cut.recent.good
-        self.rate, self.limit, self.before = LOWERED * cut.taken, limit, cut.rate
+        self.rate, self.limit, self.before = lowered(cut), limit, cut.rate
         self._begins = cut.at + DELAY
         self._ends = self._begins + seconds
         # A cut comes when many happen to be refused. One standard deviation less is more likely.
@@ -101,7 +101,7 @@ class Trial:
 
     def is_over(self, now: float) -> bool:
         """Return whether the trial has ended without a result."""
-        return now >= self._ends + (LONGER if self._refusals else 0.0)
+        return now >= self._ends + (LONGER if self._refusals and not self._is_known else 0.0)
 
     def counts(self, sent_at: float, now: float) -> bool:
         """Return whether an answer says something about the lowered rate."""
@@ -125,39 +125,26 @@ class Trials:
     def __init__(self) -> None:
         self._next = -inf
         self._gap = GAP
-        self._taken: float | None = 0.0
-        """What was taken at the last trial. After most was refused it is measured anew."""
 
     def begin(self, cut: Cut) -> Trial | None:
         """Return a trial of this cut, if there is to be one."""
-        now, limit, taken = cut.at, cut.limit, cut.taken
+        now = cut.at
         bad, answers = cut.recent.bad, cut.recent.bad + cut.recent.good
-        if bad - sqrt(bad) > MOST * answers:
-            self._next, self._taken = max(self._next, now + SETTLED), None
-        if limit is None:
-            if cut.is_most:
-                return None
-            limit = cut.rate
-        if cut.rate > PROBED * limit:
-            if not cut.known:
+        if bad - sqrt(bad) > MOST * answers or cut.is_most:
+            self._next = max(self._next, now + SETTLED)
+            return None
+        if not cut.known:
+            if cut.rate > PROBED * (cut.limit or cut.rate):
                 self._next = max(self._next, now + SETTLED)
-            return None
-        is_slow, self._taken = self._is_slow(taken), self._taken or taken
-        if is_slow or now < self._next or answers < FEW:
-            return None
-        seconds = min(LONGEST, DECISIVE / max(FLOOR, bad / answers * LOWERED * taken))
+                return None
+            if now < self._next:
+                return None
+        share = max(FLOOR, cut.known, bad / answers)
+        seconds = min(LONGEST, DECISIVE / (share * lowered(cut)))
         self._next = now + self._gap * (DELAY + seconds)
-        self._gap, self._taken = min(MOST_GAP, 2 * self._gap), taken
+        self._gap = min(MOST_GAP, 2 * self._gap)
         return Trial(cut, cut.limit, seconds)
-
-    def _is_slow(self, taken: float) -> bool:
-        """Return whether a trial of this rate takes too long for what it may find."""
-        if taken >= QUICK:
-            return False
-        if self._taken == 0:
-            return taken * LOWERED * LONGEST < FEWEST
-        return self._taken is None or taken > FALLEN * self._taken
 
     def succeeded(self) -> None:
         """Note that a trial has found chance: the next one may come soon."""
-        self._gap, self._taken = GAP, 0.0
+        self._gap = GAP
