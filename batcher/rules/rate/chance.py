@@ -96,6 +96,11 @@ class Refusals:
         bad = self._bad_since
         return bad - sqrt(bad) > MOST * self._since
 
+    @property
+    def excursion(self) -> float:
+        """The share of refusals among the answers that are the evidence."""
+        return self._bad_since / max(1, self._since)
+
     def is_excess(self, rate: float) -> bool:
         """Return whether more is refused than by chance."""
         return self._score >= CALM * log(1 + rate)

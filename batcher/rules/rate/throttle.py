@@ -39,6 +39,9 @@ MOVED = 1.3
 CAREFUL = 10.0
 """Answers in which a probe doubles at the fastest where refusals are chance: it takes several to notice more."""
 
+COSTLY = 330.0
+"""Answers until the next probe where refusals are chance."""
+
 HINTED = 0.95
 """The share of the limit to use when refusals bring a `Retry-After`: each of those pauses all workers."""
 
@@ -162,7 +165,7 @@ class Throttle:
             if idle > 0:
                 self._age += min(idle, 1.0)
             doubling = max(DOUBLING, CAREFUL / self._limit) if self.chance else DOUBLING
-            rate = self._limit * share(self._age, self._climb, doubling)
+            rate = self._limit * share(self._age, self._climb, self._stay, doubling)
             if self._trial is not None:
                 rate = min(rate, self._trial.rate)
         pace.change(now, self._within(rate))
@@ -187,12 +190,15 @@ class Throttle:
         # A bucket, or the window of a second, may have held a few starts.
         taken = min(self._since.good / (self._since.seconds(now) + SAVED), self._delivered.rate(now))
         self._trial = self._trials.begin(
-            Cut(now, self.pace.rate, self._limit, taken, self._recent, self.chance, self._refusals.is_most)
+            Cut(now, self.pace.rate, self._limit, taken, self._recent, self.chance, self._refusals.is_most,
+                self._refusals.is_excess(self.pace.rate))
         )
         limit = max(self._least, self._estimated(now, min(rate, self.pace.rate)) * (HINTED if is_told else 1.0))
         climb = AFTER_CUT if self._trial and self._limit is None else self._climb_after(rate)
         self._limit, self._is_found = limit, True
         self._count_anew(now)
+        if self._trial or self._refusals.is_most:
+            self._refusals.forget()
         return self._begin(now, climb, cause)
 
     def failed(self, now: float, cause: str) -> Event | None:
@@ -240,7 +246,12 @@ class Throttle:
     @property
     def _is_probing(self) -> bool:
         """Whether the rate is above the limit, to see if it has risen."""
-        return self._limit is not None and self._age >= STAY
+        return self._limit is not None and self._age >= self._stay
+
+    @property
+    def _stay(self) -> float:
+        """Seconds until the rate probes. Where refusals are chance, a probe costs several."""
+        return max(STAY, COSTLY / self._limit) if self.chance and self._limit else STAY
 
     @property
     def _is_lowered(self) -> bool:
@@ -262,7 +273,7 @@ class Throttle:
         self._trials.succeeded()
         # The limit was none: go back to it, and look for one above it at once.
         self._limit, self._is_found = trial.limit, False
-        self._climb, self._age, self._fed = AFTER_CUT, STAY, now
+        self._climb, self._age, self._fed = AFTER_CUT, self._stay, now
         before = self.pace.rate
         self.pace.change(now, self._within(trial.limit or trial.before))
         return self._event(now, before, AT_ANY_RATE)
@@ -271,28 +282,29 @@ class Throttle:
         """Return the climb that follows a refusal at `rate`."""
         if self._limit is None:
             return AFTER_START
-        return AFTER_PROBE if self._age >= STAY and rate <= MOVED * self._limit else AFTER_CUT
+        return AFTER_PROBE if self._is_probing and rate <= MOVED * self._limit else AFTER_CUT
 
     def _estimated(self, now: float, rate: float) -> float:
         """Return the limit that a refusal at `rate` shows."""
-        is_late = self._age >= STAY
         if self._cut_at == -inf:
             return rate
+        chance, is_late, limit = self.chance, self._is_probing, self._limit or rate
         bad, good = self._recent.bad, self._recent.good
-        if is_late and rate > MOVED * (self._limit or rate):
-            taken = self._recent.rate(now)
-        else:
-            # Early counts are small: the refused attempt's turn counts as taken, and a first refusal is not subtracted.
-            taken = (self._starts + (not is_late)) / (now - self._cut_at)
-        share = (bad - is_late) / (bad + good) - self.chance
-        if self.chance and not is_late: share = 0.55
-        return estimate(rate, taken / (1 - self.chance), max(0.0, share))
+        # Early counts are small: the refused attempt's turn counts as taken, and a first refusal is not subtracted.
+        taken = (self._starts + (not is_late)) / (now - self._cut_at)
+        share = (bad - is_late) / (bad + good)
+        if chance and not is_late:
+            return max(rate * (1 - max(0.0, self._refusals.excursion - chance)), min(rate, taken / (1 - chance)))
+        if is_late and chance and rate < 1.5 * limit:
+            return max(0.95 * limit, min(rate, self._recent.rate(now) / (1 - chance)))
+        if is_late and rate > MOVED * limit:
+            taken, share = self._recent.rate(now) / (1 - chance), max(share, chance and 0.25)
+        return estimate(rate, taken, share)
 
     def _count_anew(self, now: float) -> None:
         self._cut_at, self._starts = now, 0
         self._since.forget()
         self._recent.forget()
-        self._refusals.forget()
 
     def _begin(self, now: float, climb: Climb, cause: str) -> Event | None:
         """Start a climb to the limit."""

@@ -67,6 +67,7 @@ class Cut(NamedTuple):
     known: float
     """The share of refusals that is known to be chance."""
     is_most: bool = False
+    is_sure: bool = True
 
 
 def lowered(cut: Cut) -> float:
@@ -132,12 +133,13 @@ class Trials:
         bad, answers = cut.recent.bad, cut.recent.bad + cut.recent.good
         if bad - sqrt(bad) > MOST * answers or cut.is_most:
             self._next = max(self._next, now + SETTLED)
-            return None
+            if cut.limit is None or not cut.known:
+                return None
         if not cut.known:
             if cut.rate > PROBED * (cut.limit or cut.rate):
                 self._next = max(self._next, now + SETTLED)
                 return None
-            if now < self._next:
+            if now < self._next or not cut.is_sure:
                 return None
         share = max(FLOOR, cut.known, bad / answers)
         seconds = min(LONGEST, DECISIVE / (share * lowered(cut)))
