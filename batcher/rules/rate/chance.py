@@ -54,7 +54,7 @@ class Refusals:
 
         It is the smaller of two shares: of all answers, and of those at a lowered rate. A limit raises only the first.
         """
-        return min(self._all.share, self._low.share) if self._is_known else 0.0
+        return min(MORE * self._all.share + FLOOR, self._low.share) if self._is_known else 0.0
 
     def learn_low(self, *, is_refused: bool) -> None:
         """Learn from an answer to an attempt at a lowered rate."""

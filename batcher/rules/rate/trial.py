@@ -21,7 +21,7 @@ PROBED = 1.02
 DELAY = 1.0
 """Seconds after the cut whose answers do not count: a limit counted per calendar second refuses until that ends."""
 
-SHORTEST, LONGEST = 0.5, 8.0
+SHORTEST, LONGEST = 0.5, 5.0
 """Seconds that a trial lasts, until `DECISIVE` refusals are expected. Chance is not found sooner."""
 
 LONGER = 8.0
@@ -142,7 +142,7 @@ class Trials:
             if now < self._next or not cut.is_sure:
                 return None
         share = max(FLOOR, cut.known, bad / answers)
-        seconds = min(LONGEST, DECISIVE / (share * lowered(cut)))
+        seconds = min(LONGEST, max(2 * SHORTEST if cut.known else 0, DECISIVE / (share * lowered(cut))))
         self._next = now + self._gap * (DELAY + seconds)
         self._gap = min(MOST_GAP, 2 * self._gap)
         return Trial(cut, cut.limit, seconds)
