@@ -96,6 +96,9 @@ class Refusals:
         bad = self._bad_since
         return bad - sqrt(bad) > MOST * self._since
 
+    def is_worth_a_trial(self, rate: float) -> bool:
+        return self._score >= max(7.5, CALM * log(1 + rate))
+
     @property
     def excursion(self) -> float:
         """The share of refusals among the answers that are the evidence."""

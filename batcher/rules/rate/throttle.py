@@ -191,7 +191,7 @@ class Throttle:
         taken = min(self._since.good / (self._since.seconds(now) + SAVED), self._delivered.rate(now))
         self._trial = self._trials.begin(
             Cut(now, self.pace.rate, self._limit, taken, self._recent, self.chance, self._refusals.is_most,
-                self._refusals.is_excess(self.pace.rate))
+                self._limit is None or self._refusals.is_worth_a_trial(self.pace.rate))
         )
         limit = max(self._least, self._estimated(now, min(rate, self.pace.rate)) * (HINTED if is_told else 1.0))
         climb = AFTER_CUT if self._trial and self._limit is None else self._climb_after(rate)
@@ -287,7 +287,7 @@ class Throttle:
     def _estimated(self, now: float, rate: float) -> float:
         """Return the limit that a refusal at `rate` shows."""
         if self._cut_at == -inf:
-            return rate
+            return 0.8 * rate if self._refusals.is_most else rate
         chance, is_late, limit = self.chance, self._is_probing, self._limit or rate
         bad, good = self._recent.bad, self._recent.good
         # Early counts are small: the refused attempt's turn counts as taken, and a first refusal is not subtracted.

@@ -33,6 +33,12 @@ DECISIVE = 3.5
 SETTLED = 8.0
 """Seconds without a trial after most was refused, or a probe: the limit is being found, or may be falling."""
 
+UNSETTLED = 200.0
+"""Answers without a trial, likewise."""
+
+MOST_SETTLED = 20.0
+"""But no longer than this."""
+
 GAP, MOST_GAP = 2.0, 32.0
 """How many times its length passes until the next trial, at first and at most. Each doubles it: it costs starts."""
 
@@ -131,13 +137,14 @@ class Trials:
         """Return a trial of this cut, if there is to be one."""
         now = cut.at
         bad, answers = cut.recent.bad, cut.recent.bad + cut.recent.good
+        settled = min(max(SETTLED, UNSETTLED / max(cut.taken, 1.0)), MOST_SETTLED)
         if bad - sqrt(bad) > MOST * answers or cut.is_most:
-            self._next = max(self._next, now + SETTLED)
+            self._next = max(self._next, now + settled)
             if cut.limit is None or not cut.known:
                 return None
         if not cut.known:
             if cut.rate > PROBED * (cut.limit or cut.rate):
-                self._next = max(self._next, now + SETTLED)
+                self._next = max(self._next, now + settled)
                 return None
             if now < self._next or not cut.is_sure:
                 return None
