@@ -9,6 +9,7 @@ import random
 from bisect import bisect_left
 from collections import deque
 from itertools import count
+from math import inf
 
 from batcher.model import Verdict
 from batcher.rules.rate import outage
@@ -120,6 +121,7 @@ class Run:
         self._service, self._latency, self._until = service, latency, until
         self._draw = random.Random(seed).random
         self._idle, self._rows, self._active, self._again = workers, rows, 0, []
+        self._flying = 0
         self._changes, self._fate, self._rival, self._retry_after = list(changes), fate, list(rival), retry_after
         self._refusal_latency = refusal_latency
         self._agenda, self._number, self.now = [], count(), 0.0
@@ -172,9 +174,10 @@ class Run:
         self.rates.append(self.throttle.pace.rate)
         latency = self._latency * (0.8 + 0.4 * self._draw())
         arrival = self.now + min(latency / 2, WIRE * self._draw())
-        self._at(arrival, self._decide, attempt, self.now, latency, self.throttle.pace.rate)
+        self._flying += 1
+        self._at(arrival, self._decide, attempt, self.now, latency, self.throttle.pace.rate, self._flying)
 
-    def _decide(self, attempt, sent_at, latency, rate):
+    def _decide(self, attempt, sent_at, latency, rate, flying):
         while self._changes and self.now >= self._changes[0][0]:
             self._service.change(*self._changes.pop(0))
         while self._rival[1] < min(self.now, self._rival[2]):
@@ -187,10 +190,11 @@ class Run:
                 latency = self.now - sent_at + self._refusal_latency
             elif verdict is Verdict.STARTED and hasattr(self._service, "answered"):
                 self._at(sent_at + latency, self._service.answered)
-        self._at(sent_at + latency, self._learn, attempt, verdict, sent_at, latency, rate)
+        self._at(sent_at + latency, self._learn, attempt, verdict, sent_at, latency, rate, flying)
 
-    def _learn(self, attempt, verdict, sent_at, latency, rate):
+    def _learn(self, attempt, verdict, sent_at, latency, rate, flying):
         self._active -= 1
+        self._flying -= 1
         before, self.health = self.health, outage.learn(self.health, verdict, self.now)
         change = outage.change(before, self.health, self.now, "a failure")
         self.events.append(change)
@@ -200,7 +204,10 @@ class Run:
         if verdict is Verdict.STARTED:
             self.started.append(self.now)
             self.budget.started(self.throttle.chance)
+            self.flight.started(flying, self.now)
             self.events.append(self.throttle.started(self.now, sent_at))
+        elif verdict is Verdict.REFUSED and self._is_flight(flying, sent_at):
+            self.refused.append(self.now)
         elif verdict is Verdict.REFUSED:
             self.refused.append(self.now)
             is_told = self._retry_after > 0
@@ -216,6 +223,13 @@ class Run:
             self.doubts += [self.now] * (verdict is Verdict.IN_DOUBT)
             self._idle += 1
         self._admit()
+
+    def _is_flight(self, flying, sent_at):
+        most = self.flight.most
+        is_flight = self.flight.refused(flying, self.now, is_steady=self.throttle.is_steady(sent_at))
+        if self.flight.most < most == inf:
+            self.throttle.release(self.now)
+        return is_flight
 
     def _back_off(self, attempt, is_refused, is_prompt):
         wait = prompt(attempt, self._draw()) if is_prompt else full_jitter(attempt, self._draw())

@@ -42,6 +42,9 @@ CAREFUL = 10.0
 COSTLY = 330.0
 """Answers until the next probe where refusals are chance."""
 
+RELEASED = 1.5
+"""The rate is raised by this factor where the number on the wire is limited, so that the pace does not lower that."""
+
 HINTED = 0.95
 """The share of the limit to use when refusals bring a `Retry-After`: each of those pauses all workers."""
 
@@ -133,6 +136,17 @@ class Throttle:
     def is_capped(self) -> bool:
         """Whether `max_rate` is what limits the rate."""
         return self.pace.rate >= self._most
+
+    def is_steady(self, sent_at: float) -> bool:
+        """Return whether the rate is at the limit, or lowered for a trial, for what was sent at that time."""
+        is_at_limit = self._limit is not None and self._climb.seconds <= self._age < self._stay
+        return (is_at_limit or self._is_lowered) and sent_at > self._cut_at
+
+    def release(self, now: float) -> None:
+        """Learn that the number on the wire is limited and not the rate, which may then be higher."""
+        if self._limit is not None:
+            self._limit, self._is_found, self._trial = RELEASED * self._limit, False, None
+            self._fed = now
 
     def is_overloaded(self, now: float) -> bool:
         """Return whether the rate was cut within the last two seconds."""
