@@ -9,7 +9,6 @@ import random
 from bisect import bisect_left
 from collections import deque
 from itertools import count
-from math import inf
 
 from batcher.model import Verdict
 from batcher.rules.rate import outage
@@ -225,9 +224,8 @@ class Run:
         self._admit()
 
     def _is_flight(self, flying, sent_at):
-        most = self.flight.most
         is_flight = self.flight.refused(flying, self.now, is_steady=self.throttle.is_steady(sent_at))
-        if self.flight.most < most == inf:
+        if is_flight:
             self.throttle.release(self.now)
         return is_flight
 

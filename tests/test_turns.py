@@ -186,7 +186,7 @@ def test_a_drain_frees_everybody_who_waits_for_room_for_a_turn_or_for_the_end_of
         return [turn for turn in turns if turn is not None], time(), scene.turns.given
 
     turns, at, given = played(scene)
-    assert turns == ([] if is_paused else [Turn(0.0, 1.0)])
+    assert turns == ([] if is_paused else [Turn(0.0, 1.0, 1)])
     assert at <= 1.0
     assert given == 0
 

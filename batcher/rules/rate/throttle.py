@@ -43,7 +43,7 @@ COSTLY = 330.0
 """Answers until the next probe where refusals are chance."""
 
 RELEASED = 1.5
-"""The rate is raised by this factor where the number on the wire is limited, so that the pace does not lower that."""
+"""The rate is raised above what is taken by this factor where the number on the wire is limited, so that the pace does not lower that."""
 
 HINTED = 0.95
 """The share of the limit to use when refusals bring a `Retry-After`: each of those pauses all workers."""
@@ -145,8 +145,7 @@ class Throttle:
     def release(self, now: float) -> None:
         """Learn that the number on the wire is limited and not the rate, which may then be higher."""
         if self._limit is not None:
-            self._limit, self._is_found, self._trial = RELEASED * self._limit, False, None
-            self._fed = now
+            self._limit, self._is_found = max(self._limit, RELEASED * self._delivered.rate(now)), False
 
     def is_overloaded(self, now: float) -> bool:
         """Return whether the rate was cut within the last two seconds."""
