@@ -7,6 +7,7 @@ The service documents no limit, only to slow down: https://support.huaweicloud.c
 from __future__ import annotations
 
 from math import inf
+from typing import NamedTuple
 
 from batcher.rules.rate.chance import FLOOR, MOST, Refusals
 from batcher.rules.rate.climb import AFTER_CUT, AFTER_OUTAGE, AFTER_PROBE, AFTER_START, DOUBLING, STAY, Climb, share
@@ -42,7 +43,7 @@ CAREFUL = 10.0
 COSTLY = 330.0
 """Answers until the next probe where refusals are chance."""
 
-RELEASED = 1.5
+RELEASED = 2.0
 """The rate is raised above what is taken by this factor where the number on the wire is limited, so that the pace does not lower that."""
 
 HINTED = 0.95
@@ -53,6 +54,14 @@ SAVED = 0.15
 
 MOST_STRAY = 4
 """Refusals that end no trial, even if they are most of the answers."""
+
+DRY, DROUGHT = 6, 2.0
+"""Refusals and seconds without a start that are a drought: a quota of executions that run at the same time is used."""
+
+MOST_PATIENCE = 30.0
+"""Seconds, at most, until the rate probes after a drought."""
+
+AGAIN = "starts are accepted again"
 
 AT_ANY_RATE = "refused at any rate"
 """Why the rate rises when a cut has not made refusals fewer."""
@@ -82,6 +91,13 @@ LONGEST_HOLD = 60.0
 """The longest pause in seconds that a `Retry-After` can cause."""
 
 
+class Era(NamedTuple):
+    """The time between two droughts."""
+
+    begin: float
+    starts: int
+
+
 class Throttle:
     """Finds the rate that the service accepts. `pace` schedules turns at that rate, at most `max_rate`.
 
@@ -106,6 +122,11 @@ class Throttle:
         self._since = Recent(SUSTAINED)
         """The same with the time of holds, as far as it is recent."""
         self._delivered = Recent(LONG)
+        self._dry = 0
+        """Refusals since the last start."""
+        self._started_at = inf
+        self._era = Era(inf, 0)
+        self._patience = STAY
         self._eased_at = -inf
         self._recent = Recent(1.0)
         self._refusals = Refusals()
@@ -164,7 +185,7 @@ class Throttle:
         self._since.went_well(now)
         self._refusals.accepted()
         self._starts += 1
-        event = self._tried(sent_at, now, is_refused=False)
+        event = self._tried(sent_at, now, is_refused=False) or self._watered(now)
         if event is not None:
             return event
         idle = now - self._fed
@@ -196,6 +217,7 @@ class Throttle:
             return None
         self._recent.went_badly(now)
         self._refusals.refused()
+        self._dry += 1
         event = self._tried(sent_at, now, is_refused=True)
         self._is_stray = event is not None or self._is_chance(is_told=is_told)
         if self._is_stray or (now < self._cut_at + COOL_DOWN and not is_told):
@@ -264,7 +286,7 @@ class Throttle:
     @property
     def _stay(self) -> float:
         """Seconds until the rate probes. Where refusals are chance, a probe costs several."""
-        return max(STAY, COSTLY / self._limit) if self.chance and self._limit else STAY
+        return max(self._patience, COSTLY / self._limit) if self.chance and self._limit else self._patience
 
     @property
     def _is_lowered(self) -> bool:
@@ -291,6 +313,23 @@ class Throttle:
         self.pace.change(now, self._within(trial.limit or trial.before))
         return self._event(now, before, AT_ANY_RATE)
 
+    def _watered(self, now: float) -> Event | None:
+        """Count a start. If it ends a drought, go on at what was taken on average since the last one."""
+        is_drought = self._dry >= DRY and now > self._started_at + DROUGHT
+        self._dry, self._started_at = 0, now
+        if self._era.begin == inf:
+            self._era = Era(now, 0)
+        begin, starts = self._era
+        self._era = Era(begin, starts + 1)
+        if not is_drought:
+            return None
+        seconds = now - begin
+        self._era, self._trial = Era(now, 0), None
+        self._limit, self._is_found = max(self._limit or 0.0, starts / seconds), True
+        self._patience = max(STAY, min(MOST_PATIENCE, 1.5 * seconds))
+        self._count_anew(now)
+        return self._begin(now, AFTER_CUT, AGAIN)
+
     def _climb_after(self, rate: float) -> Climb:
         """Return the climb that follows a refusal at `rate`."""
         if self._limit is None:
@@ -312,6 +351,7 @@ class Throttle:
             return max(0.95 * limit, min(rate, self._recent.rate(now) / (1 - chance)))
         if is_late and rate > MOVED * limit:
             taken, share = self._recent.rate(now) / (1 - chance), max(share, chance and 0.25)
+            self._patience = STAY
         return estimate(rate, taken, share)
 
     def _count_anew(self, now: float) -> None:
