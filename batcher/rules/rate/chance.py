@@ -54,7 +54,7 @@ class Refusals:
 
         It is the smaller of two shares: of all answers, and of those at a lowered rate. A limit raises only the first.
         """
-        return min(MORE * self._all.share + FLOOR, self._low.share) if self._is_known else 0.0
+        return min(1.1 * self._all.share + 0.005, self._low.share) if self._is_known else 0.0
 
     def learn_low(self, *, is_refused: bool) -> None:
         """Learn from an answer to an attempt at a lowered rate."""
@@ -97,7 +97,7 @@ class Refusals:
         return bad - sqrt(bad) > MOST * self._since
 
     def is_worth_a_trial(self, rate: float) -> bool:
-        return self._score >= max(7.5, CALM * log(1 + rate))
+        return self._score >= max(9.0, CALM * log(1 + rate))
 
     @property
     def excursion(self) -> float:

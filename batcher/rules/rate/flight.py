@@ -18,8 +18,8 @@ RISE = 1.095
 FALL = 0.995
 """Steps of the estimate. One answer in 20 is above the 95th percentile, so 19 steps down balance one step up."""
 
-UP, DOWN = 0.19, 0.01
-"""The same for the number on the wire, which is whole: steps are added."""
+STEP, STEP_SHARE = 0.2, 0.004
+"""Steps up of the number on the wire: at least so much, and this share. It is whole, so steps are added."""
 
 SURE = 5
 """Refusals more above the 95th percentile of the number on the wire than below it: one in 20 is expected above."""
@@ -57,10 +57,8 @@ class Flight:
 
     def started(self, flying: int, now: float) -> None:
         """Record a start that was sent as the one of so many on the wire. Try more of them from time to time."""
-        if flying > self._top:
-            self._top += UP
-        else:
-            self._top -= DOWN
+        step = max(STEP, STEP_SHARE * self._top)
+        self._top += step if flying > self._top else -step / 19
         if flying >= self.most and now >= self._until:
             self.most += self._step
             self._step, self._until = 2 * self._step, now + self._stay

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import inf
 from typing import NamedTuple
 
-from batcher.rules.rate.chance import FLOOR, MOST, Refusals
+from batcher.rules.rate.chance import FLOOR, Refusals
 from batcher.rules.rate.climb import AFTER_CUT, AFTER_OUTAGE, AFTER_PROBE, AFTER_START, DOUBLING, STAY, Climb, share
 from batcher.rules.rate.decisions import Event, Kind
 from batcher.rules.rate.limit import estimate
@@ -51,9 +51,6 @@ HINTED = 0.95
 
 SAVED = 0.15
 """Seconds of its limit that a service may have saved, which are not taken for its limit."""
-
-MOST_STRAY = 4
-"""Refusals that end no trial, even if they are most of the answers."""
 
 DRY, DROUGHT = 6, 2.0
 """Refusals and seconds without a start that are a drought: a quota of executions that run at the same time is used."""
@@ -132,6 +129,8 @@ class Throttle:
         self._refusals = Refusals()
         self._trial: Trial | None = None
         self._trials = Trials()
+        self._tried_at = -inf
+        """When a trial ended. The rate has risen since."""
         self._failures = Recent(1.0)
         self._is_stray = False
         """Whether the last refusal may be chance, and holds only its own row."""
@@ -161,7 +160,7 @@ class Throttle:
     def is_steady(self, sent_at: float) -> bool:
         """Return whether the rate is at the limit, or lowered for a trial, for what was sent at that time."""
         is_at_limit = self._limit is not None and self._climb.seconds <= self._age < self._stay
-        return (is_at_limit or self._is_lowered) and sent_at > self._cut_at
+        return (is_at_limit or self._is_lowered) and sent_at > max(self._cut_at, self._tried_at) + COOL_DOWN
 
     def release(self, now: float) -> None:
         """Learn that the number on the wire is limited and not the rate, which may then be higher."""
@@ -270,8 +269,8 @@ class Throttle:
     def _is_chance(self, *, is_told: bool) -> bool:
         """Return whether the latest refusals may be random."""
         bad, good = self._recent.bad, self._recent.good
-        if self._is_lowered:
-            return bad <= max(MOST_STRAY, MOST * (bad + good))
+        if self._trial is not None and self._is_lowered:
+            return not self._trial.is_most
         if self._limit is None or self.chance > FLOOR:
             return not self._refusals.is_excess(self.pace.rate)
         # During a climb a single refusal is more often random than caused by the limit.
@@ -301,7 +300,7 @@ class Throttle:
         self._refusals.learn_low(is_refused=is_refused)
         is_chance = trial.count(now, is_refused=is_refused)
         if is_chance is not None or trial.is_over(now):
-            self._trial = None
+            self._trial, self._tried_at = None, now
         if not is_chance:
             return None
         self._refusals.believe(trial.share, trial.answers)
@@ -339,7 +338,7 @@ class Throttle:
     def _estimated(self, now: float, rate: float) -> float:
         """Return the limit that a refusal at `rate` shows."""
         if self._cut_at == -inf:
-            return 0.8 * rate if self._refusals.is_most else rate
+            return 0.7 * rate if self._limit is None and self._refusals.is_most else rate
         chance, is_late, limit = self.chance, self._is_probing, self._limit or rate
         bad, good = self._recent.bad, self._recent.good
         # Early counts are small: the refused attempt's turn counts as taken, and a first refusal is not subtracted.

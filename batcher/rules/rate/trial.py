@@ -45,6 +45,9 @@ GAP, MOST_GAP = 2.0, 32.0
 SURE = 3.0
 """The logarithm of the likelihood ratio that ends a trial: 20 to 1."""
 
+FEW = 3
+"""Refusals that end no trial, even if they are all answers, are fewer than this."""
+
 FEWEST = 20
 """Answers that a trial needs to find chance."""
 
@@ -106,6 +109,12 @@ class Trial:
         """The share of refusals since the cut."""
         return self._refusals / self.answers
 
+    @property
+    def is_most(self) -> bool:
+        """Return whether so many are refused at the lowered rate that it is still too high."""
+        refusals = self._refusals
+        return refusals >= FEW and refusals - sqrt(refusals) > MOST * self.answers
+
     def is_over(self, now: float) -> bool:
         """Return whether the trial has ended without a result."""
         return now >= self._ends + (LONGER if self._refusals and not self._is_known else 0.0)
@@ -149,7 +158,7 @@ class Trials:
             if now < self._next or not cut.is_sure:
                 return None
         share = max(FLOOR, cut.known, bad / answers)
-        seconds = min(LONGEST, max(2 * SHORTEST if cut.known else 0, DECISIVE / (share * lowered(cut))))
+        seconds = min(LONGEST, max(2 * SHORTEST if cut.known else 0, DECISIVE / (share * max(1.0, lowered(cut)))))
         self._next = now + self._gap * (DELAY + seconds)
         self._gap = min(MOST_GAP, 2 * self._gap)
         return Trial(cut, cut.limit, seconds)
