@@ -5,6 +5,7 @@ The evidence is a cumulative sum, as of Page: https://doi.org/10.2307/2333009. `
 
 from __future__ import annotations
 
+import enum
 from math import log, sqrt
 
 FLOOR = 0.01
@@ -21,6 +22,28 @@ MEMORY = 1000.0
 
 MOST = 0.25
 """A larger share of refusals is never taken for chance."""
+
+
+CLEAR = 9.0
+"""The least evidence that is worth a trial. Until a new limit is found exactly, some refusals are to be expected."""
+
+ALL, ALSO = 1.1, 0.005
+"""The known share is at most this factor of the share among all latest answers, and this more: it may have fallen."""
+
+
+class Strength(enum.Enum):
+    """What the evidence shows, beside that more is refused than by chance."""
+
+    WEAK = enum.auto()
+    CLEAR = enum.auto()
+    """It is worth a trial."""
+    MOST = enum.auto()
+    """So many are refused that it cannot be chance."""
+
+
+def is_most(refusals: int, answers: int) -> bool:
+    """Return whether so many are refused that it cannot be chance: one standard deviation less is still too much."""
+    return refusals - sqrt(refusals) > MOST * answers
 
 
 class Mean:
@@ -52,9 +75,9 @@ class Refusals:
     def share(self) -> float:
         """The share of the answers that are refusals at any rate; 0.0 until a trial has found it.
 
-        It is the smaller of two shares: of all answers, and of those at a lowered rate. A limit raises only the first.
+        It is the share among the answers at a lowered rate, because a limit raises the others.
         """
-        return min(1.1 * self._all.share + 0.005, self._low.share) if self._is_known else 0.0
+        return min(ALL * self._all.share + ALSO, self._low.share) if self._is_known else 0.0
 
     def learn_low(self, *, is_refused: bool) -> None:
         """Learn from an answer to an attempt at a lowered rate."""
@@ -91,22 +114,24 @@ class Refusals:
         self._weigh()
 
     @property
-    def is_most(self) -> bool:
-        """Return whether so many are refused that it cannot be chance: one standard deviation less is too much."""
-        bad = self._bad_since
-        return bad - sqrt(bad) > MOST * self._since
-
-    def is_worth_a_trial(self, rate: float) -> bool:
-        return self._score >= max(9.0, CALM * log(1 + rate))
-
-    @property
     def excursion(self) -> float:
         """The share of refusals among the answers that are the evidence."""
         return self._bad_since / max(1, self._since)
 
+    @property
+    def is_most(self) -> bool:
+        """Whether so many are refused that it cannot be chance."""
+        return is_most(self._bad_since, self._since)
+
     def is_excess(self, rate: float) -> bool:
         """Return whether more is refused than by chance."""
         return self._score >= CALM * log(1 + rate)
+
+    def strength(self, rate: float) -> Strength:
+        """Return what the evidence is good for, at this rate."""
+        if self.is_most:
+            return Strength.MOST
+        return Strength.CLEAR if self._score >= max(CLEAR, CALM * log(1 + rate)) else Strength.WEAK
 
     def _weigh(self) -> None:
         least = min(MOST, max(FLOOR, self.share))

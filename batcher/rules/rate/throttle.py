@@ -7,12 +7,12 @@ The service documents no limit, only to slow down: https://support.huaweicloud.c
 from __future__ import annotations
 
 from math import inf
-from typing import NamedTuple
 
 from batcher.rules.rate.chance import FLOOR, Refusals
 from batcher.rules.rate.climb import AFTER_CUT, AFTER_OUTAGE, AFTER_PROBE, AFTER_START, DOUBLING, STAY, Climb, share
 from batcher.rules.rate.decisions import Event, Kind
-from batcher.rules.rate.limit import estimate
+from batcher.rules.rate.drought import Droughts, Era
+from batcher.rules.rate.limit import Seen, estimate, with_chance
 from batcher.rules.rate.pace import Pace
 from batcher.rules.rate.recent import Recent
 from batcher.rules.rate.trial import Cut, Trial, Trials
@@ -35,16 +35,17 @@ NOISE = 0.03
 """Refusals up to this share of the answers count as random and cut nothing."""
 
 MOVED = 1.3
-"""A probe refused only above this factor of the limit shows that the limit has risen, however little was taken."""
+"""A probe refused only above this factor of the limit shows that the limit has risen. What was taken lately tells."""
 
-CAREFUL = 10.0
-"""Answers in which a probe doubles at the fastest where refusals are chance: it takes several to notice more."""
+EXCEEDED = 0.7
+"""The share of the rate of a slow start that is the limit at first, if most of its attempts were refused."""
 
-COSTLY = 330.0
-"""Answers until the next probe where refusals are chance."""
+CAREFUL, COSTLY = 10.0, 330.0
+"""Where refusals are chance, it takes about five more to notice a limit. A probe then doubles in so many answers at the
+fastest, and there are so many until the next probe: five are 1.5 % of them."""
 
 RELEASED = 2.0
-"""The rate is raised above what is taken by this factor where the number on the wire is limited, so that the pace does not lower that."""
+"""Where the number on the wire is limited, the rate is this factor of what is taken: the pace must not lower it."""
 
 HINTED = 0.95
 """The share of the limit to use when refusals bring a `Retry-After`: each of those pauses all workers."""
@@ -52,13 +53,11 @@ HINTED = 0.95
 SAVED = 0.15
 """Seconds of its limit that a service may have saved, which are not taken for its limit."""
 
-DRY, DROUGHT = 6, 2.0
-"""Refusals and seconds without a start that are a drought: a quota of executions that run at the same time is used."""
-
-MOST_PATIENCE = 30.0
-"""Seconds, at most, until the rate probes after a drought."""
+PATIENCE, MOST_PATIENCE = 1.5, 30.0
+"""After a drought the rate probes later: how many times the time between two droughts, and seconds at the most."""
 
 AGAIN = "starts are accepted again"
+"""Why the rate rises after a drought."""
 
 AT_ANY_RATE = "refused at any rate"
 """Why the rate rises when a cut has not made refusals fewer."""
@@ -88,13 +87,6 @@ LONGEST_HOLD = 60.0
 """The longest pause in seconds that a `Retry-After` can cause."""
 
 
-class Era(NamedTuple):
-    """The time between two droughts."""
-
-    begin: float
-    starts: int
-
-
 class Throttle:
     """Finds the rate that the service accepts. `pace` schedules turns at that rate, at most `max_rate`.
 
@@ -119,11 +111,9 @@ class Throttle:
         self._since = Recent(SUSTAINED)
         """The same with the time of holds, as far as it is recent."""
         self._delivered = Recent(LONG)
-        self._dry = 0
-        """Refusals since the last start."""
-        self._started_at = inf
-        self._era = Era(inf, 0)
+        self._droughts = Droughts()
         self._patience = STAY
+        """Seconds at the limit until the rate probes, if no refusals are chance."""
         self._eased_at = -inf
         self._recent = Recent(1.0)
         self._refusals = Refusals()
@@ -184,7 +174,10 @@ class Throttle:
         self._since.went_well(now)
         self._refusals.accepted()
         self._starts += 1
-        event = self._tried(sent_at, now, is_refused=False) or self._watered(now)
+        event = self._tried(sent_at, now, is_refused=False)
+        era = self._droughts.started(now)
+        if era is not None:
+            event = self._again(now, era) or event
         if event is not None:
             return event
         idle = now - self._fed
@@ -216,7 +209,7 @@ class Throttle:
             return None
         self._recent.went_badly(now)
         self._refusals.refused()
-        self._dry += 1
+        self._droughts.refused()
         event = self._tried(sent_at, now, is_refused=True)
         self._is_stray = event is not None or self._is_chance(is_told=is_told)
         if self._is_stray or (now < self._cut_at + COOL_DOWN and not is_told):
@@ -224,11 +217,18 @@ class Throttle:
         # A bucket, or the window of a second, may have held a few starts.
         taken = min(self._since.good / (self._since.seconds(now) + SAVED), self._delivered.rate(now))
         self._trial = self._trials.begin(
-            Cut(now, self.pace.rate, self._limit, taken, self._recent, self.chance, self._refusals.is_most,
-                self._limit is None or self._refusals.is_worth_a_trial(self.pace.rate))
+            Cut(
+                now,
+                self.pace.rate,
+                self._limit,
+                taken,
+                self._recent,
+                self.chance,
+                self._refusals.strength(self.pace.rate),
+            )
         )
         limit = max(self._least, self._estimated(now, min(rate, self.pace.rate)) * (HINTED if is_told else 1.0))
-        climb = AFTER_CUT if self._trial and self._limit is None else self._climb_after(rate)
+        climb = self._climb_after(rate)
         self._limit, self._is_found = limit, True
         self._count_anew(now)
         if self._trial or self._refusals.is_most:
@@ -312,45 +312,34 @@ class Throttle:
         self.pace.change(now, self._within(trial.limit or trial.before))
         return self._event(now, before, AT_ANY_RATE)
 
-    def _watered(self, now: float) -> Event | None:
-        """Count a start. If it ends a drought, go on at what was taken on average since the last one."""
-        is_drought = self._dry >= DRY and now > self._started_at + DROUGHT
-        self._dry, self._started_at = 0, now
-        if self._era.begin == inf:
-            self._era = Era(now, 0)
-        begin, starts = self._era
-        self._era = Era(begin, starts + 1)
-        if not is_drought:
-            return None
-        seconds = now - begin
-        self._era, self._trial = Era(now, 0), None
-        self._limit, self._is_found = max(self._limit or 0.0, starts / seconds), True
-        self._patience = max(STAY, min(MOST_PATIENCE, 1.5 * seconds))
+    def _again(self, now: float, era: Era) -> Event | None:
+        """Go on after a drought, at what was taken on average."""
+        self._limit, self._is_found, self._trial = max(self._limit or 0.0, era.rate), True, None
+        self._patience = max(STAY, min(MOST_PATIENCE, PATIENCE * era.seconds))
         self._count_anew(now)
         return self._begin(now, AFTER_CUT, AGAIN)
 
     def _climb_after(self, rate: float) -> Climb:
         """Return the climb that follows a refusal at `rate`."""
         if self._limit is None:
-            return AFTER_START
+            return AFTER_CUT if self._trial else AFTER_START
         return AFTER_PROBE if self._is_probing and rate <= MOVED * self._limit else AFTER_CUT
 
     def _estimated(self, now: float, rate: float) -> float:
         """Return the limit that a refusal at `rate` shows."""
-        if self._cut_at == -inf:
-            return 0.7 * rate if self._limit is None and self._refusals.is_most else rate
         chance, is_late, limit = self.chance, self._is_probing, self._limit or rate
+        if self._cut_at == -inf:
+            return EXCEEDED * rate if self._limit is None and self._refusals.is_most else rate
         bad, good = self._recent.bad, self._recent.good
         # Early counts are small: the refused attempt's turn counts as taken, and a first refusal is not subtracted.
         taken = (self._starts + (not is_late)) / (now - self._cut_at)
+        lately = self._recent.rate(now)
         share = (bad - is_late) / (bad + good)
-        if chance and not is_late:
-            return max(rate * (1 - max(0.0, self._refusals.excursion - chance)), min(rate, taken / (1 - chance)))
-        if is_late and chance and rate < 1.5 * limit:
-            return max(0.95 * limit, min(rate, self._recent.rate(now) / (1 - chance)))
+        if chance:
+            seen = Seen(rate, (lately if is_late else taken) / (1 - chance), self._refusals.excursion - chance)
+            return with_chance(seen, limit if is_late else None)
         if is_late and rate > MOVED * limit:
-            taken, share = self._recent.rate(now) / (1 - chance), max(share, chance and 0.25)
-            self._patience = STAY
+            taken, self._patience = lately, STAY
         return estimate(rate, taken, share)
 
     def _count_anew(self, now: float) -> None:

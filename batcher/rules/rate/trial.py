@@ -9,11 +9,12 @@ from __future__ import annotations
 from math import inf, log, sqrt
 from typing import NamedTuple
 
-from batcher.rules.rate.chance import FLOOR, MOST
+from batcher.rules.rate.chance import FLOOR, MOST, Strength, is_most
 from batcher.rules.rate.recent import Recent
 
 LOWERED, UNSAVED = 0.95, 0.5
-"""A trial is made at this share of what the service took before the cut."""
+"""A trial is made at this share of what the service took before the cut, and in the slow start: it may have used up what
+the service had saved."""
 
 PROBED = 1.02
 """Above this factor of the limit the rate is probing. Refusals are what the probe looks for, and need no trial."""
@@ -27,17 +28,15 @@ SHORTEST, LONGEST = 0.5, 5.0
 LONGER = 8.0
 """Seconds more that a trial may take if there are refusals."""
 
+VERIFIED = 1.0
+"""Seconds at least, where chance is known: its share is measured again."""
+
 DECISIVE = 3.5
 """Refusals that are expected within a trial if they come at any rate."""
 
-SETTLED = 8.0
-"""Seconds without a trial after most was refused, or a probe: the limit is being found, or may be falling."""
-
-UNSETTLED = 200.0
-"""Answers without a trial, likewise."""
-
-MOST_SETTLED = 20.0
-"""But no longer than this."""
+SETTLED, MOST_SETTLED, UNSETTLED = 8.0, 20.0, 200.0
+"""Seconds without a trial after most was refused, or a probe, at least and at most, and starts: the limit is being found,
+or may be falling."""
 
 GAP, MOST_GAP = 2.0, 32.0
 """How many times its length passes until the next trial, at first and at most. Each doubles it: it costs starts."""
@@ -46,7 +45,7 @@ SURE = 3.0
 """The logarithm of the likelihood ratio that ends a trial: 20 to 1."""
 
 FEW = 3
-"""Refusals that end no trial, even if they are all answers, are fewer than this."""
+"""Fewer refusals end no trial, even if they are all of its answers."""
 
 FEWEST = 20
 """Answers that a trial needs to find chance."""
@@ -75,13 +74,18 @@ class Cut(NamedTuple):
     """The latest answers."""
     known: float
     """The share of refusals that is known to be chance."""
-    is_most: bool = False
-    is_sure: bool = True
+    strength: Strength = Strength.CLEAR
+    """What the evidence for the cut shows."""
 
 
 def lowered(cut: Cut) -> float:
-    """Return the rate of a trial. What was taken in the slow start may be what the service had saved."""
+    """Return the rate of a trial."""
     return (LOWERED if cut.limit else UNSAVED) * cut.taken
+
+
+def settled(taken: float) -> float:
+    """Return the seconds until a trial may show something, at so many starts per second."""
+    return min(max(SETTLED, UNSETTLED / max(taken, 1.0)), MOST_SETTLED)
 
 
 class Trial:
@@ -112,8 +116,7 @@ class Trial:
     @property
     def is_most(self) -> bool:
         """Return whether so many are refused at the lowered rate that it is still too high."""
-        refusals = self._refusals
-        return refusals >= FEW and refusals - sqrt(refusals) > MOST * self.answers
+        return self._refusals >= FEW and is_most(self._refusals, self.answers)
 
     def is_over(self, now: float) -> bool:
         """Return whether the trial has ended without a result."""
@@ -144,21 +147,15 @@ class Trials:
 
     def begin(self, cut: Cut) -> Trial | None:
         """Return a trial of this cut, if there is to be one."""
-        now = cut.at
-        bad, answers = cut.recent.bad, cut.recent.bad + cut.recent.good
-        settled = min(max(SETTLED, UNSETTLED / max(cut.taken, 1.0)), MOST_SETTLED)
-        if bad - sqrt(bad) > MOST * answers or cut.is_most:
-            self._next = max(self._next, now + settled)
+        now, bad, answers = cut.at, cut.recent.bad, cut.recent.bad + cut.recent.good
+        if cut.strength is Strength.MOST or is_most(bad, answers) or cut.rate > PROBED * (cut.limit or cut.rate):
+            self._next = max(self._next, now + settled(cut.taken))
             if cut.limit is None or not cut.known:
                 return None
-        if not cut.known:
-            if cut.rate > PROBED * (cut.limit or cut.rate):
-                self._next = max(self._next, now + settled)
-                return None
-            if now < self._next or not cut.is_sure:
-                return None
-        share = max(FLOOR, cut.known, bad / answers)
-        seconds = min(LONGEST, max(2 * SHORTEST if cut.known else 0, DECISIVE / (share * max(1.0, lowered(cut)))))
+        if not cut.known and (now < self._next or (cut.limit and cut.strength is Strength.WEAK)):
+            return None
+        expected = max(FLOOR, cut.known, bad / answers) * max(1.0, lowered(cut))
+        seconds = min(LONGEST, max(VERIFIED if cut.known else 0.0, DECISIVE / expected))
         self._next = now + self._gap * (DELAY + seconds)
         self._gap = min(MOST_GAP, 2 * self._gap)
         return Trial(cut, cut.limit, seconds)
