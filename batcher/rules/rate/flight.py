@@ -34,7 +34,7 @@ WRONG = 0.8
 class Flight:
     """Estimates the 95th percentiles of the latency and of the number on the wire, and derives the cap."""
 
-    __slots__ = ("_found", "_lowered_at", "_score", "_stay", "_step", "_top", "_until", "most", "p95")
+    __slots__ = ("_found", "_changed_at", "_score", "_stay", "_step", "_top", "_until", "most", "p95")
 
     def __init__(self) -> None:
         self.p95 = 0.0
@@ -46,7 +46,7 @@ class Flight:
         self._score = 0
         self._found = inf
         self._step, self._stay = 1, STAY
-        self._until = self._lowered_at = -inf
+        self._until = self._changed_at = -inf
 
     def answered(self, latency: float) -> None:
         """Record the latency of one answer, in seconds."""
@@ -69,16 +69,17 @@ class Flight:
         `is_steady` means that the rate was not changing. While it rises, the number on the wire rises with it.
         """
         if self.most == inf:
-            if is_steady and flying > FEWEST:
-                self._score = max(0, self._score + (1 if flying > self._top else -1))
+            if is_steady and flying > FEWEST and now >= self._changed_at + self.p95:
+                # Within the time of an answer the number is always much the same, so one refusal counts.
+                self._score, self._changed_at = max(0, self._score + (1 if flying > self._top else -1)), now
             if self._score < SURE:
                 return False
             self._find(now)
             return True
         if flying < self.most:
             return False
-        if now >= self._lowered_at + self.p95:
-            self.most, self._lowered_at = self.most - max(1, self._step // 2), now
+        if now >= self._changed_at + self.p95:
+            self.most, self._changed_at = self.most - max(1, self._step // 2), now
             self._step, self._stay = 1, min(LONGEST_STAY, 2 * self._stay)
             self._until = now + self._stay
         if self.most < WRONG * self._found:
