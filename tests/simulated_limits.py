@@ -9,6 +9,7 @@ import random
 from bisect import bisect_left
 from collections import deque
 from itertools import count
+from typing import NamedTuple
 
 from batcher.model import Verdict
 from batcher.rules.rate import outage
@@ -100,6 +101,14 @@ class Running:
         return True
 
 
+class Sent(NamedTuple):
+    """An attempt when it was sent: the time, the rate, and how many were on the wire."""
+
+    at: float
+    rate: float
+    flying: int
+
+
 class Run:
     """One job against a service. Times in its lists are seconds from its beginning.
 
@@ -174,9 +183,9 @@ class Run:
         latency = self._latency * (0.8 + 0.4 * self._draw())
         arrival = self.now + min(latency / 2, WIRE * self._draw())
         self._flying += 1
-        self._at(arrival, self._decide, attempt, self.now, latency, self.throttle.pace.rate, self._flying)
+        self._at(arrival, self._decide, attempt, Sent(self.now, self.throttle.pace.rate, self._flying), latency)
 
-    def _decide(self, attempt, sent_at, latency, rate, flying):
+    def _decide(self, attempt, sent, latency):
         while self._changes and self.now >= self._changes[0][0]:
             self._service.change(*self._changes.pop(0))
         while self._rival[1] < min(self.now, self._rival[2]):
@@ -186,12 +195,12 @@ class Run:
         if verdict is None:
             verdict = Verdict.STARTED if self._service.take(self.now) else Verdict.REFUSED
             if verdict is Verdict.REFUSED and self._refusal_latency is not None:
-                latency = self.now - sent_at + self._refusal_latency
+                latency = self.now - sent.at + self._refusal_latency
             elif verdict is Verdict.STARTED and hasattr(self._service, "answered"):
-                self._at(sent_at + latency, self._service.answered)
-        self._at(sent_at + latency, self._learn, attempt, verdict, sent_at, latency, rate, flying)
+                self._at(sent.at + latency, self._service.answered)
+        self._at(sent.at + latency, self._learn, attempt, verdict, sent, latency)
 
-    def _learn(self, attempt, verdict, sent_at, latency, rate, flying):
+    def _learn(self, attempt, verdict, sent, latency):
         self._active -= 1
         self._flying -= 1
         before, self.health = self.health, outage.learn(self.health, verdict, self.now)
@@ -203,14 +212,14 @@ class Run:
         if verdict is Verdict.STARTED:
             self.started.append(self.now)
             self.budget.started(self.throttle.chance)
-            self.flight.started(flying, self.now)
-            self.events.append(self.throttle.started(self.now, sent_at))
-        elif verdict is Verdict.REFUSED and self._is_flight(flying, sent_at):
+            self.flight.started(sent.flying, self.now)
+            self.events.append(self.throttle.started(self.now, sent.at))
+        elif verdict is Verdict.REFUSED and self._is_flight(sent):
             self.refused.append(self.now)
         elif verdict is Verdict.REFUSED:
             self.refused.append(self.now)
             is_told = self._retry_after > 0
-            self.events.append(self.throttle.refused(self.now, sent_at, rate, "SlowDown", is_told=is_told))
+            self.events.append(self.throttle.refused(self.now, sent.at, sent.rate, "SlowDown", is_told=is_told))
             if is_told:
                 self.events.append(self.throttle.hold(self.now, self._retry_after, "SlowDown"))
         else:
@@ -223,8 +232,8 @@ class Run:
             self._idle += 1
         self._admit()
 
-    def _is_flight(self, flying, sent_at):
-        is_flight = self.flight.refused(flying, self.now, is_steady=self.throttle.is_steady(sent_at))
+    def _is_flight(self, sent):
+        is_flight = self.flight.refused(sent.flying, self.now, is_steady=self.throttle.is_steady(sent.at))
         if is_flight:
             self.throttle.release(self.now)
         return is_flight

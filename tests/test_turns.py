@@ -227,7 +227,7 @@ def test_what_is_decided_is_told_in_its_order():
         scene = Scene(time, 1000.0)
         scene.takers(16)
         await asyncio.gather(*scene.tasks)
-        scene.learn(*SLOW_DOWN, times=2)
+        scene.learn(*SLOW_DOWN, times=8)
         scene.learn(Verdict.REFUSED, answered(429, "SYS.0011", retry_after="7"))
         scene.learn(*FAILED)
         for _ in range(2):
@@ -289,7 +289,7 @@ def test_a_refusal_is_taken_for_chance_until_the_rate_is_cut_and_again_two_secon
         await asyncio.gather(*scene.tasks)
         refusal = SLOW_DOWN[1]
         seen = [scene.turns.is_chance(refusal), scene.turns.is_chance(FAILED[1])]
-        scene.learn(*SLOW_DOWN, times=2)
+        scene.learn(*SLOW_DOWN, times=16)
         for _ in range(2):
             seen.append(scene.turns.is_chance(refusal))
             await asyncio.sleep(2.0)

@@ -1,4 +1,4 @@
-"""A service that accepts nothing for a while and then starts again, as one that limits the executions that run at a time.
+"""A service that accepts nothing for a while and then starts again: it limits how many executions run at a time.
 
 What it took on average since the last such time is then its rate. Pure counting with the time as an argument.
 """

@@ -1,7 +1,7 @@
-"""How many attempts may be on the wire: for a slow service not every worker, and no more than the service takes at once.
+"""How many attempts may be on the wire: not every worker if the service is slow, and no more than it takes at once.
 
-By Little's law, https://doi.org/10.1287/opre.9.3.383: the number on the wire is the rate times the latency. Some services limit
-that number and not the rate. They refuse when it is highest, although the rate is steady. Pure arithmetic.
+By Little's law, https://doi.org/10.1287/opre.9.3.383: the number on the wire is the rate times the latency. Some
+services limit that number and not the rate: they refuse when it is highest, at a steady rate. Pure arithmetic.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ WRONG = 0.8
 class Flight:
     """Estimates the 95th percentiles of the latency and of the number on the wire, and derives the cap."""
 
-    __slots__ = ("_found", "_changed_at", "_score", "_stay", "_step", "_top", "_until", "most", "p95")
+    __slots__ = ("_changed_at", "_found", "_score", "_stay", "_step", "_top", "_until", "most", "p95")
 
     def __init__(self) -> None:
         self.p95 = 0.0

@@ -13,8 +13,8 @@ from batcher.rules.rate.chance import FLOOR, MOST, Strength, is_most
 from batcher.rules.rate.recent import Recent
 
 LOWERED, UNSAVED = 0.95, 0.5
-"""A trial is made at this share of what the service took before the cut, and in the slow start: it may have used up what
-the service had saved."""
+"""A trial is made at this share of what the service took before the cut, and in the slow start, which may have used up
+what the service had saved."""
 
 PROBED = 1.02
 """Above this factor of the limit the rate is probing. Refusals are what the probe looks for, and need no trial."""
@@ -35,8 +35,8 @@ DECISIVE = 3.5
 """Refusals that are expected within a trial if they come at any rate."""
 
 SETTLED, MOST_SETTLED, UNSETTLED = 8.0, 20.0, 200.0
-"""Seconds without a trial after most was refused, or a probe, at least and at most, and starts: the limit is being found,
-or may be falling."""
+"""Seconds without a trial after most was refused, or a probe, at least and at most, and starts: the limit is being
+found, or may be falling."""
 
 GAP, MOST_GAP = 2.0, 32.0
 """How many times its length passes until the next trial, at first and at most. Each doubles it: it costs starts."""
