@@ -106,8 +106,9 @@ class Throttle:
         """When the last start was answered, or the climb began."""
         self._cut_at = -inf
         """When the rate was last cut or reset. Requests sent before say nothing about the new rate."""
+        self._counted_at = -inf
         self._starts = 0
-        """Starts since `_cut_at`."""
+        """Starts since `_counted_at`: since the last cut, or the end of its trial."""
         self._since = Recent(SUSTAINED)
         """The same with the time of holds, as far as it is recent."""
         self._delivered = Recent(LONG)
@@ -211,7 +212,8 @@ class Throttle:
         self._refusals.refused()
         self._droughts.refused()
         event = self._tried(sent_at, now, is_refused=True)
-        self._is_stray = event is not None or self._is_chance(is_told=is_told)
+        # A refusal that ends a trial is one of those that the trial compares.
+        self._is_stray = self._tried_at == now or self._is_chance(is_told=is_told)
         if self._is_stray or (now < self._cut_at + COOL_DOWN and not is_told):
             return event
         # A bucket, or the window of a second, may have held a few starts.
@@ -258,6 +260,7 @@ class Throttle:
         longer = self.pace.hold(now, now + seconds)
         # No start is accepted meanwhile, which says nothing about the limit.
         self._cut_at += longer
+        self._counted_at += longer
         return Event(now, Kind.HELD, 0.0, seconds, cause) if longer else None
 
     def restart(self, now: float, cause: str) -> Event | None:
@@ -300,7 +303,9 @@ class Throttle:
         self._refusals.learn_low(is_refused=is_refused)
         is_chance = trial.count(now, is_refused=is_refused)
         if is_chance is not None or trial.is_over(now):
+            # What was taken during a trial says nothing about the limit.
             self._trial, self._tried_at = None, now
+            self._counted_at, self._starts = now, 0
         if not is_chance:
             return None
         self._refusals.believe(trial.share, trial.answers)
@@ -332,7 +337,7 @@ class Throttle:
             return EXCEEDED * rate if self._limit is None and self._refusals.is_most else rate
         bad, good = self._recent.bad, self._recent.good
         # Early counts are small: the refused attempt's turn counts as taken, and a first refusal is not subtracted.
-        taken = (self._starts + (not is_late)) / (now - self._cut_at)
+        taken = (self._starts + (not is_late)) / (now - self._counted_at)
         lately = self._recent.rate(now)
         share = (bad - is_late) / (bad + good)
         if chance:
@@ -343,7 +348,8 @@ class Throttle:
         return estimate(rate, taken, share)
 
     def _count_anew(self, now: float) -> None:
-        self._cut_at, self._starts = now, 0
+        self._cut_at = self._counted_at = now
+        self._starts = 0
         self._since.forget()
         self._recent.forget()
 
