@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import deque
 from itertools import count
 from math import inf
+from typing import NamedTuple
 
 from batcher.model import Verdict
 from batcher.rules.rate import outage
@@ -111,6 +112,14 @@ def by_chance(share):
     return lambda _, draw: Verdict.REFUSED if draw < share else None
 
 
+class Sent(NamedTuple):
+    """An attempt when it was sent: the time, the rate, and how many were on the wire."""
+
+    at: float
+    rate: float
+    flying: int
+
+
 class Run:
     """One job against a service. Times in its lists are seconds from its beginning.
 
@@ -133,6 +142,7 @@ class Run:
         self._service, self._latency, self._until = service, latency, until
         self._draw = random.Random(seed).random
         self._idle, self._rows, self._active, self._again = workers, rows, 0, []
+        self._flying = 0
         self._changes, self._fate, self._rival, self._retry_after = list(changes), fate, list(rival), retry_after
         self._refusal_latency, self._named = refusal_latency, named
         self._late = late
@@ -203,9 +213,10 @@ class Run:
         latency = self._latency * (0.8 + 0.4 * self._draw())
         latency += LATE * (self._late > 0 and self._draw() < self._late)
         arrival = self.now + min(latency / 2, WIRE * self._draw())
-        self._at(arrival, self._decide, attempt, self.now, latency, self.throttle.pace.rate)
+        self._flying += 1
+        self._at(arrival, self._decide, attempt, Sent(self.now, self.throttle.pace.rate, self._flying), latency)
 
-    def _decide(self, attempt, sent_at, latency, rate):
+    def _decide(self, attempt, sent, latency):
         while self._changes and self.now >= self._changes[0][0]:
             self._service.change(*self._changes.pop(0))
         while self._rival[1] < min(self.now, self._rival[2]):
@@ -215,13 +226,14 @@ class Run:
         if verdict is None:
             verdict = Verdict.STARTED if self._service.take(self.now) else Verdict.REFUSED
             if verdict is Verdict.REFUSED and self._refusal_latency is not None:
-                latency = self.now - sent_at + self._refusal_latency
+                latency = self.now - sent.at + self._refusal_latency
             elif verdict is Verdict.STARTED and hasattr(self._service, "answered"):
-                self._at(sent_at + latency, self._service.answered)
-        self._at(sent_at + latency, self._learn, attempt, verdict, sent_at, latency, rate)
+                self._at(sent.at + latency, self._service.answered)
+        self._at(sent.at + latency, self._learn, attempt, verdict, sent, latency)
 
-    def _learn(self, attempt, verdict, sent_at, latency, rate):
+    def _learn(self, attempt, verdict, sent, latency):
         self._active -= 1
+        self._flying -= 1
         before, self.health = self.health, outage.learn(self.health, verdict, self.now)
         change = outage.change(before, self.health, self.now, "a failure")
         self.events.append(change)
@@ -231,27 +243,38 @@ class Run:
         if verdict is Verdict.STARTED:
             self.started.append(self.now)
             self.budget.started(self.throttle.chance)
-            self.events.append(self.throttle.started(self.now, sent_at))
+            self.flight.started(sent.flying, self.now)
+            self.events.append(self.throttle.started(self.now, sent.at))
+        elif verdict is Verdict.REFUSED and self._is_flight(sent):
+            self.refused.append(self.now)
         elif verdict is Verdict.REFUSED:
             self.refused.append(self.now)
             is_told = self._retry_after > 0
-            self.events.append(self._refuse(sent_at, rate, is_told=is_told))
+            self.events.append(self._refuse(sent, is_told=is_told))
             if is_told:
                 self.events.append(self.throttle.hold(self.now, self._retry_after, "SlowDown"))
         else:
             self.events.append(self.throttle.failed(self.now, "failures"))
         if verdict in {Verdict.REFUSED, Verdict.UNSENT}:
-            self._back_off(attempt, verdict is Verdict.REFUSED and not self.throttle.is_overloaded(self.now))
+            is_refused = verdict is Verdict.REFUSED
+            self._back_off(attempt, is_refused, is_refused and not self.throttle.is_overloaded(self.now))
         else:
             self.doubts += [self.now] * (verdict is Verdict.IN_DOUBT)
             self._idle += 1
         self._admit()
 
-    def _refuse(self, sent_at, rate, *, is_told):
-        return self.throttle.refused(self.now, sent_at, rate, "SlowDown", is_told=is_told, named=self._named)
+    def _refuse(self, sent, *, is_told):
+        return self.throttle.refused(self.now, sent.at, sent.rate, "SlowDown", is_told=is_told, named=self._named)
 
-    def _back_off(self, attempt, is_prompt):
+    def _is_flight(self, sent):
+        is_flight = self.flight.refused(sent.flying, self.now, is_steady=self.throttle.is_steady(sent.at))
+        if is_flight:
+            self.throttle.release(self.now)
+        return is_flight
+
+    def _back_off(self, attempt, is_refused, is_prompt):
         wait = prompt(attempt, self._draw()) if is_prompt else full_jitter(attempt, self._draw())
+        wait = max(wait, self._retry_after if is_refused else 0.0)
         self._at(self.now + wait, self._return, attempt)
 
     def _return(self, attempt):

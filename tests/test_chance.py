@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.rules.rate.chance import Refusals
+from batcher.rules.rate.chance import Refusals, Strength
 from batcher.rules.rate.recent import Recent
 from batcher.rules.rate.trial import Cut, Trials
 
@@ -31,8 +31,8 @@ def answered(good, bad):
     return recent
 
 
-def cut(*, at=100.0, rate=500.0, limit=500.0, taken=500.0, good=450, bad=50, known=0.0):
-    return Cut(at, rate, limit, taken, answered(good, bad), known)
+def cut(*, at=100.0, rate=500.0, limit=500.0, taken=500.0, good=450, bad=50, known=0.0, strength=Strength.CLEAR):
+    return Cut(at, rate, limit, taken, answered(good, bad), known, strength)
 
 
 def judged(trial, answers, begin=102.0):
@@ -56,11 +56,11 @@ def test_the_known_share_is_no_excess_and_a_greater_one_is():
     refusals = Refusals()
     refusals.believe(0.1, 500)
     count(refusals, pattern(10, 5000))
-    assert not refusals.is_excess(500.0, spare=False)
+    assert not refusals.is_excess(500.0)
     count(refusals, pattern(4, 200))
-    assert refusals.is_excess(500.0, spare=True)
+    assert refusals.is_excess(500.0)
     refusals.forget()
-    assert not refusals.is_excess(500.0, spare=False)
+    assert not refusals.is_excess(500.0)
 
 
 def test_the_known_share_falls_when_fewer_are_refused_and_does_not_rise_with_an_overload():
@@ -101,8 +101,8 @@ def test_a_trial_is_soon_over_where_nothing_is_refused_and_lasts_where_something
 
 @pytest.mark.parametrize(
     "reason",
-    [{"limit": None}, {"rate": 520.0}, {"good": 50, "bad": 50}],
-    ids=["no limit is known yet", "the rate was probing", "most was refused"],
+    [{"strength": Strength.WEAK}, {"strength": Strength.MOST}, {"rate": 520.0}, {"good": 50, "bad": 50}],
+    ids=["little evidence", "too much to be chance", "the rate was probing", "most was refused"],
 )
 def test_a_cut_that_has_another_reason_is_not_tried(reason):
     assert Trials().begin(cut(**reason)) is None
@@ -127,11 +127,32 @@ def test_trials_become_rare_until_one_finds_chance():
     assert trials.begin(cut(at=505.0)) is not None
 
 
-def test_at_a_low_rate_a_second_trial_waits_until_the_rate_has_fallen():
+def test_at_a_low_rate_it_takes_longer_until_a_cut_is_tried_after_a_probe():
+    for taken, seconds in ((500.0, 8.0), (12.5, 16.0), (1.0, 20.0)):
+        trials = Trials()
+        trials.begin(cut(rate=520.0, taken=taken))
+        begun = [trials.begin(cut(at=100.0 + seconds + late, taken=taken)) for late in (-0.1, 0.1)]
+        assert [trial is None for trial in begun] == [True, False]
+
+
+def test_in_a_slow_start_a_trial_is_made_at_half_of_what_was_taken():
+    assert Trials().begin(cut(limit=None, strength=Strength.WEAK)).rate == 250.0
+    assert Trials().begin(cut(limit=None, strength=Strength.MOST)) is None
+
+
+def test_where_chance_is_known_each_cut_is_tried_to_measure_it_again():
     trials = Trials()
-    moments = ((100.0, 40.0), (200.0, 30.0), (300.0, 23.0), (500.0, 30.0), (700.0, 13.0))
-    begun = [trials.begin(cut(at=at, taken=taken)) for at, taken in moments]
-    assert [trial is not None for trial in begun] == [True, False, True, False, True]
+    for second in range(5):
+        assert trials.begin(cut(at=100.0 + second, rate=520.0, known=0.05, strength=Strength.MOST)) is not None
+
+
+def test_a_trial_at_which_most_is_refused_is_noticed_after_three_refusals():
+    trial = Trials().begin(cut())
+    seen = []
+    for _ in range(3):
+        trial.count(101.0, is_refused=True)
+        seen.append(trial.is_most)
+    assert seen == [False, False, True]
 
 
 @settings(deadline=None, derandomize=True)

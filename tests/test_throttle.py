@@ -64,25 +64,25 @@ def test_a_rate_that_nobody_uses_does_not_grow():
     assert throttle.pace.rate == 10.0
 
 
-def test_one_stray_refusal_does_not_end_a_slow_start_and_a_second_one_does():
+def test_a_few_refusals_do_not_end_a_slow_start_and_more_do():
     throttle = Throttle()
     press(throttle, 100.0)
     for _ in range(15):
         throttle.started(100.0)
     assert throttle.limit is None
-    assert refuse(throttle, 100.0) == []
-    assert refuse(throttle, 100.0) == [Event(100.0, Kind.RATE, 64.5, 64.5 / 4, "SlowDown")]
-    assert throttle.limit == 64.5
+    assert refuse(throttle, 100.0, times=4) == []
+    assert refuse(throttle, 100.0) == [Event(100.0, Kind.RATE, 64.5, 0.7 * 64.5 / 4, "SlowDown")]
+    assert throttle.limit == 0.7 * 64.5
 
 
-def test_the_limit_that_is_shown_is_the_rate_at_which_the_refused_attempt_was_sent():
+def test_the_limit_that_is_shown_is_below_the_rate_at_which_the_refused_attempt_was_sent():
     throttle = Throttle()
     press(throttle, 100.0)
     for _ in range(15):
         throttle.started(100.0)
-    for _ in range(2):
+    for _ in range(5):
         throttle.refused(100.0, 99.7, 20.5, "SlowDown")
-    assert throttle.limit == 20.5
+    assert throttle.limit == 0.7 * 20.5
 
 
 @pytest.mark.parametrize(("seconds", "left", "least"), [(8.0, 0.7, 0), (12.5, 0.8, 97)])
@@ -130,7 +130,7 @@ def test_a_probe_that_was_refused_far_above_shows_that_the_limit_has_risen():
     rate = throttle.pace.rate
     assert rate > 200
     refuse(throttle, now, times=20)
-    assert throttle.limit == rate
+    assert 200 < throttle.limit < rate
 
 
 def test_time_in_which_nothing_is_started_brings_nothing_back():
@@ -176,14 +176,51 @@ def test_a_retry_after_holds_everybody_back_for_a_minute_at_the_most():
     assert throttle.hold(107.0, 3600.0, "Retry-After").after == 60.0
 
 
-def test_a_refusal_that_tells_how_long_to_wait_is_no_chance_and_keeps_the_rate_somewhat_lower():
+def test_a_probe_refused_with_a_time_to_wait_cuts_at_once_and_keeps_the_rate_somewhat_lower():
     limits = []
     for times, is_told in ((8, False), (1, True)):
-        throttle, now = climbed(5.0)
+        throttle, now = climbed(12.5)
         for _ in range(times):
             throttle.refused(now, now - 0.1, throttle.pace.rate, "SlowDown", is_told=is_told)
         limits.append(throttle.limit)
     assert limits[1] == pytest.approx(0.95 * limits[0], rel=0.03)
+
+
+def test_a_refusal_that_may_be_chance_holds_only_its_own_row_back():
+    throttle, now = climbed(5.0)
+    throttle.refused(now, now - 0.1, throttle.pace.rate, "SlowDown", is_told=True)
+    assert throttle.hold(now, 7.0, "Retry-After") is None
+    for _ in range(8):
+        throttle.refused(now, now - 0.1, throttle.pace.rate, "SlowDown", is_told=True)
+    assert throttle.hold(now, 7.0, "Retry-After").after == 7.0
+
+
+def test_after_a_drought_the_rate_is_what_was_taken_on_average_since_the_last_one():
+    throttle, now = climbed(10.0)
+    for second in range(1, 11):
+        refuse(throttle, now + second, times=2)
+    assert throttle.pace.rate < 10
+    press(throttle, now + 10)
+    event = throttle.started(now + 10, now + 9.9)
+    assert event.cause == "starts are accepted again"
+    assert throttle.limit == pytest.approx(50, rel=0.05)
+
+
+def test_a_rate_is_steady_at_its_limit_a_second_after_a_cut_and_not_while_it_climbs_or_probes():
+    throttle, now = climbed(1.5)
+    assert not throttle.is_steady(now)
+    now = feed(throttle, now, 3.0)
+    assert [throttle.is_steady(sent_at) for sent_at in (100.9, now)] == [False, True]
+    now = feed(throttle, now, 9.0)
+    assert not throttle.is_steady(now)
+
+
+def test_where_not_the_rate_is_limited_it_may_be_twice_what_is_taken_and_no_limit_is_reported():
+    throttle, now = climbed(5.0)
+    throttle.release(now)
+    assert throttle.limit is None
+    feed(throttle, now, 1.0)
+    assert throttle.pace.rate == pytest.approx(200, rel=0.05)
 
 
 def test_time_held_back_is_not_taken_for_a_service_that_took_nothing():

@@ -186,7 +186,7 @@ def test_a_drain_frees_everybody_who_waits_for_room_for_a_turn_or_for_the_end_of
         return [turn for turn in turns if turn is not None], time(), scene.turns.given
 
     turns, at, given = played(scene)
-    assert turns == ([] if is_paused else [Turn(0.0, 1.0)])
+    assert turns == ([] if is_paused else [Turn(0.0, 1.0, 1)])
     assert at <= 1.0
     assert given == 0
 
@@ -227,7 +227,7 @@ def test_what_is_decided_is_told_in_its_order():
         scene = Scene(time, 1000.0)
         scene.takers(16)
         await asyncio.gather(*scene.tasks)
-        scene.learn(*SLOW_DOWN, times=2)
+        scene.learn(*SLOW_DOWN, times=8)
         scene.learn(Verdict.REFUSED, answered(429, "SYS.0011", retry_after="7"))
         scene.learn(*FAILED)
         for _ in range(2):
@@ -289,7 +289,7 @@ def test_a_refusal_is_taken_for_chance_until_the_rate_is_cut_and_again_two_secon
         await asyncio.gather(*scene.tasks)
         refusal = SLOW_DOWN[1]
         seen = [scene.turns.is_chance(refusal), scene.turns.is_chance(FAILED[1])]
-        scene.learn(*SLOW_DOWN, times=2)
+        scene.learn(*SLOW_DOWN, times=16)
         for _ in range(2):
             seen.append(scene.turns.is_chance(refusal))
             await asyncio.sleep(2.0)

@@ -41,6 +41,8 @@ class Turn(Struct, frozen=True, gc=False):
 
     at: float
     rate: float
+    flying: int = 0
+    """How many attempts are on the wire, with this one."""
 
 
 @dataclass(slots=True)
@@ -67,6 +69,8 @@ class Turns:
     """Answers that report too many requests."""
     given: int = field(default=0, init=False)
     """Turns that were given or are waited for, and not yet returned."""
+    flying: int = field(default=0, init=False)
+    """Turns that were given and not yet returned."""
     _waiters: Waiters = field(default_factory=Waiters, init=False)
     """The tasks that wait for room in the flight: at most one per worker."""
 
@@ -80,7 +84,10 @@ class Turns:
             return await self._later(None)
         now = self.monotonic()
         number, wait = pace.turn(now)
-        return Turn(now, pace.rate) if wait <= SLACK else await self._later(number)
+        if wait > SLACK:
+            return await self._later(number)
+        self.flying += 1
+        return Turn(now, pace.rate, self.flying)
 
     async def _later(self, number: float | None) -> Turn | None:
         """Wait for the turn with this number, or for the next turn if `number` is None or was lost in a hold."""
@@ -99,7 +106,8 @@ class Turns:
                         wait = self.throttle.pace.wait(number, now)
                     if wait <= SLACK:
                         self.health = outage.probed(self.health, now)
-                        turn = Turn(now, self.throttle.pace.rate)
+                        self.flying += 1
+                        turn = Turn(now, self.throttle.pace.rate, self.flying)
                         break
                 await asyncio.sleep(min(wait, STEP))
         finally:
@@ -117,6 +125,7 @@ class Turns:
 
     def learn(self, turn: Turn, verdict: Verdict, answer: Answer, now: float) -> None:
         """Learn from the result of an attempt and return its turn. `now` is when it ended, by the steady clock."""
+        self.flying -= 1
         if answer.fault is None:
             self.flight.answered(now - turn.at)
         word = "" if verdict is STARTED else verdicts.word(answer)
@@ -124,16 +133,25 @@ class Turns:
             self._look_at_health(verdict, answer, now, word)
         if verdict is STARTED:
             self.budget.started(self.throttle.chance)
+            self.flight.started(turn.flying, now)
             self._report(self.throttle.started(now, turn.at))
         elif verdicts.is_busy(answer):
-            self.refused += 1
-            hold = backoff.retry_after(answer.retry_after, self.service_now())
-            named = self.named_limit(answer)
-            self._report(self.throttle.refused(now, turn.at, turn.rate, word, is_told=bool(hold), named=named))
-            self._report(self.throttle.hold(now, hold, word) if hold else None)
+            self._refused(turn, answer, now, word)
         elif self.health.failures and not self.is_away:
             self._report(self.throttle.failed(now, word))
         self._give_back()
+
+    def _refused(self, turn: Turn, answer: Answer, now: float, word: str) -> None:
+        """Learn from a refusal: about the number on the wire if that explains it, otherwise about the rate."""
+        self.refused += 1
+        throttle = self.throttle
+        if self.flight.refused(turn.flying, now, is_steady=throttle.is_steady(turn.at)):
+            throttle.release(now)
+            return
+        hold = backoff.retry_after(answer.retry_after, self.service_now())
+        named = self.named_limit(answer)
+        self._report(throttle.refused(now, turn.at, turn.rate, word, is_told=bool(hold), named=named))
+        self._report(throttle.hold(now, hold, word) if hold else None)
 
     @property
     def is_away(self) -> bool:

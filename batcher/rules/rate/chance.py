@@ -5,7 +5,8 @@ The evidence is a cumulative sum, as of Page: https://doi.org/10.2307/2333009. `
 
 from __future__ import annotations
 
-from math import log
+import enum
+from math import log, sqrt
 
 FLOOR = 0.01
 """The share of refusals that counts as none."""
@@ -21,6 +22,28 @@ MEMORY = 1000.0
 
 MOST = 0.25
 """A larger share of refusals is never taken for chance."""
+
+
+CLEAR = 9.0
+"""The least evidence that is worth a trial. Until a new limit is found exactly, some refusals are to be expected."""
+
+ALL, ALSO = 1.1, 0.005
+"""The known share is at most this factor of the share among all latest answers, and this more: it may have fallen."""
+
+
+class Strength(enum.Enum):
+    """What the evidence shows, beside that more is refused than by chance."""
+
+    WEAK = enum.auto()
+    CLEAR = enum.auto()
+    """It is worth a trial."""
+    MOST = enum.auto()
+    """So many are refused that it cannot be chance."""
+
+
+def is_most(refusals: int, answers: int) -> bool:
+    """Return whether so many are refused that it cannot be chance: one standard deviation less is still too much."""
+    return refusals - sqrt(refusals) > MOST * answers
 
 
 class Mean:
@@ -44,15 +67,17 @@ class Refusals:
         self._all, self._low = Mean(), Mean()
         self._is_known = False
         self._score = 0.0
+        self._since, self._bad_since = 0, 0
+        """Answers, and refusals among them, since the evidence was last forgotten."""
         self._weigh()
 
     @property
     def share(self) -> float:
         """The share of the answers that are refusals at any rate; 0.0 until a trial has found it.
 
-        It is the smaller of two shares: of all answers, and of those at a lowered rate. A limit raises only the first.
+        It is the share among the answers at a lowered rate, because a limit raises the others.
         """
-        return min(self._all.share, self._low.share) if self._is_known else 0.0
+        return min(ALL * self._all.share + ALSO, self._low.share) if self._is_known else 0.0
 
     def learn_low(self, *, is_refused: bool) -> None:
         """Learn from an answer to an attempt at a lowered rate."""
@@ -63,13 +88,14 @@ class Refusals:
         if not self._is_known:
             self._is_known = True
             self._low.share, self._low.answers = share, answers
-            self._all.share, self._all.answers = max(share, self._all.share), MEMORY
+            self._all.share, self._all.answers = max(share, self._all.share), answers
         self.forget()
 
     def accepted(self) -> None:
         """Count a start."""
         self._all.add(is_refused=False)
         if self._score:
+            self._since += 1
             self._score += self._good
             if self._score <= 0:
                 self.forget()
@@ -77,16 +103,35 @@ class Refusals:
     def refused(self) -> None:
         """Count a refusal."""
         self._all.add(is_refused=True)
+        self._since += 1
+        self._bad_since += 1
         self._score += self._bad
 
     def forget(self) -> None:
         """Forget the evidence, but not the share."""
         self._score = 0.0
+        self._since = self._bad_since = 0
         self._weigh()
 
-    def is_excess(self, rate: float, *, spare: bool) -> bool:
-        """Return whether more is refused than by chance. With `spare`, one refusal more is needed."""
-        return self._score - spare * self._bad >= CALM * log(1 + rate)
+    @property
+    def excursion(self) -> float:
+        """The share of refusals among the answers that are the evidence."""
+        return self._bad_since / max(1, self._since)
+
+    @property
+    def is_most(self) -> bool:
+        """Whether so many are refused that it cannot be chance."""
+        return is_most(self._bad_since, self._since)
+
+    def is_excess(self, rate: float) -> bool:
+        """Return whether more is refused than by chance."""
+        return self._score >= CALM * log(1 + rate)
+
+    def strength(self, rate: float) -> Strength:
+        """Return what the evidence is good for, at this rate."""
+        if self.is_most:
+            return Strength.MOST
+        return Strength.CLEAR if self._score >= max(CLEAR, CALM * log(1 + rate)) else Strength.WEAK
 
     def _weigh(self) -> None:
         least = min(MOST, max(FLOOR, self.share))

@@ -42,12 +42,12 @@ AFTER_OUTAGE = Climb(0.1, 10.0, 1)
 """From near zero, so that a service that has just recovered is not overloaded again."""
 
 
-def share(age: float, climb: Climb) -> float:
+def share(age: float, climb: Climb, stay: float = STAY, doubling: float = DOUBLING) -> float:
     """Return the share of the limit to send at after `age` seconds of use. Never falls with age."""
     if age < climb.seconds:
         left = 1 - age / climb.seconds
         return climb.low + (1 - climb.low) * float(1 - left**climb.bend)
-    if age < STAY:
+    if age < stay:
         return 1.0
-    doublings = min((age - STAY) / DOUBLING, MOST_DOUBLINGS)
+    doublings = min((age - stay) / doubling, MOST_DOUBLINGS)
     return 1 + PROBE * (float(2.0**doublings) - 1)

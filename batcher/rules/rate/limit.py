@@ -7,6 +7,8 @@ see which kind it meets, so the estimate is a weighted mean of both readings.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 TRUST = 0.65
 """The weight of the refused attempt's rate against the rate of the accepted starts. The share of refusals among the
 answers is subtracted: the more refusals, the farther that rate was from the limit."""
@@ -25,3 +27,34 @@ def estimate(rate: float, taken: float, refused: float) -> float:
     """
     trust = max(LEAST_TRUST, TRUST - refused)
     return float(rate**trust * max(DEEPEST * rate, min(rate, taken)) ** (1 - trust))
+
+
+FAR = 1.5
+"""Where refusals are chance, a probe refused only above this factor of the limit shows that the limit has risen."""
+
+FOLLOWED = 0.25
+"""The share of refusals that is assumed for such a probe: what was taken lately lags behind its rate."""
+
+KEPT = 0.95
+"""A refused probe keeps at least this share of the limit: it was refused because it probed."""
+
+
+class Seen(NamedTuple):
+    """What was seen where some refusals are chance."""
+
+    rate: float
+    """The rate of the refused attempt."""
+    taken: float
+    """Attempts per second that only chance refused."""
+    excess: float
+    """The share of refusals that chance does not explain."""
+
+
+def with_chance(seen: Seen, probed: float | None) -> float:
+    """Return the estimated limit in attempts per second. `probed` is the limit above which the rate was probing."""
+    taken = min(seen.rate, seen.taken)
+    if probed is None:
+        return max(seen.rate * (1 - max(0.0, seen.excess)), taken)
+    if seen.rate < FAR * probed:
+        return max(KEPT * probed, taken)
+    return estimate(seen.rate, seen.taken, FOLLOWED)

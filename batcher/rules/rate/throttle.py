@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from math import inf
 
-from batcher.rules.rate.chance import FLOOR, MOST, Refusals
-from batcher.rules.rate.climb import AFTER_CUT, AFTER_OUTAGE, AFTER_PROBE, AFTER_START, STAY, Climb, share
+from batcher.rules.rate.chance import FLOOR, Refusals
+from batcher.rules.rate.climb import AFTER_CUT, AFTER_OUTAGE, AFTER_PROBE, AFTER_START, DOUBLING, STAY, Climb, share
 from batcher.rules.rate.decisions import Event, Kind
-from batcher.rules.rate.limit import estimate
+from batcher.rules.rate.drought import Droughts, Era
+from batcher.rules.rate.limit import Seen, estimate, with_chance
 from batcher.rules.rate.pace import Pace
 from batcher.rules.rate.recent import Recent
 from batcher.rules.rate.remembered import SLOW_START
@@ -35,7 +36,17 @@ NOISE = 0.03
 """Refusals up to this share of the answers count as random and cut nothing."""
 
 MOVED = 1.3
-"""A probe refused only above this factor of the limit shows that the limit has risen, however little was taken."""
+"""A probe refused only above this factor of the limit shows that the limit has risen. What was taken lately tells."""
+
+EXCEEDED = 0.7
+"""The share of the rate of a slow start that is the limit at first, if most of its attempts were refused."""
+
+CAREFUL, COSTLY = 10.0, 330.0
+"""Where refusals are chance, it takes about five more to notice a limit. A probe then doubles in so many answers at the
+fastest, and there are so many until the next probe: five are 1.5 % of them."""
+
+RELEASED = 2.0
+"""Where the number on the wire is limited, the rate is this factor of what is taken: the pace must not lower it."""
 
 HINTED = 0.95
 """The share of the limit to use when refusals bring a `Retry-After`: each of those pauses all workers."""
@@ -43,8 +54,11 @@ HINTED = 0.95
 SAVED = 0.15
 """Seconds of its limit that a service may have saved, which are not taken for its limit."""
 
-MOST_STRAY = 4
-"""Refusals that end no trial, even if they are most of the answers."""
+PATIENCE, MOST_PATIENCE = 1.5, 30.0
+"""After a drought the rate probes later: how many times the time between two droughts, and seconds at the most."""
+
+AGAIN = "starts are accepted again"
+"""Why the rate rises after a drought."""
 
 AT_ANY_RATE = "refused at any rate"
 """Why the rate rises when a cut has not made refusals fewer."""
@@ -100,17 +114,25 @@ class Throttle:
         """When the last start was answered, or the climb began."""
         self._cut_at = -inf
         """When the rate was last cut or reset. Requests sent before say nothing about the new rate."""
+        self._counted_at = -inf
         self._starts = 0
-        """Starts since `_cut_at`."""
+        """Starts since `_counted_at`: since the last cut, or the end of its trial."""
         self._since = Recent(SUSTAINED)
         """The same with the time of holds, as far as it is recent."""
         self._delivered = Recent(LONG)
+        self._droughts = Droughts()
+        self._patience = STAY
+        """Seconds at the limit until the rate probes, if no refusals are chance."""
         self._eased_at = -inf
         self._recent = Recent(1.0)
         self._refusals = Refusals()
         self._trial: Trial | None = None
         self._trials = Trials()
+        self._tried_at = -inf
+        """When a trial ended. The rate has risen since."""
         self._failures = Recent(1.0)
+        self._is_stray = False
+        """Whether the last refusal may be chance, and holds only its own row."""
         self.pace = Pace(self._within(first if limit is None else AFTER_CUT.low * limit))
         self._reported = self.pace.rate
 
@@ -134,6 +156,16 @@ class Throttle:
         """Whether `max_rate` is what limits the rate."""
         return self.pace.rate >= self._most
 
+    def is_steady(self, sent_at: float) -> bool:
+        """Return whether the rate is at the limit, or lowered for a trial, for what was sent at that time."""
+        is_at_limit = self._limit is not None and self._climb.seconds <= self._age < self._stay
+        return (is_at_limit or self._is_lowered) and sent_at > max(self._cut_at, self._tried_at) + COOL_DOWN
+
+    def release(self, now: float) -> None:
+        """Learn that the number on the wire is limited and not the rate, which may then be higher."""
+        if self._limit is not None:
+            self._limit, self._is_found = max(self._limit, RELEASED * self._delivered.rate(now)), False
+
     def is_overloaded(self, now: float) -> bool:
         """Return whether the rate was cut within the last two seconds."""
         return now < self._cut_at + 2 * COOL_DOWN
@@ -154,6 +186,9 @@ class Throttle:
         if self._checked_at == inf:
             self._checked_at = now + CHECK
         event = self._tried(sent_at, now, is_refused=False)
+        era = self._droughts.started(now)
+        if era is not None:
+            event = self._again(now, era) or event
         if event is not None:
             return event
         idle = now - self._fed
@@ -166,7 +201,8 @@ class Throttle:
         else:
             if idle > 0:
                 self._age += min(idle, 1.0)
-            rate = self._limit * share(self._age, self._climb)
+            doubling = max(DOUBLING, CAREFUL / self._limit) if self.chance else DOUBLING
+            rate = self._limit * share(self._age, self._climb, self._stay, doubling)
             if self._trial is not None:
                 rate = min(rate, self._trial.rate)
         pace.change(now, self._within(rate))
@@ -190,26 +226,33 @@ class Throttle:
             return self._start_slowly(now, cause)
         self._recent.went_badly(now)
         self._refusals.refused()
+        self._droughts.refused()
         if named is not None and named < self.named:
             return self._take_named(now, min(rate, self.pace.rate), named, cause)
         event = self._tried(sent_at, now, is_refused=True)
-        if event is not None:
+        # A refusal that ends a trial is one of those that the trial compares.
+        self._is_stray = self._tried_at == now or self._is_chance(is_told=is_told)
+        if self._is_stray or (now < self._cut_at + COOL_DOWN and not is_told):
             return event
-        if now < self._cut_at + COOL_DOWN and not is_told:
-            return None
-        if self._is_chance(is_told=is_told):
-            return None
         # A bucket, or the window of a second, may have held a few starts.
         taken = min(self._since.good / (self._since.seconds(now) + SAVED), self._delivered.rate(now))
-        self._trial = (
-            None
-            if is_told
-            else self._trials.begin(Cut(now, self.pace.rate, self._limit, taken, self._recent, self.chance))
+        self._trial = self._trials.begin(
+            Cut(
+                now,
+                self.pace.rate,
+                self._limit,
+                taken,
+                self._recent,
+                self.chance,
+                self._refusals.strength(self.pace.rate),
+            )
         )
         limit = max(self._least, self._estimated(now, min(rate, self.pace.rate)) * (HINTED if is_told else 1.0))
         climb = self._climb_after(rate)
         self._limit, self._is_found = limit, True
         self._count_anew(now)
+        if self._trial or self._refusals.is_most:
+            self._refusals.forget()
         return self._begin(now, climb, cause)
 
     def _take_named(self, now: float, rate: float, limit: float, cause: str) -> Event | None:
@@ -237,12 +280,13 @@ class Throttle:
 
         Where refusals come at any rate, or may do so, only the refused row waits.
         """
-        if self.chance > FLOOR or self._is_lowered:
+        if self._is_stray:
             return None
         seconds = min(seconds, LONGEST_HOLD)
         longer = self.pace.hold(now, now + seconds)
         # No start is accepted meanwhile, which says nothing about the limit.
         self._cut_at += longer
+        self._counted_at += longer
         return Event(now, Kind.HELD, 0.0, seconds, cause) if longer else None
 
     def restart(self, now: float, cause: str) -> Event | None:
@@ -262,13 +306,23 @@ class Throttle:
     def _is_chance(self, *, is_told: bool) -> bool:
         """Return whether the latest refusals may be random."""
         bad, good = self._recent.bad, self._recent.good
-        if self._is_lowered:
-            return bad <= max(MOST_STRAY, MOST * (bad + good))
+        if self._trial is not None and self._is_lowered:
+            return not self._trial.is_most
+        if self._limit is None or self.chance > FLOOR:
+            return not self._refusals.is_excess(self.pace.rate)
         # During a climb a single refusal is more often random than caused by the limit.
-        is_early = self._limit is None or self._age < self._climb.seconds
-        if self.chance > FLOOR:
-            return not self._refusals.is_excess(self.pace.rate, spare=is_early)
-        return not is_told and bad - is_early <= NOISE * (bad + good)
+        is_early = self._age < self._climb.seconds
+        return not (is_told and self._is_probing) and bad - is_early <= NOISE * (bad + good)
+
+    @property
+    def _is_probing(self) -> bool:
+        """Whether the rate is above the limit, to see if it has risen."""
+        return self._limit is not None and self._age >= self._stay
+
+    @property
+    def _stay(self) -> float:
+        """Seconds until the rate probes. Where refusals are chance, a probe costs several."""
+        return max(self._patience, COSTLY / self._limit) if self.chance and self._limit else self._patience
 
     @property
     def _is_lowered(self) -> bool:
@@ -283,40 +337,55 @@ class Throttle:
         self._refusals.learn_low(is_refused=is_refused)
         is_chance = trial.count(now, is_refused=is_refused)
         if is_chance is not None or trial.is_over(now):
-            self._trial = None
+            # What was taken during a trial says nothing about the limit.
+            self._trial, self._tried_at = None, now
+            self._counted_at, self._starts = now, 0
         if not is_chance:
             return None
         self._refusals.believe(trial.share, trial.answers)
         self._trials.succeeded()
         # The limit was none: go back to it, and look for one above it at once.
         self._limit, self._is_found = trial.limit, False
-        self._climb, self._age, self._fed = AFTER_CUT, STAY, now
+        self._climb, self._age, self._fed = AFTER_CUT, self._stay, now
         before = self.pace.rate
-        self.pace.change(now, self._within(trial.limit))
+        self.pace.change(now, self._within(trial.limit or trial.before))
         return self._event(now, before, AT_ANY_RATE)
+
+    def _again(self, now: float, era: Era) -> Event | None:
+        """Go on after a drought, at what was taken on average."""
+        self._limit, self._is_found, self._trial = max(self._limit or 0.0, era.rate), True, None
+        self._patience = max(STAY, min(MOST_PATIENCE, PATIENCE * era.seconds))
+        self._count_anew(now)
+        return self._begin(now, AFTER_CUT, AGAIN)
 
     def _climb_after(self, rate: float) -> Climb:
         """Return the climb that follows a refusal at `rate`."""
         if self._limit is None:
-            return AFTER_START
-        return AFTER_PROBE if self._age >= STAY and rate <= MOVED * self._limit else AFTER_CUT
+            return AFTER_CUT if self._trial else AFTER_START
+        return AFTER_PROBE if self._is_probing and rate <= MOVED * self._limit else AFTER_CUT
 
     def _estimated(self, now: float, rate: float) -> float:
         """Return the limit that a refusal at `rate` shows."""
-        is_late = self._age >= STAY
-        if self._cut_at == -inf or (is_late and rate > MOVED * (self._limit or rate)):
-            return rate
-        # Early counts are small: the refused attempt's turn counts as taken, and a first refusal is not subtracted.
-        taken = (self._starts + (not is_late)) / (now - self._cut_at)
+        chance, is_late, limit = self.chance, self._is_probing, self._limit or rate
+        if self._cut_at == -inf:
+            return EXCEEDED * rate if self._limit is None and self._refusals.is_most else rate
         bad, good = self._recent.bad, self._recent.good
-        share = (bad - is_late) / (bad + good) - self.chance
-        return estimate(rate, taken / (1 - self.chance), max(0.0, share))
+        # Early counts are small: the refused attempt's turn counts as taken, and a first refusal is not subtracted.
+        taken = (self._starts + (not is_late)) / (now - self._counted_at)
+        lately = self._recent.rate(now)
+        share = (bad - is_late) / (bad + good)
+        if chance:
+            seen = Seen(rate, (lately if is_late else taken) / (1 - chance), self._refusals.excursion - chance)
+            return with_chance(seen, limit if is_late else None)
+        if is_late and rate > MOVED * limit:
+            taken, self._patience = lately, STAY
+        return estimate(rate, taken, share)
 
     def _count_anew(self, now: float) -> None:
-        self._cut_at, self._starts = now, 0
+        self._cut_at = self._counted_at = now
+        self._starts = 0
         self._since.forget()
         self._recent.forget()
-        self._refusals.forget()
 
     def _begin(self, now: float, climb: Climb, cause: str) -> Event | None:
         """Start a climb to the limit."""

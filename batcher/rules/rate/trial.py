@@ -9,11 +9,12 @@ from __future__ import annotations
 from math import inf, log, sqrt
 from typing import NamedTuple
 
-from batcher.rules.rate.chance import FLOOR, MOST
+from batcher.rules.rate.chance import FLOOR, MOST, Strength, is_most
 from batcher.rules.rate.recent import Recent
 
-LOWERED = 0.9
-"""A trial is made at this share of what the service took before the cut."""
+LOWERED, UNSAVED = 0.95, 0.5
+"""A trial is made at this share of what the service took before the cut, and in the slow start, which may have used up
+what the service had saved."""
 
 PROBED = 1.02
 """Above this factor of the limit the rate is probing. Refusals are what the probe looks for, and need no trial."""
@@ -21,29 +22,30 @@ PROBED = 1.02
 DELAY = 1.0
 """Seconds after the cut whose answers do not count: a limit counted per calendar second refuses until that ends."""
 
-SHORTEST, LONGEST = 0.5, 4.0
+SHORTEST, LONGEST = 0.5, 5.0
 """Seconds that a trial lasts, until `DECISIVE` refusals are expected. Chance is not found sooner."""
 
 LONGER = 8.0
 """Seconds more that a trial may take if there are refusals."""
 
+VERIFIED = 1.0
+"""Seconds at least, where chance is known: its share is measured again."""
+
 DECISIVE = 3.5
 """Refusals that are expected within a trial if they come at any rate."""
 
-SETTLED = 8.0
-"""Seconds without a trial after most was refused, or a probe: the limit is being found, or may be falling."""
+SETTLED, MOST_SETTLED, UNSETTLED = 8.0, 20.0, 200.0
+"""Seconds without a trial after most was refused, or a probe, at least and at most, and starts: the limit is being
+found, or may be falling."""
 
 GAP, MOST_GAP = 2.0, 32.0
 """How many times its length passes until the next trial, at first and at most. Each doubles it: it costs starts."""
 
-QUICK, FALLEN = 60.0, 0.6
-"""Below `QUICK` starts per second a trial takes long. The next one waits until this share of what was taken is left."""
-
 SURE = 3.0
 """The logarithm of the likelihood ratio that ends a trial: 20 to 1."""
 
-FEW = 8
-"""Answers before the cut without which it is not tried."""
+FEW = 3
+"""Fewer refusals end no trial, even if they are all of its answers."""
 
 FEWEST = 20
 """Answers that a trial needs to find chance."""
@@ -72,15 +74,28 @@ class Cut(NamedTuple):
     """The latest answers."""
     known: float
     """The share of refusals that is known to be chance."""
+    strength: Strength = Strength.CLEAR
+    """What the evidence for the cut shows."""
+
+
+def lowered(cut: Cut) -> float:
+    """Return the rate of a trial."""
+    return (LOWERED if cut.limit else UNSAVED) * cut.taken
+
+
+def settled(taken: float) -> float:
+    """Return the seconds until a trial may show something, at so many starts per second."""
+    return min(max(SETTLED, UNSETTLED / max(taken, 1.0)), MOST_SETTLED)
 
 
 class Trial:
     """One trial: counts the answers to attempts that were sent at the lowered rate."""
 
-    def __init__(self, cut: Cut, limit: float, seconds: float) -> None:
+    def __init__(self, cut: Cut, limit: float | None, seconds: float) -> None:
         """Begin when the rate was cut, for some seconds. `limit` is what the throttle believed before."""
+        self._is_known = cut.known > 0
         known, bad, answers = cut.known, cut.recent.bad, cut.recent.bad + cut.recent.good
-        self.rate, self.limit = LOWERED * cut.taken, limit
+        self.rate, self.limit, self.before = lowered(cut), limit, cut.rate
         self._begins = cut.at + DELAY
         self._ends = self._begins + seconds
         # A cut comes when many happen to be refused. One standard deviation less is more likely.
@@ -98,9 +113,14 @@ class Trial:
         """The share of refusals since the cut."""
         return self._refusals / self.answers
 
+    @property
+    def is_most(self) -> bool:
+        """Return whether so many are refused at the lowered rate that it is still too high."""
+        return self._refusals >= FEW and is_most(self._refusals, self.answers)
+
     def is_over(self, now: float) -> bool:
         """Return whether the trial has ended without a result."""
-        return now >= self._ends + (LONGER if self._refusals else 0.0)
+        return now >= self._ends + (LONGER if self._refusals and not self._is_known else 0.0)
 
     def counts(self, sent_at: float, now: float) -> bool:
         """Return whether an answer says something about the lowered rate."""
@@ -124,37 +144,22 @@ class Trials:
     def __init__(self) -> None:
         self._next = -inf
         self._gap = GAP
-        self._taken: float | None = 0.0
-        """What was taken at the last trial. After most was refused it is measured anew."""
 
     def begin(self, cut: Cut) -> Trial | None:
         """Return a trial of this cut, if there is to be one."""
-        now, limit, taken = cut.at, cut.limit, cut.taken
-        bad, answers = cut.recent.bad, cut.recent.bad + cut.recent.good
-        if bad - sqrt(bad) > MOST * answers:
-            self._next, self._taken = max(self._next, now + SETTLED), None
-        if limit is None:
+        now, bad, answers = cut.at, cut.recent.bad, cut.recent.bad + cut.recent.good
+        if cut.strength is Strength.MOST or is_most(bad, answers) or cut.rate > PROBED * (cut.limit or cut.rate):
+            self._next = max(self._next, now + settled(cut.taken))
+            if cut.limit is None or not cut.known:
+                return None
+        if not cut.known and (now < self._next or (cut.limit and cut.strength is Strength.WEAK)):
             return None
-        if cut.rate > PROBED * limit:
-            if not cut.known:
-                self._next = max(self._next, now + SETTLED)
-            return None
-        is_slow, self._taken = self._is_slow(taken), self._taken or taken
-        if is_slow or now < self._next or answers < FEW:
-            return None
-        seconds = min(LONGEST, DECISIVE / max(FLOOR, bad / answers * LOWERED * taken))
+        expected = max(FLOOR, cut.known, bad / answers) * max(1.0, lowered(cut))
+        seconds = min(LONGEST, max(VERIFIED if cut.known else 0.0, DECISIVE / expected))
         self._next = now + self._gap * (DELAY + seconds)
-        self._gap, self._taken = min(MOST_GAP, 2 * self._gap), taken
-        return Trial(cut, limit, seconds)
-
-    def _is_slow(self, taken: float) -> bool:
-        """Return whether a trial of this rate takes too long for what it may find."""
-        if taken >= QUICK:
-            return False
-        if self._taken == 0:
-            return taken * LOWERED * LONGEST < FEWEST
-        return self._taken is None or taken > FALLEN * self._taken
+        self._gap = min(MOST_GAP, 2 * self._gap)
+        return Trial(cut, cut.limit, seconds)
 
     def succeeded(self) -> None:
         """Note that a trial has found chance: the next one may come soon."""
-        self._gap, self._taken = GAP, 0.0
+        self._gap = GAP
