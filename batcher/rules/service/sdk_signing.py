@@ -24,11 +24,10 @@ class Seal(NamedTuple):
 
     headers: Mapping[str, str]
     """The headers, without the signature."""
-    request: str
-    """The canonical request up to the hash of the body."""
-    text: str
-    """The text to sign up to the hash of the canonical request."""
-    key: bytes
+    request: hashlib._Hash
+    """The hash of the canonical request up to the hash of the body. Copied, since a row adds to it."""
+    text: hmac.HMAC
+    """The signature of the text to sign up to the hash of the canonical request. Copied too."""
     authorization: str
     """The header `Authorization` up to the signature."""
 
@@ -57,19 +56,18 @@ def seal(
     lines = "".join(f"{name}:{value}\n" for name, value in lowered)
     return Seal(
         headers={name: value for name, value in signed.items() if name != "Host"},
-        request=f"{method}\n{_canonical(path)}\n{sdk_query(query)}\n{lines}\n{names}\n",
-        text=f"{ALGORITHM}\n{signed['X-Sdk-Date']}\n",
-        key=credentials.secret_key.encode(),
+        request=hashlib.sha256(f"{method}\n{_canonical(path)}\n{sdk_query(query)}\n{lines}\n{names}\n".encode()),
+        text=hmac.new(credentials.secret_key.encode(), f"{ALGORITHM}\n{signed['X-Sdk-Date']}\n".encode(), "sha256"),
         authorization=f"{ALGORITHM} Access={credentials.access_key}, SignedHeaders={names}, Signature=",
     )
 
 
 def sealed(common: Seal, body: bytes | None) -> dict[str, str]:
     """Return the headers of the request with this body, the signature last."""
-    of_body = hashlib.sha256(body).hexdigest() if body else _NO_BODY
-    of_request = hashlib.sha256((common.request + of_body).encode()).hexdigest()
-    signature = hmac.digest(common.key, (common.text + of_request).encode(), "sha256").hex()
-    return {**common.headers, "Authorization": common.authorization + signature}
+    request, text = common.request.copy(), common.text.copy()
+    request.update((hashlib.sha256(body).hexdigest() if body else _NO_BODY).encode())
+    text.update(request.hexdigest().encode())
+    return {**common.headers, "Authorization": common.authorization + text.hexdigest()}
 
 
 def _canonical(path: str) -> str:
