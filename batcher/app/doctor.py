@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from batcher.app.api import choose
 from batcher.app.doctor_control import Keeper, open_keeper
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.voice import Voice
@@ -23,7 +24,7 @@ from batcher.rules.doctor.advice import ending, prescription
 from batcher.rules.doctor.points import Seen, phrase
 from batcher.rules.rows.declared import judge_of
 from batcher.rules.rows.identity import canonical, content_key
-from batcher.rules.service.dialects import DIALECT
+from batcher.rules.service.names import endpoint as endpoint_of
 from batcher.rules.settings_file import Edited, Setting, edited
 from batcher.rules.text import printable
 
@@ -45,13 +46,14 @@ async def examine(options: DoctorOptions, world: World, show: Callable[[Examined
     check_place(options.write)
     _edited(options.write, {})
     drain = Drain()
-    endpoint = DIALECT.endpoint(options.endpoint, allow_http=options.allow_http).url
+    endpoint = endpoint_of(options.endpoint, allow_http=options.allow_http).url
+    api = await choose(options, world, drain, options.checkpoint)
     site = Site(endpoint, options.workflow, 1, options.timeout, options.trust)
     with world.draining_on_signals(drain.begin, world.voice.say):
         async with (
-            open_keeper(options, endpoint, world) as keeper,
+            open_keeper(options, endpoint, world, api) as keeper,
             open_credentials(options.credentials, world, drain, world.voice.warn) as credentials,
-            open_service(site, credentials, world, drain, world.voice.warn) as service,
+            open_service(site, credentials, world, drain, world.voice.warn, api.dialect) as service,
         ):
             described = (await contact(service.workflow, drain, world.draw, world.monotonic)).noun
             if isinstance(drain.reason, JobError):

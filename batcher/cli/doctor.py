@@ -90,16 +90,16 @@ def _kept(options: DoctorOptions) -> str:
 
 
 def _url(options: DoctorOptions) -> str:
-    from batcher.rules.service.dialects import DIALECT
+    from batcher.rules.service.names import endpoint
 
-    return DIALECT.endpoint(options.endpoint, allow_http=options.allow_http).url
+    return endpoint(options.endpoint, allow_http=options.allow_http).url
 
 
 def _check(workflow: str, bucket: str, key: str) -> None:
-    from batcher.rules.service.dialects import DIALECT
+    from batcher.rules.service.names import workflow_fault
 
     faults = {
-        f"--workflow {workflow}": DIALECT.workflow_fault(workflow),
+        f"--workflow {workflow}": workflow_fault(workflow),
         f"--bucket {bucket}": bucket_fault(bucket),
         f"--object {printable(key)}": object_fault(key),
     }

@@ -22,7 +22,8 @@ from batcher.rules.service.dialect import Window
 FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0
 """Seconds between two walks over the list: the first and the longest wait. Each wait is twice the one before."""
 
-ANY_TIME = Window(-inf, inf)
+BEFORE = 26 * 3600.0
+"""Seconds before the start from which on the list is asked for. What is that old shows that it goes back a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ async def examine(examination: Examination, row: Row) -> Seen:
 
 
 async def _found(examination: Examination, seen: Seen, answered: float) -> Seen:
-    """Walk the whole list repeatedly until it shows the execution or the time is over.
+    """Walk the list repeatedly until it shows the execution or the time is over.
 
     `answered` is when the start was answered, by the steady clock.
     """
@@ -90,7 +91,7 @@ async def _found(examination: Examination, seen: Seen, answered: float) -> Seen:
 async def _walked(examination: Examination, seen: Seen) -> Seen:
     """Walk the list once. Note this start's execution, and when the oldest execution began."""
     near: list[Execution] = []
-    async for answer in examination.service.executions([ANY_TIME]):
+    async for answer in examination.service.executions([Window(seen.sent.intent_at - BEFORE, inf)]):
         seen = _dated(seen._replace(listing=answer), answer)
         for listed in answer.noun.executions if answer.noun else ():
             if listed.at is not None and (seen.oldest is None or listed.at < seen.oldest):

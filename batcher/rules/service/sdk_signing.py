@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
-from time import gmtime, strftime
+from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
@@ -34,7 +34,7 @@ class Seal(NamedTuple):
 
 def sdk_date(now: float) -> str:
     """Format a POSIX time in seconds as the header `X-Sdk-Date` does."""
-    return strftime("%Y%m%dT%H%M%SZ", gmtime(now))
+    return datetime.fromtimestamp(int(now), UTC).strftime("%Y%m%dT%H%M%SZ")
 
 
 def sdk_query(query: Iterable[tuple[str, str]]) -> str:
