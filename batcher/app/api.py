@@ -23,7 +23,6 @@ from batcher.rules.service.clock import posix_of_header
 from batcher.rules.service.dialect import Call, Dialect
 from batcher.rules.service.dialects import api_of_host, chosen, dialect_of, dwr_region
 from batcher.rules.service.names import endpoint as endpoint_of
-from batcher.rules.service.verdicts import told
 
 NO_PROJECT = "DWR v3 needs the id of a project"
 ASKED_SECONDS = 10.0
@@ -90,7 +89,7 @@ async def _asked(options: Service, url: str, project: str, world: World, drain: 
             async with open_service(site, credentials, world, drain, lambda _: None, dialect) as service:
                 answers.append(await service.workflow())
     api = chosen(*answers)
-    said = [answer.message if answer.fault else told(answer) for answer in answers]
+    said = [answer.message if answer.fault else f"HTTP {answer.status} {answer.code}".rstrip() for answer in answers]
     world.voice.say(f"API {api}, because obs-v2 was answered with {said[0]}, and dwr-v3 with {said[1]}")
     return api
 
