@@ -309,7 +309,10 @@ class Service:
             return self._reply(404, b'{"code": "SYS.0015", "message": "no such execution"}')
         source = self._lies.told("content", name, self.executions)
         self._truly_described[true] = true == name == source
-        return self._reply(200, {"execution_info": {**self._shown(self.executions[name]), "input": self._text(source)}})
+        return self._reply(200, self._detail(self.executions[name], self._text(source)))
+
+    def _detail(self, execution, text):
+        return {"execution_info": {**self._shown(execution), "input": text}}
 
     def _text(self, name):
         """Write what an execution was started with."""
