@@ -30,8 +30,9 @@ from batcher.rules.text import printable
 
 
 class Examined(NamedTuple):
-    """What one start showed, the settings that follow, and the new text of the settings file."""
+    """What one start in an API showed, the settings that follow, and the new text of the settings file."""
 
+    api: str
     seen: Seen
     settings: Mapping[str, Setting]
     file: Edited
@@ -65,7 +66,7 @@ async def examine(options: DoctorOptions, world: World, show: Callable[[Examined
                     "Set what it declares with --input NAME=VALUE or NAME:=JSON.",
                 )
             seen = await doctor.examine(_examination(options, world.voice, service, keeper), _row(options))
-    return _end(options, show, seen, drain.reason)
+    return _end(options, show, api.dialect.name, seen, drain.reason)
 
 
 def _row(options: DoctorOptions) -> Row:
@@ -94,10 +95,10 @@ def _examination(options: DoctorOptions, voice: Voice, service: Service, keeper:
 
 
 def _end(
-    options: DoctorOptions, show: Callable[[Examined], None], seen: Seen, reason: ExitCode | JobError | None
+    options: DoctorOptions, show: Callable[[Examined], None], api: str, seen: Seen, reason: ExitCode | JobError | None
 ) -> ExitCode:
     settings = prescription(seen)
-    examined = Examined(seen, settings, _edited(options.write, settings))
+    examined = Examined(api, seen, settings, _edited(options.write, settings))
     # Shown before it is written: a full disk must not lose what was paid for.
     show(examined)
     if settings:

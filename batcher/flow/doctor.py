@@ -13,6 +13,7 @@ from math import inf
 from batcher.flow.ask import ask_patiently
 from batcher.flow.service import Service
 from batcher.model import Answer, Described, Execution, ExecutionDetail, Page, Row, Status, Unsettled, Verdict
+from batcher.rules.doctor.dwr_points import HOUR
 from batcher.rules.doctor.points import Delay, Seen, hindrance
 from batcher.rules.doubts.matching import is_within, match, window
 from batcher.rules.service import verdicts
@@ -129,12 +130,18 @@ async def _questioned(service: Service, seen: Seen) -> Seen:
     """Send the requests about the list and the execution, whatever the answer to the start was."""
     if seen.execution is not None:
         seen = seen._replace(detail=await service.execution(seen.execution.name))
-    first = await service.page(limit=1)
+    first, now = await service.page(limit=1), seen.sent.intent_at
     if first.noun is not None and first.noun.next_marker:
         seen = seen._replace(second=await service.page(limit=1, marker=first.noun.next_marker))
-    return seen._replace(
-        first=first,
-        listing=seen.listing or first,
-        called=await service.page(is_event=False),
-        triggered=await service.page(is_event=True),
-    )
+    seen = seen._replace(first=first, listing=seen.listing or first)
+    if service.dialect.closes_after is not None:
+        return seen._replace(earlier=await _last(service, Window(now - 2 * HOUR, now - HOUR)) if now else None)
+    return seen._replace(called=await service.page(is_event=False), triggered=await service.page(is_event=True))
+
+
+async def _last(service: Service, window: Window) -> Described[Page] | None:
+    """Return the last page of a time, or the answer that says why it cannot be read."""
+    answer = None
+    async for page in service.executions([window]):
+        answer = page
+    return answer
