@@ -43,7 +43,7 @@ READINGS = {
 
 async def examined(emulator, **options):
     clock = Clock()
-    service = await emulator(clock=clock, past=5000, **options)
+    service = await emulator(clock=clock, past=300, **options)
     text = canonical(INPUTS)
     row = Row(1, 1, "videos", KEY, text, content_key("videos", KEY, text))
 

@@ -8,9 +8,6 @@ from batcher.model import Kind
 from batcher.rules.doctor.points import Point, Result, Seen, compared, confirmed, differs, phrase, unseen
 from batcher.rules.service.verdicts import SUCCESS
 
-HOUR = 3600.0
-"""Seconds of the time before the start that the list is asked for, without the hour just before it."""
-
 
 def _inputs_form(seen: Seen) -> Result:
     if not seen.sent.inputs:
@@ -36,8 +33,8 @@ def _window(seen: Seen) -> Result:
         return differs(seen.earlier.message)
     if seen.listed is None:
         return unseen("the execution was not seen in the list")
-    is_shown = seen.listed.name in {each.name for each in seen.earlier.noun.executions}
-    return compared(f"the execution is {'' if is_shown else 'not '}shown in another hour", holds=not is_shown)
+    what = f"the execution is {'' if seen.shown_earlier else 'not '}shown among those of the day before"
+    return compared(what, holds=not seen.shown_earlier)
 
 
 DWR: Sequence[Point] = (

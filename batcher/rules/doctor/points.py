@@ -81,7 +81,9 @@ class Seen(NamedTuple):
     second: Described[Page] | None = None
     """The page after `first`."""
     earlier: Described[Page] | None = None
-    """The last page of an hour before the start, if the list can be asked for by time."""
+    """The last page of the day before the start, if the list can be asked for by time."""
+    shown_earlier: bool = False
+    """Whether the list shows the execution at that time too."""
 
 
 class Point(NamedTuple):
