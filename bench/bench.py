@@ -29,6 +29,7 @@ from peers import (
     Server,
     bare_loop,
     batcher,
+    batcher_v3,
     check_records,
     environment,
     hey,
@@ -38,6 +39,7 @@ from peers import (
     run_command,
     sdk_loop,
     sdk_loop_kept,
+    sdk_v3_loop,
 )
 from running import BenchError, Usage, install_tools, run, running
 from server import Served, late, nginx
@@ -106,6 +108,21 @@ def sdk(setting: Setting) -> list[Figure]:
         return Figure(what, times, "{:.1f}", detail, goal)
 
     return [figure(what, as_it_comes, goal), figure(f"{what}, configured to keep its connections", kept, None)]
+
+
+def v3(setting: Setting) -> list[Figure]:
+    """Measure CPU per row started over DWR v3, against OBS v2 and against the official v3 SDK, with fewer rows."""
+    load, fewer = Load(setting.rows(200_000), WORKERS), Load(setting.rows(20_000), WORKERS)
+    with nginx(setting.folder / "nginx", ANSWER) as server:
+        sides = ((batcher_v3, load), (batcher, load), (sdk_v3_loop, fewer))
+        ours, over_v2, theirs = _cpu(setting.side_by_side(server, *sides))
+    detail = f"{microseconds(ours, load.rows)} and {microseconds(over_v2, load.rows)}"
+    times = ratio(theirs, ours) * load.rows / fewer.rows
+    sdk_detail = f"{microseconds(theirs, fewer.rows)} and {microseconds(ours, load.rows)}"
+    return [
+        Figure("CPU per row started over DWR v3, over that of OBS v2", ratio(ours, over_v2), "{:.2f}", detail),
+        Figure("CPU per row of the official v3 SDK on 64 threads, over ours", times, "{:.1f}", sdk_detail),
+    ]
 
 
 def one_core(setting: Setting) -> list[Figure]:
@@ -243,6 +260,7 @@ MEASUREMENTS: Mapping[str, Callable[[Setting], list[Figure]]] = {
     "cpu": cpu,
     "tls": partial(cpu, tls=True),
     "sdk": sdk,
+    "v3": v3,
     "hey": one_core,
     "goodput": goodput,
     "sizes": sizes,
