@@ -51,12 +51,14 @@ LYING_SEEDS_full := 5000
 verify: $(READY)
 	$(BIN)/python tests/chaos.py --kills $(KILLS_$(SIZE))
 	$(BIN)/python tests/simulation.py --seeds $(SEEDS_$(SIZE))
+	$(BIN)/python tests/simulation.py --seeds $(LYING_SEEDS_$(SIZE)) --api dwr-v3
 	$(BIN)/python tests/simulation.py --lies --seeds $(LYING_SEEDS_$(SIZE))
 	$(PYTEST) -m long --size $(SIZE)
 
 simulate: $(READY)
 	$(BIN)/python tests/simulation.py --seeds 5000
 	$(BIN)/python tests/simulation.py --lies --seeds 5000
+	$(BIN)/python tests/simulation.py --lies --seeds 1000 --api dwr-v3
 
 chaos: $(READY)
 	$(BIN)/python tests/chaos.py

@@ -10,6 +10,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Api": "batcher.rules.choices",
     "BusyError": "batcher.errors",
     "CredentialsError": "batcher.errors",
     "DiskError": "batcher.errors",

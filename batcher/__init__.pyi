@@ -39,6 +39,7 @@ from batcher.options.verbs import (
     RunOptions as _RunOptions,
 )
 from batcher.rules.choices import (
+    Api as Api,
     Format,
     Level,
     LogFormat,
@@ -62,6 +63,8 @@ class RunOptions(_RunOptions):
         workflow: str,
         endpoint: str | None = None,
         region: str | None = None,
+        api: Api | Literal["auto", "obs-v2", "dwr-v3"] = "auto",
+        project_id: str | None = None,
         allow_http: bool = False,
         timeout: float | str = 30.0,
         verify_tls: bool = True,
@@ -117,6 +120,8 @@ def run(
     workflow: str,
     endpoint: str | None = None,
     region: str | None = None,
+    api: Api | Literal["auto", "obs-v2", "dwr-v3"] = "auto",
+    project_id: str | None = None,
     allow_http: bool = False,
     timeout: float | str = 30.0,
     verify_tls: bool = True,
@@ -176,6 +181,8 @@ def run(
         workflow: Workflow to start.
         endpoint: Service endpoint, such as https://obs.cn-north-4.myhuaweicloud.com.
         region: Region whose endpoint to use, such as cn-north-4.
+        api: API of the service: that of OBS, that of DWR, or the one that the endpoint has. --region alone is OBS.
+        project_id: Project of the workflow, for dwr-v3.
         allow_http: Allow an http:// endpoint that is not on this machine.
         timeout: Time limit for one request.
         verify_tls: If False, do not verify the service's certificate.
@@ -232,6 +239,8 @@ def run_sync(
     workflow: str,
     endpoint: str | None = None,
     region: str | None = None,
+    api: Api | Literal["auto", "obs-v2", "dwr-v3"] = "auto",
+    project_id: str | None = None,
     allow_http: bool = False,
     timeout: float | str = 30.0,
     verify_tls: bool = True,
@@ -280,6 +289,8 @@ def run_sync(
         workflow: Workflow to start.
         endpoint: Service endpoint, such as https://obs.cn-north-4.myhuaweicloud.com.
         region: Region whose endpoint to use, such as cn-north-4.
+        api: API of the service: that of OBS, that of DWR, or the one that the endpoint has. --region alone is OBS.
+        project_id: Project of the workflow, for dwr-v3.
         allow_http: Allow an http:// endpoint that is not on this machine.
         timeout: Time limit for one request.
         verify_tls: If False, do not verify the service's certificate.

@@ -1,7 +1,7 @@
 """The data types that all layers share: rows, answers, verdicts, records and credentials.
 
-All are plain values. This module imports nothing from the project, so every layer may import it. Types with one
-instance per row are Structs: making and reading a named tuple takes several times as long.
+All are plain values, and this module imports nothing from the project. Types with one instance per row are Structs:
+making and reading a named tuple takes several times as long.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class Row(Struct, frozen=True, gc=False):
     """One entry of the manifest that can be started.
 
     `number` counts the manifest's rows from 1 (a header is not a row). `line` is the line on which the row begins.
-    `inputs` is the canonical JSON object of the row's inputs and the job's static inputs together, empty if there are
-    none. `key` is the row's identity: 16 bytes that depend only on bucket, object and inputs.
+    `inputs` is the canonical JSON object of the row's and the job's inputs together, empty if there are none. `key` is
+    the row's identity: 16 bytes that depend only on bucket, object and inputs.
     """
 
     number: int
@@ -38,8 +38,8 @@ class Row(Struct, frozen=True, gc=False):
 class BadRow(Struct, frozen=True, gc=False):
     """One entry of the manifest that cannot be started, and why.
 
-    `bucket` and `object` are what could be read of it, empty if nothing could be read. `key` identifies the text of
-    the entry, so that the same bad entry is recorded only once when the command runs again.
+    `bucket` and `object` are what could be read of it, else empty. `key` identifies the text of the entry, so that the
+    same bad entry is recorded only once when the command runs again.
     """
 
     number: int
@@ -107,6 +107,8 @@ class Workflow(NamedTuple):
     parameters: Mapping[str, Parameter]
     triggers: tuple[str, ...] = ()
     """The buckets whose events start it too."""
+    keeps_history: bool = True
+    """Whether its executions can be listed."""
 
 
 class Page(NamedTuple):
@@ -115,7 +117,7 @@ class Page(NamedTuple):
     executions: tuple[Execution, ...]
     next_marker: str = ""
     counted: int | None = None
-    """The number of executions that the page states, None if it states none."""
+    """The number of executions that the page states, if any."""
 
 
 class Fault(enum.Enum):
@@ -174,6 +176,8 @@ class Cause(enum.Enum):
     """The access key or the signature is wrong."""
     TOKEN = "token"  # noqa: S105 - a cause, not a token
     """The temporary credentials have expired."""
+    LOCKED = "locked"
+    """The access key is locked for some minutes, after several wrong signatures."""
     PERMISSION = "permission"
     CLOCK = "clock"
     """The service refuses the date of the request."""
@@ -204,9 +208,9 @@ UNKNOWN = Meaning(Kind.DOUBT)
 class Answer(Struct, frozen=True, gc=False):
     """The parsed result of one request: either an HTTP answer (`status` > 0) or a `fault`.
 
-    `code` and `message` are the service's words about an error; for a fault, `message` says what happened.
-    `retry_after` and `date` are the texts of the headers, empty if absent. `execution` is the one that the answer to a
-    start names, None if it names none. `meaning` is that of an error.
+    `code` and `message` are the service's words about an error; for a fault, `message` says what happened. `date` and
+    `retry_after` are the texts of the headers, empty if absent. `execution` is the one that the answer to a start
+    names, if any. `meaning` is that of an error.
     """
 
     status: int = 0
@@ -293,10 +297,7 @@ RECORDED = frozenset(Status) - {Status.PENDING, Status.SENDING, Status.DISMISSED
 
 
 class Found(Struct, frozen=True, gc=False):
-    """A row of the manifest as the checkpoint sees it.
-
-    `id` is its place there. `status` is None for new content. `copy` numbers the equal rows of this reading, from 1.
-    """
+    """A row of the manifest as the checkpoint sees it, at `id`. New content has no status. Equal rows are numbered."""
 
     id: int
     row: Row | BadRow
@@ -305,10 +306,7 @@ class Found(Struct, frozen=True, gc=False):
 
 
 class Admitted(Struct, frozen=True, gc=False):
-    """A row that the checkpoint has durably stored with this `status`: SENDING if it will be sent.
-
-    Invalid rows and duplicates are admitted too, and then only need a record.
-    """
+    """A row that the checkpoint has durably stored: SENDING if it will be sent, otherwise it only needs a record."""
 
     id: int
     row: Row | BadRow
@@ -373,8 +371,8 @@ class Record(Struct, frozen=True, gc=False):
 class Outcome(Struct, frozen=True, gc=False):
     """How an admitted row ends in this run.
 
-    A PENDING row is returned unchanged and gets no record. The record of any other row has its status. `latency` is
-    that of the last attempt, in seconds. `execution` is set if the row is started.
+    A PENDING row is returned unchanged and gets no record; that of any other row has its status. `latency` is that of
+    the last attempt, in seconds. `execution` is set if the row is started.
     """
 
     admitted: Admitted

@@ -33,6 +33,7 @@ MEASUREMENTS: Mapping[str, Callable[[Setting], list[Figure]]] = {
     "cpu": costs.cpu,
     "tls": costs.tls,
     "sdk": costs.sdk,
+    "v3": costs.v3,
     "hey": costs.one_core,
     "goodput": waits.goodput,
     "few": waits.few,

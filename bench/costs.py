@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import median
 
 from figures import Figure, Goal, microseconds, ratio
-from peers import Load, bare_loop, batcher, hey, plain_batcher, sdk_loop, sdk_loop_kept
+from peers import Load, bare_loop, batcher, batcher_v3, hey, plain_batcher, sdk_loop, sdk_loop_kept, sdk_v3_loop
 from running import BenchError, Usage
 from server import nginx
 from setting import ALL_ROWS, MIB, Setting
@@ -58,6 +58,21 @@ def sdk(setting: Setting) -> list[Figure]:
         return Figure(what, times, "{:.1f}", detail, goal)
 
     return [figure(what, as_it_comes, goal), figure(f"{what}, configured to keep its connections", kept, None)]
+
+
+def v3(setting: Setting) -> list[Figure]:
+    """Measure CPU per row started over DWR v3, against OBS v2 and against the official v3 SDK, with fewer rows."""
+    load, fewer = Load(setting.rows(200_000), WORKERS), Load(setting.rows(20_000), WORKERS)
+    with nginx(setting.folder / "nginx", ANSWER) as server:
+        sides = ((batcher_v3, load), (batcher, load), (sdk_v3_loop, fewer))
+        ours, over_v2, theirs = _cpu(setting.side_by_side(server, *sides))
+    detail = f"{microseconds(ours, load.rows)} and {microseconds(over_v2, load.rows)}"
+    times = ratio(theirs, ours) * load.rows / fewer.rows
+    sdk_detail = f"{microseconds(theirs, fewer.rows)} and {microseconds(ours, load.rows)}"
+    return [
+        Figure("CPU per row started over DWR v3, over that of OBS v2", ratio(ours, over_v2), "{:.2f}", detail),
+        Figure("CPU per row of the official v3 SDK on 64 threads, over ours", times, "{:.1f}", sdk_detail),
+    ]
 
 
 def one_core(setting: Setting) -> list[Figure]:

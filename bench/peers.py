@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple, Protocol
 
 from running import BenchError, Usage, pinned, run, tool
-from workload import KEYS, PATH, WORKFLOW, body, write_manifest
+from workload import KEYS, PATH, V3_PROJECT, WORKFLOW, body, write_manifest
 
 HERE = Path(__file__).parent
 BATCHER = str(Path(sys.executable).with_name("batcher"))
@@ -58,11 +58,20 @@ def batcher(folder: Path, server: Server, load: Load, more: Mapping[str, str] | 
 
     `more` are further environment variables.
     """
-    variables = environment(server) | dict(more or {})
+    return _batcher(folder, server, load, more or {})
+
+
+def batcher_v3(folder: Path, server: Server, load: Load) -> Usage:
+    """Run the real command over DWR v3."""
+    return _batcher(folder, server, load, {}, "--api", "dwr-v3", "--project-id", V3_PROJECT)
+
+
+def _batcher(folder: Path, server: Server, load: Load, more: Mapping[str, str], *words: str) -> Usage:
+    variables = environment(server) | dict(more)
     source = manifest(folder, load.rows)
     with TemporaryDirectory(dir=folder) as name, _answering(server, load.rows, questions=1):
         files = Path(name)
-        command = pinned(run_command(source, server, files, load.connections), load.core)
+        command = pinned([*run_command(source, server, files, load.connections), *words], load.core)
         usage = run(command, files / "log", environment=variables, timeout=limit(load.rows))
         check_records(files / "records.jsonl", load.rows)
     return usage
@@ -89,6 +98,11 @@ def sdk_loop(folder: Path, server: Server, load: Load) -> Usage:
 def sdk_loop_kept(folder: Path, server: Server, load: Load) -> Usage:
     """Run the official SDK, configured to keep its connections."""
     return _python("sdk_loop.py", folder, server, load, "kept")
+
+
+def sdk_v3_loop(folder: Path, server: Server, load: Load) -> Usage:
+    """Run the official v3 SDK with its defaults, one thread per connection."""
+    return _python("sdk_v3_loop.py", folder, server, load)
 
 
 def hey(folder: Path, server: Server, load: Load) -> Usage:

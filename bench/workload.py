@@ -13,6 +13,8 @@ import orjson
 WORKFLOW = "transcode"
 BUCKET = "my-videos"
 PATH = f"/v2/workflows/{WORKFLOW}"
+V3_PROJECT = "0123456789abcdef0123456789abcdef"
+"""The project of the workflow over DWR v3."""
 KEYS = {"OBS_ACCESS_KEY_ID": "BENCHACCESSKEY000000", "OBS_SECRET_ACCESS_KEY": "bench-secret-key"}
 """Made up: the servers of the benchmarks check no signature, but clients that sign need credentials."""
 

@@ -26,6 +26,7 @@ from chaos_judge import Result, judge, read_ledger
 from chaos_plan import MOMENTS, Kill, Plan, draw_plan, write_manifest
 from peek import kept_rows
 
+from batcher.emulator.documents import PROJECT
 from batcher.model import Status
 
 BATCHER = (sys.executable, "-m", "batcher")
@@ -63,7 +64,7 @@ class Trial:
             *BATCHER, "run", plan.manifest, "-w", "transcode", "-e", endpoint,
             "-o", plan.output, "-c", self.checkpoint.name,
             "--concurrency", str(plan.concurrency), "--timeout", "1", "--settle-time", str(plan.settle_time),
-            "--progress", "none", *options,
+            "--progress", "none", "--api", plan.api, "--project-id", PROJECT, *options,
         ]  # fmt: skip
 
     def run(self) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
-from batcher.emulator.quirks import Quirk
+from batcher.emulator.quirks import Group, Quirk
 
 FAULTS = (
     "reset-after", "reset-before", "hang-after", "hang-before", "500", "500-after", "garbage", "cut", "nameless",
@@ -26,7 +26,7 @@ ODD_KEYS = (
 MOST_QUIRKS = 2
 VALUES = {
     Quirk.QUEUE: 75, Quirk.LAST_HOURS: 0.001, Quirk.PAGE_LIMIT: 50, Quirk.LIST_CACHE: 60,
-    Quirk.LIST_SNAPSHOT: 20, Quirk.LIST_DATE: -3600, Quirk.DETAIL_CACHE: 60, Quirk.KEYS_CUT: 9,
+    Quirk.LIST_SNAPSHOT: 20, Quirk.LIST_DATE: -3600, Quirk.DETAIL_CACHE: 60, Quirk.KEYS_CUT: 9, Quirk.V3_CAP: 50,
 }  # fmt: skip
 """The values of the quirks that need one."""
 UNTOLD = {
@@ -38,11 +38,16 @@ UNTOLD = {
     Quirk.SAME_NAME, Quirk.STALE_ANSWER,
     # A start is committed after the settle time of a trial, which is shorter than the default.
     Quirk.LATE_COMMIT,
+    # It refuses starts.
+    Quirk.V3_INPUTS_LISTED,
     # These change others, or what faults do.
     Quirk.LAG_SHARE, Quirk.LATE_SHARE, Quirk.LATE_RESET, Quirk.FAULTS_FIRST,
 }  # fmt: skip
 """The quirks that no trial has: by the conditions of the promise, a row may be started twice, or they do nothing."""
-QUIRKS = [f"{quirk}={VALUES[quirk]}" if quirk in VALUES else str(quirk) for quirk in Quirk if quirk not in UNTOLD]
+_WRITTEN = {quirk: f"{quirk}={VALUES[quirk]}" if quirk in VALUES else str(quirk) for quirk in Quirk}
+QUIRKS = [_WRITTEN[quirk] for quirk in Quirk if quirk not in UNTOLD and quirk.group is not Group.V3]
+V3_QUIRKS = [*QUIRKS, *(_WRITTEN[quirk] for quirk in Quirk if quirk not in UNTOLD and quirk.group is Group.V3)]
+"""Those of trials over DWR v3."""
 
 WORKFLOWS = ("--workflow", "transcode", "--workflow", "another")
 """The job's, and one that a service may mix it up with."""
@@ -85,6 +90,7 @@ class Plan(NamedTuple):
     kills: list[Kill]
     quirks: list[str]
     """What the service shows other than the truth. Then rows may be held."""
+    api: str = "obs-v2"
 
 
 def draw_plan(seed: int, rows: int, concurrency: int) -> Plan:
@@ -92,6 +98,7 @@ def draw_plan(seed: int, rows: int, concurrency: int) -> Plan:
     random = Random(seed)
     list_delay = round(random.uniform(0.5, 1.5), 2)
     settle_time = list_delay + 1
+    api = "obs-v2" if seed % 2 else "dwr-v3"
     plan = Plan(
         rows=_draw_rows(random, rows),
         concurrency=concurrency,
@@ -100,7 +107,8 @@ def draw_plan(seed: int, rows: int, concurrency: int) -> Plan:
         emulator=[*_draw_moods(random), "--seed", str(seed), "--list-delay", str(list_delay), *WORKFLOWS],
         settle_time=settle_time,
         kills=[_draw_kill(random, settle_time) for _ in range(random.randint(2, 6))],
-        quirks=random.sample(QUIRKS, random.randint(0, MOST_QUIRKS)),
+        quirks=random.sample(QUIRKS if seed % 2 else V3_QUIRKS, random.randint(0, MOST_QUIRKS)),
+        api=api,
     )
     return plan._replace(emulator=[*plan.emulator, *(word for quirk in plan.quirks for word in ("--quirk", quirk))])
 

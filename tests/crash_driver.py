@@ -2,7 +2,7 @@
 
 Started as a process of its own that has no threads and no loop, so that it may fork: what a trial needs is imported
 once. `python tests/crash_driver.py FOLDER` reads trials as JSON from stdin, each a list of steps to crash at, one after
-another, and the quirks of its emulator; trial number N leaves its files and its `trial.json` in FOLDER/N.
+another, the quirks of its emulator, and the API; trial number N leaves its files and its `trial.json` in FOLDER/N.
 """
 
 import asyncio
@@ -25,13 +25,14 @@ from batcher.edges.checkpoint.store import Store
 from batcher.edges.transport import Transport
 from batcher.edges.transport.wire import Wire
 from batcher.edges.witness import Witness
+from batcher.emulator.documents import PROJECT
 from batcher.emulator.faults import FaultKind, draw
 from batcher.emulator.parsing import parse_quirk
 from batcher.emulator.server import serve
 from batcher.emulator.settings import MADE_UP, Settings
 from batcher.flow.drain import Drain
 from batcher.options.verbs import RunOptions
-from batcher.rules.choices import Mode, OnDoubt
+from batcher.rules.choices import Api, Mode, OnDoubt
 
 SIDE_BY_SIDE = 6
 CRASHED = 9
@@ -147,11 +148,12 @@ class Steps:
         Transport.send, aiohttp.ClientResponse.start, Wire.ask = watched_send, watched_start, watched_ask
 
 
-def options(folder, url):
+def options(folder, url, api):
     given = {
         "manifest": folder / "m.csv", "workflow": "transcode", "endpoint": url, "bucket": "videos", "inputs": {},
         "output": folder / "records.jsonl", "checkpoint": folder / "checkpoint", "concurrency": 2, "max_attempts": 3,
         "timeout": 30.0, "on_doubt": OnDoubt.RECONCILE, "settle_time": 0.3, "verify_tls": True, "progress": Mode.NONE,
+        "api": Api(api), "project_id": PROJECT,
     }  # fmt: skip
     return RunOptions(**given)
 
@@ -191,7 +193,7 @@ def emulate(folder, told, seed, quirks):
     return 0
 
 
-def run(folder, url, crash_at):
+def run(folder, url, api, crash_at):
     """Run the job as `batcher run` would, but crash at a step, if it comes to that."""
     os.dup2(os.open(folder / "stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     steps = Steps(crash_at, folder)
@@ -201,12 +203,12 @@ def run(folder, url, crash_at):
         "OBS_SECRET_ACCESS_KEY": MADE_UP.secret_key,
         "XDG_STATE_HOME": str(folder / "state"),
     }
-    code = asyncio.run(run_job(options(folder, url), World(environment=environment), Drain()))
+    code = asyncio.run(run_job(options(folder, url, api), World(environment=environment), Drain()))
     (folder / "steps").write_text(str(steps.done))
     return int(code)
 
 
-def play(folder, crashes, quirks, seed):
+def play(folder, crashes, quirks, api, seed):
     """Play one trial: crash at each of these steps, one run after another, then run to the end."""
     folder.mkdir()
     (folder / "m.csv").write_text(MANIFEST)
@@ -218,7 +220,7 @@ def play(folder, crashes, quirks, seed):
     codes = []
     try:
         for crash_at in (*crashes, None):
-            codes.append(ended(forked(lambda at=crash_at: run(folder, url, at))))
+            codes.append(ended(forked(lambda at=crash_at: run(folder, url, api, at))))
             # Answered after whatever has arrived before: what a dead run has sent is started by now, or never.
             with direct.open(f"{url}/emulator/ledger", timeout=30) as answer:
                 answer.read()
@@ -233,11 +235,11 @@ def main():
     parent = Path(sys.argv[1])
     seed = seed_of_faults()
     playing = 0
-    for number, (crashes, quirks) in enumerate(json.load(sys.stdin)):
+    for number, (crashes, quirks, api) in enumerate(json.load(sys.stdin)):
         if playing == SIDE_BY_SIDE:
             os.wait()
             playing -= 1
-        forked(partial(play, parent / str(number), crashes, quirks, seed))
+        forked(partial(play, parent / str(number), crashes, quirks, api, seed))
         playing += 1
     for _ in range(playing):
         os.wait()

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 from conftest import CREDENTIALS, KEYS, PARAMETERS
 
+from batcher.emulator.documents import PROJECT
 from batcher.emulator.faults import FaultKind, lot
 from batcher.emulator.parsing import parse_quirk
 from batcher.emulator.server import serve
@@ -80,6 +81,9 @@ class Lie(NamedTuple):
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the rows of the manifest."""
+        if "v3-inputs-listed" in self.quirks:
+            # With inputs, each start would be refused.
+            return [row | {"inputs": {}} for row in plain_rows()]
         return odd_rows() if self.is_odd else plain_rows()
 
     def emulator(self) -> Settings:
@@ -135,6 +139,7 @@ EARLIER = {"past": 40, "run_time": 0.0}
 LATE_COMMIT = 3.0
 IMPATIENT = ("--timeout", "1", "--settle-time", "4")
 PATIENT = ("--settle-time", "4")
+DWR = ("--api", "dwr-v3", "--project-id", PROJECT)
 
 LIES: Mapping[str, Lie] = {
     "honest": Lie(Kind.NONE),
@@ -273,6 +278,24 @@ LIES: Mapping[str, Lie] = {
         one_name_for_two_starts="same-name=50%",
         answer_of_the_start_before="stale-answer=50%",
     ),
+    "DWR v3, honest, short pages": Lie(Kind.NONE, ("page-limit=8",), words=DWR),
+    "DWR v3, honest, in the manual's answers": Lie(Kind.NONE, ("v3-manual", "bulky=200"), words=DWR),
+    "DWR v3, honest, offset counts pages": Lie(
+        Kind.NONE, ("v3-offset-pages", "v3-newest-first", "page-limit=9"), words=DWR
+    ),
+    "DWR v3, honest, offset begins at 0": Lie(
+        Kind.NONE, ("v3-offset-zero", "v3-ends-exclusive", "page-limit=6", "count-all"), words=DWR
+    ),
+    "DWR v3, honest, rows never started": Lie(Kind.NONE, ("v3-codes",), doubt=Doubt.REQUEST_LOST, words=DWR),
+    "DWR v3, honest, no inputs": Lie(Kind.NONE, ("v3-inputs-listed",), words=DWR),
+    "DWR v3, lower offset": Lie(Kind.COMPLETENESS, ("v3-cap=5", "page-limit=3"), words=DWR),
+    "DWR v3, no history": Lie(Kind.COMPLETENESS, ("v3-express",), words=DWR),
+    "DWR v3, time of the last change": Lie(Kind.FILTERS, ("v3-by-update",), {"run_time": 1.0}, words=DWR),
+    "DWR v3, time is ignored": Lie(Kind.FILTERS, ("v3-no-window",), {"past": 40}, words=DWR),
+    "DWR v3, other client starts the object": Lie(
+        Kind.FILTERS, ("rival", "page-limit=20"), doubt=Doubt.REQUEST_LOST, words=DWR
+    ),
+    "DWR v3, local time as Z": Lie(Kind.TIMES, ("local-time", "page-limit=30"), words=DWR),
     "late commit": Lie(
         Kind.LATENESS, (f"late-commit={LATE_COMMIT}", f"late-share={SHARE}"), NOTHING, Doubt.LATE, IMPATIENT
     ),

@@ -274,7 +274,10 @@ class Service:
         source = self._lies.told("content", name, self.executions)
         is_alike = self.executions[source].content.alike == self.executions[true].content.alike
         self._truly_described[true] = true == name and is_alike
-        return self._reply(200, {"execution_info": {**self._shown(self.executions[name]), "input": self._text(source)}})
+        return self._reply(200, self._detail(self.executions[name], self._text(source)))
+
+    def _detail(self, execution, text):
+        return {"execution_info": {**self._shown(execution), "input": text}}
 
     def _text(self, name):
         """Write what an execution was started with."""

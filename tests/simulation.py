@@ -27,6 +27,7 @@ from simulated_lies import LIES, TIMEOUT, lies_of, told_names
 from simulated_machine import Checkpoint, CrashAt, Loop, Process
 from simulated_nature import nature
 from simulated_service import TYPES, Service
+from simulated_v3 import ServiceV3
 
 from batcher.app.run import run_job
 from batcher.app.voice import Voice
@@ -37,7 +38,7 @@ from batcher.errors import ExitCode, JobError
 from batcher.flow.drain import Drain
 from batcher.model import Fault, Lost, Status
 from batcher.options.verbs import RunOptions
-from batcher.rules.choices import Mode, OnDoubt
+from batcher.rules.choices import Api, Mode, OnDoubt
 
 BEGINNING = 1_795_509_000.0
 MOST_CRASHES = 5
@@ -58,7 +59,8 @@ KEYS = {"OBS_ACCESS_KEY_ID": "EXAMPLEAK", "OBS_SECRET_ACCESS_KEY": "example-secr
 class World:
     """One simulation: what the seed has drawn, and what outlives the crashes of the client."""
 
-    def __init__(self, seed, folder, lies=()):
+    def __init__(self, seed, folder, lies=(), api=Api.OBS_V2):
+        self._api = api
         self.lies = lies
         """The names of what the service lies about."""
         self.judge = None
@@ -81,7 +83,8 @@ class World:
         self._lines = manifest(self.dice, self.dice.choice(ODD_KEYS) if lies else "o{}")
         self.contents = sorted(set(filter(None, map(content_of, self._lines))))
         told = lies_of(lies, seed, self._settle_time)
-        self.service = Service(self.dice, nature(self.dice, self._settle_time), self.now, self.note, told)
+        service = ServiceV3 if api is Api.DWR_V3 else Service
+        self.service = service(self.dice, nature(self.dice, self._settle_time), self.now, self.note, told)
         self.watch = Watch(self.now, self.note, self.service)
         for content in self.contents:
             if self.dice.random() < self.service.nature.mimics:
@@ -240,6 +243,7 @@ class World:
             "bucket": "bucket", "output": self.folder / "records.jsonl", "checkpoint": self.folder / "checkpoint",
             "concurrency": self._concurrency, "max_attempts": 3, "timeout": TIMEOUT, "on_doubt": OnDoubt.RECONCILE,
             "settle_time": self._settle_time, "verify_tls": True, "progress": Mode.NONE, "preflight": False,
+            "api": self._api, "project_id": "simulated",
         }  # fmt: skip
         return RunOptions(**given)
 
@@ -306,21 +310,21 @@ def scratch():
         yield Path(folder)
 
 
-def played(seeds, lies=lambda _seed: ()):
+def played(seeds, lies=lambda _seed: (), api=Api.OBS_V2):
     """Play seeds one after another, and yield their worlds. `lies` chooses the names of the lies of a seed."""
     with scratch() as parent:
         for seed in seeds:
             folder = parent / str(seed)
             folder.mkdir()
-            world = World(seed, folder, lies(seed))
+            world = World(seed, folder, lies(seed), api)
             world.play()
             shutil.rmtree(folder)
             yield seed, world
 
 
-def simulate(seeds, lies=lambda _seed: ()):
+def simulate(seeds, lies=lambda _seed: (), api=Api.OBS_V2):
     """Play seeds one after another, and give the worlds that have broken a promise."""
-    return {seed: world for seed, world in played(seeds, lies) if world.complaints}
+    return {seed: world for seed, world in played(seeds, lies, api) if world.complaints}
 
 
 class Figures:
@@ -358,17 +362,19 @@ def main():
     parser.add_argument("--from", type=int, default=0, dest="first", help="the first of them")
     parser.add_argument("--lies", action="store_true", help="let the service lie about none to four things")
     parser.add_argument("--lie", action="append", choices=LIES, help="let it lie about this; may be repeated")
+    parser.add_argument("--api", type=Api, choices=[*Api][1:], default=Api.OBS_V2, help="the API of the service")
     parser.add_argument("--trace", action="store_true", help="show what happened in those that break one")
     given = parser.parse_args()
     begun = time.monotonic()
     lies = told_names if given.lies else lambda _seed: given.lie or ()
     figures, broken = Figures(), 0
-    for seed, world in played(range(given.first, given.first + given.seeds), lies):
+    for seed, world in played(range(given.first, given.first + given.seeds), lies, given.api):
         figures.add(world)
         if world.complaints:
             broken += 1
             print(f"seed {seed}, {', '.join(world.lies) or 'honest'}:", *world.complaints, sep="\n  ")
             words = "".join(f" --lie '{name}'" for name in given.lie or ()) + " --lies" * given.lies
+            words += f" --api {given.api}"
             print(f"  replay: python tests/simulation.py{words} --from {seed} --seeds 1 --trace", flush=True)
             if given.trace:
                 print(*world.trace, sep="\n")

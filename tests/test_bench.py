@@ -10,7 +10,18 @@ from pathlib import Path
 import pytest
 from figures import Figure, Goal, difference, in_turn, microseconds, ratio, verdict
 from interpreter import FLAGS, Interpreter, better, how_built
-from peers import Load, bare_loop, batcher, check_records, hey, manifest, sdk_loop, sdk_loop_kept
+from peers import (
+    Load,
+    bare_loop,
+    batcher,
+    batcher_v3,
+    check_records,
+    hey,
+    manifest,
+    sdk_loop,
+    sdk_loop_kept,
+    sdk_v3_loop,
+)
 from report import BEGIN, END, put_between, results, table
 from running import BenchError, pinned, run, tool
 from server import late, nginx
@@ -19,7 +30,7 @@ from waits import first_start, resume
 from workload import ANSWER, body
 
 from batcher.edges.manifest import open_manifest
-from batcher.rules.service.obs_v2 import start_body
+from batcher.rules.service.dialect import start_body
 from bench import PAGE, measure
 
 PROJECT = Path(__file__).parents[1]
@@ -128,7 +139,7 @@ def test_the_peers_send_the_bodies_that_batcher_sends(tmp_path):
     assert bodies == [body(number) for number in range(ROWS)]
 
 
-@pytest.mark.parametrize("client", [batcher, bare_loop, sdk_loop, sdk_loop_kept, hey])
+@pytest.mark.parametrize("client", [batcher, batcher_v3, bare_loop, sdk_loop, sdk_loop_kept, sdk_v3_loop, hey])
 def test_a_client_starts_every_row_on_the_late_server(tmp_path, client):
     if client is hey:
         _needs("hey")

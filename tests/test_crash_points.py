@@ -78,10 +78,10 @@ class Trial(NamedTuple):
         assert self.codes[-1] == ExitCode.ROWS_REJECTED, told
 
 
-def drive(folder, crashes, quirks=list):
+def drive(folder, crashes, quirks=list, api="obs-v2"):
     """Run trials with these crashes. `quirks` draws those of a trial's emulator."""
     folder.mkdir()
-    trials = json.dumps([(each, quirks()) for each in crashes])
+    trials = json.dumps([(each, quirks(), api) for each in crashes])
     subprocess.run([sys.executable, DRIVER, folder], input=trials, text=True, check=True, timeout=300)
     told = [json.loads((folder / str(number) / "trial.json").read_text()) for number in range(len(crashes))]
     return [Trial(each["crashes"], each["quirks"], each["codes"], folder / str(at)) for at, each in enumerate(told)]
@@ -111,6 +111,17 @@ def test_a_job_that_dies_at_any_step_starts_every_row_once_when_it_is_run_again(
     assert len(died) >= len(crashes) * 0.75
     if len(crashes) == undisturbed.steps:
         assert {name for trial in died for name in trial.crashed_at} == set(STEPS)
+
+
+@pytest.mark.long(small=1 / 20, ci=1 / 2)
+def test_a_job_over_dwr_v3_that_dies_at_any_step_starts_every_row_once_when_it_is_run_again(
+    undisturbed, share, tmp_path
+):
+    crashes = share([[step] for step in range(1, undisturbed.steps + 1)])
+    trials = drive(tmp_path / "v3", crashes, api="dwr-v3")
+    for trial in trials:
+        trial.assert_truth()
+    assert sum(trial.codes[0] == CRASHED for trial in trials) >= len(crashes) * 0.75
 
 
 @pytest.mark.long(small=1 / 80, ci=1 / 5)

@@ -7,8 +7,8 @@ import pytest
 from answered import answered
 from services import service_of
 
-from batcher.flow.service import STOPPED
-from batcher.model import Answer, Credentials, Execution, Fault, Reply, Row
+from batcher.flow.service import LOCKED_SECONDS, STOPPED
+from batcher.model import Answer, Cause, Credentials, Execution, Fault, Reply, Row
 
 OLD = Credentials("AK1", "SK1", "T1", expires_at=10_000.0)
 NEW = Credentials("AK2", "SK2", "T2", expires_at=50_000.0)
@@ -287,3 +287,72 @@ async def test_credentials_without_an_end_are_left_alone():
     await minutes.until(1e12)
     assert (service.credentials.current, source.looks) == (permanent, 0)
     keeper.cancel()
+
+
+LOCKED = Reply(401, {}, b'{"error_msg":"AK access failed to reach the limit,forbidden","error_code":"APIGW.0301"}')
+
+
+class Locking(Server):
+    """A gateway that locks the key of the requests with these numbers."""
+
+    def __init__(self, *locked):
+        super().__init__(OLD)
+        self.locked = set(locked)
+
+    async def send(self, method, target, headers, body):
+        number = len(self.asked) + 1
+        answer = await super().send(method, target, headers, body)
+        return LOCKED if number in self.locked else answer
+
+
+def locking(server, waits, source=None):
+    async def sleep(seconds):
+        waits.append(seconds)
+
+    return service_of(server.send, credentials=OLD, renew=source and source.renew, sleep=sleep, warn=lambda _: None)
+
+
+async def test_a_key_that_has_worked_is_sent_again_once_its_lock_has_ended():
+    server, waits = Locking(2, 3, 4), []
+    service = locking(server, waits)
+    assert await service.start(ROW) == GOOD
+    assert await together(service, 3) == [GOOD] * 3
+    # Three were on the wire when the key was locked. One of them waits and tries, and the others follow it.
+    assert (waits, len(server.asked)) == ([LOCKED_SECONDS], 7)
+
+
+async def test_a_key_that_is_locked_from_the_beginning_or_for_good_is_refused():
+    server, waits = Locking(1), []
+    answer = await locking(server, waits).start(ROW)
+    assert (answer.meaning.cause, waits, len(server.asked)) == (Cause.LOCKED, [], 1)
+    server, waits = Locking(*range(2, 99)), []
+    service = locking(server, waits)
+    await service.start(ROW)
+    assert (await service.start(ROW)).meaning.cause is Cause.LOCKED
+    assert (len(waits), len(server.asked)) == (3, 5)
+
+
+async def test_newer_keys_are_used_instead_of_waiting_for_a_lock():
+    server, waits = Locking(2), []
+    server.valid.append(NEW)
+    service = locking(server, waits, Source(NEW))
+    assert [await service.start(ROW) for _ in range(2)] == [GOOD, GOOD]
+    assert (waits, server.asked) == ([], ["AK1", "AK1", "AK2"])
+
+
+async def test_nothing_leaves_with_refused_credentials_while_others_are_looked_for():
+    held = asyncio.Event()
+    server, source = Server(OLD), Source(NEW, held=held)
+    service = in_use(server, source)
+    assert await service.start(ROW) == GOOD
+    server.valid = [NEW]
+    async with asyncio.TaskGroup() as group:
+        first = group.create_task(service.start(ROW))
+        await source.looking.wait()
+        others = [group.create_task(service.start(ROW)) for _ in range(20)]
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert server.asked == ["AK1", "AK1"]
+        held.set()
+    assert [first.result(), *(each.result() for each in others)] == [GOOD] * 21
+    assert server.asked == ["AK1", "AK1", *["AK2"] * 21]

@@ -72,7 +72,8 @@ def test_a_module_says_what_it_owns_and_stays_under_400_lines(path):
     assert len(text.splitlines()) < 400
 
 
-DIALECTS = {f"batcher.rules.service.{name}" for name in ("answers", "obs_v2", "obs_v2_errors")}
+OF_A_DIALECT = ("answers", "obs_v2", "obs_v2_errors", "dwr_v3", "dwr_v3_errors", "dwr_v3_list", "sdk_signing")
+DIALECTS = {f"batcher.rules.service.{name}" for name in OF_A_DIALECT}
 
 
 @pytest.mark.parametrize(
@@ -86,8 +87,9 @@ def test_whoever_asks_the_service_reads_no_body_and_does_not_know_its_dialect(pa
     assert _imports(path) & DIALECTS == set()
 
 
-def test_one_module_chooses_the_dialect():
-    assert [path.name for path in MODULES if "batcher.rules.service.obs_v2" in _imports(path)] == ["dialects.py"]
+@pytest.mark.parametrize("dialect", ["obs_v2", "dwr_v3"])
+def test_one_module_chooses_the_dialect(dialect):
+    assert [path.name for path in MODULES if f"batcher.rules.service.{dialect}" in _imports(path)] == ["dialects.py"]
 
 
 def test_only_one_module_knows_tenacity_and_one_edge_knows_the_http_client():

@@ -13,6 +13,7 @@ from batcher.flow import attempts, reconcile
 from batcher.flow import repair as resume
 from batcher.flow.service import Service
 from batcher.model import Answer, Record, Status, Unsettled, Verdict
+from batcher.rules.choices import Api
 from batcher.rules.doubts import control, matching
 
 SHARE, LYING_SHARE = 75, 40
@@ -28,6 +29,13 @@ def test_through_crashes_and_faults_every_row_is_started_once_or_named_in_doubt(
 @pytest.mark.parametrize("first", range(0, 8 * LYING_SHARE, LYING_SHARE))
 def test_whatever_the_service_lies_about_no_row_is_started_twice_or_lost(first):
     broken = simulate(range(first, first + LYING_SHARE), told_names)
+    assert {seed: (world.lies, world.complaints) for seed, world in broken.items()} == {}
+
+
+@pytest.mark.long(small=1 / 4, ci=1)
+@pytest.mark.parametrize("first", range(10_000, 10_000 + 4 * LYING_SHARE, LYING_SHARE))
+def test_both_hold_over_dwr_v3(first):
+    broken = simulate(range(first, first + LYING_SHARE), lambda seed: told_names(seed) if seed % 2 else (), Api.DWR_V3)
     assert {seed: (world.lies, world.complaints) for seed, world in broken.items()} == {}
 
 

@@ -4,6 +4,7 @@ from batcher.app.service import Site, open_service
 from batcher.app.voice import SAID, WARNING, Voice
 from batcher.app.world import World
 from batcher.flow.drain import Drain
+from batcher.rules.service.obs_v2 import OBS_V2
 
 
 async def said_of(monkeypatch, endpoint="https://obs.cn-north-4.myhuaweicloud.com", *, verify_tls=True, **environment):
@@ -14,7 +15,7 @@ async def said_of(monkeypatch, endpoint="https://obs.cn-north-4.myhuaweicloud.co
         monkeypatch.setenv(name, value)
     said = []
     world = World(Voice(lambda kind, text: said.append((kind, text))), {})
-    async with open_service(Site(endpoint, "w", 1, 1.0, verify_tls), None, world, Drain(), world.voice.warn):
+    async with open_service(Site(endpoint, "w", 1, 1.0, verify_tls), None, world, Drain(), world.voice.warn, OBS_V2):
         return said
 
 

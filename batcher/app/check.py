@@ -14,6 +14,7 @@ from pathlib import Path
 
 import orjson
 
+from batcher.app.api import choose
 from batcher.app.cell_types import has_typed_cells, parameters_of_types
 from batcher.app.columns import Columns
 from batcher.app.job_identity import choice_of, identity, need_bucket
@@ -38,6 +39,8 @@ from batcher.rules.rows.declared import Screen
 from batcher.rules.rows.forecast import Forecast
 from batcher.rules.rows.plain_rows import Block, PlainRows
 from batcher.rules.service.credentials import described as shown
+from batcher.rules.service.dialect import Dialect
+from batcher.rules.service.dialects import dialect_of
 from batcher.rules.text import counted
 
 SHOWN = 20
@@ -85,17 +88,22 @@ class Checked:
 
 def check_manifest(options: CheckOptions, world: World) -> Checked:
     """Check a manifest. Raises JobError for what would prevent a run from starting."""
-    card = identity(options)
+    identity(options, dialect_of(options.api))
     format_ = format_of(options.manifest, options.format)
     # Standard input may be checked without a checkpoint.
     checkpoint = options.checkpoint if options.manifest or options.has("checkpoint") else None
+    with asyncio.Runner(loop_factory=fast_loop()) as runner:
+        api = runner.run(choose(options, world, Drain(), checkpoint, may_ask=options.preflight))
+    card = identity(options, *api)
     checked = Checked(card, format_, Forecast(Policy(options.retry_rejected, options.allow_duplicates)), world.voice)
     with world.open_manifest(options.manifest, format_, choice_of(options)) as manifest:
         need_bucket(manifest, format_, options.bucket, options.manifest)
         columns = Columns(options, manifest, checked.warn)
         if options.preflight:
             is_new = checkpoint is None or not checkpoint.exists()
-            described = _described(options, manifest, columns.of_header if is_new else None, checked, world)
+            described = _described(
+                options, manifest, columns.of_header if is_new else None, checked, world, api.dialect
+            )
             with asyncio.Runner(loop_factory=fast_loop()) as runner:
                 checked.workflow = runner.run(described)
         with (
@@ -134,14 +142,19 @@ def _judged(blocks: Iterable[Block], columns: Columns, parameters: Collection[st
         yield block
 
 
-async def _described(
-    options: CheckOptions, manifest: AnyManifest, judge: Judge | None, checked: Checked, world: World
+async def _described(  # noqa: PLR0913, PLR0917 - a manifest and its service meet here
+    options: CheckOptions,
+    manifest: AnyManifest,
+    judge: Judge | None,
+    checked: Checked,
+    world: World,
+    dialect: Dialect,
 ) -> Workflow | None:
     drain = Drain()
     site = Site(checked.card.endpoint, options.workflow, 1, options.timeout, options.trust)
     async with (
         open_credentials(options.credentials, world, drain, checked.warn) as credentials,
-        open_service(site, credentials, world, drain, checked.warn) as service,
+        open_service(site, credentials, world, drain, checked.warn, dialect) as service,
     ):
         checked.credentials = shown(credentials.current)
         preflight = Preflight(

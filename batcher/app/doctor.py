@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from batcher.app.api import choose
 from batcher.app.doctor_control import Keeper, open_keeper
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.voice import Voice
@@ -23,14 +24,15 @@ from batcher.rules.doctor.advice import ending, prescription
 from batcher.rules.doctor.points import Seen, phrase
 from batcher.rules.rows.declared import judge_of
 from batcher.rules.rows.identity import canonical, content_key
-from batcher.rules.service.dialects import DIALECT
+from batcher.rules.service.names import endpoint as endpoint_of
 from batcher.rules.settings_file import Edited, Setting, edited
 from batcher.rules.text import printable
 
 
 class Examined(NamedTuple):
-    """What one start showed, the settings that follow, and the new text of the settings file."""
+    """What one start in an API showed, the settings that follow, and the new text of the settings file."""
 
+    api: str
     seen: Seen
     settings: Mapping[str, Setting]
     file: Edited
@@ -45,13 +47,14 @@ async def examine(options: DoctorOptions, world: World, show: Callable[[Examined
     check_place(options.write)
     _edited(options.write, {})
     drain = Drain()
-    endpoint = DIALECT.endpoint(options.endpoint, allow_http=options.allow_http).url
+    endpoint = endpoint_of(options.endpoint, allow_http=options.allow_http).url
+    api = await choose(options, world, drain, options.checkpoint)
     site = Site(endpoint, options.workflow, 1, options.timeout, options.trust)
     with world.draining_on_signals(drain.begin, world.voice.say):
         async with (
-            open_keeper(options, endpoint, world) as keeper,
+            open_keeper(options, endpoint, world, api) as keeper,
             open_credentials(options.credentials, world, drain, world.voice.warn) as credentials,
-            open_service(site, credentials, world, drain, world.voice.warn) as service,
+            open_service(site, credentials, world, drain, world.voice.warn, api.dialect) as service,
         ):
             described = (await contact(service.workflow, drain, world.draw, world.monotonic)).noun
             if isinstance(drain.reason, JobError):
@@ -63,7 +66,7 @@ async def examine(options: DoctorOptions, world: World, show: Callable[[Examined
                     "Set what it declares with --input NAME=VALUE or NAME:=JSON.",
                 )
             seen = await doctor.examine(_examination(options, world.voice, service, keeper), _row(options))
-    return _end(options, show, seen, drain.reason)
+    return _end(options, show, api.dialect.name, seen, drain.reason)
 
 
 def _row(options: DoctorOptions) -> Row:
@@ -92,10 +95,10 @@ def _examination(options: DoctorOptions, voice: Voice, service: Service, keeper:
 
 
 def _end(
-    options: DoctorOptions, show: Callable[[Examined], None], seen: Seen, reason: ExitCode | JobError | None
+    options: DoctorOptions, show: Callable[[Examined], None], api: str, seen: Seen, reason: ExitCode | JobError | None
 ) -> ExitCode:
     settings = prescription(seen)
-    examined = Examined(seen, settings, _edited(options.write, settings))
+    examined = Examined(api, seen, settings, _edited(options.write, settings))
     # Shown before it is written: a full disk must not lose what was paid for.
     show(examined)
     if settings:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from batcher.app.api import Chosen
 from batcher.app.job_files import Files, open_files
 from batcher.app.voice import Voice
 from batcher.app.world import World
@@ -21,7 +22,6 @@ from batcher.rules.doubts.control import control_of
 from batcher.rules.doubts.likeness import is_key_alike
 from batcher.rules.report.next_commands import about
 from batcher.rules.service.clock import RESOLUTION, posix_of_header
-from batcher.rules.service.dialects import DIALECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Keeper:
 
 
 @asynccontextmanager
-async def open_keeper(options: DoctorOptions, endpoint: str, world: World) -> AsyncIterator[Keeper | None]:
+async def open_keeper(options: DoctorOptions, endpoint: str, world: World, api: Chosen) -> AsyncIterator[Keeper | None]:
     """Hold the files of the job whose checkpoint is given, None if there is none. Nothing is sent.
 
     Raises OtherJobError if the job has another service or workflow, UsageError if the object is that of a row in doubt,
@@ -61,19 +61,24 @@ async def open_keeper(options: DoctorOptions, endpoint: str, world: World) -> As
         yield None
         return
     async with open_files(options.checkpoint, None, None, world) as files:
-        _check_job(files, options, endpoint)
+        _check_job(files, options, endpoint, api)
         await _check_object(files, options)
         yield Keeper(files, options.checkpoint, world.voice)
 
 
-def _check_job(files: Files, options: DoctorOptions, endpoint: str) -> None:
+def _check_job(files: Files, options: DoctorOptions, endpoint: str, api: Chosen) -> None:
     card = files.card
-    if (card.dialect, card.endpoint, card.workflow) != (DIALECT.name, endpoint, options.workflow):
+    wanted = (api.dialect.name, api.project, endpoint, options.workflow)
+    if (card.dialect, card.project, card.endpoint, card.workflow) != wanted:
         raise OtherJobError(
-            f"{options.checkpoint}: this job starts workflow {card.workflow} at {card.endpoint}, not"
-            f" {options.workflow} at {endpoint}; nothing was started",
+            f"{options.checkpoint}: this job starts workflow {card.workflow} at {card.endpoint}{_of(card.project)}, not"
+            f" {options.workflow} at {endpoint}{_of(api.project)}; nothing was started",
             "Give the workflow and the endpoint of the job, or leave --checkpoint out.",
         )
+
+
+def _of(project: str) -> str:
+    return f" in project {project}" if project else ""
 
 
 async def _check_object(files: Files, options: DoctorOptions) -> None:

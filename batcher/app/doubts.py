@@ -109,7 +109,7 @@ class Doubts:
             sleep=self.drain.sleep,
             stopped=lambda: self.drain.begun,
             now=self.service.now,
-            settle_time=self.settle_time,
+            settle_time=max(self.settle_time, self.service.dialect.closes_after or 0.0),
         )
 
     async def _date(self, rows: Sequence[Unsettled], at: float) -> None:

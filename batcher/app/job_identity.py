@@ -17,10 +17,9 @@ from batcher.rules.report.next_commands import Job
 from batcher.rules.rows.headings import OWN
 from batcher.rules.rows.identity import bucket_fault, canonical
 from batcher.rules.service.dialect import Dialect
-from batcher.rules.service.dialects import DIALECT
 
 
-def identity(options: RunOptions | CheckOptions, dialect: Dialect = DIALECT) -> Card:
+def identity(options: RunOptions | CheckOptions, dialect: Dialect, project: str = "") -> Card:
     """Check the names, and return the card with what rows depend on. Raises UsageError for an invalid name."""
     fault = dialect.workflow_fault(options.workflow)
     if fault is not None:
@@ -33,15 +32,16 @@ def identity(options: RunOptions | CheckOptions, dialect: Dialect = DIALECT) -> 
         workflow=options.workflow,
         static_inputs=canonical(options.inputs).decode() or "{}",
         bucket=options.bucket or "",
+        project=project,
         dialect=dialect.name,
     )
 
 
-def card_of(options: RunOptions, dialect: Dialect) -> Card:
+def card_of(options: RunOptions, dialect: Dialect, project: str = "") -> Card:
     """Return the card of the job that `options` describe. Raises UsageError for an invalid name."""
     folder = folder_of(options.checkpoint)
     return structs.replace(
-        identity(options, dialect),
+        identity(options, dialect, project),
         manifest=STANDARD_INPUT if options.manifest is None else kept(options.manifest, folder),
         output=kept(options.output, folder),
         format=str(options.format or ""),

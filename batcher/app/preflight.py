@@ -94,6 +94,8 @@ class Preflight:
             raise error
 
     def _look_at(self, workflow: Workflow) -> None:
+        if not workflow.keeps_history:
+            self._warn("the workflow is of mode EXPRESS, which keeps no history: rows in doubt cannot be looked up")
         if workflow.triggers:
             self._warn(
                 f"the workflow is also triggered by objects that are put into {', '.join(workflow.triggers)}: such an"

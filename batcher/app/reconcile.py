@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from batcher.app.api import chosen_before
 from batcher.app.doubts import Doubts
 from batcher.app.job_files import open_files
 from batcher.app.job_identity import job_of
@@ -15,11 +16,9 @@ from batcher.options.verbs import ReconcileOptions
 from batcher.rules.choices import OnDoubt
 from batcher.rules.doubts.settle_time import condition
 from batcher.rules.report.next_commands import run
-from batcher.rules.service.dialect import Dialect
-from batcher.rules.service.dialects import DIALECT
 
 
-async def settle(options: ReconcileOptions, world: World, dialect: Dialect = DIALECT) -> ExitCode:
+async def settle(options: ReconcileOptions, world: World) -> ExitCode:
     """Settle the rows in doubt of a checkpoint, and report how many are left. Raises JobError if that is impossible."""
     drain = Drain()
     with world.draining_on_signals(drain.begin, world.voice.say):
@@ -30,7 +29,7 @@ async def settle(options: ReconcileOptions, world: World, dialect: Dialect = DIA
             card = files.card
             job = job_of(card, options.checkpoint)
             site = Site(card.endpoint, card.workflow, ASKERS, options.timeout, options.trust)
-            async with open_service(site, credentials, world, drain, world.voice.warn, dialect) as service:
+            async with open_service(site, credentials, world, drain, world.voice.warn, chosen_before(card)) as service:
                 relies_on = condition(options.settle_time, options.timeout)
                 if relies_on:
                     world.voice.say(relies_on)

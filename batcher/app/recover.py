@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from msgspec import structs
 
+from batcher.app.api import choose
 from batcher.app.cell_types import has_typed_cells, parameters_of_types
 from batcher.app.generation import Generation
 from batcher.app.job_files import Place, place_of, written
@@ -31,7 +32,7 @@ from batcher.rules.job.card import Card, encoded, renewed
 from batcher.rules.records.standing import current_counts
 from batcher.rules.report.next_commands import run
 from batcher.rules.rows.identity import canonical
-from batcher.rules.service.dialects import DIALECT
+from batcher.rules.service.dialect import Dialect
 from batcher.rules.text import counted
 
 
@@ -44,13 +45,14 @@ async def recover(options: RecoverOptions, world: World) -> ExitCode:
     if manifest is None:
         raise UsageError("standard input cannot be read twice", "Give the manifest as a file, with --format.")
     given = _as_run(options, options.output[-1])
-    wanted = card_of(given, DIALECT)
+    api = await choose(options, world, Drain(), options.checkpoint)
+    wanted = card_of(given, *api)
     with replacing(options.checkpoint) as replacement, ExitStack() as opened:
         with closing(replacement.begin(wanted)) as store:
             if replacement.is_damaged:
                 world.voice.warn(f"{options.checkpoint}: damaged: only the output shows how the rows stand")
             card = _card(store.card, wanted, options.checkpoint)
-            reading = _Reading(given, world, card.cell_types)
+            reading = _Reading(given, world, card.cell_types, api.dialect)
             types = await reading.cell_types()
             rebuilt = _rebuilt(store, options, reading, world, opened, structs.replace(card, cell_types=types))
         kept = replacement.put_in_place()
@@ -84,8 +86,9 @@ def _card(kept: Card, wanted: Card, checkpoint: Path) -> Card:
 class _Reading:
     """The manifest of a job, which can be read more than once. `types` are those of its cells, None if not known."""
 
-    def __init__(self, options: RunOptions, world: World, types: Mapping[str, str] | None) -> None:
+    def __init__(self, options: RunOptions, world: World, types: Mapping[str, str] | None, dialect: Dialect) -> None:
         self._options = options
+        self._dialect = dialect
         self._world = world
         self._types = types
         self._format = format_of(options.manifest, options.format)
@@ -106,11 +109,11 @@ class _Reading:
             if self._types is not None or not has_typed_cells(manifest):
                 return self._types
             drain = Drain()
-            voice, endpoint = self._world.voice, card_of(options, DIALECT).endpoint
+            voice, endpoint = self._world.voice, card_of(options, self._dialect).endpoint
             site = Site(endpoint, options.workflow, 1, options.timeout, options.verify_tls)
             async with (
                 open_credentials(options.credentials, self._world, drain, voice.warn) as credentials,
-                open_service(site, credentials, self._world, drain, voice.warn) as service,
+                open_service(site, credentials, self._world, drain, voice.warn, self._dialect) as service,
             ):
                 workflow = await Preflight(
                     service, options.workflow, drain, self._world, manifest, options.inputs, voice.warn

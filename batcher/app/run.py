@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import datetime
 from math import inf
 
+from batcher.app.api import Chosen, choose
 from batcher.app.columns import Columns
 from batcher.app.confirm import Confirm
 from batcher.app.doubts import Doubts
@@ -40,7 +41,7 @@ from batcher.rules.rate.throttle import Throttle
 from batcher.rules.report import opening
 from batcher.rules.service.credentials import described
 from batcher.rules.service.dialect import Dialect
-from batcher.rules.service.dialects import DIALECT
+from batcher.rules.service.dialects import dialect_of
 from batcher.rules.text import seconds_until
 
 
@@ -49,7 +50,7 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
     world: World,
     drain: Drain,
     pass_on: PassOn | None = None,
-    dialect: Dialect = DIALECT,
+    dialect: Dialect | None = None,
     *,
     confirm: Confirm | None = None,
     attend: Callable[[Monitor], None] | None = None,
@@ -57,10 +58,11 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
     """Run the job that `options` describe until it ends or `drain` begins, and report how it ended.
 
     `pass_on` takes the records once they are on disk, `attend` the monitor once the files are open. `confirm` asks a
-    person before many rows are started; without it no one is asked. Raises JobError if the job cannot start or
-    continue.
+    person before many rows are started; without it no one is asked. The options choose the dialect, unless it is given.
+    Raises JobError if the job cannot start or continue.
     """
-    card = card_of(options, dialect)
+    # The names are checked before anything is opened.
+    card_of(options, dialect or dialect_of(options.api))
     async with AsyncExitStack() as edges:
         # First, since a file may be a pipe without a reader: to open it takes until the second signal.
         edges.enter_context(world.draining_on_signals(drain.begin, world.voice.say))
@@ -72,8 +74,10 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
             telemetry.warn(warning)
         paths = Paths(options.manifest, options.checkpoint, options.output)
         warn_if_short(manifest.lines or 0, paths, world, telemetry.warn)
+        api = Chosen(dialect) if dialect else await choose(options, world, drain, options.checkpoint)
+        card = card_of(options, *api)
         service = await edges.enter_async_context(
-            _open_service(options, card.endpoint, world, drain, telemetry, dialect)
+            _open_service(options, card.endpoint, world, drain, telemetry, api.dialect)
         )
         columns = Columns(options, manifest, telemetry.warn)
         preflight = await _preflight(options, world, manifest, service, drain, telemetry, columns)
@@ -89,7 +93,7 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
         )
         known = await remembered(options, files, world)
         monitor = _monitor(options, world, manifest, known, service, drain, telemetry)
-        shown = opening.lines(await _opening(options, files, monitor, service, dialect, known))
+        shown = opening.lines(await _opening(options, files, monitor, service, known))
         if attend is not None:
             attend(monitor)
         relies_on = condition(options.settle_time, options.timeout)
@@ -133,13 +137,13 @@ async def _preflight(  # noqa: PLR0913, PLR0917 - a job and its service meet her
     return preflight
 
 
-async def _opening(  # noqa: PLR0913, PLR0917 - what the first lines show
-    options: RunOptions, files: Files, monitor: Monitor, service: Service, dialect: Dialect, known: Remembered
+async def _opening(
+    options: RunOptions, files: Files, monitor: Monitor, service: Service, known: Remembered
 ) -> opening.Opening:
-    call = dialect.start(options.workflow)
+    call = service.dialect.start(options.workflow)
     return opening.Opening(
         card=files.card,
-        api=f"API {dialect.name}, {call.method} {call.path}",
+        api=f"API {service.dialect.name}, {call.method} {call.path}",
         credentials=described(service.credentials.current),
         rows=monitor.listed,
         most=options.limit,

@@ -21,7 +21,6 @@ from batcher.model import Credentials
 from batcher.rules.choices import Place
 from batcher.rules.service.credentials import described, metadata_address
 from batcher.rules.service.dialect import Dialect
-from batcher.rules.service.dialects import DIALECT
 from batcher.rules.service.names import is_loopback
 
 METADATA_SECONDS = 3.0
@@ -48,7 +47,7 @@ async def open_service(  # noqa: PLR0913, PLR0917 - a job and its service meet h
     world: World,
     drain: Drain,
     warn: Callable[[str], None],
-    dialect: Dialect = DIALECT,
+    dialect: Dialect,
 ) -> AsyncIterator[Service]:
     """Yield the service for as long as the block lasts. `warn` takes a sentence. Nothing is sent yet.
 

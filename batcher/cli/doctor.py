@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from batcher.errors import ExitCode, JobError, UsageError
 from batcher.model import Json
 from batcher.options.verbs import DoctorOptions
-from batcher.rules.doctor.advice import POINTS
-from batcher.rules.doctor.points import UNTRIED, Finding
+from batcher.rules.doctor.advice import points_of, untried_of
+from batcher.rules.doctor.points import Finding
 from batcher.rules.rows.identity import bucket_fault, object_fault
 from batcher.rules.text import printable
 
@@ -90,16 +90,16 @@ def _kept(options: DoctorOptions) -> str:
 
 
 def _url(options: DoctorOptions) -> str:
-    from batcher.rules.service.dialects import DIALECT
+    from batcher.rules.service.names import endpoint
 
-    return DIALECT.endpoint(options.endpoint, allow_http=options.allow_http).url
+    return endpoint(options.endpoint, allow_http=options.allow_http).url
 
 
 def _check(workflow: str, bucket: str, key: str) -> None:
-    from batcher.rules.service.dialects import DIALECT
+    from batcher.rules.service.names import workflow_fault
 
     faults = {
-        f"--workflow {workflow}": DIALECT.workflow_fault(workflow),
+        f"--workflow {workflow}": workflow_fault(workflow),
         f"--bucket {bucket}": bucket_fault(bucket),
         f"--object {printable(key)}": object_fault(key),
     }
@@ -120,8 +120,8 @@ def _show(options: DoctorOptions, examined: Examined) -> None:
 
 
 def _document(options: DoctorOptions, examined: Examined) -> dict[str, Json]:
-    seen, file = examined.seen, examined.file
-    findings = {point.name: point.tell(seen) for point in POINTS}
+    seen, file, points = examined.seen, examined.file, points_of(examined.api)
+    findings = {point.name: point.tell(seen) for point in points}
     return {
         "endpoint": _url(options),
         "workflow": options.workflow,
@@ -135,9 +135,9 @@ def _document(options: DoctorOptions, examined: Examined) -> dict[str, Json]:
                 "finding": findings[point.name].finding,
                 "seen": findings[point.name].seen,
             }
-            for point in POINTS
+            for point in points
         ],
-        "untried": list(UNTRIED),
+        "untried": list(untried_of(examined.api)),
         "settings": {key: setting._asdict() for key, setting in examined.settings.items()},
         "kept": dict(file.kept),
         "file": str(options.write) if examined.settings else None,
@@ -148,11 +148,11 @@ def _lines(options: DoctorOptions, examined: Examined) -> Iterator[str]:
     seen, kept = examined.seen, examined.file.kept
     if seen.execution is not None:
         yield f"execution {seen.execution.name}"
-    for point in POINTS:
+    for point in points_of(examined.api):
         finding, what = point.tell(seen)
         but = f", not that {point.assumed}" if finding is Finding.DIFFERS else ""
         yield f"{finding:<10} {point.name:<17} {printable(what)}{but}"
-    for what in UNTRIED:
+    for what in untried_of(examined.api):
         yield f"{'untried':<28} {what}"
     if examined.settings:
         yield from ("", f"{options.write}:")

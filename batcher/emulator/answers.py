@@ -56,6 +56,7 @@ def over_rate_limit(rate: float) -> Refusal:
 
 OVER_RATE_LIMIT = "APIGW.0308"
 SLOW_DOWN = xml_refusal(503, "SlowDown", "Please reduce your request rate.")
+OVER_RATE = json_refusal(429, OVER_RATE_LIMIT, "The throttling threshold has been reached: policy user over ratelimit")
 TOO_MANY = json_refusal(429, "SYS.0011", "Too many requests.")
 
 

@@ -32,7 +32,7 @@ def execution_urn(execution: Execution) -> str:
     return f"urn:fgs:{REGION}:{PROJECT}:execution:{execution.graph}:{execution.name}:{DOMAIN}"
 
 
-def start_document(execution: Execution, settings: Settings) -> Json:
+def start_document(execution: Execution, settings: Settings) -> dict[str, Json]:
     """Return the answer to a start."""
     is_odd = Quirk.START_TIMES_TOO in settings.quirks
     return {
@@ -51,7 +51,9 @@ def restore_document(execution: Execution, now: float) -> Json:
     }
 
 
-def workflow_document(graph: str, declared: Mapping[str, Declared], triggers: Sequence[str], created_at: float) -> Json:
+def workflow_document(
+    graph: str, declared: Mapping[str, Declared], triggers: Sequence[str], created_at: float
+) -> dict[str, Json]:
     """Describe a workflow. Here its `inputs` are a map; the call that creates a workflow takes an array."""
     return {
         "name": graph,
@@ -97,14 +99,14 @@ def listing_document(listing: Listing, total: int, settings: Settings, now: floa
     document = {
         "count": total if Quirk.COUNT_ALL in settings.quirks else len(listing.executions),
         "is_truncated": is_truncated,
-        "executions": [_summary(each, settings, now) | bulk for each in listing.executions],
+        "executions": [summary_of(each, settings, now) | bulk for each in listing.executions],
     }
     return document | {"next_marker": listing.next_marker} if listing.next_marker else document
 
 
-def execution_document(execution: Execution, settings: Settings, now: float) -> Json:
+def execution_document(execution: Execution, settings: Settings, now: float) -> dict[str, Json]:
     """Describe one execution."""
-    summary = _summary(execution, settings, now)
+    summary = summary_of(execution, settings, now)
     if Quirk.LIST_TIMES_ONLY in settings.quirks:
         summary |= _true_times(execution, now)
     step = {
@@ -116,7 +118,7 @@ def execution_document(execution: Execution, settings: Settings, now: float) -> 
     }
     return {
         "execution_info": {
-            "input": "" if Quirk.INPUT_EMPTY in settings.quirks else _input(execution, settings),
+            "input": "" if Quirk.INPUT_EMPTY in settings.quirks else input_of(execution, settings),
             "isTest": False,
             **summary,
             "start_state": "run",
@@ -125,7 +127,7 @@ def execution_document(execution: Execution, settings: Settings, now: float) -> 
     }
 
 
-def _summary(execution: Execution, settings: Settings, now: float) -> dict[str, Json]:
+def summary_of(execution: Execution, settings: Settings, now: float) -> dict[str, Json]:
     """Return what the list and a detail show alike."""
     quirks = settings.quirks
     named = replace(
@@ -154,7 +156,7 @@ def _true_times(execution: Execution, now: float) -> dict[str, Json]:
     }
 
 
-def _input(execution: Execution, settings: Settings) -> str:
+def input_of(execution: Execution, settings: Settings) -> str:
     """Write what an execution was started with, in the format that the settings choose: it is not documented."""
     bucket = shown_bucket(execution.bucket, settings.quirks)
     key = execution.object.removeprefix("/") if settings.strip_leading_slash else execution.object

@@ -50,7 +50,7 @@ def page(asked: Collection[Executions], question: Question, settings: Settings) 
     now, limit, marker, type_ = question
     limit = min(limit, int(number(quirks, Quirk.PAGE_LIMIT, limit)))
     skipped = int(number(quirks, Quirk.PAGE_SKIP))
-    is_shown = _shown(asked, settings, now)
+    is_shown = shown(asked, settings, now)
     following = merge(*(each.following(now, marker, type_) for each in asked), key=attrgetter("marker"))
     found = list(islice(filter(is_shown, following), limit + 1 + skipped))
     executions = found[:limit]
@@ -59,10 +59,10 @@ def page(asked: Collection[Executions], question: Question, settings: Settings) 
     else:
         last = max(0, limit - 1 - int(number(quirks, Quirk.PAGE_REPEAT)))
         next_marker = found[min(last + skipped, len(found) - 1)].marker
-    return Listing(list(_repeated(executions, settings)), "" if Quirk.FIRST_PAGE_ONLY in quirks else next_marker)
+    return Listing(list(repeated(executions, settings)), "" if Quirk.FIRST_PAGE_ONLY in quirks else next_marker)
 
 
-def _shown(asked: Collection[Executions], settings: Settings, now: float) -> Callable[[Execution], bool]:
+def shown(asked: Collection[Executions], settings: Settings, now: float) -> Callable[[Execution], bool]:
     """Return the rule by which an execution that has been listed is still shown."""
     quirks = settings.quirks
     if Quirk.EMPTY_LIST in quirks:
@@ -76,7 +76,8 @@ def _shown(asked: Collection[Executions], settings: Settings, now: float) -> Cal
     return lambda execution: execution.started_at >= began and execution.ends_at > ended
 
 
-def _repeated(executions: Collection[Execution], settings: Settings) -> Iterator[Execution]:
+def repeated(executions: Collection[Execution], settings: Settings) -> Iterator[Execution]:
+    """Yield executions, and some of them twice if a quirk wants it."""
     for execution in executions:
         yield execution
         if settings.strikes(Quirk.DUPLICATES, execution.bucket, execution.object):

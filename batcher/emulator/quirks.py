@@ -29,6 +29,7 @@ class Group(StrEnum):
     IDENTITY = "names and details mixed up"
     CONTENT = "what a detail shows of an execution's bucket, key and inputs"
     LATENESS = "when a start is committed, and when faults strike"
+    V3 = "where the documents of DWR v3 leave it open"
 
 
 class Unit(NamedTuple):
@@ -191,6 +192,18 @@ class Quirk(StrEnum):
         "faults-first", Group.LATENESS,
         "faults and late commits strike an object's first start only, chosen by object and seed",
     )  # fmt: skip
+
+    V3_MANUAL = "v3-manual", Group.V3, "list and details have the shape of the manual, not that of the SDK"
+    V3_CODES = "v3-codes", Group.V3, "the codes of errors are whole numbers, except for those of the gateway"
+    V3_OFFSET_PAGES = "v3-offset-pages", Group.V3, "the offset of the list counts pages"
+    V3_OFFSET_ZERO = "v3-offset-zero", Group.V3, "the offset of the list begins at 0"
+    V3_CAP = "v3-cap", Group.V3, "the highest offset is N", Takes.NUMBER
+    V3_ENDS_EXCLUSIVE = "v3-ends-exclusive", Group.V3, "the ends of the time that is asked for do not belong to it"
+    V3_NEWEST_FIRST = "v3-newest-first", Group.V3, "the list begins with the newest execution"
+    V3_BY_UPDATE = "v3-by-update", Group.V3, "the list is filtered by the time of the last change"
+    V3_NO_WINDOW = "v3-no-window", Group.V3, "the list ignores the time that is asked for"
+    V3_INPUTS_LISTED = "v3-inputs-listed", Group.V3, "a start takes inputs as a list of objects, and refuses a map"
+    V3_EXPRESS = "v3-express", Group.V3, "the workflow is of mode EXPRESS, and its executions are not listed"
 
 
 def check_value(quirk: Quirk, value: QuirkValue) -> None:

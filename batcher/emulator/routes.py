@@ -92,7 +92,7 @@ class Routes:
         body = await _read_body(request)
         if isinstance(body, Refusal):
             return self._refuse(body)
-        if refusal := self._check(request) or self._throttle():
+        if refusal := self._check(request, body) or self._throttle():
             return self._refuse(refusal)
         self._emulator.in_flight += 1
         try:
@@ -144,7 +144,7 @@ class Routes:
     async def _fail(self, request: web.Request, kind: FaultKind, document: Json = None) -> web.StreamResponse:
         """Apply a fault to a start. `document` is the normal answer, if the start was committed."""
         if refusal := FAULTS[kind].refusal:
-            return self._refuse(refusal)
+            return self._refuse(self._worded(refusal))
         body = json.dumps(document).encode()
         response = self._respond(200, body, UNTYPED, kind)
         match kind:
@@ -163,6 +163,10 @@ class Routes:
                 connection_faults.reset(request)
         return response
 
+    def _worded(self, refusal: Refusal) -> Refusal:
+        """Return the refusal of a fault as this API answers it."""
+        return refusal
+
     async def workflow(self, request: web.Request) -> web.Response:
         """Describe a workflow."""
         self._emulator.ledger.requests["workflow"] += 1
@@ -171,12 +175,14 @@ class Routes:
         if request.rel_url.raw_query_string:
             return self._refuse(NOT_SUPPORTED)
         graph = request.match_info["graph"]
-        declared = self._settings.workflows.get(graph)
-        if declared is None:
+        if graph not in self._settings.workflows:
             return self._refuse(self._settings.unknown_workflow)
-        return self._answer(
-            documents.workflow_document(graph, declared, self._settings.triggers, self._emulator.began_at)
-        )
+        return self._answer(self._workflow_document(graph))
+
+    def _workflow_document(self, graph: str) -> dict[str, Json]:
+        settings = self._settings
+        declared = settings.workflows[graph]
+        return documents.workflow_document(graph, declared, settings.triggers, self._emulator.began_at)
 
     async def executions(self, request: web.Request) -> web.Response:
         """Return a page of executions."""
@@ -222,8 +228,10 @@ class Routes:
             found = NO_EXECUTION
         if isinstance(found, Refusal):
             return self._refuse(found)
-        document = documents.execution_document(self._emulator.described(found), self._settings, as_of)
-        return self._dated(self._answer(document), as_of)
+        return self._dated(self._answer(self._execution_document(self._emulator.described(found), as_of)), as_of)
+
+    def _execution_document(self, execution: Execution, as_of: float) -> dict[str, Json]:
+        return documents.execution_document(execution, self._settings, as_of)
 
     async def restore(self, request: web.Request) -> web.Response:
         """Restore a failed execution."""
@@ -263,7 +271,8 @@ class Routes:
         self._emulator.ledger.requests["other"] += 1
         return self._refuse(NOT_SUPPORTED)
 
-    def _check(self, request: web.Request) -> Refusal | None:
+    def _check(self, request: web.Request, _: bytes = b"") -> Refusal | None:
+        """Return why the request is refused. The signature does not cover the body."""
         url = request.rel_url
         signed = Signed(request.method, url.raw_path, url.raw_query_string, request.headers)
         return check(signed, self._settings.credentials, now=self._settings.clock())
@@ -284,11 +293,15 @@ class Routes:
         request_id = self._request_id()
         label = f"{refusal.status} {refusal.code}".rstrip()
         response = self._respond(
-            refusal.status, refusal_body(refusal, request_id), refusal.type, label, request_id=request_id
+            refusal.status, self._refusal_body(refusal, request_id), refusal.type, label, request_id=request_id
         )
-        if refusal.code in BUSY and self._settings.retry_after is not None:
+        is_busy = refusal.code in BUSY or refusal.status == TOO_MANY.status
+        if is_busy and self._settings.retry_after is not None:
             response.headers["Retry-After"] = str(self._settings.retry_after)
         return response
+
+    def _refusal_body(self, refusal: Refusal, request_id: str) -> bytes:
+        return refusal_body(refusal, request_id)
 
     def _respond(self, status: int, body: bytes, type_: str, label: str, *, request_id: str = "") -> web.Response:
         """Make a response with the headers of every answer, and count it under its label."""

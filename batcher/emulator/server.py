@@ -9,6 +9,7 @@ from aiohttp import web
 
 from batcher.emulator.orders import MAX_BODY
 from batcher.emulator.routes import Routes, drop_marked
+from batcher.emulator.routes_v3 import V3Routes
 from batcher.emulator.settings import Settings
 from batcher.emulator.twin import Emulator
 from batcher.errors import UsageError
@@ -25,7 +26,7 @@ async def serve(settings: Settings) -> AsyncIterator[Emulator]:
     """
     emulator = Emulator(settings)
     app = web.Application(client_max_size=MAX_BODY)
-    app.add_routes(Routes(emulator).table())
+    app.add_routes([*V3Routes(emulator).table(), *Routes(emulator).table()])
     app.on_response_prepare.append(drop_marked)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=CLOSING_TIME)
     await runner.setup()

@@ -6,7 +6,7 @@ repeated. If its answer is lost, its execution is looked for in the list, like t
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from math import inf
 
@@ -14,7 +14,7 @@ from batcher.flow.ask import ask_patiently
 from batcher.flow.service import Service
 from batcher.model import Answer, Described, Execution, ExecutionDetail, Page, Row, Status, Unsettled, Verdict
 from batcher.rules.doctor.points import Delay, Seen, hindrance
-from batcher.rules.doubts.matching import is_within, match, window
+from batcher.rules.doubts.matching import EARLY, is_within, match, window
 from batcher.rules.service import verdicts
 from batcher.rules.service.clock import RESOLUTION, posix_of_header
 from batcher.rules.service.dialect import Window
@@ -22,7 +22,9 @@ from batcher.rules.service.dialect import Window
 FIRST_WAIT, LONGEST_WAIT = 0.5, 10.0
 """Seconds between two walks over the list: the first and the longest wait. Each wait is twice the one before."""
 
-ANY_TIME = Window(-inf, inf)
+EARLIER = (26 * 3600.0, 25 * 3600.0)
+"""Seconds before the start between which a list is asked for that can be asked by time. What began then shows that the
+list goes back a day; the start did not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ async def examine(examination: Examination, row: Row) -> Seen:
 
 
 async def _found(examination: Examination, seen: Seen, answered: float) -> Seen:
-    """Walk the whole list repeatedly until it shows the execution or the time is over.
+    """Walk the list repeatedly until it shows the execution or the time is over.
 
     `answered` is when the start was answered, by the steady clock.
     """
@@ -90,7 +92,7 @@ async def _found(examination: Examination, seen: Seen, answered: float) -> Seen:
 async def _walked(examination: Examination, seen: Seen) -> Seen:
     """Walk the list once. Note this start's execution, and when the oldest execution began."""
     near: list[Execution] = []
-    async for answer in examination.service.executions([ANY_TIME]):
+    async for answer in examination.service.executions([Window(seen.sent.intent_at - EARLY, inf)]):
         seen = _dated(seen._replace(listing=answer), answer)
         for listed in answer.noun.executions if answer.noun else ():
             if listed.at is not None and (seen.oldest is None or listed.at < seen.oldest):
@@ -131,9 +133,22 @@ async def _questioned(service: Service, seen: Seen) -> Seen:
     first = await service.page(limit=1)
     if first.noun is not None and first.noun.next_marker:
         seen = seen._replace(second=await service.page(limit=1, marker=first.noun.next_marker))
-    return seen._replace(
-        first=first,
-        listing=seen.listing or first,
-        called=await service.page(is_event=False),
-        triggered=await service.page(is_event=True),
-    )
+    seen = seen._replace(first=first, listing=seen.listing or first)
+    if service.dialect.closes_after is not None:
+        return await _earlier(service, seen)
+    return seen._replace(called=await service.page(is_event=False), triggered=await service.page(is_event=True))
+
+
+async def _earlier(service: Service, seen: Seen) -> Seen:
+    """Ask the list for a time before the start, and note when the oldest execution began."""
+    begin, end = (seen.sent.intent_at - each for each in EARLIER)
+    async for answer in service.executions([Window(begin, end)]):
+        times = [each.at for each in _of(answer) if each.at is not None]
+        oldest = min([*times, *([] if seen.oldest is None else [seen.oldest])], default=None)
+        shows = any(seen.execution is not None and each.name == seen.execution.name for each in _of(answer))
+        seen = seen._replace(earlier=answer, oldest=oldest, shown_earlier=seen.shown_earlier or shows)
+    return seen
+
+
+def _of(answer: Described[Page]) -> Sequence[Execution]:
+    return answer.noun.executions if answer.noun else ()

@@ -31,7 +31,6 @@ from batcher.rules.service import verdicts
 from batcher.rules.service.clock import Lead, lead, posix_of_header
 from batcher.rules.service.dialect import Call, Dialect, Walk, Window, legible
 from batcher.rules.service.secrets import Secrets
-from batcher.rules.service.signing import wire_query
 from batcher.rules.service.verdicts import SUCCESS
 
 AnswerT = TypeVar("AnswerT", bound=Answer)
@@ -46,6 +45,13 @@ MOST_USED = 8
 """How many of the credentials used last are masked in what the service says. It cannot quote older ones any more."""
 
 STOPPED = "the job is stopping; nothing was sent"
+
+LOCKED_SECONDS = 310.0
+"""How long to wait for an access key that the service has locked: five minutes, and some seconds for its clock."""
+MOST_LOCKS = 3
+"""How many times to wait in succession."""
+_ASKED_NOTHING = 200
+"""The status of a page that was not asked for: the service has refused nothing."""
 
 
 class Clock(NamedTuple):
@@ -120,8 +126,10 @@ class Service:
         A page too large to be read is asked for in smaller ones. If the list cannot be read completely, the last
         answer has no noun, and its message says why.
         """
-        walk = self.dialect.walk(self.name, windows)
+        walk = self.dialect.walk(self.name, self._past(windows))
         following = _following(walk, None)
+        if isinstance(following, str) and following:
+            yield Described(_ASKED_NOTHING, message=following)
         while isinstance(following, Call):
             answer = await self._patiently(following, self.dialect.read_page)
             if answer.fault is not Fault.OVERSIZED:
@@ -131,6 +139,13 @@ class Service:
             following = _following(walk, answer.noun)
             if isinstance(following, str) and following:
                 yield structs.replace(answer, noun=None, message=following)
+
+    def _past(self, windows: Sequence[Window]) -> Sequence[Window]:
+        """Cut windows off at the service's time if the list can only be asked for times that have passed."""
+        now = self.now()
+        if self.dialect.closes_after is None or not now:
+            return windows
+        return [window._replace(end=max(window.begin, min(window.end, now))) for window in windows]
 
     async def page(self, *, marker: str = "", limit: int = 1000, is_event: bool | None = None) -> Described[Page]:
         """Ask for one page of the execution list, beginning at a page's `next_marker`. `is_event` selects one kind.
@@ -144,9 +159,14 @@ class Service:
                 return answer
             limit //= 2
 
-    def execution(self, name: str) -> Awaitable[Described[ExecutionDetail]]:
+    async def execution(self, name: str) -> Described[ExecutionDetail]:
         """Ask for one execution of the workflow, including the text that it was started with."""
-        return self._patiently(self.dialect.execution(self.name, name), self.dialect.read_execution)
+        answer = await self._patiently(self.dialect.execution(self.name, name), self.dialect.read_execution)
+        found = answer.noun
+        if found is None or found.execution.name:
+            return answer
+        # An answer that names no execution is about the one that was asked for.
+        return structs.replace(answer, noun=found._replace(execution=structs.replace(found.execution, name=name)))
 
     def masked(self, text: str) -> str:
         """Return a text of the service without the secrets of the credentials in use and of earlier ones."""
@@ -178,11 +198,14 @@ class Service:
                 answer = await self._exchange(lent, call, body, reader)
                 if answer.status in SUCCESS or not verdicts.refuses_credentials(answer):
                     return answer
+                if credentials.current is lent:
+                    # Nothing more leaves with them while others are looked for.
+                    credentials.are_proven = False
                 async with credentials.alone:
                     if self.patience.stopped():
                         return answer
-                    if credentials.current is lent:
-                        return await self._ask_with_newer(answer, call, body, reader)
+                    if credentials.current is lent and not credentials.are_proven:
+                        return await self._ask_with_newer(answer, call, body, reader, have_worked=True)
             else:
                 has_to_wait = credentials.alone.locked()
                 async with credentials.alone:
@@ -194,17 +217,28 @@ class Service:
     async def _ask_first(self, call: Call, body: bytes | None, reader: _Reader[AnswerT]) -> AnswerT:
         """Send with credentials that no request has tried yet. No other request is on the wire."""
         answer = await self._exchange(self.credentials.current, call, body, reader)
-        self.credentials.are_proven = not verdicts.refuses_credentials(answer)
-        return answer if self.credentials.are_proven else await self._ask_with_newer(answer, call, body, reader)
+        is_refused = verdicts.refuses_credentials(answer)
+        # A service that refuses the date has not looked at the signature.
+        self.credentials.are_proven = not is_refused and not verdicts.is_skewed(answer)
+        return await self._ask_with_newer(answer, call, body, reader) if is_refused else answer
 
     async def _ask_with_newer(
-        self, refusal: AnswerT, call: Call, body: bytes | None, reader: _Reader[AnswerT]
+        self,
+        refusal: AnswerT,
+        call: Call,
+        body: bytes | None,
+        reader: _Reader[AnswerT],
+        *,
+        have_worked: bool = False,
     ) -> AnswerT:
         """Look for newer credentials and send with them, with no other request on the wire.
 
-        Return the refusal if there are none, or if it does not prove that the request had no effect.
+        Return the refusal if there are none, or if it does not prove that the request had no effect. Credentials that
+        `have_worked` may only be locked for a while.
         """
         newer = await self.credentials.find_newer()
+        if newer is None and have_worked and verdicts.is_locked(refusal):
+            return await self._ask_once_unlocked(refusal, call, body, reader)
         if newer is None or self.patience.stopped():
             return refusal
         self.credentials.current = newer
@@ -215,6 +249,25 @@ class Service:
         self.credentials.are_proven = not verdicts.refuses_credentials(answer)
         return answer
 
+    async def _ask_once_unlocked(
+        self, refusal: AnswerT, call: Call, body: bytes | None, reader: _Reader[AnswerT]
+    ) -> AnswerT:
+        """Wait until the access key may be used again, and send once more, at most MOST_LOCKS times.
+
+        It is the one case in which refused credentials are sent again: they have worked, and the lock ends by itself.
+        """
+        answer = refusal
+        for _ in range(MOST_LOCKS):
+            self.warn(f"the service has locked the access key; waiting {LOCKED_SECONDS:,.0f} s")
+            await self.patience.sleep(LOCKED_SECONDS)
+            if self.patience.stopped():
+                break
+            answer = await self._exchange(self.credentials.current, call, body, reader)
+            self.credentials.are_proven = not verdicts.refuses_credentials(answer)
+            if not verdicts.is_locked(answer):
+                break
+        return answer
+
     async def _exchange(
         self, credentials: Credentials, call: Call, body: bytes | None, reader: _Reader[AnswerT]
     ) -> AnswerT:
@@ -223,7 +276,7 @@ class Service:
         # The service compares the date with its own clock. Before the first answer, the local clock is the best guess.
         now = self.clock.wall() if self._lead is None else sent + self._lead.seconds
         headers = self._sign(credentials, call, body, int(now))
-        target = call.path + wire_query(call.query) if call.query else call.path
+        target = call.path + self.dialect.wire_query(call.query) if call.query else call.path
         if not self._used or self._used[-1] is not credentials:
             self._mask(credentials)
         reply = await self.send(call.method, target, headers, body)
@@ -235,7 +288,7 @@ class Service:
             self._learn(answer.date, sent, may_be_old=call.method == "GET" and answer.status in SUCCESS)
         if answer.status in SUCCESS:
             return self._secrets.cleaned(answer) if self._secrets.may_be_in(reply, answer) else answer
-        meaning = self.dialect.errors.meaning(answer.status, answer.code)
+        meaning = self.dialect.errors.meaning(answer.status, answer.code, answer.message)
         # The code decides what happens to the row, so a known one stays as it is.
         code = answer.code if meaning.label else self.masked(answer.code)
         answer = structs.replace(self._secrets.cleaned(answer), code=code, meaning=meaning)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from batcher.errors import UsageError
 from batcher.options.declaring import Option, Options, derived
 from batcher.options.kinds import CAPITALS, DURATION, INPUTS, MANIFEST, many
-from batcher.rules.choices import Format, Place
+from batcher.rules.choices import Api, Format, Place
 from batcher.rules.doubts.settle_time import default_settle_time
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ class Connection(Options):
 def _endpoint(options: "Service") -> str:
     if options.region is None:
         raise UsageError("no endpoint given", "Give --endpoint URL or --region NAME, or set OBS_ENDPOINT.")
-    from batcher.rules.service.dialects import DIALECT  # noqa: PLC0415 - keeps the help fast
+    from batcher.rules.service.dialects import dialect_of  # noqa: PLC0415 - keeps the help fast
 
-    return DIALECT.region_endpoint(options.region)
+    return dialect_of(options.api).region_endpoint(options.region)
 
 
 class Service(Connection):
@@ -86,6 +86,22 @@ class Service(Connection):
         ),
     ] = derived(factory=_endpoint)
     region: Annotated[str | None, Option("Region whose endpoint to use, such as cn-north-4.", metavar="NAME")] = None
+    api: Annotated[
+        Api,
+        Option(
+            "API of the service: that of OBS, that of DWR, or the one that the endpoint has. --region alone is OBS.",
+            metavar="API",
+        ),
+    ] = Api.AUTO
+    project_id: Annotated[
+        str | None,
+        Option(
+            "Project of the workflow, for dwr-v3.",
+            metavar="ID",
+            shared_environment=("HUAWEICLOUD_SDK_PROJECT_ID",),
+            default="from the credentials file, or by asking IAM",
+        ),
+    ] = None
     allow_http: Annotated[bool, Option("Allow an http:// endpoint that is not on this machine.")] = False
 
 

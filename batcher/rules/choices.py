@@ -18,6 +18,14 @@ class Format(StrEnum):
     PARQUET = "parquet"
 
 
+class Api(StrEnum):
+    """The APIs of the service: those of OBS and of DWR, or the one that the endpoint has."""
+
+    AUTO = "auto"
+    OBS_V2 = "obs-v2"
+    DWR_V3 = "dwr-v3"
+
+
 class Place(StrEnum):
     """A place to look for credentials: the environment, a file, or the agency of the ECS that this runs on."""
 

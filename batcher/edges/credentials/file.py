@@ -14,7 +14,7 @@ from batcher.edges.credentials.found import Found
 from batcher.errors import CredentialsError
 from batcher.model import Credentials
 from batcher.rules.modes import open_to_others
-from batcher.rules.service.credentials import read_file
+from batcher.rules.service.credentials import read_file, read_project
 
 VARIABLE = "HUAWEICLOUD_SDK_CREDENTIALS_FILE"
 DEFAULT = "~/.huaweicloud/credentials"
@@ -26,16 +26,30 @@ async def in_file(environment: Mapping[str, str]) -> Found | str:
     Only the default file may be missing. That is also so where there is no home folder, or none that this process may
     enter, as in many services. A file that the environment names must exist.
     """
-    shown = environment.get(VARIABLE) or DEFAULT
-    home = environment.get("HOME", "")
-    path = Path(DEFAULT.replace("~", home, 1) if shown == DEFAULT else shown)
-    if shown == DEFAULT and not home.startswith("/"):
+    path, shown = _place(environment)
+    if shown == DEFAULT and not environment.get("HOME", "").startswith("/"):
         return f"no file {shown} (HOME is not set)"
     # In a thread, because the home folder may be on the network. Parsed there too, so that no future holds the text.
     if shown == DEFAULT and (fault := await asyncio.to_thread(_missing, path)) is not None:
         return f"no file {shown}{fault}"
     read = partial(asyncio.to_thread, _read, path, shown)
     return Found(await read(), read, await asyncio.to_thread(_warnings, path, shown))
+
+
+async def project_in_file(environment: Mapping[str, str]) -> str:
+    """Return the id of the project in the file, empty if there is none. It need not be the file of the credentials."""
+    path, _ = _place(environment)
+    try:
+        return read_project(await asyncio.to_thread(path.read_text, "utf-8-sig"))
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _place(environment: Mapping[str, str]) -> tuple[Path, str]:
+    """Return the path of the file, and how to show it."""
+    shown = environment.get(VARIABLE) or DEFAULT
+    home = environment.get("HOME", "")
+    return Path(DEFAULT.replace("~", home, 1) if shown == DEFAULT else shown), shown
 
 
 def _missing(path: Path) -> str | None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from time import monotonic
 
 import aiohttp
+from aiohttp.hdrs import AUTHORIZATION
 from yarl import URL
 
 from batcher.edges.transport.heads import WholeAnswers
@@ -52,6 +53,8 @@ class KeptConnections:
         self._limit = TimeLimit(limits.total or math.inf)
         self._head = b""
         self._head_of: tuple[str, Mapping[str, str]] | None = None
+        self._start = b""
+        self._start_of: tuple[str, Mapping[str, str]] | None = None
 
     async def post(self, target: str, headers: Mapping[str, str], body: bytes) -> Reply | Lost:
         """Send one request and read its answer."""
@@ -98,12 +101,27 @@ class KeptConnections:
         wire.close()
 
     def _composed(self, target: str, headers: Mapping[str, str]) -> bytes:
-        """Write the request up to its length. Starts within one second share their headers, and so this head."""
+        """Write the request up to its length. Starts that share their headers share this head.
+
+        If their signatures cover their bodies, the starts of one second have all lines but the last in common.
+        """
         if self._head_of is None or self._head_of[1] is not headers or self._head_of[0] != target:
-            fields = {**self._fixed, **headers}
-            lines = [f"POST {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
-            if not all(line.isprintable() for line in lines):
-                raise ValueError("a header contains a control character")
-            self._head = "".join(f"{line}\r\n" for line in lines).encode("ascii") + b"Content-Length: "
+            common = {name: value for name, value in headers.items() if name != AUTHORIZATION}
+            if self._start_of != (target, common):
+                self._start = _lines([f"POST {target} HTTP/1.1", *_fields({**self._fixed, **common})])
+                self._start_of = (target, common)
+            own = _fields({AUTHORIZATION: headers[AUTHORIZATION]}) if AUTHORIZATION in headers else []
+            self._head = self._start + _lines(own) + b"Content-Length: "
             self._head_of = (target, headers)
         return self._head
+
+
+def _fields(headers: Mapping[str, str]) -> list[str]:
+    return [f"{name}: {value}" for name, value in headers.items()]
+
+
+def _lines(lines: list[str]) -> bytes:
+    """Write lines of a head. Raises ValueError if one is no line."""
+    if not all(line.isprintable() for line in lines):
+        raise ValueError("a header contains a control character")
+    return "".join(f"{line}\r\n" for line in lines).encode("ascii")

@@ -11,11 +11,13 @@ from math import ceil
 
 from batcher.errors import ExitCode, JobError, ServiceError
 from batcher.model import Answer, Verdict
+from batcher.rules.doctor.dwr_points import DWR
 from batcher.rules.doctor.execution_list import LISTING, is_readable, is_timely
 from batcher.rules.doctor.kept_input import KEPT, content, fits
 from batcher.rules.doctor.list_clock import LIST_CLOCK
-from batcher.rules.doctor.points import CALLS, Point, Seen, phrase
+from batcher.rules.doctor.points import CALLS, DWR_UNTRIED, UNTRIED, Point, Seen, phrase
 from batcher.rules.doubts.settle_time import SETTLE_TIME
+from batcher.rules.job.card import OBS_V2
 from batcher.rules.service import verdicts
 from batcher.rules.settings_file import Setting
 
@@ -25,6 +27,20 @@ _STEP = 5
 
 POINTS: Sequence[Point] = (*CALLS, *LISTING, *LIST_CLOCK, *KEPT)
 """Every point that one start can examine."""
+_BY_TYPE_AND_NAME = frozenset({"list-filter", "list-order"})
+"""The points about a list that is filtered by type and ordered by name. That of DWR v3 is not."""
+
+
+def points_of(api: str) -> Sequence[Point]:
+    """Return the points of an API."""
+    if api == OBS_V2:
+        return POINTS
+    return (*CALLS, *(point for point in LISTING if point.name not in _BY_TYPE_AND_NAME), *DWR, *LIST_CLOCK, *KEPT)
+
+
+def untried_of(api: str) -> Sequence[str]:
+    """Return what one start cannot show of an API."""
+    return UNTRIED if api == OBS_V2 else DWR_UNTRIED
 
 
 def prescription(seen: Seen) -> Mapping[str, Setting]:

@@ -15,7 +15,8 @@ from batcher.rules.doubts.matching import RETENTION, is_within, window
 from batcher.rules.doubts.settle_time import SETTLE_TIME
 from batcher.rules.service.clock import posix
 
-_STATES = frozenset({"running", "success", "failed"})
+_STATES = frozenset({"running", "success", "failed", "fail", "timeout", "cancel"})
+"""Those of both APIs. Only OBS has FAILED."""
 _FEWEST = 3
 """The minimum number of executions that show an order that is not chance."""
 

@@ -80,6 +80,10 @@ class Seen(NamedTuple):
     """A page of one execution."""
     second: Described[Page] | None = None
     """The page after `first`."""
+    earlier: Described[Page] | None = None
+    """The last page of the day before the start, if the list can be asked for by time."""
+    shown_earlier: bool = False
+    """Whether the list shows the execution at that time too."""
 
 
 class Point(NamedTuple):
@@ -99,6 +103,12 @@ UNTRIED = (
     "the successor API (v3): its regions, and the form of its inputs",
 )
 """What one start cannot show."""
+DWR_UNTRIED = (
+    *UNTRIED[:-1],
+    "whether the list of DWR v3 is asked for the time of the start or of the last change",
+    "how many executions the list shows for one second, and in which order",
+)
+"""The same for DWR v3."""
 
 
 def unseen(why: str) -> Result:

@@ -18,7 +18,7 @@ from batcher.model import Json
 VERSION = 1
 """The version of the stored form. A later version may contain fields that this one would ignore, so it is refused."""
 OBS_V2 = "obs-v2"
-"""The one dialect: workflows of OBS, https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html."""
+"""The dialect of checkpoints that name none: https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html."""
 STANDARD_INPUT = "-"
 
 _IDENTITY = ("dialect", "endpoint", "project", "workflow", "static_inputs")

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import orjson
 
 from batcher.model import Status
-from batcher.rules.job.card import STANDARD_INPUT, Card
+from batcher.rules.job.card import OBS_V2, STANDARD_INPUT, Card
 from batcher.rules.shell import command_line
 
 UNSENT = frozenset({Status.PENDING, Status.REFUSED})
@@ -122,6 +122,8 @@ def explain(job: Job, row: int) -> str:
 
 def _identity(card: Card) -> Iterator[str]:
     yield from ("--workflow", card.workflow, "--endpoint", card.endpoint)
+    if card.dialect != OBS_V2:
+        yield from ("--api", card.dialect, "--project-id", card.project)
     if card.endpoint.startswith("http:"):
         yield "--allow-http"
     if card.bucket:

@@ -29,6 +29,7 @@ from batcher.model import (
 )
 from batcher.rules.service.clock import posix
 from batcher.rules.service.dialect import LONGEST, legible
+from batcher.rules.service.signing import http_date
 from batcher.rules.service.verdicts import SUCCESS
 
 REDIRECT = range(300, 400)
@@ -47,6 +48,9 @@ _ELEMENT = re.compile(r"<(?:[\w.-]+:)?(Code|Message|RequestId)(?:\s[^<>]*)?>([^<
 
 # The front end's errors have one root element. An HTML page of a proxy has another.
 _ROOT = re.compile(r"<(?:[\w.-]+:)?([A-Za-z][\w.-]*)")
+
+# The API gateway: `signature expired, signature time:20211217T064303Z,server time:20211217T065804Z`.
+_SERVER_TIME = re.compile(r"server time:\s*(\d{8}T\d{6}Z)")
 
 Object = Mapping[str, Json] | None
 """The JSON object of a successful answer, None if it could not be read."""
@@ -78,7 +82,7 @@ def read_start(reply: Reply) -> Answer:
         return Answer(*_refusal(reply))
     plain = _plain(reply.body)
     if plain is None:
-        body = _object(reply.body)
+        body = object_of(reply.body)
         return Answer(status, "", "", _request_id(body, headers), "", headers.get("date", ""), started(body))
     name = plain.execution_name
     execution = Execution(name, plain.execution_urn, plain.started_at) if name else None
@@ -87,24 +91,25 @@ def read_start(reply: Reply) -> Answer:
 
 def read_workflow(reply: Reply) -> Described[Workflow]:
     """Read the definition of a workflow."""
-    return _described(reply, workflow)
+    return described(reply, workflow)
 
 
 def read_page(reply: Reply) -> Described[Page]:
     """Read a page of the execution list."""
-    return _described(reply, page)
+    return described(reply, page)
 
 
 def read_execution(reply: Reply) -> Described[ExecutionDetail]:
     """Read the details of one execution."""
-    return _described(reply, detail)
+    return described(reply, detail)
 
 
-def _described(reply: Reply, noun_of: Callable[[Object], Noun | None]) -> Described[Noun]:
+def described(reply: Reply, noun_of: Callable[[Object], Noun | None]) -> Described[Noun]:
+    """Read the answer to a query. `noun_of` reads its body."""
     status, headers = reply.status, reply.headers
     if status not in SUCCESS:
         return Described(*_refusal(reply))
-    body = _object(reply.body)
+    body = object_of(reply.body)
     return Described(
         status,
         request_id=_request_id(body, headers),
@@ -135,8 +140,15 @@ def _refusal(reply: Reply) -> tuple[int, str, str, str, str, str]:
         words.message or _elsewhere(status, headers),
         words.request_id or _id_of_header(headers),
         headers.get("retry-after", ""),
-        headers.get("date", ""),
+        headers.get("date", "") or _date_in(words.message),
     )
+
+
+def _date_in(message: str) -> str:
+    """Return the service's time from its refusal of a request's date, in the form of a header."""
+    stated = _SERVER_TIME.search(message)
+    at = stated and posix(stated[1])
+    return http_date(at) if at else ""
 
 
 def started(body: Object) -> Execution | None:
@@ -144,8 +156,8 @@ def started(body: Object) -> Execution | None:
 
     https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html
     """
-    name = _text(body, "execution_name")
-    return Execution(name, _text(body, "execution_urn"), _text(body, "started_at")) if name else None
+    name = text_of(body, "execution_name")
+    return Execution(name, text_of(body, "execution_urn"), text_of(body, "started_at")) if name else None
 
 
 def workflow(body: Object) -> Workflow | None:
@@ -153,7 +165,7 @@ def workflow(body: Object) -> Workflow | None:
 
     https://support.huaweicloud.com/en-us/api-obs/obs_04_0123.html
     """
-    definition = _get(body, "definition")
+    definition = value_of(body, "definition")
     if not isinstance(definition, dict):
         return None
     parameters = {}
@@ -162,29 +174,33 @@ def workflow(body: Object) -> Workflow | None:
         if parameter is None:
             return None
         parameters[parameter.name] = parameter
-    return Workflow(_text(body, "name"), parameters, _triggers(definition.get("event_defs")))
+    return Workflow(text_of(body, "name"), parameters, _triggers(definition.get("event_defs")))
 
 
 def page(body: Object) -> Page | None:
-    """Return a page of the execution list, None if it cannot be read completely.
+    """Return a page of the execution list, None if it cannot be read completely."""
+    return page_of(body, text_of(body, "next_marker"))
+
+
+def page_of(body: Object, marker: str) -> Page | None:
+    """Return a page of the execution list, None if it cannot be read completely. `marker` leads to the next page.
 
     An execution that is missed would look like a row that was never started. So a page is not read at all if it has no
     list, if an execution has no name, or if it is truncated and has no marker for the next page.
     https://support.huaweicloud.com/en-us/api-obs/obs_04_0128.html
     """
-    listed = _get(body, "executions")
-    if listed is None and _get(body, "count") == 0:
+    listed = value_of(body, "executions")
+    if listed is None and value_of(body, "count") == 0:
         listed = []
-    marker = _text(body, "next_marker")
-    truncated = _get(body, "is_truncated")
+    truncated = value_of(body, "is_truncated")
     if truncated is None:
         truncated = bool(marker)
     if not isinstance(listed, list) or not isinstance(truncated, bool) or (truncated and not marker):
         return None
-    executions = tuple(_listed(entry) for entry in listed)
+    executions = tuple(execution_of(entry) for entry in listed)
     if not all(execution.name for execution in executions):
         return None
-    count = _get(body, "count")
+    count = value_of(body, "count")
     return Page(executions, marker if truncated else "", count if type(count) is int else None)
 
 
@@ -193,13 +209,13 @@ def detail(body: Object) -> ExecutionDetail | None:
 
     https://support.huaweicloud.com/en-us/api-obs/obs_04_0129.html
     """
-    info = _get(body, "execution_info")
-    execution = _listed(info)
-    text = _input(_get(info, "input"))
+    info = value_of(body, "execution_info")
+    execution = execution_of(info)
+    text = input_of(value_of(info, "input"))
     return ExecutionDetail(execution, text) if execution.name and text is not None else None
 
 
-def _input(value: Json) -> str | None:
+def input_of(value: Json) -> str | None:
     """Return the text of an input. It is documented as text that contains JSON; plain JSON means the same."""
     if isinstance(value, str):
         return value
@@ -211,10 +227,10 @@ def _input(value: Json) -> str | None:
 
 
 def _plain(content: bytes) -> _Plain | None:
-    """Read the answer to a start in its documented form. Return None for any other, which `_object` reads.
+    """Read the answer to a start in its documented form. Return None for any other, which `object_of` reads.
 
     In this form, each byte belongs to a name or a text that is read, and no text has an escape. So a decoder that is
-    faster with it finds what `_object` finds.
+    faster with it finds what `object_of` finds.
     """
     if not content.isascii() or b"\\" in content:
         return None
@@ -224,7 +240,8 @@ def _plain(content: bytes) -> _Plain | None:
         return None
 
 
-def _object(content: bytes | str) -> dict[str, Json] | None:
+def object_of(content: bytes | str) -> dict[str, Json] | None:
+    """Return the JSON object that a body consists of, None if it is anything else."""
     try:
         value = orjson.loads(content)
     except orjson.JSONDecodeError:
@@ -236,7 +253,7 @@ def _words(content: bytes) -> _Words:
     first = content.lstrip()[:1]
     text = content.decode("utf-8", "replace")
     if first == b"{":
-        body = _object(text) or {}
+        body = object_of(text) or {}
         return _Words(*(_first(body, names) for names in (CODE_NAMES, MESSAGE_NAMES, REQUEST_ID_NAMES)))
     root = _ROOT.search(text) if first == b"<" else None
     if root is not None and root[1] == "Error":
@@ -261,19 +278,21 @@ def _first(fields: Mapping[str, Json], names: tuple[str, ...]) -> str:
     return ""
 
 
-def _get(fields: Json, name: str) -> Json:
+def value_of(fields: Json, name: str) -> Json:
+    """Return a field of a JSON object, None if it is missing or this is no object."""
     return fields.get(name) if isinstance(fields, dict) else None
 
 
-def _text(fields: Json, name: str) -> str:
+def text_of(fields: Json, name: str) -> str:
+    """Return a text of a JSON object, empty if it is missing or no text."""
     value = fields.get(name) if isinstance(fields, dict) else None
     return value if isinstance(value, str) else ""
 
 
-def _written(fields: Json, name: str) -> str:
+def written_of(fields: Json, name: str) -> str:
     """Return a text, or a whole number as text: a time that cannot be read is still shown to the user."""
-    value = _get(fields, name)
-    return str(value) if type(value) is int else _text(fields, name)
+    value = value_of(fields, name)
+    return str(value) if type(value) is int else text_of(fields, name)
 
 
 def _named(inputs: Json) -> list[tuple[Json, Json]]:
@@ -281,18 +300,18 @@ def _named(inputs: Json) -> list[tuple[Json, Json]]:
     if isinstance(inputs, dict):
         return list(inputs.items())
     if isinstance(inputs, list):
-        return [(_get(entry, "parameter_name"), entry) for entry in inputs]
+        return [(value_of(entry, "parameter_name"), entry) for entry in inputs]
     return [(None, inputs)]
 
 
 def _parameter(name: Json, entry: Json) -> Parameter | None:
     if not isinstance(name, str) or not name or not isinstance(entry, dict):
         return None
-    valued = any(_get(entry, key) not in (None, "") for key in VALUE_NAMES)
+    valued = any(value_of(entry, key) not in (None, "") for key in VALUE_NAMES)
     default = entry.get("default")
     return Parameter(
         name,
-        _text(entry, "type").lower(),
+        text_of(entry, "type").lower(),
         valued or default is not None,
         _constraints(entry.get("constraints")),
         # It is not documented whether an empty default is a default. The caller warns about it and does not refuse it.
@@ -303,25 +322,26 @@ def _parameter(name: Json, entry: Json) -> Parameter | None:
 def _constraints(value: Json) -> Mapping[str, Json]:
     """Read constraints. They are a map when a workflow is created, and later a text that contains JSON."""
     if isinstance(value, str):
-        value = _object(value)
+        value = object_of(value)
     return value if isinstance(value, dict) else {}
 
 
 def _triggers(events: Json) -> tuple[str, ...]:
     entries = list(events.values()) if isinstance(events, dict) else events
-    buckets = [_text(entry, "trigger_bucket") for entry in entries] if isinstance(entries, list) else []
+    buckets = [text_of(entry, "trigger_bucket") for entry in entries] if isinstance(entries, list) else []
     return tuple(dict.fromkeys(bucket for bucket in buckets if bucket))
 
 
-def _listed(entry: Json) -> Execution:
-    type_, started_at = _text(entry, "execution_type"), _written(entry, "started_at")
+def execution_of(entry: Json) -> Execution:
+    """Return the execution that an entry of the list describes. What it lacks is empty."""
+    type_, started_at = text_of(entry, "execution_type"), written_of(entry, "started_at")
     return Execution(
-        _text(entry, "execution_name"),
-        _text(entry, "execution_urn"),
+        text_of(entry, "execution_name"),
+        text_of(entry, "execution_urn"),
         started_at,
-        posix(_text(entry, "started_at")),
+        posix(text_of(entry, "started_at")),
         # The documentation has it shortened, as TRIGGERCAL.
         type_.upper().startswith("TRIGGER"),
         type_,
-        _text(entry, "execution_state"),
+        text_of(entry, "execution_state"),
     )

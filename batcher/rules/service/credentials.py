@@ -68,6 +68,15 @@ def read_file(text: str, name: str) -> Credentials | str:
     return "no section [basic] or [global] with ak and sk"
 
 
+def read_project(text: str) -> str:
+    """Return the id of the project in a credentials file of the v3 SDKs, empty if it names none that can be sent."""
+    parser = configparser.ConfigParser(interpolation=None)
+    if _malformed_line(parser, text) is not None:
+        return ""
+    project = parser.get(SECTIONS[0], "project_id", fallback="")
+    return project if is_key(project) else ""
+
+
 def _malformed_line(parser: configparser.ConfigParser, text: str) -> int | None:
     """Parse a text. Return only the line of an error: its message would repeat the line's contents."""
     try:

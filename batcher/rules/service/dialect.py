@@ -1,7 +1,7 @@
 """The dialect: how one API of the service is called, signed and read, and what its errors mean, as one value. Pure.
 
 A dialect consists of pure functions and tables. Only `flow/service.py` sends what a dialect composes; the code above it
-gets nouns. The current API is in `obs_v2.py`.
+gets nouns. The APIs are in `obs_v2.py` and `dwr_v3.py`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,20 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+import orjson
+
 from batcher.model import Answer, Credentials, Described, ExecutionDetail, Page, Reply, Row, Workflow
 from batcher.rules.service.names import Endpoint
+from batcher.rules.service.signing import Query, wire_query
 from batcher.rules.service.verdicts import Table
 
 LONGEST = 500
 """The number of characters kept of a text from the service. Such texts go to terminals and into records."""
 
 # If a signature is refused, the answer may contain the text that the server signed, including the security token.
-_TOKEN = re.compile(r"""x-(?:obs-|amz-)?security-token["']?\s*[:=]\s*["']?[^\s"',;<>&]+""", re.IGNORECASE)
+_TOKEN = re.compile(
+    r"""x-(?:(?:obs-|amz-)?security|auth|subject)-token["']?\s*[:=]\s*["']?[^\s"',;<>&]+""", re.IGNORECASE
+)
 
 
 class Call(NamedTuple):
@@ -89,6 +94,13 @@ class Dialect:
     """Returns the headers of a call with this body at this time (POSIX seconds), including the signature."""
     signs_body: bool
     """Whether the signature covers the body. If it does not, the starts of one second share their headers."""
+    wire_query: Callable[[Query], str] = wire_query
+    """Writes the query of a call as it is sent, from its `?` on."""
+    closes_after: float | None = None
+    """If the list can only be asked for times that have passed: after how many seconds none of these is added to.
+
+    None if it is never asked by time.
+    """
 
     read_start: Callable[[Reply], Answer]
     """Also reads the answer to `restore`."""
@@ -113,3 +125,15 @@ def legible(text: str) -> str:
     if not text.isprintable():
         text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return _TOKEN.sub("[security token]", text)
+
+
+def start_body(row: Row) -> bytes:
+    """Write the body that starts a row. `inputs` are byte for byte those of its identity, omitted if there are none.
+
+    The fields are the same in both APIs: https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html and
+    https://support.huaweicloud.com/api-dwr/dwr_04_0127.html.
+    """
+    body: dict[str, str | orjson.Fragment] = {"bucket": row.bucket, "object": row.object}
+    if row.inputs:
+        body["inputs"] = orjson.Fragment(row.inputs)
+    return orjson.dumps(body)

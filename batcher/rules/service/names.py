@@ -20,6 +20,8 @@ _HOST = re.compile(r"[A-Za-z0-9._-]+")
 _HOST_AND_PORT = re.compile(r"[A-Za-z0-9._-]+(?::[0-9]+)?")
 _BUCKET_HOST = re.compile(r".+\.(obs\.[^.]+\.myhuaweicloud\.(?:com|eu))")
 _PORTS = {"https": 443, "http": 80}
+DWR_REGION = "cn-south-1"
+"""The one region whose endpoint of DWR is known."""
 _EXAMPLE = "Give an endpoint like https://obs.cn-north-4.myhuaweicloud.com."
 
 
@@ -53,12 +55,31 @@ def region_endpoint(region: str) -> str:
 
     Raises UsageError if the region's name is invalid.
     """
+    _check_region(region)
+    top = "eu" if region.startswith("eu-") else "com"
+    return f"https://obs.{region}.myhuaweicloud.{top}"
+
+
+def dwr_region_endpoint(region: str) -> str:
+    """Return the endpoint of DWR in a region.
+
+    Raises UsageError if the region's name is invalid, or if no endpoint is known there. The table of the official SDK
+    has five regions, but the hosts of four of them, `dwr-lms.`, belong to another product.
+    """
+    _check_region(region)
+    if region != DWR_REGION:
+        raise UsageError(
+            f"--region {region}: the endpoint of DWR v3 in this region is not known",
+            f"If the console of DWR has this region, give --endpoint https://dwr.{region}.myhuaweicloud.com.",
+        )
+    return f"https://dwr.{region}.myhuaweicloud.com"
+
+
+def _check_region(region: str) -> None:
     near = regions.meant(region)
     if near is not None or not _REGION.fullmatch(region):
         advice = "Give a region like cn-north-4, or use --endpoint." if near is None else f"Did you mean {near}?"
         raise UsageError(f"--region {region}: not a region name", advice)
-    top = "eu" if region.startswith("eu-") else "com"
-    return f"https://obs.{region}.myhuaweicloud.{top}"
 
 
 def endpoint(text: str, *, allow_http: bool) -> Endpoint:
@@ -83,6 +104,11 @@ def endpoint(text: str, *, allow_http: bool) -> Endpoint:
         raise UsageError(
             f"the endpoint {text}: it contains a bucket name",
             f"Give https://{bucket_host[1]}, and give the bucket with --bucket or in the manifest.",
+        )
+    if host.startswith("dwr-lms."):
+        raise UsageError(
+            f"the endpoint {text}: it is that of another product of DWR, which has no workflows",
+            f"Give https://{host.replace('dwr-lms.', 'dwr.', 1)} if the console of DWR has this region.",
         )
     misspelled = regions.meant_in(host)
     if misspelled is not None:

@@ -10,11 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-import orjson
-
-from batcher.model import Credentials, Row
+from batcher.model import Credentials
 from batcher.rules.service import answers, names
-from batcher.rules.service.dialect import Call, Dialect, Walk, Window
+from batcher.rules.service.dialect import Call, Dialect, Walk, Window, start_body
 from batcher.rules.service.obs_v2_errors import ERRORS
 from batcher.rules.service.signing import signed_headers
 
@@ -28,17 +26,6 @@ CALLED, TRIGGERED = "APICALL", "TRIGGERCAL"
 def start_call(workflow: str) -> Call:
     """Compose a start. It must not have a query: with one, the same method and path create a workflow."""
     return Call("POST", _path(workflow))
-
-
-def start_body(row: Row) -> bytes:
-    """Write the body that starts a row. `inputs` are byte for byte those of its identity, omitted if there are none.
-
-    The fields are those of https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html.
-    """
-    body: dict[str, str | orjson.Fragment] = {"bucket": row.bucket, "object": row.object}
-    if row.inputs:
-        body["inputs"] = orjson.Fragment(row.inputs)
-    return orjson.dumps(body)
 
 
 def workflow_call(workflow: str) -> Call:

@@ -1,8 +1,8 @@
-"""What the error codes of the OBS v2 API mean, in one table. Pure.
+"""What the error codes of the service mean, in one table for both APIs, and what else is known of OBS v2's. Pure.
 
-Only this table decides what an error of this API proves about its row. `verdicts.py` has the rules for all dialects. An
-unknown error leaves its row in doubt, and so does an error in none of the two forms of the service: its author may
-not know whether the row was started.
+Only this table decides what an error proves about its row. `verdicts.py` has the rules for all dialects. An unknown
+error leaves its row in doubt, and so does an error in none of the two forms of the service: its author may not know
+whether the row was started.
 """
 
 from __future__ import annotations
@@ -16,8 +16,14 @@ from batcher.rules.service.verdicts import Rule, Table
 # Keyed by HTTP status and code together, never by code alone: the service's two halves use the same codes for different
 # errors. https://support.huaweicloud.com/en-us/api-obs/obs_04_0115.html; SYS with other meanings, APIGW and Workflow:
 # https://support.huaweicloud.com/api-dwr/dwr_07_0053.html and https://support.huaweicloud.com/api-dwr/ErrorCode_0.html.
-# Codes of other calls (uploads, bucket settings) are not listed: their status decides.
+# Codes of other calls (uploads, bucket settings) are not listed: their status decides. No pair of a status and a code
+# has one meaning in OBS v2 and another in DWR v3. The API gateway before DWR has one code for every 401; only its
+# messages show the reason.
 RULES = (
+    # The gateway: the date of the request, a lock of the access key, an expired token, everything else.
+    Rule(Kind.ONCE, 401, "APIGW.0301", Cause.CLOCK, "signature expired"),
+    Rule(Kind.FATAL, 401, "APIGW.0301", Cause.LOCKED, "access failed to reach the limit"),
+    Rule(Kind.FATAL, 401, "APIGW.0301", Cause.TOKEN, "token expires|decrypt token fail"),
     # The whole job: wrong key or no permission. The service would block the key if the job continued.
     Rule(Kind.FATAL, 400, "TooManyWrongSignature", Cause.SIGNATURE),
     Rule(Kind.FATAL, 401, "SYS.0004 APIGW.0301", Cause.SIGNATURE),
@@ -34,7 +40,8 @@ RULES = (
     Rule(Kind.FATAL, 307, "TemporaryRedirect", Cause.ENDPOINT),
     Rule(Kind.FATAL, 400, "BadDomainName SYS.0023 SYS.0029 SYS.0030", Cause.ENDPOINT),
     Rule(Kind.FATAL, 403, "VirtualHostDomainRequired", Cause.ENDPOINT),
-    Rule(Kind.FATAL, 404, "SYS.0003 SYS.0012 APIGW.0101", Cause.UNSERVED),
+    Rule(Kind.FATAL, 404, "SYS.0003 SYS.0012 APIGW.0101 APIGW.0103", Cause.UNSERVED),
+    Rule(Kind.FATAL, 400, "APIGW.0104 APIGW.0105 APIGW.0106", Cause.UNSERVED),
     Rule(Kind.FATAL, 405, "MethodNotAllowed FsNotSupport", Cause.UNSERVED),
     Rule(Kind.FATAL, 405, cause=Cause.UNSERVED),
     Rule(Kind.FATAL, 409, "ServiceNotSupported", Cause.UNSERVED),
@@ -54,6 +61,7 @@ RULES = (
     Rule(Kind.FATAL, 414, cause=Cause.REQUEST),
     Rule(Kind.FATAL, 431, "SYS.0009", Cause.REQUEST),
     Rule(Kind.FATAL, 431, cause=Cause.REQUEST),
+    Rule(Kind.FATAL, 494, cause=Cause.REQUEST),
     # The whole job, unless another start has succeeded: policies differ between buckets.
     Rule(Kind.DENIED, 403, "AccessDenied AllAccessDisabled", Cause.PERMISSION),
     # Tolerated once per row: a request delivered late or dated by a wrong clock (after this answer the service's time
@@ -98,8 +106,8 @@ ADVICE = {
     Cause.PERMISSION: "Grant the key's user the action dwr:workflow:executeAsync and access to the bucket.",
     Cause.CLOCK: "Set this machine's clock; the service allows 15 minutes. If the clock is right, look for a proxy that"
     " delays requests or removes the date of answers.",
-    Cause.UNSERVED: "OBS Data+ workflows were moved to DWR v3 (Data Workroom), an API with endpoints of its own that"
-    " this version does not call. Give the endpoint of a region that still serves /v2/workflows with --endpoint.",
+    Cause.UNSERVED: "OBS Data+ workflows were moved to DWR v3 (Data Workroom), an API with endpoints of its own. For a"
+    " workflow there, give --endpoint https://dwr.REGION.myhuaweicloud.com.",
     Cause.ACCOUNT: "Check the account with Huawei Cloud for arrears, a freeze, a quota, or a missing registration.",
 }
 """The advice for causes about which more is known for this API than in `verdicts.ADVICE`."""

@@ -20,7 +20,7 @@ _KNOWN = (
 _WORDS = sorted({word for region in _KNOWN for word in region.split("-")[:-1]} | {"central", "northeast"})
 _SHORTEST = 4
 """A shorter word is a country or a continent. Another one is not nearly the same, but another place."""
-_HOST = re.compile(r"obs\.([^.]+)\.myhuaweicloud\.(?:com|eu)")
+_HOST = re.compile(r"(?:obs|dwr)\.([^.]+)\.myhuaweicloud\.(?:com|eu)")
 
 
 def meant(region: str) -> str | None:

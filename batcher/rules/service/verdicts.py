@@ -27,6 +27,8 @@ ADVICE: Mapping[Cause, str] = {
     Cause.SIGNATURE: "Check the access key and the secret key. Temporary keys also need their security token, and they"
     " expire.",
     Cause.TOKEN: "The temporary keys have expired or their permissions have changed. Get new keys.",
+    Cause.LOCKED: "The service has locked the access key after several wrong signatures, for five minutes. Look for a"
+    " program that signs with a wrong secret key.",
     Cause.PERMISSION: "Grant the key's user permission to start the workflow, and access to the bucket.",
     Cause.CLOCK: "Set this machine's clock. If the clock is right, look for a proxy that delays requests.",
     Cause.ENDPOINT: "Give the endpoint of the region with --endpoint.",
@@ -38,20 +40,23 @@ ADVICE: Mapping[Cause, str] = {
 }
 """What to do about a cause that ends the job."""
 
-_ABOUT_CREDENTIALS = frozenset({Cause.SIGNATURE, Cause.TOKEN, Cause.PERMISSION})
+_REFUSES_CREDENTIALS = frozenset({Cause.SIGNATURE, Cause.TOKEN, Cause.LOCKED})
+_ABOUT_CREDENTIALS = _REFUSES_CREDENTIALS | {Cause.PERMISSION}
 """The causes that end the job with a CredentialsError. Any other cause ends it with a ServiceError."""
 
 
 class Rule(NamedTuple):
     """What error codes (separated by spaces) mean with an HTTP status. Without codes: every code not listed.
 
-    `limit` reads the limit that the error's message names, in requests per second.
+    With `words`, separated by |: only if the message contains one of them, in any case. `limit` reads the limit that
+    the error's message names, in requests per second.
     """
 
     kind: Kind
     status: int
     codes: str = ""
     cause: Cause = Cause.OTHER
+    words: str = ""
     limit: Callable[[str], float | None] | None = None
 
 
@@ -94,16 +99,20 @@ class Table:
         self._of_contents = frozenset(of_contents.lower().split())
         self._advice = {**ADVICE, **advice}
         self._form = form
-        self._spelled = {code.lower(): code for rule in rules for code in rule.codes.split()}
-        self._by_code = {(rule.status, code): rule for rule in rules for code in rule.codes.lower().split() or [""]}
+        self._spelled = {_folded(code): code for rule in rules for code in rule.codes.split()}
+        plain = [rule for rule in rules if not rule.words]
+        self._by_code = {(rule.status, _folded(code)): rule for rule in plain for code in rule.codes.split() or [""]}
+        self._by_words = [rule for rule in rules if rule.words]
 
-    def meaning(self, status: int, code: str) -> Meaning:
+    def meaning(self, status: int, code: str, message: str = "") -> Meaning:
         """Look up an error by HTTP status and code, ignoring case, or by the status alone if the code is unknown.
 
-        `code` is that of a body in a form of the service, empty for any other body.
+        `code` and `message` are those of a body in a form of the service, empty for any other body. Some codes have
+        several meanings, and only the message shows which one it is.
         """
-        label = self._spelled.get(code.lower(), "")
-        rule = self._by_code.get((status, code.lower())) if code else None
+        folded = _folded(code)
+        label = self._spelled.get(folded, "")
+        rule = self._worded(status, folded, message) or self._by_code.get((status, folded)) if code else None
         if rule is None:
             rule = self._by_code.get((status, "")) or CLASSES.get(status // 100) or _UNKNOWN
             is_believed = self._form is None or label or self._form.fullmatch(code)
@@ -116,11 +125,21 @@ class Table:
         rule = self._by_code.get((answer.status, answer.code.lower()))
         return None if rule is None or rule.limit is None else rule.limit(answer.message)
 
+    def _worded(self, status: int, code: str, message: str) -> Rule | None:
+        """Return the rule that also depends on the message, if there is one."""
+        found = (rule for rule in self._by_words if status == rule.status and code in map(_folded, rule.codes.split()))
+        return next((rule for rule in found if any(words in message.lower() for words in rule.words.split("|"))), None)
+
     def meaning_of_question(self, answer: Answer) -> Meaning:
         """Return what an answer means to a question that names no bucket and no object."""
         if answer.code.lower() not in self._of_contents:
             return answer.meaning
         return Meaning(Kind.FATAL, Cause.UNSERVED, self._advice[Cause.UNSERVED], answer.meaning.label)
+
+
+def _folded(code: str) -> str:
+    """Return a code without differences that mean nothing: case, and the name of a dedicated gateway."""
+    return re.sub(r"^apig\.", "apigw.", code.lower())
 
 
 def judge(answer: Answer, *, proven: bool, repeated: bool, trust_503: bool) -> Verdict:
@@ -230,7 +249,12 @@ def refuses_credentials(answer: Answer) -> bool:
     """Return whether this answer refuses the credentials of the request. Then nothing ran, and others may work."""
     if answer.fault is not None or answer.status in SUCCESS:
         return False
-    return answer.meaning.cause in {Cause.SIGNATURE, Cause.TOKEN}
+    return answer.meaning.cause in _REFUSES_CREDENTIALS
+
+
+def is_locked(answer: Answer) -> bool:
+    """Return whether the service has locked the access key of the request, for a while."""
+    return answer.meaning.cause is Cause.LOCKED
 
 
 def none_started(answer: Answer, rows: int) -> JobError:

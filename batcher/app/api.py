@@ -1,0 +1,130 @@
+"""Which API a job uses, and for DWR which project: by the options, the checkpoint, the endpoint, or by asking."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from batcher.app.service import Site, open_credentials, open_service
+from batcher.app.world import World
+from batcher.edges.checkpoint.reading import reading
+from batcher.edges.credentials import project_in_file
+from batcher.errors import JobError, UsageError
+from batcher.flow.drain import Drain
+from batcher.flow.service import Send
+from batcher.model import Credentials, Lost, Reply
+from batcher.options.groups import Service
+from batcher.rules.choices import Api
+from batcher.rules.job.card import Card
+from batcher.rules.service import projects
+from batcher.rules.service.clock import posix_of_header
+from batcher.rules.service.dialect import Call, Dialect
+from batcher.rules.service.dialects import api_of_host, chosen, dialect_of, dwr_region
+from batcher.rules.service.names import endpoint as endpoint_of
+
+NO_PROJECT = "DWR v3 needs the id of a project"
+ASKED_SECONDS = 10.0
+"""Time limit of a request to IAM."""
+_UNAUTHORIZED = 401
+_SKEW = 60.0
+"""Seconds by which a clock must be off for a second request to IAM, dated by the answer to the first."""
+
+
+class Chosen(NamedTuple):
+    """The API of a job. `project` is empty for OBS, which has none."""
+
+    dialect: Dialect
+    project: str = ""
+
+
+def chosen_before(card: Card) -> Dialect:
+    """Return the dialect of a job that has begun."""
+    return dialect_of(Api(card.dialect), card.endpoint, card.project)
+
+
+def card_in(path: Path | None) -> Card | None:
+    """Return the card in a checkpoint. None if there is none or it cannot be read: opening it reports why."""
+    if path is None or not path.exists():
+        return None
+    with suppress(JobError), reading(path) as checkpoint:
+        return checkpoint.card
+    return None
+
+
+async def choose(
+    options: Service, world: World, drain: Drain, checkpoint: Path | None, *, may_ask: bool = True
+) -> Chosen:
+    """Choose the API, and say which one and why unless it is the usual one. Nothing is asked if `may_ask` is false.
+
+    Raises UsageError for an invalid endpoint, or for DWR without a project, and CredentialsError if IAM names none.
+    """
+    url = endpoint_of(options.endpoint, allow_http=options.allow_http).url
+    api = api_of_host(url) if options.api is Api.AUTO else options.api
+    if api is Api.OBS_V2:
+        return Chosen(dialect_of(api))
+    kept = card_in(checkpoint)
+    project = options.project_id or (kept.project if kept else "") or await project_in_file(world.environment)
+    if api is Api.AUTO and kept is not None:
+        api = Api(kept.dialect)
+    if api is Api.AUTO:
+        api = await _asked(options, url, project, world, drain) if project and may_ask else Api.OBS_V2
+    elif options.api is Api.AUTO and api is Api.DWR_V3:
+        world.voice.say("API dwr-v3, because of the endpoint")
+    if api is Api.OBS_V2:
+        return Chosen(dialect_of(api))
+    if not project and may_ask:
+        project = await _looked_up(options, url, world, drain)
+    return Chosen(dialect_of(api, url, project), project)
+
+
+async def _asked(options: Service, url: str, project: str, world: World, drain: Drain) -> Api:
+    """Ask an endpoint of another name for the workflow, once in each API."""
+    site = Site(url, options.workflow, 1, options.timeout, options.trust)
+    answers = []
+    async with open_credentials(options.credentials, world, drain, world.voice.warn) as credentials:
+        for api in (Api.OBS_V2, Api.DWR_V3):
+            dialect = dialect_of(api, url, project)
+            async with open_service(site, credentials, world, drain, lambda _: None, dialect) as service:
+                answers.append(await service.workflow())
+    api = chosen(*answers)
+    said = [answer.message if answer.fault else f"HTTP {answer.status} {answer.code}".rstrip() for answer in answers]
+    world.voice.say(f"API {api}, because obs-v2 was answered with {said[0]}, and dwr-v3 with {said[1]}")
+    return api
+
+
+async def _looked_up(options: Service, url: str, world: World, drain: Drain) -> str:
+    """Ask IAM for the project of the endpoint's region, and say which one it is."""
+    region = dwr_region(url)
+    if region is None:
+        raise UsageError(f"{NO_PROJECT}, and {url} is in no known region", "Give --project-id.")
+    address = world.environment.get(projects.IAM_ENDPOINT) or projects.iam_endpoint(region)
+    iam = endpoint_of(address, allow_http=options.allow_http).url
+    found: list[projects.Project] = []
+    said = ""
+    async with (
+        open_credentials(options.credentials, world, drain, world.voice.warn) as credentials,
+        world.connect(iam, connections=1, timeout=ASKED_SECONDS, verify_tls=options.trust) as transport,
+    ):
+        for call in projects.calls(region):
+            reply = await _ask_iam(transport.send, credentials.current, call, urlsplit(iam).netloc, world)
+            said = reply.detail if isinstance(reply, Lost) else f"HTTP {reply.status}"
+            found = [] if isinstance(reply, Lost) else projects.projects_of(reply)
+            if any(each.name == region for each in found):
+                break
+    project = projects.project_of(region, found, said)
+    world.voice.say(f"project {project.id} ({project.name}), as IAM says")
+    return project.id
+
+
+async def _ask_iam(send: Send, credentials: Credentials, call: Call, host: str, world: World) -> Reply | Lost:
+    """Send one request, and once more by the time of IAM if this machine's clock may be wrong."""
+    now = world.clock()
+    for _ in range(2):
+        reply = await send(call.method, projects.target_of(call), projects.signed(credentials, call, host, now), None)
+        served = None if isinstance(reply, Lost) else posix_of_header(reply.headers.get("date", ""))
+        if isinstance(reply, Lost) or reply.status != _UNAUTHORIZED or served is None or abs(served - now) < _SKEW:
+            break
+        now = served
+    return reply
