@@ -20,7 +20,7 @@ SHORT = 2.0
 SPARSE = 0.15
 """Seconds between two looks that are kept."""
 
-FEW = 0.03
+FEW = 0.02
 """A share of refusals that shows no limit, where none is known to be chance. Many services refuse 1 or 2 %."""
 
 SURE = 7.0
