@@ -23,12 +23,15 @@ def test_a_limit_that_the_throttle_only_guesses_is_not_reported():
 
 
 def test_a_limit_is_found_when_refusals_are_too_many_to_be_chance():
-    assert looks(Found(), (2, 100, 8), limit=90.0) == [90.0]
-    assert looks(Found(), (2, 100, 8), limit=90.0, chance=0.05) == [None]
+    assert looks(Found(), (2, 100, 2), limit=90.0) == [None]
+    assert looks(Found(), (2, 100, 15), limit=90.0) == [90.0]
+    assert looks(Found(), (2, 100, 15), limit=90.0, chance=0.1) == [None]
 
 
 def test_a_limit_that_stays_in_use_or_is_named_or_kept_needs_no_more_evidence():
     assert looks(Found(), (19, 100, 0), (2, 100, 0), limit=170.0) == [None, 170.0]
+    # nothing near it was ever sent
+    assert looks(Found(), (60, 100, 2), limit=700.0) == [None]
     assert looks(Found(170.0), (1, 100, 0), limit=170.0) == [170.0]
     named = Found()
     named.look(Look(0.0, 0, 0), 170.0, 0.0, is_named=True)
@@ -37,8 +40,9 @@ def test_a_limit_that_stays_in_use_or_is_named_or_kept_needs_no_more_evidence():
 
 def test_where_the_throttle_finds_chance_no_limit_is_left():
     found = Found()
-    looks(found, (3, 100, 8), limit=90.0)
-    assert looks(found, (1, 100, 8), begin=3.0) == [None]
+    looks(found, (3, 100, 15), limit=90.0)
+    assert found.limit == 90.0
+    assert looks(found, (1, 100, 15), begin=3.0) == [None]
 
 
 def test_it_is_not_below_what_was_sustained_until_refusals_show_that_the_limit_has_fallen():

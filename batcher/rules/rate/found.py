@@ -20,14 +20,15 @@ SHORT = 2.0
 SPARSE = 0.15
 """Seconds between two looks that are kept."""
 
-FEW = 0.005
-"""A share of refusals that shows no limit, where none is known to be chance."""
+FEW = 0.02
+"""A share of refusals that shows no limit, where none is known to be chance. Many services refuse 1 or 2 %."""
 
 SURE = 7.0
 """The evidence that shows a limit: by chance, refusals are as frequent once in 1,000 times."""
 
-LASTING = 20.0
-"""Seconds after which a limit that the throttle still uses counts as found. It finds chance sooner."""
+LASTING, USED = 20.0, 0.5
+"""Seconds after which a limit that the throttle still uses counts as found, if this part of it is taken. Chance is
+found sooner. Of a limit that is far above what is sent, nothing is known."""
 
 LESS, FAR_LESS = 0.95, 0.7
 """The limit has fallen if less than this part of what was sustained is taken, in `SUSTAINED` and `SHORT` seconds."""
@@ -74,9 +75,15 @@ class Found:
             if self._has_fallen():
                 self._looks = deque([look])
                 self._sustained = self._share = 0.0
-        self._is_found |= self._since is not None and (is_named or look.at >= self._since + LASTING)
+        self._is_found |= limit is not None and (is_named or self._is_lasting(look.at, limit))
         self._sustain()
         self.limit = None if limit is None or not self._is_found else max(limit, self._sustained)
+
+    def _is_lasting(self, now: float, limit: float) -> bool:
+        """Return whether the throttle has used a limit for long, and the service takes much of it."""
+        seen = self._within(SUSTAINED)
+        is_long = self._since is not None and now >= self._since + LASTING
+        return is_long and seen.started >= USED * limit * seen.at
 
     def _sustain(self) -> None:
         seen = self._within(SUSTAINED)
