@@ -1,12 +1,17 @@
-"""The dialect of DWR v3: its calls, its answers, what its errors mean, and how its list is walked. All pure."""
+"""The dialect of DWR v3: its calls, its answers, what its errors mean, how its list is walked and when."""
 
 import json
 from datetime import datetime
+from math import inf
+from types import SimpleNamespace
 
 import pytest
+from services import service_of
 
+from batcher.app.doubts import Doubts
+from batcher.flow.drain import Drain
 from batcher.model import Answer, Cause, Credentials, Execution, Kind, Page, Reply, Row
-from batcher.rules.choices import Api
+from batcher.rules.choices import Api, OnDoubt
 from batcher.rules.service.dialect import Window
 from batcher.rules.service.dialects import dialect_of
 from batcher.rules.service.dwr_v3_list import ASTRAY, FEWER, MOVING, OUTSIDE, TOO_FULL, TOO_LARGE, UNDATED
@@ -351,3 +356,51 @@ def test_an_offset_that_does_not_grow_ends_the_walk():
     with pytest.raises(StopIteration) as end:
         walk.send(Page((Execution("f", at=NOW + 2.0),), "201"))
     assert end.value.value == ASTRAY
+
+
+# The service of a job
+
+
+class Server:
+    """Answers every request with a page, dated `NOW`, and notes the targets."""
+
+    def __init__(self):
+        self.targets = []
+
+    async def send(self, _method, target, _headers, _body):
+        self.targets.append(target)
+        return reply({"executions": [], "count": 0}, date="Tue, 24 Nov 2026 08:30:00 GMT")
+
+
+async def listed_by(service, *windows):
+    return [answer async for answer in service.executions(windows)]
+
+
+async def test_only_times_that_have_passed_by_the_service_s_clock_are_asked_for():
+    server = Server()
+    service = service_of(server.send, steady=lambda: 5.0, dialect=DWR)
+    (answer,) = await listed_by(service, Window(NOW - 10.0, inf))
+    # Before any answer the time is not known, and nothing is asked.
+    assert (answer.noun, answer.message, server.targets) == (None, UNDATED, [])
+    await service.workflow()
+    await listed_by(service, Window(NOW - 10.0, inf), Window(NOW - 100.0, NOW - 90.0))
+    assert [target.partition("?")[2] for target in server.targets[1:]] == [
+        "end_time=2026-11-24T08%3A30%3A01Z&graph_name=demo&limit=200&start_time=2026-11-24T08%3A29%3A49Z",
+        "end_time=2026-11-24T08%3A28%3A31Z&graph_name=demo&limit=200&start_time=2026-11-24T08%3A28%3A19Z",
+    ]
+
+
+async def test_an_answer_without_a_name_describes_the_execution_that_was_asked_for():
+    async def send(*_):
+        return reply(FLAT)
+
+    found = await service_of(send, dialect=DWR).execution("e")
+    assert (found.noun.execution.name, found.noun.input) == ("e", '{"bucket":"b","object":"o"}')
+
+
+@pytest.mark.parametrize(("api", "waits"), [(Api.OBS_V2, (0.0, 30.0)), (Api.DWR_V3, (5.0, 30.0))])
+def test_a_row_in_doubt_waits_until_no_execution_of_its_time_can_begin_any_more(api, waits):
+    service = service_of(None, dialect=dialect_of(api, f"https://{HOST}", P))
+    files = SimpleNamespace(checkpoint=SimpleNamespace(note_listed=None, unowned=None, controls=None))
+    doubts = (Doubts(files, service, Drain(), None, OnDoubt.RECONCILE, each, None) for each in (0.0, 30.0))
+    assert tuple(each.inquiry().settle_time for each in doubts) == waits

@@ -22,6 +22,30 @@ class Mutation(NamedTuple):
 
 
 MUTATIONS = {
+    "a second with more executions than are listed counts as seen": Mutation(
+        "rules/service/dwr_v3_list.py",
+        "return TOO_FULL",
+        "continue",
+        "test_dwr_v3.py::test_more_executions_in_one_second_than_can_be_listed_are_not_fully_seen",
+    ),
+    "a list that changes while it is read counts as seen": Mutation(
+        "rules/service/dwr_v3_list.py",
+        "if again == first:",
+        "if True:",
+        "test_dwr_v3.py::test_a_window_that_never_stands_still_is_not_fully_seen",
+    ),
+    "a list is asked for times that have not passed": Mutation(
+        "flow/service.py",
+        "min(window.end, now)",
+        "min(window.end, now + 60)",
+        "test_dwr_v3.py::test_only_times_that_have_passed_by_the_service_s_clock_are_asked_for",
+    ),
+    "refused credentials leave while others are looked for": Mutation(
+        "flow/service.py",
+        "                    credentials.are_proven = False\n",
+        "                    pass\n",
+        "test_credentials_in_use.py::test_nothing_leaves_with_refused_credentials_while_others_are_looked_for",
+    ),
     "no intents are written": Mutation(
         "edges/checkpoint/writer.py",
         "store.admit(rows, now, facts), is_quick",
