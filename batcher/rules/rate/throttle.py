@@ -35,14 +35,14 @@ NOISE = 0.03
 """Refusals up to this share of the answers count as random and cut nothing."""
 
 MOVED = 1.3
-"""A probe refused only above this factor of the limit shows that the limit has risen. What was taken lately tells."""
+"""A probe refused only above this factor of the limit shows that the limit has risen, to about what was taken lately."""
 
 EXCEEDED = 0.7
 """The share of the rate of a slow start that is the limit at first, if most of its attempts were refused."""
 
 CAREFUL, COSTLY = 10.0, 330.0
-"""Where refusals are chance, it takes about five more to notice a limit. A probe then doubles in so many answers at the
-fastest, and there are so many until the next probe: five are 1.5 % of them."""
+"""Answers, where refusals are chance and about five more are needed to notice a limit: those in which a probe doubles
+at the fastest, and those until the next probe. Five are 1.5 % of them."""
 
 RELEASED = 2.0
 """Where the number on the wire is limited, the rate is this factor of what is taken: the pace must not lower it."""
