@@ -35,7 +35,7 @@ NOISE = 0.03
 """Refusals up to this share of the answers count as random and cut nothing."""
 
 MOVED = 1.3
-"""A probe refused only above this factor of the limit shows that the limit has risen, to about what was taken lately."""
+"""A probe refused only above this factor of the limit shows that the limit has risen to about what was taken."""
 
 EXCEEDED = 0.7
 """The share of the rate of a slow start that is the limit at first, if most of its attempts were refused."""
