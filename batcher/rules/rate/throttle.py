@@ -203,7 +203,7 @@ class Throttle:
 
         Call it only for refusals about the rate: 429, and 503 with `SlowDown`. `sent_at` and `rate` are the time and
         the pace's rate when the attempt was sent; `cause` is the service's error code. `is_told` means that the answer
-        has a `Retry-After`: then the refusal is not taken for random until others were (call `hold` as well).
+        has a `Retry-After`: call `hold` as well. While the rate probes, such a refusal is not taken for random.
         """
         if sent_at <= self._cut_at:
             # It was sent before the last cut: the same overload, for which the rate is cut only once.
@@ -212,8 +212,8 @@ class Throttle:
         self._refusals.refused()
         self._droughts.refused()
         event = self._tried(sent_at, now, is_refused=True)
-        # A refusal that ends a trial is one of those that the trial compares.
-        self._is_stray = self._tried_at == now or self._is_chance(is_told=is_told)
+        # What was sent before a trial ended says nothing about the rate since.
+        self._is_stray = sent_at <= self._tried_at or self._is_chance(is_told=is_told)
         if self._is_stray or (now < self._cut_at + COOL_DOWN and not is_told):
             return event
         # A bucket, or the window of a second, may have held a few starts.
