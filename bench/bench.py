@@ -20,7 +20,7 @@ import waits
 from figures import Figure
 from interpreter import built, how_built
 from machine import describe
-from running import BenchError, MissingToolError, install_tools
+from running import BenchError, UnavailableError, install_tools
 from setting import ALL_ROWS, Setting
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -50,7 +50,7 @@ MEASUREMENTS: Mapping[str, Callable[[Setting], list[Figure]]] = {
 def measure(names: Sequence[str], most: int, rounds: int, *, is_quick: bool) -> tuple[list[Figure], dict[str, str]]:
     """Run measurements in a temporary folder and print each result. Return the figures and the machine.
 
-    If it is to be quick, nothing is judged, and what needs a tool that is not installed is left out.
+    If it is to be quick, nothing is judged, and what this machine cannot measure is left out.
     """
     figures: list[Figure] = []
     with TemporaryDirectory(prefix="batcher-bench-") as name:
@@ -60,7 +60,7 @@ def measure(names: Sequence[str], most: int, rounds: int, *, is_quick: bool) -> 
             begun = time.monotonic()
             try:
                 found = MEASUREMENTS[measurement](setting)
-            except MissingToolError as error:
+            except UnavailableError as error:
                 if not is_quick:
                     raise
                 print(f"\n{measurement}: left out, {error}", flush=True)

@@ -8,7 +8,7 @@ from statistics import median
 
 from figures import Figure, Goal, microseconds, ratio
 from peers import Load, bare_loop, batcher, batcher_v3, hey, plain_batcher, sdk_loop, sdk_loop_kept, sdk_v3_loop
-from running import BenchError, Usage
+from running import UnavailableError, Usage
 from server import nginx
 from setting import ALL_ROWS, MIB, Setting
 from workload import ANSWER
@@ -130,5 +130,5 @@ def _cost(what: str, rows: int, usage: Usage) -> Figure:
 def _two_cores() -> tuple[int, int]:
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
-        raise BenchError("this machine has one core, but client and server need one each")
+        raise UnavailableError("this machine has one core, but client and server need one each")
     return cores[0], cores[1]

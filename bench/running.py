@@ -27,8 +27,8 @@ class BenchError(Exception):
     """A measurement is impossible, or would be wrong. The message says what to do, or what was observed."""
 
 
-class MissingToolError(BenchError):
-    """A tool is not installed."""
+class UnavailableError(BenchError):
+    """This machine lacks what a measurement needs: a tool, or a second core."""
 
 
 class Usage(NamedTuple):
@@ -41,10 +41,10 @@ class Usage(NamedTuple):
 
 
 def tool(name: str) -> str:
-    """Return the path of a tool. Raises MissingToolError if it is not installed."""
+    """Return the path of a tool. Raises UnavailableError if it is not installed."""
     found = shutil.which(name, path=_PLACES)
     if found is None:
-        raise MissingToolError(f"{name} is missing: as root, apt-get install {PACKAGES[name]}")
+        raise UnavailableError(f"{name} is missing: as root, apt-get install {PACKAGES[name]}")
     return found
 
 

@@ -183,7 +183,7 @@ def _resume(setting: Setting, rows: int, goal: Goal) -> list[Figure]:
 
 
 def long_resume(setting: Setting) -> list[Figure]:
-    """Measure the same for a list of ten million rows, where so many are asked for: they take a quarter of an hour."""
+    """Measure the same for a list of ten million rows, if ROWS allows it: they take a quarter of an hour."""
     rows = 10_000_000
     return _resume(setting, rows, Goal(3, 2)) if setting.most >= rows else []
 

@@ -5,6 +5,8 @@ the wire, and a line was put in before the others, so that numbers are not the o
 """
 
 import sqlite3
+import subprocess
+import sys
 from collections import Counter
 from contextlib import closing
 
@@ -99,3 +101,50 @@ def test_a_damaged_one_is_refused_and_left_as_it_is(checkpoint, change):
     with pytest.raises(DamageError, match="wrong checksums in the table rows"), reading(checkpoint):
         pass
     assert (formats(checkpoint)[0], former_rows(checkpoint)) == (3, before)
+
+
+DYING = """
+import os, shutil, sqlite3, sys
+from pathlib import Path
+from batcher.edges.checkpoint import Store
+
+def convert(path, last):
+    done, connect = 0, sqlite3.connect
+
+    def step(_):
+        nonlocal done
+        done += 1
+        if done == last:
+            os._exit(9)
+
+    def traced(*given, **named):
+        db = connect(*given, **named)
+        db.set_trace_callback(step)
+        return db
+
+    sqlite3.connect = traced
+    Store.open(path, None)
+    os._exit(0)
+
+for last in range(1, 1000):
+    path = Path(shutil.copy(sys.argv[1], f"{last}.checkpoint"))
+    if not os.fork():
+        convert(path, last)
+    if os.waitstatus_to_exitcode(os.wait()[1]) == 0:
+        break
+"""
+
+
+def test_a_conversion_that_dies_at_any_of_its_statements_has_changed_all_or_nothing(checkpoint):
+    lay_out(checkpoint.parent, "http://127.0.0.1:1", data="format_3")
+    with reading(checkpoint) as found:
+        told = list(found.standings())
+    subprocess.run([sys.executable, "-c", DYING, checkpoint.name], check=True, timeout=120)
+    copies = sorted(checkpoint.parent.glob("[0-9]*.checkpoint"), key=lambda path: int(path.stem))
+    ended = [formats(copy)[0] for copy in copies]
+    assert len(copies) > 30
+    assert ended == sorted(ended)
+    assert set(ended) == {3, 4}
+    for copy in copies:
+        with closing(Store.open(copy, None)), reading(copy) as found:
+            assert list(found.standings()) == told

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.edges.transport.heads import LONGEST_HEAD, LONGEST_ID, MOST_HEADS, MOST_MARKS, WholeAnswers
+from batcher.edges.transport.heads import LONGEST_HEAD, LONGEST_ID, MOST_HEADS, MOST_MARKS, MOST_MISSES, WholeAnswers
 from batcher.edges.transport.wire import Wire
 
 BODY = b'{"execution_name":"e-1"}'
@@ -160,14 +160,29 @@ async def test_two_services_that_spell_the_id_differently_share_the_memory():
     assert answers.parsed == 2
 
 
+async def test_heads_that_never_repeat_are_not_remembered_until_they_do():
+    answers = Counted()
+    for number in range(10 * MOST_MISSES):
+        answers.read(answer(b"X-Odd: %d" % number, b"Content-Length: 24"))
+    kept = set(answers._known)
+    for number in range(MOST_HEADS - 1):
+        answers.read(answer(b"X-Odd: later %d" % number, b"Content-Length: 24"))
+    assert set(answers._known) == kept
+    before = answers.parsed
+    for _ in range(MOST_HEADS + 50):
+        answers.read(GOOD)
+    assert answers.parsed <= before + MOST_HEADS
+    assert answers._misses == 0
+
+
 async def test_no_service_fills_the_memory():
     answers = Counted()
-    for number in range(3 * MOST_HEADS):
-        assert answers.read(answer(b"X-Odd: %d" % number, b"Content-Length: 24")).headers["x-odd"] == str(number)
     for bits in range(1 << 7):
         name = bytes(byte ^ 32 if bits >> place & 1 else byte for place, byte in enumerate(b"request"))
         answers.read(with_id(b"1", b"x-" + name + b"-id"))
-    assert len(answers._known) <= MOST_HEADS
+    for number in range(3 * MOST_HEADS):
+        assert answers.read(answer(b"X-Odd: %d" % number, b"Content-Length: 24")).headers["x-odd"] == str(number)
+    assert 0 < len(answers._known) <= MOST_HEADS
     assert len(answers._marks) == MOST_MARKS
     huge = answer(b"X-Pad: " + b"p" * LONGEST_HEAD, b"Content-Length: 24")
     before = answers.parsed

@@ -113,6 +113,26 @@ async def test_the_same_server_gives_the_same_outcome_for_the_same_bytes(case, b
     assert seen[0] == seen[1]
 
 
+@pytest.fixture(scope="module")
+def authority():
+    return pytest.importorskip("trustme").CA()
+
+
+@pytest.mark.parametrize("case", sorted(set(BEHAVIOURS) - SILENT))
+async def test_the_same_bytes_have_the_same_outcome_over_tls(case, authority):
+    seen = []
+    for is_secured in (True, False):
+        tls, trust = (server_side(authority), client_side(authority)) if is_secured else (None, None)
+        async with (
+            serving(OK, BEHAVIOURS[case], tls=tls) as server,
+            connected(f"http{'s' * is_secured}://{server.host}", timeout=LONG, ssl_context=trust) as transport,
+        ):
+            assert (await start(transport, by_session=False)).status == 200
+            outcome = await start(transport, by_session=False)
+            seen.append((comparable(outcome, server.host), len(server.requests), len(server.connections)))
+    assert seen[0] == seen[1]
+
+
 async def answered(wire, pieces):
     """Let the pieces of an answer arrive, and give what is made of them."""
     wire._asked = asked = asyncio.get_running_loop().create_future()

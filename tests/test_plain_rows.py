@@ -203,8 +203,35 @@ SHARED = settings(
 )
 
 
-def test_a_cell_that_the_csv_module_refuses_is_refused_at_a_glance_too(same):
-    same(f"object,n\na,1\n{'x' * 131_073},2\nb,3\n".encode(), "csv", 1000)
+LONG = "x" * 131_073
+"""Longer than a cell that the csv module reads."""
+
+
+@pytest.mark.parametrize(
+    ("format_", "header", "plain", "odd"),
+    [
+        ("csv", "x,object\n", "1,p\n", "1,a,b\nc\n2,d\n"),
+        ("csv", "n,object\n", "1,p\n", "1,a\n,\n2,object\nn,object\n3,b\n"),
+        ("csv", "x,object\n", "1,p\n", f"1,a\n{LONG},b\n2,c\n"),
+        ("csv", "x,object\n", '"1","p"\n', f'"1","a"\n"{LONG}","b"\n"2","c"\n'),
+        ("csv", "x,object\n", "1,p\n", '"1","a"\n"2\n3","b"\n"","c"\n'),
+        ("csv", "x,object\n", "1,p\n", '1,a\n"2","b\n'),
+        ("csv", "object\n", "p\n", "a\n#TYPE x\nb\n(2 rows)\nc\n"),
+        ("csv", "bucket,object\n", "b-1,p\n", "b-1,a\nb-1,b\n,c\n,d\nb-2,e\n"),
+        ("csv", "object,n,inputs\n", "p,1,\n", "a,1,\nb,x,\nc,,{}\n"),
+        ("jsonl", "", '{"object":"p"}\n', '{"object":"b"}\n{"object":"b","size":1}\n{"size":2,"object":"c"}\n'),
+        ("jsonl", "", '{"object":"p","size":1}\n', '{"object":"b","size":1}\n'),
+        ("jsonl", "", '{"object":"p","inputs":{"n":1}}\n', '{"object":"b","inputs":{"n":18446744073709551616}}\n'),
+        ("jsonl", "", '{"object":"p","bucket":"b-1"}\n', '{"object":"b","bucket":""}\n{"object":"c","bucket":null}\n'),
+        ("jsonl", "", '{"object":"p"}\n', '{"object":"obs:\\/\\/b-2\\/k"}\n{"object":"s3:\\/\\/b-2\\/k"}\n'),
+        ("txt", "", "p\n", "a\nobs://b-2/k\ns3://b/k\ndir/\n\nb\n"),
+    ],
+)
+def test_a_piece_with_one_odd_entry_is_read_with_care(same, format_, header, plain, odd):
+    # The header and the plain entries are one piece, and the rest is the next one.
+    first = header + plain * (len(odd) // len(plain) + 1)
+    for chunk in (len(first), 32 * 1024):
+        assert same((first + odd).encode(), format_, chunk, bucket="default-one")
 
 
 @SHARED

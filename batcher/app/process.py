@@ -44,8 +44,8 @@ def make_room(connections: int) -> None:
 def fast_loop(*, tls: bool = False) -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Return the fastest available event loop factory, None for that of Python.
 
-    `tls`: it is for connections over TLS, where aiofastnet's transports need a third less CPU than uvloop's. Over
-    plain TCP they need more.
+    `tls`: it is for connections over TLS, where aiofastnet's transports need a sixth less CPU than uvloop's. Over
+    plain TCP they need more. docs/design/dependencies.md says why it is the default.
     """
     # Slow to import, and not available on every platform.
     try:

@@ -20,8 +20,11 @@ LENGTH = "length of "
 CONTROLS = "number of controls"
 """A control that is lost to the disk would make a list look more complete than it is."""
 CONTENTS = "sum of the tables"
-"""The numbers of rows, blocks of intents and doubts, and the sum of all their seals. It shows what single seals do not:
-a page that is missing or from an earlier time, as in a copy whose files are of different times."""
+"""The numbers of entries of settled rows, intents and doubts, and the sum of all their seals.
+
+It shows what single seals do not: a page that is missing or from an earlier time, as in a copy whose files are of
+different times.
+"""
 SHARED_NAME = "execution name of two starts"
 """Since a start was answered with another one's execution, no list can show which rows were not started."""
 JOB_ID = "job id"

@@ -47,7 +47,9 @@ FEW = 4
 
 _DISMISSED = NUMBERS[Status.DISMISSED]
 _FAILED = frozenset(NUMBERS[status] for status in FAILED)
-_SEGMENTS = "SELECT id >> ? AS segment, count(*), sum(seal), max(id & ?) FROM settled GROUP BY segment ORDER BY segment"
+_SEGMENTS = """
+SELECT id >> ? AS segment, count(*), coalesce(sum(seal), 0), max(id & ?) FROM settled GROUP BY segment ORDER BY segment
+"""
 _ENTRIES = "SELECT id, seal, rest, places, keys, names FROM settled"
 
 
@@ -62,6 +64,9 @@ class SettledRows:
         self._unmerged: dict[int, None] = {}
         """The segments with entries that may be merged, the longest untouched first."""
         for segment, count, seals, last in db.execute(_SEGMENTS, (ENTRY_BITS, (1 << ENTRY_BITS) - 1)):
+            if segment is None:
+                # The description of the table is damaged.
+                raise damage("settled", count)
             self.sum += SUMMED * count + seals
             self._last_entry = max(self._last_entry, last)
             if count > FEW:

@@ -177,9 +177,14 @@ def encoded_intent(admitted: Sequence[Admitted]) -> bytes:
             b"".join([row.key for row in rows]),
             [row.bucket for row in rows],
             [row.object for row in rows],
-            [row.reason if isinstance(row, BadRow) else row.inputs for row in rows],
+            # Faster than isinstance, and nearly all are rows that can be started.
+            [row.inputs if type(row) is Row else _reason(row) for row in rows],
         )
     )
+
+
+def _reason(row: Row | BadRow) -> str:
+    return row.reason if isinstance(row, BadRow) else ""
 
 
 def decoded_intent(content: bytes) -> list[Admitted]:

@@ -28,6 +28,8 @@ LONGEST_HEAD = 4096
 ID_NAMES = frozenset({b"x-request-id", b"x-obs-request-id", b"x-amz-request-id", b"x-obs-id-2", b"x-amz-id-2"})
 """The headers that name the answer itself, so that each answer has another value."""
 MOST_MARKS = 8
+MOST_MISSES = 128
+"""After this number of answers without a head that was known, one head in MOST_HEADS is remembered."""
 LONGEST_ID = 256
 _ID_BYTES = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz+-./:=_"
 """What such a value consists of. A head with any other is not remembered."""
@@ -91,6 +93,8 @@ class WholeAnswers:
         """The heads by their bytes, without the values that were cut out."""
         self._marks: tuple[bytes, ...] = ()
         """How the lines of these values begin, as the service spells them."""
+        self._misses = 0
+        """How many heads were parsed since one was known."""
 
     def read(self, data: bytes) -> Reply | None:
         """Read an answer with a given length that keeps the connection open. Return None for any other data."""
@@ -98,7 +102,11 @@ class WholeAnswers:
         if body_at < len(_HEAD_END):
             return None
         key, values = _cut(data[:body_at], self._marks)
-        head = self._known.get(key) or self._parsed(data[:body_at])
+        head = self._known.get(key)
+        if head is None:
+            head = self._parsed(data[:body_at])
+        elif self._misses:
+            self._misses = 0
         if head is None or len(data) != body_at + head.length:
             return None
         return Reply(head.status, _with(values, head) if head.places else head.headers, data[body_at:])
@@ -118,7 +126,9 @@ class WholeAnswers:
             self._parser = _head_parser()
             return None
         head = _Head(message.code, message.headers, int(length))
-        if len(raw) <= LONGEST_HEAD:
+        self._misses += 1
+        is_kept = self._misses < MOST_MISSES or self._misses % MOST_HEADS == 0
+        if is_kept and len(raw) <= LONGEST_HEAD:
             self._remember(raw, head, message.raw_headers)
         return head
 

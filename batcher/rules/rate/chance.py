@@ -38,11 +38,11 @@ class Strength(enum.Enum):
     CLEAR = enum.auto()
     """It is worth a trial."""
     MOST = enum.auto()
-    """So many are refused that it cannot be chance."""
+    """Too many are refused for chance."""
 
 
 def is_most(refusals: int, answers: int) -> bool:
-    """Return whether so many are refused that it cannot be chance: one standard deviation less is still too much."""
+    """Return whether too many are refused for chance: even one standard deviation less is above `MOST`."""
     return refusals - sqrt(refusals) > MOST * answers
 
 
@@ -120,7 +120,7 @@ class Refusals:
 
     @property
     def is_most(self) -> bool:
-        """Whether so many are refused that it cannot be chance."""
+        """Whether too many are refused for chance."""
         return is_most(self._bad_since, self._since)
 
     def is_excess(self, rate: float) -> bool:

@@ -19,7 +19,7 @@ FALL = 0.995
 """Steps of the estimate. One answer in 20 is above the 95th percentile, so 19 steps down balance one step up."""
 
 STEP, STEP_SHARE = 0.2, 0.004
-"""Steps up of the number on the wire: at least so much, and this share. It is whole, so steps are added."""
+"""Steps up of the number on the wire: at least the first, and the second times the number. A step down is a 19th."""
 
 SURE = 5
 """Refusals more above the 95th percentile of the number on the wire than below it: one in 20 is expected above."""
@@ -56,7 +56,7 @@ class Flight:
             self.p95 *= FALL
 
     def started(self, flying: int, now: float) -> None:
-        """Record a start that was sent as the one of so many on the wire. Try more of them from time to time."""
+        """Record a start. `flying` attempts were on the wire when it was sent. Try more from time to time."""
         step = max(STEP, STEP_SHARE * self._top)
         self._top += step if flying > self._top else -step / 19
         if flying >= self.most and now >= self._until:

@@ -36,14 +36,14 @@ NOISE = 0.03
 """Refusals up to this share of the answers count as random and cut nothing."""
 
 MOVED = 1.3
-"""A probe refused only above this factor of the limit shows that the limit has risen. What was taken lately tells."""
+"""A probe refused only above this factor of the limit shows that the limit has risen to about what was taken."""
 
 EXCEEDED = 0.7
 """The share of the rate of a slow start that is the limit at first, if most of its attempts were refused."""
 
 CAREFUL, COSTLY = 10.0, 330.0
-"""Where refusals are chance, it takes about five more to notice a limit. A probe then doubles in so many answers at the
-fastest, and there are so many until the next probe: five are 1.5 % of them."""
+"""Answers, where refusals are chance and about five more are needed to notice a limit: those in which a probe doubles
+at the fastest, and those until the next probe. Five are 1.5 % of them."""
 
 RELEASED = 2.0
 """Where the number on the wire is limited, the rate is this factor of what is taken: the pace must not lower it."""
@@ -215,7 +215,7 @@ class Throttle:
 
         Call it only for refusals about the rate: 429, and 503 with `SlowDown`. `sent_at` and `rate` are the time and
         the pace's rate when the attempt was sent; `cause` is the service's error code. `is_told` means that the answer
-        has a `Retry-After`: then the refusal is not taken for random until others were (call `hold` as well). `named`
+        has a `Retry-After`: call `hold` as well. While the rate probes, such a refusal is not taken for random. `named`
         is the limit that the answer names. The lowest one is used once; after that, only what is refused and what is
         taken count, because the limit may be shared with others, or another one than this.
         """
@@ -230,8 +230,8 @@ class Throttle:
         if named is not None and named < self.named:
             return self._take_named(now, min(rate, self.pace.rate), named, cause)
         event = self._tried(sent_at, now, is_refused=True)
-        # A refusal that ends a trial is one of those that the trial compares.
-        self._is_stray = self._tried_at == now or self._is_chance(is_told=is_told)
+        # What was sent before a trial ended says nothing about the rate since.
+        self._is_stray = sent_at <= self._tried_at or self._is_chance(is_told=is_told)
         if self._is_stray or (now < self._cut_at + COOL_DOWN and not is_told):
             return event
         # A bucket, or the window of a second, may have held a few starts.

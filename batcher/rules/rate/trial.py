@@ -84,7 +84,7 @@ def lowered(cut: Cut) -> float:
 
 
 def settled(taken: float) -> float:
-    """Return the seconds until a trial may show something, at so many starts per second."""
+    """Return the seconds until a trial may show something, where `taken` starts per second are accepted."""
     return min(max(SETTLED, UNSETTLED / max(taken, 1.0)), MOST_SETTLED)
 
 
@@ -115,7 +115,7 @@ class Trial:
 
     @property
     def is_most(self) -> bool:
-        """Return whether so many are refused at the lowered rate that it is still too high."""
+        """Return whether the lowered rate is still too high: too many are refused for chance."""
         return self._refusals >= FEW and is_most(self._refusals, self.answers)
 
     def is_over(self, now: float) -> bool:
