@@ -93,4 +93,6 @@ def test_the_limit_found_and_the_seconds_slowed_are_told_where_there_are_any():
 def test_requests_that_are_refused_at_any_rate_are_no_limit():
     chance = "about 2% of requests are refused at any rate"
     assert slowness(None, Slowed(0.021)) == [f"limit:      not found; {chance}"]
+    at_once = "about 30 requests in flight are accepted"
+    assert slowness(None, Slowed(0.021, {}, 30)) == [f"limit:      not found; {at_once}; {chance}"]
     assert slowness(480.0, Slowed(0.021)) == [f"limit:      about 480 starts per second (estimated); {chance}"]

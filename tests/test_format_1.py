@@ -97,6 +97,7 @@ async def test_it_is_read_as_it_is_and_its_next_run_finishes_it_and_writes_the_c
         "job card",
         "job id",
         "length of m.csv.executions.jsonl",
+        "limit in millistarts a second",
         "number of controls",
         "output",
         "not proven to be the newest since",
@@ -105,6 +106,7 @@ async def test_it_is_read_as_it_is_and_its_next_run_finishes_it_and_writes_the_c
         "settled prefix",
         "sum of the tables",
         "the manifest was read to its end",
+        "what slowed the last run",
     }
     assert glance(checkpoint).card == card
     assert len(records(folder / "m.csv.executions.jsonl")) == 9 + 2 + 2

@@ -71,7 +71,6 @@ SERVICES = {
     "500 a second, and 2 % at random": (
         500, lambda seed: Run(Bucket(500, 1.0), 0.02, seed, 60.0, fate=by_chance(0.02))
     ),
-    "30 in flight": (300, lambda seed: Run(Flying(30), 0.1, seed, 60.0, workers=512)),
     "500 a second, and from the 30th second on 125": (
         125, lambda seed: Run(Bucket(500, 0.1), 0.02, seed, 60.0, changes=[(30.0, 125)])
     ),
@@ -87,6 +86,13 @@ SERVICES = {
 def test_the_limit_of_a_service_is_found_and_no_other(name, seed):
     limit, run = SERVICES[name]
     assert run(seed).found.limit == pytest.approx(limit, rel=0.12)
+
+
+@pytest.mark.long(small=1 / 4, ci=1)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_limit_of_the_requests_in_flight_is_found_as_that(seed):
+    run = Run(Flying(30), 0.1, seed, 60.0, workers=512)
+    assert run.flight.at_once == pytest.approx(30, abs=3)
 
 
 @pytest.mark.long(small=1 / 6, ci=1)

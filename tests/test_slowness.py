@@ -61,9 +61,12 @@ def test_a_cause_is_one_word_for_programs_and_the_words_of_the_handbook_for_peop
 
 
 def test_what_slowed_a_run_is_kept_for_its_report():
-    slowed = Slowed(0.0213, {Cause.LIMIT: 54.2, Cause.CHANCE: 0.5})
+    slowed = Slowed(0.0213, {Cause.LIMIT: 54.2, Cause.CHANCE: 0.5}, 30)
     assert decoded(encoded(slowed)) == slowed
-    assert (slowed.words, slowed.refused) == ("limit 54 s", "about 2% of requests are refused at any rate")
+    assert (slowed.words, slowed.refused) == (
+        "limit 54 s",
+        "about 30 requests in flight are accepted; about 2% of requests are refused at any rate",
+    )
     assert decoded('{"chance": 0.0, "seconds": {"the moon": 3.0}}') == Slowed()
     assert (Slowed(0.004).words, Slowed(0.004).refused) == ("", "")
 

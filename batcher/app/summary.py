@@ -29,7 +29,8 @@ async def report_end(run: Run) -> ExitCode:
         monitor.telemetry.warn(f"{counted(count, 'row')}: {warning}")
     if tally.read_whole and tally.rows == 0:
         raise ManifestError(f"{options.manifest or 'standard input'}: the manifest has no rows")
-    slowed = Slowed(monitor.turns.throttle.chance, monitor.slowness.seconds(run.world.monotonic()))
+    turns, seconds = monitor.turns, monitor.slowness.seconds(run.world.monotonic())
+    slowed = Slowed(turns.throttle.chance, seconds, turns.flight.at_once)
     facts = {SLOWED: encoded(slowed), **(run.files.new_length(monitor.length) if monitor.length else {})}
     if tally.read_whole and not run.files.is_side:
         facts[READ_WHOLE] = 1

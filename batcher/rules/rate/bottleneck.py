@@ -87,10 +87,14 @@ def cause(signs: Signs) -> Cause | None:
 
 
 class Slowed(NamedTuple):
-    """What slowed a run: the share of requests that was refused at any rate, and the seconds of each cause."""
+    """What slowed a run: the share of requests that was refused at any rate, and the seconds of each cause.
+
+    `at_once` is how many requests the service takes at once, None if it was not found to limit that.
+    """
 
     chance: float = 0.0
     seconds: Mapping[Cause, float] = {}
+    at_once: int | None = None
 
     @property
     def words(self) -> str:
@@ -99,14 +103,17 @@ class Slowed(NamedTuple):
 
     @property
     def refused(self) -> str:
-        """Return the share that is refused at any rate, as a sentence without an end; empty if it is small."""
-        return f"about {self.chance:.0%} of requests are refused at any rate" if self.chance >= LEAST_CHANCE else ""
+        """Return what was found about refusals that do not depend on the rate; empty if nothing was."""
+        found = [f"about {self.at_once:,} requests in flight are accepted"] if self.at_once is not None else []
+        if self.chance >= LEAST_CHANCE:
+            found.append(f"about {self.chance:.0%} of requests are refused at any rate")
+        return "; ".join(found)
 
 
 def encoded(slowed: Slowed) -> str:
     """Write what slowed a run as text for the checkpoint."""
     seconds = {cause.value: round(spent, 3) for cause, spent in slowed.seconds.items()}
-    return json.dumps({"chance": round(slowed.chance, 6), "seconds": seconds})
+    return json.dumps({"chance": round(slowed.chance, 6), "seconds": seconds, "at_once": slowed.at_once})
 
 
 def decoded(text: str) -> Slowed:
@@ -114,7 +121,7 @@ def decoded(text: str) -> Slowed:
     fields = json.loads(text)
     known = set(Cause)
     seconds = {Cause(cause): spent for cause, spent in fields["seconds"].items() if cause in known}
-    return Slowed(fields["chance"], seconds)
+    return Slowed(fields["chance"], seconds, fields.get("at_once"))
 
 
 class Slowness:

@@ -86,6 +86,11 @@ class Flight:
             self.most, self._score = inf, 0
         return self.most < inf
 
+    @property
+    def at_once(self) -> int | None:
+        """How many the service takes at once, None if it was not found to limit this."""
+        return int(self.most) if self.most < inf else None
+
     def cap(self, rate: float) -> int:
         """Return how many attempts may be on the wire or wait for their turn, at `rate` attempts per second."""
         cap = SPARE * rate * self.p95
