@@ -248,6 +248,9 @@ class Throttle:
             )
         )
         limit = max(self._least, self._estimated(now, min(rate, self.pace.rate)) * (HINTED if is_told else 1.0))
+        if self._limit is not None and self.is_capped and not self._refusals.is_most:
+            # At a lower rate by command, few refusals say nothing about a limit far above it.
+            limit = max(limit, self._limit)
         climb = self._climb_after(rate)
         self._limit, self._is_found = limit, True
         self._count_anew(now)

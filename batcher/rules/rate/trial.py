@@ -135,7 +135,10 @@ class Trial:
             return False
         if self._score < SURE or self.answers < FEWEST or now < self._begins + SHORTEST:
             return None
-        return True if self._fewest <= self.share <= self._most else None
+        if self.share > self._most:
+            # Far more than before are refused: the limit has fallen.
+            return False if self.answers >= 2 * FEWEST else None
+        return True if self.share >= self._fewest else None
 
 
 class Trials:
