@@ -58,7 +58,7 @@ verify: $(READY)
 simulate: $(READY)
 	$(BIN)/python tests/simulation.py --seeds 5000
 	$(BIN)/python tests/simulation.py --lies --seeds 5000
-	$(BIN)/python tests/simulation.py --lies --seeds 1000 --api dwr-v3
+	$(BIN)/python tests/simulation.py --lies --seeds 500 --api dwr-v3
 
 chaos: $(READY)
 	$(BIN)/python tests/chaos.py

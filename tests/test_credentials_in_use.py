@@ -356,3 +356,39 @@ async def test_nothing_leaves_with_refused_credentials_while_others_are_looked_f
         held.set()
     assert [first.result(), *(each.result() for each in others)] == [GOOD] * 21
     assert server.asked == ["AK1", "AK1", *["AK2"] * 21]
+
+
+PAGE = Reply(401, {}, b"<html>Unauthorized</html>")
+BLOCKED = Row(2, 2, "b", "blocked", b"", b"x" * 16)
+
+
+class Firewall(Server):
+    """Lets the service start each row, and answers for one of them with a page of its own."""
+
+    def __init__(self, *valid):
+        super().__init__(*valid)
+        self.blocked = 0
+
+    async def send(self, method, target, headers, body):
+        answer = await super().send(method, target, headers, body)
+        if b"blocked" not in body:
+            return answer
+        self.blocked += 1
+        return PAGE
+
+
+@pytest.mark.parametrize("renewed", [False, True])
+async def test_a_start_that_another_program_refuses_is_sent_once_whatever_becomes_of_the_others(renewed):
+    held = asyncio.Event()
+    server, source = Firewall(OLD), Source(NEW, held=held) if renewed else Source()
+    service = in_use(server, source)
+    assert await service.start(ROW) == GOOD
+    server.valid = [NEW] if renewed else [OLD]
+    async with asyncio.TaskGroup() as group:
+        # Where others are refused too, one of them has found newer credentials before it is the blocked one's turn.
+        others = [group.create_task(service.start(ROW)) for _ in range(20)]
+        blocked = group.create_task(service.start(BLOCKED))
+        await asyncio.sleep(0)
+        held.set()
+    assert [each.result() for each in others] == [GOOD] * 20
+    assert (blocked.result().status, server.blocked) == (401, 1)

@@ -200,6 +200,24 @@ def test_a_number_is_a_code_of_the_service_only_in_its_own_form(body, kind):
     assert meaning(400, body).kind is kind
 
 
+HOSTILE = [
+    b"", b"{", b"null", b"[]", b'"x"', b"{}" * 9, b"\xff", b'{"error":[]}', b'{"error_code":{}}',
+    b'{"error_code":' + b"9" * 5000 + b',"error_msg":"x"}', b'{"error":' + b'{"a":' * 300 + b"1" + b"}" * 301,
+    b'{"executions":[],"is_truncated":true,"next_marker":"' + b"9" * 5000 + b'"}',
+    b'{"executions":[{}],"next_offset":-1}', b'{"status":1,"input":' + b"[" * 500 + b"]" * 500 + b"}",
+    b'{"definition":{"inputs":[],"mode":1},"mode":{}}', b'{"status":"x","begin_time":"9999999999","input":1e999}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("body", HOSTILE)
+@pytest.mark.parametrize("status", [200, 302, 401, 500])
+def test_no_answer_however_hostile_is_an_error_here(body, status):
+    for read in (DWR.read_start, DWR.read_workflow, DWR.read_page, DWR.read_execution):
+        answer = read(reply(body, status))
+        assert answer.status == status
+        assert DWR.errors.meaning(status, answer.code, answer.message) is not None
+
+
 def test_the_service_s_time_is_read_from_the_message_if_no_header_has_it():
     assert DWR.read_page(reply(refused(SKEWED), 401)).date == "Fri, 17 Dec 2021 06:58:04 GMT"
     assert DWR.read_page(reply(refused(SKEWED), 401, date="D")).date == "D"
@@ -339,6 +357,8 @@ ONE, LATE = Execution("e", at=NOW + 1.0), Execution("l", at=NOW + 60.0)
         (Page((ONE,), "", 2), FEWER),
         (Page((ONE,), "APICALLe"), ASTRAY),
         (Page((ONE,), "0"), ASTRAY),
+        (Page((ONE,), "9" * 5000), ASTRAY),
+        (Page((ONE,), "\u0663\u0664"), ASTRAY),
     ],
 )
 def test_an_answer_that_shows_another_question_is_not_believed(page, reason):

@@ -1,5 +1,6 @@
 """Whole jobs over DWR v3 against the emulator. Its ledger is the judge."""
 
+import asyncio
 import json
 import time
 from collections import Counter
@@ -9,17 +10,22 @@ from dataclasses import replace
 import pytest
 from conftest import KEYS
 
+from batcher.app.check import check_manifest
+from batcher.app.doctor import examine
+from batcher.app.job_identity import job_of
 from batcher.app.reconcile import settle
 from batcher.app.run import run_job
 from batcher.app.voice import Voice
 from batcher.app.world import World
+from batcher.edges.checkpoint.reading import reading
 from batcher.emulator.documents import PROJECT
 from batcher.emulator.faults import FaultKind
 from batcher.emulator.quirks import Quirk
 from batcher.errors import CredentialsError, ExitCode, OtherJobError, UsageError
 from batcher.flow.drain import Drain
-from batcher.options.verbs import ReconcileOptions, RunOptions
+from batcher.options.verbs import CheckOptions, DoctorOptions, ReconcileOptions, RunOptions
 from batcher.rules.choices import Api, Mode, OnDoubt
+from batcher.rules.report import next_commands
 
 FAULTS = {FaultKind.RESET_AFTER: 0.2, FaultKind.RESET_BEFORE: 0.2, FaultKind.CUT: 0.1}
 
@@ -123,6 +129,28 @@ async def test_a_job_continues_in_its_api_and_in_no_other(job):
     assert await job.run(api=Api.AUTO, project_id=None) is ExitCode.OK
     assert started(job) == ALL
     assert job.service.ledger.answers["404 SYS.0003"] == 0
+
+
+async def test_a_check_a_doctor_and_the_suggested_commands_stay_in_the_api(job):
+    job = await job()
+    assert await job.run(rows=3) is ExitCode.OK
+    given = {"workflow": "transcode", "endpoint": job.service.url, "bucket": "videos"}
+    given |= {"api": Api.DWR_V3, "project_id": PROJECT}
+    options = CheckOptions(manifest=job.folder / "m.csv", **given)
+    checked = await asyncio.to_thread(check_manifest, options, job.world)
+    assert (checked.rows, checked.card.dialect, checked.card.project) == (3, "dwr-v3", PROJECT)
+    assert checked.workflow.name == "transcode"
+    checkpoint = job.folder / "m.csv.checkpoint"
+    with reading(checkpoint) as kept:
+        command = next_commands.run(job_of(kept.card, checkpoint))
+    assert f" --api dwr-v3 --project-id {PROJECT} " in command
+    trial = given | {"object": "o", "write": job.folder / "batcher.toml", "checkpoint": checkpoint}
+    with pytest.raises(OtherJobError, match=r"in project emulator, not transcode at .* in project other"):
+        await examine(DoctorOptions(**trial | {"project_id": "other"}), job.world, lambda _: None)
+    shown = []
+    assert await examine(DoctorOptions(**trial), job.world, shown.append) is ExitCode.OK
+    assert shown[0].api == "dwr-v3"
+    assert len(job.service.ledger.starts) == 4
 
 
 async def test_a_clock_that_is_wrong_costs_one_request(job):

@@ -66,12 +66,12 @@ async def choose(
         return Chosen(dialect_of(api))
     kept = card_in(checkpoint)
     project = options.project_id or (kept.project if kept else "") or await project_in_file(world.environment)
-    if api is Api.AUTO and kept is not None:
+    if api is not options.api:
+        world.voice.say(f"API {api}, because of the endpoint")
+    elif api is Api.AUTO and kept is not None:
         api = Api(kept.dialect)
-    if api is Api.AUTO:
+    elif api is Api.AUTO:
         api = await _asked(options, url, project, world, drain) if project and may_ask else Api.OBS_V2
-    elif options.api is Api.AUTO and api is Api.DWR_V3:
-        world.voice.say("API dwr-v3, because of the endpoint")
     if api is Api.OBS_V2:
         return Chosen(dialect_of(api))
     if not project and may_ask:

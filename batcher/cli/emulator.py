@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from batcher.emulator.documents import PROJECT
 from batcher.emulator.faults import AFTER, BEFORE
 from batcher.emulator.options import EmulatorOptions
 from batcher.emulator.quirks import described_quirks
@@ -25,7 +26,7 @@ KEYS = ("OBS_ACCESS_KEY_ID", "OBS_SECRET_ACCESS_KEY", "OBS_SECURITY_TOKEN")
 
 QUIRKS = "\n\n".join(f"\b\n{paragraph}" for paragraph in described_quirks())
 
-HELP = f"""Run the workflow API locally: signatures, executions, throttling, and faults on request.
+HELP = f"""Run the workflow APIs locally: signatures, executions, throttling, and faults on request.
 
 \b
 Examples:
@@ -46,6 +47,8 @@ The emulator prints "listening on URL", followed by the settings that make batch
 
 If the environment already has credentials, the emulator accepts those, with OBS_SECURITY_TOKEN if that is set, and
 does not print them. It serves loopback addresses only. SIGINT or SIGTERM ends it, with a summary on stderr.
+
+OBS v2 and DWR v3 are served on one ledger. For DWR, give batcher --api dwr-v3 --project-id {PROJECT}.
 
 GET URL/emulator/ledger shows what was really started, regardless of what the client was answered: all starts, distinct
 starts, and those started twice.

@@ -204,8 +204,11 @@ class Service:
                 async with credentials.alone:
                     if self.patience.stopped():
                         return answer
-                    if credentials.current is lent and not credentials.are_proven:
+                    is_unlocked = credentials.are_proven and verdicts.is_locked(answer)
+                    if credentials.current is lent and not is_unlocked:
                         return await self._ask_with_newer(answer, call, body, reader, have_worked=True)
+                    if call.method != "GET" and verdicts.is_unproven(answer):
+                        return answer
             else:
                 has_to_wait = credentials.alone.locked()
                 async with credentials.alone:

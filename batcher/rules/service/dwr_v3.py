@@ -117,10 +117,13 @@ def _plain(reply: Reply) -> Reply:
         return reply
     inner = body.get("error")
     fields = {**inner, **body} if isinstance(inner, dict) else body
-    foreign = [name for name in answers.CODE_NAMES if name != "error_code" and not isinstance(fields.get(name), str)]
-    if not isinstance(fields.get("error_msg"), str):
-        foreign += [name for name in ("error_code",) if not isinstance(fields.get(name), str)]
-    return Reply(reply.status, reply.headers, orjson.dumps({k: v for k, v in fields.items() if k not in foreign}))
+    is_own = isinstance(fields.get("error_msg"), str)
+    words = {
+        name: each
+        for name, each in fields.items()
+        if isinstance(each, str) or (is_own and name == "error_code" and type(each) is int)
+    }
+    return Reply(reply.status, reply.headers, orjson.dumps(words))
 
 
 def workflow(body: Object) -> Workflow | None:

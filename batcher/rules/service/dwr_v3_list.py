@@ -18,6 +18,8 @@ MOST_LISTED = 200
 """The most executions on a page. The service ignores a higher limit."""
 FURTHEST = 1000
 """The highest offset that the service accepts."""
+LONGEST_OFFSET = 9
+"""Digits of the longest offset that is read."""
 LONGEST_SPAN = 3 * 86_400 - 2
 """Seconds of the longest span: the service lists as much if it is asked for one end only, so it can."""
 READINGS = 4
@@ -116,15 +118,22 @@ def _pages(page_of: PageOf, span: Span, first: Page, limit: int) -> Generator[Ca
         names.update(each.name for each in page.executions)
         if not page.next_marker:
             return FEWER if page.counted is not None and page.counted > len(names) else ""
-        if not page.next_marker.isdecimal() or int(page.next_marker) <= offset:
+        following = _number(page.next_marker)
+        if following <= offset:
             return ASTRAY
-        offset = int(page.next_marker)
+        offset = following
         if offset > FURTHEST:
             return _Full(limit)
-        following = yield page_of(span, page.next_marker, limit)
-        if following is None:
+        answered = yield page_of(span, page.next_marker, limit)
+        if answered is None:
             return TOO_LARGE
-        page = following
+        page = answered
+
+
+def _number(marker: str) -> int:
+    """Return the offset that a marker is, 0 if it is none."""
+    is_offset = marker.isascii() and marker.isdecimal() and len(marker) <= LONGEST_OFFSET
+    return int(marker) if is_offset else 0
 
 
 def _is_outside(execution: Execution, span: Span) -> bool:
