@@ -17,6 +17,7 @@ from batcher.rules.rate.pace import Pace
 from batcher.rules.rate.recent import Recent
 from batcher.rules.rate.remembered import SLOW_START
 from batcher.rules.rate.trial import Cut, Trial, Trials
+from batcher.rules.rate.trouble import Trouble, eased
 
 LEAST = 0.5
 """The lowest rate in starts per second. Less would amount to an outage."""
@@ -72,18 +73,6 @@ LONG = 3.0
 STEP = 1.25
 """A rise by this factor is reported as an event."""
 
-TROUBLE = 0.3
-"""The rate is eased when this share of the attempts fails, and at least `MOST_FAILURES`, within one to two seconds."""
-
-MOST_FAILURES = 10
-"""Failures within one to two seconds before the rate is eased."""
-
-EASED = 0.85
-"""The rate is multiplied by this once per second while it is eased, down to `EASED_MOST` of the limit."""
-
-EASED_MOST = 0.5
-"""Easing never goes below this share of the limit."""
-
 LONGEST_HOLD = 60.0
 """The longest pause in seconds that a `Retry-After` can cause."""
 
@@ -123,14 +112,13 @@ class Throttle:
         self._droughts = Droughts()
         self._patience = STAY
         """Seconds at the limit until the rate probes, if no refusals are chance."""
-        self._eased_at = -inf
         self._recent = Recent(1.0)
         self._refusals = Refusals()
         self._trial: Trial | None = None
         self._trials = Trials()
         self._tried_at = -inf
         """When a trial ended. The rate has risen since."""
-        self._failures = Recent(1.0)
+        self._trouble = Trouble()
         self._is_stray = False
         """Whether the last refusal may be chance, and holds only its own row."""
         self.pace = Pace(self._within(first if limit is None else AFTER_CUT.low * limit))
@@ -268,15 +256,11 @@ class Throttle:
 
     def failed(self, now: float, cause: str) -> Event | None:
         """Record a failed attempt that says nothing about the rate. Many failures ease the rate."""
-        self._failures.went_badly(now)
         self._recent.roll(now)
-        bad, good = self._failures.bad, self._recent.good
-        if now < self._eased_at + COOL_DOWN or bad < MOST_FAILURES or bad < TROUBLE * (bad + good):
+        if not self._trouble.failed(now, self._recent.good):
             return None
         self._limit = self._limit or self.pace.rate
-        low = max(EASED_MOST, min(1.0, EASED * self.pace.rate / self._limit))
-        self._eased_at = now
-        return self._begin(now, AFTER_CUT._replace(low=low), cause)
+        return self._begin(now, AFTER_CUT._replace(low=eased(self.pace.rate, self._limit)), cause)
 
     def hold(self, now: float, seconds: float, cause: str) -> Event | None:
         """Send nothing for `seconds`, as a refusal's `Retry-After` requests; at most one minute.
