@@ -6,6 +6,7 @@ Only LF and CRLF end a line: an object name may contain the other characters tha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import NoneType
 from typing import TypeVar
 
 import orjson
@@ -96,12 +97,14 @@ def plain_json(rows: Rows, ignored: Ignored) -> Callable[[int, Sequence[str]], P
 
 
 def _plain_json(line: int, lines: Sequence[str], rows: Rows, ignored: Ignored) -> PlainRows | None:
-    columns = json_columns(lines) if lines else None
+    columns = json_columns(lines, _KNOWN) if lines else None
     if columns is None or "object" not in columns or set(map(type, columns["object"])) != {str}:
         return None
     buckets, inputs = columns.get("bucket"), columns.get("inputs")
-    if buckets is not None and set(map(type, buckets)) != {str}:
-        return None
+    if buckets is not None:
+        if not {str, NoneType}.issuperset(map(type, buckets)):
+            return None
+        buckets = [each or "" for each in buckets]
     if inputs is not None:
         inputs = _written(inputs, rows)
         if inputs is None:
@@ -116,13 +119,13 @@ def _plain_json(line: int, lines: Sequence[str], rows: Rows, ignored: Ignored) -
 
 def _written(inputs: Sequence[Json], rows: Rows) -> Sequence[bytes] | None:
     """Return the canonical inputs of rows. None if one is no object, or its text must show whether it is exact."""
-    if set(map(type, inputs)) != {dict}:
+    if not {dict, NoneType}.issuperset(map(type, inputs)):
         return None
     try:
         # Rows of the same text have the same inputs.
         own = [orjson.dumps(each) for each in inputs]
         different = dict(zip(own, inputs, strict=True))
-        if not all(is_exact(each.values()) for each in different.values()):
+        if not all(is_exact(each.values()) for each in different.values() if each):
             return None
         written = {text: rows.written(each) for text, each in different.items()}
     except (ValueError, orjson.JSONEncodeError):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 
 import orjson
 
@@ -50,15 +51,16 @@ def _quoted_columns(text: str, delimiter: str, width: int) -> Sequence[Sequence[
     return list(zip(*records, strict=True))
 
 
-def json_columns(lines: Sequence[str]) -> Mapping[str, Sequence[Json]] | None:
-    """Return the values by name if each line is a JSON object and all have the same names."""
+def json_columns(lines: Sequence[str], wanted: Collection[str]) -> Mapping[str, Sequence[Json]] | None:
+    """Return the names in order of appearance if each line is a JSON object, with the values of those that are wanted.
+
+    A value is None where a line does not have the name. The other names have no values.
+    """
     try:
         entries = list(map(orjson.loads, lines))
     except ValueError:
         return None
-    if set(map(type, entries)) != {dict} or len(set(map(len, entries))) != 1:
+    if set(map(type, entries)) != {dict}:
         return None
-    try:
-        return {name: [entry[name] for entry in entries] for name in entries[0]}
-    except KeyError:
-        return None
+    names = dict.fromkeys(chain.from_iterable(entries))
+    return {name: [entry.get(name) for entry in entries] if name in wanted else () for name in names}
