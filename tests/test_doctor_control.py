@@ -131,7 +131,7 @@ async def test_rows_of_an_old_job_without_a_known_start_are_held_and_settled_by_
     assert ran.code == 3, ran
     assert f"{len(keys)} still in doubt ({NO_CONTROL})" in ran.stderr
     assert "--on-doubt resend" in ran.stderr
-    assert formats(folder / "m.csv.checkpoint")[0] == 3
+    assert formats(folder / "m.csv.checkpoint")[0] == 4
     (command,) = ONE_START.findall(ran.stderr)
     assert (await shell(accepted(command, "another"), folder)).code == 0
     ran = await batcher(*reconcile)

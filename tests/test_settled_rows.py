@@ -71,6 +71,12 @@ def test_it_tells_what_it_was_told_also_of_rows_that_are_sent_again_and_after_en
                 failed = [id_ for id_, row in model.items() if row[3] in FAILED and id_ not in sent]
                 assert table.dismiss() == len(failed)
                 model |= {id_: (*model[id_][:3], Status.DISMISSED, "") for id_ in failed}
+            if dice.random() < 0.3:
+                after = dice.choice(list(model))
+                ids = [row[0] for row in table.following(after, 5)]
+                assert ids == [id_ for id_ in sorted(model.keys() - sent) if id_ > after][:5]
+                some = dice.sample(sorted(model), len(model) // 3)
+                assert table.settled(some) == set(some) - sent
             sizes.append(db.execute("SELECT count(*) FROM settled").fetchone()[0])
             table = table if dice.random() < 0.8 else SettledRows(db)
         assert sizes != sorted(sizes)

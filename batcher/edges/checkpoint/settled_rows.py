@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 from batcher.edges.checkpoint.groups import (
     ENTRY_BITS,
+    SEGMENT_BITS,
     SENT_AGAIN,
     STARTED,
     Entry,
@@ -63,6 +64,12 @@ class SettledRows:
         """The sum of the entries, and what the id of the latest one ends with."""
         self._unmerged: dict[int, None] = {}
         """The segments with entries that may be merged, the longest untouched first."""
+        self._segment: int | None = None
+        self._latest: dict[int, Kept] = {}
+        """The segment that was looked at last, and the last that was written about each of its rows, by their ids.
+
+        Rows of a manifest are looked at in nearly the order of their ids, a few at a time if they arrive slowly.
+        """
         for segment, count, seals, last in db.execute(_SEGMENTS, (ENTRY_BITS, (1 << ENTRY_BITS) - 1)):
             if segment is None:
                 # The description of the table is damaged.
@@ -101,7 +108,7 @@ class SettledRows:
         """Note that rows are sent again. Return which copy of its content each row is, by its id."""
         copies: dict[int, int] = {}
         for segment, listed in groupby(sorted(ids), key=segment_of):
-            known = {row[0]: row for row in self._standing(segment)}
+            known = self._latest_of(segment)
             rows = [known[id_] for id_ in listed]
             self.add_kept([(*row[:4], SENT_AGAIN, "") for row in rows])
             copies.update((row[0], row[2]) for row in rows)
@@ -128,24 +135,24 @@ class SettledRows:
     def following(self, after: int, most: int) -> list[Kept]:
         """Return the first `most` rows with ids above `after`, in the order of their ids."""
         found: list[Kept] = []
-        for rows in self.blocks(after + 1):
-            found += rows if found else [row for row in rows if row[0] > after]
-            if len(found) >= most:
-                break
+        first = after + 1
+        while len(found) < most and (segment := self._segment_from(first)) is not None:
+            found += [row for row in self._standing(segment) if row[0] > after]
+            first = (segment + 1) << SEGMENT_BITS
         return found[:most]
 
     def rows(self) -> Iterator[Kept]:
         """Yield every row, in the order of their ids."""
         return chain.from_iterable(self.blocks())
 
-    def blocks(self, first: int = 0) -> Iterator[list[Kept]]:
-        """Yield the rows from the segment of the row `first` on, a segment at a time, in the order of their ids."""
-        return (standing(map(decoded, entries)) for entries in self._segments(first))
+    def blocks(self) -> Iterator[list[Kept]]:
+        """Yield every row, a segment at a time, in the order of their ids."""
+        return (standing(map(decoded, entries)) for entries in self._segments())
 
     def count(self) -> Counter[Status]:
         """Count the rows by status, in one pass."""
         counted: Counter[int] = Counter()
-        for segment in self._segments(0):
+        for segment in self._segments():
             if len(segment) == 1 and segment[0][2] is None and not is_broken(segment[0]):
                 counted[STARTED] += len(segment[0][3]) // 2
             else:
@@ -200,8 +207,11 @@ class SettledRows:
             self._merge(longest)
 
     def _put(self, group: Group) -> None:
+        segment = segment_of(group.ids[0])
+        if segment == self._segment:
+            self._latest.update(zip(group.ids, zip(*group, strict=True), strict=True))
         self._last_entry += 1
-        self._insert(encoded(segment_of(group.ids[0]) << ENTRY_BITS | self._last_entry, group))
+        self._insert(encoded(segment << ENTRY_BITS | self._last_entry, group))
 
     def _insert(self, entry: Entry) -> None:
         self.sum += SUMMED + entry[1]
@@ -228,13 +238,25 @@ class SettledRows:
     def _groups(self, segment: int) -> Iterable[Group]:
         return map(decoded, self._entries(segment))
 
-    def _standing(self, segment: int) -> list[Kept]:
-        return standing(self._groups(segment))
+    def _latest_of(self, segment: int) -> dict[int, Kept]:
+        if segment != self._segment:
+            self._latest = {row[0]: row for group in self._groups(segment) for row in zip(*group, strict=True)}
+            self._segment = segment
+        return self._latest
 
-    def _segments(self, first: int) -> Iterator[list[Entry]]:
-        """Yield the entries of each segment, from that of the row `first` on."""
-        entries = self._db.execute(f"{_ENTRIES} WHERE id >= ? ORDER BY id", (segment_of(first) << ENTRY_BITS,))
-        for _, listed in groupby(entries, key=_segment_of_entry):
+    def _standing(self, segment: int) -> list[Kept]:
+        return sorted(row for row in self._latest_of(segment).values() if row[4] != SENT_AGAIN)
+
+    def _segment_from(self, first: int) -> int | None:
+        """Return the first segment that has rows from that of the row `first` on, None if there is none."""
+        query = "SELECT min(id) >> ? FROM settled WHERE id >= ?"
+        found = self._db.execute(query, (ENTRY_BITS, segment_of(first) << ENTRY_BITS)).fetchone()
+        segment: int | None = found[0]
+        return segment
+
+    def _segments(self) -> Iterator[list[Entry]]:
+        """Yield the entries of each segment."""
+        for _, listed in groupby(self._db.execute(f"{_ENTRIES} ORDER BY id"), key=_segment_of_entry):
             yield list(listed)
 
 
