@@ -49,6 +49,7 @@ def card_of(options: RunOptions, dialect: Dialect) -> Card:
         keep_placeholders=options.keep_placeholders,
         allow_duplicates=options.allow_duplicates,
         ignore_columns=tuple(sorted(options.ignore_columns)),
+        shard=str(options.shard or ""),
     )
 
 

@@ -17,13 +17,14 @@ from batcher.app.job_identity import card_of, choice_of, job_of, need_bucket
 from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
 from batcher.app.service import Site, open_credentials, open_service
+from batcher.app.shards import pinned, planned
 from batcher.app.space import Paths, warn_if_short
 from batcher.app.summary import report_end
 from batcher.app.telemetry import Telemetry, open_telemetry
 from batcher.app.unknown import Newness
 from batcher.app.world import World
 from batcher.edges.control import listening
-from batcher.edges.manifest import AnyManifest, format_of
+from batcher.edges.manifest import AnyManifest, Share, format_of
 from batcher.errors import ExitCode
 from batcher.flow.drain import Drain
 from batcher.flow.service import Service
@@ -63,6 +64,7 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
         edges.enter_context(world.draining_on_signals(drain.begin, world.voice.say))
         telemetry = await edges.enter_async_context(open_telemetry(options, world, pass_on))
         edges.enter_context(_draining_after(_seconds(options, world), drain, world.voice.say))
+        plan = await planned(options, card)
         manifest = edges.enter_context(_open_manifest(options, world))
         await asyncio.to_thread(manifest.check)
         for warning in manifest.warnings:
@@ -74,6 +76,7 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
         )
         columns = Columns(options, manifest, telemetry.warn)
         preflight = await _preflight(options, world, manifest, service, drain, telemetry, columns)
+        await pinned(options, plan)
         files = await edges.enter_async_context(
             open_files(
                 options.checkpoint,
@@ -175,11 +178,11 @@ async def _open_service(  # noqa: PLR0913, PLR0917 - a job and its service meet 
 
 @contextmanager
 def _open_manifest(options: RunOptions, world: World) -> Iterator[AnyManifest]:
-    """Open the manifest. Raises UsageError if none of its rows can have a bucket."""
+    """Open the manifest, or the share of a shard. Raises UsageError if none of its rows can have a bucket."""
     format_ = format_of(options.manifest, options.format)
     with world.open_manifest(options.manifest, format_, choice_of(options)) as manifest:
         need_bucket(manifest, format_, options.bucket, options.manifest)
-        yield manifest
+        yield manifest if options.shard is None else Share(manifest, options.shard)
 
 
 def _seconds(options: RunOptions, world: World) -> float | None:

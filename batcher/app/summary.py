@@ -6,7 +6,8 @@ from collections import Counter
 
 from batcher.app.job import Run
 from batcher.app.job_identity import job_of
-from batcher.edges.checkpoint.facts import READ_WHOLE
+from batcher.edges.checkpoint.facts import ELSEWHERE, READ_WHOLE
+from batcher.edges.manifest import Share
 from batcher.errors import ExitCode, JobError, ManifestError
 from batcher.model import Status
 from batcher.rules.job.card import STANDARD_INPUT
@@ -26,11 +27,12 @@ async def report_end(run: Run) -> ExitCode:
         monitor.telemetry.warn(warning)
     for warning, count in (run.screen.warnings if run.screen else Counter[str]()).items():
         monitor.telemetry.warn(f"{counted(count, 'row')}: {warning}")
-    if tally.read_whole and tally.rows == 0:
+    of_others = {ELSEWHERE: run.manifest.elsewhere} if isinstance(run.manifest, Share) else {}
+    if tally.read_whole and tally.rows == 0 and not any(of_others.values()):
         raise ManifestError(f"{options.manifest or 'standard input'}: the manifest has no rows")
     facts = run.files.new_length(monitor.length) if monitor.length else {}
     if tally.read_whole and not run.files.is_side:
-        facts = {**facts, READ_WHOLE: 1}
+        facts = {**facts, READ_WHOLE: 1, **of_others}
     if facts:
         await run.files.checkpoint.remember(facts)
     if tally.read_whole and not run.files.is_side:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from batcher.errors import MEANINGS, ExitCode
+from batcher.errors import MEANINGS, ExitCode, UsageError
 from batcher.options.declaring import declared_by
 from batcher.options.verbs import CheckOptions, RunCommandOptions
 from batcher.rules.text import counted
@@ -42,12 +42,16 @@ Exit codes:
 
 def run(options: RunCommandOptions) -> ExitCode:
     """Run the job, write its report if --report is given, and return the exit code. With --dry-run, only check it."""
-    if options.dry_run:
-        return _dry_run(options)
     import asyncio
+    import os
 
     from batcher.app.confirm import Confirm
     from batcher.app.process import calm_collector, fast_loop, make_room, need_threads
+    from batcher.app.shards import with_shard
+
+    options = with_shard(options, os.environ)
+    if options.dry_run:
+        return _dry_run(options)
     from batcher.app.run import run_job
     from batcher.app.world import World
     from batcher.edges import terminal
@@ -72,6 +76,9 @@ def _dry_run(options: RunCommandOptions) -> ExitCode:
     """Check what this run would start. The check itself knows of no limit."""
     from batcher.app.voice import say
     from batcher.cli.check import check
+
+    if options.shard is not None:
+        raise UsageError("--dry-run and shards cannot be combined", "batcher check MANIFEST checks the whole list.")
 
     names = {each.name for each in declared_by(CheckOptions)}
     code = check(CheckOptions.of({name: value for name, value in vars(options).items() if name in names}))

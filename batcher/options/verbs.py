@@ -19,6 +19,7 @@ from batcher.options.groups import (
     OfManifest,
     Retries,
     Service,
+    Sharded,
 )
 from batcher.options.kinds import DURATION, MAX_FAILURES, RATE, TIME_OF_DAY
 from batcher.rules.choices import Level, LogFormat, Mode, OnDoubt, Rows
@@ -141,7 +142,7 @@ class Telemetry(Options):
     metrics_host: Annotated[str, Option("Address to serve metrics on.", metavar="ADDRESS")] = "127.0.0.1"
 
 
-class RunOptions(Service, Manifest, Pace, Stopping, Sending, Output, Telemetry):
+class RunOptions(Service, Sharded, Pace, Stopping, Sending, Output, Telemetry):
     """The options of `batcher run`, and the arguments of `batcher.run`. Times are in seconds."""
 
     @property

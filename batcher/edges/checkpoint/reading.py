@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from heapq import merge
 from operator import itemgetter
 from pathlib import Path
@@ -23,11 +23,13 @@ from batcher.edges.checkpoint.schema import (
     open_database,
     translated,
 )
+from batcher.errors import JobError
 from batcher.model import NUMBERS, Status, Unsettled
 from batcher.rules.job.card import Card
 from batcher.rules.progress import extent
 from batcher.rules.progress.extent import Length
 from batcher.rules.records.standing import Standing
+from batcher.rules.shards.plan import CHECKPOINTS
 
 COPY = 256
 """The factor for the number of a copy. It leaves room for the number of a status to be added."""
@@ -92,6 +94,19 @@ def reading_of(path: Path, card: Card) -> Iterator[Reading | None]:
         yield checkpoint
 
 
+def owned_by_others(path: Path, names: Collection[bytes | str]) -> set[bytes | str]:
+    """Return those execution names that rows of the other shards beside this checkpoint own, in their stored form.
+
+    A checkpoint that cannot be read owns none: an execution that is taken for a stranger's is looked at, which is safe.
+    """
+    found: set[bytes | str] = set()
+    for other in path.parent.glob(CHECKPOINTS):
+        if other.name != path.name:
+            with suppress(JobError), reading(other) as checkpoint:
+                found |= checkpoint.owned(names)
+    return found
+
+
 class Reading:
     """A snapshot of a checkpoint. `running` is whether a run has locked it; `facts` are those of the job by name."""
 
@@ -129,6 +144,11 @@ class Reading:
         """Count all rows by status, in one pass."""
         with translated(self.path):
             return self._settled.count() + self._unsettled.count()
+
+    def owned(self, names: Collection[bytes | str]) -> set[bytes | str]:
+        """Return those execution names that its rows own. All are in the stored form."""
+        with translated(self.path):
+            return {name for (name,) in self._db.execute("SELECT execution FROM rows") if name in names}
 
     def unsettled(self, statuses: Collection[Status], most: int = -1) -> list[Unsettled]:
         """List up to `most` unsettled rows with one of `statuses`, in the order of their admission."""

@@ -17,6 +17,7 @@ from msgspec import structs
 
 from batcher.edges.checkpoint.controls import NOTHING, Answered, Controls
 from batcher.edges.checkpoint.facts import CARD, CONTENTS
+from batcher.edges.checkpoint.reading import owned_by_others
 from batcher.edges.checkpoint.row_tables import SettledRows, UnsettledRows, packed, unpacked
 from batcher.edges.checkpoint.schema import (
     card_of,
@@ -53,8 +54,9 @@ SELECT nullif(max(at), 0) FROM (
 class Store:
     """An open checkpoint file. Every method may raise sqlite3.Error, which `translated` turns into a DiskError."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, path: Path) -> None:
         self._db = db
+        self._path = path
         self._settled = SettledRows(db)
         self._unsettled = UnsettledRows(db)
         check_sum(self.facts(), self._sum)
@@ -72,7 +74,7 @@ class Store:
             db = open_database(path, card)
             try:
                 upgrade(db, path)
-                return cls(db)
+                return cls(db, path)
             except BaseException:
                 db.close()
                 raise
@@ -192,7 +194,10 @@ class Store:
         )
 
     def unowned(self) -> list[Execution]:
-        """Return the stored executions that belong to no row of the checkpoint, and delete all stored ones."""
+        """Return the stored executions that belong to no row of the checkpoint, and delete all stored ones.
+
+        What belongs to a row of another shard of the job is left out too.
+        """
         return self.first_unowned(-1)[0]
 
     def first_unowned(self, most: int) -> tuple[list[Execution], int]:
@@ -202,6 +207,10 @@ class Store:
         # One pass over the rows, each looked up in the short list: CROSS JOIN fixes this order.
         owned = "SELECT name FROM rows CROSS JOIN temp.listed ON name = execution"
         self._db.execute(f"DELETE FROM temp.listed WHERE name IN ({owned})")  # noqa: S608 - no value is put in
+        if self.card.shard:
+            names = {name for (name,) in self._db.execute("SELECT name FROM temp.listed")}
+            others = owned_by_others(self._path, names)
+            self._db.executemany("DELETE FROM temp.listed WHERE name = ?", ((name,) for name in others))
         count: int = self._db.execute("SELECT count(*) FROM temp.listed").fetchone()[0]
         left = self._db.execute("SELECT * FROM temp.listed ORDER BY at, name LIMIT ?", (most,)).fetchall()
         self._db.execute("DROP TABLE temp.listed")

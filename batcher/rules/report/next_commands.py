@@ -73,6 +73,8 @@ def run(job: Job, *more: str) -> str:
     """Return the job's own command."""
     card = job.card
     words = ["batcher", "run", card.manifest, *_identity(card), *_selection(card)]
+    if card.shard:
+        return command_line([*words, *_shard(job), *more])
     if job.checkpoint != f"{card.manifest}.checkpoint":
         words += ["--checkpoint", job.checkpoint]
     if card.output != f"{card.manifest}.executions.jsonl":
@@ -85,7 +87,9 @@ def run_side(job: Job, manifest: str, *more: str) -> str:
     card = job.card
     words = ["batcher", "run", manifest, *_identity(card)]
     words += _flags(card)
-    words += ["--checkpoint", job.checkpoint, "--output", card.output]
+    if not card.shard:
+        # A shard takes no other manifest: there the rows are a job of their own.
+        words += ["--checkpoint", job.checkpoint, "--output", card.output]
     return command_line([*words, *(word for word in more if word not in words)])
 
 
@@ -148,6 +152,13 @@ def _flags(card: Card) -> Iterator[str]:
         yield "--allow-duplicates"
     for name in card.ignore_columns:
         yield from ("--ignore-column", name)
+
+
+def _shard(job: Job) -> Iterator[str]:
+    yield from ("--shard", job.card.shard)
+    folder = job.checkpoint.rpartition("/")[0]
+    if folder != f"{job.card.manifest}.run":
+        yield from ("--run-dir", folder)
 
 
 def _is_json(card: Card) -> bool:
