@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from batcher.app.history import must_differ, open_past
+from batcher.app.history import must_differ
+from batcher.app.job_identity import job_of
+from batcher.app.run_folder import pasts, shards_of
 from batcher.app.voice import TERMINAL, Voice
 from batcher.edges.checkpoint.facts import LIMIT
 from batcher.edges.whole_file import whole_file
@@ -19,24 +21,28 @@ def write_report(checkpoint: Path, output: Path, voice: Voice = TERMINAL) -> Non
     # Imported late: only this needs it.
     from batcher.edges.report import render  # noqa: PLC0415
 
-    digest = Digest()
-    with open_past(checkpoint, voice) as past:
+    digest, limits, looks = Digest(), [], {}
+    for past in pasts(checkpoint, voice):
         must_differ(output, *past.paths)
         for record in past.records():
             digest.add(record)
-        kept = past.checkpoint
-        doubtful = {Status.IN_DOUBT} if kept.running else {Status.IN_DOUBT, Status.SENDING}
-        limit = kept.facts.get(LIMIT)
-        known = Known(
-            job=past.job,
-            running=kept.running,
-            read_whole=kept.read_whole,
-            length=kept.length,
-            counts=kept.count(),
-            in_doubt=kept.unsettled(doubtful, NAMED),
-            limit=None if limit is None else int(limit) / 1000,
-            at=time.time(),
-        )
+        limits.append(past.checkpoint.facts.get(LIMIT))
+        looks[past.checkpoint.path] = past.checkpoint.glance()
+    shards = shards_of(checkpoint, looks)
+    for fault in () if shards is None else shards.faults:
+        voice.warn(fault)
+    seen = looks[checkpoint] if shards is None else shards.as_one
+    found = [int(limit) / 1000 for limit in limits if limit is not None]
+    known = Known(
+        job=job_of(seen.card, checkpoint) if shards is None else shards.job,
+        running=seen.running,
+        read_whole=seen.read_whole,
+        length=seen.length,
+        counts=seen.counts,
+        in_doubt=[row for row in seen.unsettled if row.status is Status.IN_DOUBT or not seen.running][:NAMED],
+        limit=sum(found) if len(found) == len(limits) else None,
+        at=time.time(),
+    )
     with whole_file(output) as file:
         file.write(render(page(known, digest)))
     voice.say(f"report:     {output}")

@@ -107,7 +107,7 @@ class Listed(Options):
     format: Annotated[Format | None, Option("Manifest format.", default="from its name and content")] = None
 
 
-CHECKPOINT, RECORDS = ".checkpoint", ".executions.jsonl"
+CHECKPOINT, RECORDS, RUN_FOLDER = ".checkpoint", ".executions.jsonl", ".run"
 """What a job's files are named, after the name of its manifest, unless the user names them."""
 
 
@@ -164,7 +164,7 @@ class Manifest(Listed):
 def _run_dir(options: "Sharded") -> Path:
     if options.manifest is None:
         raise UsageError("standard input has no name to derive --run-dir from", "Give --run-dir DIR.")
-    return Path(f"{options.manifest}.run")
+    return Path(f"{options.manifest}{RUN_FOLDER}")
 
 
 class Sharded(Manifest):

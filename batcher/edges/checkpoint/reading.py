@@ -11,7 +11,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from batcher.edges.checkpoint.facts import LIST_LENGTH, READ_WHOLE
+from batcher.edges.checkpoint.facts import ELSEWHERE, LIST_LENGTH, READ_WHOLE
 from batcher.edges.checkpoint.lock import observing
 from batcher.edges.checkpoint.row_tables import SettledRows, UnsettledRows
 from batcher.edges.checkpoint.schema import (
@@ -49,20 +49,14 @@ class Glance(NamedTuple):
     counts: Counter[Status]
     unsettled: list[Unsettled]
     """The rows that are SENDING and those in doubt."""
+    elsewhere: int | None = None
+    """The rows of the manifest that belong to other shards, None if they are not counted yet or there are no shards."""
 
 
 def glance(path: Path) -> Glance:
     """Read the checkpoint at `path`. Raises DiskError or OtherJobError if it cannot be read."""
     with reading(path) as checkpoint:
-        unsettled = checkpoint.unsettled({Status.SENDING, Status.IN_DOUBT})
-        return Glance(
-            checkpoint.card,
-            checkpoint.running,
-            checkpoint.read_whole,
-            checkpoint.length,
-            checkpoint.count(),
-            unsettled,
-        )
+        return checkpoint.glance()
 
 
 @contextmanager
@@ -135,6 +129,12 @@ class Reading:
         """The length of the job's own manifest, as the last run has found it. None if it is not known."""
         return extent.decoded(self.facts.get(LIST_LENGTH))
 
+    @property
+    def elsewhere(self) -> int | None:
+        """The number of rows of the manifest that belong to other shards. None if it is not known."""
+        found = self.facts.get(ELSEWHERE)
+        return None if found is None else int(found)
+
     def require(self, card: Card) -> None:
         """Raise OtherJobError if this is not the checkpoint of `card`."""
         with translated(self.path):
@@ -149,6 +149,11 @@ class Reading:
         """Return those execution names that its rows own. All are in the stored form."""
         with translated(self.path):
             return {name for (name,) in self._db.execute("SELECT execution FROM rows") if name in names}
+
+    def glance(self) -> Glance:
+        """Return the snapshot as a value."""
+        unsettled = self.unsettled({Status.SENDING, Status.IN_DOUBT})
+        return Glance(self.card, self.running, self.read_whole, self.length, self.count(), unsettled, self.elsewhere)
 
     def unsettled(self, statuses: Collection[Status], most: int = -1) -> list[Unsettled]:
         """List up to `most` unsettled rows with one of `statuses`, in the order of their admission."""
