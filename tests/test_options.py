@@ -228,6 +228,7 @@ def test_what_is_paid_for_or_cannot_be_undone_is_not_accepted_in_advance():
         "run shard",
         "run dry_run",
         "run yes",
+        "recover shard",
         "failures dismiss",
         "doctor is_accepted",
         "doctor checkpoint",

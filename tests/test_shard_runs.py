@@ -196,3 +196,26 @@ async def test_a_program_runs_shards_and_its_environment_assigns_none(folder, em
         async with library.run("m.txt", shard="0/2", **job):
             pass
     assert json.loads((folder / "r/plan.json").read_text())["manifest"] is None
+
+
+async def test_a_lost_checkpoint_of_a_shard_is_rebuilt_and_its_rows_are_started_once(folder, emulator):
+    service = await emulator(faults={FaultKind("reset-after"): 0.2}, seed=4)
+    rows = [f"in/{number}" for number in range(200)]
+    write(folder / "m.txt", rows)
+    homeless = {"environment": ENVIRONMENT | {"XDG_STATE_HOME": "/dev/null"}}
+    for number in range(2):
+        await run(service, "m.txt", "--shard", f"{number}/2", "--limit", "50", "--concurrency", "4", **homeless)
+    checkpoint = folder / "m.txt.run/shard-00001.checkpoint"
+    checkpoint.unlink()
+    ran = await run(service, "m.txt", "--shard", "1/2", **homeless)
+    assert (ran.code, "batcher recover" in ran.stderr) == (78, True), ran
+    words_ = ("m.txt", "-w", "transcode", "-e", service.url, "-b", "videos")
+    for wrong, code in ((("--shard", "1/3"), 78), ((), 78), (("--shard", "1/2", "-o", "o.jsonl"), 2)):
+        assert (await batcher("recover", *words_, *wrong, **homeless)).code == code
+    ran = await batcher("recover", *words_, "--shard", "1/2", "--concurrency", "4", **homeless)
+    assert (ran.code, "--shard 1/2" in ran.stderr) == (0, True), ran
+    service.settings.faults.clear()
+    for number in range(2):
+        ran = await run(service, "m.txt", "--shard", f"{number}/2", **homeless)
+        assert ran.code == 0, ran
+    assert started(service) == Counter(rows)

@@ -24,7 +24,7 @@ from batcher.app.telemetry import Telemetry, open_telemetry
 from batcher.app.unknown import Newness
 from batcher.app.world import World
 from batcher.edges.control import listening
-from batcher.edges.manifest import AnyManifest, Share, format_of
+from batcher.edges.manifest import AnyManifest, format_of, share_of
 from batcher.errors import ExitCode
 from batcher.flow.drain import Drain
 from batcher.flow.service import Service
@@ -182,7 +182,7 @@ def _open_manifest(options: RunOptions, world: World) -> Iterator[AnyManifest]:
     format_ = format_of(options.manifest, options.format)
     with world.open_manifest(options.manifest, format_, choice_of(options)) as manifest:
         need_bucket(manifest, format_, options.bucket, options.manifest)
-        yield manifest if options.shard is None else Share(manifest, options.shard)
+        yield share_of(manifest, options.shard)
 
 
 def _seconds(options: RunOptions, world: World) -> float | None:

@@ -14,14 +14,13 @@ from batcher.edges.checkpoint.places import is_database
 from batcher.edges.manifest import files_of, format_of
 from batcher.edges.run_folder import fingerprint_of, pin, plan_in
 from batcher.errors import OtherJobError, UsageError
-from batcher.options.groups import CHECKPOINT
-from batcher.options.verbs import RunOptions
+from batcher.options.groups import CHECKPOINT, Sharded
 from batcher.rules.choices import Format
 from batcher.rules.job.card import Card, difference
 from batcher.rules.shards.assignment import assigned
 from batcher.rules.shards.plan import Plan, need_same, plan_of
 
-T = TypeVar("T", bound=RunOptions)
+T = TypeVar("T", bound=Sharded)
 
 _OWN_FILES = (("checkpoint", "--checkpoint"), ("output", "--output"))
 
@@ -34,10 +33,11 @@ def with_shard(options: T, environment: Mapping[str, str]) -> T:
     return options if options.shard is not None else options.but(shard=assigned(environment))
 
 
-async def planned(options: RunOptions, card: Card) -> Plan | None:
-    """Return the plan of the sharded job that this run belongs to, None for a job without shards.
+async def planned(options: Sharded, card: Card) -> Plan | None:
+    """Return the plan of the sharded job that a command belongs to, None for a job without shards.
 
-    Raises OtherJobError if the run folder is of another job, or if the rows of this one may be started by another job.
+    Raises OtherJobError if the run folder is of another job, or if the rows of this one may be started by another job,
+    and UsageError for files that are named although the run folder has them.
     """
     if options.shard is None:
         _need_unsharded(options, card)
@@ -59,7 +59,7 @@ async def planned(options: RunOptions, card: Card) -> Plan | None:
     return plan
 
 
-async def pinned(options: RunOptions, plan: Plan | None) -> None:
+async def pinned(options: Sharded, plan: Plan | None) -> None:
     """Write the plan into the run folder, or compare. Raises what `pin` raises."""
     if plan is not None:
         await asyncio.to_thread(pin, options.run_dir, plan)
@@ -72,7 +72,7 @@ def _files(manifest: Path, format_: str) -> list[Path]:
     return [manifest, *(path for path in files_of(manifest).paths if path not in {None, manifest})]
 
 
-def _need_unsharded(options: RunOptions, card: Card) -> None:
+def _need_unsharded(options: Sharded, card: Card) -> None:
     """Raise OtherJobError if shards of the same job have begun: this run would start their rows again."""
     if options.manifest is None:
         return
@@ -84,7 +84,7 @@ def _need_unsharded(options: RunOptions, card: Card) -> None:
         )
 
 
-def _need_unstarted(options: RunOptions, card: Card) -> None:
+def _need_unstarted(options: Sharded, card: Card) -> None:
     """Raise OtherJobError if a job without shards has begun with the same list: shards would start its rows again."""
     checkpoint = None if options.manifest is None else Path(f"{options.manifest}{CHECKPOINT}")
     if checkpoint is None or not is_database(checkpoint):

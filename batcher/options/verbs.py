@@ -199,7 +199,7 @@ class Highest(Options):
     ] = 64
 
 
-class RecoverOptions(Service, Manifest, Highest):
+class RecoverOptions(Service, Sharded, Highest):
     """The options of `batcher recover`: those that identify a job."""
 
     group = "Output"

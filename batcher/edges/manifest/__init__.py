@@ -11,7 +11,7 @@ from batcher.edges.manifest.formats import format_of, has_addresses
 from batcher.edges.manifest.inventory_files import files_of
 from batcher.edges.manifest.manifest import Manifest
 from batcher.edges.manifest.opening import AnyManifest, open_manifest
-from batcher.edges.manifest.share import Share, WholeManifest
+from batcher.edges.manifest.share import Share, WholeManifest, share_of
 from batcher.edges.manifest.skipped import Choice
 from batcher.edges.manifest.written import WRITTEN_FORMATS, Written, written_entries
 
@@ -27,5 +27,6 @@ __all__ = [
     "format_of",
     "has_addresses",
     "open_manifest",
+    "share_of",
     "written_entries",
 ]

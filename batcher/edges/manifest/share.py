@@ -123,3 +123,8 @@ class Share:
             self.elsewhere += len(block) - len(own)
             if own:
                 yield own
+
+
+def share_of(manifest: WholeManifest, shard: Shard | None) -> WholeManifest | Share:
+    """Return the share of a shard in a manifest, all of it without a shard."""
+    return manifest if shard is None else Share(manifest, shard)
