@@ -42,12 +42,7 @@ async def planned(options: Sharded, card: Card) -> Plan | None:
     if options.shard is None:
         _need_unsharded(options, card)
         return None
-    for name, flag in _OWN_FILES:
-        if options.has(name):
-            raise UsageError(
-                f"{flag} and shards cannot be combined",
-                "Each shard has its own checkpoint and output in the run folder. --run-dir DIR names the folder.",
-            )
+    need_no_files(options)
     format_ = format_of(options.manifest, options.format)
     manifest = await asyncio.to_thread(fingerprint_of, _files(options.manifest, format_)) if options.manifest else None
     plan = plan_of(card, options.shard.of, format_, manifest)
@@ -57,6 +52,16 @@ async def planned(options: Sharded, card: Card) -> Plan | None:
     else:
         need_same(kept, plan, str(options.run_dir))
     return plan
+
+
+def need_no_files(options: Sharded) -> None:
+    """Raise UsageError for files that are named although each shard has its own."""
+    for name, flag in _OWN_FILES:
+        if options.has(name):
+            raise UsageError(
+                f"{flag} and shards cannot be combined",
+                "Each shard has its own checkpoint and output in the run folder. --run-dir DIR names the folder.",
+            )
 
 
 async def pinned(options: Sharded, plan: Plan | None) -> None:

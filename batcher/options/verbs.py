@@ -172,7 +172,20 @@ class Asking(Options):
     yes: Annotated[bool, Option("Start without asking.", short="-y", is_spoken=True)] = False
 
 
-class RunCommandOptions(RunOptions, Asking):
+class Several(Options):
+    """In how many processes to run."""
+
+    group = "Shards"
+
+    processes: Annotated[
+        int | None,
+        Option(
+            "Run the list in this many processes, one shard each, on this machine.", least=1, most=256, is_spoken=True
+        ),
+    ] = None
+
+
+class RunCommandOptions(RunOptions, Several, Asking):
     """The options of `batcher run`. A program that runs a job is not asked."""
 
 
