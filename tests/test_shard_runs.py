@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 from collections import Counter
 
 import pytest
@@ -219,3 +220,30 @@ async def test_a_lost_checkpoint_of_a_shard_is_rebuilt_and_its_rows_are_started_
         ran = await run(service, "m.txt", "--shard", f"{number}/2", **homeless)
         assert ran.code == 0, ran
     assert started(service) == Counter(rows)
+
+
+async def test_starts_of_other_shards_are_not_unknown_to_a_shard_that_is_resumed_on_another_machine(folder, emulator):
+    service = await emulator()
+    write(folder / "m.txt", [f"in/{number}" for number in range(60)])
+    homeless = {"environment": ENVIRONMENT | {"XDG_STATE_HOME": "/dev/null"}}
+    for words_ in (("0/2", "--limit", "5"), ("1/2",), ("0/2",)):
+        ran = await run(service, "m.txt", "--shard", *words_, **homeless)
+    assert ran.code == 0, ran
+    assert "executions that this checkpoint does not know: none" in ran.stderr
+    assert service.ledger.requests["execution"] < 10
+    assert started(service) == Counter(f"in/{number}" for number in range(60))
+
+
+async def test_an_older_copy_of_a_shard_holds_its_rows_and_no_row_is_started_twice(folder, emulator):
+    service = await emulator()
+    write(folder / "m.txt", [f"in/{number}" for number in range(60)])
+    homeless = {"environment": ENVIRONMENT | {"XDG_STATE_HOME": "/dev/null"}}
+    await run(service, "m.txt", "--shard", "0/2", "--limit", "5", **homeless)
+    shutil.copytree("m.txt.run", "copy")
+    for number in range(2):
+        assert (await run(service, "m.txt", "--shard", f"{number}/2", **homeless)).code == 0
+    for path in (folder / "copy").iterdir():
+        shutil.copy(path, folder / "m.txt.run" / path.name)
+    ran = await run(service, "m.txt", "--shard", "0/2", **homeless)
+    assert (ran.code, "rows that they fit are held" in ran.stderr) == (3, True), ran
+    assert started(service) == Counter(f"in/{number}" for number in range(60))

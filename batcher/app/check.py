@@ -26,9 +26,11 @@ from batcher.app.world import World
 from batcher.edges.checkpoint import COPY, Reading, reading_of
 from batcher.edges.manifest import AnyManifest, format_of
 from batcher.edges.partition import Part, Partition
+from batcher.edges.run_folder import plan_in
 from batcher.errors import DiskError, ManifestError, UsageError
 from batcher.flow.drain import Drain
 from batcher.model import BadRow, Parameter, Row, Workflow
+from batcher.options.groups import RUN_FOLDER
 from batcher.options.verbs import CheckOptions, default_output
 from batcher.rules.job.card import Card
 from batcher.rules.records.codec import described
@@ -91,6 +93,11 @@ def check_manifest(options: CheckOptions, world: World) -> Checked:
     # Standard input may be checked without a checkpoint.
     checkpoint = options.checkpoint if options.manifest or options.has("checkpoint") else None
     checked = Checked(card, format_, Forecast(Policy(options.retry_rejected, options.allow_duplicates)), world.voice)
+    plan = None if options.manifest is None else plan_in(Path(f"{options.manifest}{RUN_FOLDER}"))
+    if plan is not None:
+        checked.warn(
+            f"{options.manifest}: run in {counted(plan.shards, 'shard')}; what they have started is not counted"
+        )
     with world.open_manifest(options.manifest, format_, choice_of(options)) as manifest:
         need_bucket(manifest, format_, options.bucket, options.manifest)
         columns = Columns(options, manifest, checked.warn)
