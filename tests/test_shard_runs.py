@@ -247,3 +247,19 @@ async def test_an_older_copy_of_a_shard_holds_its_rows_and_no_row_is_started_twi
     ran = await run(service, "m.txt", "--shard", "0/2", **homeless)
     assert (ran.code, "rows that they fit are held" in ran.stderr) == (3, True), ran
     assert started(service) == Counter(f"in/{number}" for number in range(60))
+
+
+async def test_a_list_and_its_run_folder_can_be_moved_or_copied_together(folder, emulator, monkeypatch):
+    service = await emulator()
+    (folder / "one").mkdir()
+    write(folder / "one/m.txt", [f"in/{number}" for number in range(40)])
+    monkeypatch.chdir(folder / "one")
+    assert (await run(service, "m.txt", "--shard", "0/2", "--limit", "5")).code == 5
+    shutil.copytree(folder / "one", folder / "two")
+    monkeypatch.chdir(folder / "two")
+    for number in range(2):
+        ran = await run(service, "m.txt", "--shard", f"{number}/2")
+        assert ran.code == 0, ran
+    ran = await batcher("status", "m.txt.run")
+    assert "nothing is left to do" in ran.stderr
+    assert started(service) == Counter(f"in/{number}" for number in range(40))
