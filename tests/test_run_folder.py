@@ -76,6 +76,10 @@ async def test_the_failed_rows_of_all_shards_are_written_as_the_next_manifest_an
     (folder / "failed.csv").write_text("object\nin/fixed\n")
     assert (await shell(command, folder)).code == 0
     assert started(service) == Counter([*set(ROWS) - {"\x00"}, "in/fixed"])
+    ran = await batcher("check", "m.csv", "-w", "transcode", "-e", service.url, "-b", "videos")
+    assert "m.csv: run in 2 shards; what they have started is not counted" in ran.stderr
+    ran = await batcher("forget", "m.csv.run")
+    assert (ran.code, len(ran.stderr.splitlines())) == (0, 2), ran
     assert (await batcher("failures", "m.csv.run", "--dismiss")).code == 0
     seen = await status("m.csv.run")
     assert (seen["rows"]["dismissed"], seen["rows"]["invalid"], seen["faults"]) == (2, 0, [])
