@@ -70,6 +70,8 @@ class RunOptions(_RunOptions):
         verify_tls: bool = True,
         ca_bundle: str | PathLike[str] | None = None,
         credentials: Place | Literal["env", "file", "ecs"] | None = None,
+        shard: str | None = None,
+        run_dir: str | PathLike[str] | None = None,
         bucket: str | None = None,
         inputs: Mapping[str, Json] | None = None,
         storage_classes: Iterable[str] | None = None,
@@ -127,6 +129,8 @@ def run(
     verify_tls: bool = True,
     ca_bundle: str | PathLike[str] | None = None,
     credentials: Place | Literal["env", "file", "ecs"] | None = None,
+    shard: str | None = None,
+    run_dir: str | PathLike[str] | None = None,
     bucket: str | None = None,
     inputs: Mapping[str, Json] | None = None,
     storage_classes: Iterable[str] | None = None,
@@ -188,6 +192,8 @@ def run(
         verify_tls: If False, do not verify the service's certificate.
         ca_bundle: Trust the certificates of a private authority in this file too (PEM).
         credentials: Use only credentials from the environment, the credentials file, or the agency of this ECS.
+        shard: Start only the rows of shard I of N, counted from 0; every shard is a run of its own.
+        run_dir: Folder for the plan and the files of all shards.
         bucket: Bucket for rows that do not name one.
         inputs: Input for every row, NAME=VALUE for text or NAME:=JSON for other types.
         storage_classes: Start only objects of this storage class; for OBS inventories.
@@ -246,6 +252,8 @@ def run_sync(
     verify_tls: bool = True,
     ca_bundle: str | PathLike[str] | None = None,
     credentials: Place | Literal["env", "file", "ecs"] | None = None,
+    shard: str | None = None,
+    run_dir: str | PathLike[str] | None = None,
     bucket: str | None = None,
     inputs: Mapping[str, Json] | None = None,
     storage_classes: Iterable[str] | None = None,
@@ -296,6 +304,8 @@ def run_sync(
         verify_tls: If False, do not verify the service's certificate.
         ca_bundle: Trust the certificates of a private authority in this file too (PEM).
         credentials: Use only credentials from the environment, the credentials file, or the agency of this ECS.
+        shard: Start only the rows of shard I of N, counted from 0; every shard is a run of its own.
+        run_dir: Folder for the plan and the files of all shards.
         bucket: Bucket for rows that do not name one.
         inputs: Input for every row, NAME=VALUE for text or NAME:=JSON for other types.
         storage_classes: Start only objects of this storage class; for OBS inventories.

@@ -211,7 +211,10 @@ async def test_a_shell_that_has_no_completion_is_named_with_those_that_have():
     ]
 
 
-PANELS = ["Arguments", "Service", "Manifest", "Pace", "Stopping", "Retries and doubts", "Output", "Logs and metrics"]
+PANELS = [
+    "Arguments", "Service", "Manifest", "Shards", "Pace", "Stopping", "Retries and doubts", "Output",
+    "Logs and metrics",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("columns", [80, 100])

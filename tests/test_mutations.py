@@ -263,6 +263,24 @@ MUTATIONS = {
         "taken=-1000)",
         "test_after.py::test_a_limit_counts_the_rows_in_doubt_that_are_sent_again",
     ),
+    "a shard takes the rows of all shards": Mutation(
+        "edges/manifest/share.py",
+        "if owner(row.object, of) == number",
+        "if True",
+        "test_shard_runs.py::test_shards_that_run_at_once_start_each_row_of_the_list_once_and_keep_its_number",
+    ),
+    "rows with the same content belong to different shards": Mutation(
+        "edges/manifest/share.py",
+        "owner(row.object, of) == number",
+        "row.number % of == number",
+        "test_shard_runs.py::test_shards_that_run_at_once_start_each_row_of_the_list_once_and_keep_its_number",
+    ),
+    "another number of shards is accepted": Mutation(
+        "rules/shards/plan.py",
+        "if kept.shards != wanted.shards:",
+        "if False:",
+        "test_shards.py::test_of_shards_that_begin_together_one_writes_the_plan_and_the_others_follow_it",
+    ),
     "a row may be made of two contents of the list": Mutation(
         "edges/manifest/source.py",
         "        if changed:\n",

@@ -164,3 +164,16 @@ async def test_without_a_terminal_nobody_is_asked(folder, emulator):
     write(folder, 10)
     ran = await run(service, "m.txt", "--confirm-above", "3")
     assert (ran.code, "[y/N]" in ran.stderr) == (0, False), ran
+
+
+async def test_a_command_with_several_processes_asks_once_before_all_of_them(folder, emulator):
+    service = await emulator()
+    write(folder, 10)
+    words = ("m.txt", "--confirm-above", "3", "--processes", "2")
+    code, said = await at_terminal(service, b"n\n", *words)
+    assert (code, said.count("[y/N]"), service.ledger.starts) == (64, 1, []), said
+    code, said = await at_terminal(service, b"y\n", *words)
+    assert (code, said.count("[y/N]")) == (0, 1), said
+    code, said = await at_terminal(service, b"n\n", *words)
+    assert (code, said.count("[y/N]")) == (0, 0), said
+    assert sorted(service.ledger.counts().values()) == [1] * 10

@@ -111,7 +111,10 @@ def test_an_option_has_a_help_a_group_and_a_name_in_the_environment(name):
     if each.option.is_argument:
         assert each.metavar.isupper()
     elif each.option.is_spoken:
-        assert each.name in {"is_accepted", "dismiss", "dry_run", "yes"} or name == "doctor checkpoint"
+        assert (
+            each.name in {"is_accepted", "dismiss", "dry_run", "yes", "shard", "processes"}
+            or name == "doctor checkpoint"
+        )
         assert each.environment == ()
     else:
         assert each.group in GROUPS
@@ -224,6 +227,15 @@ def test_a_rate_is_a_number_or_auto():
 
 def test_what_is_paid_for_or_cannot_be_undone_is_not_accepted_in_advance():
     spoken = [name for name, each in EVERY.items() if each.option.is_spoken]
-    assert spoken == ["run dry_run", "run yes", "failures dismiss", "doctor is_accepted", "doctor checkpoint"]
+    assert spoken == [
+        "run shard",
+        "run processes",
+        "run dry_run",
+        "run yes",
+        "recover shard",
+        "failures dismiss",
+        "doctor is_accepted",
+        "doctor checkpoint",
+    ]
     for verb, name in map(str.split, spoken):
         assert name not in {each.name for each in settable(module_of(verb).OPTIONS)}

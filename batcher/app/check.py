@@ -28,9 +28,11 @@ from batcher.app.world import World
 from batcher.edges.checkpoint import Reading, reading_of
 from batcher.edges.manifest import AnyManifest, Manifest, format_of
 from batcher.edges.partition import Partition
+from batcher.edges.run_folder import plan_in
 from batcher.errors import DiskError, ManifestError, UsageError
 from batcher.flow.drain import Drain
 from batcher.model import BadRow, Parameter, Row, Workflow
+from batcher.options.groups import RUN_FOLDER
 from batcher.options.verbs import CheckOptions, default_output
 from batcher.rules.job.card import Card
 from batcher.rules.records.codec import described
@@ -96,6 +98,11 @@ def check_manifest(options: CheckOptions, world: World) -> Checked:
         api = runner.run(choose(options, world, Drain(), checkpoint, may_ask=options.preflight))
     card = identity(options, *api)
     checked = Checked(card, format_, Forecast(Policy(options.retry_rejected, options.allow_duplicates)), world.voice)
+    plan = None if options.manifest is None else plan_in(Path(f"{options.manifest}{RUN_FOLDER}"))
+    if plan is not None:
+        checked.warn(
+            f"{options.manifest}: run in {counted(plan.shards, 'shard')}; what they have started is not counted"
+        )
     with world.open_manifest(options.manifest, format_, choice_of(options)) as manifest:
         need_bucket(manifest, format_, options.bucket, options.manifest)
         columns = Columns(options, manifest, checked.warn)

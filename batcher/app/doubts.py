@@ -22,6 +22,8 @@ from batcher.rules.doubts.unknown import is_held_for_unknown
 from batcher.rules.records.codec import record_of_adopted
 from batcher.rules.report import next_commands
 from batcher.rules.report.next_commands import Job
+from batcher.rules.shards.assignment import parsed
+from batcher.rules.shards.ownership import owner
 from batcher.rules.text import printable
 
 SHOWN = 5
@@ -90,7 +92,7 @@ class Doubts:
             findings = findings._replace(released=[], held=[*findings.held, *findings.released])
         await self._adopt(findings)
         await self._release(findings.released)
-        _report(findings, self.world.voice, self.service.masked)
+        _report(self._without_other_shards(findings), self.world.voice, self.service.masked)
         # A run that is not patient yet sends its rows first: their starts may be what is missing.
         if patient and findings.held and NO_CONTROL in findings.reason:
             self.world.voice.say(WAYS_OUT)
@@ -111,6 +113,19 @@ class Doubts:
             now=self.service.now,
             settle_time=max(self.settle_time, self.service.dialect.closes_after or 0.0),
         )
+
+    def _without_other_shards(self, findings: Findings) -> Findings:
+        """Leave out executions that another shard may have started a moment ago, and not recorded yet."""
+        written = self.files.card.shard
+        if not written:
+            return findings
+        number, of = parsed(written)
+        elsewhere = [
+            found
+            for found in findings.elsewhere
+            if all(owner(each.object, of) == number for each in contents_of(found.input or "") or ())
+        ]
+        return findings._replace(elsewhere=elsewhere)
 
     async def _date(self, rows: Sequence[Unsettled], at: float) -> None:
         await self.files.settle([Settlement(row.id, Status.IN_DOUBT) for row in rows], doubt_at=at)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from batcher.app.history import batches, must_differ, open_past
+from batcher.app.history import batches, must_differ
+from batcher.app.run_folder import pasts
 from batcher.edges.parquet_export import parquet_table
 from batcher.edges.whole_file import whole_file
 from batcher.errors import UsageError
@@ -27,10 +28,16 @@ def export_rows(checkpoint: Path, output: Path, *, for_spreadsheets: bool = Fals
         raise UsageError(f"{output}: the suffix does not show the format", f"Name a file with {' '.join(FORMATS)}.")
     if for_spreadsheets and format_ != "csv":
         raise UsageError(f"--spreadsheet: {output} is not a CSV file", "Give an output with the suffix .csv.")
-    with open_past(checkpoint) as past:
+    with whole_file(output) as file:
+        return _WRITERS["spreadsheet" if for_spreadsheets else format_](file, batches(_truths(checkpoint, output)))
+
+
+def _truths(checkpoint: Path, output: Path) -> Iterator[Truth]:
+    """Yield the rows of a job, shard by shard. Raises UsageError if the output is one of its files."""
+    for past in pasts(checkpoint):
+        # Before the export replaces anything.
         must_differ(output, *past.paths)
-        with whole_file(output) as file:
-            return _WRITERS["spreadsheet" if for_spreadsheets else format_](file, batches(past.truths()))
+        yield from past.truths()
 
 
 def _as_text(codec: Codec) -> Callable[[BinaryIO, Iterator[list[Truth]]], int]:

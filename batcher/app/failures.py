@@ -10,7 +10,6 @@ from typing import NamedTuple
 import orjson
 
 from batcher.app.cell_types import parameters_of_types
-from batcher.app.history import Past
 from batcher.app.voice import say, warn
 from batcher.edges.manifest import (
     WRITTEN_FORMATS,
@@ -24,7 +23,9 @@ from batcher.edges.scratch import Scratch, scratch
 from batcher.edges.whole_file import whole_file
 from batcher.errors import UsageError
 from batcher.model import BadRow, Row, Status
+from batcher.rules.records.standing import Truth
 from batcher.rules.report import next_commands
+from batcher.rules.report.next_commands import Job
 from batcher.rules.rows.next_manifest import Reason, Table, json_entry
 from batcher.rules.text import counted
 
@@ -50,9 +51,10 @@ def require_fitting(output: Path, format_: str) -> None:
 
 
 class Failures(NamedTuple):
-    """Copies the failed rows of a job from its manifest to a file."""
+    """Copies the failed rows of a job from its manifest to a file. `truths` are its rows, of all shards."""
 
-    past: Past
+    truths: Iterator[Truth]
+    job: Job
     manifest: Path
     format: str
     output: Path
@@ -79,11 +81,11 @@ class Failures(NamedTuple):
         say(f"{self.output}: {counted(count - left, 'row')}")
         if left:
             warn(f"{counted(left, 'row')} that failed, but no longer in {self.manifest}")
-        say(f"next, after fixing it: {next_commands.run_side(self.past.job, str(self.output), *more)}")
+        say(f"next, after fixing it: {next_commands.run_side(self.job, str(self.output), *more)}")
 
     def _failed(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield the reason of each row that failed, by the row's key."""
-        for standing, status, record in self.past.truths():
+        for standing, status, record in self.truths:
             if status in {Status.REJECTED, Status.INVALID}:
                 error = record.error if record and record.error else {"code": "", "message": ""}
                 yield standing.key, orjson.dumps([error["code"], error["message"]])
@@ -99,7 +101,7 @@ class Failures(NamedTuple):
 
     def _again(self, manifest: AnyManifest, failed: Scratch) -> Iterator[tuple[Row | BadRow, Written, Reason]]:
         """Read the manifest as the job does, and yield the entry of each failed row once."""
-        card = self.past.checkpoint.card
+        card = self.job.card
         parameters = parameters_of_types(card.cell_types or {})
         blocks = manifest.blocks(bucket=card.bucket, static_inputs=card.inputs, parameters=parameters)
         entries = written_entries(self.manifest, self.format) if self.format in WRITTEN_FORMATS else None

@@ -42,14 +42,23 @@ def card_of(options: RunOptions, dialect: Dialect, project: str = "") -> Card:
     folder = folder_of(options.checkpoint)
     return structs.replace(
         identity(options, dialect, project),
-        manifest=STANDARD_INPUT if options.manifest is None else kept(options.manifest, folder),
+        manifest=STANDARD_INPUT if options.manifest is None else _kept_manifest(options, folder),
         output=kept(options.output, folder),
         format=str(options.format or ""),
         storage_classes=tuple(sorted(options.storage_classes)),
         keep_placeholders=options.keep_placeholders,
         allow_duplicates=options.allow_duplicates,
         ignore_columns=tuple(sorted(options.ignore_columns)),
+        shard=str(options.shard or ""),
     )
+
+
+def _kept_manifest(options: RunOptions, folder: Path) -> str:
+    """Return the path of the manifest for the card: relative also beside a run folder, so that both can be moved."""
+    assert options.manifest is not None  # noqa: S101 - the caller has looked
+    beside = kept(options.manifest, folder.parent)
+    is_beside = options.shard is not None and not Path(beside).is_absolute()
+    return f"../{beside}" if is_beside else kept(options.manifest, folder)
 
 
 def choice_of(options: Manifest) -> Choice:
@@ -88,7 +97,8 @@ def job_of(card: Card, checkpoint: Path) -> Job:
     """Return the job with the current paths of its files."""
     folder = folder_of(checkpoint)
     manifest, output = (
-        path if path in {"", STANDARD_INPUT} else str(folder / path) for path in (card.manifest, card.output)
+        path if path in {"", STANDARD_INPUT} else os.path.normpath(folder / path)
+        for path in (card.manifest, card.output)
     )
     return Job(structs.replace(card, manifest=manifest, output=output), os.path.realpath(checkpoint))
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from batcher.app.telemetry import Telemetry
 from batcher.app.world import World
-from batcher.edges.manifest import AnyManifest
+from batcher.edges.manifest import AnyManifest, Share
 from batcher.errors import ExitCode
 from batcher.flow.turns import Turns
 from batcher.model import Json, Status
@@ -116,7 +116,8 @@ class Monitor:
     def listed(self) -> Length | None:
         """The rows of the manifest by its lines, before any of them is read. None if their number is not known."""
         lines = self.manifest.lines
-        return None if lines is None else Length(max(0, lines - self.manifest.header_lines), is_exact=False)
+        shards = self.manifest.shards if isinstance(self.manifest, Share) else 1
+        return None if lines is None else Length(max(0, lines - self.manifest.header_lines) // shards, is_exact=False)
 
     @asynccontextmanager
     async def keeping(self) -> AsyncIterator[None]:

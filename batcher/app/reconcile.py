@@ -6,9 +6,10 @@ from batcher.app.api import chosen_before
 from batcher.app.doubts import Doubts
 from batcher.app.job_files import open_files
 from batcher.app.job_identity import job_of
+from batcher.app.run_folder import checkpoints_of
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.world import World
-from batcher.errors import ExitCode, JobError
+from batcher.errors import BusyError, ExitCode, JobError
 from batcher.flow.drain import Drain
 from batcher.flow.reconcile import ASKERS
 from batcher.model import Status
@@ -16,6 +17,28 @@ from batcher.options.verbs import ReconcileOptions
 from batcher.rules.choices import OnDoubt
 from batcher.rules.doubts.settle_time import condition
 from batcher.rules.report.next_commands import run
+
+
+async def settle_all(options: ReconcileOptions, world: World) -> ExitCode:
+    """Settle the rows in doubt of a job, in a run folder those of one shard after the other. Returns the worst end.
+
+    A shard that is being run is left to its run. Raises what `settle` raises.
+    """
+    found = checkpoints_of(options.checkpoint)
+    if found == [options.checkpoint]:
+        return await settle(options, world)
+    worst = ExitCode.OK
+    for checkpoint in found:
+        world.voice.say(f"{checkpoint}:")
+        try:
+            code = await settle(options.but(checkpoint=checkpoint), world)
+        except BusyError as error:
+            world.voice.complain(error)
+            code = error.exit_code
+        if code not in {ExitCode.OK, ExitCode.ROWS_IN_DOUBT, ExitCode.BUSY}:
+            return code
+        worst = max(worst, code)
+    return worst
 
 
 async def settle(options: ReconcileOptions, world: World) -> ExitCode:

@@ -18,11 +18,12 @@ from batcher.app.job_identity import card_of, choice_of, is_side_manifest, job_o
 from batcher.app.preflight import Preflight
 from batcher.app.rebuild import Block, Knowledge, Rebuild
 from batcher.app.service import Site, open_credentials, open_service
+from batcher.app.shards import planned
 from batcher.app.world import World
 from batcher.edges.checkpoint import Store, replacing
 from batcher.edges.checkpoint.facts import BUCKET_USED, CARD, LENGTH, OUTPUT, PREFIX, READ_WHOLE, UNPROVEN_SINCE
 from batcher.edges.checkpoint.places import folder_of, is_there
-from batcher.edges.manifest import format_of
+from batcher.edges.manifest import format_of, share_of
 from batcher.edges.records import held_reading
 from batcher.errors import DiskError, ExitCode, UsageError
 from batcher.flow.drain import Drain
@@ -47,6 +48,7 @@ async def recover(options: RecoverOptions, world: World) -> ExitCode:
     given = _as_run(options, options.output[-1])
     api = await choose(options, world, Drain(), options.checkpoint)
     wanted = card_of(given, *api)
+    await planned(options, wanted)
     with replacing(options.checkpoint) as replacement, ExitStack() as opened:
         with closing(replacement.begin(wanted)) as store:
             if replacement.is_damaged:
@@ -125,7 +127,8 @@ class _Reading:
         """Read the rows. Raises ManifestError."""
         options = self._options
         parameters: Mapping[str, Parameter] | None = None if self._types is None else parameters_of_types(self._types)
-        with self._world.open_manifest(options.manifest, self._format, choice_of(options)) as manifest:
+        with self._world.open_manifest(options.manifest, self._format, choice_of(options)) as whole:
+            manifest = share_of(whole, options.shard)
             yield from manifest.blocks(bucket=options.bucket, static_inputs=options.inputs, parameters=parameters)
             change = manifest.change()
             if change is not None:

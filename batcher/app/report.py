@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from batcher.app.history import must_differ, open_past
+from batcher.app.history import must_differ
 from batcher.app.job_files import rate_of
+from batcher.app.job_identity import job_of
+from batcher.app.run_folder import pasts, shards_of
 from batcher.app.voice import TERMINAL, Voice
 from batcher.edges.checkpoint.facts import LIMIT, SLOWED
 from batcher.edges.whole_file import whole_file
 from batcher.model import Status
-from batcher.rules.rate.bottleneck import Slowed, decoded
+from batcher.rules.rate.bottleneck import decoded, together
 from batcher.rules.report.digest import Digest
 from batcher.rules.report.page import NAMED, Known, page
 
@@ -21,25 +23,30 @@ def write_report(checkpoint: Path, output: Path, voice: Voice = TERMINAL) -> Non
     # Imported late: only this needs it.
     from batcher.edges.report import render  # noqa: PLC0415
 
-    digest = Digest()
-    with open_past(checkpoint, voice) as past:
+    digest, limits, slowed, looks = Digest(), [], [], {}
+    for past in pasts(checkpoint, voice):
         must_differ(output, *past.paths)
         for record in past.records():
             digest.add(record)
-        kept = past.checkpoint
-        doubtful = {Status.IN_DOUBT} if kept.running else {Status.IN_DOUBT, Status.SENDING}
-        slowed = kept.facts.get(SLOWED)
-        known = Known(
-            job=past.job,
-            running=kept.running,
-            read_whole=kept.read_whole,
-            length=kept.length,
-            counts=kept.count(),
-            in_doubt=kept.unsettled(doubtful, NAMED),
-            limit=rate_of(kept.facts.get(LIMIT)),
-            slowed=Slowed() if slowed is None else decoded(str(slowed)),
-            at=time.time(),
-        )
+        limits.append(rate_of(past.checkpoint.facts.get(LIMIT)))
+        slowed.append(decoded(past.checkpoint.facts.get(SLOWED)))
+        looks[past.checkpoint.path] = past.checkpoint.glance()
+    shards = shards_of(checkpoint, looks)
+    for fault in () if shards is None else shards.faults:
+        voice.warn(fault)
+    seen = looks[checkpoint] if shards is None else shards.as_one
+    found = [limit for limit in limits if limit is not None]
+    known = Known(
+        job=job_of(seen.card, checkpoint) if shards is None else shards.job,
+        running=seen.running,
+        read_whole=seen.read_whole,
+        length=seen.length,
+        counts=seen.counts,
+        in_doubt=[row for row in seen.unsettled if row.status is Status.IN_DOUBT or not seen.running][:NAMED],
+        limit=sum(found) if len(found) == len(limits) else None,
+        slowed=together(slowed),
+        at=time.time(),
+    )
     with whole_file(output) as file:
         file.write(render(page(known, digest)))
     voice.say(f"report:     {output}")

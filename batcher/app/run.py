@@ -19,13 +19,14 @@ from batcher.app.learned import remember, remembered
 from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
 from batcher.app.service import Site, open_credentials, open_service
+from batcher.app.shards import pinned, planned
 from batcher.app.space import Paths, warn_if_short
 from batcher.app.summary import report_end
 from batcher.app.telemetry import Telemetry, open_telemetry
 from batcher.app.unknown import Newness
 from batcher.app.world import World
 from batcher.edges.control import listening
-from batcher.edges.manifest import AnyManifest, format_of
+from batcher.edges.manifest import AnyManifest, format_of, share_of
 from batcher.errors import ExitCode
 from batcher.flow.drain import Drain
 from batcher.flow.service import Service
@@ -76,11 +77,13 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
         warn_if_short(manifest.lines or 0, paths, world, telemetry.warn)
         api = Chosen(dialect) if dialect else await choose(options, world, drain, options.checkpoint)
         card = card_of(options, *api)
+        plan = await planned(options, card)
         service = await edges.enter_async_context(
             _open_service(options, card.endpoint, world, drain, telemetry, api.dialect)
         )
         columns = Columns(options, manifest, telemetry.warn)
         preflight = await _preflight(options, world, manifest, service, drain, telemetry, columns)
+        await pinned(options, plan)
         files = await edges.enter_async_context(
             open_files(
                 options.checkpoint,
@@ -184,11 +187,11 @@ async def _open_service(  # noqa: PLR0913, PLR0917 - a job and its service meet 
 
 @contextmanager
 def _open_manifest(options: RunOptions, world: World) -> Iterator[AnyManifest]:
-    """Open the manifest. Raises UsageError if none of its rows can have a bucket."""
+    """Open the manifest, or the share of a shard. Raises UsageError if none of its rows can have a bucket."""
     format_ = format_of(options.manifest, options.format)
     with world.open_manifest(options.manifest, format_, choice_of(options)) as manifest:
         need_bucket(manifest, format_, options.bucket, options.manifest)
-        yield manifest
+        yield share_of(manifest, options.shard)
 
 
 def _seconds(options: RunOptions, world: World) -> float | None:

@@ -5,16 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from batcher.app.job_identity import job_of
-from batcher.edges.checkpoint import reading
+from batcher.app.run_folder import job_at
 from batcher.edges.control import ask
+from batcher.edges.run_folder import checkpoints_in, is_run_folder
 from batcher.errors import UsageError
 from batcher.model import Json
 from batcher.rules.report import next_commands
 
 
-def steer(checkpoint: Path, question: Mapping[str, Json]) -> str:
-    """Send a request to the run that holds the checkpoint, and return its answer. Raises UsageError without a run."""
+def steer(path: Path, question: Mapping[str, Json]) -> list[str]:
+    """Send a request to the run that holds the checkpoint, or to each running shard of a run folder.
+
+    Returns the answer of each. A rate is that of all shards together. Raises UsageError without a
+    run.
+    """
+    if not is_run_folder(path):
+        return [_steered(path, question)]
+    running = [each for each in checkpoints_in(path) if ask(each, {"do": "look"}) is not None]
+    if not running:
+        raise UsageError(f"{path}: no shard of this job is running", "batcher status shows how they ended.")
+    rate = question.get("value")
+    if isinstance(rate, int | float):
+        question = {**question, "value": rate / len(running)}
+    return [f"{each.stem}: {_steered(each, question)}" for each in running]
+
+
+def _steered(checkpoint: Path, question: Mapping[str, Json]) -> str:
     answer = ask(checkpoint, question)
     if answer is None:
         raise UsageError(f"{checkpoint}: no job is running with this checkpoint", "batcher status shows how it ended.")
@@ -23,7 +39,6 @@ def steer(checkpoint: Path, question: Mapping[str, Json]) -> str:
     return str(answer["said"])
 
 
-def resume_command(checkpoint: Path) -> str:
-    """Return the command that resumes the job. Raises what opening the checkpoint raises."""
-    with reading(checkpoint) as kept:
-        return next_commands.run(job_of(kept.card, checkpoint))
+def resume_commands(path: Path) -> list[str]:
+    """Return the commands that resume the job. Raises what opening a checkpoint raises."""
+    return next_commands.runs(job_at(path))

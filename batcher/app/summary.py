@@ -6,14 +6,15 @@ from collections import Counter
 
 from batcher.app.job import Run
 from batcher.app.job_identity import job_of
-from batcher.edges.checkpoint.facts import READ_WHOLE, SLOWED
+from batcher.edges.checkpoint.facts import ELSEWHERE, READ_WHOLE, SLOWED
+from batcher.edges.manifest import Share
 from batcher.errors import ExitCode, JobError, ManifestError
 from batcher.model import Status
 from batcher.rules.job.card import STANDARD_INPUT
 from batcher.rules.rate.bottleneck import Slowed, encoded
 from batcher.rules.records.standing import current_counts
 from batcher.rules.report import summary
-from batcher.rules.report.next_commands import UNSENT, Left, left_of, next_steps
+from batcher.rules.report.next_commands import UNSENT, Left, about, left_of, next_steps
 from batcher.rules.text import counted
 
 _ENDED = frozenset({ExitCode.ROWS_REJECTED, ExitCode.ROWS_IN_DOUBT})
@@ -27,13 +28,14 @@ async def report_end(run: Run) -> ExitCode:
         monitor.telemetry.warn(warning)
     for warning, count in (run.screen.warnings if run.screen else Counter[str]()).items():
         monitor.telemetry.warn(f"{counted(count, 'row')}: {warning}")
-    if tally.read_whole and tally.rows == 0:
+    of_others = {ELSEWHERE: run.manifest.elsewhere} if isinstance(run.manifest, Share) else {}
+    if tally.read_whole and tally.rows == 0 and not any(of_others.values()):
         raise ManifestError(f"{options.manifest or 'standard input'}: the manifest has no rows")
     turns, seconds = monitor.turns, monitor.slowness.seconds(run.world.monotonic())
     slowed = Slowed(turns.throttle.chance, seconds, turns.flight.at_once)
     facts = {SLOWED: encoded(slowed), **(run.files.new_length(monitor.length) if monitor.length else {})}
     if tally.read_whole and not run.files.is_side:
-        facts[READ_WHOLE] = 1
+        facts |= {READ_WHOLE: 1, **of_others}
     await run.files.checkpoint.remember(facts)
     if tally.read_whole and not run.files.is_side:
         # Every row has been compared with the executions that the checkpoint does not know.
@@ -61,6 +63,9 @@ async def _report_next(run: Run, in_doubt: int) -> ExitCode:
         voice.say(summary.OWN_LEFT)
     elif code is ExitCode.OK and run.tally.dismissed:
         voice.say(summary.DISMISSED)
+    elif code is ExitCode.OK and run.files.card.shard:
+        voice.say(summary.SHARD_DONE)
+        voice.say(f"next: {about('status', run.options.run_dir)}")
     else:
         voice.say(summary.NEXT[code])
     for step in next_steps(job_of(run.files.card, run.options.checkpoint), left):

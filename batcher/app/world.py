@@ -19,7 +19,7 @@ from batcher.app.process import draining_on_signals
 from batcher.app.voice import TERMINAL, Voice
 from batcher.edges.checkpoint import Checkpoint, open_checkpoint
 from batcher.edges.free_space import FreeSpace, free_space
-from batcher.edges.manifest import AnyManifest, Choice, open_manifest
+from batcher.edges.manifest import Choice, WholeManifest, open_manifest
 from batcher.edges.read_ahead import read_ahead
 from batcher.edges.transport import connect
 from batcher.errors import ExitCode
@@ -80,7 +80,7 @@ class World:
     """A random number from 0 to 1."""
     connect: Connect = connect
     open_checkpoint: Callable[[Path, Card | None], AbstractAsyncContextManager[Checkpoint]] = open_checkpoint
-    open_manifest: Callable[[Path | None, str, Choice], AnyManifest] = open_manifest
+    open_manifest: Callable[[Path | None, str, Choice], WholeManifest] = open_manifest
     read_ahead: ReadAhead = read_ahead
     free_space: Callable[[Path], FreeSpace] = free_space
     """Returns what is free in a folder. Raises OSError."""

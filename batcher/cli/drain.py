@@ -19,11 +19,13 @@ To resume the job, run the command that started it again.
 
 def drain(options: SteerOptions) -> ExitCode:
     """Ask the running job to stop."""
-    from batcher.app.steering import resume_command, steer
+    from batcher.app.steering import resume_commands, steer
     from batcher.app.voice import say, show
     from batcher.rules.report.next_commands import about
 
-    show(steer(options.checkpoint, {"do": "drain"}))
+    for line in steer(options.checkpoint, {"do": "drain"}):
+        show(line)
     say(f"next: {about('status', options.checkpoint)}")
-    say(f"once this run has ended: {resume_command(options.checkpoint)}")
+    for command in resume_commands(options.checkpoint):
+        say(f"once this run has ended: {command}")
     return ExitCode.OK

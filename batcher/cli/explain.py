@@ -22,12 +22,12 @@ code 1 means that none matches. The command changes nothing and can be used duri
 def explain(options: ExplainOptions) -> ExitCode:
     """Print the history of every row that matches."""
     from batcher.app.explain import matching_lives
-    from batcher.app.history import open_past
+    from batcher.app.run_folder import pasts
     from batcher.app.voice import say, show
     from batcher.rules.report.explain import sentences
 
-    with open_past(options.checkpoint) as past:
-        found = matching_lives(past, options.row)
+    lives = [life for past in pasts(options.checkpoint) for life in matching_lives(past, options.row)]
+    found = sorted(lives, key=lambda life: life.number)
     if not found:
         say(
             f"{options.checkpoint}: no row matches {options.row!r}. A row that was never sent can be found by its"

@@ -38,19 +38,22 @@ def failures(options: FailuresOptions) -> ExitCode:
         _dismiss(options)
         return ExitCode.OK
     from batcher.app.failures import Failures, require_fitting
-    from batcher.app.history import must_differ, open_past
+    from batcher.app.history import must_differ
+    from batcher.app.run_folder import files_of, job_at, pasts
     from batcher.edges.manifest import format_of
 
     format_ = format_of(options.manifest, options.format)
     require_fitting(options.output, format_)
-    with open_past(options.checkpoint) as past:
-        must_differ(options.output, options.manifest, *past.paths)
-        Failures(past, options.manifest, format_, options.output).write()
+    must_differ(options.output, options.manifest, *files_of(options.checkpoint))
+    truths = (truth for past in pasts(options.checkpoint) for truth in past.truths())
+    Failures(truths, job_at(options.checkpoint), options.manifest, format_, options.output).write()
     return ExitCode.OK
 
 
 def _dismiss(options: FailuresOptions) -> None:
     from batcher.app.dismiss import dismiss
+    from batcher.app.run_folder import checkpoints_of
     from batcher.app.world import World
 
-    asyncio.run(dismiss(options.manifest, options.checkpoint, World()))
+    for checkpoint in checkpoints_of(options.checkpoint):
+        asyncio.run(dismiss(options.manifest, checkpoint, World()))

@@ -22,7 +22,9 @@ witness is in $XDG_STATE_HOME/batcher, by default ~/.local/state/batcher. The ch
 def forget(options: ForgetOptions) -> ExitCode:
     """Remove the witness and say so."""
     from batcher.app.forget import forget as forget_job
+    from batcher.app.run_folder import checkpoints_of
     from batcher.app.world import World
 
-    forget_job(options.checkpoint, World())
+    for checkpoint in checkpoints_of(options.checkpoint):
+        forget_job(checkpoint, World())
     return ExitCode.OK

@@ -23,6 +23,7 @@ def pause(options: SteerOptions) -> ExitCode:
     from batcher.app.voice import say, show
     from batcher.rules.report.next_commands import about
 
-    show(steer(options.checkpoint, {"do": "pause"}))
+    for line in steer(options.checkpoint, {"do": "pause"}):
+        show(line)
     say(f"next: {about('resume', options.checkpoint)}")
     return ExitCode.OK

@@ -24,6 +24,7 @@ def rate(options: RateOptions) -> ExitCode:
     from batcher.app.voice import say, show
     from batcher.rules.report.next_commands import about
 
-    show(steer(options.checkpoint, {"do": "rate", "value": options.rate}))
+    for line in steer(options.checkpoint, {"do": "rate", "value": options.rate}):
+        show(line)
     say(f"next: {about('status', options.checkpoint)}")
     return ExitCode.OK

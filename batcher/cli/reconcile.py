@@ -24,8 +24,8 @@ def reconcile(options: ReconcileOptions) -> ExitCode:
     import asyncio
 
     from batcher.app.process import fast_loop
-    from batcher.app.reconcile import settle
+    from batcher.app.reconcile import settle_all
     from batcher.app.world import World
 
     with asyncio.Runner(loop_factory=fast_loop()) as runner:
-        return runner.run(settle(options, World()))
+        return runner.run(settle_all(options, World()))

@@ -28,10 +28,12 @@ reconcile, looks them up in the service's execution list, and no row is started 
 def recover(options: RecoverOptions) -> ExitCode:
     """Rebuild the checkpoint and say what is known of its rows."""
     import asyncio
+    import os
 
     from batcher.app.process import fast_loop
     from batcher.app.recover import recover as recover_job
+    from batcher.app.shards import with_shard
     from batcher.app.world import World
 
     with asyncio.Runner(loop_factory=fast_loop()) as runner:
-        return runner.run(recover_job(options, World()))
+        return runner.run(recover_job(with_shard(options, os.environ), World()))

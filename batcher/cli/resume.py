@@ -23,6 +23,7 @@ def resume(options: SteerOptions) -> ExitCode:
     from batcher.app.voice import say, show
     from batcher.rules.report.next_commands import about
 
-    show(steer(options.checkpoint, {"do": "resume"}))
+    for line in steer(options.checkpoint, {"do": "resume"}):
+        show(line)
     say(f"next: {about('status', options.checkpoint)}")
     return ExitCode.OK

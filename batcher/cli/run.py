@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from batcher.errors import MEANINGS, ExitCode
+from typing import TYPE_CHECKING
+
+from batcher.errors import MEANINGS, ExitCode, UsageError
 from batcher.options.declaring import declared_by
 from batcher.options.verbs import CheckOptions, RunCommandOptions
 from batcher.rules.text import counted
+
+if TYPE_CHECKING:
+    from batcher.app.confirm import Confirm
 
 OPTIONS = RunCommandOptions
 
@@ -42,25 +47,26 @@ Exit codes:
 
 def run(options: RunCommandOptions) -> ExitCode:
     """Run the job, write its report if --report is given, and return the exit code. With --dry-run, only check it."""
+    import asyncio
+    import os
+
+    from batcher.app.process import calm_collector, fast_loop, make_room, need_threads
+    from batcher.app.shards import with_shard
+
+    options = with_shard(options, os.environ)
     if options.dry_run:
         return _dry_run(options)
-    import asyncio
-
-    from batcher.app.confirm import Confirm
-    from batcher.app.process import calm_collector, fast_loop, make_room, need_threads
+    if options.processes is not None:
+        return _run_processes(options, options.processes)
     from batcher.app.run import run_job
     from batcher.app.world import World
-    from batcher.edges import terminal
     from batcher.flow.drain import Drain
 
     make_room(options.concurrency)
     need_threads()
     calm_collector()
     with asyncio.Runner(loop_factory=fast_loop(tls=options.endpoint.startswith("https:"))) as runner:
-        confirm = None
-        if options.confirm_above and not options.yes and terminal.has_person():
-            confirm = Confirm(options.confirm_above, terminal.answers)
-        code = runner.run(run_job(options, World(), Drain(), confirm=confirm))
+        code = runner.run(run_job(options, World(), Drain(), confirm=_confirm(options)))
     if options.report is not None:
         from batcher.app.report import write_report
 
@@ -68,10 +74,38 @@ def run(options: RunCommandOptions) -> ExitCode:
     return code
 
 
+def _confirm(options: RunCommandOptions) -> Confirm | None:
+    """Return how a person is asked before many rows are started. None if no one is to be asked."""
+    from batcher.app.confirm import Confirm
+    from batcher.edges import terminal
+
+    if not options.confirm_above or options.yes or not terminal.has_person():
+        return None
+    return Confirm(options.confirm_above, terminal.answers)
+
+
+def _run_processes(options: RunCommandOptions, processes: int) -> ExitCode:
+    """Run the shards in processes, and write the report of all of them if --report is given."""
+    import asyncio
+
+    from batcher.app.processes import run_processes
+    from batcher.app.world import World
+
+    code = asyncio.run(run_processes(options, processes, World(), _confirm(options)))
+    if options.report is not None:
+        from batcher.app.report import write_report
+
+        write_report(options.run_dir, options.report)
+    return code
+
+
 def _dry_run(options: RunCommandOptions) -> ExitCode:
     """Check what this run would start. The check itself knows of no limit."""
     from batcher.app.voice import say
     from batcher.cli.check import check
+
+    if options.shard is not None:
+        raise UsageError("--dry-run and shards cannot be combined", "batcher check MANIFEST checks the whole list.")
 
     names = {each.name for each in declared_by(CheckOptions)}
     code = check(CheckOptions.of({name: value for name, value in vars(options).items() if name in names}))

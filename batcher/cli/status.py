@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from batcher.app.job_identity import job_of
+from batcher.app.run_folder import Shards, shards_in
 from batcher.app.voice import say, show
 from batcher.edges.checkpoint import Glance, glance
 from batcher.edges.control import ask
@@ -21,6 +22,7 @@ from batcher.rules.rate.bottleneck import Slowed
 from batcher.rules.records.codec import timestamp
 from batcher.rules.records.standing import current_counts
 from batcher.rules.report.next_commands import left_of, next_steps
+from batcher.rules.shards.totals import combined
 from batcher.rules.shell import command_line
 from batcher.rules.text import counted, number, printable
 
@@ -33,6 +35,9 @@ Examples:
   batcher status objects.csv.checkpoint
   batcher status objects.csv.checkpoint --rows in_doubt
   batcher status objects.csv.checkpoint --json | jq .rows.in_doubt
+  batcher status objects.csv.run
+
+Given the run folder of a sharded job, it shows all shards together, each of them, and whether their totals add up.
 
 The command changes nothing and can be used during a run. If no run uses the checkpoint, rows that were being sent when
 the last run ended are in doubt.
@@ -52,10 +57,11 @@ _STYLES = {
 def status(options: StatusOptions) -> ExitCode:
     """Read the checkpoint and print the state of the job."""
     checkpoint, rows = options.checkpoint, options.rows
-    seen = glance(checkpoint)
-    live = (ask(checkpoint, {"do": "look"}) if seen.running and not rows else None) or {}
+    shards = shards_in(checkpoint)
+    seen = glance(checkpoint) if shards is None else shards.as_one
+    live = (_live(checkpoint, shards) if seen.running and not rows else None) or {}
     if options.as_json:
-        print(json.dumps(_document(checkpoint, seen, live)))
+        print(json.dumps(_document(checkpoint, seen, live, shards)))
     elif rows:
         for row in _in_doubt(seen):
             show(_line(row))
@@ -65,17 +71,42 @@ def status(options: StatusOptions) -> ExitCode:
         else:
             for line in _lines(checkpoint, seen, live):
                 show(line)
-        for step in _next(checkpoint, seen):
+        for line in () if shards is None else _shards(shards):
+            show(line)
+        for step in _next(checkpoint, seen, shards):
             say(f"next: {step}")
     return ExitCode.OK
 
 
-def _next(checkpoint: Path, seen: Glance) -> list[str]:
+def _live(checkpoint: Path, shards: Shards | None) -> Mapping[str, Json] | None:
+    """Ask the run, or each running shard, for its figures."""
+    if shards is None:
+        return ask(checkpoint, {"do": "look"})
+    running = (path for shard, path in shards.checkpoints.items() if shards.seen[shard].running)
+    return combined([each for each in (ask(path, {"do": "look"}) for path in running) if each])
+
+
+def _shards(shards: Shards) -> Iterator[str]:
+    """Say how each shard stands, and what is wrong with their totals."""
+    of = shards.plan.shards
+    for shard, counts in shards.counts.items():
+        seen = shards.seen[shard]
+        state = "running" if seen.running else "has read its list" if seen.read_whole else "stopped"
+        some = ", ".join(f"{count:,} {each.words}" for each, count in counts.items() if count)
+        yield f"shard {shard}/{of}: {state}, {some or 'no rows'}"
+    if shards.missing:
+        yield f"not begun: {counted(len(shards.missing), 'shard')}, the first is {shards.missing[0]}/{of}"
+    for fault in shards.faults:
+        yield f"the totals do not add up: {fault}"
+
+
+def _next(checkpoint: Path, seen: Glance, shards: Shards | None) -> list[str]:
     if seen.running:
         steering = (("rate", "auto"), ("pause",), ("drain",))
         return [command_line(["batcher", verb, str(checkpoint), *more]) for verb, *more in steering]
     left = left_of(_counts(seen), read_whole=seen.read_whole)
-    return [step.command for step in next_steps(job_of(seen.card, checkpoint), left)] or ["nothing is left to do"]
+    job = job_of(seen.card, checkpoint) if shards is None else shards.job
+    return [step.command for step in next_steps(job, left)] or ["nothing is left to do"]
 
 
 def _in_doubt(seen: Glance) -> list[Unsettled]:
@@ -94,8 +125,9 @@ def _extent(seen: Glance, live: Mapping[str, Json]) -> Extent:
     return extent(_counts(seen), length, read_whole=seen.read_whole)
 
 
-def _document(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> dict[str, object]:
+def _document(checkpoint: Path, seen: Glance, live: Mapping[str, Json], shards: Shards | None) -> dict[str, object]:
     whole = _extent(seen, live)
+    parts = {} if shards is None else {"shards": _parts(shards), "not_begun": shards.missing, "faults": shards.faults}
     return {
         "checkpoint": str(checkpoint),
         "endpoint": seen.card.endpoint,
@@ -110,7 +142,8 @@ def _document(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> dict[
         "left": whole.left,
         "share": whole.share,
         "eta": live.get("eta"),
-        "next": _next(checkpoint, seen),
+        "next": _next(checkpoint, seen, shards),
+        **parts,
         "in_doubt": [
             {
                 "row": row.number,
@@ -122,6 +155,19 @@ def _document(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> dict[
             for row in _in_doubt(seen)
         ],
     }
+
+
+def _parts(shards: Shards) -> list[Mapping[str, object]]:
+    return [
+        {
+            "shard": shard,
+            "checkpoint": str(shards.checkpoints[shard]),
+            "running": shards.seen[shard].running,
+            "rows": counts,
+            "read_whole": shards.seen[shard].read_whole,
+        }
+        for shard, counts in shards.counts.items()
+    ]
 
 
 def _lines(checkpoint: Path, seen: Glance, live: Mapping[str, Json]) -> Iterator[str]:

@@ -79,7 +79,7 @@ def _options_for_rows(rows: object, arguments: Mapping[str, Any], environment: M
         )
     if "format" in arguments:
         raise UsageError("--format: rows that a program passes have no format", "Remove it.")
-    if not all(arguments.get(name) for name in ("checkpoint", "output")):
+    if not arguments.get("shard") and not all(arguments.get(name) for name in ("checkpoint", "output")):
         raise UsageError(
             "rows that a program passes have no name to derive files from", "Give --checkpoint FILE and --output FILE."
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from batcher.errors import UsageError
 from batcher.options.declaring import Option, Options, derived
-from batcher.options.kinds import CAPITALS, DURATION, INPUTS, MANIFEST, many
+from batcher.options.kinds import CAPITALS, DURATION, INPUTS, MANIFEST, SHARD, many
 from batcher.rules.choices import Api, Format, Place
 from batcher.rules.doubts.settle_time import default_settle_time
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from batcher.model import Json
+    from batcher.rules.shards.assignment import Shard
 
 GROUPS = (
-    "Service", "Trial start", "Manifest", "Pace", "Stopping", "Retries and doubts", "Output", "Logs and metrics",
-    "Faults", "Executions", "General",
+    "Service", "Trial start", "Manifest", "Shards", "Pace", "Stopping", "Retries and doubts", "Output",
+    "Logs and metrics", "Faults", "Executions", "General",
 )  # fmt: skip
 """The headings of a help, in order."""
 
@@ -122,7 +123,7 @@ class Listed(Options):
     format: Annotated[Format | None, Option("Manifest format.", default="from its name and content")] = None
 
 
-CHECKPOINT, RECORDS = ".checkpoint", ".executions.jsonl"
+CHECKPOINT, RECORDS, RUN_FOLDER = ".checkpoint", ".executions.jsonl", ".run"
 """What a job's files are named, after the name of its manifest, unless the user names them."""
 
 
@@ -174,6 +175,39 @@ class Manifest(Listed):
                 "With - as the manifest, give --format, --output and --checkpoint.",
             )
         return Path(f"{self.manifest}{suffix}")
+
+
+def _run_dir(options: "Sharded") -> Path:
+    if options.manifest is None:
+        raise UsageError("standard input has no name to derive --run-dir from", "Give --run-dir DIR.")
+    return Path(f"{options.manifest}{RUN_FOLDER}")
+
+
+class Sharded(Manifest):
+    """Which of the rows to start: those of one shard, or all."""
+
+    group = "Shards"
+
+    shard: Annotated[
+        "Shard | None",
+        Option(
+            "Start only the rows of shard I of N, counted from 0; every shard is a run of its own.",
+            SHARD,
+            default="from the scheduler, see docs/shards.md",
+            is_spoken=True,
+        ),
+    ] = None
+    run_dir: Annotated[
+        Path, Option("Folder for the plan and the files of all shards.", metavar="DIR", default="MANIFEST.run")
+    ] = derived(factory=_run_dir)
+
+    def beside(self, suffix: str, flag: str) -> Path:
+        """Return the file of the shard in the run folder, or the file that is named after the manifest."""
+        if self.shard is None:
+            return super().beside(suffix, flag)
+        from batcher.rules.shards.plan import stem  # noqa: PLC0415 - keeps the help fast
+
+        return self.run_dir / f"{stem(self.shard)}{suffix}"
 
 
 class Retries(Options):

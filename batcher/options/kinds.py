@@ -131,6 +131,12 @@ def _rate(given: Any) -> float | None:
     return value
 
 
+def _shard(given: Any) -> Any:
+    from batcher.rules.shards.assignment import Shard, parsed  # noqa: PLC0415 - as above
+
+    return given if isinstance(given, Shard) else parsed(_text(given))
+
+
 def _items(given: Any) -> Iterable[Any]:
     """Return the items of a list. A single value is a list of one."""
     return [given] if isinstance(given, str | bytes) or not isinstance(given, Iterable) else given
@@ -150,6 +156,7 @@ DURATION = Kind(_duration, "a duration", "float | str", "DURATION", unit="s")
 TIME_OF_DAY = Kind(_time_of_day, "a time of day", "str | time", "HH:MM", show=lambda value: f"{value:%H:%M}")
 MAX_FAILURES = Kind(_max_failures, "a number of rows or a percentage", "int | str", "N|P%", show=str)
 INPUTS = Kind(_inputs, "inputs by name", "Mapping[str, Json]", "NAME=VALUE", show=_shown_inputs, is_repeated=True)
+SHARD = Kind(_shard, "a shard such as 0/8", "str", "I/N", show=str)
 RATE = Kind(_rate, "a rate", "float | str", "RATE", show=lambda rate: rate or "auto", choices=("auto",))
 
 

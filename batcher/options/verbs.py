@@ -19,6 +19,7 @@ from batcher.options.groups import (
     OfManifest,
     Retries,
     Service,
+    Sharded,
 )
 from batcher.options.kinds import DURATION, MAX_FAILURES, RATE, TIME_OF_DAY
 from batcher.rules.choices import Level, LogFormat, Mode, OnDoubt, Rows
@@ -145,7 +146,7 @@ class Telemetry(Options):
     metrics_host: Annotated[str, Option("Address to serve metrics on.", metavar="ADDRESS")] = "127.0.0.1"
 
 
-class RunOptions(Service, Manifest, Pace, Stopping, Sending, Output, Telemetry):
+class RunOptions(Service, Sharded, Pace, Stopping, Sending, Output, Telemetry):
     """The options of `batcher run`, and the arguments of `batcher.run`. Times are in seconds."""
 
     @property
@@ -175,7 +176,20 @@ class Asking(Options):
     yes: Annotated[bool, Option("Start without asking.", short="-y", is_spoken=True)] = False
 
 
-class RunCommandOptions(RunOptions, Asking):
+class Several(Options):
+    """In how many processes to run."""
+
+    group = "Shards"
+
+    processes: Annotated[
+        int | None,
+        Option(
+            "Run the list in this many processes, one shard each, on this machine.", least=1, most=256, is_spoken=True
+        ),
+    ] = None
+
+
+class RunCommandOptions(RunOptions, Several, Asking):
     """The options of `batcher run`. A program that runs a job is not asked."""
 
 
@@ -202,7 +216,7 @@ class Highest(Options):
     ] = 64
 
 
-class RecoverOptions(Service, Manifest, Highest):
+class RecoverOptions(Service, Sharded, Highest):
     """The options of `batcher recover`: those that identify a job."""
 
     group = "Output"

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from heapq import merge
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from batcher.edges.checkpoint.facts import LIST_LENGTH, READ_WHOLE
+from batcher.edges.checkpoint.facts import ELSEWHERE, LIST_LENGTH, READ_WHOLE
 from batcher.edges.checkpoint.format_3 import readable
 from batcher.edges.checkpoint.lock import observing
 from batcher.edges.checkpoint.schema import (
@@ -25,11 +25,13 @@ from batcher.edges.checkpoint.schema import (
 )
 from batcher.edges.checkpoint.settled_rows import SettledRows
 from batcher.edges.checkpoint.unsettled_rows import UnsettledRows
+from batcher.errors import JobError
 from batcher.model import STATUSES, Status, Unsettled
 from batcher.rules.job.card import Card
 from batcher.rules.progress import extent
 from batcher.rules.progress.extent import Length
 from batcher.rules.records.standing import Standing
+from batcher.rules.shards.plan import CHECKPOINTS
 
 COPY = 256
 """The factor for the number of a copy. It leaves room for the number of a status to be added."""
@@ -49,20 +51,14 @@ class Glance(NamedTuple):
     counts: Counter[Status]
     unsettled: list[Unsettled]
     """The rows that are SENDING and those in doubt."""
+    elsewhere: int | None = None
+    """The rows of the manifest that belong to other shards, None if they are not counted yet or there are no shards."""
 
 
 def glance(path: Path) -> Glance:
     """Read the checkpoint at `path`. Raises DiskError or OtherJobError if it cannot be read."""
     with reading(path) as checkpoint:
-        unsettled = checkpoint.unsettled({Status.SENDING, Status.IN_DOUBT})
-        return Glance(
-            checkpoint.card,
-            checkpoint.running,
-            checkpoint.read_whole,
-            checkpoint.length,
-            checkpoint.count(),
-            unsettled,
-        )
+        return checkpoint.glance()
 
 
 @contextmanager
@@ -94,6 +90,19 @@ def reading_of(path: Path, card: Card) -> Iterator[Reading | None]:
         yield checkpoint
 
 
+def owned_by_others(path: Path, names: Sequence[str]) -> set[str]:
+    """Return those execution names that rows of the other shards beside this checkpoint own.
+
+    A checkpoint that cannot be read owns none: an execution that is taken for a stranger's is looked at, which is safe.
+    """
+    found: set[str] = set()
+    for other in path.parent.glob(CHECKPOINTS):
+        if other.name != path.name:
+            with suppress(JobError), reading(other) as checkpoint:
+                found |= checkpoint.owned(names)
+    return found
+
+
 class Reading:
     """A snapshot of a checkpoint. `running` is whether a run has locked it; `facts` are those of the job by name."""
 
@@ -122,6 +131,12 @@ class Reading:
         """The length of the job's own manifest, as the last run has found it. None if it is not known."""
         return extent.decoded(self.facts.get(LIST_LENGTH))
 
+    @property
+    def elsewhere(self) -> int | None:
+        """The number of rows of the manifest that belong to other shards. None if it is not known."""
+        found = self.facts.get(ELSEWHERE)
+        return None if found is None else int(found)
+
     def require(self, card: Card) -> None:
         """Raise OtherJobError if this is not the checkpoint of `card`."""
         with translated(self.path):
@@ -131,6 +146,16 @@ class Reading:
         """Count all rows by status, in one pass."""
         with translated(self.path):
             return self._settled.count() + self._unsettled.count()
+
+    def owned(self, names: Sequence[str]) -> set[str]:
+        """Return those execution names that its rows own."""
+        with translated(self.path):
+            return set(self._settled.owned(names))
+
+    def glance(self) -> Glance:
+        """Return the snapshot as a value."""
+        unsettled = self.unsettled({Status.SENDING, Status.IN_DOUBT})
+        return Glance(self.card, self.running, self.read_whole, self.length, self.count(), unsettled, self.elsewhere)
 
     def unsettled(self, statuses: Collection[Status], most: int = -1) -> list[Unsettled]:
         """List up to `most` unsettled rows with one of `statuses`, in the order of their admission."""

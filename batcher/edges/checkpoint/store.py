@@ -18,6 +18,7 @@ from msgspec import structs
 from batcher.edges.checkpoint.controls import NOTHING, Answered, Controls
 from batcher.edges.checkpoint.facts import CARD, CONTENTS
 from batcher.edges.checkpoint.format_3 import upgrade
+from batcher.edges.checkpoint.reading import owned_by_others
 from batcher.edges.checkpoint.schema import (
     card_of,
     carried,
@@ -56,8 +57,9 @@ SELECT nullif(max(at), 0) FROM (
 class Store:
     """An open checkpoint file. Every method may raise sqlite3.Error, which `translated` turns into a DiskError."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
+    def __init__(self, db: sqlite3.Connection, path: Path) -> None:
         self._db = db
+        self._path = path
         self._settled = SettledRows(db)
         self._unsettled = UnsettledRows(db, self._settled)
         check_sum(self.facts(), self._sum)
@@ -75,7 +77,7 @@ class Store:
             db = open_database(path, card)
             try:
                 upgrade(db, path)
-                return cls(db)
+                return cls(db, path)
             except BaseException:
                 db.close()
                 raise
@@ -197,7 +199,10 @@ class Store:
         )
 
     def unowned(self) -> list[Execution]:
-        """Return the stored executions that belong to no row of the checkpoint, and delete all stored ones."""
+        """Return the stored executions that belong to no row of the checkpoint, and delete all stored ones.
+
+        What belongs to a row of another shard of the job is left out too.
+        """
         return self.first_unowned(-1)[0]
 
     def first_unowned(self, most: int) -> tuple[list[Execution], int]:
@@ -206,7 +211,8 @@ class Store:
         last = ""
         while names := self._listed_after(last):
             last = names[-1]
-            owned = [(name,) for name in self._settled.owned(names)]
+            others = owned_by_others(self._path, names) if self.card.shard else set()
+            owned = [(name,) for name in {*self._settled.owned(names), *others}]
             self._db.executemany("DELETE FROM temp.listed WHERE name = ?", owned)
         count: int = self._db.execute("SELECT count(*) FROM temp.listed").fetchone()[0]
         left = self._db.execute("SELECT * FROM temp.listed ORDER BY at, name LIMIT ?", (most,)).fetchall()

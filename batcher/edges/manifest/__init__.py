@@ -5,12 +5,14 @@ into text. `table` (CSV, TSV), `lines` (JSON Lines, plain text), `json_array` an
 `strays` shows which of them are no rows. `plain` reads a whole piece of text by columns where all entries are plain.
 `rows` turns an entry into a row or a bad row, and `manifest` is what the job uses. `inventory` and `parquet` are
 manifests with their own readers. `given` is for the rows that a program passes. `written` yields entries as they are
-written in the file.
+written in the file, and `share` has the rows of one shard.
 """
 
 from batcher.edges.manifest.formats import format_of, has_addresses
+from batcher.edges.manifest.inventory_files import files_of
 from batcher.edges.manifest.manifest import Manifest
 from batcher.edges.manifest.opening import AnyManifest, open_manifest
+from batcher.edges.manifest.share import Share, WholeManifest, share_of
 from batcher.edges.manifest.skipped import Choice
 from batcher.edges.manifest.written import WRITTEN_FORMATS, Written, written_entries
 
@@ -19,9 +21,13 @@ __all__ = [
     "AnyManifest",
     "Choice",
     "Manifest",
+    "Share",
+    "WholeManifest",
     "Written",
+    "files_of",
     "format_of",
     "has_addresses",
     "open_manifest",
+    "share_of",
     "written_entries",
 ]

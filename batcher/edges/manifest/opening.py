@@ -9,15 +9,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from batcher.edges.manifest.given import PassedRows
-from batcher.edges.manifest.inventory import Inventory, open_inventory
-from batcher.edges.manifest.manifest import CHUNK, Manifest, open_text
-from batcher.edges.manifest.parquet import ParquetManifest, open_parquet
+from batcher.edges.manifest.inventory import open_inventory
+from batcher.edges.manifest.manifest import CHUNK, open_text
+from batcher.edges.manifest.parquet import open_parquet
+from batcher.edges.manifest.share import Share, WholeManifest
 from batcher.edges.manifest.skipped import Choice
 from batcher.errors import UsageError
 from batcher.rules.choices import Format
 
-AnyManifest: TypeAlias = Manifest | Inventory | ParquetManifest | PassedRows
+AnyManifest: TypeAlias = WholeManifest | Share
 
 EVERYTHING = Choice()
 
@@ -26,7 +26,7 @@ class Opening(NamedTuple):
     """How a format is recognized and opened. A format without suffixes is recognized by its content."""
 
     suffixes: tuple[str, ...]
-    open: Callable[[Path | None, str, Choice, int], AnyManifest]
+    open: Callable[[Path | None, str, Choice, int], WholeManifest]
     has_storage_classes: bool = False
 
 
@@ -44,7 +44,7 @@ SUFFIXES: Mapping[str, str] = {suffix: format_ for format_, each in FORMATS.item
 """The format that each suffix implies."""
 
 
-def open_manifest(path: Path | None, format_: str, choice: Choice = EVERYTHING, *, chunk: int = CHUNK) -> AnyManifest:
+def open_manifest(path: Path | None, format_: str, choice: Choice = EVERYTHING, *, chunk: int = CHUNK) -> WholeManifest:
     """Open a manifest, or standard input if `path` is None, and read its header if its format has one.
 
     `chunk` is the number of bytes of text to read at a time. For a table in a pipe this waits until the header has

@@ -17,11 +17,13 @@ from batcher.model import Json
 
 VERSION = 1
 """The version of the stored form. A later version may contain fields that this one would ignore, so it is refused."""
+SHARDED = 2
+"""The version of a card with a shard: a version of batcher without shards would send the rows of all of them."""
 OBS_V2 = "obs-v2"
 """The dialect of checkpoints that name none: https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html."""
 STANDARD_INPUT = "-"
 
-_IDENTITY = ("dialect", "endpoint", "project", "workflow", "static_inputs")
+_IDENTITY = ("dialect", "endpoint", "project", "workflow", "static_inputs", "shard")
 """The fields that cannot change: with another value it would be another job."""
 
 
@@ -50,6 +52,8 @@ class Card(Struct, frozen=True):
     """The types of the workflow's declared parameters, used to convert cells. None until they are needed."""
     project: str = ""
     dialect: str = OBS_V2
+    shard: str = ""
+    """The shard of a sharded job, as --shard takes it. Only rows that belong to it are rows of this job."""
 
     @property
     def inputs(self) -> Mapping[str, Json]:
@@ -92,16 +96,17 @@ def renewed(kept: Card, wanted: Card, *, is_side: bool) -> Card:
 
 def encoded(card: Card) -> str:
     """Write a card as JSON in ASCII: a file name may contain bytes that are not valid text."""
-    return json.dumps({"version": VERSION} | structs.asdict(card))
+    return json.dumps({"version": SHARDED if card.shard else VERSION} | structs.asdict(card))
 
 
 def decoded(text: str) -> Card:
     """Read the output of `encoded`. Raises OtherJobError for another version, ValueError if it is not a card."""
     values = json.loads(text)
     version = values.pop("version")
-    if version != VERSION:
+    if version not in {VERSION, SHARDED}:
         raise OtherJobError(
-            f"the checkpoint's job card has version {version}, this version of batcher reads version {VERSION}",
+            f"the checkpoint's job card has version {version}, this version of batcher reads versions {VERSION} to"
+            f" {SHARDED}",
             "Use the version of batcher that last worked on this job, or a newer one.",
         )
     return convert(values, Card)

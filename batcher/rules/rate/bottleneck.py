@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
@@ -116,12 +116,23 @@ def encoded(slowed: Slowed) -> str:
     return json.dumps({"chance": round(slowed.chance, 6), "seconds": seconds, "at_once": slowed.at_once})
 
 
-def decoded(text: str) -> Slowed:
-    """Read what `encoded` has written. Causes of another version are left out."""
-    fields = json.loads(text)
+def decoded(text: str | int | None) -> Slowed:
+    """Read what `encoded` has written, or nothing. Causes of another version are left out."""
+    if text is None:
+        return Slowed()
+    fields = json.loads(str(text))
     known = set(Cause)
     seconds = {Cause(cause): spent for cause, spent in fields["seconds"].items() if cause in known}
     return Slowed(fields["chance"], seconds, fields.get("at_once"))
+
+
+def together(each: Sequence[Slowed]) -> Slowed:
+    """Return what slowed several runs of one job: the largest share, and the seconds of all of them."""
+    seconds: dict[Cause, float] = {}
+    for cause_, spent in (item for slowed in each for item in slowed.seconds.items()):
+        seconds[cause_] = seconds.get(cause_, 0.0) + spent
+    most = [slowed.at_once for slowed in each if slowed.at_once is not None]
+    return Slowed(max((slowed.chance for slowed in each), default=0.0), seconds, min(most, default=None))
 
 
 class Slowness:

@@ -10,20 +10,38 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import orjson
+from msgspec import structs
 
 from batcher.model import Status
 from batcher.rules.job.card import OBS_V2, STANDARD_INPUT, Card
 from batcher.rules.shell import command_line
 
+SHOWN = 8
+"""The maximum number of shards whose commands are listed."""
 UNSENT = frozenset({Status.PENDING, Status.REFUSED})
 """The statuses of rows that the job's own command sends."""
 
 
 class Job(NamedTuple):
-    """A job with the current paths of its files: its card with absolute paths, and the path of its checkpoint."""
+    """A job with the current paths of its files: its card with absolute paths, and the path of its checkpoint.
+
+    For all shards of a job together, `checkpoint` is the run folder, and `unfinished` are the shards that have rows to
+    send, as --shard takes them. It is None otherwise.
+    """
 
     card: Card
     checkpoint: str
+    unfinished: tuple[str, ...] | None = None
+
+    @property
+    def is_sharded(self) -> bool:
+        """Whether it is a shard, or all shards of a job."""
+        return bool(self.card.shard) or self.unfinished is not None
+
+    @property
+    def run_folder(self) -> str:
+        """The run folder of a shard, or of all shards."""
+        return self.checkpoint.rpartition("/")[0] if self.unfinished is None else self.checkpoint
 
 
 class Left(NamedTuple):
@@ -52,7 +70,7 @@ def next_steps(job: Job, left: Left) -> list[Command]:
     """Return the commands that finish what is left, in the order in which to run them. None if nothing is left."""
     found = []
     if left.rows:
-        found.append(Command("Start the rows that are not started yet.", run(job)))
+        found += [Command("Start the rows that are not started yet.", each) for each in runs(job)]
     if left.in_doubt:
         found.append(Command("Ask the service about the rows in doubt.", reconcile(job)))
     if left.failed and job.card.manifest == STANDARD_INPUT:
@@ -60,8 +78,17 @@ def next_steps(job: Job, left: Left) -> list[Command]:
     elif left.failed:
         file = "failed.jsonl" if _is_json(job.card) else "failed.csv"
         found.append(Command("Write the failed rows to a manifest, then fix it.", failures(job, file)))
-        found.append(Command("Run the fixed rows. No row is started twice.", run_side(job, file, "--retry-rejected")))
+        how = ", as a job of their own." if job.is_sharded else ". No row is started twice."
+        found.append(Command(f"Run the fixed rows{how}", run_side(job, file, "--retry-rejected")))
     return found
+
+
+def runs(job: Job) -> list[str]:
+    """Return the commands that send what is left: one, or that of each shard, the first SHOWN of them."""
+    if job.unfinished is None:
+        return [run(job)]
+    shards = [Job(structs.replace(job.card, shard=each), f"{job.checkpoint}/") for each in job.unfinished[:SHOWN]]
+    return [run(each) for each in shards]
 
 
 def about(verb: str, checkpoint: object) -> str:
@@ -73,6 +100,8 @@ def run(job: Job, *more: str) -> str:
     """Return the job's own command."""
     card = job.card
     words = ["batcher", "run", card.manifest, *_identity(card), *_selection(card)]
+    if card.shard:
+        return command_line([*words, *_shard(job), *more])
     if job.checkpoint != f"{card.manifest}.checkpoint":
         words += ["--checkpoint", job.checkpoint]
     if card.output != f"{card.manifest}.executions.jsonl":
@@ -85,7 +114,9 @@ def run_side(job: Job, manifest: str, *more: str) -> str:
     card = job.card
     words = ["batcher", "run", manifest, *_identity(card)]
     words += _flags(card)
-    words += ["--checkpoint", job.checkpoint, "--output", card.output]
+    if not job.is_sharded:
+        # A shard takes no other manifest: there the rows are a job of their own.
+        words += ["--checkpoint", job.checkpoint, "--output", card.output]
     return command_line([*words, *(word for word in more if word not in words)])
 
 
@@ -104,6 +135,8 @@ def doctor(job: Job) -> str:
 def failures(job: Job, file: str) -> str:
     """Return the command that writes the failed rows to a manifest."""
     card = job.card
+    if job.is_sharded:
+        return command_line(["batcher", "failures", job.run_folder, "-o", file])
     words = ["batcher", "failures", card.manifest, "-o", file]
     if job.checkpoint != f"{card.manifest}.checkpoint":
         words += ["--checkpoint", job.checkpoint]
@@ -150,6 +183,12 @@ def _flags(card: Card) -> Iterator[str]:
         yield "--allow-duplicates"
     for name in card.ignore_columns:
         yield from ("--ignore-column", name)
+
+
+def _shard(job: Job) -> Iterator[str]:
+    yield from ("--shard", job.card.shard)
+    if job.run_folder != f"{job.card.manifest}.run":
+        yield from ("--run-dir", job.run_folder)
 
 
 def _is_json(card: Card) -> bool:

@@ -35,11 +35,12 @@ def lines(opening: Opening) -> list[str]:
     card = opening.card
     manifest = "standard input" if opening.manifest == STANDARD_INPUT else opening.manifest
     limited = "" if opening.most is None else f"; at most {opening.most:,} of them in this run"
+    of_shard = f" of shard {card.shard}" if card.shard else ""
     return [
         f"workflow:    {card.workflow} at {card.endpoint} ({opening.api})",
         f"bucket:      {card.bucket or 'as each row names it'}",
         f"credentials: {opening.credentials}",
-        f"rows:        {_rows(opening.rows)} in {manifest}{limited}",
+        f"rows:        {_rows(opening.rows)}{of_shard} in {manifest}{limited}",
         *([f"rate:        from about {number(opening.rate)} starts per second, found earlier"] if opening.rate else []),
         f"files:       {opening.records} (records), {opening.checkpoint} (progress)",
     ]

@@ -31,6 +31,7 @@ NEXT: dict[ExitCode, str] = {
     ExitCode.SIGHUP: "The terminal was closed. Run the same command again to continue.",
 }
 """The advice for each exit code. Errors have their own advice."""
+SHARD_DONE = "Every row of this shard is started or settled."
 DISMISSED = "Every row is started or dismissed. Nothing is left to do."
 """Replaces the text for OK if rows were dismissed."""
 OWN_LEFT = "Every row of this manifest is started, but other rows of the job are left."

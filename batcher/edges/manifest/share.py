@@ -1,0 +1,130 @@
+"""The share of one shard in a manifest: the whole list is read, and the rows of the other shards are passed over.
+
+The rows keep their numbers in the whole list. An edited list cannot give a row to two shards: the row alone decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Self, TypeAlias
+
+from batcher.edges.manifest.given import PassedRows
+from batcher.edges.manifest.inventory import Inventory
+from batcher.edges.manifest.manifest import Manifest
+from batcher.edges.manifest.parquet import ParquetManifest
+from batcher.edges.manifest.rows import Ignored
+from batcher.errors import ManifestError
+from batcher.model import BadRow, Json, Mark, Parameter, Row
+from batcher.rules.shards.assignment import Shard
+from batcher.rules.shards.ownership import owner
+
+WholeManifest: TypeAlias = Manifest | Inventory | ParquetManifest | PassedRows
+
+
+class Share:
+    """The rows of `manifest` that belong to `shard`. It is used as the manifest would be."""
+
+    def __init__(self, manifest: WholeManifest, shard: Shard) -> None:
+        self._manifest = manifest
+        self._shard = shard
+        self.elsewhere = 0
+        """The number of rows read so far that belong to other shards."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the manifest."""
+        self._manifest.close()
+
+    @property
+    def header(self) -> Sequence[str]:
+        """The column names of a table."""
+        return self._manifest.header
+
+    @property
+    def header_lines(self) -> int:
+        """The number of lines that name the columns."""
+        return self._manifest.header_lines
+
+    @property
+    def lines(self) -> int | None:
+        """The number of lines of the whole manifest, None if it is not known."""
+        return self._manifest.lines
+
+    @property
+    def lines_before(self) -> int:
+        """The number of lines of earlier files."""
+        return self._manifest.lines_before
+
+    @property
+    def has_inputs(self) -> bool:
+        """Whether rows may have their own inputs regardless of the header."""
+        return self._manifest.has_inputs
+
+    @property
+    def ignored(self) -> Ignored:
+        """The names that are not used."""
+        return self._manifest.ignored
+
+    @property
+    def warnings(self) -> list[str]:
+        """Messages about what has been ignored or skipped so far, in the whole manifest."""
+        return self._manifest.warnings
+
+    @property
+    def first_unnamed(self) -> int | None:
+        """The number of the first row read so far that has the default bucket, of any shard."""
+        return self._manifest.first_unnamed
+
+    @property
+    def skipped(self) -> Mapping[str, int]:
+        """The number of entries skipped so far, by kind, in the whole manifest."""
+        return self._manifest.skipped
+
+    @property
+    def shards(self) -> int:
+        """The number of shards."""
+        return self._shard.of
+
+    def check(self) -> None:
+        """Check the whole manifest."""
+        self._manifest.check()
+
+    def change(self) -> ManifestError | None:
+        """Return the error for a file that was changed since it was opened, None if it was not."""
+        return self._manifest.change()
+
+    def enter(self, _mark: Mark) -> bool:
+        """Return False, so that reading begins at the beginning: places of a shard's rows are not those of the list."""
+        return False
+
+    def mark(self, _rows: int) -> Mark | None:
+        """Return None, as above."""
+        return None
+
+    def blocks(
+        self,
+        *,
+        bucket: str | None = None,
+        static_inputs: Mapping[str, Json] | None = None,
+        parameters: Mapping[str, Parameter] | None = None,
+    ) -> Iterator[list[Row | BadRow]]:
+        """Read the rows of the shard in blocks, none of them empty. Arguments and errors are those of the manifest."""
+        number, of = self._shard
+        for block in self._manifest.blocks(bucket=bucket, static_inputs=static_inputs, parameters=parameters):
+            own = [row for row in block if owner(row.object, of) == number]
+            self.elsewhere += len(block) - len(own)
+            if own:
+                yield own
+
+
+def share_of(manifest: WholeManifest, shard: Shard | None) -> WholeManifest | Share:
+    """Return the share of a shard in a manifest, all of it without a shard."""
+    return manifest if shard is None else Share(manifest, shard)

@@ -1,0 +1,1 @@
+"""Shards: the parts of a job that processes of their own work on. Pure."""
