@@ -177,7 +177,8 @@ async def test_the_limit_that_was_found_is_kept_for_the_next_run(folder, emulato
     assert ran.code == 5, ran
     assert "limit:" in ran.stderr
     first = requests(service)
-    assert first <= 100 * 1.3
+    # so few rows begin at once, and all workers may be refused before that is known
+    assert first <= 100 * 1.3 + 64
     ran = await run(service)
     assert (ran.code, started(service)) == (0, once(KEYS)), ran
     assert "limit:" in ran.stderr

@@ -420,7 +420,7 @@ async def test_a_program_may_ask_for_the_report_the_log_and_the_metrics(emulator
 
 
 async def test_too_many_failures_are_told_by_the_name_of_the_argument(emulator):
-    service = await emulator(reject_share=1.0)
+    service = await emulator(reject_share=0.5, seed=2)
     with pytest.raises(batcher.FailuresError, match="more than max_failures allows"):
         await records_of(service.url, max_failures=0)
 

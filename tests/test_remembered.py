@@ -23,7 +23,7 @@ ENDPOINT = "https://obs.x.com"
     ("proven", "rows", "rate"),
     [
         (None, None, SLOW_START),
-        (None, FEW_ROWS, 1000.0),
+        (None, FEW_ROWS, 500.0),
         (None, FEW_ROWS + 1, SLOW_START),
         (400.0, 1_000_000, 400.0 * NEAR),
         (4000.0, 5, 4000.0 * NEAR),

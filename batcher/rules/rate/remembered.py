@@ -18,7 +18,7 @@ NEAR = 0.9
 FEW_ROWS = 300
 """A job of at most this many rows begins at `FEW_ROWS_RATE`: a slow start would take most of its time."""
 
-FEW_ROWS_RATE = 1000.0
+FEW_ROWS_RATE = 500.0
 """Starts per second. So few rows are bounded by the number of workers instead."""
 
 PERIOD = 1.0
