@@ -57,7 +57,7 @@ _WORST = (ExitCode.ROWS_IN_DOUBT, ExitCode.ROWS_REJECTED, ExitCode.OK)
 async def run_processes(
     options: RunCommandOptions, processes: int, world: World, confirm: Confirm | None = None
 ) -> ExitCode:
-    """Run all shards of the list to their ends, at most so many at a time, and report how they ended.
+    """Run all shards of the list to their ends, at most `processes` at a time, and report how they ended.
 
     `confirm` asks a person before many rows are started. Raises UsageError for options that several processes cannot
     share.
@@ -125,7 +125,7 @@ class Workers:
             self._end_all()
 
     def _end_all(self) -> None:
-        """Ask the workers that run to end in good order."""
+        """Ask the workers that run to end gracefully."""
         for process in self.running.values():
             with suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
