@@ -21,7 +21,7 @@ INSERTED = (
 
 def agree(content):
     """What is read must be what the general reader finds."""
-    body = answers._object(content)
+    body = answers.object_of(content)
     headers = CIMultiDict({"X-Request-ID": "of the header", "Date": "Tue, 24 Nov 2026 08:30:00 GMT"})
     request_id = answers._request_id(body, headers)
     expected = Answer(200, request_id=request_id, date=headers["date"], execution=answers.started(body))

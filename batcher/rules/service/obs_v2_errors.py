@@ -87,7 +87,7 @@ RULES = (
     Rule(Kind.REFUSED, 409, "OperationAborted"),
     Rule(Kind.REFUSED, 429, "SYS.0011"),
     # A gateway of one's own spells its codes APIG.
-    Rule(Kind.REFUSED, 429, "APIGW.0308 APIG.0308", limit=gateway_limit),
+    Rule(Kind.REFUSED, 429, "APIGW.0308", limit=gateway_limit),
     Rule(Kind.REFUSED, 429),
     Rule(Kind.REFUSED, 503, "SlowDown"),
     # In doubt: the service itself does not know. "RequestTimeout" does not promise that the request was incomplete.

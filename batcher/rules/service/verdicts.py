@@ -122,7 +122,7 @@ class Table:
 
     def named_limit(self, answer: Answer) -> float | None:
         """Return the limit that a refusal names, in requests per second. None if it names none."""
-        rule = self._by_code.get((answer.status, answer.code.lower()))
+        rule = self._by_code.get((answer.status, _folded(answer.code)))
         return None if rule is None or rule.limit is None else rule.limit(answer.message)
 
     def _worded(self, status: int, code: str, message: str) -> Rule | None:
