@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.world import World
-from batcher.edges.checkpoint.reading import reading
+from batcher.edges.checkpoint.reading import card_at
 from batcher.edges.credentials import project_in_file
 from batcher.errors import JobError, UsageError
 from batcher.flow.drain import Drain
@@ -46,10 +46,10 @@ def chosen_before(card: Card) -> Dialect:
 
 def card_in(path: Path | None) -> Card | None:
     """Return the card in a checkpoint. None if there is none or it cannot be read: opening it reports why."""
-    if path is None or not path.exists():
+    if path is None or not path.exists() or path.stat().st_size == 0:
         return None
-    with suppress(JobError), reading(path) as checkpoint:
-        return checkpoint.card
+    with suppress(JobError):
+        return card_at(path)
     return None
 
 

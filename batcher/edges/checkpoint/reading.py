@@ -61,6 +61,12 @@ def glance(path: Path) -> Glance:
         return checkpoint.glance()
 
 
+def card_at(path: Path) -> Card:
+    """Read the job card alone, and compare nothing else. Raises DiskError or OtherJobError if it cannot be read."""
+    with translated(path), closing(open_database(path, None)) as db:
+        return card_of(facts_of(db, path))
+
+
 @contextmanager
 def reading(path: Path) -> Iterator[Reading]:
     """Open the checkpoint at `path` for reading. Raises DiskError or OtherJobError if it cannot be read."""
