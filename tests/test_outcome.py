@@ -73,7 +73,7 @@ REJECTIONS = """
 REFUSALS = """
     400 BadDigest IncompleteBody
     409 OperationAborted
-    429 SYS.0011 APIGW.0308 APIG.0308
+    429 SYS.0011 APIGW.0308
     503 SlowDown
 """
 FORGIVEN_ONCE = """
