@@ -19,6 +19,7 @@ from batcher.rules.job.card import Card
 from batcher.rules.report.next_commands import Job
 from batcher.rules.rows.admission import Policy, admission
 from batcher.rules.rows.identity import content_key
+from batcher.rules.service.obs_v2 import OBS_V2
 
 NOW = 1_795_509_000.0
 KNOWN = Execution("e1", "urn:w:e1", "2026-11-25T00:00:00Z", NOW - 99.5)
@@ -26,6 +27,8 @@ KNOWN = Execution("e1", "urn:w:e1", "2026-11-25T00:00:00Z", NOW - 99.5)
 
 class Service:
     """A service whose list has the one execution that is known, as it is."""
+
+    dialect = OBS_V2
 
     def now(self):
         return NOW
