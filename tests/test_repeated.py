@@ -54,9 +54,12 @@ async def test_no_row_is_released_once_one_execution_has_answered_two_starts(tmp
         answered = Answered([Record(1, "b", "known", Status.STARTED, KNOWN.name, KNOWN.urn)], NOW - 99)
         await checkpoint.settle([Settlement(known.id, Status.STARTED, KNOWN.name)], facts, None, None, answered)
         await checkpoint.settle([Settlement(asked.id, Status.IN_DOUBT)], {}, NOW - 90)
-        files = SimpleNamespace(checkpoint=checkpoint, settle=lambda settled, *_: checkpoint.settle(settled, {}))
+        card = Card("https://e", "w")
+        files = SimpleNamespace(
+            checkpoint=checkpoint, card=card, settle=lambda settled, *_: checkpoint.settle(settled, {})
+        )
         world = World(voice=Voice(lambda _kind, text: said.append(text)), draw=lambda: 0.0)
-        job = Job(Card("https://e", "w"), str(tmp_path / "c"))
+        job = Job(card, str(tmp_path / "c"))
         doubts = Doubts(files, Service(), Drain(), world, OnDoubt.RECONCILE, 30.0, job)
         async with asyncio.timeout(30):
             findings = await doubts.settle(patient=True)
