@@ -19,6 +19,7 @@ from batcher.model import Status
 from batcher.options.words import words_of
 from batcher.rules.progress.eta import Range
 from batcher.rules.progress.extent import Length, extent
+from batcher.rules.rate.bottleneck import Cause
 from batcher.rules.shards.figures import ended, summed
 from batcher.rules.shards.ownership import owner
 
@@ -167,7 +168,9 @@ def test_the_figures_of_shards_are_those_of_one_run_and_unknown_until_all_of_the
     counts = Counter({Status.STARTED: 7, Status.REJECTED: 1, Status.REFUSED: 2})
     over = ended({"requests": 9, "retries": 1}, counts, extent(counts, Length(10, is_exact=True), read_whole=True))
     live = over | {"rate": 4.0, "on_wire": 3, "limit": 50.0, "oldest": 0.5, "state": "slowed", "eta": [1.0, 2.0]}
-    both = summed([over, live], 2, 9.0)
+    live |= {"chance": 0.02, "cause": "limit", "slowed": {"limit": 2.5, "disk": 1.0}}
+    both = summed([over | {"slowed": {"limit": 0.5}}, live], 2, 9.0)
+    assert (both.chance, both.cause, dict(both.slowed)) == (0.02, Cause.LIMIT, {Cause.LIMIT: 3.0, Cause.DISK: 1.0})
     assert (both.rows, both.total, both.left, both.started, both.requests, both.on_wire) == (20, 20, 4, 14, 18, 3)
     assert (both.rate, both.limit, both.oldest, both.state, both.seconds) == (4.0, None, 0.5, "slowed", 9.0)
     assert (both.fraction, both.eta) == (0.8, Range(1.0, 2.0))

@@ -11,6 +11,7 @@ from test_command import batcher
 
 from batcher.edges.checkpoint import glance
 from batcher.emulator.faults import FaultKind
+from batcher.emulator.settings import ThrottleAnswer
 from batcher.model import Status
 
 CHROMIUM = shutil.which("chromium")
@@ -87,9 +88,10 @@ def folder(tmp_path, monkeypatch):
 @pytest.fixture
 async def reported(folder, emulator):
     """Run a job with failures and doubts, and give its page."""
-    service = await emulator(
-        reject_share=0.2, rate=60, seed=5, faults={FaultKind("500-after"): 0.1, FaultKind("500"): 0.1}
-    )
+    faults = {FaultKind("500-after"): 0.1, FaultKind("500"): 0.1}
+    # so short a job finds a limit only if the service names it
+    gateway = ThrottleAnswer.GATEWAY
+    service = await emulator(reject_share=0.2, rate=30, burst=1, throttle_answer=gateway, seed=5, faults=faults)
     (folder / "m.txt").write_text("".join(f"in/{number % 3}/clip {number}\n" for number in range(100)) + "x" * 1100)
     command = ("run", "m.txt", "-w", "transcode", "-e", service.url, "-b", "videos", "--settle-time", "0.2")
     ran = await batcher(*command, "--on-doubt", "reconcile", "--report", "report.html")

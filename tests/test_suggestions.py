@@ -91,7 +91,7 @@ async def test_each_suggestion_on_the_page_of_a_troubled_job_finishes_it(folder,
     service.misses = lambda order: order.object == "o3"
     keys = [f"o{number}" for number in range(12)]
     write(folder / "m.jsonl", keys)
-    assert (await run(service, "m.jsonl", "--limit", "9", "--on-doubt", "hold")).code == 5
+    assert (await run(service, "m.jsonl", "--limit", "9", "--on-doubt", "hold", "--concurrency", "1")).code == 5
     assert glance(folder / "m.jsonl.checkpoint").counts[Status.IN_DOUBT] > 0
     await batcher("report", "m.jsonl.checkpoint", "-o", "report.html")
     commands = suggested_on(folder / "report.html")

@@ -48,7 +48,7 @@ UNITS = (("second", 1), ("minute", 60), ("hour", 3600), ("day", 86400))
 
 def over_rate_limit(rate: float) -> Refusal:
     """Make the gateway's refusal of a start above `rate`, which it names as a whole number per unit of time."""
-    unit, seconds = next((each for each in UNITS if (rate * each[1]).is_integer()), UNITS[-1])
+    unit, seconds = next((each for each in UNITS if rate * each[1] % 1 == 0), UNITS[-1])
     limit = f"limit:{round(rate * seconds)},time:1 {unit}"
     message = f"The throttling threshold has been reached: policy user over ratelimit,{limit}"
     return json_refusal(429, OVER_RATE_LIMIT, message)

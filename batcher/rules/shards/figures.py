@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from batcher.model import Status
 from batcher.rules.progress.eta import Range
 from batcher.rules.progress.extent import Extent
 from batcher.rules.progress.figures import Figures
+from batcher.rules.rate.bottleneck import Cause
 
 _SUMMED = (
     "rows", "started", "refused", "rejected", "invalid", "duplicate", "in_doubt", "requests", "retries", "on_wire",
@@ -31,12 +33,21 @@ def summed(shards: Sequence[Mapping[str, Any]], of: int, seconds: float) -> Figu
     is_known = len(shards) == of and None not in ends
     return Figures(
         **sums,
+        chance=max((each["chance"] for each in shards), default=0.0),
+        cause=next((Cause(each["cause"]) for each in shards if each["cause"]), None),
+        slowed=_slowed(shards),
         oldest=max((each["oldest"] for each in shards if each["oldest"] is not None), default=None),
         state=next((each["state"] for each in shards if each["state"]), ""),
         fraction=None if not total or left is None else max(0.0, 1 - left / total),
         eta=Range(max(end[0] for end in ends), max(end[1] for end in ends)) if is_known else None,
         seconds=seconds,
     )
+
+
+def _slowed(shards: Sequence[Mapping[str, Any]]) -> tuple[tuple[Cause, float], ...]:
+    """Return the seconds of each cause, of all shards together."""
+    seconds: Counter[str] = sum((Counter(each["slowed"]) for each in shards), Counter())
+    return tuple((cause, seconds[cause.value]) for cause in Cause if cause.value in seconds)
 
 
 def ended(latest: Mapping[str, Any], counts: Mapping[Status, int], whole: Extent) -> Mapping[str, Any]:
@@ -48,6 +59,8 @@ def ended(latest: Mapping[str, Any], counts: Mapping[Status, int], whole: Extent
     return {
         "requests": 0,
         "retries": 0,
+        "chance": 0.0,
+        "slowed": {},
         **latest,
         **named,
         "rows": sum(counts.values()),
@@ -59,5 +72,6 @@ def ended(latest: Mapping[str, Any], counts: Mapping[Status, int], whole: Extent
         "pace": 0.0,
         "oldest": None,
         "state": "",
+        "cause": None,
         "eta": [0.0, 0.0],
     }
