@@ -95,10 +95,10 @@ TODAY = {
 }
 """What is to become better. An entry that is no longer needed is removed."""
 
-MOST_CHANCE = 0.002
+MOST_CHANCE = 0.05
 """The largest share of random refusals that halves no rate for more than ten seconds, today. It must be 0.1."""
 
-LEAST_ALLOWED = 5.0
+LEAST_ALLOWED = 30.0
 """The lowest rate of which that holds, in starts per second that latency and workers allow."""
 
 
