@@ -221,3 +221,28 @@ def test_whatever_a_service_does_to_contents_no_started_row_is_taken_for_absent_
     }.items()
     if are_comparable(controls, details):
         assert not {row.id for row in found.absent} & began
+
+
+@pytest.mark.parametrize(
+    ("known", "is_adopted"),
+    [
+        # numbers are shown as numbers: the text is another client's
+        ([{"n": 7}], False),
+        ([{"note": "x"}, {"sizes": [1, "2"]}], False),
+        # nothing shows how numbers are shown
+        ([{"note": "x"}], True),
+        ([], True),
+    ],
+)
+def test_a_number_that_is_shown_as_text_is_adopted_unless_numbers_are_shown_as_numbers(known, is_adopted):
+    ours = row(inputs={"n": 1})
+    found = ExecutionDetail(
+        Execution("e", "", "", 100.5), json.dumps({"bucket": "videos", "object": KEY, "inputs": {"n": "1"}})
+    )
+    shown = learned([(Sent("videos", "k", inputs), Content("videos", "k", inputs)) for inputs in known])
+    matched = match([ours], [found], [WIDE], Known(shown, {ours.id}))
+    assert (bool(matched.started), bool(matched.unclear)) == (is_adopted, not is_adopted)
+    if not is_adopted:
+        assert matched.why == {ours.id: "has numbers in the inputs as text"}
+    exact = found._replace(input=json.dumps({"bucket": "videos", "object": KEY, "inputs": {"n": 1}}))
+    assert match([ours], [exact], [WIDE], Known(shown, {ours.id})).started

@@ -17,6 +17,8 @@ from batcher.rules.rows.identity import canonical
 
 BLURRED = 30
 """The likeness of an ambiguous match: enough to keep the row in doubt, too little to accept the execution."""
+AS_TEXT = 20
+"""The likeness of inputs of which some numbers are texts, or some texts numbers."""
 DEEPEST = 8
 """How deep an execution's input is searched, and how often text is parsed as JSON within text."""
 
@@ -115,7 +117,7 @@ def inputs_likeness(inputs: Mapping[str, Json], reported: Mapping[str, Json] | N
         return 0
     # Values may have been converted to text. Additional inputs may be defaults, or mean that another client started it.
     if all(name in reported and _as_text(value) == _as_text(reported[name]) for name, value in inputs.items()):
-        return 20 if len(reported) == len(inputs) else BLURRED
+        return AS_TEXT if len(reported) == len(inputs) else BLURRED
     return BLURRED if all(is_value_alike(value, reported.get(name)) for name, value in inputs.items()) else None
 
 

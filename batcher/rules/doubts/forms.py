@@ -72,6 +72,12 @@ def _is_number(value: Json) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def _has_number(value: Json) -> bool:
+    if isinstance(value, dict | list):
+        return any(map(_has_number, value.values() if isinstance(value, dict) else value))
+    return _is_number(value)
+
+
 def _text_of(value: Json) -> str:
     return orjson.dumps(value).decode()
 
@@ -137,11 +143,17 @@ class Shown(NamedTuple):
     bucket: Sequence[Form]
     object: Sequence[Form]
     inputs: Sequence[Form]
+    has_numbers: bool = False
+    """Whether a number was sent with one of those that are known, so that it is known how numbers are shown."""
 
     @property
     def is_exact(self) -> bool:
         """Whether contents are shown as they were sent."""
-        return all(forms == [()] for forms in self)
+        return all(forms == [()] for forms in (self.bucket, self.object, self.inputs))
+
+    def separates(self, sent: Inputs, reported: Inputs | None) -> bool:
+        """Return whether these are two contents, because the service shows numbers and texts as they were sent."""
+        return self.has_numbers and self.inputs == [()] and inputs_likeness(sent, reported) != 0
 
     def fits(self, sent: Sent, content: Content) -> bool:
         """Return whether a content is what was sent: each part as it was, or in its form."""
@@ -178,8 +190,9 @@ def learned(known: Sequence[tuple[Sent, Content | None]]) -> Shown | None:
         _fewest([str.upper, _domain(*buckets[0])], buckets),
         _fewest(_KEY_CHANGES, objects),
         learned_of_inputs(pairs),
+        any(_has_number(dict(sent.inputs)) for sent, _ in pairs),
     )
-    return shown if all(shown) else None
+    return shown if all((shown.bucket, shown.object, shown.inputs)) else None
 
 
 def learned_of_inputs(known: Sequence[tuple[Sent, Content]]) -> Sequence[Form]:

@@ -11,7 +11,7 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from batcher.model import Execution, ExecutionDetail, Unsettled
-from batcher.rules.doubts.contents import BLURRED, Content, contents_of, likeness
+from batcher.rules.doubts.contents import AS_TEXT, BLURRED, Content, contents_of, likeness
 from batcher.rules.doubts.differences import differences
 from batcher.rules.doubts.forms import Shown, sent_of
 from batcher.rules.doubts.likeness import cuts, places, places_of
@@ -226,10 +226,13 @@ def _without_taken(
 def _fit(row: Unsettled, contents: Contents, shown: Shown | None) -> int | None:
     fits = [fit for content in contents or () if (fit := likeness(row, content)) is not None]
     best = min(fits, default=None)
-    if best == BLURRED and shown is not None:
-        sent = sent_of(row)
+    if best is None or best < AS_TEXT or shown is None:
+        return best
+    sent = sent_of(row)
+    if best == BLURRED:
         return IN_FORM if any(shown.fits(sent, content) for content in contents or ()) else BLURRED
-    return best
+    # Where numbers are shown as they were sent, a text that looks like one is another client's.
+    return BLURRED if all(shown.separates(sent.inputs, content.inputs) for content in contents or ()) else best
 
 
 def _is_possible(candidate: Execution, within: Window) -> bool:
