@@ -113,7 +113,7 @@ def test_a_job_that_dies_at_any_step_starts_every_row_once_when_it_is_run_again(
         assert {name for trial in died for name in trial.crashed_at} == set(STEPS)
 
 
-@pytest.mark.long(small=1 / 20, ci=1 / 2)
+@pytest.mark.long(small=1 / 20, ci=1 / 4)
 def test_a_job_over_dwr_v3_that_dies_at_any_step_starts_every_row_once_when_it_is_run_again(
     undisturbed, share, tmp_path
 ):
@@ -124,7 +124,7 @@ def test_a_job_over_dwr_v3_that_dies_at_any_step_starts_every_row_once_when_it_i
     assert sum(trial.codes[0] == CRASHED for trial in trials) >= len(crashes) * 0.75
 
 
-@pytest.mark.long(small=1 / 80, ci=1 / 5)
+@pytest.mark.long(small=1 / 80, ci=1 / 10)
 def test_a_job_that_dies_again_while_it_resumes_starts_every_row_once_all_the_same(undisturbed, share, tmp_path):
     crashes = [[first, second] for first in range(1, undisturbed.steps) for second in SECOND_STEPS]
     trials = drive(tmp_path / "twice", share(crashes))
@@ -133,7 +133,7 @@ def test_a_job_that_dies_again_while_it_resumes_starts_every_row_once_all_the_sa
     assert sum(trial.codes[:2] == [CRASHED, CRASHED] for trial in trials) >= len(trials) / 2
 
 
-@pytest.mark.long(small=1 / 120, ci=1 / 8)
+@pytest.mark.long(small=1 / 120, ci=1 / 20)
 def test_whatever_the_service_shows_a_job_that_dies_twice_starts_no_row_twice_and_loses_none(
     undisturbed, share, tmp_path
 ):

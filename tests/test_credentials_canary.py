@@ -231,7 +231,7 @@ async def test_after_a_signal_nothing_holds_a_secret(aviary, place, number, code
     [
         ("rules.service.obs_v2", "signed_headers"),
         ("rules.service.credentials", "is_key"),
-        ("rules.service.answers", "started"),
+        ("rules.service.answers", "_id_of_header"),
     ],
     ids=["in signing", "in reading the keys", "in reading an answer"],
 )

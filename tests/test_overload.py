@@ -197,7 +197,7 @@ CHANCES = {
 """What is refused: the share by chance, starts a second that could be had, and the least part of them to use."""
 
 
-@pytest.mark.long(small=1 / 12, ci=1 / 2)
+@pytest.mark.long(small=1 / 12, ci=1 / 4)
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("name", CHANCES)
 def test_what_is_refused_at_any_rate_lowers_no_rate_and_what_is_not_does(name, seed):
