@@ -98,9 +98,9 @@ def test_a_limit_of_the_requests_in_flight_is_found_as_that(seed):
 
 @pytest.mark.long(small=1 / 6, ci=1)
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("share", [0.0, 0.01, 0.02, 0.05])
-def test_where_all_refusals_are_chance_no_limit_is_found_that_the_service_exceeds(share, seed):
-    run = Run(Unlimited(), 0.02, seed, 60.0, fate=by_chance(share))
+@pytest.mark.parametrize("chance", [0.0, 0.01, 0.02, 0.05])
+def test_where_all_refusals_are_chance_no_limit_is_found_that_the_service_exceeds(chance, seed):
+    run = Run(Unlimited(), 0.02, seed, 60.0, fate=by_chance(chance))
     assert run.found.limit is None or run.found.limit >= max(
         run.per_second(run.started, end - 10, end) for end in range(20, 60)
     )

@@ -150,9 +150,9 @@ async def test_a_job_that_goes_on_begins_at_its_own_rate_and_a_new_one_only_if_t
     service = await emulator()
     cache = tmp_path / "cache" / "batcher" / "rates.json"
     environment = ENVIRONMENT | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    for name, count in (("a.csv", 8000), ("b.csv", 400), ("c.csv", 400)):
+    for name, count in (("a.csv", 5000), ("b.csv", 400), ("c.csv", 400)):
         (tmp_path / name).write_text("object\n" + "".join(f"{name}{row}\n" for row in range(count)))
-    first = await run(service, "a.csv", "--limit", "7000", environment=environment)
+    first = await run(service, "a.csv", "--limit", "4500", environment=environment)
     assert first.code == 5, first
     assert "rate:" not in first.stderr
     proven = fact("a.csv.checkpoint", PROVEN) / 1000
@@ -173,7 +173,7 @@ async def test_a_cache_that_cannot_be_written_is_a_warning(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     service = await emulator()
     (tmp_path / "cache").write_text("")
-    (tmp_path / "a.csv").write_text("object\n" + "".join(f"{row}\n" for row in range(4000)))
+    (tmp_path / "a.csv").write_text("object\n" + "".join(f"{row}\n" for row in range(2500)))
     environment = ENVIRONMENT | {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     ran = await run(service, "a.csv", "--remember-rate", environment=environment)
     assert ran.code == 0, ran
