@@ -41,11 +41,11 @@ test: $(READY)
 
 # SIZE is how much of the long repetitions is run: `ci`, or `full` for all of it.
 SIZE ?= ci
-KILLS_ci := 40
+KILLS_ci := 30
 KILLS_full := 200
-SEEDS_ci := 1000
+SEEDS_ci := 600
 SEEDS_full := 5000
-LYING_SEEDS_ci := 500
+LYING_SEEDS_ci := 300
 LYING_SEEDS_full := 5000
 
 verify: $(READY)
