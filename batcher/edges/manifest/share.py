@@ -6,8 +6,7 @@ The rows keep their numbers in the whole list. An edited list cannot give a row 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Self, TypeAlias
+from typing import TypeAlias
 
 from batcher.edges.manifest.given import PassedRows
 from batcher.edges.manifest.inventory import Inventory
@@ -30,18 +29,6 @@ class Share:
         self._shard = shard
         self.elsewhere = 0
         """The number of rows read so far that belong to other shards."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the manifest."""
-        self._manifest.close()
 
     @property
     def header(self) -> Sequence[str]:
