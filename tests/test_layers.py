@@ -17,7 +17,7 @@ ALLOWED = {
     "options": {"errors", "model", "rules", "options"},
     "edges": {"errors", "model", "rules"},
     "flow": {"errors", "model", "rules", "flow"},
-    "emulator": {"errors", "model", "rules.service.signing", "options", "emulator"},
+    "emulator": {"errors", "model", "rules.service.signing", "rules.text", "options", "emulator"},
     "app": {"errors", "model", "rules", "options", "edges", "flow", "app"},
     "library": {"errors", "model", "rules", "options", "edges", "flow", "app", "library"},
     "cli": {"errors", "model", "rules", "options", "edges", "flow", "emulator", "app", "cli"},
@@ -49,11 +49,11 @@ def test_a_module_imports_only_from_the_layers_below_it(path):
     room = _room(path)
     if room in {"__init__", "__main__"}:
         return
-    allowed = {f"batcher.{name}" for name in ALLOWED[room]} | {"batcher.__version__", "batcher"}
+    allowed = {f"batcher.{name}" for name in ALLOWED[room]}
     if room == "edges":
         # An edge of several files may import its own files, and no other edge.
         allowed.add("batcher.edges." + path.relative_to(ROOT).parts[1].removesuffix(".py"))
-    ours = {name for name in _imports(path) if name.split(".")[0] == "batcher"}
+    ours = {name for name in _imports(path) if name.split(".")[0] == "batcher"} - {"batcher", "batcher.__version__"}
     # `from batcher.rules import x` names both the package and the module; the finer name decides.
     wrong = {name for name in ours if not any(name == good or name.startswith(good + ".") for good in allowed)}
     wrong -= {name for name in wrong if any(good.startswith(name + ".") for good in allowed)}

@@ -10,8 +10,8 @@ from simulated_limits import Bucket, Run, Unlimited
 from test_check import run
 from test_command import ENVIRONMENT
 
+from batcher.app.rate_cache import MOST, cache_path, read_rate, write_rate
 from batcher.edges.checkpoint.facts import PROVEN
-from batcher.edges.rate_cache import MOST, cache_path, read_rate, write_rate
 from batcher.rules.rate.found import Look
 from batcher.rules.rate.remembered import FEW_ROWS, NEAR, SLOW_START, UNKNOWN, Proof, Remembered, first_rate, most_rows
 from batcher.rules.rate.throttle import Throttle

@@ -6,8 +6,8 @@ It is in the job's checkpoint and, if the user allows it, in a cache that jobs s
 from __future__ import annotations
 
 from batcher.app.job_files import Files
+from batcher.app.rate_cache import cache_path, read_rate, write_rate
 from batcher.app.world import World
-from batcher.edges.rate_cache import cache_path, read_rate, write_rate
 from batcher.options.verbs import RunOptions
 from batcher.rules.rate.remembered import UNKNOWN, Remembered
 

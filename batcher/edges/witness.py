@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from batcher.rules.xdg import user_folder
+
 _MOST = 64 * 1024
 """Bytes of a witness that are read."""
 
@@ -39,16 +41,10 @@ def new_job_id() -> str:
 def state_folder(environment: Mapping[str, str]) -> Path | None:
     """Return the folder for what outlives a run and belongs to no job's folder, None if there is no place for it.
 
-    It is `batcher` in XDG_STATE_HOME, by default ~/.local/state. A path that is not absolute is ignored, see
-    https://specifications.freedesktop.org/basedir-spec/latest/.
+    It is `batcher` in XDG_STATE_HOME, by default ~/.local/state.
     """
-    state = environment.get("XDG_STATE_HOME", "")
-    if not state.startswith("/"):
-        home = environment.get("HOME", "")
-        if not home.startswith("/"):
-            return None
-        state = f"{home}/.local/state"
-    return Path(state) / "batcher"
+    state = user_folder(environment, "XDG_STATE_HOME", ".local/state")
+    return None if state is None else Path(state) / "batcher"
 
 
 def witness_path(job_id: str, environment: Mapping[str, str]) -> Path | None:

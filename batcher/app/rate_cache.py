@@ -13,7 +13,8 @@ import msgspec
 
 from batcher.edges.whole_file import whole_file
 from batcher.errors import JobError
-from batcher.rules.rate.remembered import Remembered
+from batcher.rules.rate.remembered import UNKNOWN, Remembered
+from batcher.rules.xdg import user_folder
 
 MOST = 200
 """Entries that the file holds."""
@@ -22,23 +23,14 @@ _MOST_BYTES = 1024 * 1024
 
 
 def cache_path(environment: Mapping[str, str]) -> Path | None:
-    """Return where the rates are kept, None if there is no place for them.
-
-    It is in XDG_CACHE_HOME, by default ~/.cache. A path that is not absolute is ignored, see
-    https://specifications.freedesktop.org/basedir-spec/latest/.
-    """
-    cache = environment.get("XDG_CACHE_HOME", "")
-    if not cache.startswith("/"):
-        home = environment.get("HOME", "")
-        if not home.startswith("/"):
-            return None
-        cache = f"{home}/.cache"
-    return Path(cache) / "batcher" / "rates.json"
+    """Return where the rates are kept, None if there is no place for them: in XDG_CACHE_HOME, by default ~/.cache."""
+    cache = user_folder(environment, "XDG_CACHE_HOME", ".cache")
+    return None if cache is None else Path(cache) / "batcher" / "rates.json"
 
 
 def read_rate(path: Path | None, endpoint: str, workflow: str) -> Remembered:
     """Return what is known about a workflow of an endpoint."""
-    return _read(path).get(_key(endpoint, workflow), Remembered())
+    return _read(path).get(_key(endpoint, workflow), UNKNOWN)
 
 
 def write_rate(path: Path | None, endpoint: str, workflow: str, learned: Remembered) -> bool:
