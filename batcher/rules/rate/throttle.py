@@ -147,7 +147,7 @@ class Throttle:
     def is_steady(self, sent_at: float) -> bool:
         """Return whether the rate is at the limit, or lowered for a trial, for what was sent at that time."""
         is_at_limit = self._limit is not None and self._climb.seconds <= self._age < self._stay
-        return (is_at_limit or self._is_lowered) and sent_at > max(self._cut_at, self._tried_at) + COOL_DOWN
+        return (is_at_limit or self._lowered is not None) and sent_at > max(self._cut_at, self._tried_at) + COOL_DOWN
 
     def release(self, now: float) -> None:
         """Learn that the number on the wire is limited and not the rate, which may then be higher."""
@@ -293,8 +293,9 @@ class Throttle:
     def _is_chance(self, *, is_told: bool) -> bool:
         """Return whether the latest refusals may be random."""
         bad, good = self._recent.bad, self._recent.good
-        if self._trial is not None and self._is_lowered:
-            return not self._trial.is_most
+        trial = self._lowered
+        if trial is not None:
+            return not trial.is_most
         if self._limit is None or self.chance > FLOOR:
             return not self._refusals.is_excess(self.pace.rate)
         # During a climb a single refusal is more often random than caused by the limit.
@@ -312,14 +313,15 @@ class Throttle:
         return max(self._patience, COSTLY / self._limit) if self.chance and self._limit else self._patience
 
     @property
-    def _is_lowered(self) -> bool:
-        """Whether the rate is lowered for a trial."""
-        return self._trial is not None and self.pace.rate <= self._trial.rate
+    def _lowered(self) -> Trial | None:
+        """The trial for which the rate is lowered."""
+        trial = self._trial
+        return trial if trial is not None and self.pace.rate <= trial.rate else None
 
     def _tried(self, sent_at: float, now: float, *, is_refused: bool) -> Event | None:
         """Count an answer for the trial. Withdraw the cut if it has changed nothing."""
-        trial = self._trial
-        if trial is None or not self._is_lowered or not trial.counts(sent_at, now):
+        trial = self._lowered
+        if trial is None or not trial.counts(sent_at, now):
             return None
         self._refusals.learn_low(is_refused=is_refused)
         is_chance = trial.count(now, is_refused=is_refused)
