@@ -17,7 +17,7 @@ from batcher.rules.rate import outage
 from batcher.rules.rate.backoff import full_jitter, prompt
 from batcher.rules.rate.budget import RetryBudget
 from batcher.rules.rate.flight import Flight
-from batcher.rules.rate.found import Found, Look
+from batcher.rules.rate.found import FoundLimit, Look
 from batcher.rules.rate.throttle import Throttle
 
 LOOK_SECONDS = 0.2
@@ -149,7 +149,7 @@ class Run:
         self._agenda, self._number, self.now = [], count(), 0.0
         for at, rate in caps:
             self._at(at, self._cap, rate)
-        self.found, self.limits = Found(), []
+        self.found, self.limits = FoundLimit(), []
         self._at(LOOK_SECONDS, self._look)
         self._play()
 

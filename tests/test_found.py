@@ -3,7 +3,7 @@
 import pytest
 from simulated_limits import Bucket, Flying, Run, Unlimited, by_chance
 
-from batcher.rules.rate.found import Found, Look
+from batcher.rules.rate.found import FoundLimit, Look
 
 
 def looks(found, *spans, begin=0.0, limit=None, chance=0.0):
@@ -18,35 +18,35 @@ def looks(found, *spans, begin=0.0, limit=None, chance=0.0):
 
 
 def test_a_limit_that_the_throttle_only_guesses_is_not_reported():
-    assert looks(Found(), (5, 100, 0), limit=170.0) == [None]
-    assert looks(Found(), (5, 100, 0.4), limit=170.0) == [None]
+    assert looks(FoundLimit(), (5, 100, 0), limit=170.0) == [None]
+    assert looks(FoundLimit(), (5, 100, 0.4), limit=170.0) == [None]
 
 
 def test_a_limit_is_found_when_refusals_are_too_many_to_be_chance():
-    assert looks(Found(), (2, 100, 2), limit=90.0) == [None]
-    assert looks(Found(), (2, 100, 15), limit=90.0) == [90.0]
-    assert looks(Found(), (2, 100, 15), limit=90.0, chance=0.1) == [None]
+    assert looks(FoundLimit(), (2, 100, 2), limit=90.0) == [None]
+    assert looks(FoundLimit(), (2, 100, 15), limit=90.0) == [90.0]
+    assert looks(FoundLimit(), (2, 100, 15), limit=90.0, chance=0.1) == [None]
 
 
 def test_a_limit_that_stays_in_use_or_is_named_or_kept_needs_no_more_evidence():
-    assert looks(Found(), (19, 100, 0), (2, 100, 0), limit=170.0) == [None, 170.0]
+    assert looks(FoundLimit(), (19, 100, 0), (2, 100, 0), limit=170.0) == [None, 170.0]
     # nothing near it was ever sent
-    assert looks(Found(), (60, 100, 2), limit=700.0) == [None]
-    assert looks(Found(170.0), (1, 100, 0), limit=170.0) == [170.0]
-    named = Found()
+    assert looks(FoundLimit(), (60, 100, 2), limit=700.0) == [None]
+    assert looks(FoundLimit(170.0), (1, 100, 0), limit=170.0) == [170.0]
+    named = FoundLimit()
     named.look(Look(0.0, 0, 0), 170.0, 0.0, is_named=True)
     assert named.limit == 170.0
 
 
 def test_where_the_throttle_finds_chance_no_limit_is_left():
-    found = Found()
+    found = FoundLimit()
     looks(found, (3, 100, 15), limit=90.0)
     assert found.limit == 90.0
     assert looks(found, (1, 100, 15), begin=3.0) == [None]
 
 
 def test_it_is_not_below_what_was_sustained_until_refusals_show_that_the_limit_has_fallen():
-    found = Found(500.0)
+    found = FoundLimit(500.0)
     assert looks(found, (12, 500, 5), (12, 170, 2), limit=170.0) == [pytest.approx(500, abs=1)] * 2
     # as many are refused as before, so that nothing has changed
     assert looks(found, (60, 170, 1.7), begin=24.0, limit=170.0) == [pytest.approx(500, abs=1)]
@@ -54,13 +54,13 @@ def test_it_is_not_below_what_was_sustained_until_refusals_show_that_the_limit_h
 
 @pytest.mark.parametrize(("rate", "seconds"), [(125, 3), (250, 4), (400, 12)])
 def test_it_falls_with_the_limit_within_seconds(rate, seconds):
-    found = Found(500.0)
+    found = FoundLimit(500.0)
     spans = ((12, 500, 1), (seconds, rate, rate / 10))
     assert looks(found, *spans, limit=rate) == [pytest.approx(500, abs=1), pytest.approx(rate, rel=0.02)]
 
 
 def test_time_in_which_a_person_lowers_or_pauses_the_job_shows_no_fall():
-    found = Found(500.0)
+    found = FoundLimit(500.0)
     assert looks(found, (12, 500, 1), (30, 50, 0), (30, 0, 0), limit=500.0) == [pytest.approx(500, abs=1)] * 3
 
 

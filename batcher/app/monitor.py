@@ -26,7 +26,7 @@ from batcher.rules.rate import bottleneck as slowness
 from batcher.rules.rate import decisions
 from batcher.rules.rate.bottleneck import Cause, Signs, Slowness
 from batcher.rules.rate.decisions import Told
-from batcher.rules.rate.found import Found, Look
+from batcher.rules.rate.found import FoundLimit, Look
 from batcher.rules.rate.remembered import Proof, Remembered
 from batcher.rules.records import event_log
 from batcher.rules.records.event_log import Line
@@ -61,7 +61,7 @@ class Monitor:
     max_rows: int | None
     """How many rows the run sends at most."""
     concurrency: int
-    found: Found
+    found: FoundLimit
     """The limit of the service that is shown and kept."""
     slowness: Slowness = field(default_factory=Slowness)
     earlier_doubts: int = 0

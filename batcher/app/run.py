@@ -36,7 +36,7 @@ from batcher.rules.choices import OnDoubt
 from batcher.rules.doubts.settle_time import condition
 from batcher.rules.job.card import STANDARD_INPUT
 from batcher.rules.progress.counts import Tally
-from batcher.rules.rate.found import Found
+from batcher.rules.rate.found import FoundLimit
 from batcher.rules.rate.remembered import Remembered, first_rate, most_rows
 from batcher.rules.rate.throttle import Throttle
 from batcher.rules.report import opening
@@ -247,5 +247,5 @@ def _monitor(  # noqa: PLR0913, PLR0917 - what a run consists of
         manifest,
         options.limit,
         options.concurrency,
-        Found(known.limit),
+        FoundLimit(known.limit),
     )

@@ -42,7 +42,7 @@ class Look(NamedTuple):
     refused: int
 
 
-class Found:
+class FoundLimit:
     """The limit that the evidence supports. Look at the run a few times a second; times are of one steady clock."""
 
     def __init__(self, kept: float | None = None) -> None:
