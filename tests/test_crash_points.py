@@ -100,7 +100,7 @@ def test_a_run_has_its_crash_points_and_without_a_crash_it_tells_the_truth(undis
     undisturbed.assert_truth()
 
 
-@pytest.mark.long(small=1 / 4, ci=1 / 2)
+@pytest.mark.long(small=1 / 8, ci=1 / 2)
 def test_a_job_that_dies_at_any_step_starts_every_row_once_when_it_is_run_again(undisturbed, share, tmp_path):
     crashes = share([[step] for step in range(1, undisturbed.steps + 1)])
     trials = drive(tmp_path / "once", crashes)
