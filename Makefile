@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test verify simulate chaos limits bench measured docs man check format clean
+.PHONY: help demo test verify simulate chaos limits bench measured docs package audit man check format clean
 
 help:
 	@echo "make demo      run the main job on the built-in emulator, kill it half-way, run it again"
@@ -15,7 +15,9 @@ help:
 	@echo "make chaos     kill the main job 200 times at random instants; some minutes"
 	@echo "make limits    measure how the main job finds and follows the limits of a service; a quarter of an hour"
 	@echo "make bench     measure against nginx, hey, aiohttp and the official SDK; 50 minutes, 2 with QUICK=1"
-	@echo "make docs      run the examples of the documentation, and rewrite the outputs that it shows"
+	@echo "make docs      run the examples of the documentation, rewrite the outputs that it shows, build the site"
+	@echo "make package   build the distribution in dist/, check it, and use it from an environment of its own"
+	@echo "make audit     look for known vulnerabilities of the pinned packages, where the package index has such data"
 	@echo "make man       write the manual page, man/batcher.1"
 	@echo "make check     run the linter, the formatter's check and the type checker"
 	@echo "make format    format the code"
@@ -80,6 +82,18 @@ measured: $(READY)
 
 docs: $(READY)
 	$(BIN)/python tests/documentation.py --update
+	$(BIN)/mkdocs build --quiet
+
+PACKAGE := $(VENV)/.package
+$(PACKAGE): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test,package]'
+	@touch $@
+
+package: $(PACKAGE)
+	$(BIN)/python tests/package.py
+
+audit: $(PACKAGE)
+	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
 
 # For packagers: the same that an installed `batcher man` prints.
 man: $(READY)

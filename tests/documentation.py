@@ -22,6 +22,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from difflib import unified_diff
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,6 +30,8 @@ from typing import NamedTuple
 
 PROJECT = Path(__file__).parents[1]
 PAGES = (PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md")))
+BATCHER = Path(str(find_spec("batcher").origin)).parents[1]  # type: ignore[union-attr]
+"""Where this Python finds batcher: in the checkout, or where it is installed."""
 NEEDS_AN_ACCOUNT = "<!-- needs an account -->"
 SETS_UP = "<!-- not run: sets up the environment -->"
 NOT_RUN = {NEEDS_AN_ACCOUNT, SETS_UP}
@@ -162,7 +165,7 @@ def _shell() -> Iterator[_Shell]:
             "PATH": f"{tools}:{os.environ['PATH']}",
             "HOME": str(folder),
             "XDG_STATE_HOME": str(folder / ".state"),
-            "PYTHONPATH": str(PROJECT),
+            "PYTHONPATH": str(BATCHER),
             "COLUMNS": "100",
             "LC_ALL": "C.UTF-8",
             "TZ": "UTC",

@@ -21,7 +21,10 @@ from documentation import (
 from batcher.errors import ExitCode
 
 README, DESIGN = PROJECT / "README.md", PROJECT / "DESIGN.md"
-ALL = (*PAGES, DESIGN, PROJECT / "CHANGELOG.md", PROJECT / "bench" / "RESULTS.md")
+ALL = (
+    *PAGES,
+    *(PROJECT / name for name in ("DESIGN.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "bench/RESULTS.md")),
+)
 WITH_BLOCKS = [page for page in PAGES if any(block.is_run for block in blocks(page.read_text()))]
 OTHER_TOOLS = {"--delay", "--joblog", "--resume", "--retries"}
 """Flags of the tools that a page compares with."""

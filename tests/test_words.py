@@ -10,7 +10,17 @@ import pytest
 
 PROJECT = Path(__file__).parents[1]
 
-CHECKED = ("batcher", "bench", "samples", "README.md", "DESIGN.md", "docs", "CHANGELOG.md")
+CHECKED = (
+    "batcher",
+    "bench",
+    "samples",
+    "README.md",
+    "DESIGN.md",
+    "docs",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+)
 """Files, and folders with all the Python, Markdown and HTML files in them."""
 
 SUFFIXES = {".py", ".md", ".html"}
