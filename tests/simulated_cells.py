@@ -90,8 +90,6 @@ TODAY = {
     "200 running for 20 s": Today(refused=0.045),
     "100 by the clock's second": Today(refused=0.035),
     "1,000 by the clock's second": Today(part=0.95, refused=0.03),
-    # The workers wait with their rows. The best counts them as if they did not.
-    "Retry-After: 1 on 2 % at random": Today(part=0.45),
 }
 """What is to become better. An entry that is no longer needed is removed."""
 

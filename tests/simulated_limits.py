@@ -141,7 +141,7 @@ class Run:
         self.ended_at = None
         self._service, self._latency, self._until = service, latency, until
         self._draw = random.Random(seed).random
-        self._idle, self._rows, self._active, self._again = workers, rows, 0, []
+        self._workers, self._open, self._rows, self._active, self._again = workers, 0, rows, 0, []
         self._flying = 0
         self._changes, self._fate, self._rival, self._retry_after = list(changes), fate, list(rival), retry_after
         self._refusal_latency, self._named = refusal_latency, named
@@ -167,12 +167,15 @@ class Run:
         heapq.heappush(self._agenda, (time, next(self._number), do, arguments))
 
     def _admit(self):
-        """Let workers begin, as many as the flight allows: first those whose row is to be sent again."""
-        cap = self.flight.cap(self.throttle.pace.rate)
-        while self._active < cap and (self._again or (self._idle and self._rows != 0)):
+        """Send rows, as many as the flight and the workers allow: first those that are to be sent again.
+
+        A row that waits for its next attempt occupies no worker, but counts as open: twice as many may be open.
+        """
+        cap = min(self._workers, self.flight.cap(self.throttle.pace.rate))
+        while self._active < cap and (self._again or (self._open < 2 * self._workers and self._rows != 0)):
             attempt = self._again.pop() if self._again else 1
             if attempt == 1:
-                self._idle -= 1
+                self._open += 1
                 self._rows = self._rows and self._rows - 1
             self._active += 1
             self._ask(attempt)
@@ -260,7 +263,7 @@ class Run:
             self._back_off(attempt, is_refused, is_refused and not self.throttle.is_overloaded(self.now))
         else:
             self.doubts += [self.now] * (verdict is Verdict.IN_DOUBT)
-            self._idle += 1
+            self._open -= 1
         self._admit()
 
     def _refuse(self, sent, *, is_told):

@@ -10,6 +10,7 @@ from simulated_machine import Loop
 from batcher.errors import CredentialsError, ExitCode, ServiceError
 from batcher.flow.attempts import Action, Attempts
 from batcher.flow.drain import Drain
+from batcher.flow.queues import Places
 from batcher.flow.turns import Turns
 from batcher.model import Admitted, Execution, Fault, Row, Status
 from batcher.rules.progress.counts import Tally
@@ -52,6 +53,7 @@ def attempts(service, *, drain=None, **changes):
         "monotonic": clock,
         "draw": lambda: 0.0,
         "max_attempts": 3,
+        "places": Places(1),
     }
     return Attempts(**(settings | changes))
 

@@ -8,6 +8,7 @@ import pytest
 from batcher.errors import DiskError, ExitCode, ServiceError
 from batcher.flow import engine
 from batcher.flow.drain import Drain
+from batcher.flow.queues import Places
 from batcher.model import Admitted, BadRow, Execution, Found, Outcome, Row, Status
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rows.admission import Policy, admission
@@ -15,6 +16,11 @@ from batcher.rules.rows.admission import Policy, admission
 
 def row(number):
     return Row(number, number + 1, "b", f"o{number}", b"", number.to_bytes(16, "big"))
+
+
+async def _all(waits):
+    for each in waits:
+        await each
 
 
 class Bench:
@@ -30,6 +36,7 @@ class Bench:
         self.on_wire = self.most_on_wire = 0
         self.fail_at = {}
         self.limit = None
+        self.places = Places(concurrency)
         self.look = lambda _: None
         self.drain = Drain()
         self.tally = Tally()
@@ -77,7 +84,7 @@ class Bench:
             settle=self.settle,
             look=self.look,
             now=lambda: 0.0,
-            concurrency=self.concurrency,
+            places=self.places,
             limit=self.limit,
         )
         await engine.run(job, self.tally, self.drain)
@@ -99,6 +106,43 @@ async def test_no_more_than_the_concurrency_is_on_the_wire_and_twice_that_open(c
     await bench.run()
     assert bench.most_on_wire == concurrency
     assert bench.most_open <= 2 * concurrency
+
+
+@pytest.mark.parametrize("concurrency", [1, 3, 16])
+async def test_a_row_that_waits_for_its_next_attempt_lets_others_go_first_and_no_more_are_open(concurrency):
+    bench = Bench([row(n) for n in range(1, 301)], concurrency=concurrency, block=100)
+    fire, waited = bench.fire, []
+
+    async def some_wait(admitted):
+        if admitted.id % 10 == 1:
+            before = sum(what == "send" for what, _ in bench.journal)
+            # more than what was on the wire before; the last rows have nobody to let go first
+            others = (asyncio.sleep(0) for _ in range(3 * concurrency))
+            await bench.places.lend(_all(others))
+            waited.append(sum(what == "send" for what, _ in bench.journal) - before)
+        return await fire(admitted)
+
+    bench.fire = some_wait
+    await bench.run()
+    assert min(waited[:20]) >= 1
+    assert bench.most_on_wire == concurrency
+    assert bench.most_open <= 2 * concurrency
+    assert sorted(record.row for record in bench.records) == list(range(1, 301))
+
+
+async def test_where_every_row_waits_the_job_goes_on_with_the_first_that_has_waited():
+    bench = Bench([row(n) for n in range(1, 51)], concurrency=2)
+    fire = bench.fire
+
+    async def wait(admitted):
+        await bench.places.lend(asyncio.sleep(0.001))
+        return await fire(admitted)
+
+    bench.fire = wait
+    await bench.run()
+    assert bench.most_open <= 4
+    assert bench.most_on_wire <= 2
+    assert sorted(record.row for record in bench.records) == list(range(1, 51))
 
 
 async def test_invalid_rows_are_written_down_without_being_sent():

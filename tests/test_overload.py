@@ -189,7 +189,7 @@ CHANCES = {
     ),
     "20 in flight": (0.0, 200, 0.93, lambda seed: Run(Flying(20), 0.1, seed, 50.0)),
     "a time to wait with 2 %": (
-        0.02, 3073, 0.48, lambda seed: Run(Unlimited(), 0.02, seed, 50.0, fate=by_chance(0.02), retry_after=1.0)
+        0.02, 3073, 0.85, lambda seed: Run(Unlimited(), 0.02, seed, 50.0, fate=by_chance(0.02), retry_after=1.0)
     ),
     "10 % of all": (0.1, 2822, 0.65, lambda seed: Run(Unlimited(), 0.02, seed, 50.0, fate=by_chance(0.1))),
     "500 running": (0.0, 250, 0.97, lambda seed: Run(Running(500, 2.0), 0.02, seed, 50.0)),

@@ -26,6 +26,7 @@ from batcher.flow import engine
 from batcher.flow.attempts import Action, Attempts
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import contact
+from batcher.flow.queues import Places
 from batcher.flow.reconcile import Findings
 from batcher.flow.resend import Sift, released_rows
 from batcher.flow.service import Service
@@ -224,6 +225,7 @@ class Run:
             self.drain.begin(error)
 
     def _job(self, blocks: AsyncIterator[engine.Block], sift: Sift, limit: int | None) -> engine.Job:
+        places = Places(self.options.concurrency)
         attempts = Attempts(
             action=Action(self.service.start, judge),
             tally=self.tally,
@@ -232,6 +234,7 @@ class Run:
             monotonic=self.world.monotonic,
             draw=self.world.draw,
             max_attempts=self.options.max_attempts,
+            places=places,
             trust_503=self.options.trust_503,
             seen=self.monitor.telemetry.seen,
             names=self.names,
@@ -247,7 +250,7 @@ class Run:
             settle=self._settle,
             look=self._guard,
             now=self.world.clock,
-            concurrency=self.options.concurrency,
+            places=places,
             limit=limit,
         )
 

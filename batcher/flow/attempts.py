@@ -13,6 +13,7 @@ from msgspec import Struct, structs
 from tenacity import AsyncRetrying, retry_if_result
 
 from batcher.flow.drain import Drain
+from batcher.flow.queues import Places
 from batcher.flow.turns import Turn, Turns
 from batcher.model import Admitted, Answer, Outcome, Row, Status, Verdict
 from batcher.rules.progress.counts import Tally
@@ -78,6 +79,8 @@ class Attempts:
     draw: Callable[[], float]
     """Returns a random number from 0 to 1."""
     max_attempts: int
+    places: Places
+    """Those of the rows that are being sent. A row that waits for its next attempt has none."""
     trust_503: bool = False
     seen: Callable[[Admitted, Sequence[Attempt]], None] | None = None
     """Called as soon as an attempt is judged, with the row and its attempts so far."""
@@ -122,7 +125,7 @@ class Attempts:
 
         async def sleep(seconds: float) -> None:
             waited.append(seconds)
-            await self.drain.sleep(seconds)
+            await self.places.lend(self.drain.sleep(seconds))
 
         waited: list[float] = []
         await AsyncRetrying(
@@ -142,7 +145,7 @@ class Attempts:
     async def _turn_of_retry(self) -> Turn | None:
         """Wait until the budget and the pace allow a retry. Return None if the job stops first."""
         while not self.turns.may_retry() and not self.drain.begun:
-            await self.drain.sleep(backoff.full_jitter(1, self.draw()))
+            await self.places.lend(self.drain.sleep(backoff.full_jitter(1, self.draw())))
         return await self.turns.take()
 
     def _leaving(self, admitted: Admitted, turn: Turn) -> Row:

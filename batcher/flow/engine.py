@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from batcher.errors import JobError
 from batcher.flow.drain import Drain
-from batcher.flow.queues import Gathering, Handout, Slots
+from batcher.flow.queues import Gathering, Handout, Places, Slots
 from batcher.model import Admitted, BadRow, Found, Outcome, Record, Row, Settlement, Status
 from batcher.rules.progress.counts import Tally
 from batcher.rules.records.codec import record_of, timestamp
@@ -40,7 +40,8 @@ class Job:
     look: Callable[[Tally], None]
     """Checks the counts after each group, and begins the drain if they require it."""
     now: Callable[[], float]
-    concurrency: int
+    places: Places
+    """Those of the rows that are being sent: as many as the concurrency."""
     limit: int | None = None
     """The maximum number of rows to send."""
 
@@ -48,9 +49,9 @@ class Job:
 async def run(job: Job, tally: Tally, drain: Drain) -> None:
     """Start an execution for each row of the manifest, and record how each row ended.
 
-    At most `concurrency` requests are on the wire, and at most 2 x `concurrency` rows are between their intent and
-    their verdict. Returns when every admitted row is settled, earlier if the drain begins. Raises JobError if a file
-    fails: then nothing more is sent, and the checkpoint knows which rows are in doubt.
+    At most as many requests are on the wire as there are places, and at most twice as many rows are between their
+    intent and their verdict. Returns when every admitted row is settled, earlier if the drain begins. Raises JobError
+    if a file fails: then nothing more is sent, and the checkpoint knows which rows are in doubt.
     """
     engine = _Engine(job, tally, drain)
     try:
@@ -58,8 +59,8 @@ async def run(job: Job, tally: Tally, drain: Drain) -> None:
             house.create_task(engine.stream(), name="sink")
             async with asyncio.TaskGroup() as pool:
                 pool.create_task(engine.produce(), name="producer")
-                for number in range(job.concurrency):
-                    pool.create_task(engine.work(), name=f"worker {number}")
+                job.places.on_aside(lambda: engine.staff(pool))
+                engine.staff(pool)
             engine.ended.close()
     except BaseExceptionGroup as failures:
         raise _first(failures) from failures
@@ -72,9 +73,10 @@ class _Engine:
         self.job = job
         self.tally = tally
         self.drain = drain
-        self.slots = Slots(2 * job.concurrency)
+        self.slots = Slots(2 * job.places.total)
+        self.workers = 0
         self.ready: Handout[Admitted] = Handout()
-        self.ended: Gathering[Outcome] = Gathering(enough=job.concurrency)
+        self.ended: Gathering[Outcome] = Gathering(enough=job.places.total)
 
     async def produce(self) -> None:
         """Read the manifest and admit rows. A row goes to the workers only after its intent is durable."""
@@ -113,11 +115,24 @@ class _Engine:
                 if each.status is not SENDING:
                     self.ended.put(Outcome(each, each.status))
 
+    def staff(self, pool: asyncio.TaskGroup) -> None:
+        """Have a worker for each place, and one more for each row that waits without a place."""
+        while not self._is_overstaffed(1):
+            pool.create_task(self.work(), name=f"worker {self.workers}")
+            self.workers += 1
+
+    def _is_overstaffed(self, more: int = 0) -> bool:
+        places = self.job.places
+        return self.workers + more > places.total + places.aside
+
     async def work(self) -> None:
         """Send one row after another."""
-        take, fire, put = self.ready.take, self.job.fire, self.ended.put
-        while (admitted := await take()) is not None:
+        take, fire, put, places = self.ready.take, self.job.fire, self.ended.put, self.job.places
+        while not self._is_overstaffed() and (admitted := await take()) is not None:
+            await places.take()
             put(await fire(admitted))
+            places.give()
+        self.workers -= 1
 
     async def stream(self) -> None:
         """Write the records of finished rows and settle these, one group at a time."""

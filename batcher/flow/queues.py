@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Generic, TypeVar
 
@@ -37,6 +37,43 @@ class Waiters:
             if not waiter.done():
                 waiter.set_result(None)
                 most -= 1
+
+
+class Places:
+    """The places of rows that are being sent, at most `total`. A row that waits gives its place to another row."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.aside = 0
+        """Rows that wait without a place."""
+        self._free = total
+        self._waiters = Waiters()
+        self._next: Callable[[], object] = lambda: None
+
+    def on_aside(self, call: Callable[[], object]) -> None:
+        """Call this whenever a row has given its place away."""
+        self._next = call
+
+    async def take(self) -> None:
+        """Wait for a place and take it."""
+        while self._free <= 0:
+            await self._waiters.wait()
+        self._free -= 1
+
+    def give(self) -> None:
+        """Return a place."""
+        self._free += 1
+        if self._waiters.waiting:
+            self._waiters.wake(1)
+
+    async def lend(self, wait: Awaitable[None]) -> None:
+        """Wait without a place, then for a place."""
+        self.aside += 1
+        self.give()
+        self._next()
+        await wait
+        self.aside -= 1
+        await self.take()
 
 
 class Slots:
