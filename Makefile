@@ -17,7 +17,7 @@ help:
 	@echo "make bench     measure against nginx, hey, aiohttp and the official SDK; 50 minutes, 2 with QUICK=1"
 	@echo "make docs      run the examples of the documentation, and rewrite the outputs that it shows"
 	@echo "make man       write the manual page, man/batcher.1"
-	@echo "make check     run the linter, the formatter's check and the type checker"
+	@echo "make check     run the linters, the formatter's check and the type checker"
 	@echo "make format    format the code"
 	@echo "make clean     remove the environment and everything that was made"
 
@@ -90,6 +90,8 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
+	$(if $(wildcard $(BIN)/shellcheck),$(BIN)/shellcheck .ci/run samples/slurm/batcher.sh)
 
 format: $(READY)
 	$(BIN)/ruff check --fix .
