@@ -19,7 +19,7 @@ help:
 	@echo "make package   build the distribution in dist/, check it, and use it from an environment of its own"
 	@echo "make audit     look for known vulnerabilities of the pinned packages, where the package index has such data"
 	@echo "make man       write the manual page, man/batcher.1"
-	@echo "make check     run the linter, the formatter's check and the type checker"
+	@echo "make check     run the linters, the formatter's check and the type checker"
 	@echo "make format    format the code"
 	@echo "make clean     remove the environment and everything that was made"
 
@@ -104,6 +104,8 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
+	$(if $(wildcard $(BIN)/shellcheck),$(BIN)/shellcheck .ci/run samples/slurm/batcher.sh)
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

@@ -51,13 +51,15 @@ class BadRow(Struct, frozen=True, gc=False):
 
 
 class Mark(NamedTuple):
-    """A place between two rows of a manifest's file: `rows` counts the rows before it, `line` begins at it."""
+    """A place between two rows of a manifest's file: `rows` counts the job's rows before it, `line` begins at it."""
 
     rows: int
     line: int
     offset: int
     digest: str
     """The hexadecimal SHA-256 of the `offset` bytes before it."""
+    elsewhere: int = 0
+    """The number of rows before it that belong to other shards."""
 
 
 BEGINNING = Mark(0, 1, 0, "")

@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 
 import costs
 import report
+import scaling
 import waits
 from figures import Figure
 from interpreter import built, how_built
@@ -44,6 +45,7 @@ MEASUREMENTS: Mapping[str, Callable[[Setting], list[Figure]]] = {
     "resume10": waits.long_resume,
     "help": waits.help_,
     "workers": costs.pools,
+    "processes": scaling.processes,
 }
 
 

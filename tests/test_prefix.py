@@ -30,6 +30,7 @@ from batcher.rules.progress.counts import Tally
 from batcher.rules.rows import settled_prefix as rules
 from batcher.rules.rows.admission import Policy, left_alone
 from batcher.rules.rows.settled_prefix import Frontier, Prefix, decoded, encoded, is_passable
+from batcher.rules.shards.assignment import Shard
 
 MARKS = [Mark(rows, rows + 1, 10 * rows, f"{rows:064x}") for rows in range(40)]
 EMPTY = Prefix(BEGINNING, {}, "rules")
@@ -114,6 +115,8 @@ def test_where_too_many_stretches_wait_the_last_one_grows(monkeypatch):
 def test_a_prefix_is_passed_over_only_by_a_run_that_would_leave_all_of_it_alone():
     prefix = Prefix(MARKS[5], {Status.STARTED: 3, Status.REJECTED: 1, Status.DUPLICATE: 1}, "rules")
     assert decoded(encoded(prefix)) == prefix
+    of_shard = prefix._replace(mark=MARKS[5]._replace(elsewhere=31))
+    assert decoded(encoded(of_shard)) == of_shard
     assert is_passable(prefix, "rules", left_alone(Policy()))
     assert not is_passable(prefix, "other rules", left_alone(Policy()))
     assert not is_passable(prefix, "rules", left_alone(Policy(retry_rejected=True)))
@@ -214,11 +217,15 @@ class Stage(NamedTuple):
             "checkpoint": self.folder / "checkpoint", "concurrency": 1, "max_attempts": 1, "timeout": 9.0,
             "on_doubt": OnDoubt.HOLD, "settle_time": 0.0, "verify_tls": True, "progress": Mode.NONE, "max_outage": 1e9,
         }  # fmt: skip
+        if "shard" in self.options:
+            del given["output"], given["checkpoint"]
+            given["run_dir"] = self.folder
         return RunOptions(**(given | self.options))
 
     def left(self):
         """Give what the run has left behind: its records, whatever their order, and the rows of its checkpoint."""
-        return sorted((self.folder / "records.jsonl").read_text().splitlines()), kept_rows(self.folder / "checkpoint")
+        options = self._options()
+        return sorted(options.output.read_text().splitlines()), kept_rows(options.checkpoint)
 
 
 def line(dice, suffix):
@@ -263,6 +270,7 @@ def play(seed, parent):
     folder, before = parent / "job", parent / "before"
     folder.mkdir()
     sent, passed, is_shown = Counter(), 0, dice.random() < 0.5
+    shard = dice.choice(({}, {}, {"shard": Shard(dice.randrange(2), 2)}))
     for number in range(dice.randint(2, 4)):
         head = "object,inputs.n\n" if suffix == "csv" else ""
         (folder / f"m.{suffix}").write_text(head + "".join(lines), newline="")
@@ -273,6 +281,9 @@ def play(seed, parent):
             "keep_placeholders": dice.random() < 0.05,
             "on_doubt": dice.choice((OnDoubt.HOLD, OnDoubt.RESEND)),
         }
+        if shard:
+            # What is pinned for all shards.
+            options |= {"allow_duplicates": False, "bucket": "bucket", "keep_placeholders": False} | shard
         replace(before, folder)
         without = Stage(folder, sent.copy(), options, is_shown)
         done = without.run(may_pass=False)[:2]
@@ -287,7 +298,7 @@ def play(seed, parent):
             following = Stage(folder, sent.copy(), options, is_shown, dice.randint(0, len(lines)))
             following.run(may_pass=True)
         sent = following.sent
-        lines = edited(dice, lines, suffix)
+        lines = lines if shard else edited(dice, lines, suffix)
     return passed
 
 

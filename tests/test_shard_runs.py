@@ -11,11 +11,14 @@ from test_after import started
 from test_command import ENVIRONMENT, batcher, records
 
 import batcher as library
-from batcher.edges.checkpoint import glance
+from batcher.edges.checkpoint import glance, reading
+from batcher.edges.checkpoint.facts import PREFIX
 from batcher.edges.checkpoint.lock import Lock
 from batcher.emulator.faults import FaultKind
 from batcher.errors import OtherJobError
 from batcher.model import Status
+from batcher.rules.rows.settled_prefix import decoded
+from batcher.rules.shards.ownership import owner
 
 ROWS = [*(f"in/clip {number:02}.mp4" for number in range(60)), "in/clip 07.mp4", "in/clip 51.mp4", "\x00"]
 
@@ -263,3 +266,27 @@ async def test_a_list_and_its_run_folder_can_be_moved_or_copied_together(folder,
     ran = await batcher("status", "m.txt.run")
     assert "nothing is left to do" in ran.stderr
     assert started(service) == Counter(f"in/{number}" for number in range(40))
+
+
+async def test_a_shard_goes_on_after_its_settled_prefix_and_counts_the_rows_before_it(folder, emulator):
+    service = await emulator()
+    rows = [f"{number}/{'x' * 900}" for number in range(200)]
+    write(folder / "m.txt", rows)
+    assert (await run(service, "m.txt", "--shard", "0/2", "--limit", "60", "--concurrency", "1")).code == 5
+    with reading(folder / "m.txt.run/shard-00000.checkpoint") as kept:
+        mark = decoded(kept.facts[PREFIX]).mark
+    assert 20 < mark.rows <= 60
+    assert mark.elsewhere == sum(owner(row, 2) for row in rows[: mark.rows + mark.elsewhere])
+    assert mark.offset == sum(len(row) + 1 for row in rows[: mark.rows + mark.elsewhere])
+    assert [each.code for each in await shards(service, "m.txt", 2)] == [0, 0]
+    assert started(service) == Counter(rows)
+    # Read from the mark on, it knows how long the whole list is, and the numbers of its rows in it.
+    written = records(folder / "m.txt.run/shard-00000.executions.jsonl")
+    assert [record["object"] for record in written] == [rows[record["row"] - 1] for record in written]
+    shown = (await batcher("status", "m.txt.run", "--json")).stdout
+    assert json.loads(shown)["total"] == 200
+    assert "add up" not in shown
+    # Nothing more is sent, and nothing is sent by a run that may send rows of the prefix again.
+    for more in ((), ("--retry-rejected",)):
+        assert [each.code for each in await shards(service, "m.txt", 2, *more)] == [0, 0]
+    assert len(service.ledger.starts) == 200

@@ -194,8 +194,10 @@ class Run:
             passed = passed + Counter({Status.INVALID: again})
         self.length = self.monitor.length
         frontier = self.files.frontier
-        frontier.sifted(rows[-1].number, len(found) - again, passed, is_in_order=sifted.in_order)
-        mark = self.manifest.mark(rows[-1].number)
+        # Without shards, a place that is not the row's number shows that entries before it are no rows.
+        last = rows[-1].number if self.options.shard is None else sifted.last
+        frontier.sifted(last, len(found) - again, passed, is_in_order=sifted.in_order and last == sifted.last)
+        mark = self.manifest.mark(last)
         if mark is not None:
             frontier.reached(mark)
         return found, passed

@@ -31,7 +31,9 @@ class Sifted(NamedTuple):
     found: list[Found]
     passed: Counter[Status]
     in_order: bool
-    """Whether each of these rows has its number as its id. True as long as a manifest only grows."""
+    """Whether the id of each of these rows is its place in this reading. True as long as a manifest only grows."""
+    last: int
+    """The place of the last row."""
 
 
 class Sieve:
@@ -45,6 +47,8 @@ class Sieve:
         self._last_id = self._last_known
         self._cursor = 0
         """The rows up to this id were read from the manifest, in the checkpoint's order."""
+        self._place = 0
+        """The number of rows that were read from the manifest, or that the reading has begun after."""
         self._is_in_step = True
         self._is_loaded = self._last_known == 0
         """Whether the index has the rows that were in the checkpoint when it was opened."""
@@ -53,10 +57,12 @@ class Sieve:
 
     def enter(self, rows: int) -> None:
         """Begin after the manifest's first rows, which are known to be those with the ids 1 to `rows`."""
-        self._cursor = rows
+        self._cursor = self._place = rows
 
     def sift(self, rows: Sequence[Row | BadRow], leave: Collection[Status]) -> Sifted:
         """Look up a block of rows. Rows with a status in `leave` are only counted."""
+        place = self._place + 1
+        self._place += len(rows)
         left = {NUMBERS[status] for status in leave}
         stored = self._compared(rows) if self._is_in_step else []
         numbers = Counter(number for _, _, _, number in stored)
@@ -66,16 +72,16 @@ class Sieve:
             for row, (id_, _, copy, number) in zip(rows, stored, strict=False)
             if number not in left
         ]
-        in_order = not stored or (stored[0][0] == rows[0].number and stored[-1][0] == rows[len(stored) - 1].number)
+        in_order = not stored or (stored[0][0] == place and stored[-1][0] == place + len(stored) - 1)
         if len(stored) < len(rows):
             self._is_in_step = False
-            for known in self._looked_up(rows[len(stored) :]):
-                in_order = in_order and known.id == known.row.number
+            for at, known in enumerate(self._looked_up(rows[len(stored) :]), place + len(stored)):
+                in_order = in_order and known.id == at
                 if known.status is not None and known.status in leave:
                     passed[known.status] += 1
                 else:
                     found.append(known)
-        return Sifted(found, passed, in_order)
+        return Sifted(found, passed, in_order, self._place)
 
     def _compared(self, rows: Sequence[Row | BadRow]) -> list[Known]:
         """Compare with the checkpoint in order, up to the first difference. Return the rows that agree."""

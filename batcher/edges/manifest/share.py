@@ -5,6 +5,7 @@ The rows keep their numbers in the whole list. An edited list cannot give a row 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
@@ -27,6 +28,9 @@ class Share:
     def __init__(self, manifest: WholeManifest, shard: Shard) -> None:
         self._manifest = manifest
         self._shard = shard
+        self._own = 0
+        """The number of rows read so far that belong to this shard."""
+        self._marks: deque[Mark] = deque()
         self.elsewhere = 0
         """The number of rows read so far that belong to other shards."""
 
@@ -88,13 +92,19 @@ class Share:
         """Return the error for a file that was changed since it was opened, None if it was not."""
         return self._manifest.change()
 
-    def enter(self, _mark: Mark) -> bool:
-        """Return False, so that reading begins at the beginning: places of a shard's rows are not those of the list."""
-        return False
+    def enter(self, mark: Mark) -> bool:
+        """Start reading at a mark from an earlier reading of this share. Return False if the bytes before it differ."""
+        if not self._manifest.enter(mark._replace(rows=mark.rows + mark.elsewhere)):
+            return False
+        self._own, self.elsewhere = mark.rows, mark.elsewhere
+        return True
 
-    def mark(self, _rows: int) -> Mark | None:
-        """Return None, as above."""
-        return None
+    def mark(self, rows: int) -> Mark | None:
+        """Return the last new mark at or before this number of the shard's rows; None if there is none."""
+        last = None
+        while self._marks and self._marks[0].rows <= rows:
+            last = self._marks.popleft()
+        return last
 
     def blocks(
         self,
@@ -107,8 +117,14 @@ class Share:
         number, of = self._shard
         for block in self._manifest.blocks(bucket=bucket, static_inputs=static_inputs, parameters=parameters):
             own = [row for row in block if owner(row.object, of) == number]
+            self._own += len(own)
             self.elsewhere += len(block) - len(own)
+            mark = self._manifest.mark(block[-1].number)
             if own:
+                # Now, since it is looked for when these rows are looked up. Numbers are no longer the sum of both after
+                # an entry that is no row.
+                if mark is not None and mark.rows == self._own + self.elsewhere:
+                    self._marks.append(mark._replace(rows=self._own, elsewhere=self.elsewhere))
                 yield own
 
 

@@ -38,7 +38,9 @@ class Prefix(NamedTuple):
 def encoded(prefix: Prefix) -> str:
     """Write a prefix as JSON."""
     mark, counts, reading = prefix
-    return orjson.dumps([*mark, {str(NUMBERS[status]): count for status, count in counts.items()}, reading]).decode()
+    # Without shards, as earlier versions read it.
+    place = mark if mark.elsewhere else mark[:-1]
+    return orjson.dumps([*place, {str(NUMBERS[status]): count for status, count in counts.items()}, reading]).decode()
 
 
 def decoded(text: str) -> Prefix:
@@ -61,7 +63,7 @@ def is_passable(prefix: Prefix, reading: str, left_alone: AbstractSet[Status]) -
 
 @dataclass(slots=True)
 class _Stretch:
-    """Rows after number `after`, up to `last`: how many have not ended, and the statuses of those that have."""
+    """Rows after place `after`, up to `last`: how many have not ended, and the statuses of those that have."""
 
     after: int
     last: int
@@ -80,10 +82,10 @@ class Frontier:
         self._is_in_order = True
 
     def sifted(self, last: int, waiting: int, passed: Mapping[Status, int], *, is_in_order: bool) -> None:
-        """Add a block of rows in manifest order: the number of its last row, and the statuses of its rows.
+        """Add a block of rows in manifest order: the place of its last row, and the statuses of its rows.
 
-        `waiting` rows are undecided. `is_in_order` says whether each row's id equals its number; after the first row
-        for which it does not, the prefix cannot grow any more.
+        `waiting` rows are undecided. `is_in_order` says whether each row's id equals its place among the job's rows;
+        after the first row for which it does not, the prefix cannot grow any more.
         """
         self._is_in_order = self._is_in_order and is_in_order
         if not self._is_in_order:
