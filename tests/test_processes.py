@@ -68,9 +68,10 @@ async def test_the_processes_of_one_command_start_each_row_once_within_one_rate_
 
 
 async def test_workers_that_are_killed_are_replaced_and_the_others_go_on(folder, emulator):  # noqa: F811
-    service = await emulator(faults={FaultKind("reset-after"): 0.1}, seed=6)
-    write(folder / "m.txt", ROWS)
-    process = await begun(service, "--processes", "2", "--max-rate", "80", "--concurrency", "4")
+    service = await emulator(faults={FaultKind("reset-after"): 0.1}, seed=6, rate=66, burst=12)
+    rows = [f"in/{number}" for number in range(400)]
+    write(folder / "m.txt", rows)
+    process = await begun(service, "--processes", "2", "--max-rate", "60", "--concurrency", "4")
 
     async def has_sent(shard, more):
         await asyncio.sleep(0.02)
@@ -86,7 +87,9 @@ async def test_workers_that_are_killed_are_replaced_and_the_others_go_on(folder,
     while code == 3:
         code = (await run(service, "--processes", "2")).code
     assert code == 0, said
-    assert started(service) == Counter(ROWS)
+    assert started(service) == Counter(rows)
+    # All together have kept to the rate, the dead included.
+    assert [answer for answer in service.ledger.answers if answer.startswith(("429", "503"))] == []
 
 
 async def test_one_signal_ends_all_workers_in_good_order_and_the_same_command_goes_on(folder, emulator):  # noqa: F811
@@ -105,6 +108,58 @@ async def test_one_signal_ends_all_workers_in_good_order_and_the_same_command_go
     assert [worker_of(f"{number}/2") for number in range(2)] == [None, None]
     assert 0 < len(service.ledger.starts) < 160
     assert said.count(b"next: batcher run") == 2
+    assert (await run(service, "--processes", "2")).code == 0
+    assert started(service) == Counter(ROWS)
+
+
+async def test_workers_whose_command_is_killed_end_gracefully_and_the_same_command_goes_on(folder, emulator):  # noqa: F811
+    service = await emulator()
+    write(folder / "m.txt", ROWS)
+    process = await begun(service, "--processes", "2", "--max-rate", "20")
+
+    async def both_send():
+        await asyncio.sleep(0.05)
+        return len({owner(start.object, 2) for start in service.ledger.starts}) == 2
+
+    await until(both_send)
+    process.kill()
+    await process.communicate()
+
+    async def none_runs():
+        await asyncio.sleep(0.05)
+        return [worker_of(f"{number}/2") for number in range(2)] == [None, None]
+
+    await until(none_runs)
+    logs = [path.read_text() for path in folder.glob("m.txt.run/*.log")]
+    assert ["is gone: no new starts" in log for log in logs] == [True, True], logs
+    assert 0 < len(service.ledger.starts) < 160
+    assert (await run(service, "--processes", "2")).code == 0
+    assert started(service) == Counter(ROWS)
+
+
+async def test_a_person_steers_all_processes_by_the_run_folder_and_a_second_command_is_refused(folder, emulator):  # noqa: F811
+    service = await emulator()
+    write(folder / "m.txt", ROWS)
+    process = await begun(service, "--processes", "2", "--max-rate", "30")
+
+    async def both_run():
+        await asyncio.sleep(0.05)
+        return len([*folder.glob("m.txt.run/shard*.socket")]) == 2
+
+    await until(both_run)
+    answers = [await batcher(*words_) for words_ in (
+        ("pause", "m.txt.run"), ("rate", "m.txt.run", "50"), ("rate", "m.txt.run", "20"), ("resume", "m.txt.run"),
+    )]  # fmt: skip
+    assert [each.stdout for each in answers] == [
+        "all shards: nothing new is sent until batcher resume; requests on the wire are finished\n",
+        "all shards: at most 30 starts per second (--max-rate)\n",
+        "all shards: at most 20 starts per second\n",
+        "all shards: sending continues\n",
+    ]
+    assert (await run(service, "--processes", "2")).code == 75
+    await batcher("drain", "m.txt.run")
+    _, said = await process.communicate()
+    assert (process.returncode, len(service.ledger.starts) < 160) == (5, True), said
     assert (await run(service, "--processes", "2")).code == 0
     assert started(service) == Counter(ROWS)
 

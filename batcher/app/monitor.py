@@ -23,14 +23,13 @@ from batcher.rules.progress.eta import Speed
 from batcher.rules.progress.extent import Length
 from batcher.rules.progress.figures import Figures, document
 from batcher.rules.rate import bottleneck as slowness
-from batcher.rules.rate import decisions
+from batcher.rules.rate import decisions, orders
 from batcher.rules.rate.bottleneck import Cause, Signs, Slowness
 from batcher.rules.rate.decisions import Told
 from batcher.rules.rate.found import FoundLimit, Look
 from batcher.rules.rate.remembered import Proof, Remembered
 from batcher.rules.records import event_log
 from batcher.rules.records.event_log import Line
-from batcher.rules.text import plain
 
 LOOK_SECONDS = 0.2
 RECENT = 50
@@ -68,6 +67,8 @@ class Monitor:
     """Rows that earlier runs left in doubt."""
     lines_parsed: int = 0
     """The line of the last row parsed so far."""
+    most: float = field(default=inf, init=False)
+    """The rate that a person has asked for, within --max-rate."""
     _told: Told = field(default_factory=Told, init=False)
     _proof: Proof = field(default_factory=Proof, init=False)
     _has_logged_drain: bool = field(default=False, init=False)
@@ -245,7 +246,7 @@ class Monitor:
             return document(self.figures())
         said = self._done(question)
         if not said:
-            return {"error": "this run does not know this request"}
+            return {"error": orders.UNKNOWN}
         self.telemetry.log(Line("steered", {"said": said}))
         self.world.voice.say(f"asked to {question['do']}: {said}")
         return {"said": said}
@@ -256,20 +257,16 @@ class Monitor:
                 return self._cap(value)
             case {"do": "pause"}:
                 self.turns.is_paused = True
-                return "nothing new is sent until batcher resume; requests on the wire are finished"
+                return orders.PAUSED
             case {"do": "resume"}:
                 self.turns.is_paused = False
-                return "sending continues"
+                return orders.RESUMED
             case {"do": "drain"}:
                 self.turns.drain.begin(ExitCode.STOPPED)
-                return "nothing new is sent; the run ends when all requests on the wire have finished"
+                return orders.DRAINED
         return ""
 
     def _cap(self, rate: float | None) -> str:
-        most = min(rate or inf, self.max_rate)
-        self.turns.throttle.cap(self.world.monotonic(), most)
-        if most == inf:
-            return "the rate adapts to the service"
-        if rate is None:
-            return f"the rate adapts to the service, up to --max-rate {plain(most)}"
-        return f"at most {plain(most)} starts per second" + (" (--max-rate)" if most < rate else "")
+        self.most, said = orders.capped(rate, self.max_rate)
+        self.turns.throttle.cap(self.world.monotonic(), self.most)
+        return said

@@ -6,8 +6,6 @@ This process starts no row itself. It starts a worker for each shard, and replac
 from __future__ import annotations
 
 import asyncio
-import signal
-from asyncio.subprocess import Process
 from collections import Counter, deque
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,22 +14,24 @@ from pathlib import Path
 from typing import Any
 
 from batcher.app.confirm import Confirm, UnconfirmedError, is_confirmed
+from batcher.app.engines import End, Engine
+from batcher.app.engines.processes import Processes
 from batcher.app.job import UNCONFIRMED
 from batcher.app.job_identity import choice_of
+from batcher.app.leases import Orders
 from batcher.app.run_folder import shards_in
 from batcher.app.shards import need_no_files
 from batcher.app.world import World
 from batcher.edges.checkpoint import glance
-from batcher.edges.control import ask
 from batcher.edges.manifest import format_of
 from batcher.edges.progress import showing
 from batcher.edges.run_folder import checkpoints_in, is_run_folder, plan_in
-from batcher.edges.worker import last_error, start
+from batcher.edges.run_lock import holding
+from batcher.edges.worker import last_error
 from batcher.errors import ExitCode, JobError, UsageError
 from batcher.flow.drain import Drain
 from batcher.options.groups import CHECKPOINT
 from batcher.options.verbs import RunCommandOptions
-from batcher.options.words import words_of
 from batcher.rules.progress.extent import Length, extent
 from batcher.rules.progress.figures import Figures
 from batcher.rules.records.standing import current_counts
@@ -46,10 +46,6 @@ REPLACED = 3
 """How often a worker of one shard is replaced."""
 LOOK_SECONDS = 0.1
 
-_OURS = frozenset(
-    {"manifest", "shard", "run_dir", "processes", "max_rate", "progress", "report", "yes", "confirm_above", "dry_run"}
-)
-"""The options that this process handles, or words otherwise."""
 _WORST = (ExitCode.ROWS_IN_DOUBT, ExitCode.ROWS_REJECTED, ExitCode.OK)
 """The exit codes of shards that have read their list, the worst first. All others are worse."""
 
@@ -64,13 +60,17 @@ async def run_processes(
     """
     _need_sharable(options)
     plan = plan_in(options.run_dir)
-    workers = Workers(options, world, processes, processes if plan is None else plan.shards)
-    with world.draining_on_signals(workers.drain.begin, world.voice.say):
+    of = processes if plan is None else plan.shards
+    drain = Drain()
+    orders = Orders(options.max_rate, lambda: drain.begin(ExitCode.STOPPED))
+    with world.draining_on_signals(drain.begin, world.voice.say):
         if confirm is not None:
-            await _confirm(confirm, options, world, workers.drain)
-        options.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        async with showing(options.progress, workers.figures):
-            await workers.whole()
+            await _confirm(confirm, options, world, drain)
+        engine = Processes(options, world, processes, orders)
+        workers = Workers(options, world, engine, of, drain)
+        with holding(options.run_dir):
+            async with engine.granting(), showing(options.progress, workers.figures):
+                await workers.whole()
     return workers.report_end()
 
 
@@ -100,100 +100,74 @@ def _need_sharable(options: RunCommandOptions) -> None:
 
 @dataclass
 class Workers:
-    """The worker of each shard: at most `most` run at a time, of the `of` shards."""
+    """The `of` shards of a job, which the workers of an engine run one by one."""
 
     options: RunCommandOptions
     world: World
-    most: int
+    engine: Engine
     of: int
-    drain: Drain = field(default_factory=Drain)
-    running: dict[int, Process] = field(default_factory=dict)
+    drain: Drain
+    running: set[int] = field(default_factory=set)
     codes: dict[int, int] = field(default_factory=dict)
     """The exit codes of the shards that have ended."""
-    killed: Counter[int] = field(default_factory=Counter)
-    _latest: dict[int, Mapping[str, Any]] = field(default_factory=dict)
-    """The last figures of each shard."""
+    lost: Counter[int] = field(default_factory=Counter)
+    """How often the worker of a shard was lost."""
+    _over: dict[int, Mapping[str, Any]] = field(default_factory=dict)
+    """The last figures of each shard that has ended."""
 
     def __post_init__(self) -> None:
         self._begun = self.world.monotonic()
 
     async def whole(self) -> None:
         """Run the shards. A drain is passed on to those that run, and no other is begun."""
-        try:
-            await self._whole()
-        finally:
-            self._end_all()
-
-    def _end_all(self) -> None:
-        """Ask the workers that run to end gracefully."""
-        for process in self.running.values():
-            with suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
-
-    async def _whole(self) -> None:
         waiting = deque(range(self.of))
         has_drained = False
         while self.running or (waiting and not self.drain.begun):
             # The first one alone, until it has written the plan: what is wrong with the job is said once.
-            room = self.most if is_run_folder(self.options.run_dir) or self.codes else 1
+            room = self.engine.room if is_run_folder(self.options.run_dir) or self.codes else 1
             while waiting and len(self.running) < room and not self.drain.begun:
                 shard = waiting.popleft()
-                self.running[shard] = await self._start(shard)
+                self.running.add(shard)
+                await self.engine.start(Shard(shard, self.of))
             if self.drain.begun and not has_drained:
                 has_drained = True
-                self._end_all()
+                self.engine.drain()
             await asyncio.sleep(LOOK_SECONDS)
-            for shard, code in [(shard, process.returncode) for shard, process in self.running.items()]:
-                if code is not None:
-                    del self.running[shard]
-                    waiting.extendleft([] if self._has_ended(shard, code) else [shard])
+            for shard, end in self.engine.ended().items():
+                self.running.remove(shard)
+                waiting.extendleft([] if self._has_ended(shard, end) else [shard])
             if self.codes and not is_run_folder(self.options.run_dir):
                 return
 
-    def _has_ended(self, shard: int, code: int) -> bool:
-        """Return whether the worker of a shard has ended for good. One that was killed is replaced."""
+    def _has_ended(self, shard: int, end: End) -> bool:
+        """Return whether a shard has ended for good. One whose worker was lost is begun again, a few times."""
         name = f"shard {shard}/{self.of}"
-        if code < 0 and not self.drain.begun and self.killed[shard] < REPLACED:
-            self.killed[shard] += 1
-            self.world.voice.warn(f"{name}: killed by {signal.Signals(-code).name}, started again")
+        if end.code is None and not self.drain.begun and self.lost[shard] < REPLACED:
+            self.lost[shard] += 1
+            self.world.voice.warn(f"{name}: {end.why}, started again")
             return False
-        self.codes[shard] = code
+        self.codes[shard] = ExitCode.INTERNAL if end.code is None else end.code
         self._note_end(shard)
-        error = last_error(self._log(shard)) if code not in {*_WORST, ExitCode.STOPPED} else ""
-        if error:
-            self.world.voice.warn(f"{name}: {error}")
+        error = last_error(self._path(shard, ".log")) if end.code not in {*_WORST, ExitCode.STOPPED} else ""
+        if error or end.code is None:
+            self.world.voice.warn(f"{name}: {end.why or error}")
         return True
 
     def _note_end(self, shard: int) -> None:
         # A shard that has not begun has no checkpoint, and no figures.
         with suppress(JobError):
-            seen = glance(self._checkpoint(shard))
+            seen = glance(self._path(shard, CHECKPOINT))
             counts = current_counts(seen.counts, running=False)
             whole = extent(counts, seen.length, read_whole=seen.read_whole)
-            self._latest[shard] = ended(self._latest.get(shard, {}), counts, whole)
+            self._over[shard] = ended(self.engine.latest.get(shard, {}), counts, whole)
 
-    async def _start(self, shard: int) -> Process:
-        options = self.options
-        words = ["run", f"--shard={Shard(shard, self.of)}", f"--run-dir={options.run_dir}", "--progress=none"]
-        if options.max_rate is not None:
-            # Never more in all, whichever of them are running.
-            words.append(f"--max-rate={options.max_rate / min(self.most, self.of)}")
-        words += words_of(options, without=_OURS)
-        return await start([*words, str(options.manifest)], self.world.environment, self._log(shard))
-
-    def _log(self, shard: int) -> Path:
-        return self.options.run_dir / f"{stem(Shard(shard, self.of))}.log"
-
-    def _checkpoint(self, shard: int) -> Path:
-        return self.options.run_dir / f"{stem(Shard(shard, self.of))}{CHECKPOINT}"
+    def _path(self, shard: int, suffix: str) -> Path:
+        return self.options.run_dir / f"{stem(Shard(shard, self.of))}{suffix}"
 
     def figures(self) -> Figures:
         """Look at all shards as they stand."""
-        for shard in self.running:
-            live = ask(self._checkpoint(shard), {"do": "look"})
-            if live is not None and "error" not in live:
-                self._latest[shard] = live
-        return summed([*self._latest.values()], self.of, self.world.monotonic() - self._begun)
+        latest = {**self.engine.latest, **self._over}
+        return summed([*latest.values()], self.of, self.world.monotonic() - self._begun)
 
     def report_end(self) -> ExitCode:
         """Report how the shards have ended. Return the exit code of all of them."""

@@ -11,16 +11,19 @@ from batcher.edges.run_folder import checkpoints_in, is_run_folder
 from batcher.errors import UsageError
 from batcher.model import Json
 from batcher.rules.report import next_commands
+from batcher.rules.shards.plan import RUN
 
 
 def steer(path: Path, question: Mapping[str, Json]) -> list[str]:
-    """Send a request to the run that holds the checkpoint, or to each running shard of a run folder.
+    """Send a request to the run that holds the checkpoint, or to the command or the shards that run in a run folder.
 
     Returns the answer of each. A rate is that of all shards together. Raises UsageError without a
     run.
     """
     if not is_run_folder(path):
         return [_steered(path, question)]
+    if ask(path / RUN, {"do": ""}) is not None:
+        return [_steered(path / RUN, question)]
     running = [each for each in checkpoints_in(path) if ask(each, {"do": "look"}) is not None]
     if not running:
         raise UsageError(f"{path}: no shard of this job is running", "batcher status shows how they ended.")

@@ -58,6 +58,8 @@ def run(options: RunCommandOptions) -> ExitCode:
         return _dry_run(options)
     if options.processes is not None:
         return _run_processes(options, options.processes)
+    from batcher.app.engines.processes import lessee_of
+    from batcher.app.leases import run_leased
     from batcher.app.run import run_job
     from batcher.app.world import World
     from batcher.flow.drain import Drain
@@ -66,7 +68,12 @@ def run(options: RunCommandOptions) -> ExitCode:
     need_threads()
     calm_collector()
     with asyncio.Runner(loop_factory=fast_loop(tls=options.endpoint.startswith("https:"))) as runner:
-        code = runner.run(run_job(options, World(), Drain(), confirm=_confirm(options)))
+        world, drain = World(), Drain()
+        lease = lessee_of(os.environ, options.shard, world)
+        if lease is None:
+            code = runner.run(run_job(options, world, drain, confirm=_confirm(options)))
+        else:
+            code = runner.run(run_leased(options, world, drain, lease))
     if options.report is not None:
         from batcher.app.report import write_report
 

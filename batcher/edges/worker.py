@@ -25,8 +25,11 @@ def environment_of(environment: Mapping[str, str]) -> dict[str, str]:
     return kept | {"BATCHER_CONFIG": os.devnull}
 
 
-async def start(words: Sequence[str], environment: Mapping[str, str], log: Path) -> Process:
-    """Start `batcher` with these words. What it prints is appended to the log. Raises DiskError if it cannot be."""
+async def start(words: Sequence[str], environment: Mapping[str, str], log: Path, own: Mapping[str, str]) -> Process:
+    """Start `batcher` with these words. What it prints is appended to the log. Raises DiskError if it cannot be.
+
+    `own` are environment variables for the worker beside those of `environment_of`.
+    """
     try:
         written = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     except OSError as error:
@@ -34,7 +37,7 @@ async def start(words: Sequence[str], environment: Mapping[str, str], log: Path)
     try:
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "batcher", *words),
-            stdin=DEVNULL, stdout=written, stderr=written, env=environment_of(environment), process_group=0,
+            stdin=DEVNULL, stdout=written, stderr=written, env=environment_of(environment) | {**own}, process_group=0,
         )  # fmt: skip
     finally:
         os.close(written)

@@ -30,6 +30,9 @@ SLACK = 0.002
 """Seconds by which a turn may be used early. Event loop timers are no finer, and a wait costs as much CPU as all other
 computation for a start."""
 
+ROOM = 1.25
+"""A run that its rate does not limit may use this factor of what it uses."""
+
 STARTED = Verdict.STARTED
 
 MOST_DECISIONS = 1000
@@ -62,6 +65,8 @@ class Turns:
     """The decisions about the rate, latest last. The reader removes them."""
     is_paused: bool = field(default=False, init=False)
     """Whether the user has paused the job."""
+    leased_until: float = field(default=inf, init=False)
+    """When the rate may no longer be used, by the steady clock. Infinity if it is not shared."""
     health: Health = field(default=WELL, init=False)
     flight: Flight = field(default_factory=Flight, init=False)
     budget: RetryBudget = field(default_factory=RetryBudget, init=False)
@@ -83,6 +88,8 @@ class Turns:
         if self.health is not WELL or self.is_paused or self.drain.begun:
             return await self._later(None)
         now = self.monotonic()
+        if now >= self.leased_until:
+            return await self._later(None)
         number, wait = pace.turn(now)
         if wait > SLACK:
             return await self._later(number)
@@ -95,7 +102,8 @@ class Turns:
         try:
             while not self.drain.begun:
                 now = self.monotonic()
-                wait = STEP if self.is_paused else outage.wait(self.health, now)
+                is_held = self.is_paused or now >= self.leased_until
+                wait = STEP if is_held else outage.wait(self.health, now)
                 if wait > 0:
                     # The place in the pace's order is given up: attempts that waited must not all be sent at once.
                     number = None
@@ -114,6 +122,14 @@ class Turns:
             if turn is None:
                 self._give_back()
         return turn
+
+    def demand(self, used: float) -> float:
+        """Return the rate that the run could use, in starts per second, given the one that it has `used` lately."""
+        now = self.monotonic()
+        if self.is_paused or self.is_away or self.drain.begun:
+            return 0.0
+        is_waiting = now >= self.leased_until and self.given > self.flying
+        return inf if is_waiting or self.throttle.pace.is_pressed(now) else ROOM * used
 
     def may_retry(self) -> bool:
         """Spend one retry of the budget. Return whether there was one."""

@@ -248,11 +248,15 @@ class Throttle:
 
     def _take_named(self, now: float, rate: float, limit: float, cause: str) -> Event | None:
         """Climb to the limit that a refusal at `rate` names."""
-        self.named, self._trial = limit, None
-        self._limit, self._is_found = max(self._least, limit), True
-        self._count_anew(now)
+        self.named = limit
         # A refusal below it is a refusal: the rate does not rise at once.
-        return self._begin(now, AFTER_CUT._replace(low=AFTER_CUT.low * min(1.0, rate / self._limit)), cause)
+        return self.take(now, limit, cause, min(1.0, rate / max(self._least, limit)))
+
+    def take(self, now: float, limit: float, cause: str, part: float = 1.0) -> Event | None:
+        """Climb to a limit that others know, in starts per second, from below `part` of it."""
+        self._trial, self._limit, self._is_found = None, max(self._least, limit), True
+        self._count_anew(now)
+        return self._begin(now, AFTER_CUT._replace(low=AFTER_CUT.low * part), cause)
 
     def failed(self, now: float, cause: str) -> Event | None:
         """Record a failed attempt that says nothing about the rate. Many failures ease the rate."""

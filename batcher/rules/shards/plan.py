@@ -16,6 +16,8 @@ from batcher.rules.shards.assignment import Shard
 VERSION = 1
 PLAN = "plan.json"
 """The name of the plan in the run folder."""
+RUN = "run"
+"""How the name of the socket begins by which the command is reached that runs the shards."""
 CHECKPOINTS = "shard-*.checkpoint"
 """A pattern for the names of all shards' checkpoints in the run folder."""
 

@@ -1,0 +1,118 @@
+"""The engine of `--processes`: each worker is a child process of this one, which grants the rates over a socket.
+
+The socket is in the run folder. A worker whose parent is gone ends gracefully.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from batcher.app.engines import End
+from batcher.app.leases import Answer, Grantor, Lessee, Orders
+from batcher.app.world import World
+from batcher.edges.control import ask, listening
+from batcher.edges.worker import start
+from batcher.errors import DiskError
+from batcher.model import Json
+from batcher.options.verbs import RunCommandOptions
+from batcher.options.words import words_of
+from batcher.rules.shards.assignment import Shard
+from batcher.rules.shards.plan import RUN, stem
+
+LEASE = "BATCHER_LEASE"
+"""The environment variable of a worker with the process id of its parent, and the run folder: `PID:FOLDER`."""
+
+OURS = frozenset(
+    {"manifest", "shard", "run_dir", "processes", "max_rate", "progress", "report", "yes", "confirm_above", "dry_run"}
+)
+"""The options that the driver handles, or words otherwise."""
+
+
+@dataclass
+class Processes:
+    """At most `room` processes at a time."""
+
+    options: RunCommandOptions
+    world: World
+    room: int
+    orders: Orders
+    _grantor: Grantor = field(init=False)
+    _running: dict[int, Process] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self._grantor = Grantor(self.world.monotonic)
+
+    @asynccontextmanager
+    async def granting(self) -> AsyncIterator[None]:
+        """Answer the workers, and what steers the run, during the block. Raises DiskError without a socket."""
+        async with listening(self.options.run_dir / RUN, self._answer) as fault:
+            if fault:
+                raise DiskError(f"the workers cannot be answered: {fault}", "Put the run folder on another filesystem.")
+            try:
+                yield
+            finally:
+                self.drain()
+
+    def _answer(self, question: Mapping[str, Any]) -> Mapping[str, Json]:
+        if question.get("do") == "lease":
+            return self._grantor.answer(question, self.orders)
+        return self.orders.done(question)
+
+    @property
+    def latest(self) -> Mapping[int, Mapping[str, Any]]:
+        """The last figures of each shard."""
+        return self._grantor.latest
+
+    async def start(self, shard: Shard) -> None:
+        """Start the process of a shard."""
+        options = self.options
+        words = ["run", f"--shard={shard}", f"--run-dir={options.run_dir}", "--progress=none"]
+        words += words_of(options, without=OURS)
+        own = {LEASE: f"{os.getpid()}:{options.run_dir.absolute()}"}
+        log = options.run_dir / f"{stem(shard)}.log"
+        self._running[shard.number] = await start([*words, str(options.manifest)], self.world.environment, log, own)
+
+    def ended(self) -> Mapping[int, End]:
+        """Return how processes have ended since the last time."""
+        codes = {number: process.returncode for number, process in self._running.items()}
+        found = {number: _end(code) for number, code in codes.items() if code is not None}
+        for number in found:
+            del self._running[number]
+        return found
+
+    def drain(self) -> None:
+        """Ask the processes to end gracefully."""
+        for process in self._running.values():
+            with suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+
+
+def _end(code: int) -> End:
+    return End(code) if code >= 0 else End(None, f"killed by {signal.Signals(-code).name}")
+
+
+def lessee_of(environment: Mapping[str, str], shard: Shard | None, world: World) -> Lessee | None:
+    """Return the lease that this process must keep to, None if it is no worker of another one."""
+    given = environment.get(LEASE, "")
+    if not given or shard is None:
+        return None
+    parent, _, folder = given.partition(":")
+
+    async def asking(question: Mapping[str, Json]) -> Answer | None:
+        return await asyncio.to_thread(ask, Path(folder, RUN), question)
+
+    return Lessee(
+        worker=f"{shard.number}-{os.getpid()}",
+        shard=shard.number,
+        asking=asking,
+        is_abandoned=lambda: os.getppid() != int(parent),
+        warn=world.voice.warn,
+    )
