@@ -16,8 +16,6 @@ from batcher.rules.shards.assignment import Shard
 VERSION = 1
 PLAN = "plan.json"
 """The name of the plan in the run folder."""
-CHECKPOINTS = "shard-*.checkpoint"
-"""A pattern for the names of all shards' checkpoints in the run folder."""
 
 _ADVICE = (
     "Give the command of the other shards, on an unchanged manifest. Another list, another number of shards or other"
