@@ -81,6 +81,7 @@ class RunOptions(_RunOptions):
         preflight: bool = True,
         checkpoint: str | PathLike[str] | None = None,
         format: Format | Literal["csv", "tsv", "json", "jsonl", "txt", "inventory", "obsutil", "parquet"] | None = None,
+        take_over_after: float | str = 60.0,
         concurrency: int = 64,
         max_rate: float | None = None,
         remember_rate: bool = False,
@@ -93,6 +94,7 @@ class RunOptions(_RunOptions):
         on_doubt: OnDoubt | Literal["reconcile", "hold", "resend"] = "reconcile",
         trust_503: bool = False,
         retry_rejected: bool = False,
+        predecessor_is_dead: bool = False,
         settle_time: float | str | None = None,
         output: str | PathLike[str] | None = None,
         spreadsheet: bool = False,
@@ -140,6 +142,7 @@ def run(
     preflight: bool = True,
     checkpoint: str | PathLike[str] | None = None,
     format: Format | Literal["csv", "tsv", "json", "jsonl", "txt", "inventory", "obsutil", "parquet"] | None = None,
+    take_over_after: float | str = 60.0,
     concurrency: int = 64,
     max_rate: float | None = None,
     remember_rate: bool = False,
@@ -152,6 +155,7 @@ def run(
     on_doubt: OnDoubt | Literal["reconcile", "hold", "resend"] = "reconcile",
     trust_503: bool = False,
     retry_rejected: bool = False,
+    predecessor_is_dead: bool = False,
     settle_time: float | str | None = None,
     output: str | PathLike[str] | None = None,
     spreadsheet: bool = False,
@@ -203,6 +207,7 @@ def run(
         preflight: If False, skip checking inputs against the declared parameters.
         checkpoint: File that stores progress between runs.
         format: Manifest format.
+        take_over_after: Take over a shard whose process has given no sign of life for this long.
         concurrency: Number of workers, each with its own connection.
         max_rate: Maximum starts per second.
         remember_rate: Begin a new job at the rate that an earlier job with this workflow reached, and remember its
@@ -217,6 +222,8 @@ def run(
             them.
         trust_503: Treat every HTTP 503 as a refusal that is safe to retry.
         retry_rejected: Retry rows that were rejected earlier, or were invalid by the declared parameters.
+        predecessor_is_dead: Declare dead all other processes that have worked on this shard, so that doubts are
+            settled.
         settle_time: Maximum time until a new execution appears in the execution list.
         output: File for the records; its suffix selects JSON Lines or CSV.
         spreadsheet: Write CSV that a spreadsheet opens safely: no cell is taken for a formula.
@@ -263,6 +270,7 @@ def run_sync(
     preflight: bool = True,
     checkpoint: str | PathLike[str] | None = None,
     format: Format | Literal["csv", "tsv", "json", "jsonl", "txt", "inventory", "obsutil", "parquet"] | None = None,
+    take_over_after: float | str = 60.0,
     concurrency: int = 64,
     max_rate: float | None = None,
     remember_rate: bool = False,
@@ -275,6 +283,7 @@ def run_sync(
     on_doubt: OnDoubt | Literal["reconcile", "hold", "resend"] = "reconcile",
     trust_503: bool = False,
     retry_rejected: bool = False,
+    predecessor_is_dead: bool = False,
     settle_time: float | str | None = None,
     output: str | PathLike[str] | None = None,
     spreadsheet: bool = False,
@@ -315,6 +324,7 @@ def run_sync(
         preflight: If False, skip checking inputs against the declared parameters.
         checkpoint: File that stores progress between runs.
         format: Manifest format.
+        take_over_after: Take over a shard whose process has given no sign of life for this long.
         concurrency: Number of workers, each with its own connection.
         max_rate: Maximum starts per second.
         remember_rate: Begin a new job at the rate that an earlier job with this workflow reached, and remember its
@@ -329,6 +339,8 @@ def run_sync(
             them.
         trust_503: Treat every HTTP 503 as a refusal that is safe to retry.
         retry_rejected: Retry rows that were rejected earlier, or were invalid by the declared parameters.
+        predecessor_is_dead: Declare dead all other processes that have worked on this shard, so that doubts are
+            settled.
         settle_time: Maximum time until a new execution appears in the execution list.
         output: File for the records; its suffix selects JSON Lines or CSV.
         spreadsheet: Write CSV that a spreadsheet opens safely: no cell is taken for a formula.

@@ -9,7 +9,7 @@ import enum
 
 
 class ExitCode(enum.IntEnum):
-    """The exit code of a command. Numbers from 64 on follow sysexits.h; those from 128 on are 128 plus the signal."""
+    """The exit code of a command. 64 to 78 are those of sysexits.h; those from 128 on are 128 plus the signal."""
 
     OK = 0
     ROWS_REJECTED = 1
@@ -26,6 +26,7 @@ class ExitCode(enum.IntEnum):
     BUSY = 75
     CREDENTIALS = 77
     OTHER_JOB = 78
+    TAKEN_OVER = 79
     SIGHUP = 129
     SIGINT = 130
     SIGTERM = 143
@@ -47,6 +48,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.BUSY: "another run holds the checkpoint or the output",
     ExitCode.CREDENTIALS: "credentials are missing or refused",
     ExitCode.OTHER_JOB: "the checkpoint or the output belongs to another job, or is an older copy",
+    ExitCode.TAKEN_OVER: "another process has taken over this shard; nothing is left to do here",
     ExitCode.SIGHUP: "drained on SIGHUP, when the terminal was closed; resumable",
     ExitCode.SIGINT: "drained on SIGINT; resumable",
     ExitCode.SIGTERM: "drained on SIGTERM; resumable",
@@ -114,6 +116,12 @@ class BusyError(JobError):
     """Another run holds the lock on the job's files."""
 
     exit_code = ExitCode.BUSY
+
+
+class TakenOverError(JobError):
+    """Another process has claimed the shard that this one works on."""
+
+    exit_code = ExitCode.TAKEN_OVER
 
 
 class CredentialsError(JobError):

@@ -367,6 +367,7 @@ def test_the_bounds_are_those_that_they_were():
         "timeout": "at least 0.1s",
         "concurrency": "1 to 10,000",
         "max_rate": "at least 0.001",
+        "take_over_after": "at least 0s",
         "max_outage": "at least 0s",
         "max_duration": "at least 0s",
         "limit": "at least 1",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from batcher.app.attempt import open_short
 from batcher.app.job_files import Files, open_files
 from batcher.app.job_identity import is_own_manifest, job_of
 from batcher.app.world import World
 from batcher.edges.checkpoint.facts import PREFIX, READ_WHOLE
 from batcher.errors import UsageError
+from batcher.flow.drain import Drain
 from batcher.rules.records.standing import current_counts
 from batcher.rules.report.next_commands import left_of, next_steps
 from batcher.rules.rows.settled_prefix import decoded, dismissed, encoded
@@ -21,7 +23,10 @@ async def dismiss(manifest: Path, checkpoint: Path, world: World) -> None:
     It holds the job's files as a run does. Raises UsageError where the manifest is not the job's own, and what opening
     the files raises.
     """
-    async with open_files(checkpoint, None, None, world) as files:
+    async with (
+        open_short(checkpoint, world, Drain()) as attempt,
+        open_files(checkpoint, None, None, world, attempt=attempt) as files,
+    ):
         job = job_of(files.card, checkpoint)
         if not is_own_manifest(manifest, job):
             raise UsageError(

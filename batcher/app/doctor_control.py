@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from batcher.app.api import Chosen
+from batcher.app.attempt import open_short
 from batcher.app.job_files import Files, open_files
 from batcher.app.voice import Voice
 from batcher.app.world import World
 from batcher.edges.checkpoint.facts import SHARED_NAME
 from batcher.errors import OtherJobError, UsageError
+from batcher.flow.drain import Drain
 from batcher.model import Answer, Row, Status
 from batcher.options.verbs import DoctorOptions
 from batcher.rules.doubts.control import control_of
@@ -60,7 +62,10 @@ async def open_keeper(options: DoctorOptions, endpoint: str, world: World, api: 
     if options.checkpoint is None:
         yield None
         return
-    async with open_files(options.checkpoint, None, None, world) as files:
+    async with (
+        open_short(options.checkpoint, world, Drain()) as attempt,
+        open_files(options.checkpoint, None, None, world, attempt=attempt) as files,
+    ):
         _check_job(files, options, endpoint, api)
         await _check_object(files, options)
         yield Keeper(files, options.checkpoint, world.voice)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from batcher.app.job_files import Files
 from batcher.app.voice import Voice
 from batcher.app.world import World
 from batcher.edges.checkpoint.facts import SHARED_NAME
+from batcher.edges.checkpoint.places import folder_of
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import contact
 from batcher.flow.reconcile import Findings, Inquiry, reconcile
@@ -23,6 +25,7 @@ from batcher.rules.records.codec import record_of_adopted
 from batcher.rules.report import next_commands
 from batcher.rules.report.next_commands import Job
 from batcher.rules.shards.assignment import parsed
+from batcher.rules.shards.attempts import Claim
 from batcher.rules.shards.ownership import owner
 from batcher.rules.text import printable
 
@@ -57,25 +60,55 @@ class Doubts:
 
         `patient` waits until the list must be complete. Without `release`, absent rows stay in doubt for the next run.
         """
+        # In this order: a process that has ended records nothing afterwards.
+        alive = await self._not_proven_over()
+        await self._take_late()
         rows = await self.files.checkpoint.unsettled({Status.IN_DOUBT})
         if not rows or self.on_doubt is OnDoubt.HOLD or self.drain.begun:
             return Findings([], [], rows, [])
-        if self.on_doubt is OnDoubt.RESEND and not release:
-            return Findings([], [], rows, [])
+        if self.on_doubt is OnDoubt.RESEND and (alive or not release):
+            return self._held(Findings([], [], rows, []), alive)
         if self.on_doubt is OnDoubt.RESEND:
             self.world.voice.say(f"rows in doubt: {len(rows):,}, sent again because of --on-doubt resend")
             await self._release(rows)
             return Findings([], rows, [], [])
         unknown = [row for row in rows if is_held_for_unknown(row)]
         rows = [row for row in rows if not is_held_for_unknown(row)]
-        findings = await self._asked(rows, patient=patient, release=release) if rows else Findings([], [], [], [])
+        release = release and not alive
+        # While a row may still be sent, no time is the last at which it can have been.
+        inquiry = replace(self.inquiry(), date=_leave_undated) if alive else self.inquiry()
+        findings = Findings([], [], [], [])
+        if rows:
+            findings = await self._asked(inquiry, rows, patient=patient, release=release)
+        findings = self._held(findings, alive)
         if unknown and patient and not findings.released:
             self.world.voice.say(f"rows in doubt: {len(unknown):,} held ({UNKNOWN})")
             self.world.voice.say(UNKNOWN_WAYS_OUT)
         reason = findings.reason or (UNKNOWN if unknown else "")
         return findings._replace(held=[*findings.held, *unknown], reason=reason)
 
-    async def _asked(self, rows: Sequence[Unsettled], *, patient: bool, release: bool) -> Findings:
+    async def _not_proven_over(self) -> Sequence[Claim]:
+        """Return the earlier attempts at the shard whose processes may still send what they intended to send."""
+        attempt = self.files.attempt
+        return [] if attempt is None else await asyncio.to_thread(attempt.doubters)
+
+    async def _take_late(self) -> None:
+        if self.files.attempt is not None:
+            count = await self.files.take_late(folder_of(self.files.attempt.checkpoint))
+            if count:
+                self.world.voice.say(f"rows in doubt: {count:,} settled by records of an earlier attempt")
+
+    def _held(self, findings: Findings, alive: Sequence[Claim]) -> Findings:
+        """Say why rows in doubt are held that could otherwise be sent again."""
+        if not alive or not findings.held:
+            return findings
+        self.world.voice.say(
+            f"rows in doubt: {len(findings.held):,} held: {alive[0].who} is not proven to have ended, and may still"
+            " send them. If it is dead, --predecessor-is-dead says so"
+        )
+        return findings._replace(reason=findings.reason or "an earlier process may still send them")
+
+    async def _asked(self, inquiry: Inquiry, rows: Sequence[Unsettled], *, patient: bool, release: bool) -> Findings:
         """Ask the execution list for rows that were sent, and settle those that it decides."""
         self.world.voice.say(f"rows in doubt: {len(rows):,}, checking the service's execution list")
         if not self.service.now():
@@ -83,7 +116,7 @@ class Doubts:
             await contact(self.service.workflow, self.drain, self.world.draw, self.world.monotonic)
             if self.drain.begun:
                 return Findings([], [], [*rows], [])
-        findings = await reconcile(self.inquiry(), rows, patient=patient)
+        findings = await reconcile(inquiry, rows, patient=patient)
         repeated = await self.files.checkpoint.recall(SHARED_NAME)
         if repeated is not None and findings.released:
             reason = f"the service answered two starts with the same execution, {repeated}"
@@ -139,6 +172,10 @@ class Doubts:
 
     async def _release(self, rows: list[Unsettled]) -> None:
         await self.files.settle([Settlement(row.id, Status.PENDING) for row in rows])
+
+
+async def _leave_undated(_rows: Sequence[Unsettled], _at: float) -> None:
+    """Store no time."""
 
 
 def _report(findings: Findings, voice: Voice, masked: Callable[[str], str]) -> None:

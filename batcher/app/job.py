@@ -30,7 +30,7 @@ from batcher.flow.queues import Places
 from batcher.flow.reconcile import Findings
 from batcher.flow.resend import Sift, released_rows
 from batcher.flow.service import Service
-from batcher.model import Found, Parameter, Record, Row, Settlement, Status
+from batcher.model import Admitted, Found, Parameter, Record, Row, Settlement, Status
 from batcher.options.verbs import RunOptions
 from batcher.rules.progress.counts import Tally
 from batcher.rules.progress.extent import Length
@@ -247,7 +247,7 @@ class Run:
             blocks=blocks,
             sift=sift,
             decide=partial(admission.admission, policy=policy),
-            admit=lambda rows: self.newness.admit(rows, self.service.now()),
+            admit=self._admit,
             fire=self.newness.firing(attempts.fire),
             settle=self._settle,
             look=self._guard,
@@ -255,6 +255,12 @@ class Run:
             places=places,
             limit=limit,
         )
+
+    async def _admit(self, rows: Sequence[Admitted]) -> None:
+        """Make intents durable. In a shard, begin the drain if it was taken over: then the rows are given back."""
+        await self.newness.admit(rows, self.service.now())
+        if self.files.attempt is not None:
+            await self.files.attempt.look(self.drain)
 
     async def _settle(self, settlements: Sequence[Settlement], records: Sequence[Record]) -> None:
         self.tally.is_writing = True

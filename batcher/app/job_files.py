@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from msgspec import structs
 
+from batcher.app.attempt import Attempt
 from batcher.app.generation import Generation, Unproven
 from batcher.app.job_identity import is_side_manifest
 from batcher.app.world import World
@@ -30,8 +31,8 @@ from batcher.edges.manifest import AnyManifest
 from batcher.edges.records import Output, open_output, tail_of
 from batcher.edges.same_file import SameFile
 from batcher.errors import JobError, OtherJobError, UsageError
-from batcher.flow.repair import LEFT_OPEN, resume, unexplained
-from batcher.model import BEGINNING, Admitted, Record, Settlement, Unsettled
+from batcher.flow.repair import LEFT_OPEN, repair_of, resume, unexplained
+from batcher.model import BEGINNING, Admitted, Record, Settlement, Status, Unsettled
 from batcher.rules.job.card import Card, encoded, renewed
 from batcher.rules.modes import open_to_others
 from batcher.rules.progress import extent
@@ -73,8 +74,11 @@ class Files:
         is_side: bool,
         is_bucket_used: bool,
         pass_on: PassOn | None = None,
+        attempt: Attempt | None = None,
     ) -> None:
         self.checkpoint = checkpoint
+        self.attempt = attempt
+        """The attempt at a shard whose files these are, None for a job without shards."""
         self.latest = 0.0
         """The latest time that this run has noted, in POSIX seconds by the service's clock; 0 if none is known."""
         self.card = card
@@ -192,11 +196,34 @@ class Files:
         self.card = structs.replace(self.card, cell_types=types)
         await self.checkpoint.remember({CARD: encoded(self.card)})
 
-    async def repair(self, now: float) -> None:
-        """Settle what an interrupted run left between an intent and a verdict; `now` is POSIX seconds."""
+    async def repair(self, now: float, others: Sequence[Record] = ()) -> None:
+        """Settle what an interrupted run left between an intent and a verdict; `now` is POSIX seconds.
+
+        `others` are records that were found in another output.
+        """
         left = await self.checkpoint.unsettled(LEFT_OPEN)
-        settle = partial(self.settle, recovered=self._output.recovered)
-        await resume(left, self._output.recovered, settle, now)
+        written = [*others, *self._output.recovered]
+        await resume(left, written, partial(self.settle, recovered=written), now)
+
+    async def take_late(self, folder: Path) -> int:
+        """Settle rows in doubt by what former attempts at the shard have recorded since. Return how many there were.
+
+        `folder` is that of the checkpoint.
+        """
+        count = 0
+        for name, length in (await self.checkpoint.facts()).items():
+            path = folder / name.removeprefix(LENGTH)
+            if not name.startswith(LENGTH) or name == self._length_name or not path.exists():
+                continue
+            tail = tail_of(path, int(length))
+            if tail.length:
+                left = await self.checkpoint.unsettled({Status.IN_DOUBT})
+                settlements = repair_of(left, tail.records, 0.0).settlements
+                await self.settle(settlements, recovered=tail.records)
+                await self.checkpoint.remember({name: int(length) + tail.length})
+                self._written_before += tail.length
+                count += len(settlements)
+        return count
 
 
 @asynccontextmanager
@@ -208,6 +235,7 @@ async def open_files(  # noqa: PLR0913 - what the files of a job depend on
     pass_on: PassOn | None = None,
     *,
     for_spreadsheets: bool = False,
+    attempt: Attempt | None = None,
 ) -> AsyncIterator[Files]:
     """Lock a job's files for one run, and repair what an interrupted run left.
 
@@ -229,7 +257,8 @@ async def open_files(  # noqa: PLR0913 - what the files of a job depend on
             raise UsageError(f"{checkpoint_path}: this checkpoint has no output yet", "Run the job first.")
         left = await checkpoint.unsettled(LEFT_OPEN)
         generation.compare(facts, left, await checkpoint.controls(), is_empty=is_empty)
-        noted = {CARD: encoded(job), OUTPUT: place.name} | _former_length(facts, place, folder, left)
+        former, others = _former_tail(facts, place, folder, left)
+        noted = {CARD: encoded(job), OUTPUT: place.name} | former
         if place.known is None:
             noted[LENGTH + place.name] = 0
         if card is not None and not is_side:
@@ -253,9 +282,10 @@ async def open_files(  # noqa: PLR0913 - what the files of a job depend on
                 is_side=is_side,
                 is_bucket_used=bool(facts.get(BUCKET_USED)),
                 pass_on=pass_on,
+                attempt=attempt,
             )
             await files.attest()
-            await files.repair(world.clock())
+            await files.repair(world.clock(), others)
             try:
                 yield files
             finally:
@@ -281,20 +311,22 @@ def _rates(learned: Remembered) -> dict[str, str | int]:
     return {name: round(rate * 1000) for name, rate in rates.items() if rate is not None}
 
 
-def _former_length(facts: Facts, place: Place, folder: Path, left: Sequence[Unsettled]) -> dict[str, str | int]:
-    """Return the length of the last run's output, with all its whole records, if this run has another one.
+def _former_tail(
+    facts: Facts, place: Place, folder: Path, left: Sequence[Unsettled]
+) -> tuple[dict[str, str | int], Sequence[Record]]:
+    """Look at the last run's output, if this run has another one. Return its length, and the records that are news.
 
     Only the last run's output can have records that the checkpoint does not know. Once this is committed, it knows
     them. Raises as `_need_newest`.
     """
     former = _place_of(None, facts, folder)
     if former is None or former.known is None or former.name == place.name or not is_there(former.path):
-        return {}
+        return {}, ()
     if former.path.stat().st_size < former.known:
-        return {}
+        return {}, ()
     tail = tail_of(former.path, former.known)
     _need_newest(former.path, left, tail.records)
-    return {LENGTH + former.name: former.known + tail.length}
+    return {LENGTH + former.name: former.known + tail.length}, tail.records
 
 
 def _need_newest(output: Path, left: Sequence[Unsettled], written: Sequence[Record]) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from batcher.app.api import chosen_before
+from batcher.app.attempt import Attempt, Terms, need_latest, open_attempt
 from batcher.app.doubts import Doubts
 from batcher.app.job_files import open_files
 from batcher.app.job_identity import job_of
@@ -41,16 +44,24 @@ async def settle_all(options: ReconcileOptions, world: World) -> ExitCode:
     return worst
 
 
+def _files(checkpoint: Path, attempt: Attempt | None) -> tuple[Path, None, Path | None]:
+    """Return the checkpoint of any job, and its output: that of the last run, or that of an attempt at a shard."""
+    return (checkpoint, None, None) if attempt is None else (attempt.checkpoint, None, attempt.output)
+
+
 async def settle(options: ReconcileOptions, world: World) -> ExitCode:
     """Settle the rows in doubt of a checkpoint, and report how many are left. Raises JobError if that is impossible."""
     drain = Drain()
+    need_latest(options.checkpoint)
+    terms = Terms(is_dead=options.predecessor_is_dead)
     with world.draining_on_signals(drain.begin, world.voice.say):
         async with (
             open_credentials(options.credentials, world, drain, world.voice.warn) as credentials,
-            open_files(options.checkpoint, None, None, world) as files,
+            open_attempt(options.checkpoint, world, drain, terms) as attempt,
+            open_files(*_files(options.checkpoint, attempt), world, attempt=attempt) as files,
         ):
             card = files.card
-            job = job_of(card, options.checkpoint)
+            job = job_of(card, attempt.checkpoint if attempt else options.checkpoint)
             site = Site(card.endpoint, card.workflow, ASKERS, options.timeout, options.trust)
             async with open_service(site, credentials, world, drain, world.voice.warn, chosen_before(card)) as service:
                 relies_on = condition(options.settle_time, options.timeout)

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from msgspec import structs
 
-from batcher.app.api import choose
+from batcher.app.api import Chosen, choose
+from batcher.app.attempt import open_short, with_all_files
 from batcher.app.cell_types import has_typed_cells, parameters_of_types
 from batcher.app.generation import Generation
 from batcher.app.job_files import Place, place_of, written
@@ -49,6 +50,13 @@ async def recover(options: RecoverOptions, world: World) -> ExitCode:
     api = await choose(options, world, Drain(), options.checkpoint)
     wanted = card_of(given, *api)
     await planned(options, wanted)
+    options = with_all_files(options)
+    async with open_short(options.checkpoint, world, Drain()):
+        return await _recovered(options, wanted, api, world)
+
+
+async def _recovered(options: RecoverOptions, wanted: Card, api: Chosen, world: World) -> ExitCode:
+    given = _as_run(options, options.output[-1])
     with replacing(options.checkpoint) as replacement, ExitStack() as opened:
         with closing(replacement.begin(wanted)) as store:
             if replacement.is_damaged:

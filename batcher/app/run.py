@@ -9,6 +9,7 @@ from datetime import datetime
 from math import inf
 
 from batcher.app.api import Chosen, choose
+from batcher.app.attempt import Terms, need_shareable, open_attempt, with_latest_files
 from batcher.app.columns import Columns
 from batcher.app.confirm import Confirm
 from batcher.app.doubts import Doubts
@@ -75,23 +76,30 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
             telemetry.warn(warning)
         paths = Paths(options.manifest, options.checkpoint, options.output)
         warn_if_short(manifest.lines or 0, paths, world, telemetry.warn)
+        given, options = options, with_latest_files(options)
         api = Chosen(dialect) if dialect else await choose(options, world, drain, options.checkpoint)
-        card = card_of(options, *api)
-        plan = await planned(options, card)
+        plan = await planned(given, card_of(options, *api))
+        if plan is not None:
+            need_shareable(options.run_dir, world, telemetry.warn)
         service = await edges.enter_async_context(
-            _open_service(options, card.endpoint, world, drain, telemetry, api.dialect)
+            _open_service(options, card_of(options, *api).endpoint, world, drain, telemetry, api.dialect)
         )
         columns = Columns(options, manifest, telemetry.warn)
         preflight = await _preflight(options, world, manifest, service, drain, telemetry, columns)
         await pinned(options, plan)
+        terms = Terms(options.take_over_after, options.predecessor_is_dead)
+        attempt = await edges.enter_async_context(open_attempt(options.checkpoint, world, drain, terms))
+        if attempt is not None:
+            options = options.but(checkpoint=attempt.checkpoint, output=attempt.output)
         files = await edges.enter_async_context(
             open_files(
                 options.checkpoint,
-                card,
+                card_of(options, *api),
                 options.output,
                 world,
                 telemetry.pass_on,
                 for_spreadsheets=options.spreadsheet,
+                attempt=attempt,
             )
         )
         known = await remembered(options, files, world)

@@ -81,7 +81,7 @@ async def _left(run: Run, code: ExitCode, in_doubt: int) -> Left:
         # which it could be known to be the same list again.
         counts = current_counts(await files.checkpoint.count(), running=False)
         return left_of(counts, read_whole=bool(await files.checkpoint.recall(READ_WHOLE)))
-    if code is ExitCode.OK:
+    if code in {ExitCode.OK, ExitCode.TAKEN_OVER}:
         return Left(rows=False, in_doubt=False, failed=False)
     if code in _ENDED:
         found = await files.checkpoint.settled_statuses()

@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 
 from batcher.app.process import draining_on_signals
 from batcher.app.voice import TERMINAL, Voice
+from batcher.edges.attempts import mounts, this_machine
 from batcher.edges.checkpoint import Checkpoint, open_checkpoint
 from batcher.edges.free_space import FreeSpace, free_space
 from batcher.edges.manifest import Choice, WholeManifest, open_manifest
@@ -25,6 +26,7 @@ from batcher.edges.transport import connect
 from batcher.errors import ExitCode
 from batcher.flow.service import Send
 from batcher.rules.job.card import Card
+from batcher.rules.shards.attempts import Machine
 
 T = TypeVar("T")
 
@@ -84,6 +86,10 @@ class World:
     read_ahead: ReadAhead = read_ahead
     free_space: Callable[[Path], FreeSpace] = free_space
     """Returns what is free in a folder. Raises OSError."""
+    machine: Callable[[], Machine] = this_machine
+    """Returns what identifies the running system."""
+    mounts: Callable[[], str] = mounts
+    """Returns the kernel's list of mounts, empty text where there is none."""
     draining_on_signals: Callable[[Callable[[ExitCode], None], Callable[[str], None]], AbstractContextManager[None]] = (
         draining_on_signals
     )

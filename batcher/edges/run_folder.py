@@ -10,7 +10,8 @@ from hashlib import file_digest, sha256
 from pathlib import Path
 
 from batcher.errors import DiskError, ManifestError, OtherJobError
-from batcher.rules.shards.plan import CHECKPOINTS, PLAN, Fingerprint, Plan, decoded, encoded, need_same
+from batcher.rules.shards.attempts import CHECKPOINT, latest
+from batcher.rules.shards.plan import PLAN, Fingerprint, Plan, decoded, encoded, need_same
 
 
 def plan_in(folder: Path) -> Plan | None:
@@ -30,8 +31,9 @@ def is_run_folder(path: Path) -> bool:
 
 
 def checkpoints_in(folder: Path) -> list[Path]:
-    """Return the checkpoints of the shards that have begun, in the order of their indexes."""
-    return sorted(folder.glob(CHECKPOINTS))
+    """Return the latest checkpoint of each shard that has begun, in the order of their indexes."""
+    names = [each.name for each in folder.iterdir()] if folder.is_dir() else []
+    return [folder / name for name in latest(names, CHECKPOINT).values()]
 
 
 def pin(folder: Path, plan: Plan) -> None:

@@ -225,6 +225,10 @@ class Doubts(Options):
 
     group = "Retries and doubts"
 
+    predecessor_is_dead: Annotated[
+        bool, Option("Declare dead all other processes that have worked on this shard, so that doubts are settled.")
+    ] = False
+
     settle_time: Annotated[
         float,
         Option(

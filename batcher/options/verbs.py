@@ -146,7 +146,18 @@ class Telemetry(Options):
     metrics_host: Annotated[str, Option("Address to serve metrics on.", metavar="ADDRESS")] = "127.0.0.1"
 
 
-class RunOptions(Service, Sharded, Pace, Stopping, Sending, Output, Telemetry):
+class Succession(Options):
+    """When to take over a shard from another process."""
+
+    group = "Shards"
+
+    take_over_after: Annotated[
+        float,
+        Option("Take over a shard whose process has given no sign of life for this long.", DURATION, least=0),
+    ] = 60.0
+
+
+class RunOptions(Service, Sharded, Succession, Pace, Stopping, Sending, Output, Telemetry):
     """The options of `batcher run`, and the arguments of `batcher.run`. Times are in seconds."""
 
     @property

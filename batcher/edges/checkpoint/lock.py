@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from batcher.errors import BusyError, DiskError
+from batcher.rules.shards.attempts import is_of_shard
 
 GLANCES = 5
 GLANCE_SECONDS = 0.05
@@ -49,7 +50,12 @@ class Lock:
             os.close(self._fd)
 
     def take_file(self) -> None:
-        """Lock the checkpoint itself, which must exist. Raises BusyError if another run holds it."""
+        """Lock the checkpoint itself, which must exist. Raises BusyError if another run holds it.
+
+        That of a shard is locked by SQLite: over NFS, a lock by flock(2) would keep SQLite's own from being taken.
+        """
+        if is_of_shard(self._checkpoint.name):
+            return
         while True:
             if _identity(self._checkpoint.stat()) in _held:
                 raise _busy(self._checkpoint)
@@ -100,14 +106,29 @@ def _leads_to(path: Path, descriptor: int) -> bool:
 def observing(checkpoint: Path) -> Iterator[Callable[[], bool]]:
     """Yield a function that returns whether a run has locked the checkpoint, for a reader of it.
 
-    SQLite must open the checkpoint after the block begins and close it before the block ends, see `Lock.release`.
+    SQLite must open the checkpoint after the block begins and close it before the block ends, see `Lock.release`. Of a
+    shard's checkpoint SQLite opens a copy, and the file beside it is looked at.
     """
+    if is_of_shard(checkpoint.name):
+        yield partial(_is_locked_beside, lock_path(checkpoint))
+        return
     if _identity(checkpoint.stat()) in _held:
         yield lambda: True
         return
     file = os.open(checkpoint, os.O_RDONLY | os.O_CLOEXEC)
     try:
         yield partial(_is_held, file)
+    finally:
+        os.close(file)
+
+
+def _is_locked_beside(path: Path) -> bool:
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return _is_held(file)
     finally:
         os.close(file)
 

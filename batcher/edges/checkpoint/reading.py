@@ -24,6 +24,7 @@ from batcher.edges.checkpoint.schema import (
     translated,
 )
 from batcher.edges.checkpoint.settled_rows import SettledRows
+from batcher.edges.checkpoint.snapshot import snapshot
 from batcher.edges.checkpoint.unsettled_rows import UnsettledRows
 from batcher.errors import JobError
 from batcher.model import STATUSES, Status, Unsettled
@@ -31,7 +32,7 @@ from batcher.rules.job.card import Card
 from batcher.rules.progress import extent
 from batcher.rules.progress.extent import Length
 from batcher.rules.records.standing import Standing
-from batcher.rules.shards.plan import CHECKPOINTS
+from batcher.rules.shards.attempts import CHECKPOINT, is_of_shard, latest, named, without
 
 COPY = 256
 """The factor for the number of a copy. It leaves room for the number of a status to be added."""
@@ -63,8 +64,19 @@ def glance(path: Path) -> Glance:
 
 def card_at(path: Path) -> Card:
     """Read the job card alone, and compare nothing else. Raises DiskError or OtherJobError if it cannot be read."""
-    with translated(path), closing(open_database(path, None)) as db:
+    with translated(path), _readable(path) as file, closing(open_database(file, None)) as db:
         return card_of(facts_of(db, path))
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[Path]:
+    """Yield the path of what SQLite can open: that of a copy, for a shard whose process has the file for itself."""
+    need_file(path, None)
+    if not is_of_shard(path.name):
+        yield path
+        return
+    with snapshot(path) as copy:
+        yield copy
 
 
 @contextmanager
@@ -74,7 +86,8 @@ def reading(path: Path) -> Iterator[Reading]:
         with translated(path):
             need_file(path, None)
             is_running = opened.enter_context(observing(path))
-            db = opened.enter_context(closing(open_database(path, None)))
+            file = opened.enter_context(_readable(path))
+            db = opened.enter_context(closing(open_database(file, None)))
             running = is_running()
             # All reads from here on see one snapshot, whatever a run writes meanwhile.
             db.execute("BEGIN")
@@ -102,10 +115,10 @@ def owned_by_others(path: Path, names: Sequence[str]) -> set[str]:
     A checkpoint that cannot be read owns none: an execution that is taken for a stranger's is looked at, which is safe.
     """
     found: set[str] = set()
-    for other in path.parent.glob(CHECKPOINTS):
-        if other.name != path.name:
-            with suppress(JobError), reading(other) as checkpoint:
-                found |= checkpoint.owned(names)
+    own = named(path.name)
+    for name in without(latest((each.name for each in path.parent.iterdir()), CHECKPOINT), own.shard if own else ""):
+        with suppress(JobError), reading(path.with_name(name)) as checkpoint:
+            found |= checkpoint.owned(names)
     return found
 
 

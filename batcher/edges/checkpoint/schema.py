@@ -18,6 +18,7 @@ from batcher.edges.checkpoint import format_1
 from batcher.edges.checkpoint.facts import BUCKET_USED, CARD, CONTENTS
 from batcher.errors import DamageError, DiskError, OtherJobError
 from batcher.rules.job.card import Card, Difference, decoded, difference, encoded
+from batcher.rules.shards.attempts import is_of_shard
 
 APPLICATION_ID = 0x62746368
 """Marks the file as ours (`btch`)."""
@@ -124,6 +125,9 @@ def open_database(path: Path, card: Card | None) -> sqlite3.Connection:
     need_file(path, card)
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False)
     try:
+        if is_of_shard(path.name):
+            # Before the first look at the file: then its log needs no memory that is shared, see `snapshot`.
+            db.execute("PRAGMA main.locking_mode=EXCLUSIVE").close()
         _prepare(db, path, card)
     except BaseException:
         db.close()

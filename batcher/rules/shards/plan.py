@@ -18,8 +18,6 @@ PLAN = "plan.json"
 """The name of the plan in the run folder."""
 RUN = "run"
 """How the name of the socket begins by which the command is reached that runs the shards."""
-CHECKPOINTS = "shard-*.checkpoint"
-"""A pattern for the names of all shards' checkpoints in the run folder."""
 
 _ADVICE = (
     "Give the command of the other shards, on an unchanged manifest. Another list, another number of shards or other"
