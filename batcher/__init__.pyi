@@ -81,6 +81,8 @@ class RunOptions(_RunOptions):
         preflight: bool = True,
         checkpoint: str | PathLike[str] | None = None,
         format: Format | Literal["csv", "tsv", "json", "jsonl", "txt", "inventory", "obsutil", "parquet"] | None = None,
+        ledger: str | PathLike[str] | None = None,
+        again: bool = False,
         concurrency: int = 64,
         max_rate: float | None = None,
         remember_rate: bool = False,
@@ -140,6 +142,8 @@ def run(
     preflight: bool = True,
     checkpoint: str | PathLike[str] | None = None,
     format: Format | Literal["csv", "tsv", "json", "jsonl", "txt", "inventory", "obsutil", "parquet"] | None = None,
+    ledger: str | PathLike[str] | None = None,
+    again: bool = False,
     concurrency: int = 64,
     max_rate: float | None = None,
     remember_rate: bool = False,
@@ -203,6 +207,8 @@ def run(
         preflight: If False, skip checking inputs against the declared parameters.
         checkpoint: File that stores progress between runs.
         format: Manifest format.
+        ledger: Ledger that jobs share: a row that another job has started is a duplicate here.
+        again: Send rows although another job of the ledger has started them.
         concurrency: Number of workers, each with its own connection.
         max_rate: Maximum starts per second.
         remember_rate: Begin a new job at the rate that an earlier job with this workflow reached, and remember its
@@ -263,6 +269,8 @@ def run_sync(
     preflight: bool = True,
     checkpoint: str | PathLike[str] | None = None,
     format: Format | Literal["csv", "tsv", "json", "jsonl", "txt", "inventory", "obsutil", "parquet"] | None = None,
+    ledger: str | PathLike[str] | None = None,
+    again: bool = False,
     concurrency: int = 64,
     max_rate: float | None = None,
     remember_rate: bool = False,
@@ -315,6 +323,8 @@ def run_sync(
         preflight: If False, skip checking inputs against the declared parameters.
         checkpoint: File that stores progress between runs.
         format: Manifest format.
+        ledger: Ledger that jobs share: a row that another job has started is a duplicate here.
+        again: Send rows although another job of the ledger has started them.
         concurrency: Number of workers, each with its own connection.
         max_rate: Maximum starts per second.
         remember_rate: Begin a new job at the rate that an earlier job with this workflow reached, and remember its

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -29,7 +29,7 @@ from batcher.flow.preflight import contact
 from batcher.flow.reconcile import Findings
 from batcher.flow.resend import Sift, released_rows
 from batcher.flow.service import Service
-from batcher.model import Found, Parameter, Record, Row, Settlement, Status
+from batcher.model import Admitted, Found, Parameter, Record, Row, Settlement, Status
 from batcher.options.verbs import RunOptions
 from batcher.rules.progress.counts import Tally
 from batcher.rules.progress.extent import Length
@@ -104,6 +104,19 @@ class Run:
         # The settled prefix may have grown without a settlement.
         await self.files.settle([])
 
+    @property
+    def _decide(self) -> Callable[[Found], Admitted | None]:
+        """What decides about each row of the manifest."""
+        decide = partial(admission.admission, policy=self.options.policy)
+        return decide if self.files.sharing is None else self.files.sharing.deciding(decide)
+
+    async def _admit(self, rows: Sequence[Admitted]) -> None:
+        now, sharing = self.service.now(), self.files.sharing
+        if sharing is None:
+            await self.newness.admit(rows, now)
+        else:
+            await sharing.admit(rows, now, self.newness.admit, self.files.admit)
+
     async def _confirmed(self, rows: AsyncIterator[engine.Block]) -> tuple[AsyncIterator[engine.Block], Sift]:
         """Ask a person if many new rows would be sent, and begin the drain if the answer is no. Return what to run."""
         confirm, listed = self.confirm, self.monitor.listed
@@ -111,9 +124,7 @@ class Run:
             return rows, self._sift
         if listed is None:
             self.world.voice.say(f"counting rows before the first start, at most {confirm.above + 1:,}")
-        ahead = Ahead(
-            rows, self._sift, partial(admission.admission, policy=self.options.policy), self.tally, self.drain
-        )
+        ahead = Ahead(rows, self._sift, self._decide, self.tally, self.drain)
         if await ahead.has_more_than(confirm.above) and not self.drain.begun:
             question = opening.question(confirm.above, self.options.workflow, listed)
             if not await is_confirmed(confirm, question, self.drain):
@@ -125,7 +136,7 @@ class Run:
         findings = await self.doubts.settle(patient=patient, release=release)
         self.monitor.telemetry.reconciled(findings)
         self.tally.found += len(findings.adopted)
-        self.tally.missed += len(findings.released)
+        self.tally.missed += len(findings.released) - findings.freed
         return findings
 
     async def _settle_doubts(self) -> None:
@@ -133,6 +144,7 @@ class Run:
         for round_ in range(ROUNDS + 1):
             findings = await self._settled(patient=True, release=round_ < ROUNDS)
             self.tally.adopted += len(findings.adopted)
+            self.tally.duplicates_found += len(findings.duplicates)
             if not findings.released:
                 return
             again = self.tally.again()
@@ -182,18 +194,21 @@ class Run:
     async def _sift(self, rows: engine.Block) -> tuple[Sequence[Found], Counter[Status]]:
         sifted = await self.files.checkpoint.sift(rows, admission.left_alone(self.options.policy))
         found: Sequence[Found] = sifted.found
-        passed, again = sifted.passed, 0
+        passed, policy = sifted.passed, self.options.policy
         if any(isinstance(each.row, Row) for each in found):
             await self._look_at_the_service()
             found = found if self.screen is None else self.screen.found(found)
         if self.columns.has_news:
             self._judge_columns()
-        if self.options.retry_rejected:
-            again = sum(map(admission.is_still_invalid, found))
-            passed = passed + Counter({Status.INVALID: again})
+        still: Counter[Status] = Counter()
+        if any(policy):
+            still.update(each.status for each in found if each.status and admission.is_still_ended(each, policy))
+            passed = passed + still
+        if self.files.sharing is not None:
+            await self.files.sharing.look([each for each in found if admission.is_undecided(each, policy)])
         self.length = self.monitor.length
         frontier = self.files.frontier
-        frontier.sifted(rows[-1].number, len(found) - again, passed, is_in_order=sifted.in_order)
+        frontier.sifted(rows[-1].number, len(found) - still.total(), passed, is_in_order=sifted.in_order)
         mark = self.manifest.mark(rows[-1].number)
         if mark is not None:
             frontier.reached(mark)
@@ -237,18 +252,19 @@ class Run:
             names=self.names,
             streak=Streak(is_proven=self.tally.started > 0),
         )
-        policy = self.options.policy
+        sharing, fire = self.files.sharing, self.newness.firing(attempts.fire)
         return engine.Job(
             blocks=blocks,
             sift=sift,
-            decide=partial(admission.admission, policy=policy),
-            admit=lambda rows: self.newness.admit(rows, self.service.now()),
-            fire=self.newness.firing(attempts.fire),
+            decide=self._decide,
+            admit=self._admit,
+            fire=fire if sharing is None else sharing.firing(fire),
             settle=self._settle,
             look=self._guard,
             now=self.world.clock,
             concurrency=self.options.concurrency,
             limit=limit,
+            unsent=engine.as_admitted if sharing is None else sharing.unsent,
         )
 
     async def _settle(self, settlements: Sequence[Settlement], records: Sequence[Record]) -> None:

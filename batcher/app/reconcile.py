@@ -6,6 +6,7 @@ from batcher.app.api import chosen_before
 from batcher.app.doubts import Doubts
 from batcher.app.job_files import open_files
 from batcher.app.job_identity import job_of
+from batcher.app.membership import open_joined
 from batcher.app.run_folder import checkpoints_of
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.world import World
@@ -47,7 +48,8 @@ async def settle(options: ReconcileOptions, world: World) -> ExitCode:
     with world.draining_on_signals(drain.begin, world.voice.say):
         async with (
             open_credentials(options.credentials, world, drain, world.voice.warn) as credentials,
-            open_files(options.checkpoint, None, None, world) as files,
+            open_joined(options.checkpoint, world.voice) as sharing,
+            open_files(options.checkpoint, None, None, world, sharing=sharing) as files,
         ):
             card = files.card
             job = job_of(card, options.checkpoint)

@@ -20,6 +20,7 @@ from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.shards import pinned, planned
+from batcher.app.sharing import open_sharing
 from batcher.app.space import Paths, warn_if_short
 from batcher.app.summary import report_end
 from batcher.app.telemetry import Telemetry, open_telemetry
@@ -84,6 +85,7 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
         columns = Columns(options, manifest, telemetry.warn)
         preflight = await _preflight(options, world, manifest, service, drain, telemetry, columns)
         await pinned(options, plan)
+        sharing = await edges.enter_async_context(open_sharing(options.ledger, options.policy))
         files = await edges.enter_async_context(
             open_files(
                 options.checkpoint,
@@ -92,6 +94,7 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
                 world,
                 telemetry.pass_on,
                 for_spreadsheets=options.spreadsheet,
+                sharing=sharing,
             )
         )
         known = await remembered(options, files, world)

@@ -19,7 +19,12 @@ from batcher.rules.records.codec import record_of, timestamp
 
 Block = Sequence[Row | BadRow]
 
-PENDING, SENDING = Status.PENDING, Status.SENDING
+PENDING, SENDING, STARTED = Status.PENDING, Status.SENDING, Status.STARTED
+
+
+def as_admitted(admitted: Admitted) -> Outcome:
+    """Return how a row ends that is not sent: as it was admitted."""
+    return Outcome(admitted, admitted.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,8 @@ class Job:
     concurrency: int
     limit: int | None = None
     """The maximum number of rows to send."""
+    unsent: Callable[[Admitted], Outcome] = as_admitted
+    """Returns how a row ends that is not sent."""
 
 
 async def run(job: Job, tally: Tally, drain: Drain) -> None:
@@ -111,7 +118,7 @@ class _Engine:
         if len(intents) < len(admitted):
             for each in admitted:
                 if each.status is not SENDING:
-                    self.ended.put(Outcome(each, each.status))
+                    self.ended.put(self.job.unsent(each))
 
     async def work(self) -> None:
         """Send one row after another."""
@@ -133,8 +140,12 @@ class _Engine:
 
 
 def _settlements(outcomes: Sequence[Outcome]) -> list[Settlement]:
+    # The execution that a duplicate names is not its own.
     return [
-        Settlement(each.admitted.id, each.status, each.execution.name if each.execution else "") for each in outcomes
+        Settlement(
+            each.admitted.id, each.status, each.execution.name if each.execution and each.status is STARTED else ""
+        )
+        for each in outcomes
     ]
 
 
