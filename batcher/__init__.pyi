@@ -82,6 +82,8 @@ class RunOptions(_RunOptions):
         checkpoint: str | PathLike[str] | None = None,
         format: Format | Literal["csv", "tsv", "json", "jsonl", "txt", "inventory", "obsutil", "parquet"] | None = None,
         take_over_after: float | str = 60.0,
+        ledger: str | PathLike[str] | None = None,
+        again: bool = False,
         concurrency: int = 64,
         max_rate: float | None = None,
         remember_rate: bool = False,
@@ -143,6 +145,8 @@ def run(
     checkpoint: str | PathLike[str] | None = None,
     format: Format | Literal["csv", "tsv", "json", "jsonl", "txt", "inventory", "obsutil", "parquet"] | None = None,
     take_over_after: float | str = 60.0,
+    ledger: str | PathLike[str] | None = None,
+    again: bool = False,
     concurrency: int = 64,
     max_rate: float | None = None,
     remember_rate: bool = False,
@@ -208,6 +212,8 @@ def run(
         checkpoint: File that stores progress between runs.
         format: Manifest format.
         take_over_after: Take over a shard whose process has given no sign of life for this long.
+        ledger: Ledger that jobs share: a row that another job has started is a duplicate here.
+        again: Send rows although another job of the ledger has started them.
         concurrency: Number of workers, each with its own connection.
         max_rate: Maximum starts per second.
         remember_rate: Begin a new job at the rate that an earlier job with this workflow reached, and remember its
@@ -271,6 +277,8 @@ def run_sync(
     checkpoint: str | PathLike[str] | None = None,
     format: Format | Literal["csv", "tsv", "json", "jsonl", "txt", "inventory", "obsutil", "parquet"] | None = None,
     take_over_after: float | str = 60.0,
+    ledger: str | PathLike[str] | None = None,
+    again: bool = False,
     concurrency: int = 64,
     max_rate: float | None = None,
     remember_rate: bool = False,
@@ -325,6 +333,8 @@ def run_sync(
         checkpoint: File that stores progress between runs.
         format: Manifest format.
         take_over_after: Take over a shard whose process has given no sign of life for this long.
+        ledger: Ledger that jobs share: a row that another job has started is a duplicate here.
+        again: Send rows although another job of the ledger has started them.
         concurrency: Number of workers, each with its own connection.
         max_rate: Maximum starts per second.
         remember_rate: Begin a new job at the rate that an earlier job with this workflow reached, and remember its

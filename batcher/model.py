@@ -374,7 +374,7 @@ class Outcome(Struct, frozen=True, gc=False):
     """How an admitted row ends in this run.
 
     A PENDING row is returned unchanged and gets no record; that of any other row has its status. `latency` is that of
-    the last attempt, in seconds. `execution` is set if the row is started.
+    the last attempt, in seconds. `execution` is set if the row is started, or was by another job.
     """
 
     admitted: Admitted

@@ -134,7 +134,7 @@ async def test_config_takes_a_verbs_flags_as_that_verb_would(folder):
 async def test_a_job_runs_by_its_file_alone_and_names_what_the_file_has_set(folder):
     (folder / "m.txt").write_text("a\n")
     async with judging() as judge:
-        settings = f'workflow = "transcode"\nbucket = "videos"\nendpoint = "{judge.url}"\nledger = "for the emulator"\n'
+        settings = f'workflow = "transcode"\nbucket = "videos"\nendpoint = "{judge.url}"\nport = 8080\n'
         (folder / "batcher.toml").write_text(settings)
         ran = await batcher("run", "m.txt")
         assert ran.code == 0, ran

@@ -51,8 +51,8 @@ def test_a_card_is_read_back_as_it_was_written(card):
 
 
 def test_a_card_of_a_later_version_is_refused_with_what_to_do():
-    later = encoded(Card("https://obs.x.com", "w")).replace('"version": 1', '"version": 3')
-    with pytest.raises(OtherJobError, match="version 3") as caught:
+    later = encoded(Card("https://obs.x.com", "w")).replace('"version": 1', '"version": 4')
+    with pytest.raises(OtherJobError, match="version 4") as caught:
         decoded(later)
     assert caught.value.advice == "Use the version of batcher that last worked on this job, or a newer one."
 

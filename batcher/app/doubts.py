@@ -21,9 +21,11 @@ from batcher.rules.doubts.contents import contents_of
 from batcher.rules.doubts.control import NO_CONTROL
 from batcher.rules.doubts.unknown import REASON as UNKNOWN
 from batcher.rules.doubts.unknown import is_held_for_unknown
-from batcher.rules.records.codec import record_of_adopted
+from batcher.rules.records.codec import record_of_adopted, record_of_duplicate
 from batcher.rules.report import next_commands
 from batcher.rules.report.next_commands import Job
+from batcher.rules.rows.sharing import REASON as ELSEWHERE
+from batcher.rules.rows.sharing import Fate, is_held_elsewhere
 from batcher.rules.shards.assignment import parsed
 from batcher.rules.shards.attempts import Claim
 from batcher.rules.shards.ownership import owner
@@ -34,6 +36,11 @@ SHOWN = 5
 UNKNOWN_WAYS_OUT = (
     "This checkpoint may be an older copy of the job's: then put the newest one back, with its -wal file if there is"
     " one. If other clients started these executions, --on-doubt resend sends the rows."
+)
+
+ELSEWHERE_WAYS_OUT = (
+    "Settle them there: run that job's command again, or batcher reconcile with its checkpoint. Then run this again. If"
+    " that job is gone, --again sends its rows from here, which may start them twice."
 )
 
 WAYS_OUT = (
@@ -66,6 +73,17 @@ class Doubts:
         rows = await self.files.checkpoint.unsettled({Status.IN_DOUBT})
         if not rows or self.on_doubt is OnDoubt.HOLD or self.drain.begun:
             return Findings([], [], rows, [])
+        elsewhere = [row for row in rows if is_held_elsewhere(row)]
+        rows = [row for row in rows if not is_held_elsewhere(row)]
+        findings = await self._settled(rows, alive, patient=patient, release=release)
+        return await self._with_elsewhere(findings, elsewhere, patient=patient, release=release and not alive)
+
+    async def _settled(
+        self, rows: list[Unsettled], alive: Sequence[Claim], *, patient: bool, release: bool
+    ) -> Findings:
+        """Settle rows that this job may have started. `alive` are the earlier attempts that may still send them."""
+        if not rows:
+            return Findings([], [], [], [])
         if self.on_doubt is OnDoubt.RESEND and (alive or not release):
             return self._held(Findings([], [], rows, []), alive)
         if self.on_doubt is OnDoubt.RESEND:
@@ -107,6 +125,38 @@ class Doubts:
             " send them. If it is dead, --predecessor-is-dead says so"
         )
         return findings._replace(reason=findings.reason or "an earlier process may still send them")
+
+    async def _with_elsewhere(
+        self, findings: Findings, rows: Sequence[Unsettled], *, patient: bool, release: bool
+    ) -> Findings:
+        """Ask the ledger about rows that are held for other jobs, and add what it says to the findings."""
+        sharing = self.files.sharing
+        if not rows:
+            return findings
+        asked = [] if sharing is None else await sharing.asked(rows)
+        started = [(row, holder) for row, holder, fate in asked if fate is Fate.DUPLICATE]
+        free = [row for row, _, fate in asked if fate is Fate.SEND and release]
+        now = self.world.clock()
+        await self.files.settle(
+            [Settlement(row.id, Status.DUPLICATE) for row, _ in started],
+            [record_of_duplicate(row, holder, now) for row, holder in started],
+        )
+        await self._release(free)
+        ended = {row.id for row in (*free, *(row for row, _ in started))}
+        held = [row for row in rows if row.id not in ended]
+        if held and patient and not findings.released and not free:
+            self.world.voice.say(f"rows in doubt: {len(held):,} held ({ELSEWHERE})")
+            for job in sorted({holder.job for row, holder, _ in asked if row.id not in ended})[:SHOWN]:
+                self.world.voice.say(f"another job: {printable(job)}")
+            self.world.voice.say(ELSEWHERE_WAYS_OUT)
+        reason = findings.reason or (ELSEWHERE if held else "")
+        return findings._replace(
+            released=[*findings.released, *free],
+            held=[*findings.held, *held],
+            reason=reason,
+            duplicates=[row for row, _ in started],
+            freed=len(free),
+        )
 
     async def _asked(self, inquiry: Inquiry, rows: Sequence[Unsettled], *, patient: bool, release: bool) -> Findings:
         """Ask the execution list for rows that were sent, and settle those that it decides."""

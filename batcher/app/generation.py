@@ -67,6 +67,11 @@ class Generation:
             raise
 
     @property
+    def job_id(self) -> str:
+        """The random name of the job."""
+        return self._id
+
+    @property
     def is_due(self) -> bool:
         """Whether the next commit should begin a new generation."""
         return self._steady() - self._begun >= INTERVAL

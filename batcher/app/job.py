@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -105,6 +105,22 @@ class Run:
         # The settled prefix may have grown without a settlement.
         await self.files.settle([])
 
+    @property
+    def _decide(self) -> Callable[[Found], Admitted | None]:
+        """What decides about each row of the manifest."""
+        decide = partial(admission.admission, policy=self.options.policy)
+        return decide if self.files.sharing is None else self.files.sharing.deciding(decide)
+
+    async def _admit(self, rows: Sequence[Admitted]) -> None:
+        """Make intents durable. In a shard, begin the drain if it was taken over: then the rows are given back."""
+        now, sharing = self.service.now(), self.files.sharing
+        if sharing is None:
+            await self.newness.admit(rows, now)
+        else:
+            await sharing.admit(rows, now, self.newness.admit, self.files.admit)
+        if self.files.attempt is not None:
+            await self.files.attempt.look(self.drain)
+
     async def _confirmed(self, rows: AsyncIterator[engine.Block]) -> tuple[AsyncIterator[engine.Block], Sift]:
         """Ask a person if many new rows would be sent, and begin the drain if the answer is no. Return what to run."""
         confirm, listed = self.confirm, self.monitor.listed
@@ -112,9 +128,7 @@ class Run:
             return rows, self._sift
         if listed is None:
             self.world.voice.say(f"counting rows before the first start, at most {confirm.above + 1:,}")
-        ahead = Ahead(
-            rows, self._sift, partial(admission.admission, policy=self.options.policy), self.tally, self.drain
-        )
+        ahead = Ahead(rows, self._sift, self._decide, self.tally, self.drain)
         if await ahead.has_more_than(confirm.above) and not self.drain.begun:
             question = opening.question(confirm.above, self.options.workflow, listed)
             if not await is_confirmed(confirm, question, self.drain):
@@ -126,7 +140,7 @@ class Run:
         findings = await self.doubts.settle(patient=patient, release=release)
         self.monitor.telemetry.reconciled(findings)
         self.tally.found += len(findings.adopted)
-        self.tally.missed += len(findings.released)
+        self.tally.missed += len(findings.released) - findings.freed
         return findings
 
     async def _settle_doubts(self) -> None:
@@ -134,6 +148,7 @@ class Run:
         for round_ in range(ROUNDS + 1):
             findings = await self._settled(patient=True, release=round_ < ROUNDS)
             self.tally.adopted += len(findings.adopted)
+            self.tally.duplicates_found += len(findings.duplicates)
             if not findings.released:
                 return
             again = self.tally.again()
@@ -183,20 +198,23 @@ class Run:
     async def _sift(self, rows: engine.Block) -> tuple[Sequence[Found], Counter[Status]]:
         sifted = await self.files.checkpoint.sift(rows, admission.left_alone(self.options.policy))
         found: Sequence[Found] = sifted.found
-        passed, again = sifted.passed, 0
+        passed, policy = sifted.passed, self.options.policy
         if any(isinstance(each.row, Row) for each in found):
             await self._look_at_the_service()
             found = found if self.screen is None else self.screen.found(found)
         if self.columns.has_news:
             self._judge_columns()
-        if self.options.retry_rejected:
-            again = sum(map(admission.is_still_invalid, found))
-            passed = passed + Counter({Status.INVALID: again})
+        still: Counter[Status] = Counter()
+        if any(policy):
+            still.update(each.status for each in found if each.status and admission.is_still_ended(each, policy))
+            passed = passed + still
+        if self.files.sharing is not None:
+            await self.files.sharing.look([each for each in found if admission.is_undecided(each, policy)])
         self.length = self.monitor.length
         frontier = self.files.frontier
         # Without shards, a place that is not the row's number shows that entries before it are no rows.
         last = rows[-1].number if self.options.shard is None else sifted.last
-        frontier.sifted(last, len(found) - again, passed, is_in_order=sifted.in_order and last == sifted.last)
+        frontier.sifted(last, len(found) - still.total(), passed, is_in_order=sifted.in_order and last == sifted.last)
         mark = self.manifest.mark(last)
         if mark is not None:
             frontier.reached(mark)
@@ -242,25 +260,20 @@ class Run:
             names=self.names,
             streak=Streak(is_proven=self.tally.started > 0),
         )
-        policy = self.options.policy
+        sharing, fire = self.files.sharing, self.newness.firing(attempts.fire)
         return engine.Job(
             blocks=blocks,
             sift=sift,
-            decide=partial(admission.admission, policy=policy),
+            decide=self._decide,
             admit=self._admit,
-            fire=self.newness.firing(attempts.fire),
+            fire=fire if sharing is None else sharing.firing(fire),
             settle=self._settle,
             look=self._guard,
             now=self.world.clock,
             places=places,
             limit=limit,
+            unsent=engine.as_admitted if sharing is None else sharing.unsent,
         )
-
-    async def _admit(self, rows: Sequence[Admitted]) -> None:
-        """Make intents durable. In a shard, begin the drain if it was taken over: then the rows are given back."""
-        await self.newness.admit(rows, self.service.now())
-        if self.files.attempt is not None:
-            await self.files.attempt.look(self.drain)
 
     async def _settle(self, settlements: Sequence[Settlement], records: Sequence[Record]) -> None:
         self.tally.is_writing = True

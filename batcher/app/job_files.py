@@ -13,11 +13,14 @@ from msgspec import structs
 from batcher.app.attempt import Attempt
 from batcher.app.generation import Generation, Unproven
 from batcher.app.job_identity import is_side_manifest
+from batcher.app.membership import join, need_ledger
+from batcher.app.sharing import Sharing
 from batcher.app.world import World
 from batcher.edges.checkpoint import Answered, Checkpoint
 from batcher.edges.checkpoint.facts import (
     BUCKET_USED,
     CARD,
+    LEDGER,
     LENGTH,
     LIMIT,
     LIST_LENGTH,
@@ -75,10 +78,13 @@ class Files:
         is_bucket_used: bool,
         pass_on: PassOn | None = None,
         attempt: Attempt | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
         self.checkpoint = checkpoint
         self.attempt = attempt
         """The attempt at a shard whose files these are, None for a job without shards."""
+        self.sharing = sharing
+        """The job's part in the ledger that it shares with others, None if it shares none."""
         self.latest = 0.0
         """The latest time that this run has noted, in POSIX seconds by the service's clock; 0 if none is known."""
         self.card = card
@@ -145,6 +151,8 @@ class Files:
             facts |= self._generation.following(self.latest)
         append = partial(self.append, block) if block else None
         await self.checkpoint.settle(settlements, facts, doubt_at, append, Answered(recovered or records, now))
+        if self.sharing is not None:
+            self.sharing.settled(settlements)
         self._written = max(self._written, self._written_before + size)
         if is_due:
             await self.attest()
@@ -236,12 +244,14 @@ async def open_files(  # noqa: PLR0913 - what the files of a job depend on
     *,
     for_spreadsheets: bool = False,
     attempt: Attempt | None = None,
+    sharing: Sharing | None = None,
 ) -> AsyncIterator[Files]:
     """Lock a job's files for one run, and repair what an interrupted run left.
 
     `card` is that of the command, None if it works on whatever job is there. Without an output path, it is that of the
-    last run, and a new one is `for_spreadsheets` or not. `pass_on` takes the records once they are on disk. Raises what
-    opening either file raises.
+    last run, and a new one is `for_spreadsheets` or not. `pass_on` takes the records once they are on disk. With
+    `sharing`, the job joins its ledger. Raises what opening either file raises, and OtherJobError for another ledger
+    than the job's.
     """
     folder = folder_of(checkpoint_path)
     async with world.open_checkpoint(checkpoint_path, card) as checkpoint, AsyncExitStack() as held:
@@ -251,6 +261,7 @@ async def open_files(  # noqa: PLR0913 - what the files of a job depend on
         is_empty = await checkpoint.is_empty()
         is_side = card is not None and is_side_manifest(job, card, folder) and not is_empty
         if card is not None:
+            await need_ledger(sharing, checkpoint_path, job, facts)
             job = renewed(job, card, is_side=is_side)
         place = _place_of(output_path, facts, folder)
         if place is None:
@@ -269,6 +280,9 @@ async def open_files(  # noqa: PLR0913 - what the files of a job depend on
                 warning = open_to_others(path.stat().st_mode, str(path))
                 if warning is not None:
                     world.voice.warn(warning)
+            if sharing is not None:
+                await join(sharing, checkpoint, checkpoint_path, job, facts, generation)
+                noted[LEDGER] = sharing.ledger.id
             # Before the first record: a crash after that must not leave an output that the checkpoint does not know.
             await checkpoint.remember(noted | generation.following())
             files = Files(
@@ -283,6 +297,7 @@ async def open_files(  # noqa: PLR0913 - what the files of a job depend on
                 is_bucket_used=bool(facts.get(BUCKET_USED)),
                 pass_on=pass_on,
                 attempt=attempt,
+                sharing=sharing,
             )
             await files.attest()
             await files.repair(world.clock(), others)

@@ -50,6 +50,7 @@ def card_of(options: RunOptions, dialect: Dialect, project: str = "") -> Card:
         allow_duplicates=options.allow_duplicates,
         ignore_columns=tuple(sorted(options.ignore_columns)),
         shard=str(options.shard or ""),
+        ledger="" if options.ledger is None else kept(options.ledger, folder),
     )
 
 
@@ -96,11 +97,11 @@ def is_own_manifest(manifest: Path, job: Job) -> bool:
 def job_of(card: Card, checkpoint: Path) -> Job:
     """Return the job with the current paths of its files."""
     folder = folder_of(checkpoint)
-    manifest, output = (
+    manifest, output, ledger = (
         path if path in {"", STANDARD_INPUT} else os.path.normpath(folder / path)
-        for path in (card.manifest, card.output)
+        for path in (card.manifest, card.output, card.ledger)
     )
-    return Job(structs.replace(card, manifest=manifest, output=output), os.path.realpath(checkpoint))
+    return Job(structs.replace(card, manifest=manifest, output=output, ledger=ledger), os.path.realpath(checkpoint))
 
 
 def need_bucket(manifest: AnyManifest, format_: str, bucket: str | None, path: Path | None) -> None:

@@ -9,6 +9,7 @@ from batcher.app.attempt import Attempt, Terms, need_latest, open_attempt
 from batcher.app.doubts import Doubts
 from batcher.app.job_files import open_files
 from batcher.app.job_identity import job_of
+from batcher.app.membership import open_joined
 from batcher.app.run_folder import checkpoints_of
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.world import World
@@ -57,8 +58,9 @@ async def settle(options: ReconcileOptions, world: World) -> ExitCode:
     with world.draining_on_signals(drain.begin, world.voice.say):
         async with (
             open_credentials(options.credentials, world, drain, world.voice.warn) as credentials,
+            open_joined(options.checkpoint, world.voice) as sharing,
             open_attempt(options.checkpoint, world, drain, terms) as attempt,
-            open_files(*_files(options.checkpoint, attempt), world, attempt=attempt) as files,
+            open_files(*_files(options.checkpoint, attempt), world, attempt=attempt, sharing=sharing) as files,
         ):
             card = files.card
             job = job_of(card, attempt.checkpoint if attempt else options.checkpoint)

@@ -22,7 +22,16 @@ from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.shards import planned
 from batcher.app.world import World
 from batcher.edges.checkpoint import Store, replacing
-from batcher.edges.checkpoint.facts import BUCKET_USED, CARD, LENGTH, OUTPUT, PREFIX, READ_WHOLE, UNPROVEN_SINCE
+from batcher.edges.checkpoint.facts import (
+    BUCKET_USED,
+    CARD,
+    LENGTH,
+    OUTPUT,
+    PREFIX,
+    READ_WHOLE,
+    RECOVERED,
+    UNPROVEN_SINCE,
+)
 from batcher.edges.checkpoint.places import folder_of, is_there
 from batcher.edges.manifest import format_of, share_of
 from batcher.edges.records import held_reading
@@ -90,7 +99,7 @@ def _card(kept: Card, wanted: Card, checkpoint: Path) -> Card:
         raise UsageError(
             f"{wanted.manifest}: the job's own manifest is {kept.manifest}", "Give that one: it has the job's rows."
         )
-    return renewed(kept, wanted, is_side=False)
+    return structs.replace(renewed(kept, wanted, is_side=False), ledger=kept.ledger)
 
 
 class _Reading:
@@ -166,6 +175,7 @@ def _rebuilt(  # noqa: PLR0913, PLR0917 - all that a job consists of
         OUTPUT: places[-1].name,
         PREFIX: "",
         READ_WHOLE: 0,
+        RECOVERED: 1,
         BUCKET_USED: int(bool(facts.get(BUCKET_USED)) or reading.has_default_bucket),
         UNPROVEN_SINCE: int(since),
     }

@@ -21,6 +21,7 @@ from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.shards import pinned, planned
+from batcher.app.sharing import open_sharing
 from batcher.app.space import Paths, warn_if_short
 from batcher.app.summary import report_end
 from batcher.app.telemetry import Telemetry, open_telemetry
@@ -91,6 +92,7 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
         attempt = await edges.enter_async_context(open_attempt(options.checkpoint, world, drain, terms))
         if attempt is not None:
             options = options.but(checkpoint=attempt.checkpoint, output=attempt.output)
+        sharing = await edges.enter_async_context(open_sharing(options.ledger, options.policy))
         files = await edges.enter_async_context(
             open_files(
                 options.checkpoint,
@@ -100,6 +102,7 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
                 telemetry.pass_on,
                 for_spreadsheets=options.spreadsheet,
                 attempt=attempt,
+                sharing=sharing,
             )
         )
         known = await remembered(options, files, world)

@@ -177,6 +177,7 @@ def _parameter(declared: Declared) -> click.Parameter:
             [declared.name],
             type=Value(declared),
             required=declared.is_required,
+            nargs=-1 if declared.kind.is_repeated else 1,
             metavar=declared.metavar,
             callback=take,
         )

@@ -76,4 +76,5 @@ def usage(struct: type[Options]) -> str:
 
 
 def _optional(argument: Declared) -> str:
-    return argument.metavar if argument.is_required else f"[{argument.metavar}]"
+    shown = argument.metavar if argument.is_required else f"[{argument.metavar}]"
+    return f"{shown}..." if argument.kind.is_repeated else shown

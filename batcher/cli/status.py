@@ -9,10 +9,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from batcher.app.job_identity import job_of
+from batcher.app.membership import holders_of
 from batcher.app.run_folder import Shards, shards_in
 from batcher.app.voice import say, show
 from batcher.edges.checkpoint import Glance, glance
 from batcher.edges.control import ask
+from batcher.edges.run_folder import is_run_folder
 from batcher.errors import ExitCode
 from batcher.model import Json, Status, Unsettled
 from batcher.options.verbs import StatusOptions
@@ -63,8 +65,9 @@ def status(options: StatusOptions) -> ExitCode:
     if options.as_json:
         print(json.dumps(_document(checkpoint, seen, live, shards)))
     elif rows:
+        held = holders_of(checkpoint, _in_doubt(seen)) if shards is None else {}
         for row in _in_doubt(seen):
-            show(_line(row))
+            show(_line(row, held.get(row.id)))
     else:
         if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":
             _show_table(checkpoint, seen, live)
@@ -228,11 +231,13 @@ def _done(seen: Glance, live: Mapping[str, Json]) -> str:
 
 def _doubts(checkpoint: Path, seen: Glance) -> Iterator[str]:
     doubtful = _in_doubt(seen)
+    held = {} if is_run_folder(checkpoint) else holders_of(checkpoint, doubtful[:SHOWN])
     for row in doubtful[:SHOWN]:
-        yield f"in doubt: {_line(row)}"
+        yield f"in doubt: {_line(row, held.get(row.id))}"
     if len(doubtful) > SHOWN:
         yield f"in doubt: and {len(doubtful) - SHOWN:,} more; batcher status {checkpoint} --rows in_doubt lists all"
 
 
-def _line(row: Unsettled) -> str:
-    return f"row {row.number}: {row.bucket}/{printable(row.object)}"
+def _line(row: Unsettled, holder: str | None = None) -> str:
+    where = "" if holder is None else f" (on the wire or in doubt in job {holder})"
+    return f"row {row.number}: {row.bucket}/{printable(row.object)}{where}"

@@ -13,6 +13,7 @@ VERBS = {
     "status": "Show how many rows of a job are started, rejected or in doubt.",
     "reconcile": "Settle rows in doubt using the service's execution list.",
     "recover": "Rebuild a lost checkpoint from the output.",
+    "ledger": "Show what the jobs of a ledger have started, or import jobs into it.",
     "rate": "Change the maximum rate of a running job.",
     "pause": "Pause a running job.",
     "resume": "Resume a paused job.",
@@ -30,7 +31,7 @@ VERBS = {
 """Each verb with its line in the help. The module of that name has its OPTIONS, its HELP and its function."""
 
 PANELS = {
-    "Commands": ("run", "check", "status", "reconcile", "recover"),
+    "Commands": ("run", "check", "status", "reconcile", "recover", "ledger"),
     "Commands for a running job": ("rate", "pause", "resume", "drain"),
     "Commands for results": ("explain", "failures", "export", "report"),
     "Commands for setup and tests": ("doctor", "config", "emulator", "forget", "man"),

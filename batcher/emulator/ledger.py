@@ -15,6 +15,8 @@ from batcher.errors import DiskError
 from batcher.model import Json
 from batcher.rules.text import counted
 
+_DATABASE = b"SQLite format 3\0"
+"""How a database begins, see https://www.sqlite.org/fileformat.html."""
 MAX_TWICE = 100
 """The maximum number of repeated objects in the summary."""
 
@@ -93,9 +95,21 @@ class Ledger:
             self._file = None
 
 
+def _is_database(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_DATABASE)) == _DATABASE
+
+
 def _open(path: Path) -> int:
     """Open the file for appending, so that it is never truncated. It names objects, so only its owner can read it."""
     try:
+        if _is_database(path):
+            raise DiskError(
+                f"{path}: this is a database, such as the ledger of batcher run, and starts are appended as text",
+                "Name another file with --ledger; in batcher.toml, in a table [emulator] of its own.",
+            )
         return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     except OSError as error:
         raise DiskError(

@@ -19,7 +19,12 @@ from batcher.rules.records.codec import record_of, timestamp
 
 Block = Sequence[Row | BadRow]
 
-PENDING, SENDING = Status.PENDING, Status.SENDING
+PENDING, SENDING, STARTED = Status.PENDING, Status.SENDING, Status.STARTED
+
+
+def as_admitted(admitted: Admitted) -> Outcome:
+    """Return how a row ends that is not sent: as it was admitted."""
+    return Outcome(admitted, admitted.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,8 @@ class Job:
     """Those of the rows that are being sent: as many as the concurrency."""
     limit: int | None = None
     """The maximum number of rows to send."""
+    unsent: Callable[[Admitted], Outcome] = as_admitted
+    """Returns how a row ends that is not sent."""
 
 
 async def run(job: Job, tally: Tally, drain: Drain) -> None:
@@ -113,7 +120,7 @@ class _Engine:
         if len(intents) < len(admitted):
             for each in admitted:
                 if each.status is not SENDING:
-                    self.ended.put(Outcome(each, each.status))
+                    self.ended.put(self.job.unsent(each))
 
     def staff(self, pool: asyncio.TaskGroup) -> None:
         """Have a worker for each place, and one more for each row that waits without a place."""
@@ -148,8 +155,12 @@ class _Engine:
 
 
 def _settlements(outcomes: Sequence[Outcome]) -> list[Settlement]:
+    # The execution that a duplicate names is not its own.
     return [
-        Settlement(each.admitted.id, each.status, each.execution.name if each.execution else "") for each in outcomes
+        Settlement(
+            each.admitted.id, each.status, each.execution.name if each.execution and each.status is STARTED else ""
+        )
+        for each in outcomes
     ]
 
 

@@ -82,6 +82,10 @@ class Findings(NamedTuple):
     """Executions with the content of such rows that another client started."""
     reason: str = ""
     """Why rows stay in doubt, if that is known."""
+    duplicates: Sequence[Unsettled] = ()
+    """Rows that were held for other jobs of the ledger, which have started them."""
+    freed: int = 0
+    """How many of the released rows were held for other jobs, which have not started them."""
 
 
 class _Listing(NamedTuple):

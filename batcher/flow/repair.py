@@ -54,7 +54,9 @@ def repair_of(left: Sequence[Unsettled], written: Sequence[Record], now: float) 
     for row in left:
         record = by_number.get(row.number) if bearers[row.number] == 1 else None
         if record is not None:
-            repair.settlements.append(Settlement(row.id, _BELIEVED[record.status], record.execution_name or ""))
+            # The execution that a duplicate names is not its own.
+            name = record.execution_name if record.status is Status.STARTED else None
+            repair.settlements.append(Settlement(row.id, _BELIEVED[record.status], name or ""))
         elif row.status is not Status.IN_DOUBT:
             status = _UNWRITTEN[row.status]
             repair.records.append(record_of_unsettled(row, status, now))

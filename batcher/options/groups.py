@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from batcher.rules.shards.assignment import Shard
 
 GROUPS = (
-    "Service", "Trial start", "Manifest", "Shards", "Pace", "Stopping", "Retries and doubts", "Output",
+    "Service", "Trial start", "Manifest", "Shards", "Ledger", "Pace", "Stopping", "Retries and doubts", "Output",
     "Logs and metrics", "Faults", "Executions", "General",
 )  # fmt: skip
 """The headings of a help, in order."""
@@ -208,6 +208,20 @@ class Sharded(Manifest):
         from batcher.rules.shards.plan import stem  # noqa: PLC0415 - keeps the help fast
 
         return self.run_dir / f"{stem(self.shard)}{suffix}"
+
+
+LEDGER = Option("Ledger that jobs share: a row that another job has started is a duplicate here.", metavar="FILE")
+
+
+class Shared(Options):
+    """The ledger that a job shares with others."""
+
+    group = "Ledger"
+
+    ledger: Annotated[Path | None, LEDGER] = None
+    again: Annotated[bool, Option("Send rows although another job of the ledger has started them.", is_spoken=True)] = (
+        False
+    )
 
 
 class Retries(Options):

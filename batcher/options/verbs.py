@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from batcher.options.declaring import Option, Options, derived
 from batcher.options.groups import (
     INPUT,
+    LEDGER,
     RECORDS,
     Connection,
     Doubts,
@@ -20,9 +21,10 @@ from batcher.options.groups import (
     Retries,
     Service,
     Sharded,
+    Shared,
 )
 from batcher.options.kinds import DURATION, MAX_FAILURES, RATE, TIME_OF_DAY
-from batcher.rules.choices import Level, LogFormat, Mode, OnDoubt, Rows
+from batcher.rules.choices import LedgerAction, Level, LogFormat, Mode, OnDoubt, Rows
 
 if TYPE_CHECKING:
     # Not imported at run time, which would slow the help down.
@@ -157,7 +159,7 @@ class Succession(Options):
     ] = 60.0
 
 
-class RunOptions(Service, Sharded, Succession, Pace, Stopping, Sending, Output, Telemetry):
+class RunOptions(Service, Sharded, Succession, Shared, Pace, Stopping, Sending, Output, Telemetry):
     """The options of `batcher run`, and the arguments of `batcher.run`. Times are in seconds."""
 
     @property
@@ -165,7 +167,7 @@ class RunOptions(Service, Sharded, Succession, Pace, Stopping, Sending, Output, 
         """What to do with rows that the checkpoint knows."""
         from batcher.rules.rows.admission import Policy  # noqa: PLC0415 - keeps the help fast
 
-        return Policy(self.retry_rejected, self.allow_duplicates)
+        return Policy(self.retry_rejected, self.allow_duplicates, self.again)
 
 
 class Asking(Options):
@@ -269,6 +271,40 @@ class DoctorOptions(Service, ForPrograms):
             is_spoken=True,
         ),
     ] = None
+
+
+class LedgerOptions(ForPrograms):
+    """The options of `batcher ledger`."""
+
+    group = "Ledger"
+
+    action: Annotated[LedgerAction, Option("What to do: import or status.", is_argument=True)]
+    jobs: Annotated[
+        tuple[Path, ...],
+        Option("For import: checkpoints, run folders, manifests or records of jobs.", is_argument=True, metavar="JOB"),
+    ] = ()
+    ledger: Annotated[Path, LEDGER._replace(help="The ledger; import makes a new one if there is none.")]
+    workflow: Annotated[
+        str | None,
+        Option("Workflow that was started, for records without a checkpoint.", short="-w", metavar="NAME"),
+    ] = None
+    endpoint: Annotated[
+        str | None,
+        Option(
+            "Service endpoint, for records without a checkpoint.",
+            short="-e",
+            metavar="URL",
+            shared_environment=("OBS_ENDPOINT",),
+        ),
+    ] = None
+    project_id: Annotated[
+        str | None,
+        Option("Project of the workflow, for records of a job of dwr-v3 without a checkpoint.", metavar="ID"),
+    ] = None
+    inputs: Annotated[
+        "Mapping[str, Json]",
+        INPUT._replace(help="Input that every row had, for records without a checkpoint."),
+    ] = {}  # noqa: RUF012 - options are immutable
 
 
 class StatusOptions(OfJob, ForPrograms):

@@ -42,6 +42,13 @@ class OnDoubt(StrEnum):
     RESEND = "resend"
 
 
+class LedgerAction(StrEnum):
+    """What to do with a ledger: add what jobs have started, or show what it has."""
+
+    IMPORT = "import"
+    STATUS = "status"
+
+
 class Mode(StrEnum):
     """How progress is shown."""
 

@@ -19,6 +19,8 @@ VERSION = 1
 """The version of the stored form. A later version may contain fields that this one would ignore, so it is refused."""
 SHARDED = 2
 """The version of a card with a shard: a version of batcher without shards would send the rows of all of them."""
+SHARING = 3
+"""The version of a card with a ledger: a version of batcher without ledgers would start rows of other jobs."""
 OBS_V2 = "obs-v2"
 """The dialect of checkpoints that name none: https://support.huaweicloud.com/en-us/api-obs/obs_04_0127.html."""
 STANDARD_INPUT = "-"
@@ -54,6 +56,8 @@ class Card(Struct, frozen=True):
     dialect: str = OBS_V2
     shard: str = ""
     """The shard of a sharded job, as --shard takes it. Only rows that belong to it are rows of this job."""
+    ledger: str = ""
+    """The path of the ledger that the job shares with others, as `manifest`."""
 
     @property
     def inputs(self) -> Mapping[str, Json]:
@@ -90,23 +94,24 @@ def renewed(kept: Card, wanted: Card, *, is_side: bool) -> Card:
     A run of a side manifest replaces only the default bucket, and only if no row relies on it.
     """
     if is_side:
-        return structs.replace(kept, bucket=wanted.bucket or kept.bucket)
+        return structs.replace(kept, bucket=wanted.bucket or kept.bucket, ledger=wanted.ledger)
     return structs.replace(wanted, cell_types=kept.cell_types)
 
 
 def encoded(card: Card) -> str:
     """Write a card as JSON in ASCII: a file name may contain bytes that are not valid text."""
-    return json.dumps({"version": SHARDED if card.shard else VERSION} | structs.asdict(card))
+    version = SHARING if card.ledger else SHARDED if card.shard else VERSION
+    return json.dumps({"version": version} | structs.asdict(card))
 
 
 def decoded(text: str) -> Card:
     """Read the output of `encoded`. Raises OtherJobError for another version, ValueError if it is not a card."""
     values = json.loads(text)
     version = values.pop("version")
-    if version not in {VERSION, SHARDED}:
+    if version not in {VERSION, SHARDED, SHARING}:
         raise OtherJobError(
             f"the checkpoint's job card has version {version}, this version of batcher reads versions {VERSION} to"
-            f" {SHARDED}",
+            f" {SHARING}",
             "Use the version of batcher that last worked on this job, or a newer one.",
         )
     return convert(values, Card)

@@ -26,6 +26,8 @@ class Tally:
     """Rows that earlier runs have finished, by status."""
     adopted: int = 0
     """Rows in doubt that were found in the execution list after the manifest was read."""
+    duplicates_found: int = 0
+    """Rows in doubt that another job of the ledger has started, found after the manifest was read."""
     resent: int = 0
     """Rows in doubt that were not found in the execution list, and were sent again."""
     found: int = 0
@@ -79,7 +81,7 @@ class Tally:
     @property
     def done(self) -> int:
         """Rows that are settled for good, by this run and earlier ones. Refused rows and rows in doubt are not."""
-        return sum(self.written[status] + self.known[status] for status in ENDED) + self.adopted
+        return sum(self.written[status] + self.known[status] for status in ENDED) + self.adopted + self.duplicates_found
 
     @property
     def started(self) -> int:
@@ -111,8 +113,8 @@ class Tally:
 
     @property
     def duplicate(self) -> int:
-        """Rows with the same content as an earlier row."""
-        return self.written[Status.DUPLICATE] + self.known[Status.DUPLICATE]
+        """Rows with the same content as an earlier row, or as a row that another job has started."""
+        return self.written[Status.DUPLICATE] + self.known[Status.DUPLICATE] + self.duplicates_found
 
     @property
     def dismissed(self) -> int:

@@ -15,6 +15,7 @@ from msgspec import UNSET, json, structs
 
 from batcher.model import RECORDED, Answer, BadRow, Execution, Json, Outcome, Record, Row, Status, Unsettled
 from batcher.rules.records.standing import Truth
+from batcher.rules.rows.sharing import Holder, answer_of
 
 Fields: TypeAlias = dict[str, Json]
 """A record's fields by name, as in a line of JSON Lines."""
@@ -84,6 +85,20 @@ def record_of_adopted(row: Unsettled, execution: Execution, now: float) -> Recor
         started_at=execution.started_at or None,
         recorded_at=timestamp(now),
         reconciled=True,
+    )
+
+
+def record_of_duplicate(row: Unsettled, holder: Holder, now: float) -> Record:
+    """Return the record of a row that another job of the ledger has started. `now` is POSIX seconds."""
+    answer = answer_of(holder)
+    return Record(
+        row=row.number,
+        bucket=row.bucket,
+        object=row.object,
+        status=Status.DUPLICATE,
+        execution_name=holder.execution or None,
+        error={"code": answer.code, "message": answer.message},
+        recorded_at=timestamp(now),
     )
 
 
@@ -168,7 +183,7 @@ def read_tail(codec: Codec, data: bytes) -> Tail:
 def _error(row: Row | BadRow, status: Status, answer: Answer) -> dict[str, str] | None:
     if isinstance(row, BadRow):
         return {"code": "InvalidRow", "message": row.reason}
-    if status is Status.DUPLICATE:
+    if status is Status.DUPLICATE and not answer.code:
         return None
     code = answer.code or (answer.fault.value if answer.fault else f"HTTP {answer.status}")
     return {"code": code, "message": answer.message}

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from batcher.model import Record, Status
 from batcher.rules.records.codec import timestamp
 from batcher.rules.records.standing import Standing, current, last_record
+from batcher.rules.rows.sharing import CLAIMED_ELSEWHERE, is_held_elsewhere
 from batcher.rules.text import counted, printable
 
 _NOW = {
@@ -24,6 +25,8 @@ _NOW = {
     Status.DISMISSED: "it was rejected or invalid; batcher failures --dismiss excluded it from further runs",
     Status.IN_DOUBT: "it may have been started; batcher reconcile asks the service",
 }
+_OF_ANOTHER = "another job has started it; sent only with --again"
+_ELSEWHERE = "another job has it on the wire or in doubt; run the job's command again when that job has settled it"
 _RELEASED = "doubt resolved: not in the execution list (or --on-doubt resend was given), so it can be sent again"
 _ADOPTED = "doubt resolved: found in the execution list, so it is started"
 
@@ -66,16 +69,27 @@ def sentences(life: Life) -> Iterator[str]:
     previous: Record | None = None
     for record in life.records:
         if previous is not None and previous.status is Status.IN_DOUBT:
-            yield f"  {_ADOPTED if record.reconciled else _RELEASED}"
+            yield f"  {_resolved(previous, record)}"
         yield f"  {record.recorded_at}  {record.status.words}: {', '.join(_said(record))}"
         previous = record
     if previous is not None and previous.status is Status.IN_DOUBT and life.status is Status.PENDING:
-        yield f"  {_RELEASED}"
+        yield f"  {_resolved(previous, None)}"
     yield f"  now: {_now(life)}"
 
 
+def _resolved(doubt: Record, record: Record | None) -> str:
+    """Say how a doubt ended. `record` is the one that followed, None if none did yet."""
+    if record is not None and record.reconciled:
+        return _ADOPTED
+    if record is not None and record.status is Status.DUPLICATE:
+        return "doubt resolved: another job of the ledger has started it"
+    if doubt.error is not None and doubt.error["code"] == CLAIMED_ELSEWHERE:
+        return "doubt resolved: no other job of the ledger has it any more (or --again was given), so it can be sent"
+    return _RELEASED
+
+
 def _said(record: Record) -> Iterator[str]:
-    if record.status is Status.DUPLICATE:
+    if record.status is Status.DUPLICATE and record.error is None:
         yield "same content as an earlier row"
     if record.http_status is not None:
         yield f"HTTP {record.http_status}"
@@ -99,9 +113,13 @@ def _now(life: Life) -> str:
         return (
             "under another number, because the order of the manifest has changed; give its object instead of its number"
         )
-    about = _NOW[life.status]
-    now = life.status.words + (f" ({about})" if about else "")
     row = life.standing.unsettled
+    about = _NOW[life.status]
+    if row is not None and is_held_elsewhere(row):
+        about = _ELSEWHERE
+    elif life.status is Status.DUPLICATE and life.records and life.records[-1].error is not None:
+        about = _OF_ANOTHER
+    now = life.status.words + (f" ({about})" if about else "")
     if life.standing.execution:
         now += f", as execution {printable(life.standing.execution)}"
     if row is not None and row.intent_at > 0:

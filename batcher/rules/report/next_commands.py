@@ -99,7 +99,7 @@ def about(verb: str, checkpoint: object) -> str:
 def run(job: Job, *more: str) -> str:
     """Return the job's own command."""
     card = job.card
-    words = ["batcher", "run", card.manifest, *_identity(card), *_selection(card)]
+    words = ["batcher", "run", card.manifest, *_identity(card), *_selection(card), *_ledger(card)]
     if card.shard:
         return command_line([*words, *_shard(job), *more])
     if job.checkpoint != f"{card.manifest}.checkpoint":
@@ -113,7 +113,7 @@ def run_side(job: Job, manifest: str, *more: str) -> str:
     """Return the command that runs a manifest with rows of the job, using the job's checkpoint."""
     card = job.card
     words = ["batcher", "run", manifest, *_identity(card)]
-    words += _flags(card)
+    words += [*_flags(card), *_ledger(card)]
     if not job.is_sharded:
         # A shard takes no other manifest: there the rows are a job of their own.
         words += ["--checkpoint", job.checkpoint, "--output", card.output]
@@ -183,6 +183,10 @@ def _flags(card: Card) -> Iterator[str]:
         yield "--allow-duplicates"
     for name in card.ignore_columns:
         yield from ("--ignore-column", name)
+
+
+def _ledger(card: Card) -> list[str]:
+    return ["--ledger", card.ledger] if card.ledger else []
 
 
 def _shard(job: Job) -> Iterator[str]:

@@ -8,17 +8,21 @@ from __future__ import annotations
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
-from batcher.model import Admitted, BadRow, Found, Status
+from batcher.model import Admitted, BadRow, Found, Row, Status
 
 SENDING = Status.SENDING
 """A local name: in Python 3.11 an enum member lookup takes as long as ten name lookups, too slow for every row."""
 
 
 class Policy(NamedTuple):
-    """What the user allows: retry rejected rows, start rows with the same content more than once."""
+    """What the user allows: retry rejected rows, start rows with the same content more than once, in this job or again.
+
+    `again`: also rows that other jobs of the ledger have started or claimed.
+    """
 
     retry_rejected: bool = False
     allow_duplicates: bool = False
+    again: bool = False
 
 
 def left_alone(policy: Policy) -> AbstractSet[Status]:
@@ -27,7 +31,7 @@ def left_alone(policy: Policy) -> AbstractSet[Status]:
     if not policy.retry_rejected:
         # A row is invalid in itself, or by what the workflow declared when it was checked.
         alone |= {Status.REJECTED, Status.INVALID}
-    if not policy.allow_duplicates:
+    if not (policy.allow_duplicates or policy.again):
         alone.add(Status.DUPLICATE)
     return alone
 
@@ -35,7 +39,7 @@ def left_alone(policy: Policy) -> AbstractSet[Status]:
 def admission(found: Found, policy: Policy) -> Admitted | None:
     """Decide about a row: admit it to be sent, as invalid or as a duplicate, or skip it (None)."""
     row, known, copy = found.row, found.status, found.copy
-    if known is not None and (known in left_alone(policy) or is_still_invalid(found)):
+    if known is not None and (known in left_alone(policy) or is_still_ended(found, policy)):
         return None
     status = SENDING
     if isinstance(row, BadRow):
@@ -45,6 +49,17 @@ def admission(found: Found, policy: Policy) -> Admitted | None:
     return Admitted(found.id, row, status, copy, known is None)
 
 
-def is_still_invalid(found: Found) -> bool:
-    """Return whether a row recorded as invalid is invalid again, so that no new record is needed."""
+def is_undecided(found: Found, policy: Policy) -> bool:
+    """Return whether a row of the manifest may be sent by this policy."""
+    return isinstance(found.row, Row) and (found.status is None or not is_still_ended(found, policy))
+
+
+def is_still_ended(found: Found, policy: Policy) -> bool:
+    """Return whether a row would end again as it is recorded, so that no new record is needed.
+
+    It is invalid again, or a duplicate of a kind that the policy does not send: a further copy of its content repeats a
+    row of the job, and a first copy a row that another job has started.
+    """
+    if found.status is Status.DUPLICATE:
+        return not (policy.again if found.copy == 1 else policy.allow_duplicates)
     return found.status is Status.INVALID and isinstance(found.row, BadRow)
