@@ -104,7 +104,7 @@ def _read(page_of: PageOf, span: Span) -> Generator[Call, Page | None, str | _Fu
         if reason not in {"", FEWER} or not first.next_marker:
             return reason
         again = yield page_of(span, "", limit)
-        if again == first:
+        if again is not None and _places(again) == _places(first):
             return reason
     return MOVING
 
@@ -128,6 +128,11 @@ def _pages(page_of: PageOf, span: Span, first: Page, limit: int) -> Generator[Ca
         if answered is None:
             return TOO_LARGE
         page = answered
+
+
+def _places(page: Page) -> tuple[list[str], str]:
+    """Return where the executions of a page are. What else is shown of them changes when they end."""
+    return [each.name for each in page.executions], page.next_marker
 
 
 def _number(marker: str) -> int:
