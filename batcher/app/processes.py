@@ -34,6 +34,7 @@ from batcher.options.verbs import RunCommandOptions
 from batcher.options.words import words_of
 from batcher.rules.progress.extent import Length, extent
 from batcher.rules.progress.figures import Figures
+from batcher.rules.progress.view import RUN
 from batcher.rules.records.standing import current_counts
 from batcher.rules.report import opening
 from batcher.rules.report.next_commands import left_of, next_steps
@@ -47,7 +48,22 @@ REPLACED = 3
 LOOK_SECONDS = 0.1
 
 _OURS = frozenset(
-    {"manifest", "shard", "run_dir", "processes", "max_rate", "progress", "report", "yes", "confirm_above", "dry_run"}
+    {
+        "manifest",
+        "shard",
+        "run_dir",
+        "processes",
+        "max_rate",
+        "progress",
+        "report",
+        "yes",
+        "confirm_above",
+        "dry_run",
+        "watch",
+        "deadline",
+        "interval",
+        "details",
+    }
 )
 """The options that this process handles, or words otherwise."""
 _WORST = (ExitCode.ROWS_IN_DOUBT, ExitCode.ROWS_REJECTED, ExitCode.OK)
@@ -69,7 +85,7 @@ async def run_processes(
         if confirm is not None:
             await _confirm(confirm, options, world, workers.drain)
         options.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        async with showing(options.progress, workers.figures):
+        async with showing(options.progress, workers.figures, RUN):
             await workers.whole()
     return workers.report_end()
 

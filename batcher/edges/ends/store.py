@@ -12,49 +12,20 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from batcher.edges.ends.schema import connected, create, packed, translated, unpacked
 from batcher.errors import BusyError
+from batcher.rules.ends.followed import Followed, Known, Settled
+from batcher.rules.ends.summary import Cause
 
 _LOOKED_UP = 500
 """The number of names that are looked up in one statement."""
+_CAUSES = """
+SELECT end, state, message, count(*) FROM executions WHERE end <> 'succeeded' AND state IS NOT NULL
+GROUP BY end, state, message ORDER BY count(*) DESC, end, state, message
+"""
 _COLUMNS = "id, name, row, bucket, object, at, end, ended_at, state, message"
-
-
-class Followed(NamedTuple):
-    """An execution that is to be followed: what its record shows. `at` is in POSIX seconds, 0 if not known."""
-
-    name: str
-    row: int
-    bucket: str | None
-    object: str | None
-    at: float
-
-
-class Known(NamedTuple):
-    """An execution in the store. `end` is None while it runs."""
-
-    id: int
-    name: str
-    row: int
-    bucket: str | None
-    object: str | None
-    at: float
-    end: str | None
-    ended_at: str
-    """When it stopped last, as the list shows it; empty if it never did, or if that is not shown."""
-    state: str | None
-    """The state that failed, and its message; None if it was not asked for."""
-    message: str | None
-
-
-class Settled(NamedTuple):
-    """How an execution ended. `ended_at` is the text of the service, empty if there is none."""
-
-    id: int
-    end: str
-    ended_at: str
 
 
 @contextmanager
@@ -192,6 +163,11 @@ class EndStore:
         query = f"SELECT {_COLUMNS} FROM executions WHERE end <> 'succeeded'{chosen} ORDER BY id"  # noqa: S608 - our names
         with translated(self.path):
             yield from map(_known, self._db.execute(query, tuple(ends)))
+
+    def causes(self) -> list[Cause]:
+        """Return why executions failed, of those that were asked for it, the most frequent cause first."""
+        with translated(self.path):
+            return [Cause(*entry) for entry in self._db.execute(_CAUSES)]
 
     def of_rows(self, rows: Collection[int]) -> list[Known]:
         """Return the executions of rows, in the order of their starts. This reads all executions."""
