@@ -114,9 +114,9 @@ def test_only_the_times_of_running_executions_are_asked_for_in_parts_that_fit():
     assert list(spans([NOW, NOW + 10, NOW + 21], Margins())) == [(NOW - 5, NOW + 15), (NOW + 16, NOW + 26)]
     many = [NOW + n / 1000 for n in range(2 * FULLEST + 1)]
     assert [(window.begin, window.end) for window in spans(many, Margins())] == [
-        (NOW - 5, many[FULLEST - 1] + 5),
-        (many[FULLEST] - 5, many[2 * FULLEST - 1] + 5),
-        (many[-1] - 5, many[-1] + 5),
+        (NOW - 5, many[FULLEST]),
+        (many[FULLEST], many[2 * FULLEST]),
+        (many[2 * FULLEST], many[-1] + 5),
     ]
 
 

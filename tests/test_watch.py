@@ -2,6 +2,9 @@
 
 import asyncio
 import json
+import os
+import subprocess
+import sys
 import time
 from collections import Counter
 from contextlib import nullcontext
@@ -14,6 +17,8 @@ from batcher.app.run import run_job
 from batcher.app.voice import Voice
 from batcher.app.watch import watch_job
 from batcher.app.world import World
+from batcher.cli.explain import explain
+from batcher.cli.status import status
 from batcher.edges import records as records_edge
 from batcher.edges.ends import database_of, reading_ends
 from batcher.edges.ends.store import EndStore
@@ -23,9 +28,10 @@ from batcher.emulator.quirks import Quirk
 from batcher.emulator.settings import Settings
 from batcher.errors import BusyError, CredentialsError, DamageError, ExitCode, OtherJobError, UsageError
 from batcher.flow.drain import Drain
-from batcher.options.verbs import RunOptions
+from batcher.options.verbs import ExplainOptions, RunOptions, StatusOptions
 from batcher.options.watching import WatchOptions
 from batcher.rules.choices import Api, Mode
+from batcher.rules.shards.assignment import Shard
 
 END = {
     ExecutionState.SUCCESS: "succeeded",
@@ -363,3 +369,60 @@ async def test_starts_without_records_are_followed_by_the_checkpoint(emulator, t
     assert await job.watch() is ExitCode.OK
     assert sorted(line["row"] for line in job.recorded().values()) == [1, 2, 3, 4, 5]
     assert {line["object"] for line in job.recorded().values()} == {None}
+
+
+async def test_status_and_explain_show_how_the_executions_ended(emulator, tmp_path, capsys):
+    job = Job(tmp_path, await emulator(run_time=0.0, fail_share=1.0), Api.OBS_V2)
+    await job.run(rows=2)
+    status(StatusOptions(checkpoint=job.checkpoint, as_json=True))
+    assert json.loads(capsys.readouterr().out)["executions"] is None
+    await job.watch()
+    capsys.readouterr()
+    status(StatusOptions(checkpoint=job.checkpoint, as_json=True))
+    assert json.loads(capsys.readouterr().out)["executions"] == {
+        "running": 0,
+        "ends": {"failed": 2},
+        "causes": [{"end": "failed", "state": "run", "message": "The media cannot be decoded.", "number": 2}],
+    }
+    status(StatusOptions(checkpoint=job.checkpoint))
+    assert "watched:   2 executions: 2 failed" in capsys.readouterr().out.splitlines()
+    explain(ExplainOptions(checkpoint=job.checkpoint, row="2"))
+    (line,) = [line for line in job.recorded().values() if line["row"] == 2]
+    shown = f"  {line['ended_at']}  the execution ended: failed in state run: The media cannot be decoded."
+    assert capsys.readouterr().out.splitlines()[-2] == shown
+
+
+async def test_one_watch_follows_all_shards_of_a_run_folder(emulator, tmp_path):
+    job = Job(tmp_path, await emulator(run_time=0.0, fail_share=0.3), Api.OBS_V2)
+    folder = tmp_path / "m.csv.run"
+    for number in range(3):
+        await job.run(rows=30, shard=Shard(number, 3), run_dir=folder)
+    assert await job.watch(checkpoint=folder) is ExitCode.ENDS
+    job.ends = folder / "job.ends.jsonl"
+    assert ends_of(job.recorded()) == job.true_ends()
+    assert sorted(line["row"] for line in job.recorded().values()) == list(range(1, 31))
+
+
+async def test_the_real_command_runs_watches_is_killed_and_goes_on(emulator_process, tmp_path):
+    service = emulator_process("--run-time", "1s", "--run-spread", "90%", "--fail-share", "20%")
+    (tmp_path / "m.txt").write_text("".join(f"o{number}\n" for number in range(300)))
+    environment = os.environ | KEYS | {"XDG_STATE_HOME": str(tmp_path)}
+    words = ("run", "m.txt", "-w", "transcode", "-e", service.url, "-b", "videos", "--progress", "none", "--watch")
+
+    def started():
+        command = [sys.executable, "-m", "batcher", *words]
+        return subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+
+    ends = tmp_path / "m.txt.ends.jsonl"
+    first = started()
+    await until(lambda: ends.exists() and ends.stat().st_size > 0)
+    first.kill()
+    first.wait(timeout=30)
+    first.stderr.close()
+    second = started()
+    _, said = await asyncio.to_thread(second.communicate)
+    assert second.returncode == ExitCode.ENDS, said
+    names = [json.loads(line)["execution_name"] for line in ends.read_text().splitlines()]
+    records = [json.loads(line) for line in (tmp_path / "m.txt.executions.jsonl").read_text().splitlines()]
+    assert len(names) == len(set(names)) == 300
+    assert set(names) == {record["execution_name"] for record in records}

@@ -169,17 +169,6 @@ class EndStore:
         with translated(self.path):
             return [Cause(*entry) for entry in self._db.execute(_CAUSES)]
 
-    def of_rows(self, rows: Collection[int]) -> list[Known]:
-        """Return the executions of rows, in the order of their starts. This reads all executions."""
-        with translated(self.path):
-            entries = self._db.execute(f"SELECT {_COLUMNS} FROM executions ORDER BY id")  # noqa: S608 - our names
-            return [_known(entry) for entry in entries if entry[2] in rows]
-
-    def all(self) -> Iterator[Known]:
-        """Yield all executions, in the order of their starts."""
-        with translated(self.path):
-            yield from map(_known, self._db.execute(f"SELECT {_COLUMNS} FROM executions ORDER BY id"))  # noqa: S608
-
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         self._db.execute("BEGIN IMMEDIATE")

@@ -37,19 +37,24 @@ def margins(controls: Sequence[Control]) -> Margins:
 def spans(times: Iterable[float], around: Margins) -> Iterator[Window]:
     """Divide the times of starts, in their order, into windows of at most FULLEST of them.
 
-    A time that is not known, 0, is left out: the list cannot be asked for it.
+    Windows that follow each other without a GAP meet, so that nothing is asked for twice. A time that is not known, 0,
+    is left out: the list cannot be asked for it.
     """
-    first = last = 0.0
+    begin = last = 0.0
     count = 0
     for at in times:
         if at <= 0:
             continue
-        if count and (at - last > GAP or count == FULLEST):
-            yield Window(first + around.begin, last + around.end)
+        if count and at - last > GAP:
+            yield Window(begin, last + around.end)
             count = 0
         if not count:
-            first = at
+            begin = at + around.begin
+        elif count == FULLEST:
+            middle = at + (around.begin + around.end) / 2
+            yield Window(begin, middle)
+            begin, count = middle, 0
         last = at
         count += 1
     if count:
-        yield Window(first + around.begin, last + around.end)
+        yield Window(begin, last + around.end)

@@ -52,7 +52,11 @@ PageOf = Callable[[Span, str, int], Call]
 
 
 def walk(page_of: PageOf, windows: Sequence[Window]) -> Walk:
-    """List every execution that began within the windows. All of these must have passed."""
+    """List every execution that began within the windows. All of these must have passed.
+
+    A second with too many executions is read as far as it is shown, and so are the others. Then the list is not whole.
+    """
+    fault = ""
     for window in windows:
         if isinf(window.end) or window.begin <= 0:
             return UNDATED
@@ -64,10 +68,11 @@ def walk(page_of: PageOf, windows: Sequence[Window]) -> Walk:
                 return reason
             if isinstance(reason, _Full):
                 if span.first == span.last:
-                    return TOO_FULL
+                    fault = TOO_FULL
+                    continue
                 middle = (span.first + span.last) // 2
                 spans += [Span(middle + 1, span.last), Span(span.first, middle)]
-    return ""
+    return fault
 
 
 def times_of(span: Span) -> tuple[str, str]:
