@@ -17,6 +17,8 @@ class ExitCode(enum.IntEnum):
     ROWS_IN_DOUBT = 3
     FAILURES = 4
     STOPPED = 5
+    ENDS = 6
+    DEADLINE = 7
     UNACCEPTED = 64
     MANIFEST = 65
     SERVICE = 69
@@ -39,6 +41,8 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.ROWS_IN_DOUBT: "finished; some rows are in doubt and held",
     ExitCode.FAILURES: "stopped by --max-failures; resumable",
     ExitCode.STOPPED: "stopped by --limit, --stop-at, --max-duration or drain; resumable",
+    ExitCode.ENDS: "watched to the end; some executions failed, or their end is unknown",
+    ExitCode.DEADLINE: "stopped by --deadline while executions run; resumable",
     ExitCode.UNACCEPTED: "not confirmed; nothing was started",
     ExitCode.MANIFEST: "the manifest is unusable, or was changed while it was read; resumable",
     ExitCode.SERVICE: "the service cannot be reached, or refuses the whole job",

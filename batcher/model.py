@@ -69,8 +69,8 @@ BEGINNING = Mark(0, 1, 0, "")
 class Execution(Struct, frozen=True, gc=False):
     """One run of the workflow, as the answer to a start or the execution list names it. An answer has less data.
 
-    `started_at` is the text of the service. `at` is the same time in POSIX seconds, None if the list has no readable
-    time. `type` and `state` are the words of the service.
+    `started_at` and `stopped_at` are texts of the service. `at` is the first in POSIX seconds, None if not readable.
+    `type` and `state` are the words of the service.
     """
 
     name: str
@@ -81,6 +81,7 @@ class Execution(Struct, frozen=True, gc=False):
     """Whether an event of a bucket started it, instead of a request."""
     type: str = ""
     state: str = ""
+    stopped_at: str = ""
 
 
 class ExecutionDetail(NamedTuple):
@@ -88,6 +89,7 @@ class ExecutionDetail(NamedTuple):
 
     execution: Execution
     input: str | None
+    failure: tuple[str, str] = ("", "")  # The state that failed, and its message.
 
 
 class Parameter(NamedTuple):

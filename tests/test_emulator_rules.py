@@ -396,7 +396,7 @@ def test_an_execution_too_new_to_be_listed_takes_no_place_in_a_page():
 
 
 def test_an_execution_runs_and_then_ends_as_it_must():
-    good, bad = _execution("a"), _execution("b", fails=True)
+    good, bad = _execution("a"), _execution("b", end=ExecutionState.FAILED)
     assert [good.state(9.9), good.state(10.0)] == [ExecutionState.RUNNING, ExecutionState.SUCCESS]
     assert [bad.state(9.9), bad.state(10.0)] == [ExecutionState.RUNNING, ExecutionState.FAILED]
     bad.restore(ends_at=30.0)

@@ -20,7 +20,7 @@ from batcher.edges.progress import Bar, showing
 from batcher.rules.choices import Mode
 from batcher.rules.progress.eta import Range
 from batcher.rules.progress.figures import Figures, document
-from batcher.rules.progress.view import bar, line, line_interval, lines
+from batcher.rules.progress.view import RUN, bar, line, line_interval, lines, parts
 from batcher.rules.rate.bottleneck import Cause
 
 BEGUN = Figures(
@@ -63,7 +63,7 @@ LINES = {
 
 @pytest.mark.parametrize("view", LINES, ids=["begun", "chance", "both", "busy", "away", "done", "piped"])
 def test_a_line_says_how_far_the_run_is(view):
-    assert line(view) == LINES[view]
+    assert line(view, RUN) == LINES[view]
 
 
 @pytest.mark.parametrize(
@@ -90,15 +90,15 @@ def test_a_line_says_how_far_the_run_is(view):
     ],
 )
 def test_below_a_bar_the_same_is_said_within_the_width(columns, expected):
-    assert lines(BUSY, columns) == expected
+    assert lines(parts(BUSY), columns) == expected
 
 
 @pytest.mark.parametrize("view", LINES, ids=["begun", "chance", "both", "busy", "away", "done", "piped"])
 def test_nothing_is_cut_at_any_width_that_a_part_fits_in(view):
     for columns in range(55, 200):
-        filled = lines(view, columns)
+        filled = lines(parts(view), columns)
         assert max(map(len, filled)) <= columns
-        assert line(view).find(" ".join(filled)) >= 0
+        assert line(view, RUN).find(" ".join(filled)) >= 0
 
 
 def test_a_program_gets_every_field_as_a_number_or_null():
@@ -115,7 +115,7 @@ def test_a_program_gets_every_field_as_a_number_or_null():
 
 async def test_without_a_terminal_a_bar_is_a_line():
     stream = io.StringIO()
-    async with showing(Mode.BAR, lambda: BUSY, stream):
+    async with showing(Mode.BAR, lambda: BUSY, RUN, stream):
         pass
     assert stream.getvalue() == LINES[BUSY] + "\n"
 
@@ -244,7 +244,7 @@ def test_after_a_resize_there_is_still_one_bar_and_what_was_said_above_it():
     screen = Reflowing(100)
     with os.fdopen(follower, "w", encoding="utf-8") as stream:
         resized(follower, 100)
-        shown = Bar(stream)
+        shown = Bar(stream, RUN)
         for number, columns in enumerate([100, 40, 17, 80, 40, 200]):
             resized(follower, columns)
             screen.resize(columns)
@@ -265,7 +265,7 @@ def test_no_line_is_wider_than_the_terminal_however_narrow(view, columns):
     drawn = bar(view, columns, has_colour=False)
     assert (len(drawn.text), drawn.width) == (columns, columns)
     if columns >= 10:
-        assert max(map(len, lines(view, columns))) <= columns
+        assert max(map(len, lines(parts(view), columns))) <= columns
 
 
 def test_a_bar_is_as_full_as_the_job_is_done():

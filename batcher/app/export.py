@@ -11,6 +11,7 @@ from batcher.app.run_folder import pasts
 from batcher.edges.parquet_export import parquet_table
 from batcher.edges.whole_file import whole_file
 from batcher.errors import UsageError
+from batcher.model import Record
 from batcher.rules.records.codec import CODECS, COLUMNS, Codec, cells, exported
 from batcher.rules.records.standing import Truth
 
@@ -40,7 +41,7 @@ def _truths(checkpoint: Path, output: Path) -> Iterator[Truth]:
         yield from past.truths()
 
 
-def _as_text(codec: Codec) -> Callable[[BinaryIO, Iterator[list[Truth]]], int]:
+def _as_text(codec: Codec[Record]) -> Callable[[BinaryIO, Iterator[list[Truth]]], int]:
     def write(file: BinaryIO, rows: Iterator[list[Truth]]) -> int:
         count = 0
         file.write(codec.header)

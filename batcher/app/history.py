@@ -52,7 +52,7 @@ class Past(NamedTuple):
     """An open checkpoint with its open outputs."""
 
     checkpoint: Reading
-    outputs: list[PastRecords]
+    outputs: list[PastRecords[Record]]
 
     def records(self) -> Iterator[Record]:
         """Yield every record, in the order in which they were written."""

@@ -34,6 +34,7 @@ from batcher.model import Admitted, Found, Parameter, Record, Row, Settlement, S
 from batcher.options.verbs import RunOptions
 from batcher.rules.progress.counts import Tally
 from batcher.rules.progress.extent import Length
+from batcher.rules.progress.view import RUN
 from batcher.rules.rate import stop
 from batcher.rules.rate.stop import Streak
 from batcher.rules.report import opening
@@ -98,7 +99,7 @@ class Run:
         self.tally.pass_over(await enter(self.options, self.manifest, self.files, self.parameters))
         self.monitor.earlier_doubts = (await self.files.checkpoint.count_unsettled())[Status.IN_DOUBT]
         rows, sift = await self._confirmed(self._rows())
-        async with showing(self.options.progress, self.monitor.figures):
+        async with showing(self.options.progress, self.monitor.figures, RUN):
             await engine.run(self._job(rows, sift, self.options.limit), self.tally, self.drain)
         await self._settle_doubts()
         self._end_unread(self.unread or await self._change())

@@ -67,7 +67,7 @@ class Files:
     def __init__(  # noqa: PLR0913, PLR0917 - all that makes a job's files
         self,
         checkpoint: Checkpoint,
-        output: Output,
+        output: Output[Record],
         place: Place,
         card: Card,
         generation: Generation,

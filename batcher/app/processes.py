@@ -34,6 +34,7 @@ from batcher.options.groups import CHECKPOINT
 from batcher.options.verbs import RunCommandOptions
 from batcher.rules.progress.extent import Length, extent
 from batcher.rules.progress.figures import Figures
+from batcher.rules.progress.view import RUN
 from batcher.rules.records.standing import current_counts
 from batcher.rules.report import opening
 from batcher.rules.report.next_commands import left_of, next_steps
@@ -69,7 +70,7 @@ async def run_processes(
         engine = Processes(options, world, processes, orders)
         workers = Workers(options, world, engine, of, drain)
         with holding(options.run_dir):
-            async with engine.granting(), showing(options.progress, workers.figures):
+            async with engine.granting(), showing(options.progress, workers.figures, RUN):
                 await workers.whole()
     return workers.report_end()
 

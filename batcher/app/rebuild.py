@@ -60,7 +60,7 @@ class Knowledge(NamedTuple):
 class Rebuild:
     """A rebuilding of the rows in `store` from `outputs`. Use it in a `with` statement, and call `whole` once."""
 
-    def __init__(self, store: Store, outputs: Sequence[PastRecords], known: Knowledge) -> None:
+    def __init__(self, store: Store, outputs: Sequence[PastRecords[Record]], known: Knowledge) -> None:
         self.lengths = [output.begin for output in outputs]
         """The number of bytes in the whole records of each output."""
         self.strangers = 0

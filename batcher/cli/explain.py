@@ -21,6 +21,7 @@ code 1 means that none matches. The command changes nothing and can be used duri
 
 def explain(options: ExplainOptions) -> ExitCode:
     """Print the history of every row that matches."""
+    from batcher.app.ends import executions_named
     from batcher.app.explain import matching_lives
     from batcher.app.run_folder import pasts
     from batcher.app.voice import say, show
@@ -34,7 +35,10 @@ def explain(options: ExplainOptions) -> ExitCode:
             " number only."
         )
         return ExitCode.ROWS_REJECTED
+    names = [life.standing.execution for life in found if life.standing and life.standing.execution]
+    followed = executions_named(options.checkpoint, names)
     for life in found:
-        for line in sentences(life):
+        execution = followed.get(life.standing.execution) if life.standing else None
+        for line in sentences(life, execution):
             show(line)
     return ExitCode.OK

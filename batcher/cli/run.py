@@ -10,9 +10,14 @@ from batcher.options.verbs import CheckOptions, RunCommandOptions
 from batcher.rules.text import counted
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from batcher.app.confirm import Confirm
 
 OPTIONS = RunCommandOptions
+
+FOLLOWED = frozenset({ExitCode.OK, ExitCode.ROWS_REJECTED, ExitCode.ROWS_IN_DOUBT, ExitCode.FAILURES, ExitCode.STOPPED})
+"""The exit codes of a run after which --watch follows what was started."""
 
 EXAMPLES = """
   batcher run objects.csv -w transcode --region cn-north-4 -b my-videos
@@ -74,11 +79,26 @@ def run(options: RunCommandOptions) -> ExitCode:
             code = runner.run(run_job(options, world, drain, confirm=_confirm(options)))
         else:
             code = runner.run(run_leased(options, world, drain, lease))
+    code = _watched(options, options.checkpoint, code)
     if options.report is not None:
         from batcher.app.report import write_report
 
         write_report(options.checkpoint, options.report)
     return code
+
+
+def _watched(options: RunCommandOptions, job: Path, code: ExitCode) -> ExitCode:
+    """Follow what the run has started, with --watch. Return the exit code of the run, unless every row is started."""
+    if not options.watch or code not in FOLLOWED:
+        return code
+    from batcher.cli.watch import watch
+    from batcher.options.watching import WatchOptions
+
+    names = {each.name for each in declared_by(WatchOptions)} - {"output", "spreadsheet", "checkpoint"}
+    given = {name: value for name, value in vars(options).items() if name in names}
+    watched = watch(WatchOptions.of({**given, "checkpoint": job}))
+    # What ended the watch early comes first: the executions are not all known then.
+    return code if code is not ExitCode.OK and watched in {ExitCode.OK, ExitCode.ENDS, ExitCode.DEADLINE} else watched
 
 
 def _confirm(options: RunCommandOptions) -> Confirm | None:
@@ -99,6 +119,7 @@ def _run_processes(options: RunCommandOptions, processes: int) -> ExitCode:
     from batcher.app.world import World
 
     code = asyncio.run(run_processes(options, processes, World(), _confirm(options)))
+    code = _watched(options, options.run_dir, code)
     if options.report is not None:
         from batcher.app.report import write_report
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from batcher.app.ends import SeenEnds, seen_ends
 from batcher.app.job_identity import job_of
 from batcher.app.membership import holders_of
 from batcher.app.run_folder import Shards, shards_in
@@ -18,6 +19,8 @@ from batcher.edges.run_folder import is_run_folder
 from batcher.errors import ExitCode
 from batcher.model import Json, Status, Unsettled
 from batcher.options.verbs import StatusOptions
+from batcher.rules.ends import summary
+from batcher.rules.ends.ending import in_order
 from batcher.rules.progress.eta import Range, in_words
 from batcher.rules.progress.extent import UNKNOWN, Extent, Length, extent, percent
 from batcher.rules.rate.bottleneck import Slowed
@@ -40,6 +43,8 @@ Examples:
   batcher status objects.csv.run
 
 Given the run folder of a sharded job, it shows all shards together, each of them, and whether their totals add up.
+
+If batcher watch follows the executions of the job, it also shows how these stand.
 
 The command changes nothing and can be used during a run. If no run uses the checkpoint, rows that were being sent when
 the last run ended are in doubt.
@@ -76,9 +81,24 @@ def status(options: StatusOptions) -> ExitCode:
                 show(line)
         for line in () if shards is None else _shards(shards):
             show(line)
+        for line in _ends(seen_ends(checkpoint)):
+            show(line)
         for step in _next(checkpoint, seen, shards):
             say(f"next: {step}")
     return ExitCode.OK
+
+
+def _ends(seen: SeenEnds | None) -> Iterator[str]:
+    """Say how the executions that a watch has followed ended."""
+    if seen is not None:
+        yield from summary.lines(seen.ends, seen.running, seen.causes)
+
+
+def _ends_document(seen: SeenEnds | None) -> Mapping[str, Json] | None:
+    if seen is None:
+        return None
+    causes = [cause._asdict() for cause in seen.causes]
+    return {"running": seen.running, "ends": in_order(seen.ends), "causes": causes}
 
 
 def _live(checkpoint: Path, shards: Shards | None) -> Mapping[str, Json] | None:
@@ -147,6 +167,7 @@ def _document(checkpoint: Path, seen: Glance, live: Mapping[str, Json], shards: 
         "eta": live.get("eta"),
         "next": _next(checkpoint, seen, shards),
         **parts,
+        "executions": _ends_document(seen_ends(checkpoint)),
         "in_doubt": [
             {
                 "row": row.number,

@@ -11,11 +11,12 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any, TextIO
+from typing import Any, Generic, TextIO, TypeVar
 
 from batcher.rules.choices import Mode
-from batcher.rules.progress.figures import Figures, document
-from batcher.rules.progress.view import bar, line, line_interval, lines, rows_used
+from batcher.rules.progress.view import Shown, View, bar, line, line_interval, lines, rows_used
+
+ShownT = TypeVar("ShownT", bound=Shown)
 
 SECONDS = {Mode.BAR: 0.2, Mode.JSON: 1.0, Mode.NONE: 3600.0}
 """Seconds between two updates. Lines come at growing intervals, see `line_interval`."""
@@ -27,12 +28,14 @@ _COLUMNS, _LINES = 80, 24
 
 
 @asynccontextmanager
-async def showing(mode: Mode, look: Callable[[], Figures], stream: TextIO = sys.stderr) -> AsyncIterator[None]:
+async def showing(
+    mode: Mode, look: Callable[[], ShownT], view: View[ShownT], stream: TextIO = sys.stderr
+) -> AsyncIterator[None]:
     """Show progress during the block. A bar is shown only on a terminal that can move its cursor."""
     can_move = stream.isatty() and os.environ.get("TERM") != "dumb"
     if mode in {Mode.AUTO, Mode.BAR}:
         mode = Mode.BAR if can_move else Mode.LINE
-    with _painter(mode, stream) as paint:
+    with _painter(mode, stream, view) as paint:
 
         def show() -> float:
             figures = look()
@@ -58,22 +61,22 @@ async def _repeat(show: Callable[[], float], seconds: float) -> None:
 
 
 @contextmanager
-def _painter(mode: Mode, stream: TextIO) -> Iterator[Callable[[Figures], None]]:
+def _painter(mode: Mode, stream: TextIO, view: View[ShownT]) -> Iterator[Callable[[ShownT], None]]:
     if mode is Mode.BAR:
-        with _bar(stream) as paint:
+        with _bar(stream, view) as paint:
             yield paint
     elif mode is Mode.LINE:
-        yield lambda figures: print(line(figures), file=stream, flush=True)
+        yield lambda figures: print(line(figures, view), file=stream, flush=True)
     elif mode is Mode.JSON:
-        yield lambda figures: print(json.dumps(document(figures)), file=stream, flush=True)
+        yield lambda figures: print(json.dumps(view.document(figures)), file=stream, flush=True)
     else:
         yield lambda _: None
 
 
 @contextmanager
-def _bar(stream: TextIO) -> Iterator[Callable[[Figures], None]]:
+def _bar(stream: TextIO, view: View[ShownT]) -> Iterator[Callable[[ShownT], None]]:
     """Keep a bar at the end of a terminal. What else is written to stderr meanwhile is shown above it."""
-    shown = Bar(stream)
+    shown = Bar(stream, view)
     before = sys.stderr
     if before is stream:
         sys.stderr = _Above(shown, before)
@@ -85,19 +88,20 @@ def _bar(stream: TextIO) -> Iterator[Callable[[Figures], None]]:
             shown.leave()
 
 
-class Bar:
+class Bar(Generic[ShownT]):
     """A bar with lines below it, drawn again in its place.
 
     The cursor stays visible: one that is hidden would stay so if the run is killed or stopped.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, view: View[ShownT]) -> None:
         self._stream = stream
+        self._view = view
         self._has_colour = not os.environ.get("NO_COLOR")
-        self._latest: Figures | None = None
+        self._latest: ShownT | None = None
         self._widths: list[int] = []
 
-    def paint(self, figures: Figures) -> None:
+    def paint(self, figures: ShownT) -> None:
         """Draw the figures in place of the last ones."""
         self._latest = figures
         self._redraw("")
@@ -125,7 +129,7 @@ class Bar:
         # A full row would leave the cursor where terminals disagree about its place.
         columns = max(1, columns - 1)
         head = bar(self._latest, columns, has_colour=self._has_colour)
-        below = [text[:columns] for text in lines(self._latest, columns)][: max(0, height - 2)]
+        below = [text[:columns] for text in lines(self._view.parts(self._latest), columns)][: max(0, height - 2)]
         self._widths = [head.width, *map(len, below)]
         return "\n".join([head.text, *below])
 
@@ -137,7 +141,7 @@ class Bar:
 class _Above:
     """Stands for stderr while there is a bar: each write goes above the bar, as soon as its line is whole."""
 
-    def __init__(self, shown: Bar, stream: TextIO) -> None:
+    def __init__(self, shown: Bar[Any], stream: TextIO) -> None:
         self._bar = shown
         self._stream = stream
         self._rest = ""

@@ -9,16 +9,22 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, Generic, TypeAlias
 
 import aiofiles
 
 from batcher.errors import BusyError, DiskError, OtherJobError, UsageError
 from batcher.model import Record
-from batcher.rules.records.codec import CODECS, MARK, Tail, read_tail
+from batcher.rules.records.codec import CODECS, MARK, Codec, Line, Tail, read_tail
 from batcher.rules.text import counted
 
 if TYPE_CHECKING:
@@ -37,19 +43,23 @@ def _write_whole(descriptor: int, block: bytes) -> None:
     _sync(descriptor)
 
 
-Accept: TypeAlias = Callable[[Sequence[Record]], None]
+Accept: TypeAlias = Callable[[Sequence[Line]], None]
 """Takes the records beyond the known length, and raises a JobError if the job cannot have written them."""
 
 
-def accept_all(_records: Sequence[Record]) -> None:
+def accept_all(_records: Sequence[object]) -> None:
     """Refuse no record."""
 
 
-def tail_of(path: Path, known_length: int) -> Tail:
+def tail_of(path: Path, known_length: int) -> Tail[Record]:
     """Read the whole records beyond the known length. The file is not changed."""
+    return _tail(path, known_length, CODECS[format_of(path)])
+
+
+def _tail(path: Path, known_length: int, codec: Codec[Line]) -> Tail[Line]:
     with path.open("rb") as file:
         file.seek(known_length)
-        return read_tail(CODECS[format_of(path)], file.read())
+        return read_tail(codec, file.read())
 
 
 def format_of(path: Path) -> str:
@@ -62,10 +72,22 @@ def format_of(path: Path) -> str:
     return "csv"
 
 
+def open_output(
+    path: Path, known_length: int | None, accept: Accept[Record] = accept_all, *, for_spreadsheets: bool = False
+) -> AbstractAsyncContextManager[Output[Record]]:
+    """Open the output of a run as `open_lines` opens a file."""
+    return open_lines(path, known_length, CODECS, accept, for_spreadsheets=for_spreadsheets)
+
+
 @asynccontextmanager
-async def open_output(
-    path: Path, known_length: int | None, accept: Accept = accept_all, *, for_spreadsheets: bool = False
-) -> AsyncIterator[Output]:
+async def open_lines(
+    path: Path,
+    known_length: int | None,
+    codecs: Mapping[str, Codec[Line]],
+    accept: Accept[Line] = accept_all,
+    *,
+    for_spreadsheets: bool = False,
+) -> AsyncIterator[Output[Line]]:
     """Open the output for appending, readable by its owner only, and lock it for one run.
 
     `known_length` is the file's length in bytes according to the checkpoint, None if the checkpoint does not know this
@@ -79,7 +101,8 @@ async def open_output(
         file = await aiofiles.open(path, "ab", buffering=0, opener=_private)
     try:
         with _translated(path):
-            output = _resumed(file, path, known_length, accept, _format(path, for_spreadsheets=for_spreadsheets))
+            codec = codecs[_format(path, for_spreadsheets=for_spreadsheets)]
+            output = _resumed(file, path, known_length, accept, codec)
         yield output
     finally:
         with _translated(path):
@@ -99,7 +122,9 @@ def _format(path: Path, *, for_spreadsheets: bool) -> str:
     return "spreadsheet"
 
 
-def _resumed(file: AsyncFileIO, path: Path, known_length: int | None, accept: Accept, format_: str) -> Output:
+def _resumed(
+    file: AsyncFileIO, path: Path, known_length: int | None, accept: Accept[Line], codec: Codec[Line]
+) -> Output[Line]:
     _hold(file.fileno(), path)
     size = os.fstat(file.fileno()).st_size
     if size == 0:
@@ -107,34 +132,34 @@ def _resumed(file: AsyncFileIO, path: Path, known_length: int | None, accept: Ac
         _sync_folder(path.parent)
         known_length = 0
     _check(path, size, known_length)
-    output = Output(file, path, known_length or 0, format_)
+    output = Output(file, path, known_length or 0, codec)
     output.recover(accept)
     return output
 
 
-class Output:
+class Output(Generic[Line]):
     """An open output file. `recovered` holds the records beyond the known length.
 
     `length` is the number of bytes in complete records, including blocks that are composed and not yet appended.
     """
 
-    def __init__(self, file: AsyncFileIO, path: Path, known_length: int, format_: str) -> None:
-        self.recovered: list[Record] = []
+    def __init__(self, file: AsyncFileIO, path: Path, known_length: int, codec: Codec[Line]) -> None:
+        self.recovered: list[Line] = []
         self.length = known_length
         self._file = file
         self._path = path
-        self._codec = CODECS[format_]
+        self._codec = codec
 
-    def recover(self, accept: Accept) -> None:
+    def recover(self, accept: Accept[Line]) -> None:
         """Read the records beyond the known length, and cut off a torn end if `accept` does not refuse them."""
-        tail = tail_of(self._path, self.length)
+        tail = _tail(self._path, self.length, self._codec)
         accept(tail.records)
         self.recovered = tail.records
         self.length += tail.length
         os.truncate(self._file.fileno(), self.length)
         os.fsync(self._file.fileno())
 
-    def compose(self, records: Sequence[Record]) -> bytes:
+    def compose(self, records: Sequence[Line]) -> bytes:
         """Encode the next block of the file and add it to `length`. Blocks must be appended in this order."""
         block = self._codec.encode(records)
         if records and self.length == 0:
@@ -148,8 +173,13 @@ class Output:
             _write_whole(self._file.fileno(), block)
 
 
+def reading(path: Path, known_length: int) -> AbstractContextManager[PastRecords[Record]]:
+    """Open the output of a run as `reading_lines` opens a file."""
+    return reading_lines(path, known_length, CODECS)
+
+
 @contextmanager
-def reading(path: Path, known_length: int) -> Iterator[PastRecords]:
+def reading_lines(path: Path, known_length: int, codecs: Mapping[str, Codec[Line]]) -> Iterator[PastRecords[Line]]:
     """Open an output for reading, even while a run writes it. Raises DiskError if it cannot be read.
 
     `known_length` is the file's length in bytes according to the checkpoint. Damage beyond it is a torn end left by a
@@ -161,11 +191,11 @@ def reading(path: Path, known_length: int) -> Iterator[PastRecords]:
         message = f"{path}: the output cannot be read: {error.strerror}"
         raise DiskError(message, "Check the path and the permissions.") from error
     with file:
-        yield PastRecords(file, path, known_length)
+        yield PastRecords(file, path, known_length, codecs[format_of(path)])
 
 
 @contextmanager
-def held_reading(path: Path, begin: int) -> Iterator[PastRecords]:
+def held_reading(path: Path, begin: int) -> Iterator[PastRecords[Record]]:
     """Open an output that no run writes, for reading from the offset `begin` of a record.
 
     Only the last line may be torn or damaged. Raises what `reading` raises, BusyError if a run writes the output, and
@@ -194,25 +224,25 @@ def _last_line(path: Path) -> int:
     return 0
 
 
-class PastRecords:
+class PastRecords(Generic[Line]):
     """The records of an output, each with its place: the offset of its first byte. They are read from `begin` on.
 
     `end` is where the records end that were read.
     """
 
-    def __init__(self, file: BinaryIO, path: Path, known_length: int) -> None:
+    def __init__(self, file: BinaryIO, path: Path, known_length: int, codec: Codec[Line]) -> None:
         self.path = path
         self.begin = self.end = 0
         self._file = file
         self._known_length = known_length
-        self._codec = CODECS[format_of(path)]
+        self._codec = codec
 
     @property
     def descriptor(self) -> int:
         """The open file."""
         return self._file.fileno()
 
-    def __iter__(self) -> Iterator[tuple[int, Record]]:
+    def __iter__(self) -> Iterator[tuple[int, Line]]:
         place = self.end = self.begin
         self._file.seek(place)
         while (entry := self._codec.entry(self._file.readline)).endswith(b"\n"):
@@ -227,14 +257,14 @@ class PastRecords:
                 yield place, record
             place += len(entry)
 
-    def at(self, place: int) -> Record:
+    def at(self, place: int) -> Line:
         """Return the record at a place that was yielded before."""
         self._file.seek(place)
         record = self._parsed(self._codec.entry(self._file.readline), place)
         assert record is not None  # noqa: S101 - the header of a CSV output has no place
         return record
 
-    def _parsed(self, entry: bytes, place: int) -> Record | None:
+    def _parsed(self, entry: bytes, place: int) -> Line | None:
         try:
             return self._codec.parse(entry)
         except ValueError as error:

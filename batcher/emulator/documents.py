@@ -12,13 +12,18 @@ from dataclasses import replace
 from urllib.parse import quote
 
 from batcher.emulator.answers import service_time
-from batcher.emulator.executions import Execution, Listing
+from batcher.emulator.executions import Execution, ExecutionState, Listing
 from batcher.emulator.quirks import Quirk, number, text
 from batcher.emulator.retelling import shown_bucket, shown_inputs, shown_key
 from batcher.emulator.settings import Declared, InputKeys, InputShape, Settings
 from batcher.emulator.shown_times import shown_end, shown_start
 from batcher.model import Json
 
+MESSAGES = {
+    ExecutionState.FAILED: "The media cannot be decoded.",
+    ExecutionState.TIMEOUT: "The step timed out after 300 s.",
+}
+"""The messages of steps that fail."""
 REGION, PROJECT, DOMAIN = "local", "emulator", "loopback"
 
 
@@ -115,7 +120,7 @@ def execution_document(execution: Execution, settings: Settings, now: float) -> 
         "type": "OPERATION",
         "started_at": summary["started_at"],
         "input": "",
-    }
+    } | failure_of(execution, now)
     return {
         "execution_info": {
             "input": "" if Quirk.INPUT_EMPTY in settings.quirks else input_of(execution, settings),
@@ -125,6 +130,12 @@ def execution_document(execution: Execution, settings: Settings, now: float) -> 
             "state_map": {"run": step},
         }
     }
+
+
+def failure_of(execution: Execution, now: float) -> dict[str, Json]:
+    """Return the message of the step that failed, if one has. Only the answers of DWR v3 are documented to have one."""
+    message = MESSAGES.get(execution.state(now))
+    return {} if message is None else {"error_message": message}
 
 
 def summary_of(execution: Execution, settings: Settings, now: float) -> dict[str, Json]:

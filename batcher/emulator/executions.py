@@ -24,11 +24,15 @@ class ExecutionType(StrEnum):
 
 
 class ExecutionState(StrEnum):
-    """The states in the service's list and SDK."""
+    """The states of executions. The service's list and SDK have the first three; the words of others are a guess."""
 
     RUNNING = "RUNNING"
     SUCCESS = "SUCCESS"
     FAILED = "FAILED"
+    TIMEOUT = "TIMEOUT"
+    CANCELLED = "CANCELLED"
+    ABANDONED = "ABANDONED"
+    """A word that no document has."""
 
 
 @dataclass(slots=True)
@@ -44,7 +48,8 @@ class Execution:
     started_at: float
     ends_at: float
     listed_at: float
-    fails: bool = False
+    end: ExecutionState = ExecutionState.SUCCESS
+    """How it ends."""
 
     @property
     def marker(self) -> str:
@@ -55,12 +60,12 @@ class Execution:
         """Return the state at a time."""
         if now < self.ends_at:
             return ExecutionState.RUNNING
-        return ExecutionState.FAILED if self.fails else ExecutionState.SUCCESS
+        return self.end
 
     def restore(self, ends_at: float) -> None:
         """Continue from the failed step. The execution succeeds this time."""
         self.ends_at = ends_at
-        self.fails = False
+        self.end = ExecutionState.SUCCESS
 
 
 class Listing(NamedTuple):

@@ -100,7 +100,11 @@ class Executions(Options):
     group = "Executions"
 
     run_time: Annotated[float, Option("How long an execution runs.", DURATION, least=0)] = 5.0
+    run_spread: Annotated[float, Option("Share of that time by which executions run shorter or longer.", SHARE)] = 0.0
     fail_share: Annotated[float, Option("Share of the objects whose executions fail.", SHARE)] = 0.0
+    timeout_share: Annotated[float, Option("Share of the objects whose executions time out.", SHARE)] = 0.0
+    cancel_share: Annotated[float, Option("Share of the objects whose executions are cancelled.", SHARE)] = 0.0
+    abandon_share: Annotated[float, Option("Share whose executions end as ABANDONED, an unknown word.", SHARE)] = 0.0
     reject_share: Annotated[float, Option("Share of the objects that do not exist: 404 SYS.0015.", SHARE)] = 0.0
     past: Annotated[int, Option("Number of executions that ended earlier.", least=0)] = 0
     list_delay: Annotated[float, Option("How long an execution is missing from the list.", DURATION, least=0)] = 0.0

@@ -25,6 +25,9 @@ STATES = {
     ExecutionState.RUNNING: "running",
     ExecutionState.SUCCESS: "success",
     ExecutionState.FAILED: "fail",
+    ExecutionState.TIMEOUT: "timeout",
+    ExecutionState.CANCELLED: "cancel",
+    ExecutionState.ABANDONED: "abandoned",
 }
 """The states in the words of DWR."""
 

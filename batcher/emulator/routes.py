@@ -54,6 +54,7 @@ BAD_TYPE = json_refusal(400, "SYS.0010", "x-workflow-execution-type must be APIC
 OBJECT_MISSING = json_refusal(404, "SYS.0015", "The object does not exist.")
 # The documents name no error code for an unknown execution, nor for the restore of one that has not failed.
 NO_EXECUTION = json_refusal(404, "Workflow.0002", "The execution does not exist.")
+RESTORABLE = {ExecutionState.FAILED, ExecutionState.TIMEOUT}
 NOT_FAILED = json_refusal(400, "SYS.0010", "Only a failed execution can be restored.")
 SHUTTING_DOWN = xml_refusal(503, "ServiceUnavailable", "The emulator is shutting down.")
 
@@ -238,7 +239,7 @@ class Routes:
         self._emulator.ledger.requests["restore"] += 1
         now = self._settings.clock()
         found = self._check(request) or self._find(request)
-        if isinstance(found, Execution) and found.state(now) is not ExecutionState.FAILED:
+        if isinstance(found, Execution) and found.state(now) not in RESTORABLE:
             found = NOT_FAILED
         if isinstance(found, Refusal):
             return self._refuse(found)

@@ -148,8 +148,23 @@ class V3Routes(Routes):
             "end_time": ended,
             "last_update_time": ended,
             "created_by": "emulator",
-            "node_execution_details": [],
+            "node_execution_details": self._nodes(execution, as_of),
         }
+
+    @staticmethod
+    def _nodes(execution: Execution, as_of: float) -> list[Json]:
+        """Return the steps of an execution. Their times are whole milliseconds."""
+        if as_of < execution.ends_at:
+            return []
+        return [
+            {
+                "node_name": "run",
+                "status": STATES[execution.state(as_of)],
+                "begin_time": int(execution.started_at * 1000),
+                "end_time": int(execution.ends_at * 1000),
+                **documents.failure_of(execution, as_of),
+            }
+        ]
 
     def _find(self, request: web.Request) -> Execution | Refusal:
         graph = request.match_info["graph"]

@@ -9,13 +9,14 @@ from __future__ import annotations
 import ipaddress
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from math import inf
 from pathlib import Path
 
 from batcher.emulator.answers import Refusal, json_refusal
+from batcher.emulator.executions import ExecutionState
 from batcher.emulator.faults import FaultKind, lot
 from batcher.emulator.quirks import Quirk, QuirkValue, check_value, number
 from batcher.errors import UsageError
@@ -97,8 +98,16 @@ class Settings:
 
     run_time: float = 5.0
     """Seconds for which an execution is RUNNING."""
+    run_spread: float = 0.0
+    """The share of `run_time` by which an execution may run shorter or longer, by its object."""
     fail_share: float = 0.0
     """The share of objects whose executions end as FAILED."""
+    timeout_share: float = 0.0
+    """The share of objects whose executions time out."""
+    cancel_share: float = 0.0
+    """The share of objects whose executions are cancelled."""
+    abandon_share: float = 0.0
+    """The share of objects whose executions end with a word that no document has."""
     reject_share: float = 0.0
     """The share of objects that are reported as missing."""
 
@@ -143,7 +152,12 @@ class Settings:
         _check_loopback(self.host)
         if self.rate is not None and not 0 < self.rate < inf:
             raise UsageError(f"rate {self.rate:g}: not a positive number", "Give starts per second, or no rate at all.")
-        shares = {"fail_share": self.fail_share, "reject_share": self.reject_share, "faults": sum(self.faults.values())}
+        shares = {
+            "run_spread": self.run_spread,
+            "sum of the shares that do not succeed": sum(share for _, share in self.ends),
+            "reject_share": self.reject_share,
+            "faults": sum(self.faults.values()),
+        }
         shares |= {f"fault {kind}": share for kind, share in self.faults.items()}
         for name, share in shares.items():
             if not 0 <= share <= 1:
@@ -152,6 +166,16 @@ class Settings:
             check_value(quirk, value)
         if Quirk.NEIGHBOUR in self.quirks and len(self.workflows) < 2:  # noqa: PLR2004 - a workflow and its neighbour
             raise UsageError(f"quirk {Quirk.NEIGHBOUR}: there is no other workflow", "Give two workflows.")
+
+    @property
+    def ends(self) -> Sequence[tuple[ExecutionState, float]]:
+        """The states in which executions end that do not succeed, each with its share of the objects."""
+        return (
+            (ExecutionState.FAILED, self.fail_share),
+            (ExecutionState.TIMEOUT, self.timeout_share),
+            (ExecutionState.CANCELLED, self.cancel_share),
+            (ExecutionState.ABANDONED, self.abandon_share),
+        )
 
     def strikes(self, quirk: Quirk, bucket: str, object_: str, *, absent: float = 0.0) -> bool:
         """Return whether an object is in the share that a quirk has, which is `absent` without the quirk."""

@@ -6,13 +6,13 @@ import asyncio
 import json
 import random
 import uuid
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
+from heapq import heappop, heappush
 from typing import NamedTuple
 
 from batcher.emulator.answers import Refusal, service_time
-from batcher.emulator.executions import Execution, Executions, ExecutionType
+from batcher.emulator.executions import Execution, Executions, ExecutionState, ExecutionType
 from batcher.emulator.faults import FaultKind, draw, lot
 from batcher.emulator.ledger import Ledger
 from batcher.emulator.orders import Order
@@ -49,8 +49,8 @@ class Emulator:
         self._throttle = None if settings.rate is None else TokenBucket(settings.rate, settings.burst)
         self.in_flight = 0
         """Starts that wait for their answer."""
-        self._ends: deque[float] = deque()
-        """When the executions that run will end. It is empty if their number is not limited."""
+        self._ends: list[float] = []
+        """When the executions that run will end, as a heap. It is empty if their number is not limited."""
         # The seed makes a run repeatable; nothing here is a secret.
         self._random = random.Random(settings.seed)  # noqa: S311
         self._latest: dict[str, Execution] = {}
@@ -66,7 +66,7 @@ class Emulator:
         if flying is not None and self.in_flight >= flying:
             return False
         while self._ends and self._ends[0] <= now:
-            self._ends.popleft()
+            heappop(self._ends)
         if running is not None and len(self._ends) >= running:
             return False
         return self._throttle is None or self._throttle.take(now)
@@ -113,7 +113,7 @@ class Emulator:
         execution = self._add(graph, order, ExecutionType.APICALL, self.settings.clock(), name)
         self._latest[graph] = execution
         if self.settings.most_running is not None:
-            self._ends.append(execution.ends_at)
+            heappush(self._ends, execution.ends_at)
         self.ledger.commit(execution.name, order.bucket, order.object, order.inputs, service_time(execution.started_at))
         return execution
 
@@ -183,14 +183,30 @@ class Emulator:
             object=order.object,
             inputs=order.inputs,
             started_at=started_at,
-            ends_at=started_at + self.settings.run_time,
+            ends_at=started_at + self._run_time(order),
             listed_at=started_at + list_delay(self.settings, order.bucket, order.object),
-            fails=lot(self.settings.seed, "fail", order.bucket, order.object) < self.settings.fail_share,
+            end=self._end(order),
         )
         self.executions[graph].add(execution)
         return execution
 
+    def _run_time(self, order: Order) -> float:
+        settings = self.settings
+        spread = settings.run_spread and settings.run_spread * (
+            2 * lot(settings.seed, "run", order.bucket, order.object) - 1
+        )
+        return settings.run_time * (1 + spread)
+
+    def _end(self, order: Order) -> ExecutionState:
+        """Return how the executions of an object end."""
+        drawn = lot(self.settings.seed, "fail", order.bucket, order.object)
+        for state, share in self.settings.ends:
+            if drawn < share:
+                return state
+            drawn -= share
+        return ExecutionState.SUCCESS
+
     def _add_past(self, number: int) -> None:
         """Add one execution that has ended. The first is the newest, and the others are one second apart."""
-        age = self.settings.run_time + self.settings.list_delay + 1 + number
+        age = self.settings.run_time * (1 + self.settings.run_spread) + self.settings.list_delay + 1 + number
         self.start_elsewhere("past", f"past/{number}", started_at=self.began_at - age)

@@ -20,10 +20,20 @@ if TYPE_CHECKING:
     from batcher.rules.shards.assignment import Shard
 
 GROUPS = (
-    "Service", "Trial start", "Manifest", "Shards", "Ledger", "Pace", "Stopping", "Retries and doubts", "Output",
+    "Service", "Trial start", "Manifest", "Shards", "Ledger", "Pace", "Stopping", "Retries and doubts", "Watching", "Output",
     "Logs and metrics", "Faults", "Executions", "General",
 )  # fmt: skip
 """The headings of a help, in order."""
+
+
+MAX_RATE = Option("Maximum starts per second.", least=0.001, default="adapts to the service")
+MAX_OUTAGE = Option(
+    "Stop when the service has been unavailable for this long, such as 90s or 15m.", DURATION, least=0, default="15m"
+)
+PROGRESS = Option(
+    "Progress on stderr; auto shows a bar on a terminal, otherwise lines, every 10 s to 5 min.", metavar="MODE"
+)
+SPREADSHEET = Option("Write CSV that a spreadsheet opens safely: no cell is taken for a formula.")
 
 
 class General(Options):
@@ -123,7 +133,7 @@ class Listed(Options):
     format: Annotated[Format | None, Option("Manifest format.", default="from its name and content")] = None
 
 
-CHECKPOINT, RECORDS, RUN_FOLDER = ".checkpoint", ".executions.jsonl", ".run"
+CHECKPOINT, RECORDS, ENDS, RUN_FOLDER = ".checkpoint", ".executions.jsonl", ".ends.jsonl", ".run"
 """What a job's files are named, after the name of its manifest, unless the user names them."""
 
 

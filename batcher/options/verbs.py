@@ -11,7 +11,11 @@ from batcher.options.declaring import Option, Options, derived
 from batcher.options.groups import (
     INPUT,
     LEDGER,
+    MAX_OUTAGE,
+    MAX_RATE,
+    PROGRESS,
     RECORDS,
+    SPREADSHEET,
     Connection,
     Doubts,
     ForPrograms,
@@ -24,6 +28,7 @@ from batcher.options.groups import (
     Shared,
 )
 from batcher.options.kinds import DURATION, MAX_FAILURES, RATE, TIME_OF_DAY
+from batcher.options.watching import Watched
 from batcher.rules.choices import LedgerAction, Level, LogFormat, Mode, OnDoubt, Rows
 
 if TYPE_CHECKING:
@@ -44,9 +49,7 @@ class Pace(Options):
     group = "Pace"
 
     concurrency: Annotated[int, Option("Number of workers, each with its own connection.", least=1, most=10_000)] = 64
-    max_rate: Annotated[
-        float | None, Option("Maximum starts per second.", least=0.001, default="adapts to the service")
-    ] = None
+    max_rate: Annotated[float | None, MAX_RATE] = None
     remember_rate: Annotated[
         bool,
         Option("Begin a new job at the rate that an earlier job with this workflow reached, and remember its own."),
@@ -62,15 +65,7 @@ class Stopping(Options):
         "MaxFailures | None",
         Option("Stop when more than N rows, or P% of the rows, are rejected.", MAX_FAILURES),
     ] = None
-    max_outage: Annotated[
-        float,
-        Option(
-            "Stop when the service has been unavailable for this long, such as 90s or 15m.",
-            DURATION,
-            least=0,
-            default="15m",
-        ),
-    ] = 900.0
+    max_outage: Annotated[float, MAX_OUTAGE] = 900.0
     max_duration: Annotated[
         float | None, Option("Stop gracefully after this time, such as 8h or 1h30m.", DURATION, least=0)
     ] = None
@@ -92,9 +87,6 @@ class Sending(Retries, Doubts):
         ),
     ] = OnDoubt.RECONCILE
     trust_503: Annotated[bool, Option("Treat every HTTP 503 as a refusal that is safe to retry.")] = False
-
-
-SPREADSHEET = Option("Write CSV that a spreadsheet opens safely: no cell is taken for a formula.")
 
 
 def default_output(options: Manifest) -> Path:
@@ -119,12 +111,7 @@ class Output(Options):
     report: Annotated[Path | None, Option("Write an HTML page about the job at the end, as batcher report does.")] = (
         None
     )
-    progress: Annotated[
-        Mode,
-        Option(
-            "Progress on stderr; auto shows a bar on a terminal, otherwise lines, every 10 s to 5 min.", metavar="MODE"
-        ),
-    ] = Mode.AUTO
+    progress: Annotated[Mode, PROGRESS] = Mode.AUTO
 
 
 class Telemetry(Options):
@@ -202,7 +189,7 @@ class Several(Options):
     ] = None
 
 
-class RunCommandOptions(RunOptions, Several, Asking):
+class RunCommandOptions(RunOptions, Several, Watched, Asking):
     """The options of `batcher run`. A program that runs a job is not asked."""
 
 

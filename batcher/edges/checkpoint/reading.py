@@ -11,14 +11,17 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
+from batcher.edges.checkpoint.controls import Controls
 from batcher.edges.checkpoint.facts import ELSEWHERE, LIST_LENGTH, READ_WHOLE
 from batcher.edges.checkpoint.format_3 import readable
 from batcher.edges.checkpoint.lock import observing
 from batcher.edges.checkpoint.schema import (
+    WITH_CONTROLS,
     card_of,
     check_card,
     check_sum,
     facts_of,
+    format_of,
     need_file,
     open_database,
     translated,
@@ -28,6 +31,7 @@ from batcher.edges.checkpoint.snapshot import snapshot
 from batcher.edges.checkpoint.unsettled_rows import UnsettledRows
 from batcher.errors import JobError
 from batcher.model import STATUSES, Status, Unsettled
+from batcher.rules.doubts.control import Control
 from batcher.rules.job.card import Card
 from batcher.rules.progress import extent
 from batcher.rules.progress.extent import Length
@@ -170,6 +174,11 @@ class Reading:
         """Return those execution names that its rows own."""
         with translated(self.path):
             return set(self._settled.owned(names))
+
+    def controls(self) -> Sequence[Control]:
+        """Return the sample of starts that were answered. Checkpoints of earlier formats have none."""
+        with translated(self.path):
+            return Controls(self._db).kept if format_of(self._db) >= WITH_CONTROLS else ()
 
     def glance(self) -> Glance:
         """Return the snapshot as a value."""

@@ -139,6 +139,10 @@ class Evidence:
             self._known[at] = self._judged(self._nearest.to(at))
         return self._known[at]
 
+    def without(self, name: str, at: float) -> Proof:
+        """Return what the walk shows of the controls of a start at this time, if it is not one of them itself."""
+        return self._judged([each for each in self._nearest.to(at) if each.name != name])
+
     def _judged(self, controls: Sequence[Control]) -> Proof:
         if not controls:
             return Proof(controls, NO_CONTROL)

@@ -5,14 +5,15 @@ The result contains no text of the manifest or the service, so that no untrusted
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from textwrap import wrap
-from typing import NamedTuple
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from batcher.model import Json
 from batcher.rules.progress.eta import in_words
 from batcher.rules.progress.extent import UNKNOWN
-from batcher.rules.progress.figures import Figures
+from batcher.rules.progress.figures import Figures, document
 from batcher.rules.rate.bottleneck import LEAST_CHANCE
 from batcher.rules.text import counted, number
 
@@ -23,15 +24,37 @@ FULL, BLANK = "━", "─"
 _FILLED, _DONE, _EMPTY, _PLAIN = "\x1b[36m", "\x1b[32m", "\x1b[90m", "\x1b[0m"
 
 
-def line(figures: Figures) -> str:
-    """Format the progress of a run as one line."""
-    return ", ".join([*_done(figures), *parts(figures), elapsed(figures)])
+class Shown(Protocol):
+    """Figures that can be shown: of a run, or of a watch."""
+
+    @property
+    def fraction(self) -> float | None:
+        """The fraction that is done. None if it is not known."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it has lasted."""
 
 
-def lines(figures: Figures, columns: int) -> list[str]:
-    """Format the progress in lines of at most `columns` characters, for below a bar that shows percent and time."""
+ShownT = TypeVar("ShownT", bound=Shown)
+
+
+class View(NamedTuple, Generic[ShownT]):
+    """How figures are shown: the parts of a line for people, and the fields for a program."""
+
+    parts: Callable[[ShownT], list[str]]
+    document: Callable[[ShownT], dict[str, Json]]
+
+
+def line(figures: ShownT, view: View[ShownT]) -> str:
+    """Format the progress as one line."""
+    return ", ".join([*_done(figures), *view.parts(figures), elapsed(figures)])
+
+
+def lines(parts: Sequence[str], columns: int) -> list[str]:
+    """Format the parts in lines of at most `columns` characters, for below a bar that shows percent and time."""
     filled = [""]
-    for part in parts(figures):
+    for part in parts:
         longer = f"{filled[-1]}, {part}" if filled[-1] else part
         # The comma at the end of a line needs a column too.
         if len(longer) < columns:
@@ -50,7 +73,7 @@ class Drawn(NamedTuple):
     width: int
 
 
-def bar(figures: Figures, columns: int, *, has_colour: bool) -> Drawn:
+def bar(figures: Shown, columns: int, *, has_colour: bool) -> Drawn:
     """Draw the bar with percent and time in `columns` columns. It has no filled part where the total is unknown."""
     end = " ".join(["", *filter(None, [percent(figures)]), elapsed(figures)])
     width = max(0, columns - len(end))
@@ -112,17 +135,17 @@ def _read(figures: Figures) -> str:
     return f"{figures.rows:,} of {counted(figures.total, 'row')} read"
 
 
-def percent(figures: Figures) -> str:
+def percent(figures: Shown) -> str:
     """Format the fraction that is done as a percentage. It is 100% only if everything is done."""
     return "" if figures.fraction is None else f"{int(figures.fraction * 100)}%"
 
 
-def elapsed(figures: Figures) -> str:
+def elapsed(figures: Shown) -> str:
     """Format the elapsed time."""
     return str(timedelta(seconds=int(figures.seconds)))
 
 
-def _done(figures: Figures) -> list[str]:
+def _done(figures: Shown) -> list[str]:
     return [f"{percent(figures)} done"] if percent(figures) else []
 
 
@@ -132,3 +155,7 @@ def _end(figures: Figures) -> list[str]:
     when = UNKNOWN if figures.eta is None else in_words(figures.eta)
     left = [] if figures.left is None else [f"{figures.left:,} left"]
     return [*left, f"eta {when}" + (f" ({figures.state})" if figures.state else "")]
+
+
+RUN = View(parts, document)
+"""How the figures of a run are shown."""

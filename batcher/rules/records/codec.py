@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple, TypeAlias
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 from msgspec import UNSET, json, structs
 
 from batcher.model import RECORDED, Answer, BadRow, Execution, Json, Outcome, Record, Row, Status, Unsettled
 from batcher.rules.records.standing import Truth
 from batcher.rules.rows.sharing import Holder, answer_of
+
+Line = TypeVar("Line")
+"""What a line of a file is about: a `Record`, or an `EndRecord`."""
 
 Fields: TypeAlias = dict[str, Json]
 """A record's fields by name, as in a line of JSON Lines."""
@@ -144,29 +147,29 @@ def cells(values: Fields) -> list[Json]:
     return [known[name] for name in COLUMNS]
 
 
-class Codec(NamedTuple):
+class Codec(NamedTuple, Generic[Line]):
     """One format of an output."""
 
     header: bytes
     """Written before the first record."""
-    encode: Callable[[Iterable[Record | Fields]], bytes]
-    """Encodes records, or the fields of records."""
+    encode: Callable[[Iterable[Line | Fields]], bytes]
+    """Encodes the lines of a file, or their fields."""
     entry: Callable[[Callable[[], bytes]], bytes]
     """Returns the next complete entry. Its argument returns the next line of a file, and b"" at the end."""
-    parse: Callable[[bytes], Record | None]
+    parse: Callable[[bytes], Line | None]
     """Parses an entry. Returns None for the header. Raises ValueError if the entry is not a record."""
 
 
-class Tail(NamedTuple):
+class Tail(NamedTuple, Generic[Line]):
     """The readable part of the output beyond a known length: its records, and their length in bytes."""
 
-    records: list[Record]
+    records: list[Line]
     length: int
 
 
-def read_tail(codec: Codec, data: bytes) -> Tail:
+def read_tail(codec: Codec[Line], data: bytes) -> Tail[Line]:
     """Read complete records from the beginning of an entry, up to the first entry that is torn or not a record."""
-    records: list[Record] = []
+    records: list[Line] = []
     length = 0
     next_line = io.BytesIO(data).readline
     while (entry := codec.entry(next_line)).endswith(b"\n"):
@@ -197,14 +200,6 @@ def _parse_jsonl(entry: bytes) -> Record:
     return _recorded(_FROM_JSON.decode(entry))
 
 
-def _encode_csv(records: Iterable[Record | Fields]) -> bytes:
-    return _csv_rows(map(_cells_of, records))
-
-
-def _encode_spreadsheet(records: Iterable[Record | Fields]) -> bytes:
-    return _csv_rows([_prefixed(cell) for cell in _cells_of(each)] for each in records)
-
-
 def _cells_of(record: Record | Fields) -> list[Json]:
     return cells(fields(record) if isinstance(record, Record) else record)
 
@@ -227,16 +222,6 @@ def _csv_entry(next_line: Callable[[], bytes]) -> bytes:
         line = next_line()
         entry += line
     return entry
-
-
-def _parse_csv(entry: bytes) -> Record | None:
-    return None if entry == CSV.header else _record_of(_csv_cells(entry))
-
-
-def _parse_spreadsheet(entry: bytes) -> Record | None:
-    if entry == SPREADSHEET.header:
-        return None
-    return _record_of([text.removeprefix(PREFIX) for text in _csv_cells(entry)])
 
 
 def _csv_cells(entry: bytes) -> list[str]:
@@ -276,10 +261,40 @@ def _recorded(record: Record) -> Record:
     return record
 
 
-JSON_LINES = Codec(b"", _TO_JSON.encode_lines, _jsonl_entry, _parse_jsonl)
-_HEADER = (",".join(COLUMNS) + "\r\n").encode()
-CSV = Codec(_HEADER, _encode_csv, _csv_entry, _parse_csv)
-SPREADSHEET = Codec(MARK + _HEADER, _encode_spreadsheet, _csv_entry, _parse_spreadsheet)
+def codecs_of(
+    columns: Sequence[str],
+    parse: Callable[[bytes], Line],
+    cells_of: Callable[[Line | Fields], list[Json]],
+    line_of: Callable[[list[str]], Line],
+) -> Mapping[str, Codec[Line]]:
+    """Return the codecs of a kind of file, by the names of their formats.
 
-CODECS: Mapping[str, Codec] = {"jsonl": JSON_LINES, "csv": CSV, "spreadsheet": SPREADSHEET}
-"""The codecs by the name of the output's format."""
+    `parse` reads a line of JSON Lines. `cells_of` and `line_of` make the cells of a CSV line, and read them; both have
+    the order of `columns`.
+    """
+    header = (",".join(columns) + "\r\n").encode()
+
+    def parse_csv(entry: bytes) -> Line | None:
+        return None if entry == header else line_of(_csv_cells(entry))
+
+    def parse_spreadsheet(entry: bytes) -> Line | None:
+        if entry == MARK + header:
+            return None
+        return line_of([text.removeprefix(PREFIX) for text in _csv_cells(entry)])
+
+    def encode_csv(lines: Iterable[Line | Fields]) -> bytes:
+        return _csv_rows(map(cells_of, lines))
+
+    def encode_spreadsheet(lines: Iterable[Line | Fields]) -> bytes:
+        return _csv_rows([_prefixed(cell) for cell in cells_of(each)] for each in lines)
+
+    return {
+        "jsonl": Codec(b"", _TO_JSON.encode_lines, _jsonl_entry, parse),
+        "csv": Codec(header, encode_csv, _csv_entry, parse_csv),
+        "spreadsheet": Codec(MARK + header, encode_spreadsheet, _csv_entry, parse_spreadsheet),
+    }
+
+
+CODECS = codecs_of(COLUMNS, _parse_jsonl, _cells_of, _record_of)
+"""The codecs of records by the name of the output's format."""
+JSON_LINES, CSV, SPREADSHEET = CODECS["jsonl"], CODECS["csv"], CODECS["spreadsheet"]

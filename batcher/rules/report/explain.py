@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from batcher.model import Record, Status
+from batcher.rules.ends.ending import words_of
+from batcher.rules.ends.followed import Known
 from batcher.rules.records.codec import timestamp
 from batcher.rules.records.standing import Standing, current, last_record
 from batcher.rules.rows.sharing import CLAIMED_ELSEWHERE, is_held_elsewhere
@@ -62,8 +64,8 @@ def lives(
     return sorted(found, key=lambda life: life.number)
 
 
-def sentences(life: Life) -> Iterator[str]:
-    """Yield the history of a row, one line per event."""
+def sentences(life: Life, execution: Known | None = None) -> Iterator[str]:
+    """Yield the history of a row, one line per event. `execution` is its own, if a watch follows it."""
     name = printable(f"{life.bucket}/{life.object}") if life.object else "name unknown"
     yield f"row {life.number}: {name}"
     previous: Record | None = None
@@ -74,6 +76,8 @@ def sentences(life: Life) -> Iterator[str]:
         previous = record
     if previous is not None and previous.status is Status.IN_DOUBT and life.status is Status.PENDING:
         yield f"  {_resolved(previous, None)}"
+    if execution is not None:
+        yield f"  {_ended(execution)}"
     yield f"  now: {_now(life)}"
 
 
@@ -86,6 +90,18 @@ def _resolved(doubt: Record, record: Record | None) -> str:
     if doubt.error is not None and doubt.error["code"] == CLAIMED_ELSEWHERE:
         return "doubt resolved: no other job of the ledger has it any more (or --again was given), so it can be sent"
     return _RELEASED
+
+
+def _ended(execution: Known) -> str:
+    if execution.end is None:
+        return "the execution runs, as far as batcher watch has seen"
+    when = f"{execution.ended_at}  " if execution.ended_at else ""
+    why = (
+        f" in state {execution.state or '?'}: {execution.message or 'no message'}"
+        if execution.state is not None
+        else ""
+    )
+    return printable(f"{when}the execution ended: {words_of(execution.end)}{why}")
 
 
 def _said(record: Record) -> Iterator[str]:

@@ -37,6 +37,9 @@ REDIRECT = range(300, 400)
 # The front end writes Code, the workflow back end code, and the API gateway error_code.
 CODE_NAMES = ("code", "error_code", "Code", "errorCode")
 MESSAGE_NAMES = ("message", "error_msg", "Message")
+_CAUSE_NAMES = ("error_message", "error_msg", "message", "error", "cause")
+_FAILING = frozenset({"fail", "failed", "timeout", "timed_out", "cancel", "cancelled", "canceled", "error"})
+"""The words, in lower case, of steps that did not succeed."""
 REQUEST_ID_NAMES = ("request_id", "RequestId")
 
 VALUE_NAMES = ("value", "parameter_value", "paramter_value")
@@ -212,7 +215,20 @@ def detail(body: Object) -> ExecutionDetail | None:
     info = value_of(body, "execution_info")
     execution = execution_of(info)
     text = input_of(value_of(info, "input"))
-    return ExecutionDetail(execution, text) if execution.name and text is not None else None
+    failure = failure_of(value_of(info, "state_map"))
+    return ExecutionDetail(execution, text, failure) if execution.name and text is not None else None
+
+
+def failure_of(steps: Json) -> tuple[str, str]:
+    """Return the name and the message of the first step that failed, empty if none has or the step has none.
+
+    The steps are a map by name in OBS v2 and a list in DWR v3. Only the latter is documented to have messages.
+    """
+    for name, step in steps.items() if isinstance(steps, dict) else enumerate(steps if isinstance(steps, list) else ()):
+        if text_of(step, "status").strip().casefold() in _FAILING:
+            found = _first(step, ("state_name", "node_name", "node_id", "name"))
+            return found or (legible(name) if isinstance(name, str) else ""), _first(step, _CAUSE_NAMES)
+    return "", ""
 
 
 def input_of(value: Json) -> str | None:
@@ -344,4 +360,5 @@ def execution_of(entry: Json) -> Execution:
         type_.upper().startswith("TRIGGER"),
         type_,
         text_of(entry, "execution_state"),
+        written_of(entry, "stopped_at"),
     )

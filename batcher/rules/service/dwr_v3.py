@@ -147,5 +147,6 @@ def detail(body: Object) -> ExecutionDetail | None:
     if text is None or not (text_of(body, "status") or text_of(body, "execution_id")):
         return None
     listed = execution_of(body)
-    began, state = text_of(body, "begin_time"), text_of(body, "status")
-    return ExecutionDetail(Execution(listed.name, listed.urn, began, posix(began), state=state), text)
+    began, state, stopped = (text_of(body, name) for name in ("begin_time", "status", "end_time"))
+    found = Execution(listed.name, listed.urn, began, posix(began), state=state, stopped_at=stopped)
+    return ExecutionDetail(found, text, answers.failure_of(value_of(body, "node_execution_details")))

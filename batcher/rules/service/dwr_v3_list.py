@@ -52,7 +52,11 @@ PageOf = Callable[[Span, str, int], Call]
 
 
 def walk(page_of: PageOf, windows: Sequence[Window]) -> Walk:
-    """List every execution that began within the windows. All of these must have passed."""
+    """List every execution that began within the windows. All of these must have passed.
+
+    A second with too many executions is read as far as it is shown, and so are the others. Then the list is not whole.
+    """
+    fault = ""
     for window in windows:
         if isinf(window.end) or window.begin <= 0:
             return UNDATED
@@ -64,10 +68,11 @@ def walk(page_of: PageOf, windows: Sequence[Window]) -> Walk:
                 return reason
             if isinstance(reason, _Full):
                 if span.first == span.last:
-                    return TOO_FULL
+                    fault = TOO_FULL
+                    continue
                 middle = (span.first + span.last) // 2
                 spans += [Span(middle + 1, span.last), Span(span.first, middle)]
-    return ""
+    return fault
 
 
 def times_of(span: Span) -> tuple[str, str]:
@@ -104,7 +109,7 @@ def _read(page_of: PageOf, span: Span) -> Generator[Call, Page | None, str | _Fu
         if reason not in {"", FEWER} or not first.next_marker:
             return reason
         again = yield page_of(span, "", limit)
-        if again == first:
+        if again is not None and _places(again) == _places(first):
             return reason
     return MOVING
 
@@ -128,6 +133,11 @@ def _pages(page_of: PageOf, span: Span, first: Page, limit: int) -> Generator[Ca
         if answered is None:
             return TOO_LARGE
         page = answered
+
+
+def _places(page: Page) -> tuple[list[str], str]:
+    """Return where the executions of a page are. What else is shown of them changes when they end."""
+    return [each.name for each in page.executions], page.next_marker
 
 
 def _number(marker: str) -> int:

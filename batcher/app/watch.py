@@ -1,0 +1,130 @@
+"""What `batcher watch` does: follows the executions of a job to their end, and reports how they ended."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from math import inf
+
+from batcher.app.api import chosen_before
+from batcher.app.end_files import EndFiles, open_end_files
+from batcher.app.run_folder import job_at
+from batcher.app.service import Site, open_credentials, open_service
+from batcher.app.voice import show
+from batcher.app.world import World
+from batcher.edges.progress import showing
+from batcher.errors import ExitCode, JobError
+from batcher.flow.drain import Drain
+from batcher.flow.paced import paced
+from batcher.flow.preflight import contact
+from batcher.flow.service import Service
+from batcher.flow.turns import Turns
+from batcher.flow.watch import ASKERS, Observer, Watch
+from batcher.options.watching import WatchOptions
+from batcher.rules.ends import figures, summary
+from batcher.rules.progress.view import View
+from batcher.rules.rate.throttle import Throttle
+from batcher.rules.report import next_commands
+
+VIEW = View(figures.parts, figures.document)
+
+
+async def watch_job(options: WatchOptions, world: World, drain: Drain | None = None) -> ExitCode:
+    """Follow the executions of a job until none runs, and report how they ended.
+
+    Raises JobError if that is impossible, or if the service refuses to list executions.
+    """
+    drain = drain or Drain()
+    voice = world.voice
+    async with AsyncExitStack() as edges:
+        edges.enter_context(world.draining_on_signals(drain.begin, voice.say))
+        edges.enter_context(_ending_after(options.deadline, drain, voice.say))
+        job = job_at(options.checkpoint)
+        ends = await edges.enter_async_context(
+            open_end_files(
+                options.checkpoint,
+                options.output,
+                voice.warn,
+                is_chosen=options.has("output"),
+                for_spreadsheets=options.spreadsheet,
+            )
+        )
+        dialect = chosen_before(job.card)
+        credentials = await edges.enter_async_context(open_credentials(options.credentials, world, drain, voice.warn))
+        site = Site(job.card.endpoint, job.card.workflow, ASKERS, options.timeout, options.trust)
+        service = await edges.enter_async_context(open_service(site, credentials, world, drain, voice.warn, dialect))
+        turns = _turns(options, world, drain, service)
+        service.send = paced(service.send, turns, dialect)
+        watch = Watch(ends, _observer(options, world, service), drain)
+        await ends.renew()
+        if ends.running:
+            voice.say(f"watching {ends.running:,} of {summary.executions(len(ends))} of workflow {job.card.workflow}")
+            await contact(service.workflow, drain, world.draw, world.monotonic)
+        async with showing(options.progress, watch.figures, VIEW):
+            await watch.until_ended()
+        return _report(options, world, watch, ends, drain)
+
+
+def _turns(options: WatchOptions, world: World, drain: Drain, service: Service) -> Turns:
+    most = options.max_rate or inf
+    return Turns(
+        drain=drain,
+        throttle=Throttle(most),
+        monotonic=world.monotonic,
+        service_now=service.now,
+        named_limit=service.dialect.errors.named_limit,
+        max_outage=options.max_outage,
+    )
+
+
+def _observer(options: WatchOptions, world: World, service: Service) -> Observer:
+    closes_after = service.dialect.closes_after
+    return Observer(
+        pages=service.executions,
+        execution=service.execution,
+        now=service.now,
+        monotonic=world.monotonic,
+        is_by_time=closes_after is not None,
+        settle_time=max(options.settle_time, closes_after or 0.0),
+        longest_wait=options.interval,
+        details=options.details,
+    )
+
+
+def _report(options: WatchOptions, world: World, watch: Watch, ends: EndFiles, drain: Drain) -> ExitCode:
+    """Report how the executions ended, and return the exit code. Raises the error that ended the watch."""
+    voice = world.voice
+    lines = [
+        *summary.lines(ends.ends, ends.running, ends.causes()),
+        *summary.unknown(ends.unknown(summary.NAMED), ends.ends),
+        f"ends:      {ends.path}",
+    ]
+    for line in lines:
+        voice.say(line)
+    if ends.running and watch.figures().fault:
+        voice.warn(f"the last look at the list: {watch.figures().fault}")
+    code = summary.exit_code(ends.ends, ends.running, drain.reason)
+    if options.as_json:
+        show(json.dumps(figures.document(watch.figures()) | {"exit_code": int(code)}))
+    if isinstance(drain.reason, JobError):
+        raise drain.reason
+    voice.say(summary.NEXT[code])
+    if ends.running:
+        voice.say(f"next: {next_commands.about('watch', options.checkpoint)}")
+    return code
+
+
+@contextmanager
+def _ending_after(seconds: float | None, drain: Drain, say: Callable[[str], None]) -> Iterator[None]:
+    def end() -> None:
+        say("the deadline is reached: the watch ends, the executions go on")
+        drain.begin(ExitCode.DEADLINE)
+
+    timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, end)
+    try:
+        yield
+    finally:
+        if timer is not None:
+            timer.cancel()
