@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from batcher.rules.shards.assignment import Shard
 
 GROUPS = (
-    "Service", "Trial start", "Manifest", "Shards", "Ledger", "Pace", "Stopping", "Retries and doubts", "Watching", "Output",
-    "Logs and metrics", "Faults", "Executions", "General",
+    "Service", "Trial start", "Manifest", "Shards", "Ledger", "Pace", "Stopping", "Retries and doubts", "Watching",
+    "Output", "Logs and metrics", "Faults", "Executions", "General",
 )  # fmt: skip
 """The headings of a help, in order."""
 

@@ -31,7 +31,22 @@ LEASE = "BATCHER_LEASE"
 """The environment variable of a worker with the process id of its parent, and the run folder: `PID:FOLDER`."""
 
 OURS = frozenset(
-    {"manifest", "shard", "run_dir", "processes", "max_rate", "progress", "report", "yes", "confirm_above", "dry_run"}
+    {
+        "manifest",
+        "shard",
+        "run_dir",
+        "processes",
+        "max_rate",
+        "progress",
+        "report",
+        "yes",
+        "confirm_above",
+        "dry_run",
+        "watch",
+        "deadline",
+        "interval",
+        "details",
+    }
 )
 """The options that the driver handles, or words otherwise."""
 
