@@ -17,7 +17,7 @@ from workload import WORKFLOW
 WORKERS, LATENCY = 64, 0.1
 """The workers of each process, and the seconds that each answer takes."""
 ROWS = 60_000
-"""So many that the launches and the slow start of the processes are a small part."""
+"""The launches and the slow start of the processes are then a small part of the time."""
 
 
 def processes(setting: Setting) -> list[Figure]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections import Counter
 
 import pytest
@@ -87,7 +88,7 @@ async def test_the_failed_rows_of_all_shards_are_written_as_the_next_manifest_an
 
 
 async def test_the_rows_in_doubt_of_all_shards_are_settled_by_one_command(folder, emulator):  # noqa: F811
-    service = await emulator(faults={FaultKind("reset-after"): 0.4}, seed=2)
+    service = await emulator(faults={FaultKind("reset-after"): 0.4, FaultKind("reset-before"): 0.2}, seed=2)
     write(folder / "m.csv", [f"in/{number}" for number in range(60)])
     ran = await shards(service, "m.csv", 2, "--on-doubt", "hold")
     assert [each.code for each in ran] == [3, 3]
@@ -96,9 +97,13 @@ async def test_the_rows_in_doubt_of_all_shards_are_settled_by_one_command(folder
     assert len((await batcher("status", "m.csv.run", "--rows", "in_doubt")).stdout.splitlines()) == len(
         seen["in_doubt"]
     )
-    ran = await batcher("reconcile", "m.csv.run", "--settle-time", "0.5")
+    ran = await batcher("reconcile", "m.csv.run", "--settle-time", "4")
     assert (ran.code, "another client" in ran.stderr) == (0, False), ran
-    assert (await status("m.csv.run"))["rows"]["started"] == 60
+    # All shards are looked at before the settle time of one of them has passed.
+    assert re.findall(r"shard-(\d+).checkpoint:", ran.stderr) == ["00000", "00001"] * 2
+    assert "Run this again later" not in ran.stderr
+    service.change_faults({})
+    assert [each.code for each in await shards(service, "m.csv", 2)] == [0, 0]
     assert started(service) == Counter(f"in/{number}" for number in range(60))
 
 
