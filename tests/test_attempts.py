@@ -1,263 +1,343 @@
-"""The attempts of a row: what is sent again, what never is, and what stops the job."""
+"""The fence in small: every order of the steps of two processes, their files, and what is made of them."""
 
-import asyncio
-from itertools import count
+import itertools
+import os
+import shutil
+from collections import Counter
+from contextlib import closing
 
 import pytest
-from answered import answered
-from simulated_machine import Loop
 
-from batcher.errors import CredentialsError, ExitCode, ServiceError
-from batcher.flow.attempts import Action, Attempts
-from batcher.flow.drain import Drain
-from batcher.flow.turns import Turns
-from batcher.model import Admitted, Execution, Fault, Row, Status
-from batcher.rules.progress.counts import Tally
-from batcher.rules.rate.outage import Health
-from batcher.rules.rate.throttle import Throttle
-from batcher.rules.service.verdicts import judge
+from batcher.edges import probe
+from batcher.edges.attempts import Claims, this_machine
+from batcher.edges.checkpoint import reading
+from batcher.edges.checkpoint.snapshot import inherit
+from batcher.edges.checkpoint.store import Store
+from batcher.errors import DiskError
+from batcher.model import Admitted, Row, Settlement, Status
+from batcher.rules.job.card import Card
+from batcher.rules.shards.attempts import (
+    Claim,
+    Machine,
+    Patience,
+    Step,
+    all_files,
+    decoded,
+    encoded,
+    files_in,
+    latest,
+    named,
+    step,
+    unproven,
+)
+from batcher.rules.shards.merging import Settled, merged
+from batcher.rules.shards.mounts import Trust, mount_of, verdict
 
-ROW = Row(1, 2, "b", "o", b"", b"k" * 16)
-ADMITTED = Admitted(7, ROW, Status.SENDING)
-
-STARTED = answered(status=200, execution=Execution("e1", "u1", "t1"))
-SLOW_DOWN = answered(status=503, code="SlowDown")
-UNREACHED = answered(fault=Fault.UNREACHED, message="127.0.0.1:9: connection refused")
-LOST = answered(fault=Fault.LOST, message="reset")
-REJECTED = answered(status=404, code="SYS.0015")
-DENIED = answered(status=403, code="AccessDenied")
-SKEWED = answered(status=403, code="RequestTimeTooSkewed")
-
-
-class Service:
-    """Answers from a script, and notes the rows that it got."""
-
-    def __init__(self, *script):
-        self.script = list(script)
-        self.rows = []
-
-    async def send(self, row):
-        self.rows.append(row)
-        return self.script.pop(0)
+CARD = Card("https://obs.example.com", "transcode", bucket="videos", shard="0/1")
+HERE = this_machine()
 
 
-def attempts(service, *, drain=None, **changes):
-    clock = count(5.0).__next__
-    turns = Turns(drain=drain or Drain(), throttle=Throttle(limit=1e6), monotonic=clock, service_now=lambda: 1000.0)
-    settings = {
-        "action": Action(service.send, judge),
-        "tally": Tally(),
-        "turns": turns,
-        "now": lambda: 1000.0,
-        "monotonic": clock,
-        "draw": lambda: 0.0,
-        "max_attempts": 3,
-    }
-    return Attempts(**(settings | changes))
+def claim(number, files=1, machine=HERE):
+    return Claim(number, files, *machine, 7)
 
 
-async def test_a_row_that_starts_at_once_is_sent_once():
-    service = Service(STARTED)
-    outcome = await attempts(service).fire(ADMITTED)
-    assert service.rows == [ROW]
-    assert (outcome.status, outcome.attempts) == (Status.STARTED, 1)
-    assert outcome.execution == Execution("e1", "u1", "t1")
+class Owner:
+    """A process that works on one row after another: intent durable, fence read, then sent, each a step of its own."""
+
+    def __init__(self, claims, intents, sent, rows, *, is_fence_read=True):
+        self._rows = rows
+        self._claimed = claims.claim(claim(1))
+        self._intents, self._sent, self._is_fence_read = intents, sent, is_fence_read
+
+    def steps(self):
+        for row in range(self._rows):
+            self._intents.append(row)
+            yield
+            may_send = not (self._is_fence_read and self._claimed.is_fenced())
+            yield
+            if not may_send:
+                return
+            self._sent.append(row)
+            yield
 
 
-@pytest.mark.parametrize("refusal", [SLOW_DOWN, UNREACHED, answered(429, "SYS.0011"), SKEWED])
-async def test_what_surely_was_not_started_is_sent_again(refusal):
-    service = Service(refusal, STARTED)
-    firing = attempts(service)
-    outcome = await firing.fire(ADMITTED)
-    assert (outcome.status, outcome.attempts) == (Status.STARTED, 2)
-    assert (firing.tally.requests, firing.tally.retries) == (2, 1)
-    assert not firing.drain.begun
+def successor(claims, intents, sent, rows, claims_first):
+    """Claim, read the intents, and send each row that has none. In the wrong order for a control."""
+    if claims_first:
+        assert claims.claim(claim(2, 2)) is not None
+        yield
+        known = list(intents)
+        yield
+    else:
+        known = list(intents)
+        yield
+        assert claims.claim(claim(2, 2)) is not None
+        yield
+    for row in range(rows):
+        if row not in known:
+            sent.append(row)
+            yield
+
+
+def orders(steps, others):
+    """Yield each order of two sequences of steps, as 0 and 1."""
+    for places in itertools.combinations(range(steps + others), others):
+        yield [int(place in places) for place in range(steps + others)]
+
+
+def twice(folder, rows, **broken):
+    """Play all orders of the steps of two processes. Count those in which a row was sent twice or by no process."""
+    found = Counter()
+    for number, order in enumerate(orders(3 * rows, 2 + rows)):
+        path = folder / str(number)
+        path.mkdir()
+        claims, intents, sent = Claims(path, "shard-00000"), [], []
+        claims_first = broken.get("claims_first", True)
+        owner = Owner(claims, intents, sent, rows, is_fence_read=broken.get("is_fence_read", True))
+        both = [owner.steps(), successor(claims, intents, sent, rows, claims_first)]
+        for turn in order:
+            next(both[turn], None)
+        counts = Counter(sent)
+        found["twice"] += any(count > 1 for count in counts.values())
+        # What was neither sent nor known to the successor would be lost.
+        found["lost"] += bool({*range(rows)} - {*sent} - {*intents})
+        shutil.rmtree(path)
+    return found
+
+
+def test_in_no_order_of_the_steps_of_two_processes_a_row_is_sent_twice_or_lost(tmp_path):
+    found = twice(tmp_path, 2)
+    assert (found["twice"], found["lost"]) == (0, 0)
+
+
+@pytest.mark.parametrize("broken", [{"is_fence_read": False}, {"claims_first": False}])
+def test_without_the_look_at_the_fence_or_with_the_claim_after_the_reading_rows_are_sent_twice(tmp_path, broken):
+    assert twice(tmp_path, 1, **broken)["twice"] > 0
+
+
+def test_a_number_is_claimed_once_and_its_owner_sees_the_next_one(tmp_path):
+    claims = Claims(tmp_path, "shard-00003")
+    first = claims.claim(claim(1))
+    assert claims.claim(claim(1)) is None
+    assert not first.is_fenced()
+    assert claims.all() == [claim(1)]
+    # A process that has its claim locked has not ended, and one of another boot may not have.
+    assert claims.ended(claims.all(), HERE) == set()
+    second = claims.claim(claim(2))
+    assert first.is_fenced()
+    assert not second.is_fenced()
+    first.release()
+    assert claims.ended(claims.all(), HERE) == {1}
+    assert claims.ended(claims.all(), Machine(HERE.host, "another boot")) == set()
+    second.note_ended()
+    assert claims.ended(claims.all(), Machine("another", "boot")) == {2}
+    second.release()
+    beats = claims.beat()
+    first._claims, second._claims = claims, claims
+    second.beat()
+    assert claims.beat() not in {b"", beats}
+    assert {path.name[0] for path in tmp_path.iterdir()} == {"s"}
+    assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
+
+
+def test_a_claim_that_cannot_be_read_or_looked_for_stops_a_process(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    claims = Claims(folder, "shard-00003")
+    claimed = claims.claim(claim(1))
+    (folder / "shard-00003.a000001.claim").write_text("{")
+    with pytest.raises(DiskError, match="not a claim"):
+        claims.all()
+    shutil.rmtree(folder)
+    folder.write_text("no folder")
+    with pytest.raises(DiskError, match="cannot be looked for"):
+        claimed.is_fenced()
+    claimed.release()
+
+
+def test_a_claim_is_read_back_and_one_of_a_later_version_is_not():
+    assert decoded(encoded(claim(3))) == claim(3)
+    assert decoded(b'{"number": 1}') is None
+    assert decoded(encoded(Claim(1, 1, "h", "b", 7, version=2))) is None
+
+
+def test_the_names_of_files_show_their_shards_and_attempts():
+    names = [
+        "plan.json", "shard-00002.checkpoint", "shard-00002.a000004.checkpoint", "shard-00002.a000004.claim",
+        "shard-00010.executions.jsonl", "shard-00002.checkpoint-wal", ".shard-00002.a000009.claim.x", "shard-2.claim",
+    ]  # fmt: skip
+    assert latest(names, ".checkpoint") == {"shard-00002": "shard-00002.a000004.checkpoint"}
+    assert (files_in(names, "shard-00002"), files_in(names, "shard-00010"), files_in([], "shard-00000")) == (4, 1, 1)
+    assert all_files(names, "shard-00002", ".checkpoint") == names[1:3]
+    assert [named(name) for name in names].count(None) == 4
+
+
+OLD = Machine("old", "boot")
 
 
 @pytest.mark.parametrize(
-    "doubt",
+    ("claims", "ended", "files", "still", "decided"),
     [
-        LOST,
-        answered(status=500, code="InternalError"),
-        answered(status=502),
-        answered(status=503, code="ServiceUnavailable"),
-        answered(status=504),
-        answered(status=408),
-        answered(status=425),
-        answered(status=429),
-        answered(status=499),
-        answered(status=404),
-        answered(status=401),
-        answered(status=302),
-        answered(status=200),
+        ([], set(), 1, False, Step.CONTINUE),
+        ([claim(1)], set(), 1, False, Step.WAIT),
+        ([claim(1)], set(), 1, True, Step.SUCCEED),
+        ([claim(1)], {1}, 1, False, Step.CONTINUE),
+        ([claim(1), claim(2)], {2}, 1, False, Step.SUCCEED),
+        ([claim(1), claim(2, 2)], {2}, 2, False, Step.CONTINUE),
+        # The second one ended before it had files: the first one may still write its own.
+        ([claim(1), claim(2, 2)], {2}, 1, False, Step.SUCCEED),
+        ([claim(1), claim(2, 2)], {1}, 2, False, Step.WAIT),
     ],
 )
-@pytest.mark.parametrize("refusals", [0, 1])
-async def test_a_row_in_doubt_is_never_sent_again(doubt, refusals):
-    service = Service(*[SLOW_DOWN] * refusals, doubt)
-    firing = attempts(service)
-    outcome = await firing.fire(ADMITTED)
-    assert outcome.status is Status.IN_DOUBT
-    assert len(service.rows) == refusals + 1
-    assert not firing.drain.begun
+def test_files_are_continued_only_if_all_that_write_them_have_ended(claims, ended, files, still, decided):
+    assert step(claims, ended, files, has_stood_still=still) is decided
 
 
-async def test_a_rejected_row_is_recorded_and_the_job_goes_on():
-    firing = attempts(Service(REJECTED))
-    outcome = await firing.fire(ADMITTED)
-    assert (outcome.status, outcome.answer) == (Status.REJECTED, REJECTED)
-    assert not firing.drain.begun
+def test_a_doubt_is_shared_with_each_earlier_process_that_is_not_proven_to_have_ended():
+    assert [each.number for each in unproven([claim(1), claim(2), claim(3), claim(4)], {2}, 4)] == [1, 3]
 
 
-async def test_a_row_refused_to_the_last_attempt_is_on_record_and_free_for_the_next_run():
-    firing = attempts(Service(SLOW_DOWN, SLOW_DOWN, SLOW_DOWN))
-    outcome = await firing.fire(ADMITTED)
-    assert (outcome.status, outcome.attempts) == (Status.REFUSED, 3)
-    assert not firing.drain.begun
+def test_a_value_stands_still_from_its_last_change_by_the_clock_of_who_looks():
+    patience = Patience()
+    assert [patience.seconds(*each) for each in (("a", 5.0), ("a", 7.0), ("b", 8.0), ("b", 8.5))] == [0, 2, 0, 0.5]
 
 
-async def test_one_attempt_is_one_request():
-    service = Service(SLOW_DOWN)
-    outcome = await attempts(service, max_attempts=1).fire(ADMITTED)
-    assert (len(service.rows), outcome.attempts) == (1, 1)
-
-
-async def test_what_never_left_uses_no_attempt_up():
-    service = Service(*[UNREACHED] * 10, STARTED)
-    outcome = await attempts(service).fire(ADMITTED)
-    assert (outcome.status, outcome.attempts) == (Status.STARTED, 11)
-
-
-async def test_a_probe_that_fails_uses_no_attempt_up():
-    service = Service(*[answered(status=503)] * 4, STARTED)
-    firing = attempts(service, trust_503=True)
-    firing.turns.health = Health(failures=30, out_since=0.0)
-    outcome = await firing.fire(ADMITTED)
-    assert (outcome.status, outcome.attempts) == (Status.STARTED, 5)
-
-
-def test_the_retries_of_all_rows_together_keep_to_their_budget():
-    loop = Loop(None)
-    turns = Turns(Drain(), Throttle(limit=1e6), monotonic=loop.time, service_now=loop.time)
-
-    service = Service(*[answered(status=409, code="OperationAborted")] * 5000)
-    firing = attempts(service, turns=turns, draw=lambda: 0.1, max_attempts=1000)
-
-    async def scene():
-        rows = [asyncio.ensure_future(firing.fire(ADMITTED)) for _ in range(64)]
-        await asyncio.sleep(20)
-        turns.drain.begin(ExitCode.STOPPED)
-        await asyncio.gather(*rows)
-
-    try:
-        loop.run_until_complete(scene())
-    finally:
-        loop.close()
-    # a hundred are there at the beginning, five come each second; without it there would be 500
-    assert 150 <= firing.tally.retries <= 100 + 5 * 20
+INFO = """\
+22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+30 22 0:40 / /mnt/a\\040b rw,relatime - nfs4 server:/x rw,vers=4.2,hard
+31 22 0:41 / /mnt/fresh rw - nfs4 server:/y rw,lookupcache=none
+32 22 0:42 / /mnt/noac rw - nfs server:/y rw,noac
+33 22 0:43 / /mnt/obs rw - fuse.obsfs obsfs rw
+34 22 0:44 / /mnt/win rw - cifs //s/x rw
+35 22 0:45 / /mnt/ceph rw - ceph x rw
+36 35 0:46 / /mnt/ceph/local rw - xfs /dev/b rw
+37 22 0:47 / /mnt/ceph rw - lustre x rw
+broken line
+"""
 
 
 @pytest.mark.parametrize(
-    ("answer", "error"),
+    ("path", "type_", "trust"),
     [
-        (answered(status=403, code="SignatureDoesNotMatch"), CredentialsError),
-        (answered(401, "SYS.0004"), CredentialsError),
-        (DENIED, CredentialsError),
-        (answered(status=301, code="PermanentRedirect"), ServiceError),
-        (answered(fault=Fault.UNTRUSTED), ServiceError),
+        ("/home/x.run", "ext4", Trust.LOCAL),
+        ("/mnt/a b/x.run", "nfs4", Trust.UNSAFE),
+        ("/mnt/a", "ext4", Trust.LOCAL),
+        ("/mnt/fresh/x.run", "nfs4", Trust.UNPROVEN),
+        ("/mnt/noac", "nfs", Trust.UNPROVEN),
+        ("/mnt/obs/x", "fuse.obsfs", Trust.UNSAFE),
+        ("/mnt/win/x", "cifs", Trust.UNSAFE),
+        ("/mnt/ceph/x", "lustre", Trust.UNPROVEN),
+        ("/mnt/ceph/local/x", "xfs", Trust.LOCAL),
     ],
 )
-async def test_a_fatal_answer_stops_the_job_at_once_and_leaves_the_row_untouched(answer, error):
-    service = Service(answer)
-    firing = attempts(service)
-    outcome = await firing.fire(ADMITTED)
-    assert outcome.status is Status.PENDING
-    assert isinstance(firing.drain.reason, error)
-    following = await firing.fire(ADMITTED)
-    assert (following.status, following.attempts) == (Status.PENDING, 0)
-    assert len(service.rows) == 1
+def test_the_type_of_the_filesystem_and_its_options_say_whether_a_claim_is_seen(path, type_, trust):
+    found = verdict(mount_of(path, INFO))
+    assert (found.type, found.trust, bool(found.advice)) == (type_, trust, trust is Trust.UNSAFE)
+    assert verdict(mount_of(path, "")).trust is Trust.UNPROVEN
 
 
-async def test_answers_that_prove_nothing_end_the_job_if_nothing_else_comes():
-    firing = attempts(Service(*[answered(404)] * 20))
-    for _ in range(20):
-        assert not firing.drain.begun
-        assert (await firing.fire(ADMITTED)).status is Status.IN_DOUBT
-    assert "the endpoint does not answer like the service: HTTP 404" in str(firing.drain.reason)
+def test_machines_that_do_not_write_to_the_same_folder_are_found_by_the_probe(tmp_path):
+    one, two = probe.new_name(), probe.new_name()
+    probe.leave(tmp_path / "a", one)
+    probe.leave(tmp_path / "a", two)
+    assert probe.unseen(tmp_path / "a", [one, two]) == []
+    assert probe.unseen(tmp_path, [one, two]) == [one, two]
+    with pytest.raises(FileExistsError):
+        probe.leave(tmp_path / "a", one)
+    probe.remove(tmp_path / "a", one)
+    assert probe.unseen(tmp_path / "a", [one, two]) == [one]
 
 
-async def test_answers_that_prove_nothing_are_an_outage_once_a_row_has_started():
-    firing = attempts(Service(STARTED, *[answered(403)] * 30))
-    for _ in range(31):
-        await firing.fire(ADMITTED)
-    assert firing.turns.is_away
-    assert not firing.drain.begun
+def _row(number):
+    return Row(number, number, "videos", f"in/{number}", b"{}", number.to_bytes(16, "big"))
 
 
-async def test_a_denial_is_about_one_row_once_another_has_started():
-    firing = attempts(Service(STARTED, DENIED))
-    await firing.fire(ADMITTED)
-    outcome = await firing.fire(ADMITTED)
-    assert outcome.status is Status.REJECTED
-    assert not firing.drain.begun
+def _write(store, work):
+    store.begin()
+    work(store)
+    store.commit()
 
 
-async def test_a_skewed_clock_is_forgiven_once():
-    firing = attempts(Service(SKEWED, SKEWED))
-    outcome = await firing.fire(ADMITTED)
-    assert (outcome.status, outcome.attempts) == (Status.PENDING, 2)
-    assert "RequestTimeTooSkewed" in str(firing.drain.reason)
+def _admit(store, *numbers):
+    _write(store, lambda each: each.admit([Admitted(n, _row(n), Status.SENDING) for n in numbers], 1.0))
 
 
-async def test_a_drain_during_the_backoff_gives_the_row_back_without_waiting():
-    refused = asyncio.Event()
-
-    async def send(_):
-        refused.set()
-        return SLOW_DOWN
-
-    drain = Drain()
-    service = Service()
-    service.send = send
-    firing = attempts(service, drain=drain, draw=lambda: 1.0)
-    # 0.5 s of backoff at the least, 3,600 s by the header: none of it is waited out
-    fired = asyncio.create_task(firing.fire(ADMITTED))
-    await refused.wait()
-    drain.begin(ExitCode.SIGINT)
-    outcome = await fired
-    assert (outcome.status, outcome.attempts) == (Status.PENDING, 1)
+def _settle(store, status, *numbers, name="e{}"):
+    names = [name.format(n) if status is Status.STARTED else "" for n in numbers]
+    _write(
+        store,
+        lambda each: each.settle([Settlement(n, status, e) for n, e in zip(numbers, names, strict=True)], {}, None),
+    )
 
 
-async def test_a_drain_while_waiting_for_its_turn_sends_nothing():
-    drain = Drain()
-    service = Service(STARTED)
-    firing = attempts(service, drain=drain)
-    firing.turns.is_paused = True
-    fired = asyncio.create_task(firing.fire(ADMITTED))
-    await asyncio.sleep(0)
-    drain.begin(ExitCode.SIGTERM)
-    assert ((await fired).status, service.rows) == (Status.PENDING, [])
+def test_a_successor_begins_with_all_that_is_durable_and_later_outcomes_of_the_former_attempt_are_merged(tmp_path):
+    path, next_ = tmp_path / "shard-00000.checkpoint", tmp_path / "shard-00000.a000002.checkpoint"
+    with closing(Store.open(path, CARD)) as former:
+        # Never merged into the file: all of it is in the log.
+        _admit(former, 1, 2, 3, 4, 5)
+        _settle(former, Status.STARTED, 1)
+        _settle(former, Status.IN_DOUBT, 5)
+        with reading(path) as seen:
+            assert seen.count() == {Status.STARTED: 1, Status.SENDING: 3, Status.IN_DOUBT: 1}
+        inherit(path, next_)
+        with closing(Store.open(next_, CARD)) as own:
+            _settle(own, Status.IN_DOUBT, 2, 3, 4)
+            _admit(own, 6)
+            _settle(own, Status.STARTED, 6, name="own{}")
+            _admit(own, 7)
+            _settle(own, Status.IN_DOUBT, 7)
+            with reading(next_) as seen:
+                assert seen.count() == {Status.STARTED: 2, Status.IN_DOUBT: 5}
+            # The former one settles what is on the wire, and gives back what it did not send.
+            _admit(former, 6, 7)
+            _settle(former, Status.STARTED, 2)
+            _settle(former, Status.PENDING, 3, 6, 7)
+            for _ in range(2):
+                with reading(next_) as seen:
+                    assert +seen.count() == {Status.STARTED: 3, Status.PENDING: 1, Status.IN_DOUBT: 3}
+                    assert [row.number for row in seen.unsettled({Status.IN_DOUBT})] == [4, 5, 7]
+                    assert {row.number: row.execution for row in seen.standings() if row.execution} == {
+                        1: "e1", 2: "e2", 6: "own6",
+                    }  # fmt: skip
+                    assert seen.glance().alarms == []
+            # What the fence prevents.
+            _admit(former, 8)
+            _settle(former, Status.STARTED, 8)
+            with reading(next_) as seen:
+                (alarm,) = seen.glance().alarms
+                assert "row 8 was started by attempt 1 as execution e8" in alarm
+    assert sorted(path.name for path in tmp_path.iterdir()) == [next_.name, path.name]
 
 
-async def test_a_job_whose_first_twenty_rows_are_all_rejected_is_stopped():
-    firing = attempts(Service(*[REJECTED] * 20))
-    for _ in range(20):
-        assert not firing.drain.begun
-        assert (await firing.fire(ADMITTED)).status is Status.REJECTED
-    assert isinstance(firing.drain.reason, ServiceError)
-    assert "first 20 rows were all rejected, the last with HTTP 404 SYS.0015" in str(firing.drain.reason)
+def _settled(id_, status, name=""):
+    return Settled(id_, id_.to_bytes(16, "big"), 1, id_, status, name)
 
 
-async def test_a_job_that_has_started_a_row_may_have_any_number_rejected():
-    firing = attempts(Service(STARTED, *[REJECTED] * 30))
-    for _ in range(31):
-        await firing.fire(ADMITTED)
-    assert not firing.drain.begun
+def test_an_outcome_wins_over_a_row_that_was_given_back_in_any_order_and_two_outcomes_are_an_alarm():
+    facts = [(1, _settled(1, Status.PENDING)), (2, _settled(1, Status.STARTED, "a")), (1, _settled(2, Status.PENDING))]
+    inherited = {1: {1, 2, 4}, 2: {1}}
+    for order in itertools.permutations([*facts, *facts[:1]]):
+        found = merged(order, {}, {1, 2, 3}, inherited)
+        assert {id_: (row.status, row.name) for id_, row in found.late.items()} == {
+            1: (Status.STARTED, "a"),
+            2: (Status.PENDING, ""),
+        }
+        assert found.alarms == []
+    both = [(1, _settled(1, Status.STARTED, "b")), (2, _settled(1, Status.STARTED, "a"))]
+    for order in itertools.permutations(both):
+        assert merged(order, {}, {1}, inherited).alarms == [
+            "row 1 was started by two attempts, as execution a and as b"
+        ]
+    twice_ = merged([(1, _settled(4, Status.STARTED, "b"))], {4: _settled(4, Status.STARTED, "a")}, (), inherited)
+    assert twice_.alarms == ["row 4 was started by two attempts, as execution a and as b"]
+    known = merged([(1, _settled(4, Status.STARTED, "a"))], {4: _settled(4, Status.STARTED, "a")}, (), inherited)
+    assert known.alarms == []
 
 
-async def test_a_job_that_an_earlier_run_has_begun_may_have_any_number_rejected():
-    firing = attempts(Service(*[REJECTED] * 30))
-    firing.tally.known[Status.STARTED] = 1
-    for _ in range(30):
-        await firing.fire(ADMITTED)
-    assert not firing.drain.begun
+def test_a_name_that_is_taken_by_the_same_file_is_ours(tmp_path):
+    written, path = tmp_path / "w", tmp_path / "p"
+    written.touch()
+    os.link(written, path)
+    from batcher.edges.attempts import _linked  # noqa: PLC0415 - the answer of a server that asks twice
+
+    assert _linked(str(written), path)

@@ -207,7 +207,7 @@ class Workers:
             voice.say(f"{rows} in {begun}: {said or 'none'}")
             voice.say(f"run folder: {self.options.run_dir}")
             for fault in shards.faults:
-                voice.warn(f"the totals do not add up: {fault}")
+                voice.warn(fault)
             for step in next_steps(shards.job, left_of(counts, read_whole=seen.read_whole)):
                 voice.say(f"next: {step.command}")
         return self._code()
