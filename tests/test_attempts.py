@@ -8,12 +8,14 @@ from contextlib import closing
 
 import pytest
 
+from batcher.app.attempt import need_shareable
+from batcher.app.world import World
 from batcher.edges import probe
 from batcher.edges.attempts import Claims, this_machine
 from batcher.edges.checkpoint import reading
 from batcher.edges.checkpoint.snapshot import inherit
 from batcher.edges.checkpoint.store import Store
-from batcher.errors import DiskError
+from batcher.errors import DiskError, UsageError
 from batcher.model import Admitted, Row, Settlement, Status
 from batcher.rules.job.card import Card
 from batcher.rules.shards.attempts import (
@@ -234,6 +236,18 @@ def test_the_type_of_the_filesystem_and_its_options_say_whether_a_claim_is_seen(
     found = verdict(mount_of(path, INFO))
     assert (found.type, found.trust, bool(found.advice)) == (type_, trust, trust is Trust.UNSAFE)
     assert verdict(mount_of(path, "")).trust is Trust.UNPROVEN
+
+
+def test_a_run_folder_on_an_unsafe_filesystem_is_refused_and_an_unproven_one_is_named(tmp_path):
+    warned = []
+    for type_, options in (("ext4", "rw"), ("nfs4", "rw,noac"), ("ceph", "rw")):
+        world = World(mounts=lambda text=f"1 0 8:1 / / rw - {type_} x {options}\n": text)
+        need_shareable(tmp_path / "new", world, warned.append)
+    assert [word for each in warned for word in ("nfs4", "ceph") if word in each] == ["nfs4", "ceph"]
+    for type_ in ("nfs4", "cifs", "fuse.obsfs"):
+        with pytest.raises(UsageError, match=f"is on {type_}") as refused:
+            need_shareable(tmp_path, World(mounts=lambda text=f"1 0 8:1 / / rw - {type_} x rw\n": text), warned.append)
+        assert "--run-dir" in refused.value.advice
 
 
 def test_machines_that_do_not_write_to_the_same_folder_are_found_by_the_probe(tmp_path):

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from batcher.app.attempt import latest_checkpoint
 from batcher.app.confirm import Confirm, UnconfirmedError, is_confirmed
 from batcher.app.job import UNCONFIRMED
 from batcher.app.job_identity import choice_of
@@ -29,7 +30,6 @@ from batcher.edges.run_folder import checkpoints_in, is_run_folder, plan_in
 from batcher.edges.worker import last_error, start
 from batcher.errors import ExitCode, JobError, UsageError
 from batcher.flow.drain import Drain
-from batcher.options.groups import CHECKPOINT
 from batcher.options.verbs import RunCommandOptions
 from batcher.options.words import words_of
 from batcher.rules.progress.extent import Length, extent
@@ -185,7 +185,7 @@ class Workers:
         return self.options.run_dir / f"{stem(Shard(shard, self.of))}.log"
 
     def _checkpoint(self, shard: int) -> Path:
-        return self.options.run_dir / f"{stem(Shard(shard, self.of))}{CHECKPOINT}"
+        return latest_checkpoint(self.options.run_dir, Shard(shard, self.of))
 
     def figures(self) -> Figures:
         """Look at all shards as they stand."""

@@ -68,9 +68,10 @@ def run(options: RunCommandOptions) -> ExitCode:
     with asyncio.Runner(loop_factory=fast_loop(tls=options.endpoint.startswith("https:"))) as runner:
         code = runner.run(run_job(options, World(), Drain(), confirm=_confirm(options)))
     if options.report is not None:
+        from batcher.app.attempt import with_latest_files
         from batcher.app.report import write_report
 
-        write_report(options.checkpoint, options.report)
+        write_report(with_latest_files(options).checkpoint, options.report)
     return code
 
 
