@@ -3,7 +3,9 @@
 import itertools
 import os
 import shutil
+import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -321,6 +323,35 @@ def test_a_successor_begins_with_all_that_is_durable_and_later_outcomes_of_the_f
                 (alarm,) = seen.glance().alarms
                 assert "row 8 was started by attempt 1 as execution e8" in alarm
     assert sorted(path.name for path in tmp_path.iterdir()) == [next_.name, path.name]
+
+
+def test_a_copy_has_all_that_was_committed_before_it_began_also_while_the_log_is_begun_anew(tmp_path):
+    path = tmp_path / "shard-00000.checkpoint"
+    committed, over = [0], threading.Event()
+
+    def write():
+        with closing(Store.open(path, CARD)) as store:
+            while not over.is_set():
+                number = committed[0] + 1
+                _admit(store, number)
+                _settle(store, Status.STARTED, number)
+                if number % 3 == 0:
+                    # What is written next begins the log anew.
+                    store.merge()
+                committed[0] = number
+
+    with ThreadPoolExecutor(1) as thread:
+        writer = thread.submit(write)
+        try:
+            while committed[0] < 5:
+                assert not writer.done()
+            for _ in range(20):
+                before = committed[0]
+                with reading(path) as seen:
+                    assert seen.count()[Status.STARTED] >= before
+        finally:
+            over.set()
+        writer.result()
 
 
 def _settled(id_, status, name=""):
