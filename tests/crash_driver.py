@@ -2,7 +2,8 @@
 
 Started as a process of its own that has no threads and no loop, so that it may fork: what a trial needs is imported
 once. `python tests/crash_driver.py FOLDER` reads trials as JSON from stdin, each a list of steps to crash at, one after
-another, the quirks of its emulator, and the API; trial number N leaves its files and its `trial.json` in FOLDER/N.
+another, the quirks of its emulator, the API, and the machines; trial number N leaves its files and its `trial.json` in
+FOLDER/N.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ import aiohttp
 from batcher.app.run import run_job
 from batcher.app.world import World
 from batcher.edges import records
+from batcher.edges.attempts import Claims
 from batcher.edges.checkpoint.store import Store
 from batcher.edges.transport import Transport
 from batcher.edges.transport.wire import Wire
@@ -33,6 +35,8 @@ from batcher.emulator.settings import MADE_UP, Settings
 from batcher.flow.drain import Drain
 from batcher.options.verbs import RunOptions
 from batcher.rules.choices import Api, Mode, OnDoubt
+from batcher.rules.shards.assignment import Shard
+from batcher.rules.shards.attempts import Machine
 
 SIDE_BY_SIDE = 6
 CRASHED = 9
@@ -78,6 +82,7 @@ class Steps:
         self._watch_output()
         self._watch_requests()
         self._watch_witness()
+        self._watch_claims()
 
     def _watch_checkpoint(self):
         begin, commit = Store.begin, Store.commit
@@ -124,6 +129,21 @@ class Steps:
 
         Witness.write = watched_write
 
+    def _watch_claims(self):
+        claim, note_ended = Claims.claim, Claims.note_ended
+
+        def watched_claim(claims, wanted):
+            self.reach("before claim")
+            claimed = claim(claims, wanted)
+            self.reach("after claim")
+            return claimed
+
+        def watched_end(claims, number):
+            self.reach("before mark")
+            note_ended(claims, number)
+
+        Claims.claim, Claims.note_ended = watched_claim, watched_end
+
     def _watch_requests(self):
         send, start, ask = Transport.send, aiohttp.ClientResponse.start, Wire.ask
 
@@ -148,14 +168,24 @@ class Steps:
         Transport.send, aiohttp.ClientResponse.start, Wire.ask = watched_send, watched_start, watched_ask
 
 
-def options(folder, url, api):
+SHARD_STEPS = ("before claim", "after claim", "before mark")
+"""The durable steps that only shards have."""
+PLAIN, ONE, MANY = "plain", "one machine", "many machines"
+"""A job without shards, a shard whose runs are on one machine, and one whose runs are each on a machine of its own."""
+
+
+def options(folder, url, api, machines):
     given = {
         "manifest": folder / "m.csv", "workflow": "transcode", "endpoint": url, "bucket": "videos", "inputs": {},
         "output": folder / "records.jsonl", "checkpoint": folder / "checkpoint", "concurrency": 2, "max_attempts": 3,
         "timeout": 30.0, "on_doubt": OnDoubt.RECONCILE, "settle_time": 0.3, "verify_tls": True, "progress": Mode.NONE,
         "api": Api(api), "project_id": PROJECT,
     }  # fmt: skip
-    return RunOptions(**given)
+    if machines != PLAIN:
+        del given["output"], given["checkpoint"]
+        given |= {"shard": Shard(0, 1), "run_dir": folder / "run", "take_over_after": 0.0}
+        given["predecessor_is_dead"] = machines == MANY
+    return RunOptions.of(given)
 
 
 def forked(act):
@@ -193,7 +223,7 @@ def emulate(folder, told, seed, quirks):
     return 0
 
 
-def run(folder, url, api, crash_at):
+def run(folder, url, api, machines, crash_at):
     """Run the job as `batcher run` would, but crash at a step, if it comes to that."""
     os.dup2(os.open(folder / "stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     steps = Steps(crash_at, folder)
@@ -203,12 +233,16 @@ def run(folder, url, api, crash_at):
         "OBS_SECRET_ACCESS_KEY": MADE_UP.secret_key,
         "XDG_STATE_HOME": str(folder / "state"),
     }
-    code = asyncio.run(run_job(options(folder, url, api), World(environment=environment), Drain()))
+    world = World(environment=environment)
+    if machines == MANY:
+        environment["XDG_STATE_HOME"] += f"-{os.getpid()}"
+        world = World(environment=environment, machine=lambda: Machine("host", str(os.getpid())))
+    code = asyncio.run(run_job(options(folder, url, api, machines), world, Drain()))
     (folder / "steps").write_text(str(steps.done))
     return int(code)
 
 
-def play(folder, crashes, quirks, api, seed):
+def play(folder, crashes, quirks, api, machines, seed):  # noqa: PLR0917 - what a trial consists of
     """Play one trial: crash at each of these steps, one run after another, then run to the end."""
     folder.mkdir()
     (folder / "m.csv").write_text(MANIFEST)
@@ -220,7 +254,7 @@ def play(folder, crashes, quirks, api, seed):
     codes = []
     try:
         for crash_at in (*crashes, None):
-            codes.append(ended(forked(lambda at=crash_at: run(folder, url, api, at))))
+            codes.append(ended(forked(lambda at=crash_at: run(folder, url, api, machines, at))))
             # Answered after whatever has arrived before: what a dead run has sent is started by now, or never.
             with direct.open(f"{url}/emulator/ledger", timeout=30) as answer:
                 answer.read()
@@ -235,11 +269,11 @@ def main():
     parent = Path(sys.argv[1])
     seed = seed_of_faults()
     playing = 0
-    for number, (crashes, quirks, api) in enumerate(json.load(sys.stdin)):
+    for number, (crashes, quirks, api, machines) in enumerate(json.load(sys.stdin)):
         if playing == SIDE_BY_SIDE:
             os.wait()
             playing -= 1
-        forked(partial(play, parent / str(number), crashes, quirks, api, seed))
+        forked(partial(play, parent / str(number), crashes, quirks, api, machines, seed))
         playing += 1
     for _ in range(playing):
         os.wait()

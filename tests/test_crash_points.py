@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 from chaos_plan import QUIRKS
-from crash_driver import CRASHED, MANIFEST, STEPS
+from crash_driver import CRASHED, MANIFEST, MANY, ONE, PLAIN, SHARD_STEPS, STEPS
 
 from batcher.errors import ExitCode
 
@@ -62,7 +62,15 @@ class Trial(NamedTuple):
 
     @property
     def _output(self):
-        return (self.folder / "records.jsonl").read_text()
+        names = ["records.jsonl", *(f"run/{name}" for name in self._names("executions.jsonl"))]
+        texts = [path.read_text() for path in map(self.folder.joinpath, names) if path.exists()]
+        # Only the last run cuts off what a crash has torn, from the output that it writes itself.
+        return "".join(text[: text.rfind("\n") + 1] for text in texts[:-1]) + texts[-1]
+
+    def _names(self, suffix):
+        return sorted(
+            (path.name for path in self.folder.glob(f"run/shard-*.{suffix}")), key=lambda name: (len(name), name)
+        )
 
     def assert_truth(self):
         """Check that every row that can be started was started once, and that the records and the exit code say so."""
@@ -78,10 +86,10 @@ class Trial(NamedTuple):
         assert self.codes[-1] == ExitCode.ROWS_REJECTED, told
 
 
-def drive(folder, crashes, quirks=list, api="obs-v2"):
+def drive(folder, crashes, quirks=list, api="obs-v2", machines=PLAIN):
     """Run trials with these crashes. `quirks` draws those of a trial's emulator."""
     folder.mkdir()
-    trials = json.dumps([(each, quirks(), api) for each in crashes])
+    trials = json.dumps([(each, quirks(), api, machines) for each in crashes])
     subprocess.run([sys.executable, DRIVER, folder], input=trials, text=True, check=True, timeout=300)
     told = [json.loads((folder / str(number) / "trial.json").read_text()) for number in range(len(crashes))]
     return [Trial(each["crashes"], each["quirks"], each["codes"], folder / str(at)) for at, each in enumerate(told)]
@@ -143,3 +151,16 @@ def test_whatever_the_service_shows_a_job_that_dies_twice_starts_no_row_twice_an
     for trial in trials:
         trial.assert_nothing_false()
     assert sum(trial.codes[0] == CRASHED for trial in trials) >= len(trials) / 2
+
+
+@pytest.mark.parametrize("machines", [ONE, MANY])
+@pytest.mark.long(small=1 / 40, ci=1 / 4)
+def test_a_shard_that_dies_at_any_step_starts_every_row_once_when_it_is_run_again_also_on_another_machine(
+    undisturbed, share, tmp_path, machines
+):
+    steps = undisturbed.steps + len(SHARD_STEPS)
+    crashes = [[step] for step in range(1, steps)] + [[first, 3] for first in range(1, steps, 4)]
+    trials = drive(tmp_path / "shard", share(crashes), machines=machines)
+    for trial in trials:
+        trial.assert_truth()
+    assert sum(trial.codes[0] == CRASHED for trial in trials) >= len(trials) * 0.75

@@ -22,6 +22,24 @@ class Mutation(NamedTuple):
 
 
 MUTATIONS = {
+    "a process does not look whether its shard was taken over": Mutation(
+        "edges/attempts.py",
+        "            os.stat(self._next)",
+        "            raise FileNotFoundError",
+        "test_shard_attempts.py::test_in_no_order_of_the_steps_of_two_processes_a_row_is_sent_twice_or_lost",
+    ),
+    "a successor writes files that another process may write": Mutation(
+        "rules/shards/attempts.py",
+        "return Step.CONTINUE if writers <= set(ended) else Step.SUCCEED",
+        "return Step.CONTINUE",
+        "test_shard_attempts.py::test_files_are_continued_only_if_all_that_write_them_have_ended",
+    ),
+    "a copy of a checkpoint is made without its log": Mutation(
+        "edges/checkpoint/snapshot.py",
+        "        _copy_log(_log(path), _log(copy))\n",
+        "",
+        "test_shard_attempts.py::test_a_copy_has_all_that_was_committed_before_it_began_also_while_the_log_is_begun_anew",
+    ),
     "a second with more executions than are listed counts as seen": Mutation(
         "rules/service/dwr_v3_list.py",
         "return TOO_FULL",

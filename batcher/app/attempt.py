@@ -21,6 +21,7 @@ from batcher.edges.run_folder import is_run_folder
 from batcher.errors import BusyError, DiskError, ExitCode, JobError, OtherJobError, TakenOverError, UsageError
 from batcher.flow.drain import Drain
 from batcher.options.verbs import RecoverOptions, RunOptions
+from batcher.rules.shards.assignment import Shard
 from batcher.rules.shards.attempts import (
     CHECKPOINT,
     RECORDS,
@@ -157,14 +158,19 @@ def claims_of(checkpoint: Path) -> Claims | None:
     return Claims(checkpoint.parent, found.shard)
 
 
+def latest_checkpoint(folder: Path, shard: Shard) -> Path:
+    """Return the checkpoint of the latest attempt at a shard, which need not exist."""
+    claims = Claims(folder, stem(shard))
+    return folder / f"{stem_of(claims.shard, files_in(claims.names(), claims.shard))}{CHECKPOINT}"
+
+
 def with_latest_files(options: RunOptions) -> RunOptions:
     """Return the options with the latest files of their shard. If there are none yet, they are the first attempt's."""
     is_named = options.has("checkpoint") or options.has("output")
     if options.shard is None or is_named or not options.run_dir.is_dir():
         return options
-    claims = Claims(options.run_dir, stem(options.shard))
-    files = stem_of(claims.shard, files_in(claims.names(), claims.shard))
-    return options.but(checkpoint=claims.folder / f"{files}{CHECKPOINT}", output=claims.folder / f"{files}{RECORDS}")
+    checkpoint = latest_checkpoint(options.run_dir, options.shard)
+    return options.but(checkpoint=checkpoint, output=checkpoint.with_name(f"{checkpoint.stem}{RECORDS}"))
 
 
 def with_all_files(options: RecoverOptions) -> RecoverOptions:
@@ -172,10 +178,8 @@ def with_all_files(options: RecoverOptions) -> RecoverOptions:
     if options.shard is None or options.has("output") or not options.run_dir.is_dir():
         return options
     claims = Claims(options.run_dir, stem(options.shard))
-    names = claims.names()
-    checkpoint = claims.folder / f"{stem_of(claims.shard, files_in(names, claims.shard))}{CHECKPOINT}"
-    outputs = tuple(claims.folder / name for name in all_files(names, claims.shard, RECORDS))
-    return options.but(checkpoint=checkpoint, output=outputs or options.output)
+    outputs = tuple(claims.folder / name for name in all_files(claims.names(), claims.shard, RECORDS))
+    return options.but(checkpoint=latest_checkpoint(options.run_dir, options.shard), output=outputs or options.output)
 
 
 def need_latest(checkpoint: Path) -> None:

@@ -221,6 +221,7 @@ class Doubts:
         )
 
     async def _release(self, rows: list[Unsettled]) -> None:
+        await self.files.forget_inherited([row.id for row in rows])
         await self.files.settle([Settlement(row.id, Status.PENDING) for row in rows])
 
 

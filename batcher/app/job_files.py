@@ -20,6 +20,7 @@ from batcher.edges.checkpoint import Answered, Checkpoint
 from batcher.edges.checkpoint.facts import (
     BUCKET_USED,
     CARD,
+    INHERITED,
     LEDGER,
     LENGTH,
     LIMIT,
@@ -43,6 +44,7 @@ from batcher.rules.progress.extent import Length
 from batcher.rules.rate.remembered import Remembered
 from batcher.rules.rows import settled_prefix
 from batcher.rules.rows.settled_prefix import Frontier, Prefix
+from batcher.rules.shards import merging
 from batcher.rules.text import printable
 
 PassOn = Callable[[Sequence[Record]], Awaitable[None]]
@@ -213,6 +215,13 @@ class Files:
         written = [*others, *self._output.recovered]
         await resume(left, written, partial(self.settle, recovered=written), now)
 
+    async def forget_inherited(self, ids: Sequence[int]) -> None:
+        """Note that rows are sent again: what earlier attempts at the shard have done with them is the past."""
+        kept = await self.checkpoint.recall(INHERITED) if ids and self.attempt is not None else None
+        if kept:
+            left = {number: known - {*ids} for number, known in merging.decoded(str(kept)).items()}
+            await self.checkpoint.remember({INHERITED: merging.encoded(left)})
+
     async def take_late(self, folder: Path) -> int:
         """Settle rows in doubt by what former attempts at the shard have recorded since. Return how many there were.
 
@@ -300,7 +309,7 @@ async def open_files(  # noqa: PLR0913 - what the files of a job depend on
                 sharing=sharing,
             )
             await files.attest()
-            await files.repair(world.clock(), others)
+            await files.repair(world.clock(), () if attempt is None else others)
             try:
                 yield files
             finally:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from batcher.app.attempt import latest_checkpoint
 from batcher.app.confirm import Confirm, UnconfirmedError, is_confirmed
 from batcher.app.engines import End, Engine
 from batcher.app.engines.processes import Processes
@@ -30,7 +31,6 @@ from batcher.edges.run_lock import holding
 from batcher.edges.worker import last_error
 from batcher.errors import ExitCode, JobError, UsageError
 from batcher.flow.drain import Drain
-from batcher.options.groups import CHECKPOINT
 from batcher.options.verbs import RunCommandOptions
 from batcher.rules.progress.extent import Length, extent
 from batcher.rules.progress.figures import Figures
@@ -149,7 +149,7 @@ class Workers:
             return False
         self.codes[shard] = ExitCode.INTERNAL if end.code is None else end.code
         self._note_end(shard)
-        error = last_error(self._path(shard, ".log")) if end.code not in {*_WORST, ExitCode.STOPPED} else ""
+        error = last_error(self._log(shard)) if end.code not in {*_WORST, ExitCode.STOPPED} else ""
         if error or end.code is None:
             self.world.voice.warn(f"{name}: {end.why or error}")
         return True
@@ -157,13 +157,13 @@ class Workers:
     def _note_end(self, shard: int) -> None:
         # A shard that has not begun has no checkpoint, and no figures.
         with suppress(JobError):
-            seen = glance(self._path(shard, CHECKPOINT))
+            seen = glance(latest_checkpoint(self.options.run_dir, Shard(shard, self.of)))
             counts = current_counts(seen.counts, running=False)
             whole = extent(counts, seen.length, read_whole=seen.read_whole)
             self._over[shard] = ended(self.engine.latest.get(shard, {}), counts, whole)
 
-    def _path(self, shard: int, suffix: str) -> Path:
-        return self.options.run_dir / f"{stem(Shard(shard, self.of))}{suffix}"
+    def _log(self, shard: int) -> Path:
+        return self.options.run_dir / f"{stem(Shard(shard, self.of))}.log"
 
     def figures(self) -> Figures:
         """Look at all shards as they stand."""
@@ -182,7 +182,7 @@ class Workers:
             voice.say(f"{rows} in {begun}: {said or 'none'}")
             voice.say(f"run folder: {self.options.run_dir}")
             for fault in shards.faults:
-                voice.warn(f"the totals do not add up: {fault}")
+                voice.warn(fault)
             for step in next_steps(shards.job, left_of(counts, read_whole=seen.read_whole)):
                 voice.say(f"next: {step.command}")
         return self._code()

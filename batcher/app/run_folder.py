@@ -76,8 +76,10 @@ class Shards(NamedTuple):
 
     @property
     def faults(self) -> list[str]:
-        """What is wrong with the totals, in sentences."""
-        return [*faults(self.plan.shards, self._counted)]
+        """What is wrong with the totals, and rows that were started by two attempts, in sentences."""
+        return [f"the totals do not add up: {fault}" for fault in faults(self.plan.shards, self._counted)] + [
+            f"shard {number}: {alarm}" for number, each in self.seen.items() for alarm in each.alarms
+        ]
 
     @property
     def missing(self) -> list[int]:

@@ -81,9 +81,10 @@ def run(options: RunCommandOptions) -> ExitCode:
             code = runner.run(run_leased(options, world, drain, lease))
     code = _watched(options, options.checkpoint, code)
     if options.report is not None:
+        from batcher.app.attempt import with_latest_files
         from batcher.app.report import write_report
 
-        write_report(options.checkpoint, options.report)
+        write_report(with_latest_files(options).checkpoint, options.report)
     return code
 
 

@@ -119,8 +119,7 @@ def _shards(shards: Shards) -> Iterator[str]:
         yield f"shard {shard}/{of}: {state}, {some or 'no rows'}"
     if shards.missing:
         yield f"not begun: {counted(len(shards.missing), 'shard')}, the first is {shards.missing[0]}/{of}"
-    for fault in shards.faults:
-        yield f"the totals do not add up: {fault}"
+    yield from shards.faults
 
 
 def _next(checkpoint: Path, seen: Glance, shards: Shards | None) -> list[str]:

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from batcher.app.attempt import with_latest_files
 from batcher.app.monitor import Monitor
 from batcher.app.report import write_report
 from batcher.app.run import run_job
@@ -68,12 +69,17 @@ class Running:
         self._is_over = False
         self._is_taken = False
         self._has_raised = False
-        self.checkpoint = options.checkpoint
+        self._options = options
         self._monitor: Monitor | None = None
         """Attends the run as soon as its files are open."""
         self._wishes: deque[Mapping[str, Json]] = deque()
         """What was asked of the run before that."""
         self._job = asyncio.create_task(self._run(options, world), name="batcher")
+
+    @property
+    def checkpoint(self) -> Path:
+        """The checkpoint of the job, of a shard that of the latest attempt at it."""
+        return with_latest_files(self._options).checkpoint
 
     @property
     def exit_code(self) -> ExitCode | None:
@@ -158,7 +164,9 @@ class Running:
         try:
             code = await run_job(options, world, self._drain, self._blocks.put, attend=self._attend)
             if options.report is not None:
-                await asyncio.to_thread(write_report, options.checkpoint, options.report, world.voice)
+                await asyncio.to_thread(
+                    write_report, with_latest_files(options).checkpoint, options.report, world.voice
+                )
         except JobError as error:
             await self._blocks.put(None)
             raise in_arguments(error) from error

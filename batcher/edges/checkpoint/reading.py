@@ -6,14 +6,16 @@ import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import cached_property
 from heapq import merge
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
 from batcher.edges.checkpoint.controls import Controls
-from batcher.edges.checkpoint.facts import ELSEWHERE, LIST_LENGTH, READ_WHOLE
+from batcher.edges.checkpoint.facts import ELSEWHERE, INHERITED, LIST_LENGTH, READ_WHOLE
 from batcher.edges.checkpoint.format_3 import readable
+from batcher.edges.checkpoint.groups import Kept
 from batcher.edges.checkpoint.lock import observing
 from batcher.edges.checkpoint.schema import (
     WITH_CONTROLS,
@@ -36,7 +38,8 @@ from batcher.rules.job.card import Card
 from batcher.rules.progress import extent
 from batcher.rules.progress.extent import Length
 from batcher.rules.records.standing import Standing
-from batcher.rules.shards.attempts import CHECKPOINT, is_of_shard, latest, named, without
+from batcher.rules.shards.attempts import CHECKPOINT, all_files, is_of_shard, latest, named, without
+from batcher.rules.shards.merging import OPEN, Merged, Settled, decoded, merged
 
 COPY = 256
 """The factor for the number of a copy. It leaves room for the number of a status to be added."""
@@ -58,6 +61,8 @@ class Glance(NamedTuple):
     """The rows that are SENDING and those in doubt."""
     elsewhere: int | None = None
     """The rows of the manifest that belong to other shards, None if they are not counted yet or there are no shards."""
+    alarms: Sequence[str] = ()
+    """What attempts at the shard have done that the fence should have prevented, in sentences."""
 
 
 def glance(path: Path) -> Glance:
@@ -126,6 +131,28 @@ def owned_by_others(path: Path, names: Sequence[str]) -> set[str]:
     return found
 
 
+def earlier_checkpoints(path: Path) -> list[Path]:
+    """Return the checkpoints of earlier attempts at the shard of a checkpoint, none for a job without shards."""
+    own = named(path.name)
+    if own is None or own.number == 1:
+        return []
+    names = all_files((each.name for each in path.parent.iterdir()), own.shard, CHECKPOINT)
+    return [path.with_name(name) for name in names if (each := named(name)) and each.number < own.number]
+
+
+def _settled(row: Kept) -> Settled:
+    id_, key, copy, number, state, name = row
+    return Settled(id_, key, copy, number, STATUSES[state], name)
+
+
+def _waiting(row: Unsettled) -> Standing:
+    return Standing(b"", row.number, row.status, "", row)
+
+
+def _late(row: Settled) -> Standing:
+    return Standing(row.key, row.number, row.status, row.name)
+
+
 class Reading:
     """A snapshot of a checkpoint. `running` is whether a run has locked it; `facts` are those of the job by name."""
 
@@ -165,10 +192,38 @@ class Reading:
         with translated(self.path):
             check_card(self.facts, self.path, card)
 
+    @cached_property
+    def merged(self) -> Merged:
+        """What earlier attempts at the shard add: they may have settled rows since the latest one began."""
+        with translated(self.path):
+            opened = {row.id for row in self._unsettled.list(OPEN, -1)}
+        own: dict[int, Settled] = {}
+        earlier: list[tuple[int, Settled]] = []
+        for path in earlier_checkpoints(self.path):
+            with suppress(JobError), reading(path) as former:
+                found = named(path.name)
+                news, ours = self._news_of(former)
+                own |= {row.id: row for row in ours}
+                earlier += [(found.number if found else 0, row) for row in news]
+        return merged(earlier, own, opened, decoded(str(self.facts.get(INHERITED, ""))))
+
+    def _news_of(self, former: Reading) -> tuple[list[Settled], list[Settled]]:
+        """Return the rows of the segments that differ between an earlier attempt and this one, of both."""
+        with translated(self.path):
+            ours, theirs = self._settled.seals(), former._settled.seals()
+            segments = [segment for segment, entries in theirs.items() if ours.get(segment) != entries]
+            news = [_settled(row) for segment in segments for row in former._settled.of_segment(segment)]
+            return news, [_settled(row) for segment in segments for row in self._settled.of_segment(segment)]
+
     def count(self) -> Counter[Status]:
         """Count all rows by status, in one pass."""
         with translated(self.path):
-            return self._settled.count() + self._unsettled.count()
+            counts = self._settled.count() + self._unsettled.count()
+            for row in self._unsettled.list(OPEN, -1):
+                if row.id in self.merged.late:
+                    counts[row.status] -= 1
+                    counts[self.merged.late[row.id].status] += 1
+            return counts
 
     def owned(self, names: Sequence[str]) -> set[str]:
         """Return those execution names that its rows own."""
@@ -183,12 +238,26 @@ class Reading:
     def glance(self) -> Glance:
         """Return the snapshot as a value."""
         unsettled = self.unsettled({Status.SENDING, Status.IN_DOUBT})
-        return Glance(self.card, self.running, self.read_whole, self.length, self.count(), unsettled, self.elsewhere)
+        return Glance(
+            self.card,
+            self.running,
+            self.read_whole,
+            self.length,
+            self.count(),
+            unsettled,
+            self.elsewhere,
+            self.merged.alarms,
+        )
 
     def unsettled(self, statuses: Collection[Status], most: int = -1) -> list[Unsettled]:
         """List up to `most` unsettled rows with one of `statuses`, in the order of their admission."""
         with translated(self.path):
-            return self._unsettled.list(statuses, most)
+            late = self.merged.late
+            return self._unsettled.list(statuses, most) if not late else self._still_open(statuses, most)
+
+    def _still_open(self, statuses: Collection[Status], most: int) -> list[Unsettled]:
+        listed = [row for row in self._unsettled.list(statuses, -1) if row.id not in self.merged.late]
+        return listed if most < 0 else listed[:most]
 
     def entries(self) -> Iterator[tuple[bytes, int]]:
         """Yield each row's key, and a number: COPY times the number of the copy of its content, plus its status."""
@@ -204,7 +273,10 @@ class Reading:
         with translated(self.path):
             self._settled.compare()
             unsettled = self._unsettled.list(frozenset(Status), -1)
-            waiting = [(row.id, Standing(b"", row.number, row.status, "", row)) for row in unsettled]
+            waiting = [
+                (row.id, _late(self.merged.late[row.id]) if row.id in self.merged.late else _waiting(row))
+                for row in unsettled
+            ]
             settled = (
                 (id_, Standing(key, number, STATUSES[state], name))
                 for id_, key, _, number, state, name in self._settled.rows()

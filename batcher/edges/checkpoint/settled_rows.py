@@ -149,6 +149,17 @@ class SettledRows:
         """Yield every row, a segment at a time, in the order of their ids."""
         return (standing(map(decoded, entries)) for entries in self._segments())
 
+    def seals(self) -> dict[int, list[tuple[int, int]]]:
+        """Return what identifies the entries of each segment. Segments with the same have the same rows."""
+        found: dict[int, list[tuple[int, int]]] = {}
+        for id_, sealed in self._db.execute("SELECT id, seal FROM settled ORDER BY id"):
+            found.setdefault(id_ >> ENTRY_BITS, []).append((id_, sealed))
+        return found
+
+    def of_segment(self, segment: int) -> list[Kept]:
+        """Return the rows of a segment, in the order of their ids."""
+        return self._standing(segment)
+
     def count(self) -> Counter[Status]:
         """Count the rows by status, in one pass."""
         counted: Counter[int] = Counter()

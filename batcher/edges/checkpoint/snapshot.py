@@ -10,14 +10,19 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from batcher.edges.checkpoint.facts import GENERATION, JOB_ID
-from batcher.edges.checkpoint.schema import create, open_database, sync, translated
+from batcher.edges.checkpoint.facts import GENERATION, INHERITED, JOB_ID
+from batcher.edges.checkpoint.schema import create, open_database, read_facts, sync, translated, write_facts
+from batcher.edges.checkpoint.settled_rows import SettledRows
+from batcher.edges.checkpoint.unsettled_rows import UnsettledRows
 from batcher.errors import DiskError
+from batcher.rules.shards.attempts import named
+from batcher.rules.shards.merging import OPEN, decoded, encoded
 
 TRIES = 100
 """The maximum number of times a copy is begun. A log is begun anew after about 1,000 pages."""
@@ -58,6 +63,7 @@ def inherit(path: Path, successor: Path) -> None:
             copy_to(path, making)
             with closing(open_database(making, None)) as db:
                 db.execute("DELETE FROM header WHERE name IN (?, ?)", (JOB_ID, GENERATION))
+                write_facts(db, {INHERITED: _inherited(db, path)})
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
             sync(making)
             making.replace(successor)
@@ -65,6 +71,15 @@ def inherit(path: Path, successor: Path) -> None:
         finally:
             for left in (making, _log(making), making.with_name(making.name + "-shm")):
                 left.unlink(missing_ok=True)
+
+
+def _inherited(db: sqlite3.Connection, path: Path) -> str:
+    """Return the fact about the rows that are open in the attempt with the checkpoint at `path`, and before it."""
+    opened = {row.id for row in UnsettledRows(db, SettledRows(db)).list(OPEN, -1)}
+    earlier = decoded(str(read_facts(db).get(INHERITED, "")))
+    found = named(path.name)
+    still = {number: ids & opened for number, ids in earlier.items()}
+    return encoded(still | {found.number if found else 1: opened})
 
 
 def _state(path: Path) -> tuple[object, ...]:
