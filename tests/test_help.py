@@ -212,7 +212,8 @@ async def test_a_shell_that_has_no_completion_is_named_with_those_that_have():
 
 
 PANELS = [
-    "Arguments", "Service", "Manifest", "Shards", "Pace", "Stopping", "Retries and doubts", "Output",
+    "Arguments", "Service", "Manifest", "Objects of a bucket", "Shards", "Pace", "Stopping",
+    "Retries and doubts", "Output",
     "Logs and metrics",
 ]  # fmt: skip
 
