@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from obs.convertor import Adapter, Convertor
 
 import batcher
 from batcher.app.bucket_runs import list_command
+from batcher.app.check import check_manifest
+from batcher.app.job_places import checkpoint_of
 from batcher.app.voice import Voice
 from batcher.app.world import World
 from batcher.edges.manifest import open_manifest
@@ -24,7 +27,7 @@ from batcher.emulator.faults import FaultKind
 from batcher.emulator.quirks import Quirk
 from batcher.errors import CredentialsError, ExitCode, ServiceError, UsageError
 from batcher.flow.drain import Drain
-from batcher.options.verbs import ListCommandOptions
+from batcher.options.verbs import CheckOptions, ListCommandOptions, StatusOptions
 
 ODD = [
     "a", "a b", "a+b", "a%2Fb", "a//b", "a/./b", "a/../b", "/a", "//", " lead", "trail ", "tab\there", "line\nbreak",
@@ -271,3 +274,48 @@ async def test_options_about_a_bucket_are_refused_for_a_file(written):
 def test_a_path_that_merged_the_slashes_of_an_address_is_refused():
     with pytest.raises(UsageError, match="address of a bucket"):
         ListCommandOptions(address=Path("obs://videos/a//b"), endpoint="http://127.0.0.1:1")
+
+
+async def test_an_error_beside_a_write_leaves_rows_and_journal_that_agree(emulator, tmp_path):
+    many = in_order(f"{folder}/{n:03}" for folder in "abcdef" for n in range(40))
+    service = await emulator(buckets={"videos": many}, quirks={Quirk.BUCKET_PAGE: 5})
+    path = tmp_path / "o.csv"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("batcher.app.object_list.BLOCK_SECONDS", 0.0)
+        while True:
+            # The bucket is gone after some requests, while pages are written.
+            listed = asyncio.create_task(listing(service, "obs://videos", path, delimiter="/", concurrency=4))
+            most = service.ledger.requests["list objects"] + 9
+            while True:
+                if listed.done() or service.ledger.requests["list objects"] >= most:
+                    break
+                await asyncio.sleep(0)
+            service.settings.buckets.pop("videos")
+            (ended,) = await asyncio.gather(listed, return_exceptions=True)
+            service.settings.buckets["videos"] = many
+            counted = json.loads(journal_of(path).read_text().split("\n")[-2])
+            assert (path.stat().st_size, len(keys(path))) == (counted["length"], counted["rows"])
+            assert keys(path) == [key.decode() for key in many[: counted["rows"]]]
+            if ended is ExitCode.OK:
+                break
+            assert isinstance(ended, ServiceError)
+    assert len(keys(path)) == len(many)
+
+
+async def test_the_commands_of_a_job_find_it_by_the_address(emulator, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    service = await emulator(buckets={"videos": in_order(["in/1", "in/2"])})
+    async with batcher.run("obs://videos/in/", workflow="transcode", endpoint=service.url, environment=KEYS):
+        pass
+    found = await asyncio.to_thread(checkpoint_of, StatusOptions(checkpoint="obs://videos/in/").checkpoint)
+    assert found.samefile(tmp_path / "videos_in_.csv.checkpoint")
+
+
+async def test_check_and_run_of_a_bucket_that_is_not_listed_yet(emulator, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    service = await emulator(buckets={"videos": MadeUp(3)})
+    options = CheckOptions(manifest="obs://videos", workflow="transcode", endpoint=service.url, preflight=False)
+    with pytest.raises(UsageError, match="not listed yet"):
+        await asyncio.to_thread(check_manifest, options, World())
+    await listing(service, "obs://videos", Path("videos.csv"))
+    assert (await asyncio.to_thread(check_manifest, options, World())).rows == 3

@@ -192,9 +192,16 @@ class Listing:
     async def _write(self, *, is_done: bool) -> None:
         """Write what was taken. The rows are on the disk before the journal counts them."""
         block, self._block = bytes(self._block), bytearray()
-        if block or is_done or self._reached.marker != self._file.reached.marker:
-            await asyncio.to_thread(self._file.append, block, structs.replace(self._reached, is_done=is_done))
-            self._reached = structs.replace(self._reached, length=self._file.reached.length)
+        is_due = block or is_done or self._reached.marker != self._file.reached.marker
+        if not is_due or self._file.is_broken:
+            return
+        reached = structs.replace(self._reached, is_done=is_done)
+        appended = asyncio.ensure_future(asyncio.to_thread(self._file.append, block, reached))
+        try:
+            await asyncio.shield(appended)
+        finally:
+            # A thread cannot be cancelled, and no second one may write beside it.
+            await asyncio.wait((appended,))
 
     def _figures(self) -> str:
         seconds = max(self._world.monotonic() - self._began, 0.001)

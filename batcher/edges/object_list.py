@@ -51,15 +51,19 @@ class ObjectFile:
     def __init__(self, path: Path, rows: int, journal: int, reached: Reached) -> None:
         self.path = path
         self.reached = reached
+        self.is_broken = False
+        """Whether rows were not appended as they should be. Nothing may be written behind them any more."""
         self._rows = rows
         self._journal = journal
 
     def append(self, block: bytes, reached: Reached) -> None:
         """Append rows, then note how far the list is with them. Blocks the thread. Raises DiskError."""
+        self.is_broken = True
         with _translated(self.path):
             if block:
                 _write(self._rows, block)
             self.note(structs.replace(reached, length=self.reached.length + len(block)))
+        self.is_broken = False
 
     def note(self, reached: Reached) -> None:
         """Note how far the list is, without new rows."""
