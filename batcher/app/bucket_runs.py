@@ -86,6 +86,7 @@ async def listed(options: RunT, world: World, drain: Drain) -> RunT | ExitCode:
         relist=options.relist,
         allow_http=options.allow_http,
         side_by_side=min(options.concurrency, MOST_SIDE_BY_SIDE),
+        max_outage=options.max_outage,
     )
     with world.draining_on_signals(drain.begin, world.voice.say):
         code = await make_list(job, world, drain)

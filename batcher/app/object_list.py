@@ -53,6 +53,8 @@ class ListJob(NamedTuple):
     relist: bool = False
     allow_http: bool = False
     side_by_side: int = 1
+    max_outage: float = 900.0
+    """Seconds for which the service may be unavailable."""
 
 
 def obs_endpoint(endpoint: str) -> str:
@@ -93,9 +95,12 @@ async def _open_walk(job: ListJob, world: World, drain: Drain) -> AsyncIterator[
     ):
         _introduce(job, credentials.current, world)
         turns = Turns(
-            drain=drain, throttle=Throttle(first=FIRST_RATE), monotonic=world.monotonic, service_now=service.now
+            drain=drain,
+            throttle=Throttle(first=FIRST_RATE),
+            monotonic=world.monotonic,
+            service_now=service.now,
+            max_outage=job.max_outage,
         )
-        turns.max_outage = getattr(job.connection, "max_outage", 900.0)
         yield ObjectWalk(service, host, turns, drain, world.draw, connections)
 
 

@@ -10,15 +10,13 @@ from aiohttp import web
 
 from batcher.emulator import connection_faults
 from batcher.emulator.answers import XML_TYPE, Refusal, xml_refusal
-from batcher.emulator.buckets import ListedPage, ListQuestion, facts_of, page_document, page_of
+from batcher.emulator.buckets import ListedPage, ListQuestion, page_document, page_of
 from batcher.emulator.faults import FAULTS, FaultKind, draw
 from batcher.emulator.gate import Signed, check
 from batcher.emulator.quirks import Quirk, number
 from batcher.emulator.twin import Emulator
-from batcher.rules.service.signing import http_date
 
 NO_BUCKET = xml_refusal(404, "NoSuchBucket", "The specified bucket does not exist.")
-NO_KEY = xml_refusal(404, "NoSuchKey", "The specified key does not exist.")
 FORBIDDEN = xml_refusal(403, "AccessDenied", "You have no permission for this operation.")
 BAD_ARGUMENT = xml_refusal(400, "InvalidArgument", "max-keys is not a number.")
 MOST_KEYS = 1000
@@ -39,14 +37,16 @@ class BucketRoutes:
     async def answer(self, request: web.Request) -> web.StreamResponse | None:
         """Answer a request about a bucket. None if it is about none, as far as an emulator without buckets knows."""
         settings = self._emulator.settings
-        if not settings.buckets or request.method not in {"GET", "HEAD"}:
+        if not settings.buckets or request.method != "GET":
             return None
         label, dot, _ = request.host.partition(".")
         is_own_host = bool(dot) and not label.isdecimal()
         path = request.rel_url.raw_path
         bucket, _, key = ("/" + label + path if is_own_host else path)[1:].partition("/")
         signed_path = f"/{bucket}{path}" if is_own_host else path
-        self._emulator.ledger.requests["list objects" if not key else "head object"] += 1
+        if key:
+            return None
+        self._emulator.ledger.requests["list objects"] += 1
         signed = Signed(request.method, signed_path, request.rel_url.raw_query_string, request.headers)
         refusal = check(signed, settings.credentials, now=settings.clock())
         if refusal is None and bucket not in settings.buckets:
@@ -56,23 +56,7 @@ class BucketRoutes:
         if refusal is not None:
             return self._refuse(refusal)
         fault = draw(settings.bucket_faults, self._random.random())
-        if key:
-            return self._head(bucket, unquote_to_bytes(key))
         return await self._list(request, bucket, fault)
-
-    def _head(self, bucket: str, key: bytes) -> web.Response:
-        keys = self._emulator.settings.buckets[bucket]
-        found = page_of(keys, ListQuestion(prefix=key, most=1)).keys
-        if not found or found[0] != key:
-            return self._refuse(NO_KEY)
-        facts = facts_of(key)
-        response = self._respond(200, b"", "application/octet-stream", "200")
-        response.headers["Content-Length"] = str(facts.size)
-        response.headers["ETag"] = f'"{facts.etag}"'
-        response.headers["Last-Modified"] = http_date(self._emulator.began_at)
-        if facts.storage_class != "STANDARD":
-            response.headers["x-obs-storage-class"] = facts.storage_class
-        return response
 
     async def _list(self, request: web.Request, bucket: str, fault: FaultKind | None) -> web.StreamResponse:
         settings = self._emulator.settings

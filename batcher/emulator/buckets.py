@@ -1,6 +1,6 @@
 """The objects of emulated buckets, and the pages of their lists. Pure.
 
-The calls are those of https://support.huaweicloud.com/en-us/api-obs/obs_04_0022.html (list) and obs_04_0084 (head).
+The call is that of https://support.huaweicloud.com/en-us/api-obs/obs_04_0022.html.
 """
 
 from __future__ import annotations

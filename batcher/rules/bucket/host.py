@@ -1,8 +1,8 @@
-"""Where a bucket is served, and the two calls about it: a page of its list, and the head of an object. Pure.
+"""Where a bucket is served, and how a page of its list is asked for. Pure.
 
 A bucket has a host of its own, `BUCKET.ENDPOINT`. It is part of the path instead where no such host can exist (an IP
 address, this machine) or where its certificate cannot fit (a name with dots, over TLS).
-https://support.huaweicloud.com/en-us/api-obs/obs_04_0007.html, obs_04_0022 (list) and obs_04_0084 (head).
+https://support.huaweicloud.com/en-us/api-obs/obs_04_0007.html and obs_04_0022.
 """
 
 from __future__ import annotations
@@ -36,10 +36,6 @@ class BucketHost(NamedTuple):
         optional = (("prefix", asked.prefix), ("marker", asked.marker), ("delimiter", asked.delimiter))
         given = tuple(pair for pair in optional if pair[1])
         return Call("GET", self.base or "/", (*given, ("max-keys", str(most_keys)), ("encoding-type", "url")))
-
-    def head_call(self, key: str) -> Call:
-        """Compose the call that asks for an object's size and class."""
-        return Call("HEAD", f"{self.base}/{_quoted(key)}")
 
     @property
     def dialect(self) -> Dialect:
