@@ -82,6 +82,16 @@ class RunOptions(_RunOptions):
         checkpoint: str | PathLike[str] | None = None,
         format: Format | Literal["csv", "tsv", "json", "jsonl", "txt", "inventory", "obsutil", "parquet"] | None = None,
         take_over_after: float | str = 60.0,
+        bucket_endpoint: str | None = None,
+        include: Iterable[str] | None = None,
+        exclude: Iterable[str] | None = None,
+        suffixes: Iterable[str] | None = None,
+        min_size: int | str | None = None,
+        max_size: int | str | None = None,
+        newer: str | None = None,
+        older: str | None = None,
+        delimiter: str | None = None,
+        relist: bool = False,
         ledger: str | PathLike[str] | None = None,
         again: bool = False,
         concurrency: int = 64,
@@ -145,6 +155,16 @@ def run(
     checkpoint: str | PathLike[str] | None = None,
     format: Format | Literal["csv", "tsv", "json", "jsonl", "txt", "inventory", "obsutil", "parquet"] | None = None,
     take_over_after: float | str = 60.0,
+    bucket_endpoint: str | None = None,
+    include: Iterable[str] | None = None,
+    exclude: Iterable[str] | None = None,
+    suffixes: Iterable[str] | None = None,
+    min_size: int | str | None = None,
+    max_size: int | str | None = None,
+    newer: str | None = None,
+    older: str | None = None,
+    delimiter: str | None = None,
+    relist: bool = False,
     ledger: str | PathLike[str] | None = None,
     again: bool = False,
     concurrency: int = 64,
@@ -189,7 +209,7 @@ def run(
     iterable of rows raises is raised as it is.
 
     Arguments:
-        manifest: List of objects, or the checkpoint of a job; - reads standard input.
+        manifest: List of objects, obs://BUCKET/PREFIX, or the checkpoint of a job; - reads standard input.
         workflow: Workflow to start.
         endpoint: Service endpoint, such as https://obs.cn-north-4.myhuaweicloud.com.
         region: Region whose endpoint to use, such as cn-north-4.
@@ -204,7 +224,7 @@ def run(
         run_dir: Folder for the plan and the files of all shards.
         bucket: Bucket for rows that do not name one.
         inputs: Input for every row, NAME=VALUE for text or NAME:=JSON for other types.
-        storage_classes: Start only objects of this storage class; for OBS inventories.
+        storage_classes: Start only objects of this storage class; for OBS inventories and obs://.
         keep_placeholders: Include directory placeholders, whose keys end in /.
         ignore_columns: Ignore this column, or this key of JSON Lines, although its name is close to a known one.
         allow_duplicates: Start repeated rows as often as the manifest lists them.
@@ -212,6 +232,16 @@ def run(
         checkpoint: File that stores progress between runs.
         format: Manifest format.
         take_over_after: Take over a shard whose process has given no sign of life for this long.
+        bucket_endpoint: Endpoint of OBS to list the bucket at.
+        include: List only keys that fit one of these patterns, such as *.mp4.
+        exclude: Leave out keys that fit one of these patterns.
+        suffixes: List only keys that end like this.
+        min_size: Minimum size of an object, such as 10M or 1.5G.
+        max_size: Maximum size of an object.
+        newer: List only objects modified at or after a date, or since an age, such as 7d.
+        older: List only objects modified before a date, or longer ago than an age.
+        delimiter: List the groups that this text makes side by side; / makes folders.
+        relist: List again, and append the objects that the list does not have yet.
         ledger: Ledger that jobs share: a row that another job has started is a duplicate here.
         again: Send rows although another job of the ledger has started them.
         concurrency: Number of workers, each with its own connection.
@@ -277,6 +307,16 @@ def run_sync(
     checkpoint: str | PathLike[str] | None = None,
     format: Format | Literal["csv", "tsv", "json", "jsonl", "txt", "inventory", "obsutil", "parquet"] | None = None,
     take_over_after: float | str = 60.0,
+    bucket_endpoint: str | None = None,
+    include: Iterable[str] | None = None,
+    exclude: Iterable[str] | None = None,
+    suffixes: Iterable[str] | None = None,
+    min_size: int | str | None = None,
+    max_size: int | str | None = None,
+    newer: str | None = None,
+    older: str | None = None,
+    delimiter: str | None = None,
+    relist: bool = False,
     ledger: str | PathLike[str] | None = None,
     again: bool = False,
     concurrency: int = 64,
@@ -310,7 +350,7 @@ def run_sync(
     An iterable of rows is read in a thread of its own.
 
     Arguments:
-        manifest: List of objects, or the checkpoint of a job; - reads standard input.
+        manifest: List of objects, obs://BUCKET/PREFIX, or the checkpoint of a job; - reads standard input.
         workflow: Workflow to start.
         endpoint: Service endpoint, such as https://obs.cn-north-4.myhuaweicloud.com.
         region: Region whose endpoint to use, such as cn-north-4.
@@ -325,7 +365,7 @@ def run_sync(
         run_dir: Folder for the plan and the files of all shards.
         bucket: Bucket for rows that do not name one.
         inputs: Input for every row, NAME=VALUE for text or NAME:=JSON for other types.
-        storage_classes: Start only objects of this storage class; for OBS inventories.
+        storage_classes: Start only objects of this storage class; for OBS inventories and obs://.
         keep_placeholders: Include directory placeholders, whose keys end in /.
         ignore_columns: Ignore this column, or this key of JSON Lines, although its name is close to a known one.
         allow_duplicates: Start repeated rows as often as the manifest lists them.
@@ -333,6 +373,16 @@ def run_sync(
         checkpoint: File that stores progress between runs.
         format: Manifest format.
         take_over_after: Take over a shard whose process has given no sign of life for this long.
+        bucket_endpoint: Endpoint of OBS to list the bucket at.
+        include: List only keys that fit one of these patterns, such as *.mp4.
+        exclude: Leave out keys that fit one of these patterns.
+        suffixes: List only keys that end like this.
+        min_size: Minimum size of an object, such as 10M or 1.5G.
+        max_size: Maximum size of an object.
+        newer: List only objects modified at or after a date, or since an age, such as 7d.
+        older: List only objects modified before a date, or longer ago than an age.
+        delimiter: List the groups that this text makes side by side; / makes folders.
+        relist: List again, and append the objects that the list does not have yet.
         ledger: Ledger that jobs share: a row that another job has started is a duplicate here.
         again: Send rows although another job of the ledger has started them.
         concurrency: Number of workers, each with its own connection.

@@ -28,6 +28,9 @@ WRITTEN = {
 }
 """Three values of a kind, as text for a shell."""
 BY_METAVAR = {
+    "SIZE": ("7", "10M", "1.5GiB"),
+    "DATE|AGE": ("2026-11-01", "7d", "2026-11-01T06:30Z"),
+    "BUCKET=COUNT|FILE": ("a=7", "b=8", "c=keys.txt"),
     "SHARE": ("0.25", "5%", "1"),
     "HH:MM": ("06:30", "07:30", "23:59"),
     "N|P%": ("7", "5%", "9"),

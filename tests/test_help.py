@@ -212,8 +212,8 @@ async def test_a_shell_that_has_no_completion_is_named_with_those_that_have():
 
 
 PANELS = [
-    "Arguments", "Service", "Manifest", "Shards", "Ledger", "Pace", "Stopping", "Retries and doubts", "Watching",
-    "Output", "Logs and metrics",
+    "Arguments", "Service", "Manifest", "Objects of a bucket", "Shards", "Ledger", "Pace", "Stopping",
+    "Retries and doubts", "Watching", "Output", "Logs and metrics",
 ]  # fmt: skip
 
 

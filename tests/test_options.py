@@ -112,7 +112,7 @@ def test_an_option_has_a_help_a_group_and_a_name_in_the_environment(name):
         assert each.metavar.isupper()
     elif each.option.is_spoken:
         assert (
-            each.name in {"is_accepted", "dismiss", "dry_run", "yes", "shard", "processes", "again"}
+            each.name in {"is_accepted", "dismiss", "dry_run", "yes", "shard", "processes", "again", "relist"}
             or name == "doctor checkpoint"
         )
         assert each.environment == ()
@@ -229,10 +229,12 @@ def test_what_is_paid_for_or_cannot_be_undone_is_not_accepted_in_advance():
     spoken = [name for name, each in EVERY.items() if each.option.is_spoken]
     assert spoken == [
         "run shard",
+        "run relist",
         "run again",
         "run processes",
         "run dry_run",
         "run yes",
+        "list relist",
         "recover shard",
         "failures dismiss",
         "doctor is_accepted",

@@ -15,6 +15,7 @@ from pathlib import Path
 import orjson
 
 from batcher.app.api import choose
+from batcher.app.bucket_runs import need_whole_list
 from batcher.app.cell_types import has_typed_cells, parameters_of_types
 from batcher.app.columns import Columns
 from batcher.app.job_identity import choice_of, identity, need_bucket
@@ -91,6 +92,7 @@ class Checked:
 def check_manifest(options: CheckOptions, world: World) -> Checked:
     """Check a manifest. Raises JobError for what would prevent a run from starting."""
     identity(options, dialect_of(options.api))
+    need_whole_list(options.manifest)
     format_ = format_of(options.manifest, options.format)
     # Standard input may be checked without a checkpoint.
     checkpoint = options.checkpoint if options.manifest or options.has("checkpoint") else None

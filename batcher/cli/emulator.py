@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from batcher.emulator.documents import PROJECT
 from batcher.emulator.faults import AFTER, BEFORE
 from batcher.emulator.options import EmulatorOptions
+from batcher.emulator.parsing import keys_in
 from batcher.emulator.quirks import described_quirks
 from batcher.emulator.settings import MADE_UP, Settings
 from batcher.errors import ExitCode, UsageError
@@ -117,6 +118,8 @@ def _settings(options: EmulatorOptions) -> Settings:
         strip_leading_slash=options.strip_leading_slash,
         unknown_workflow=options.unknown_workflow,
         quirks=options.quirks,
+        buckets={name: keys_in(objects) for name, objects in options.buckets},
+        bucket_faults=dict(options.bucket_faults),
     )
 
 

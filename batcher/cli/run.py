@@ -37,6 +37,7 @@ Examples:
 MANIFEST is CSV, TSV, JSON Lines, a JSON array of objects or plain text with one key per line, plain or gzipped; - is
 standard input. CSV needs a header with the column "object" and may have the columns "bucket", "inputs" (a JSON object)
 and "inputs.NAME". MANIFEST can also be the manifest.json of an OBS inventory, the output of obsutil ls -s, or Parquet.
+Of obs://BUCKET/PREFIX the objects are listed first, into BUCKET_PREFIX.csv, as batcher list does.
 batcher check shows what it contains.
 
 To resume after any interruption, run the same command again: rows that were started are not started again.
@@ -58,7 +59,10 @@ def run(options: RunCommandOptions) -> ExitCode:
     from batcher.app.process import calm_collector, fast_loop, make_room, need_threads
     from batcher.app.shards import with_shard
 
-    options = with_shard(options, os.environ)
+    listed = _listed(options)
+    if isinstance(listed, ExitCode):
+        return listed
+    options = with_shard(listed, os.environ)
     if options.dry_run:
         return _dry_run(options)
     if options.processes is not None:
@@ -100,6 +104,19 @@ def _watched(options: RunCommandOptions, job: Path, code: ExitCode) -> ExitCode:
     watched = watch(WatchOptions.of({**given, "checkpoint": job}))
     # What ended the watch early comes first: the executions are not all known then.
     return code if code is not ExitCode.OK and watched in {ExitCode.OK, ExitCode.ENDS, ExitCode.DEADLINE} else watched
+
+
+def _listed(options: RunCommandOptions) -> RunCommandOptions | ExitCode:
+    """Return the options with the list of a bucket as the manifest, or why it is not complete."""
+    import asyncio
+
+    from batcher.app.bucket_runs import listed
+    from batcher.app.process import fast_loop
+    from batcher.app.world import World
+    from batcher.flow.drain import Drain
+
+    with asyncio.Runner(loop_factory=fast_loop()) as runner:
+        return runner.run(listed(options, World(), Drain()))
 
 
 def _confirm(options: RunCommandOptions) -> Confirm | None:

@@ -9,6 +9,7 @@ SUMMARY = "Start one workflow execution for each object of a list, and resume af
 
 VERBS = {
     "run": "Start one workflow execution for each row of a manifest.",
+    "list": "Write the objects of a bucket as a manifest.",
     "check": "Check a manifest and show what a run would start.",
     "status": "Show how many rows of a job are started, rejected or in doubt.",
     "watch": "Follow the executions of a job until they have ended.",
@@ -32,7 +33,7 @@ VERBS = {
 """Each verb with its line in the help. The module of that name has its OPTIONS, its HELP and its function."""
 
 PANELS = {
-    "Commands": ("run", "check", "status", "watch", "reconcile", "recover", "ledger"),
+    "Commands": ("run", "list", "check", "status", "watch", "reconcile", "recover", "ledger"),
     "Commands for a running job": ("rate", "pause", "resume", "drain"),
     "Commands for results": ("explain", "failures", "export", "report"),
     "Commands for setup and tests": ("doctor", "config", "emulator", "forget", "man"),

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from batcher.emulator.answers import Refusal
 from batcher.emulator.faults import FaultKind
-from batcher.emulator.parsing import parse_fault, parse_parameter, parse_quirk, parse_refusal, parse_share
+from batcher.emulator.parsing import parse_bucket, parse_fault, parse_parameter, parse_quirk, parse_refusal, parse_share
 from batcher.emulator.quirks import Quirk, QuirkValue
 from batcher.emulator.settings import NO_WORKFLOW, Declared, InputKeys, InputShape, ThrottleAnswer
 from batcher.options.declaring import Option, Options
@@ -65,6 +65,13 @@ QUIRKS = _QUIRK_LIST._replace(
     show=lambda quirks: _QUIRK_LIST.show(quirks.items()),
 )
 PARAMETER = Kind(_parsed(parse_parameter, tuple), "a declared parameter", "str", "NAME:TYPE", show=_written_parameter)
+BUCKET = Kind(
+    _parsed(parse_bucket, tuple),
+    "a bucket with its objects",
+    "str",
+    "BUCKET=COUNT|FILE",
+    show=lambda bucket: f"{bucket[0]}={bucket[1]}",
+)
 REFUSAL = Kind(
     _parsed(parse_refusal, Refusal),
     "a status and a code",
@@ -92,6 +99,21 @@ class Emulated(Options):
     ] = NO_WORKFLOW
     duration: Annotated[float | None, Option("Exit after this time.", DURATION, least=0)] = None
     ledger: Annotated[Path | None, Option("Append each start to this file, as one line of JSON.")] = None
+
+
+class Buckets(Options):
+    """What there is in emulated buckets, and what goes wrong when they are listed."""
+
+    group = "Objects of a bucket"
+
+    buckets: Annotated[
+        tuple[tuple[str, int | Path], ...],
+        Option("Bucket with COUNT made-up objects, or with a key per line of FILE.", many(BUCKET), flag="--objects"),
+    ] = ()
+    bucket_faults: Annotated[
+        tuple[tuple[FaultKind, float], ...],
+        Option("Share of the pages of a bucket's list that meet this fault.", many(FAULT), flag="--bucket-fault"),
+    ] = ()
 
 
 class Executions(Options):
@@ -151,5 +173,5 @@ class Faults(Options):
     slow: Annotated[float, Option("Delay of a slow answer.", DURATION, least=0)] = 1.0
 
 
-class EmulatorOptions(Emulated, Executions, Faults):
+class EmulatorOptions(Emulated, Buckets, Executions, Faults):
     """The options of `batcher emulator`."""

@@ -5,10 +5,13 @@ Pure. Each function raises UsageError.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from http import HTTPStatus
+from pathlib import Path
 
 from batcher.emulator.answers import Refusal, json_refusal
+from batcher.emulator.buckets import MadeUp, in_order
 from batcher.emulator.faults import FaultKind
 from batcher.emulator.quirks import Quirk, QuirkValue, Takes, check_value
 from batcher.emulator.settings import NO_WORKFLOW, Declared, ParameterType
@@ -82,6 +85,24 @@ def parse_parameter(text: str) -> tuple[str, Declared]:
             f"Write it like template-id:integer or note:string=hello. The types are {', '.join(ParameterType)}.",
         )
     return name, Declared(ParameterType(type_), default if equals else None)
+
+
+def parse_bucket(text: str) -> tuple[str, int | Path]:
+    """Parse `BUCKET=COUNT` or `BUCKET=FILE`."""
+    name, _, objects = text.partition("=")
+    if not name or not objects:
+        raise UsageError(f"{text!r} is not a bucket with its objects", "Write it like my-videos=1000000 or b=keys.txt.")
+    return name, int(objects) if objects.isdecimal() else Path(objects)
+
+
+def keys_in(objects: int | Path) -> Sequence[bytes]:
+    """Return the keys of a bucket: made up, or the lines of a file. Raises UsageError if it cannot be read."""
+    if isinstance(objects, int):
+        return MadeUp(objects)
+    try:
+        return in_order(filter(None, objects.read_bytes().split(b"\n")))
+    except OSError as error:
+        raise UsageError(f"{objects}: cannot be read: {error.strerror}", "Give a file with one key per line.") from None
 
 
 def parse_refusal(text: str) -> Refusal:

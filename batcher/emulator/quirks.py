@@ -30,6 +30,7 @@ class Group(StrEnum):
     CONTENT = "what a detail shows of an execution's bucket, key and inputs"
     LATENESS = "when a start is committed, and when faults strike"
     V3 = "where the documents of DWR v3 leave it open"
+    BUCKETS = "pages of a bucket's list"
 
 
 class Unit(NamedTuple):
@@ -204,6 +205,13 @@ class Quirk(StrEnum):
     V3_NO_WINDOW = "v3-no-window", Group.V3, "the list ignores the time that is asked for"
     V3_INPUTS_LISTED = "v3-inputs-listed", Group.V3, "a start takes inputs as a list of objects, and refuses a map"
     V3_EXPRESS = "v3-express", Group.V3, "the workflow is of mode EXPRESS, and its executions are not listed"
+
+    BUCKET_PAGE = "bucket-page", Group.BUCKETS, "a page has up to N objects, whatever is asked for", Takes.NUMBER
+    BUCKET_NO_MARKER = "bucket-no-marker", Group.BUCKETS, "pages have no NextMarker"
+    BUCKET_RAW = "bucket-raw", Group.BUCKETS, "keys are not encoded, whatever is asked for"
+    BUCKET_REPEAT = "bucket-repeat", Group.BUCKETS, "every page is the first one"
+    BUCKET_STUCK = "bucket-stuck", Group.BUCKETS, "the second page is empty and says that there is more"
+    BUCKET_BACKWARDS = "bucket-backwards", Group.BUCKETS, "the keys of a page descend"
 
 
 def check_value(quirk: Quirk, value: QuirkValue) -> None:

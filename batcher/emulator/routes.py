@@ -24,6 +24,7 @@ from batcher.emulator.answers import (
     refusal_body,
     xml_refusal,
 )
+from batcher.emulator.bucket_routes import BucketRoutes
 from batcher.emulator.executions import Execution, Executions, ExecutionState, ExecutionType
 from batcher.emulator.faults import BEFORE, FAULTS, FaultKind
 from batcher.emulator.gate import Signed, check, read_query
@@ -68,6 +69,7 @@ class Routes:
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
         self._request_numbers = count(1)
+        self._buckets = BucketRoutes(emulator, self._refuse, self._respond)
 
     @property
     def _settings(self) -> Settings:
@@ -267,8 +269,11 @@ class Routes:
         """Change the faults. Like `ledger`, this is not a call of the service."""
         return await _change(request, lambda text: self._emulator.change_faults(parse_faults(text)))
 
-    async def other(self, _: web.Request) -> web.Response:
-        """Refuse every other call."""
+    async def other(self, request: web.Request) -> web.StreamResponse:
+        """Answer what is about a bucket, and refuse every other call."""
+        answer = await self._buckets.answer(request)
+        if answer is not None:
+            return answer
         self._emulator.ledger.requests["other"] += 1
         return self._refuse(NOT_SUPPORTED)
 

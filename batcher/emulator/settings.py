@@ -144,6 +144,12 @@ class Settings:
     strip_leading_slash: bool = False
     """Whether an execution's object lacks the leading slash that it was started with."""
     unknown_workflow: Refusal = NO_WORKFLOW
+    buckets: Mapping[str, Sequence[bytes]] = field(default_factory=dict)
+    """The keys of each bucket, in the order of their bytes. Without any, nothing is answered about buckets."""
+    bucket_faults: Mapping[FaultKind, float] = field(default_factory=dict)
+    """The share of the pages of their lists with each fault."""
+    bucket_forbidden: bool = False
+    """Whether credentials that may start workflows are not allowed to list buckets."""
     quirks: Mapping[Quirk, QuirkValue] = field(default_factory=dict)
     """Each quirk with its value; None is its default."""
 

@@ -168,6 +168,10 @@ class Service:
         # An answer that names no execution is about the one that was asked for.
         return structs.replace(answer, noun=found._replace(execution=structs.replace(found.execution, name=name)))
 
+    def ask(self, call: Call, read: Callable[[Reply], Described[Noun]]) -> Awaitable[Described[Noun]]:
+        """Send a call of the caller's own once, read by `read`. It must be one without side effects."""
+        return self._question(call, read)
+
     def masked(self, text: str) -> str:
         """Return a text of the service without the secrets of the credentials in use and of earlier ones."""
         return self._secrets.masked(text)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.app.attempt import with_latest_files
+from batcher.app.bucket_runs import listed
 from batcher.app.monitor import Monitor
 from batcher.app.report import write_report
 from batcher.app.run import run_job
@@ -162,6 +163,11 @@ class Running:
 
     async def _run(self, options: RunOptions, world: World) -> ExitCode:
         try:
+            with_list = await listed(options, world, self._drain)
+            if isinstance(with_list, ExitCode):
+                await self._blocks.put(None)
+                return with_list
+            options = with_list
             code = await run_job(options, world, self._drain, self._blocks.put, attend=self._attend)
             if options.report is not None:
                 await asyncio.to_thread(

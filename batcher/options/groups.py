@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from batcher.errors import UsageError
 from batcher.options.declaring import Option, Options, derived
-from batcher.options.kinds import CAPITALS, DURATION, INPUTS, MANIFEST, SHARD, many
+from batcher.options.kinds import CAPITALS, DURATION, INPUTS, JOB, MANIFEST, PATTERN, SHARD, SIZE, WHEN, many
 from batcher.rules.choices import Api, Format, Place
 from batcher.rules.doubts.settle_time import default_settle_time
 
@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from batcher.model import Json
+    from batcher.rules.bucket.filters import When
     from batcher.rules.shards.assignment import Shard
 
 GROUPS = (
-    "Service", "Trial start", "Manifest", "Shards", "Ledger", "Pace", "Stopping", "Retries and doubts", "Watching",
-    "Output", "Logs and metrics", "Faults", "Executions", "General",
+    "Service", "Trial start", "Manifest", "Objects of a bucket", "Shards", "Ledger", "Pace", "Stopping",
+    "Retries and doubts", "Watching", "Output", "Logs and metrics", "Faults", "Executions", "General",
 )  # fmt: skip
 """The headings of a help, in order."""
 
@@ -80,6 +81,16 @@ def _endpoint(options: "Service") -> str:
     return dialect_of(options.api).region_endpoint(options.region)
 
 
+ENDPOINT = Option(
+    "Service endpoint, such as https://obs.cn-north-4.myhuaweicloud.com.",
+    short="-e",
+    metavar="URL",
+    shared_environment=("OBS_ENDPOINT",),
+)
+REGION = Option("Region whose endpoint to use, such as cn-north-4.", metavar="NAME")
+ALLOW_HTTP = Option("Allow an http:// endpoint that is not on this machine.")
+
+
 class Service(Connection):
     """Which workflow of which service to start."""
 
@@ -87,16 +98,8 @@ class Service(Connection):
     alternatives = ("region", "endpoint")
 
     workflow: Annotated[str, Option("Workflow to start.", short="-w", metavar="NAME")]
-    endpoint: Annotated[
-        str,
-        Option(
-            "Service endpoint, such as https://obs.cn-north-4.myhuaweicloud.com.",
-            short="-e",
-            metavar="URL",
-            shared_environment=("OBS_ENDPOINT",),
-        ),
-    ] = derived(factory=_endpoint)
-    region: Annotated[str | None, Option("Region whose endpoint to use, such as cn-north-4.", metavar="NAME")] = None
+    endpoint: Annotated[str, ENDPOINT] = derived(factory=_endpoint)
+    region: Annotated[str | None, REGION] = None
     api: Annotated[
         Api,
         Option(
@@ -113,7 +116,7 @@ class Service(Connection):
             default="from the credentials file, or by asking IAM",
         ),
     ] = None
-    allow_http: Annotated[bool, Option("Allow an http:// endpoint that is not on this machine.")] = False
+    allow_http: Annotated[bool, ALLOW_HTTP] = False
 
 
 INPUT = Option(
@@ -148,14 +151,18 @@ class Manifest(Listed):
 
     manifest: Annotated[
         Path | None,
-        Option("List of objects, or the checkpoint of a job; - reads standard input.", MANIFEST, is_argument=True),
+        Option(
+            "List of objects, obs://BUCKET/PREFIX, or the checkpoint of a job; - reads standard input.",
+            MANIFEST,
+            is_argument=True,
+        ),
     ]
     bucket: Annotated[str | None, Option("Bucket for rows that do not name one.", short="-b", metavar="NAME")] = None
     inputs: Annotated["Mapping[str, Json]", INPUT] = {}  # noqa: RUF012 - options are immutable
     storage_classes: Annotated[
         frozenset[str],
         Option(
-            "Start only objects of this storage class; for OBS inventories.",
+            "Start only objects of this storage class; for OBS inventories and obs://.",
             many(CAPITALS, frozenset),
             flag="--storage-class",
             metavar="NAME",
@@ -234,6 +241,35 @@ class Shared(Options):
     )
 
 
+class Wanted(Options):
+    """Which objects of a bucket to list, and how."""
+
+    group = "Objects of a bucket"
+
+    include: Annotated[
+        tuple[str, ...], Option("List only keys that fit one of these patterns, such as *.mp4.", many(PATTERN))
+    ] = ()
+    exclude: Annotated[tuple[str, ...], Option("Leave out keys that fit one of these patterns.", many(PATTERN))] = ()
+    suffixes: Annotated[
+        tuple[str, ...],
+        Option("List only keys that end like this.", flag="--suffix", argument='suffixes=["TEXT"]'),
+    ] = ()
+    min_size: Annotated[int | None, Option("Minimum size of an object, such as 10M or 1.5G.", SIZE)] = None
+    max_size: Annotated[int | None, Option("Maximum size of an object.", SIZE)] = None
+    newer: Annotated[
+        "When | None", Option("List only objects modified at or after a date, or since an age, such as 7d.", WHEN)
+    ] = None
+    older: Annotated[
+        "When | None", Option("List only objects modified before a date, or longer ago than an age.", WHEN)
+    ] = None
+    delimiter: Annotated[str | None, Option("List the groups that this text makes side by side; / makes folders.")] = (
+        None
+    )
+    relist: Annotated[
+        bool, Option("List again, and append the objects that the list does not have yet.", is_spoken=True)
+    ] = False
+
+
 class Retries(Options):
     """Which rows to retry."""
 
@@ -267,7 +303,7 @@ class Doubts(Options):
 class OfJob(Options):
     """The job that a verb works on."""
 
-    checkpoint: Annotated[Path, Option("Checkpoint of the job, or its manifest.", is_argument=True)]
+    checkpoint: Annotated[Path, Option("Checkpoint of the job, or its manifest.", JOB, is_argument=True)]
 
 
 class OfManifest(Listed):
@@ -275,7 +311,7 @@ class OfManifest(Listed):
 
     group = "Manifest"
 
-    manifest: Annotated[Path, Option("Manifest of the job, or its checkpoint.", is_argument=True)]
+    manifest: Annotated[Path, Option("Manifest of the job, or its checkpoint.", JOB, is_argument=True)]
     checkpoint: Annotated[Path, Option("Checkpoint file of the job.", short="-c", default="MANIFEST.checkpoint")] = (
         derived(factory=lambda options: Path(f"{options.manifest}.checkpoint"))
     )

@@ -80,9 +80,48 @@ def _path(given: Any) -> Path:
     raise ValueError
 
 
-def _manifest(given: Any) -> Path | None:
+def _file_or_list(given: Any) -> Path:
+    """Read the path of a file, or the address of a bucket as the path of its list."""
+    from batcher.options.bucket_list import BucketList, bucket_list  # noqa: PLC0415 - keeps the help fast
+    from batcher.rules.bucket.address import is_address  # noqa: PLC0415 - as above
+
+    if isinstance(given, BucketList):
+        return given
     path = _path(given)
+    return bucket_list(fspath(given)) if is_address(fspath(given)) else path
+
+
+def _manifest(given: Any) -> Path | None:
+    path = _file_or_list(given)
     return None if str(path) == "-" else path
+
+
+def _bucket(given: Any) -> Path:
+    path = _file_or_list(given)
+    from batcher.options.bucket_list import address_in  # noqa: PLC0415 - as above
+
+    if address_in(path) is None:
+        raise UsageError("not the address of a bucket", "Write obs://BUCKET or obs://BUCKET/PREFIX.")
+    return path
+
+
+def _pattern(given: Any) -> str:
+    from batcher.rules.bucket.filters import pattern_of  # noqa: PLC0415 - as above
+
+    pattern_of(_text(given))
+    return _text(given)
+
+
+def _size(given: Any) -> int:
+    from batcher.rules.bucket.filters import size_of  # noqa: PLC0415 - as above
+
+    return size_of(_text(given))
+
+
+def _when(given: Any) -> Any:
+    from batcher.rules.bucket.filters import When, when_of  # noqa: PLC0415 - as above
+
+    return given if isinstance(given, When) else when_of(_text(given))
 
 
 def _duration(given: Any) -> float:
@@ -150,7 +189,14 @@ CAPITALS = TEXT._replace(take=lambda given: _text(given).upper())
 """Text in which case does not matter."""
 PATH = Kind(_path, "a file name", "str | PathLike[str]", "FILE", show=str, is_file=True)
 MANIFEST = PATH._replace(take=_manifest, show=lambda path: "-" if path is None else str(path))
-"""A file; None for `-`, standard input."""
+"""A file, or the list of a bucket that is given by its address; None for `-`, standard input."""
+JOB = PATH._replace(take=_file_or_list)
+"""A file of a job, or the address of the bucket whose list is its manifest."""
+BUCKET = JOB._replace(take=_bucket, expected="the address of a bucket")
+PATTERN = Kind(_pattern, "a pattern", "str", "PATTERN")
+SIZE = Kind(_size, "a size", "int | str", "SIZE")
+"""Bytes, or a text such as 10M."""
+WHEN = Kind(_when, "a date or an age", "str", "DATE|AGE", show=lambda when: when.text)
 DURATION = Kind(_duration, "a duration", "float | str", "DURATION", unit="s")
 """Seconds, or a text such as 15m."""
 TIME_OF_DAY = Kind(_time_of_day, "a time of day", "str | time", "HH:MM", show=lambda value: f"{value:%H:%M}")

@@ -7,14 +7,18 @@ from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from batcher.errors import UsageError
 from batcher.options.declaring import Option, Options, derived
 from batcher.options.groups import (
+    ALLOW_HTTP,
+    ENDPOINT,
     INPUT,
     LEDGER,
     MAX_OUTAGE,
     MAX_RATE,
     PROGRESS,
     RECORDS,
+    REGION,
     SPREADSHEET,
     Connection,
     Doubts,
@@ -26,8 +30,9 @@ from batcher.options.groups import (
     Service,
     Sharded,
     Shared,
+    Wanted,
 )
-from batcher.options.kinds import DURATION, MAX_FAILURES, RATE, TIME_OF_DAY
+from batcher.options.kinds import BUCKET, CAPITALS, DURATION, MAX_FAILURES, RATE, TIME_OF_DAY, many
 from batcher.options.watching import Watched
 from batcher.rules.choices import LedgerAction, Level, LogFormat, Mode, OnDoubt, Rows
 
@@ -146,7 +151,22 @@ class Succession(Options):
     ] = 60.0
 
 
-class RunOptions(Service, Sharded, Succession, Shared, Pace, Stopping, Sending, Output, Telemetry):
+class BucketEndpoint(Wanted):
+    """Which objects of a bucket to start, if the manifest is its address."""
+
+    group = "Objects of a bucket"
+
+    bucket_endpoint: Annotated[
+        str | None,
+        Option(
+            "Endpoint of OBS to list the bucket at.",
+            metavar="URL",
+            default="that of the service, or of OBS in its region",
+        ),
+    ] = None
+
+
+class RunOptions(Service, Sharded, Succession, BucketEndpoint, Shared, Pace, Stopping, Sending, Output, Telemetry):
     """The options of `batcher run`, and the arguments of `batcher.run`. Times are in seconds."""
 
     @property
@@ -191,6 +211,48 @@ class Several(Options):
 
 class RunCommandOptions(RunOptions, Several, Watched, Asking):
     """The options of `batcher run`. A program that runs a job is not asked."""
+
+
+def _obs_endpoint(options: "ListOptions") -> str:
+    if options.region is None:
+        raise UsageError("no endpoint given", "Give --endpoint URL or --region NAME, or set OBS_ENDPOINT.")
+    from batcher.rules.service.names import region_endpoint  # noqa: PLC0415 - keeps the help fast
+
+    return region_endpoint(options.region)
+
+
+class ListOptions(Wanted, Connection):
+    """The options of `batcher list`."""
+
+    group = "Service"
+    alternatives = ("region", "endpoint")
+
+    address: Annotated[
+        Path, Option("Bucket, and what keys begin with.", BUCKET, is_argument=True, metavar="OBS://BUCKET/PREFIX")
+    ]
+    endpoint: Annotated[str, ENDPOINT] = derived(factory=_obs_endpoint)
+    region: Annotated[str | None, REGION] = None
+    allow_http: Annotated[bool, ALLOW_HTTP] = False
+
+
+class ListCommandOptions(ListOptions):
+    """The options of `batcher list`, with those about what it writes and how fast."""
+
+    group = "Output"
+
+    storage_classes: Annotated[
+        frozenset[str],
+        Option(
+            "List only objects of this storage class.",
+            many(CAPITALS, frozenset),
+            flag="--storage-class",
+            metavar="NAME",
+        ),
+    ] = frozenset()
+    output: Annotated[
+        Path, Option("List to write, a new .csv file or one to continue.", short="-o", default="BUCKET_PREFIX.csv")
+    ] = derived(factory=lambda options: Path(options.address))
+    concurrency: Annotated[int, Option("Maximum number of groups to list side by side.", least=1, most=256)] = 16
 
 
 class CheckOptions(Service, Manifest, Retries, ForPrograms):
