@@ -196,6 +196,57 @@ def json_lines(draw):
     )
 
 
+AROUND = st.sampled_from(
+    [
+        ('{"object":"', '"}'),
+        ('{"object": "', '"}'),
+        ('{"bucket":"b-1","object":"', '","size":1}'),
+        ('{"object":"', '","bucket":"b-1","inputs":{"n":1}}'),
+        ('{"inputs":{"object":"a"},"object":"', '"}'),
+        ('{"object":"a","object":"', '"}'),
+        ('{"object":"', '","object":"a"}'),
+        ('{"inputs":{"object":"', '"}}'),
+        ('{"object":1,"inputs":{"object":"', '"}}'),
+        ('{"x":"\\"object\\":","object":"', '"}'),
+        ('{"my\\"object":"', '"}'),
+        ('["object",{"object":"', '"}]'),
+        ('{"object":"', '"'),
+        (' {"object":"', '"} '),
+        ('\ufeff{"object":"', '"}'),
+    ]
+)
+INNER = st.sampled_from(
+    [
+        "",
+        "in/é",
+        "a/b c",
+        "\\u0041",
+        "\\\\",
+        '\\"',
+        '"',
+        "\t",
+        "\x01",
+        "\x7f",
+        "\u2028",
+        "obs://b-2/k",
+        '","size":"',
+        "{",
+        "}",
+    ]
+)
+
+
+@st.composite
+def alike_lines(draw):
+    """Draw lines that differ in what is between two texts, mostly of plain characters."""
+    before, after = draw(AROUND)
+    inner = draw(st.lists(st.one_of(st.sampled_from("abc"), st.sampled_from("abc"), INNER), min_size=1, max_size=8))
+    lines = [before + each + after for each in inner]
+    if draw(st.booleans()):
+        lines.insert(draw(st.integers(0, len(lines))), "".join(draw(st.permutations([before, "a", after]))))
+    return "\n".join([*lines, ""])
+
+
 KEYS = st.lists(CELLS.filter(lambda cell: cell != "\0"), max_size=10).map(lambda keys: "\n".join(["k", *keys, ""]))
 
 SHARED = settings(
@@ -245,6 +296,12 @@ def test_a_table_is_read_at_a_glance_as_it_is_read_with_care(same, text, chunk, 
 @given(json_lines(), st.sampled_from(CHUNKS), st.sampled_from(["default-one", None]), st.booleans())
 def test_json_lines_are_read_at_a_glance_as_they_are_read_with_care(same, text, chunk, bucket, is_static):
     same(text.encode(), "jsonl", chunk, bucket=bucket, static_inputs={"n": 2} if is_static else {})
+
+
+@SHARED
+@given(alike_lines(), st.sampled_from([40, 32 * 1024]))
+def test_lines_of_one_shape_are_read_as_they_are_read_with_care(same, text, chunk):
+    same(text.encode(), "jsonl", chunk)
 
 
 @SHARED

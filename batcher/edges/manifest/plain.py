@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 
 import orjson
 
 from batcher.model import Json
+
+_OBJECT = re.compile(r'"object"\s*:\s*"([^"]*)"')
 
 
 def table_columns(text: str, delimiter: str, width: int) -> Sequence[Sequence[str]] | None:
@@ -56,6 +59,9 @@ def json_columns(lines: Sequence[str], wanted: Collection[str]) -> Mapping[str, 
 
     A value is None where a line does not have the name. The other names have no values.
     """
+    alike = _alike(lines, wanted)
+    if alike is not None:
+        return alike
     try:
         entries = list(map(orjson.loads, lines))
     except ValueError:
@@ -64,3 +70,32 @@ def json_columns(lines: Sequence[str], wanted: Collection[str]) -> Mapping[str, 
         return None
     names = dict.fromkeys(chain.from_iterable(entries))
     return {name: [entry.get(name) for entry in entries] if name in wanted else () for name in names}
+
+
+def _alike(lines: Sequence[str], wanted: Collection[str]) -> Mapping[str, Sequence[Json]] | None:
+    """Return what `json_columns` does for lines that differ only in the value of `object`, else None.
+
+    What surrounds this value is parsed once. The values have no character that ends a string or begins an escape.
+    """
+    first = lines[0]
+    found = [*_OBJECT.finditer(first)]
+    if len(found) != 1 or "\\" in first:
+        return None
+    begin, end = found[0].span(1)
+    before, after = first[:begin], first[end:]
+    text = "\n".join(lines)
+    if not text.endswith(after):
+        return None
+    objects = text[begin : len(text) - len(after)].split(f"{after}\n{before}")
+    values = "".join(objects)
+    if len(objects) != len(lines) or '"' in values or "\\" in values or not values.isprintable():
+        return None
+    try:
+        entry = orjson.loads(first)
+    except ValueError:
+        return None
+    if type(entry) is not dict or entry.get("object") != objects[0]:
+        return None
+    count = len(lines)
+    columns = {name: [value] * count if name in wanted else () for name, value in entry.items()}
+    return columns | {"object": objects}
