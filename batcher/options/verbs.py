@@ -22,7 +22,7 @@ from batcher.options.groups import (
     Sharded,
 )
 from batcher.options.kinds import DURATION, MAX_FAILURES, RATE, TIME_OF_DAY
-from batcher.rules.choices import Level, LogFormat, Mode, OnDoubt, Rows
+from batcher.rules.choices import Engine, Level, LogFormat, Mode, OnDoubt, Rows
 
 if TYPE_CHECKING:
     # Not imported at run time, which would slow the help down.
@@ -185,6 +185,24 @@ class Several(Options):
         int | None,
         Option(
             "Run the list in this many processes, one shard each, on this machine.", least=1, most=256, is_spoken=True
+        ),
+    ] = None
+    engine: Annotated[
+        Engine | None,
+        Option(
+            "Run the shards in processes of this machine, or on the workers of a Dask cluster.",
+            metavar="ENGINE",
+            default="processes with --processes",
+            is_spoken=True,
+        ),
+    ] = None
+    scheduler: Annotated[
+        str | None,
+        Option(
+            "Dask scheduler, such as tls://host:8786.",
+            metavar="ADDRESS",
+            default="a cluster of --processes workers on this machine",
+            is_spoken=True,
         ),
     ] = None
 
