@@ -51,9 +51,8 @@ class Cluster:
         if preload:
             (self.folder / "preload.py").write_text(preload)
             words.append("--preload=preload.py")
-        self.scheduler = await self._start(
-            self.folder / "scheduler.log", f"--scheduler-file={where}", *words, **environment
-        )
+        words.append(f"--scheduler-file={where}")
+        self.scheduler = await self._start(self.folder / "scheduler.log", *words, **environment)
         while not where.exists() or not where.read_bytes():  # noqa: ASYNC110 - it is another process
             await asyncio.sleep(0.02)
         self.address = json.loads(where.read_text())["address"]
@@ -79,7 +78,8 @@ async def end(process):
 async def cluster(folder, workers=2, **more):
     async with AsyncExitStack() as stack:
         made = Cluster(folder, stack)
-        await made.begin(workers, **more)
+        async with asyncio.timeout(60):
+            await made.begin(workers, **more)
         yield made
 
 

@@ -31,6 +31,8 @@ from batcher.rules.shards.assignment import Shard
 from batcher.rules.shards.cluster import SETTINGS, need_cluster, need_private, need_same_versions
 
 CONNECT_SECONDS = 15.0
+SILENT_SECONDS = 10.0
+"""Seconds without an answer after which the scheduler is taken for gone."""
 _LOCAL = "127.0.0.1:0"
 _ITSELF = frozenset({"shard", "progress", "report", "max_rate"})
 
@@ -74,7 +76,8 @@ async def _client(options: RunCommandOptions) -> AsyncIterator[Any]:
     try:
         yield client
     finally:
-        await client.close()
+        with suppress(TimeoutError):
+            await client.close(timeout=VALID)
 
 
 @dataclass
@@ -150,14 +153,14 @@ class Dask:
             with suppress(asyncio.CancelledError):
                 await task
             self.drain()
-            with suppress(OSError):
+            with suppress(ServiceError):
                 await self._beat()
 
     async def _keep_beating(self) -> None:
         while True:
             await asyncio.sleep(EVERY)
-            with suppress(OSError, TimeoutError):
-                await asyncio.wait_for(self._beat(), VALID)
+            with suppress(ServiceError, OSError):
+                await self._beat()
 
     async def _beat(self) -> None:
         orders = self.orders
@@ -175,7 +178,11 @@ class Dask:
                 self.world.voice.warn(str(error))
 
     async def _call(self, name: str, **arguments: Any) -> Any:
-        return await getattr(self.client.scheduler, f"{NAME}_{name}")(**arguments)
+        try:
+            async with asyncio.timeout(VALID):
+                return await getattr(self.client.scheduler, f"{NAME}_{name}")(**arguments)
+        except (OSError, TimeoutError):
+            raise _gone() from None
 
     async def start(self, shard: Shard) -> None:
         """Dispatch a shard to a worker that has none, with a new ticket."""
@@ -188,11 +195,8 @@ class Dask:
 
     def ended(self) -> Mapping[int, End]:
         """Return how tasks have ended since the last time. Raises ServiceError if the scheduler is gone."""
-        if self.world.monotonic() > self._heard_at + 2 * VALID:
-            raise ServiceError(
-                "the Dask scheduler does not answer: workers stop sending within 3 s",
-                "Start it again, then run the same command again.",
-            )
+        if self.world.monotonic() > self._heard_at + SILENT_SECONDS:
+            raise _gone()
         found: dict[int, End] = {}
         for number, (address, task) in self._running.items():
             if task.done():
@@ -208,6 +212,13 @@ class Dask:
     def drain(self) -> None:
         """Ask all workers to end gracefully."""
         self.orders.is_draining = True
+
+
+def _gone() -> ServiceError:
+    return ServiceError(
+        "the Dask scheduler does not answer: workers stop sending within 3 s",
+        "Start it again, then run the same command again.",
+    )
 
 
 async def _ended(address: str, future: Any) -> End:

@@ -32,7 +32,7 @@ def need_private(address: str, *, has_certificates: bool) -> None:
         raise UsageError(f"--scheduler {address}: expected an address such as tls://host:8786")
     if parts.scheme == "tcp" and not is_loopback(parts.hostname):
         raise UsageError(
-            f"--scheduler {address}: whoever reaches a scheduler without TLS runs code beside the keys of the workers",
+            f"--scheduler {address}: a scheduler without TLS lets every client run code beside the keys of the workers",
             "Use tls://, with the certificates of distributed.comm.tls in the configuration of Dask.",
         )
     if parts.scheme == "tls" and not has_certificates:
