@@ -112,7 +112,19 @@ def test_an_option_has_a_help_a_group_and_a_name_in_the_environment(name):
         assert each.metavar.isupper()
     elif each.option.is_spoken:
         assert (
-            each.name in {"is_accepted", "dismiss", "dry_run", "yes", "shard", "processes", "again", "relist"}
+            each.name
+            in {
+                "is_accepted",
+                "dismiss",
+                "dry_run",
+                "yes",
+                "shard",
+                "processes",
+                "engine",
+                "scheduler",
+                "again",
+                "relist",
+            }
             or name == "doctor checkpoint"
         )
         assert each.environment == ()
@@ -232,6 +244,8 @@ def test_what_is_paid_for_or_cannot_be_undone_is_not_accepted_in_advance():
         "run relist",
         "run again",
         "run processes",
+        "run engine",
+        "run scheduler",
         "run dry_run",
         "run yes",
         "list relist",

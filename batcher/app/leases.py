@@ -10,18 +10,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from math import inf
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from batcher.app.monitor import Monitor
 from batcher.app.run import run_job
 from batcher.app.world import World
-from batcher.errors import ExitCode
+from batcher.edges.control import Answering, listening
+from batcher.errors import DiskError, ExitCode
 from batcher.flow.drain import Drain
 from batcher.model import Json
 from batcher.options.verbs import RunOptions
 from batcher.rules.progress.figures import document
 from batcher.rules.rate import orders
 from batcher.rules.rate.leases import EVERY, VALID, Asked, Leases
+from batcher.rules.shards.plan import RUN
 
 Answer = Mapping[str, Any]
 Asking = Callable[[Mapping[str, Json]], Awaitable[Answer | None]]
@@ -68,6 +71,15 @@ class Orders:
                 self._drain()
                 return orders.DRAINED
         return ""
+
+
+@asynccontextmanager
+async def reachable(run_dir: Path, answer: Answering) -> AsyncIterator[None]:
+    """Answer requests at the socket of a run folder during the block. Raises DiskError if there can be none."""
+    async with listening(run_dir / RUN, answer) as fault:
+        if fault:
+            raise DiskError(f"the run cannot be reached: {fault}", "Put the run folder on another filesystem.")
+        yield
 
 
 class Grantor:

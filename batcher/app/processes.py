@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 from batcher.app.attempt import latest_checkpoint
 from batcher.app.confirm import Confirm, UnconfirmedError, is_confirmed
 from batcher.app.engines import End, Engine
-from batcher.app.engines.processes import Processes
+from batcher.app.engines.processes import open_processes
 from batcher.app.job import UNCONFIRMED
 from batcher.app.job_identity import choice_of
 from batcher.app.leases import Orders
@@ -32,6 +32,7 @@ from batcher.edges.worker import last_error
 from batcher.errors import ExitCode, JobError, UsageError
 from batcher.flow.drain import Drain
 from batcher.options.verbs import RunCommandOptions
+from batcher.rules import choices
 from batcher.rules.progress.extent import Length, extent
 from batcher.rules.progress.figures import Figures
 from batcher.rules.progress.view import RUN
@@ -45,34 +46,47 @@ from batcher.rules.text import counted
 
 REPLACED = 3
 """How often a worker of one shard is replaced."""
+SHARDS_EACH = 4
+"""Shards for each worker of a cluster, unless --processes gives their number: a worker that is done takes another."""
 LOOK_SECONDS = 0.1
 
 _WORST = (ExitCode.ROWS_IN_DOUBT, ExitCode.ROWS_REJECTED, ExitCode.OK)
 """The exit codes of shards that have read their list, the worst first. All others are worse."""
 
 
-async def run_processes(
-    options: RunCommandOptions, processes: int, world: World, confirm: Confirm | None = None
-) -> ExitCode:
-    """Run all shards of the list to their ends, at most `processes` at a time, and report how they ended.
+async def run_shards(options: RunCommandOptions, world: World, confirm: Confirm | None = None) -> ExitCode:
+    """Run all shards of the list to their ends, at most one on each worker of an engine, and report how they ended.
 
-    `confirm` asks a person before many rows are started. Raises UsageError for options that several processes cannot
-    share.
+    `confirm` asks a person before many rows are started. Raises UsageError for options that several workers cannot
+    share, or for an engine that cannot be used.
     """
     _need_sharable(options)
-    plan = plan_in(options.run_dir)
-    of = processes if plan is None else plan.shards
     drain = Drain()
     orders = Orders(options.max_rate, lambda: drain.begin(ExitCode.STOPPED))
     with world.draining_on_signals(drain.begin, world.voice.say):
         if confirm is not None:
             await _confirm(confirm, options, world, drain)
-        engine = Processes(options, world, processes, orders)
-        workers = Workers(options, world, engine, of, drain)
         with holding(options.run_dir):
-            async with engine.granting(), showing(options.progress, workers.figures, RUN):
-                await workers.whole()
+            async with _engine(options, world, orders) as engine:
+                plan = plan_in(options.run_dir)
+                of = plan.shards if plan is not None else options.processes or SHARDS_EACH * engine.room
+                workers = Workers(options, world, engine, of, drain)
+                async with showing(options.progress, workers.figures, RUN):
+                    await workers.whole()
     return workers.report_end()
+
+
+def _engine(options: RunCommandOptions, world: World, orders: Orders) -> AbstractAsyncContextManager[Engine]:
+    if options.engine is not choices.Engine.DASK:
+        return open_processes(options, world, orders)
+    try:
+        # Slow to import, and an extra.
+        from batcher.app.engines.dask import open_dask  # noqa: PLC0415
+    except ImportError as error:
+        raise UsageError(
+            f"--engine dask: {error.name} is not installed", "Install it with pip install 'obs-batcher[dask]'."
+        ) from None
+    return open_dask(options, world, orders)
 
 
 async def _confirm(confirm: Confirm, options: RunCommandOptions, world: World, drain: Drain) -> None:
@@ -89,6 +103,11 @@ async def _confirm(confirm: Confirm, options: RunCommandOptions, world: World, d
 
 
 def _need_sharable(options: RunCommandOptions) -> None:
+    is_dask = options.engine is choices.Engine.DASK
+    if options.scheduler is not None and not is_dask:
+        raise UsageError("--scheduler needs --engine dask")
+    if options.processes is None and not is_dask:
+        raise UsageError("--engine processes needs --processes P", "Give the number of processes.")
     if options.shard is not None:
         raise UsageError("--processes and a shard cannot be combined", "Each process is given a shard by this one.")
     if options.manifest is None:

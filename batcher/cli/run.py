@@ -65,8 +65,8 @@ def run(options: RunCommandOptions) -> ExitCode:
     options = with_shard(listed, os.environ)
     if options.dry_run:
         return _dry_run(options)
-    if options.processes is not None:
-        return _run_processes(options, options.processes)
+    if options.processes is not None or options.engine is not None or options.scheduler is not None:
+        return _run_shards(options)
     from batcher.app.engines.processes import lessee_of
     from batcher.app.leases import run_leased
     from batcher.app.run import run_job
@@ -129,14 +129,14 @@ def _confirm(options: RunCommandOptions) -> Confirm | None:
     return Confirm(options.confirm_above, terminal.answers)
 
 
-def _run_processes(options: RunCommandOptions, processes: int) -> ExitCode:
-    """Run the shards in processes, and write the report of all of them if --report is given."""
+def _run_shards(options: RunCommandOptions) -> ExitCode:
+    """Run the shards in workers, and write the report of all of them if --report is given."""
     import asyncio
 
-    from batcher.app.processes import run_processes
+    from batcher.app.processes import run_shards
     from batcher.app.world import World
 
-    code = asyncio.run(run_processes(options, processes, World(), _confirm(options)))
+    code = asyncio.run(run_shards(options, World(), _confirm(options)))
     code = _watched(options, options.run_dir, code)
     if options.report is not None:
         from batcher.app.report import write_report

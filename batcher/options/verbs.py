@@ -34,7 +34,7 @@ from batcher.options.groups import (
 )
 from batcher.options.kinds import BUCKET, CAPITALS, DURATION, MAX_FAILURES, RATE, TIME_OF_DAY, many
 from batcher.options.watching import Watched
-from batcher.rules.choices import LedgerAction, Level, LogFormat, Mode, OnDoubt, Rows
+from batcher.rules.choices import Engine, LedgerAction, Level, LogFormat, Mode, OnDoubt, Rows
 
 if TYPE_CHECKING:
     # Not imported at run time, which would slow the help down.
@@ -205,6 +205,24 @@ class Several(Options):
         int | None,
         Option(
             "Run the list in this many processes, one shard each, on this machine.", least=1, most=256, is_spoken=True
+        ),
+    ] = None
+    engine: Annotated[
+        Engine | None,
+        Option(
+            "Run the shards in processes of this machine, or on the workers of a Dask cluster.",
+            metavar="ENGINE",
+            default="processes with --processes",
+            is_spoken=True,
+        ),
+    ] = None
+    scheduler: Annotated[
+        str | None,
+        Option(
+            "Dask scheduler, such as tls://host:8786.",
+            metavar="ADDRESS",
+            default="a cluster of --processes workers on this machine",
+            is_spoken=True,
         ),
     ] = None
 

@@ -26,6 +26,13 @@ class Api(StrEnum):
     DWR_V3 = "dwr-v3"
 
 
+class Engine(StrEnum):
+    """What runs the shards of a list: processes of this machine, or the workers of a Dask cluster."""
+
+    PROCESSES = "processes"
+    DASK = "dask"
+
+
 class Place(StrEnum):
     """A place to look for credentials: the environment, a file, or the agency of the ECS that this runs on."""
 

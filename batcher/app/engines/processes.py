@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from batcher.app.engines import End
-from batcher.app.leases import Answer, Grantor, Lessee, Orders
+from batcher.app.leases import Answer, Grantor, Lessee, Orders, reachable
 from batcher.app.world import World
-from batcher.edges.control import ask, listening
+from batcher.edges.control import ask
 from batcher.edges.worker import start
-from batcher.errors import DiskError
 from batcher.model import Json
 from batcher.options.verbs import RunCommandOptions
 from batcher.options.words import words_of
@@ -32,23 +31,23 @@ LEASE = "BATCHER_LEASE"
 
 OURS = frozenset(
     {
-        "manifest",
-        "shard",
-        "run_dir",
-        "processes",
-        "max_rate",
-        "progress",
-        "report",
-        "yes",
-        "confirm_above",
-        "dry_run",
-        "watch",
-        "deadline",
-        "interval",
-        "details",
+        *("manifest", "shard", "run_dir", "processes", "engine", "scheduler", "max_rate"),
+        *("progress", "report", "yes", "confirm_above", "dry_run"),
+        *("watch", "deadline", "interval", "details"),
     }
 )
 """The options that the driver handles, or words otherwise."""
+
+
+@asynccontextmanager
+async def open_processes(options: RunCommandOptions, world: World, orders: Orders) -> AsyncIterator[Processes]:
+    """Yield the engine, and answer its workers and what steers the run. Raises DiskError without a socket."""
+    engine = Processes(options, world, options.processes or 1, orders)
+    async with reachable(options.run_dir, engine.answer):
+        try:
+            yield engine
+        finally:
+            engine.drain()
 
 
 @dataclass
@@ -65,18 +64,8 @@ class Processes:
     def __post_init__(self) -> None:
         self._grantor = Grantor(self.world.monotonic)
 
-    @asynccontextmanager
-    async def granting(self) -> AsyncIterator[None]:
-        """Answer the workers, and what steers the run, during the block. Raises DiskError without a socket."""
-        async with listening(self.options.run_dir / RUN, self._answer) as fault:
-            if fault:
-                raise DiskError(f"the workers cannot be answered: {fault}", "Put the run folder on another filesystem.")
-            try:
-                yield
-            finally:
-                self.drain()
-
-    def _answer(self, question: Mapping[str, Any]) -> Mapping[str, Json]:
+    def answer(self, question: Mapping[str, Any]) -> Mapping[str, Json]:
+        """Answer a worker, or a person who steers the run."""
         if question.get("do") == "lease":
             return self._grantor.answer(question, self.orders)
         return self.orders.done(question)
