@@ -2,7 +2,8 @@
 
 Started as a process of its own that has no threads and no loop, so that it may fork: what a trial needs is imported
 once. `python tests/crash_driver.py FOLDER` reads trials as JSON from stdin, each a list of steps to crash at, one after
-another, the quirks of its emulator, and the API; trial number N leaves its files and its `trial.json` in FOLDER/N.
+another, the quirks of its emulator, the API, and whether two jobs with the same rows share a ledger; trial number N
+leaves its files and its `trial.json` in FOLDER/N.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from batcher.app.run import run_job
 from batcher.app.world import World
 from batcher.edges import records
 from batcher.edges.checkpoint.store import Store
+from batcher.edges.row_ledger import Store as LedgerStore
 from batcher.edges.transport import Transport
 from batcher.edges.transport.wire import Wire
 from batcher.edges.witness import Witness
@@ -43,6 +45,9 @@ STEPS = (
     "before commit", "after commit", "before write", "half of the write", "after write", "before sync", "after sync",
     "before send", "sent", "received", "before witness", "after witness",
 )  # fmt: skip
+LEDGER_STEPS = ("before ledger commit", "after ledger commit")
+SHARING = ("a", "b")
+"""The names of two jobs that share a ledger."""
 
 
 def seed_of_faults():
@@ -74,13 +79,14 @@ class Steps:
 
     def watch(self):
         """Put a step before and after whatever outlives the process: commits, writes and requests."""
-        self._watch_checkpoint()
+        self._watch_commits(Store, "")
+        self._watch_commits(LedgerStore, "ledger ")
         self._watch_output()
         self._watch_requests()
         self._watch_witness()
 
-    def _watch_checkpoint(self):
-        begin, commit = Store.begin, Store.commit
+    def _watch_commits(self, store_type, name):
+        begin, commit = store_type.begin, store_type.commit
         before = 0
 
         def watched_begin(store):
@@ -91,12 +97,12 @@ class Steps:
         def watched_commit(store):
             has_written = store._db.total_changes > before
             if has_written:
-                self.reach("before commit")
+                self.reach(f"before {name}commit")
             commit(store)
             if has_written:
-                self.reach("after commit")
+                self.reach(f"after {name}commit")
 
-        Store.begin, Store.commit = watched_begin, watched_commit
+        store_type.begin, store_type.commit = watched_begin, watched_commit
 
     def _watch_output(self):
         write, sync = records._write_whole, records._sync
@@ -148,13 +154,16 @@ class Steps:
         Transport.send, aiohttp.ClientResponse.start, Wire.ask = watched_send, watched_start, watched_ask
 
 
-def options(folder, url, api):
+def options(folder, url, api, job):
     given = {
         "manifest": folder / "m.csv", "workflow": "transcode", "endpoint": url, "bucket": "videos", "inputs": {},
         "output": folder / "records.jsonl", "checkpoint": folder / "checkpoint", "concurrency": 2, "max_attempts": 3,
         "timeout": 30.0, "on_doubt": OnDoubt.RECONCILE, "settle_time": 0.3, "verify_tls": True, "progress": Mode.NONE,
         "api": Api(api), "project_id": PROJECT,
     }  # fmt: skip
+    if job:
+        given |= {"output": folder / f"{job}.jsonl", "checkpoint": folder / f"{job}.checkpoint"}
+        given["ledger"] = folder / "rows.ledger"
     return RunOptions(**given)
 
 
@@ -193,7 +202,7 @@ def emulate(folder, told, seed, quirks):
     return 0
 
 
-def run(folder, url, api, crash_at):
+def run(folder, url, api, crash_at, job):
     """Run the job as `batcher run` would, but crash at a step, if it comes to that."""
     os.dup2(os.open(folder / "stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     steps = Steps(crash_at, folder)
@@ -203,13 +212,17 @@ def run(folder, url, api, crash_at):
         "OBS_SECRET_ACCESS_KEY": MADE_UP.secret_key,
         "XDG_STATE_HOME": str(folder / "state"),
     }
-    code = asyncio.run(run_job(options(folder, url, api), World(environment=environment), Drain()))
+    code = asyncio.run(run_job(options(folder, url, api, job), World(environment=environment), Drain()))
     (folder / "steps").write_text(str(steps.done))
     return int(code)
 
 
-def play(folder, crashes, quirks, api, seed):
-    """Play one trial: crash at each of these steps, one run after another, then run to the end."""
+def play(folder, trial, seed):
+    """Play one trial: crash at each of these steps, one run after another, then run to the end.
+
+    Of two jobs that share a ledger, each crashes at its step, and each is run to its end twice.
+    """
+    crashes, quirks, api, is_shared = trial
     folder.mkdir()
     (folder / "m.csv").write_text(MANIFEST)
     hears, tells = os.pipe()
@@ -219,8 +232,9 @@ def play(folder, crashes, quirks, api, seed):
     direct = build_opener(ProxyHandler({}))
     codes = []
     try:
-        for crash_at in (*crashes, None):
-            codes.append(ended(forked(lambda at=crash_at: run(folder, url, api, at))))
+        ends = [(None, job) for job in SHARING] * 2 if is_shared else [(None, "")]
+        for crash_at, job in (*zip(crashes, SHARING if is_shared else ("", "", ""), strict=False), *ends):
+            codes.append(ended(forked(lambda at=crash_at, job=job: run(folder, url, api, at, job))))
             # Answered after whatever has arrived before: what a dead run has sent is started by now, or never.
             with direct.open(f"{url}/emulator/ledger", timeout=30) as answer:
                 answer.read()
@@ -235,11 +249,11 @@ def main():
     parent = Path(sys.argv[1])
     seed = seed_of_faults()
     playing = 0
-    for number, (crashes, quirks, api) in enumerate(json.load(sys.stdin)):
+    for number, trial in enumerate(json.load(sys.stdin)):
         if playing == SIDE_BY_SIDE:
             os.wait()
             playing -= 1
-        forked(partial(play, parent / str(number), crashes, quirks, api, seed))
+        forked(partial(play, parent / str(number), trial, seed))
         playing += 1
     for _ in range(playing):
         os.wait()

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pytest
 from chaos_plan import QUIRKS
-from crash_driver import CRASHED, MANIFEST, STEPS
+from crash_driver import CRASHED, LEDGER_STEPS, MANIFEST, SHARING, STEPS
 
 from batcher.errors import ExitCode
 
@@ -60,6 +60,31 @@ class Trial(NamedTuple):
         assert all(each["object"] in started for each in last.values() if each["status"] == "started"), told
         assert self.codes[-1] == (ExitCode.ROWS_IN_DOUBT if "in_doubt" in ends else ExitCode.ROWS_REJECTED), told
 
+    def assert_shared(self):
+        """Check that of two jobs with the same rows one has started each, and that the other names its execution.
+
+        A job that died before an answer, and whose other rows the other job has started meanwhile, has no control: its
+        doubts stay, and are named in both.
+        """
+        told = (self.crashes, self.crashed_at, self.codes, (self.folder / "stderr").read_text())
+        started = self.started
+        assert all(len(names) == 1 for names in started.values()), told
+        both = [(self.folder / f"{job}.jsonl").read_text().splitlines() for job in SHARING]
+        last = [{record["row"]: record for record in map(json.loads, lines)} for lines in both]
+        has_control = all(any(each["status"] == "started" for each in records.values()) for records in last)
+        for row, end in enumerate(ENDS, 1):
+            ours, theirs = (records[row] for records in last)
+            ends = {ours["status"], theirs["status"]}
+            if end == "started" and ends == {"in_doubt"}:
+                assert not has_control, told
+            elif end == "started":
+                assert ends == {"started", "duplicate"}, told
+                assert [ours["execution_name"], theirs["execution_name"]] == started[ours["object"]] * 2, told
+            else:
+                assert ends == {end}, told
+        is_held = any(records[row]["status"] == "in_doubt" for records in last for row in records)
+        assert self.codes[-2:] == [ExitCode.ROWS_IN_DOUBT if is_held else ExitCode.ROWS_REJECTED] * 2, told
+
     @property
     def _output(self):
         return (self.folder / "records.jsonl").read_text()
@@ -78,10 +103,10 @@ class Trial(NamedTuple):
         assert self.codes[-1] == ExitCode.ROWS_REJECTED, told
 
 
-def drive(folder, crashes, quirks=list, api="obs-v2"):
-    """Run trials with these crashes. `quirks` draws those of a trial's emulator."""
+def drive(folder, crashes, quirks=list, api="obs-v2", *, is_shared=False):
+    """Run trials with these crashes. `quirks` draws those of a trial's emulator. Two jobs share a ledger, or none."""
     folder.mkdir()
-    trials = json.dumps([(each, quirks(), api) for each in crashes])
+    trials = json.dumps([(each, quirks(), api, is_shared) for each in crashes])
     subprocess.run([sys.executable, DRIVER, folder], input=trials, text=True, check=True, timeout=300)
     told = [json.loads((folder / str(number) / "trial.json").read_text()) for number in range(len(crashes))]
     return [Trial(each["crashes"], each["quirks"], each["codes"], folder / str(at)) for at, each in enumerate(told)]
@@ -143,3 +168,16 @@ def test_whatever_the_service_shows_a_job_that_dies_twice_starts_no_row_twice_an
     for trial in trials:
         trial.assert_nothing_false()
     assert sum(trial.codes[0] == CRASHED for trial in trials) >= len(trials) / 2
+
+
+@pytest.mark.long(small=1 / 90, ci=1 / 10)
+def test_two_jobs_that_share_a_ledger_and_die_at_any_step_start_every_row_once(undisturbed, share, tmp_path):
+    # A run with a ledger has about 30 steps more: the commits of its claims and of what became of them.
+    steps = range(1, undisturbed.steps + 30)
+    crashes = share([[first, *second] for first in steps for second in ([], *([step] for step in SECOND_STEPS))])
+    trials = drive(tmp_path / "shared", crashes, is_shared=True)
+    for trial in trials:
+        trial.assert_shared()
+    assert sum(trial.codes[0] == CRASHED for trial in trials) >= len(trials) / 2
+    if len(trials) > undisturbed.steps:
+        assert {name for trial in trials for name in trial.crashed_at} >= set(LEDGER_STEPS)

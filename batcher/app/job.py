@@ -111,11 +111,11 @@ class Run:
         return decide if self.files.sharing is None else self.files.sharing.deciding(decide)
 
     async def _admit(self, rows: Sequence[Admitted]) -> None:
-        now, sharing = self.service.now(), self.files.sharing
+        sharing = self.files.sharing
         if sharing is None:
-            await self.newness.admit(rows, now)
+            await self.newness.admit(rows, self.service.now())
         else:
-            await sharing.admit(rows, now, self.newness.admit, self.files.admit)
+            await sharing.admit(rows, self.service.now(), self.newness.admit, self.files.admit)
 
     async def _confirmed(self, rows: AsyncIterator[engine.Block]) -> tuple[AsyncIterator[engine.Block], Sift]:
         """Ask a person if many new rows would be sent, and begin the drain if the answer is no. Return what to run."""
