@@ -170,7 +170,7 @@ def test_whatever_the_service_shows_a_job_that_dies_twice_starts_no_row_twice_an
     assert sum(trial.codes[0] == CRASHED for trial in trials) >= len(trials) / 2
 
 
-@pytest.mark.long(small=1 / 90, ci=1 / 10)
+@pytest.mark.long(small=1 / 150, ci=1 / 15)
 def test_two_jobs_that_share_a_ledger_and_die_at_any_step_start_every_row_once(undisturbed, share, tmp_path):
     # A run with a ledger has about 30 steps more: the commits of its claims and of what became of them.
     steps = range(1, undisturbed.steps + 30)
