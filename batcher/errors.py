@@ -49,7 +49,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.INTERNAL: "a fault in batcher itself; resumable",
     ExitCode.SYSTEM: "the system allows too few threads, processes or files, or too little memory; resumable",
     ExitCode.DISK: "a file cannot be read or written",
-    ExitCode.BUSY: "another run holds the checkpoint or the output",
+    ExitCode.BUSY: "another run holds the checkpoint, the output or the ledger",
     ExitCode.CREDENTIALS: "credentials are missing or refused",
     ExitCode.OTHER_JOB: "the checkpoint or the output belongs to another job, or is an older copy",
     ExitCode.TAKEN_OVER: "another process has taken over this shard; nothing is left to do here",

@@ -2,8 +2,13 @@
 
 Started as a process of its own that has no threads and no loop, so that it may fork: what a trial needs is imported
 once. `python tests/crash_driver.py FOLDER` reads trials as JSON from stdin, each a list of steps to crash at, one after
+<<<<<<< HEAD
 another, the quirks of its emulator, the API, and the machines; trial number N leaves its files and its `trial.json` in
 FOLDER/N.
+=======
+another, the quirks of its emulator, the API, and whether two jobs with the same rows share a ledger; trial number N
+leaves its files and its `trial.json` in FOLDER/N.
+>>>>>>> p-ledger
 """
 
 import asyncio
@@ -24,6 +29,7 @@ from batcher.app.world import World
 from batcher.edges import records
 from batcher.edges.attempts import Claims
 from batcher.edges.checkpoint.store import Store
+from batcher.edges.row_ledger import Store as LedgerStore
 from batcher.edges.transport import Transport
 from batcher.edges.transport.wire import Wire
 from batcher.edges.witness import Witness
@@ -47,6 +53,9 @@ STEPS = (
     "before commit", "after commit", "before write", "half of the write", "after write", "before sync", "after sync",
     "before send", "sent", "received", "before witness", "after witness",
 )  # fmt: skip
+LEDGER_STEPS = ("before ledger commit", "after ledger commit")
+SHARING = ("a", "b")
+"""The names of two jobs that share a ledger."""
 
 
 def seed_of_faults():
@@ -78,14 +87,15 @@ class Steps:
 
     def watch(self):
         """Put a step before and after whatever outlives the process: commits, writes and requests."""
-        self._watch_checkpoint()
+        self._watch_commits(Store, "")
+        self._watch_commits(LedgerStore, "ledger ")
         self._watch_output()
         self._watch_requests()
         self._watch_witness()
         self._watch_claims()
 
-    def _watch_checkpoint(self):
-        begin, commit = Store.begin, Store.commit
+    def _watch_commits(self, store_type, name):
+        begin, commit = store_type.begin, store_type.commit
         before = 0
 
         def watched_begin(store):
@@ -96,12 +106,12 @@ class Steps:
         def watched_commit(store):
             has_written = store._db.total_changes > before
             if has_written:
-                self.reach("before commit")
+                self.reach(f"before {name}commit")
             commit(store)
             if has_written:
-                self.reach("after commit")
+                self.reach(f"after {name}commit")
 
-        Store.begin, Store.commit = watched_begin, watched_commit
+        store_type.begin, store_type.commit = watched_begin, watched_commit
 
     def _watch_output(self):
         write, sync = records._write_whole, records._sync
@@ -168,6 +178,7 @@ class Steps:
         Transport.send, aiohttp.ClientResponse.start, Wire.ask = watched_send, watched_start, watched_ask
 
 
+<<<<<<< HEAD
 SHARD_STEPS = ("before claim", "after claim", "before mark")
 """The durable steps that only shards have."""
 PLAIN, ONE, MANY = "plain", "one machine", "many machines"
@@ -175,17 +186,27 @@ PLAIN, ONE, MANY = "plain", "one machine", "many machines"
 
 
 def options(folder, url, api, machines):
+=======
+def options(folder, url, api, job):
+>>>>>>> p-ledger
     given = {
         "manifest": folder / "m.csv", "workflow": "transcode", "endpoint": url, "bucket": "videos", "inputs": {},
         "output": folder / "records.jsonl", "checkpoint": folder / "checkpoint", "concurrency": 2, "max_attempts": 3,
         "timeout": 30.0, "on_doubt": OnDoubt.RECONCILE, "settle_time": 0.3, "verify_tls": True, "progress": Mode.NONE,
         "api": Api(api), "project_id": PROJECT,
     }  # fmt: skip
+<<<<<<< HEAD
     if machines != PLAIN:
         del given["output"], given["checkpoint"]
         given |= {"shard": Shard(0, 1), "run_dir": folder / "run", "take_over_after": 0.0}
         given["predecessor_is_dead"] = machines == MANY
     return RunOptions.of(given)
+=======
+    if job:
+        given |= {"output": folder / f"{job}.jsonl", "checkpoint": folder / f"{job}.checkpoint"}
+        given["ledger"] = folder / "rows.ledger"
+    return RunOptions(**given)
+>>>>>>> p-ledger
 
 
 def forked(act):
@@ -223,7 +244,11 @@ def emulate(folder, told, seed, quirks):
     return 0
 
 
+<<<<<<< HEAD
 def run(folder, url, api, machines, crash_at):
+=======
+def run(folder, url, api, crash_at, job):
+>>>>>>> p-ledger
     """Run the job as `batcher run` would, but crash at a step, if it comes to that."""
     os.dup2(os.open(folder / "stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     steps = Steps(crash_at, folder)
@@ -233,17 +258,30 @@ def run(folder, url, api, machines, crash_at):
         "OBS_SECRET_ACCESS_KEY": MADE_UP.secret_key,
         "XDG_STATE_HOME": str(folder / "state"),
     }
+<<<<<<< HEAD
     world = World(environment=environment)
     if machines == MANY:
         environment["XDG_STATE_HOME"] += f"-{os.getpid()}"
         world = World(environment=environment, machine=lambda: Machine("host", str(os.getpid())))
     code = asyncio.run(run_job(options(folder, url, api, machines), world, Drain()))
+=======
+    code = asyncio.run(run_job(options(folder, url, api, job), World(environment=environment), Drain()))
+>>>>>>> p-ledger
     (folder / "steps").write_text(str(steps.done))
     return int(code)
 
 
+<<<<<<< HEAD
 def play(folder, crashes, quirks, api, machines, seed):  # noqa: PLR0917 - what a trial consists of
     """Play one trial: crash at each of these steps, one run after another, then run to the end."""
+=======
+def play(folder, trial, seed):
+    """Play one trial: crash at each of these steps, one run after another, then run to the end.
+
+    Of two jobs that share a ledger, each crashes at its step, and each is run to its end twice.
+    """
+    crashes, quirks, api, is_shared = trial
+>>>>>>> p-ledger
     folder.mkdir()
     (folder / "m.csv").write_text(MANIFEST)
     hears, tells = os.pipe()
@@ -253,8 +291,14 @@ def play(folder, crashes, quirks, api, machines, seed):  # noqa: PLR0917 - what 
     direct = build_opener(ProxyHandler({}))
     codes = []
     try:
+<<<<<<< HEAD
         for crash_at in (*crashes, None):
             codes.append(ended(forked(lambda at=crash_at: run(folder, url, api, machines, at))))
+=======
+        ends = [(None, job) for job in SHARING] * 2 if is_shared else [(None, "")]
+        for crash_at, job in (*zip(crashes, SHARING if is_shared else ("", "", ""), strict=False), *ends):
+            codes.append(ended(forked(lambda at=crash_at, job=job: run(folder, url, api, at, job))))
+>>>>>>> p-ledger
             # Answered after whatever has arrived before: what a dead run has sent is started by now, or never.
             with direct.open(f"{url}/emulator/ledger", timeout=30) as answer:
                 answer.read()
@@ -269,11 +313,19 @@ def main():
     parent = Path(sys.argv[1])
     seed = seed_of_faults()
     playing = 0
+<<<<<<< HEAD
     for number, (crashes, quirks, api, machines) in enumerate(json.load(sys.stdin)):
         if playing == SIDE_BY_SIDE:
             os.wait()
             playing -= 1
         forked(partial(play, parent / str(number), crashes, quirks, api, machines, seed))
+=======
+    for number, trial in enumerate(json.load(sys.stdin)):
+        if playing == SIDE_BY_SIDE:
+            os.wait()
+            playing -= 1
+        forked(partial(play, parent / str(number), trial, seed))
+>>>>>>> p-ledger
         playing += 1
     for _ in range(playing):
         os.wait()

@@ -10,7 +10,11 @@ from typing import NamedTuple
 
 import pytest
 from chaos_plan import QUIRKS
+<<<<<<< HEAD
 from crash_driver import CRASHED, MANIFEST, MANY, ONE, PLAIN, SHARD_STEPS, STEPS
+=======
+from crash_driver import CRASHED, LEDGER_STEPS, MANIFEST, SHARING, STEPS
+>>>>>>> p-ledger
 
 from batcher.errors import ExitCode
 
@@ -60,6 +64,31 @@ class Trial(NamedTuple):
         assert all(each["object"] in started for each in last.values() if each["status"] == "started"), told
         assert self.codes[-1] == (ExitCode.ROWS_IN_DOUBT if "in_doubt" in ends else ExitCode.ROWS_REJECTED), told
 
+    def assert_shared(self):
+        """Check that of two jobs with the same rows one has started each, and that the other names its execution.
+
+        A job that died before an answer, and whose other rows the other job has started meanwhile, has no control: its
+        doubts stay, and are named in both.
+        """
+        told = (self.crashes, self.crashed_at, self.codes, (self.folder / "stderr").read_text())
+        started = self.started
+        assert all(len(names) == 1 for names in started.values()), told
+        both = [(self.folder / f"{job}.jsonl").read_text().splitlines() for job in SHARING]
+        last = [{record["row"]: record for record in map(json.loads, lines)} for lines in both]
+        has_control = all(any(each["status"] == "started" for each in records.values()) for records in last)
+        for row, end in enumerate(ENDS, 1):
+            ours, theirs = (records[row] for records in last)
+            ends = {ours["status"], theirs["status"]}
+            if end == "started" and ends == {"in_doubt"}:
+                assert not has_control, told
+            elif end == "started":
+                assert ends == {"started", "duplicate"}, told
+                assert [ours["execution_name"], theirs["execution_name"]] == started[ours["object"]] * 2, told
+            else:
+                assert ends == {end}, told
+        is_held = any(records[row]["status"] == "in_doubt" for records in last for row in records)
+        assert self.codes[-2:] == [ExitCode.ROWS_IN_DOUBT if is_held else ExitCode.ROWS_REJECTED] * 2, told
+
     @property
     def _output(self):
         names = ["records.jsonl", *(f"run/{name}" for name in self._names("executions.jsonl"))]
@@ -86,10 +115,17 @@ class Trial(NamedTuple):
         assert self.codes[-1] == ExitCode.ROWS_REJECTED, told
 
 
+<<<<<<< HEAD
 def drive(folder, crashes, quirks=list, api="obs-v2", machines=PLAIN):
     """Run trials with these crashes. `quirks` draws those of a trial's emulator."""
     folder.mkdir()
     trials = json.dumps([(each, quirks(), api, machines) for each in crashes])
+=======
+def drive(folder, crashes, quirks=list, api="obs-v2", *, is_shared=False):
+    """Run trials with these crashes. `quirks` draws those of a trial's emulator. Two jobs share a ledger, or none."""
+    folder.mkdir()
+    trials = json.dumps([(each, quirks(), api, is_shared) for each in crashes])
+>>>>>>> p-ledger
     subprocess.run([sys.executable, DRIVER, folder], input=trials, text=True, check=True, timeout=300)
     told = [json.loads((folder / str(number) / "trial.json").read_text()) for number in range(len(crashes))]
     return [Trial(each["crashes"], each["quirks"], each["codes"], folder / str(at)) for at, each in enumerate(told)]
@@ -153,6 +189,7 @@ def test_whatever_the_service_shows_a_job_that_dies_twice_starts_no_row_twice_an
     assert sum(trial.codes[0] == CRASHED for trial in trials) >= len(trials) / 2
 
 
+<<<<<<< HEAD
 @pytest.mark.parametrize("machines", [ONE, MANY])
 @pytest.mark.long(small=1 / 40, ci=1 / 4)
 def test_a_shard_that_dies_at_any_step_starts_every_row_once_when_it_is_run_again_also_on_another_machine(
@@ -164,3 +201,16 @@ def test_a_shard_that_dies_at_any_step_starts_every_row_once_when_it_is_run_agai
     for trial in trials:
         trial.assert_truth()
     assert sum(trial.codes[0] == CRASHED for trial in trials) >= len(trials) * 0.75
+=======
+@pytest.mark.long(small=1 / 150, ci=1 / 15)
+def test_two_jobs_that_share_a_ledger_and_die_at_any_step_start_every_row_once(undisturbed, share, tmp_path):
+    # A run with a ledger has about 30 steps more: the commits of its claims and of what became of them.
+    steps = range(1, undisturbed.steps + 30)
+    crashes = share([[first, *second] for first in steps for second in ([], *([step] for step in SECOND_STEPS))])
+    trials = drive(tmp_path / "shared", crashes, is_shared=True)
+    for trial in trials:
+        trial.assert_shared()
+    assert sum(trial.codes[0] == CRASHED for trial in trials) >= len(trials) / 2
+    if len(trials) > undisturbed.steps:
+        assert {name for trial in trials for name in trial.crashed_at} >= set(LEDGER_STEPS)
+>>>>>>> p-ledger

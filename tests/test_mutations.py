@@ -185,6 +185,18 @@ MUTATIONS = {
         "self.newness.admit(rows, self.world.clock())",
         "test_clock.py::test_a_clock_that_is_set_between_a_kill_and_the_next_run_starts_nothing_twice[600-0]",
     ),
+    "a row is sent that another job has on the wire": Mutation(
+        "rules/rows/sharing.py",
+        "(Entry.CLAIMED, False): Fate.HOLD,",
+        "(Entry.CLAIMED, False): Fate.SEND,",
+        "test_shared_ledger.py::test_a_row_in_doubt_in_another_job_is_in_doubt_here_until_that_job_has_settled_it",
+    ),
+    "a start is not noted in the ledger": Mutation(
+        "app/job_files.py",
+        "self.sharing.settled(settlements)",
+        "self.sharing.settled([])",
+        "test_shared_ledger.py::test_a_row_that_another_job_has_started_is_a_duplicate_with_its_execution",
+    ),
     "another default bucket is taken for the same job": Mutation(
         "rules/job/card.py",
         '(*_IDENTITY, "bucket") if is_bucket_used else _IDENTITY',

@@ -16,16 +16,19 @@ from test_after import started
 from test_command import ENVIRONMENT, batcher, records
 
 from batcher.app.run import run_job
+from batcher.app.sharing import open_sharing
 from batcher.app.voice import Voice
 from batcher.app.world import World
-from batcher.edges.row_ledger import Store
+from batcher.edges.row_ledger import Member, Store
 from batcher.emulator.faults import FaultKind
 from batcher.emulator.ledger import Ledger as EmulatorLedger
 from batcher.errors import BusyError, DiskError, ExitCode, JobError, OtherJobError
 from batcher.flow.drain import Drain
+from batcher.model import Admitted, Row, Status
 from batcher.options.verbs import RunOptions
 from batcher.rules.choices import Mode, OnDoubt
-from batcher.rules.rows.sharing import CLAIMED_ELSEWHERE, STARTED_ELSEWHERE
+from batcher.rules.rows.admission import Policy
+from batcher.rules.rows.sharing import CLAIMED_ELSEWHERE, STARTED_ELSEWHERE, Target
 
 
 @pytest.fixture
@@ -289,3 +292,39 @@ async def test_an_emulator_does_not_append_to_a_ledger_of_jobs():
     Store.open(Path("machine.ledger")).close()
     with pytest.raises(DiskError, match="this is a database"):
         EmulatorLedger(Path("machine.ledger"))
+
+
+async def test_processes_that_race_for_the_same_rows_start_each_once(emulator):
+    service = await emulator()
+    rows = [f"o{number}" for number in range(200)]
+    job = ("-w", "transcode", "-e", service.url, "-b", "videos", "--progress", "none", "--ledger", "machine.ledger")
+    for name in ("a.txt", "b.txt"):
+        listed(name, rows)
+    # One of them in shards, which share the ledger too.
+    ran = await asyncio.gather(
+        batcher("run", "a.txt", *job, environment=ENVIRONMENT),
+        batcher("run", "b.txt", *job, "--processes", "2", environment=ENVIRONMENT),
+    )
+    assert {each.code for each in ran} <= {0, 3}, ran
+    assert started(service) == Counter(rows)
+    assert (await batcher("reconcile", "a.txt", environment=ENVIRONMENT)).code == 0
+    assert (await batcher("reconcile", "b.txt.run", environment=ENVIRONMENT)).code == 0
+    assert {each["status"] for each in ends("a.txt").values()} <= {"started", "duplicate"}
+    assert started(service) == Counter(rows)
+
+
+async def test_a_ledger_that_is_taken_away_during_a_run_stops_the_job_before_it_claims_more():
+    ours, theirs = Row(1, 1, "videos", "a", b"", b"a" * 16), Row(2, 2, "videos", "b", b"", b"b" * 16)
+    member = Member("job", Path("m.checkpoint"), Target("obs-v2", "http://127.0.0.1", "", "transcode"))
+    admitted = []
+
+    async def admit(rows, now):
+        admitted.append((now, [each.row.object for each in rows]))
+
+    async with open_sharing(Path("machine.ledger"), Policy()) as sharing:
+        await sharing.ledger.do(lambda store: store.enter(member))
+        await sharing.admit([Admitted(1, ours, Status.SENDING)], 5.0, admit, admit)
+        Path("machine.ledger").rename("elsewhere")
+        with pytest.raises(DiskError, match="the ledger was deleted, renamed or replaced"):
+            await sharing.admit([Admitted(2, theirs, Status.SENDING)], 6.0, admit, admit)
+    assert admitted == [(5.0, ["a"])]

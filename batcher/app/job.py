@@ -114,11 +114,11 @@ class Run:
 
     async def _admit(self, rows: Sequence[Admitted]) -> None:
         """Make intents durable. In a shard, begin the drain if it was taken over: then the rows are given back."""
-        now, sharing = self.service.now(), self.files.sharing
+        sharing = self.files.sharing
         if sharing is None:
-            await self.newness.admit(rows, now)
+            await self.newness.admit(rows, self.service.now())
         else:
-            await sharing.admit(rows, now, self.newness.admit, self.files.admit)
+            await sharing.admit(rows, self.service.now(), self.newness.admit, self.files.admit)
         if self.files.attempt is not None:
             await self.files.attempt.look(self.drain)
 

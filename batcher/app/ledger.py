@@ -43,7 +43,8 @@ def contents(path: Path) -> Contents:
     """Read a ledger. Raises what opening it raises; it must exist."""
     store = Store.open(path, is_new_allowed=False)
     try:
-        return Contents(store.targets(), store.totals())
+        # A job that crashed before its first commit has left its name only.
+        return Contents(store.targets(), [each for each in store.totals() if each.starts or each.claims])
     finally:
         store.close()
 

@@ -21,7 +21,14 @@ APPLICATION_ID = 0x62746C67
 FORMAT = 1
 WAIT_SECONDS = 30.0
 """The maximum wait for another job's transaction, which takes some milliseconds."""
-_PAGE_CACHE_KIB = 32 * 1024
+_PRAGMAS = (
+    # Each row changes a page of its own, so small pages: the log is a fourth as long. Merged at 16 MB.
+    "page_size=1024",
+    "wal_autocheckpoint=16000",
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "cache_size=-32768",  # KiB
+)
 
 _SCHEMA = """
 CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -137,7 +144,7 @@ def _need_locks(path: Path) -> None:
 
 
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"cache_size=-{_PAGE_CACHE_KIB}"):
+    for pragma in _PRAGMAS:
         db.execute(f"PRAGMA {pragma}").close()
     # An empty database was left by a job that ended before its first commit, or another job is making it now.
     if _is_blank(db):
