@@ -13,6 +13,7 @@ from functools import partialmethod
 import pytest
 from conftest import KEYS
 
+from batcher.app.report import write_report
 from batcher.app.run import run_job
 from batcher.app.voice import Voice
 from batcher.app.watch import watch_job
@@ -371,7 +372,7 @@ async def test_starts_without_records_are_followed_by_the_checkpoint(emulator, t
     assert {line["object"] for line in job.recorded().values()} == {None}
 
 
-async def test_status_and_explain_show_how_the_executions_ended(emulator, tmp_path, capsys):
+async def test_status_the_report_and_explain_show_how_the_executions_ended(emulator, tmp_path, capsys):
     job = Job(tmp_path, await emulator(run_time=0.0, fail_share=1.0), Api.OBS_V2)
     await job.run(rows=2)
     status(StatusOptions(checkpoint=job.checkpoint, as_json=True))
@@ -386,6 +387,10 @@ async def test_status_and_explain_show_how_the_executions_ended(emulator, tmp_pa
     }
     status(StatusOptions(checkpoint=job.checkpoint))
     assert "watched:   2 executions: 2 failed" in capsys.readouterr().out.splitlines()
+    write_report(job.checkpoint, tmp_path / "r.html")
+    assert (
+        "<li><bdi>failed: 2 in state run: The media cannot be decoded.</bdi></li>" in (tmp_path / "r.html").read_text()
+    )
     explain(ExplainOptions(checkpoint=job.checkpoint, row="2"))
     (line,) = [line for line in job.recorded().values() if line["row"] == 2]
     shown = f"  {line['ended_at']}  the execution ended: failed in state run: The media cannot be decoded."
