@@ -13,6 +13,7 @@ from functools import partialmethod
 import pytest
 from conftest import KEYS
 
+from batcher.app.report import write_report
 from batcher.app.run import run_job
 from batcher.app.voice import Voice
 from batcher.app.watch import watch_job
@@ -371,7 +372,7 @@ async def test_starts_without_records_are_followed_by_the_checkpoint(emulator, t
     assert {line["object"] for line in job.recorded().values()} == {None}
 
 
-async def test_status_and_explain_show_how_the_executions_ended(emulator, tmp_path, capsys):
+async def test_status_the_report_and_explain_show_how_the_executions_ended(emulator, tmp_path, capsys):
     job = Job(tmp_path, await emulator(run_time=0.0, fail_share=1.0), Api.OBS_V2)
     await job.run(rows=2)
     status(StatusOptions(checkpoint=job.checkpoint, as_json=True))
@@ -386,6 +387,10 @@ async def test_status_and_explain_show_how_the_executions_ended(emulator, tmp_pa
     }
     status(StatusOptions(checkpoint=job.checkpoint))
     assert "watched:   2 executions: 2 failed" in capsys.readouterr().out.splitlines()
+    write_report(job.checkpoint, tmp_path / "r.html")
+    assert (
+        "<li><bdi>failed: 2 in state run: The media cannot be decoded.</bdi></li>" in (tmp_path / "r.html").read_text()
+    )
     explain(ExplainOptions(checkpoint=job.checkpoint, row="2"))
     (line,) = [line for line in job.recorded().values() if line["row"] == 2]
     shown = f"  {line['ended_at']}  the execution ended: failed in state run: The media cannot be decoded."
@@ -426,3 +431,36 @@ async def test_the_real_command_runs_watches_is_killed_and_goes_on(emulator_proc
     records = [json.loads(line) for line in (tmp_path / "m.txt.executions.jsonl").read_text().splitlines()]
     assert len(names) == len(set(names)) == 300
     assert set(names) == {record["execution_name"] for record in records}
+
+
+MANY = (2000, 200000)
+"""The numbers of executions. The small one is drawn for `make test`."""
+MOST_KIB = 110 * 1024
+"""More than a watch needs for any number of executions: about 70 MiB on CPython 3.11."""
+
+
+def peak_of(words, folder):
+    """Run the command to its end, and give its exit code and the most memory that it had, in KiB."""
+    child = subprocess.Popen([sys.executable, "-m", "batcher", *words], cwd=folder, env=os.environ | KEYS)
+    _, status_, used = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status_)
+    return child.returncode, used.ru_maxrss
+
+
+@pytest.mark.long(small=1 / 2, ci=1)
+@pytest.mark.parametrize("number", MANY)
+async def test_memory_does_not_grow_with_the_number_of_executions(emulator, tmp_path, number):
+    job = Job(tmp_path, await emulator(run_time=0.0, fail_share=0.01), Api.OBS_V2)
+    await job.run(rows=3)
+    output = tmp_path / "m.csv.executions.jsonl"
+    record = json.loads(output.read_text().splitlines()[0])
+    # What a run has recorded and not committed yet.
+    with output.open("a") as file:
+        for row in range(4, number + 1):
+            name = job.service.start_elsewhere("videos", f"o{row}")
+            file.write(json.dumps(record | {"row": row, "object": f"o{row}", "execution_name": name}) + "\n")
+    words = ("watch", str(job.checkpoint), "--progress", "none", "--details", "0", "--timeout", "60")
+    code, peak = await asyncio.to_thread(peak_of, words, tmp_path)
+    assert code == ExitCode.ENDS
+    assert len(job.ends.read_text().splitlines()) == number
+    assert peak < MOST_KIB

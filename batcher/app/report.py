@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from batcher.app.ends import seen_ends
 from batcher.app.history import must_differ
 from batcher.app.job_files import rate_of
 from batcher.app.job_identity import job_of
@@ -13,6 +14,7 @@ from batcher.app.voice import TERMINAL, Voice
 from batcher.edges.checkpoint.facts import LIMIT, SLOWED
 from batcher.edges.whole_file import whole_file
 from batcher.model import Status
+from batcher.rules.ends import summary
 from batcher.rules.rate.bottleneck import decoded, together
 from batcher.rules.report.digest import Digest
 from batcher.rules.report.page import NAMED, Known, page
@@ -36,6 +38,7 @@ def write_report(checkpoint: Path, output: Path, voice: Voice = TERMINAL) -> Non
         voice.warn(fault)
     seen = looks[checkpoint] if shards is None else shards.as_one
     found = [limit for limit in limits if limit is not None]
+    followed = seen_ends(checkpoint)
     known = Known(
         job=job_of(seen.card, checkpoint) if shards is None else shards.job,
         running=seen.running,
@@ -46,6 +49,7 @@ def write_report(checkpoint: Path, output: Path, voice: Voice = TERMINAL) -> Non
         limit=sum(found) if len(found) == len(limits) else None,
         slowed=together(slowed),
         at=time.time(),
+        ends=() if followed is None else summary.lines(followed.ends, followed.running, followed.causes),
     )
     with whole_file(output) as file:
         file.write(render(page(known, digest)))

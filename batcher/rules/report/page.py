@@ -60,6 +60,8 @@ class Known(NamedTuple):
     limit: float | None
     slowed: Slowed
     at: float
+    ends: Sequence[str] = ()
+    """How the executions ended that a watch has followed, in lines."""
 
 
 class Total(NamedTuple):
@@ -114,6 +116,7 @@ class Page(NamedTuple):
     doubts: Doubts
     prefixes: list[Prefix]
     commands: list[Command]
+    ends: Sequence[str]
 
 
 def page(known: Known, digest: Digest) -> Page:
@@ -141,6 +144,7 @@ def page(known: Known, digest: Digest) -> Page:
         doubts=_doubts(known, digest),
         prefixes=digest.prefixes.slowest(PREFIXES),
         commands=_commands(known, counts),
+        ends=known.ends,
     )
 
 
