@@ -2,13 +2,8 @@
 
 Started as a process of its own that has no threads and no loop, so that it may fork: what a trial needs is imported
 once. `python tests/crash_driver.py FOLDER` reads trials as JSON from stdin, each a list of steps to crash at, one after
-<<<<<<< HEAD
-another, the quirks of its emulator, the API, and the machines; trial number N leaves its files and its `trial.json` in
-FOLDER/N.
-=======
-another, the quirks of its emulator, the API, and whether two jobs with the same rows share a ledger; trial number N
-leaves its files and its `trial.json` in FOLDER/N.
->>>>>>> p-ledger
+another, the quirks of its emulator, the API, the machines, and whether two jobs with the same rows share a ledger;
+trial number N leaves its files and its `trial.json` in FOLDER/N.
 """
 
 import asyncio
@@ -178,35 +173,27 @@ class Steps:
         Transport.send, aiohttp.ClientResponse.start, Wire.ask = watched_send, watched_start, watched_ask
 
 
-<<<<<<< HEAD
 SHARD_STEPS = ("before claim", "after claim", "before mark")
 """The durable steps that only shards have."""
 PLAIN, ONE, MANY = "plain", "one machine", "many machines"
 """A job without shards, a shard whose runs are on one machine, and one whose runs are each on a machine of its own."""
 
 
-def options(folder, url, api, machines):
-=======
-def options(folder, url, api, job):
->>>>>>> p-ledger
+def options(folder, url, api, machines, job):
     given = {
         "manifest": folder / "m.csv", "workflow": "transcode", "endpoint": url, "bucket": "videos", "inputs": {},
         "output": folder / "records.jsonl", "checkpoint": folder / "checkpoint", "concurrency": 2, "max_attempts": 3,
         "timeout": 30.0, "on_doubt": OnDoubt.RECONCILE, "settle_time": 0.3, "verify_tls": True, "progress": Mode.NONE,
         "api": Api(api), "project_id": PROJECT,
     }  # fmt: skip
-<<<<<<< HEAD
     if machines != PLAIN:
         del given["output"], given["checkpoint"]
         given |= {"shard": Shard(0, 1), "run_dir": folder / "run", "take_over_after": 0.0}
         given["predecessor_is_dead"] = machines == MANY
-    return RunOptions.of(given)
-=======
     if job:
         given |= {"output": folder / f"{job}.jsonl", "checkpoint": folder / f"{job}.checkpoint"}
         given["ledger"] = folder / "rows.ledger"
-    return RunOptions(**given)
->>>>>>> p-ledger
+    return RunOptions.of(given)
 
 
 def forked(act):
@@ -244,11 +231,7 @@ def emulate(folder, told, seed, quirks):
     return 0
 
 
-<<<<<<< HEAD
-def run(folder, url, api, machines, crash_at):
-=======
-def run(folder, url, api, crash_at, job):
->>>>>>> p-ledger
+def run(folder, url, api, machines, crash_at, job):  # noqa: PLR0917 - what a run consists of
     """Run the job as `batcher run` would, but crash at a step, if it comes to that."""
     os.dup2(os.open(folder / "stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
     steps = Steps(crash_at, folder)
@@ -258,30 +241,21 @@ def run(folder, url, api, crash_at, job):
         "OBS_SECRET_ACCESS_KEY": MADE_UP.secret_key,
         "XDG_STATE_HOME": str(folder / "state"),
     }
-<<<<<<< HEAD
     world = World(environment=environment)
     if machines == MANY:
         environment["XDG_STATE_HOME"] += f"-{os.getpid()}"
         world = World(environment=environment, machine=lambda: Machine("host", str(os.getpid())))
-    code = asyncio.run(run_job(options(folder, url, api, machines), world, Drain()))
-=======
-    code = asyncio.run(run_job(options(folder, url, api, job), World(environment=environment), Drain()))
->>>>>>> p-ledger
+    code = asyncio.run(run_job(options(folder, url, api, machines, job), world, Drain()))
     (folder / "steps").write_text(str(steps.done))
     return int(code)
 
 
-<<<<<<< HEAD
-def play(folder, crashes, quirks, api, machines, seed):  # noqa: PLR0917 - what a trial consists of
-    """Play one trial: crash at each of these steps, one run after another, then run to the end."""
-=======
 def play(folder, trial, seed):
     """Play one trial: crash at each of these steps, one run after another, then run to the end.
 
     Of two jobs that share a ledger, each crashes at its step, and each is run to its end twice.
     """
-    crashes, quirks, api, is_shared = trial
->>>>>>> p-ledger
+    crashes, quirks, api, machines, is_shared = trial
     folder.mkdir()
     (folder / "m.csv").write_text(MANIFEST)
     hears, tells = os.pipe()
@@ -291,14 +265,9 @@ def play(folder, trial, seed):
     direct = build_opener(ProxyHandler({}))
     codes = []
     try:
-<<<<<<< HEAD
-        for crash_at in (*crashes, None):
-            codes.append(ended(forked(lambda at=crash_at: run(folder, url, api, machines, at))))
-=======
         ends = [(None, job) for job in SHARING] * 2 if is_shared else [(None, "")]
         for crash_at, job in (*zip(crashes, SHARING if is_shared else ("", "", ""), strict=False), *ends):
-            codes.append(ended(forked(lambda at=crash_at, job=job: run(folder, url, api, at, job))))
->>>>>>> p-ledger
+            codes.append(ended(forked(lambda at=crash_at, job=job: run(folder, url, api, machines, at, job))))
             # Answered after whatever has arrived before: what a dead run has sent is started by now, or never.
             with direct.open(f"{url}/emulator/ledger", timeout=30) as answer:
                 answer.read()
@@ -313,19 +282,11 @@ def main():
     parent = Path(sys.argv[1])
     seed = seed_of_faults()
     playing = 0
-<<<<<<< HEAD
-    for number, (crashes, quirks, api, machines) in enumerate(json.load(sys.stdin)):
-        if playing == SIDE_BY_SIDE:
-            os.wait()
-            playing -= 1
-        forked(partial(play, parent / str(number), crashes, quirks, api, machines, seed))
-=======
     for number, trial in enumerate(json.load(sys.stdin)):
         if playing == SIDE_BY_SIDE:
             os.wait()
             playing -= 1
         forked(partial(play, parent / str(number), trial, seed))
->>>>>>> p-ledger
         playing += 1
     for _ in range(playing):
         os.wait()

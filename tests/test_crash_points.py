@@ -10,11 +10,7 @@ from typing import NamedTuple
 
 import pytest
 from chaos_plan import QUIRKS
-<<<<<<< HEAD
-from crash_driver import CRASHED, MANIFEST, MANY, ONE, PLAIN, SHARD_STEPS, STEPS
-=======
-from crash_driver import CRASHED, LEDGER_STEPS, MANIFEST, SHARING, STEPS
->>>>>>> p-ledger
+from crash_driver import CRASHED, LEDGER_STEPS, MANIFEST, MANY, ONE, PLAIN, SHARD_STEPS, SHARING, STEPS
 
 from batcher.errors import ExitCode
 
@@ -115,17 +111,10 @@ class Trial(NamedTuple):
         assert self.codes[-1] == ExitCode.ROWS_REJECTED, told
 
 
-<<<<<<< HEAD
-def drive(folder, crashes, quirks=list, api="obs-v2", machines=PLAIN):
-    """Run trials with these crashes. `quirks` draws those of a trial's emulator."""
-    folder.mkdir()
-    trials = json.dumps([(each, quirks(), api, machines) for each in crashes])
-=======
-def drive(folder, crashes, quirks=list, api="obs-v2", *, is_shared=False):
+def drive(folder, crashes, quirks=list, api="obs-v2", *, machines=PLAIN, is_shared=False):
     """Run trials with these crashes. `quirks` draws those of a trial's emulator. Two jobs share a ledger, or none."""
     folder.mkdir()
-    trials = json.dumps([(each, quirks(), api, is_shared) for each in crashes])
->>>>>>> p-ledger
+    trials = json.dumps([(each, quirks(), api, machines, is_shared) for each in crashes])
     subprocess.run([sys.executable, DRIVER, folder], input=trials, text=True, check=True, timeout=300)
     told = [json.loads((folder / str(number) / "trial.json").read_text()) for number in range(len(crashes))]
     return [Trial(each["crashes"], each["quirks"], each["codes"], folder / str(at)) for at, each in enumerate(told)]
@@ -189,7 +178,6 @@ def test_whatever_the_service_shows_a_job_that_dies_twice_starts_no_row_twice_an
     assert sum(trial.codes[0] == CRASHED for trial in trials) >= len(trials) / 2
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize("machines", [ONE, MANY])
 @pytest.mark.long(small=1 / 40, ci=1 / 4)
 def test_a_shard_that_dies_at_any_step_starts_every_row_once_when_it_is_run_again_also_on_another_machine(
@@ -201,7 +189,8 @@ def test_a_shard_that_dies_at_any_step_starts_every_row_once_when_it_is_run_agai
     for trial in trials:
         trial.assert_truth()
     assert sum(trial.codes[0] == CRASHED for trial in trials) >= len(trials) * 0.75
-=======
+
+
 @pytest.mark.long(small=1 / 150, ci=1 / 15)
 def test_two_jobs_that_share_a_ledger_and_die_at_any_step_start_every_row_once(undisturbed, share, tmp_path):
     # A run with a ledger has about 30 steps more: the commits of its claims and of what became of them.
@@ -213,4 +202,3 @@ def test_two_jobs_that_share_a_ledger_and_die_at_any_step_start_every_row_once(u
     assert sum(trial.codes[0] == CRASHED for trial in trials) >= len(trials) / 2
     if len(trials) > undisturbed.steps:
         assert {name for trial in trials for name in trial.crashed_at} >= set(LEDGER_STEPS)
->>>>>>> p-ledger

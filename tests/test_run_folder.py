@@ -12,6 +12,8 @@ from test_bad_hours import until
 from test_command import batcher, records
 from test_shard_runs import folder, run, shards  # noqa: F401 - the folder is a fixture
 
+from batcher.edges.checkpoint import open_checkpoint
+from batcher.edges.checkpoint.facts import ELSEWHERE
 from batcher.emulator.faults import FaultKind
 from batcher.rules.shards.totals import Count, combined, faults, total_of
 
@@ -130,6 +132,38 @@ async def test_running_shards_are_steered_together(folder, emulator):  # noqa: F
     assert not (await status("m.csv.run"))["running"]
 
 
+async def test_an_export_has_the_same_bytes_each_time_and_says_what_is_not_in_it(folder, emulator):  # noqa: F811
+    service = await emulator()
+    write(folder / "m.csv")
+    await shards(service, "m.csv", 2)
+    for name in ("one.jsonl", "two.jsonl", "one.jsonl"):
+        ran = await batcher("export", "m.csv.run", "-o", name)
+        assert (ran.code, "warning" in ran.stderr) == (0, False), ran
+    assert (folder / "one.jsonl").read_bytes() == (folder / "two.jsonl").read_bytes()
+    one, two = (folder / f"m.csv.run/shard-0000{number}.checkpoint" for number in (0, 1))
+    kept = two.read_bytes()
+    # The checkpoint of a shard under the name of another one would be counted twice.
+    two.write_bytes(one.read_bytes())
+    for words in (("status", "m.csv.run"), ("export", "m.csv.run", "-o", "three.jsonl"), ("explain", "m.csv.run", "1")):
+        ran = await batcher(*words)
+        assert (ran.code, "the checkpoint of shard 0/2, which is not what its name says" in ran.stderr) == (78, True), (
+            ran
+        )
+    assert not (folder / "three.jsonl").exists()
+    two.unlink()
+    ran = await batcher("export", "m.csv.run", "-o", "three.jsonl")
+    assert (ran.code, "1 shard of 2 not begun" in ran.stderr) == (0, True), ran
+    two.write_bytes(kept)
+    async with open_checkpoint(one, None) as checkpoint:
+        await checkpoint.remember({ELSEWHERE: 99})
+    for words in (("status",), ("export", "-o", "a.csv"), ("report", "-o", "r.html"), ("failures", "-o", "f.csv")):
+        ran = await batcher(words[0], "m.csv.run", *words[1:])
+        assert (ran.code, "the totals do not add up: the shards have counted" in ran.stdout + ran.stderr) == (
+            0,
+            True,
+        ), ran
+
+
 def count(rows, elsewhere, *, read_whole=True):
     return Count(rows, elsewhere, read_whole)
 
@@ -142,6 +176,11 @@ def count(rows, elsewhere, *, read_whole=True):
         ({0: count(3, 4, read_whole=False), 1: count(4, 3)}, 7, []),
         ({0: count(3, 4), 1: count(4, 3)}, 7, []),
         ({0: count(3, 4), 1: count(3, 4)}, 7, ["the shards have 6 rows in all, but the list has 7"]),
+        (
+            {0: count(3, 4), 1: count(5, None, read_whole=False)},
+            7,
+            ["the shards have 8 rows in all, but the list has 7"],
+        ),
         ({0: count(3, 4), 1: count(4, 4)}, None, ["shard 0: 7, shard 1: 8"]),
     ],
 )

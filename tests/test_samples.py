@@ -62,7 +62,7 @@ def test_the_sample_of_kubernetes_is_what_the_published_schema_allows_and_its_pa
     given = {each["name"]: each["value"] for each in container["env"]}
     assert int(given["BATCHER_SHARDS"]) == job["completions"] > job["parallelism"]
     options = RunOptions(manifest=Path("keys.txt"), workflow="w", endpoint="https://obs.example.com", bucket="videos")
-    assert pod["terminationGracePeriodSeconds"] > options.timeout + options.settle_time
+    assert pod["terminationGracePeriodSeconds"] >= 2 * options.timeout
     assert container["image"] == f"batcher:{__version__}"
     # What is mounted is there, and where the image expects it.
     assert {each["name"] for each in container["volumeMounts"]} == {each["name"] for each in pod["volumes"]}

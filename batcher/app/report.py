@@ -35,7 +35,7 @@ def write_report(checkpoint: Path, output: Path, voice: Voice = TERMINAL) -> Non
         looks[past.checkpoint.path] = past.checkpoint.glance()
     shards = shards_of(checkpoint, looks)
     for fault in () if shards is None else shards.faults:
-        voice.warn(fault)
+        voice.warn(f"the totals do not add up: {fault}")
     seen = looks[checkpoint] if shards is None else shards.as_one
     found = [limit for limit in limits if limit is not None]
     followed = seen_ends(checkpoint)

@@ -14,14 +14,15 @@ from batcher.app.job_identity import job_of
 from batcher.app.voice import TERMINAL, Voice
 from batcher.edges.checkpoint import Glance, glance
 from batcher.edges.run_folder import checkpoints_in, is_run_folder, plan_in
-from batcher.errors import UsageError
+from batcher.errors import OtherJobError, UsageError
 from batcher.model import Status
 from batcher.rules.progress.extent import Length
 from batcher.rules.records.standing import current, current_counts
 from batcher.rules.report.next_commands import UNSENT, Job
 from batcher.rules.shards.assignment import Shard, parsed
-from batcher.rules.shards.plan import Plan
+from batcher.rules.shards.plan import Plan, stem
 from batcher.rules.shards.totals import Count, faults, total_of
+from batcher.rules.text import counted
 
 
 def checkpoints_of(path: Path) -> list[Path]:
@@ -38,10 +39,28 @@ def checkpoints_of(path: Path) -> list[Path]:
 
 
 def pasts(path: Path, voice: Voice = TERMINAL) -> Iterator[Past]:
-    """Open the files of each shard of a job in turn, or those of a job without shards. Raises what opening raises."""
+    """Open the files of each shard of a job in turn, or those of a job without shards.
+
+    Raises what opening raises, and OtherJobError for the checkpoint of another shard than its name says.
+    """
+    plan = plan_in(path) if is_run_folder(path) else None
     for checkpoint in checkpoints_of(path):
         with open_past(checkpoint, voice) as past:
+            if plan is not None:
+                _need_place(checkpoint, past.checkpoint.card.shard, plan)
             yield past
+
+
+def warn_of_gaps(path: Path, voice: Voice = TERMINAL) -> None:
+    """Warn if the shards of a run folder do not have each row of the list once. Raises what `shards_in` raises."""
+    shards = shards_in(path)
+    if shards is None:
+        return
+    if shards.missing:
+        absent = counted(len(shards.missing), "shard")
+        voice.warn(f"{path}: {absent} of {shards.plan.shards} not begun; their rows are left out")
+    for fault in shards.faults:
+        voice.warn(f"{path}: the totals do not add up: {fault}")
 
 
 def files_of(path: Path) -> list[Path]:
@@ -129,9 +148,25 @@ def shards_in(folder: Path) -> Shards | None:
 
 
 def shards_of(folder: Path, looks: Mapping[Path, Glance]) -> Shards | None:
-    """Return the shards of a run folder, given what their checkpoints show. None if the path is not one."""
+    """Return the shards of a run folder, given what their checkpoints show. None if the path is not one.
+
+    Raises OtherJobError for the checkpoint of another shard than its name says.
+    """
     plan = plan_in(folder)
     if plan is None:
         return None
+    for path, look in looks.items():
+        _need_place(path, look.card.shard, plan)
     numbers = {parsed(look.card.shard).number: path for path, look in looks.items()}
     return Shards(folder, plan, numbers, {number: looks[path] for number, path in numbers.items()})
+
+
+def _need_place(checkpoint: Path, written: str, plan: Plan) -> None:
+    """Raise OtherJobError unless a checkpoint in a run folder is that of the shard `written` by its name."""
+    if written and (shard := parsed(written)).of == plan.shards and checkpoint.stem == stem(shard):
+        return
+    whose = f"shard {written}" if written else "a job without shards"
+    raise OtherJobError(
+        f"{checkpoint}: the checkpoint of {whose}, which is not what its name says among {plan.shards:,} shards",
+        "Its rows would be counted for another shard. Move it out of the run folder, or give it its name again.",
+    )

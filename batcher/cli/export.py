@@ -25,8 +25,10 @@ The command changes nothing else and can be used during a run.
 def export(options: ExportOptions) -> ExitCode:
     """Write the rows and print their number."""
     from batcher.app.export import export_rows
+    from batcher.app.run_folder import warn_of_gaps
     from batcher.app.voice import say
 
     rows = export_rows(options.checkpoint, options.output, for_spreadsheets=options.spreadsheet)
+    warn_of_gaps(options.checkpoint)
     say(f"{options.output}: {counted(rows, 'row')}")
     return ExitCode.OK

@@ -39,13 +39,14 @@ def failures(options: FailuresOptions) -> ExitCode:
         return ExitCode.OK
     from batcher.app.failures import Failures, require_fitting
     from batcher.app.history import must_differ
-    from batcher.app.run_folder import files_of, job_at, pasts
+    from batcher.app.run_folder import files_of, job_at, pasts, warn_of_gaps
     from batcher.edges.manifest import format_of
 
     format_ = format_of(options.manifest, options.format)
     require_fitting(options.output, format_)
     must_differ(options.output, options.manifest, *files_of(options.checkpoint))
     truths = (truth for past in pasts(options.checkpoint) for truth in past.truths())
+    warn_of_gaps(options.checkpoint)
     Failures(truths, job_at(options.checkpoint), options.manifest, format_, options.output).write()
     return ExitCode.OK
 
