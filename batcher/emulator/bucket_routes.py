@@ -39,8 +39,9 @@ class BucketRoutes:
         settings = self._emulator.settings
         if not settings.buckets or request.method != "GET":
             return None
-        label, dot, _ = request.host.partition(".")
-        is_own_host = bool(dot) and not label.isdecimal()
+        host = request.host
+        label = next((name for name in settings.buckets if host.startswith(f"{name}.")), host.partition(".")[0])
+        is_own_host = "." in host and not label.isdecimal()
         path = request.rel_url.raw_path
         bucket, _, key = ("/" + label + path if is_own_host else path)[1:].partition("/")
         signed_path = f"/{bucket}{path}" if is_own_host else path
