@@ -33,8 +33,8 @@ CHECK = 1.0
 COOL_DOWN = 1.0
 """Seconds between two cuts. A limit counted per calendar second refuses everything until that second ends."""
 
-NOISE = 0.03
-"""Refusals up to this share of the answers count as random and cut nothing."""
+NOISE, PROBE_NOISE = 0.03, 0.015
+"""Refusals up to this share of the answers count as random and cut nothing; the second while the rate probes."""
 
 MOVED = 1.3
 """A probe refused only above this factor of the limit shows that the limit has risen to about what was taken."""
@@ -55,7 +55,7 @@ HINTED = 0.95
 SAVED = 0.15
 """Seconds of its limit that a service may have saved, which are not taken for its limit."""
 
-PATIENCE, MOST_PATIENCE = 1.5, 30.0
+PATIENCE, MOST_PATIENCE = 3.0, 60.0
 """After a drought the rate probes later: how many times the time between two droughts, and seconds at the most."""
 
 AGAIN = "starts are accepted again"
@@ -302,9 +302,11 @@ class Throttle:
             return not trial.is_most
         if self._limit is None or self.chance > FLOOR:
             return not self._refusals.is_excess(self.pace.rate)
+        if self._is_probing:
+            return not is_told and bad <= PROBE_NOISE * (bad + good)
         # During a climb a single refusal is more often random than caused by the limit.
         is_early = self._age < self._climb.seconds
-        return not (is_told and self._is_probing) and bad - is_early <= NOISE * (bad + good)
+        return bad - is_early <= NOISE * (bad + good)
 
     @property
     def _is_probing(self) -> bool:
