@@ -275,6 +275,7 @@ LONG = "x" * 131_073
         ("jsonl", "", '{"object":"p","inputs":{"n":1}}\n', '{"object":"b","inputs":{"n":18446744073709551616}}\n'),
         ("jsonl", "", '{"object":"p","bucket":"b-1"}\n', '{"object":"b","bucket":""}\n{"object":"c","bucket":null}\n'),
         ("jsonl", "", '{"object":"p"}\n', '{"object":"obs:\\/\\/b-2\\/k"}\n{"object":"s3:\\/\\/b-2\\/k"}\n'),
+        ("jsonl", "", '{"object":"p"}\n', '{"object":"b","size":"1"}\n{"object":"","object":"c"}\n'),
         ("txt", "", "p\n", "a\nobs://b-2/k\ns3://b/k\ndir/\n\nb\n"),
     ],
 )
