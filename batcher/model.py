@@ -51,7 +51,7 @@ class BadRow(Struct, frozen=True, gc=False):
 
 
 class Mark(NamedTuple):
-    """A place between two rows of a manifest's file: `rows` counts the job's rows before it, `line` begins at it."""
+    """A place between two rows of a manifest's file. Before it are `rows` of the job, and `elsewhere` of other shards."""
 
     rows: int
     line: int
@@ -59,7 +59,6 @@ class Mark(NamedTuple):
     digest: str
     """The hexadecimal SHA-256 of the `offset` bytes before it."""
     elsewhere: int = 0
-    """The number of rows before it that belong to other shards."""
 
 
 BEGINNING = Mark(0, 1, 0, "")
@@ -85,7 +84,7 @@ class Execution(Struct, frozen=True, gc=False):
 
 
 class ExecutionDetail(NamedTuple):
-    """An execution with the text that it was started with, None if that cannot be read."""
+    """An execution with the text that it was started with, None if that cannot be read, and the state that failed."""
 
     execution: Execution
     input: str | None
@@ -294,7 +293,6 @@ NUMBERS: Mapping[Status, int] = {
 """The number of each status in the checkpoint. They are part of its format: numbers may be added, but never changed."""
 
 STATUSES: Mapping[int, Status] = {number: status for status, number in NUMBERS.items()}
-"""The status of each number in the checkpoint."""
 
 RECORDED = frozenset(Status) - {Status.PENDING, Status.SENDING, Status.DISMISSED}
 """The statuses that a record may have. Only the checkpoint has the others."""
