@@ -51,7 +51,7 @@ class BadRow(Struct, frozen=True, gc=False):
 
 
 class Mark(NamedTuple):
-    """A place between two rows of a manifest's file. Before it are `rows` of the job, and `elsewhere` of other shards."""
+    """A place between two rows of a manifest's file, after `rows` of the job and `elsewhere` of other shards."""
 
     rows: int
     line: int
