@@ -119,9 +119,10 @@ def pytest_collection_modifyitems(config, items):
 
 
 def drawn(repetitions, size, marker):
-    """Draw the share that is run at this size. They keep their order."""
+    """Draw the share that is run at this size: at least one, unless it is 0. They keep their order."""
     repetitions = list(repetitions)
-    count = max(1, round(len(repetitions) * marker.kwargs.get(size, 1)))
+    part = marker.kwargs.get(size, 1)
+    count = part and max(1, round(len(repetitions) * part))
     numbers = random.Random(SEED).sample(range(len(repetitions)), count)
     return [repetitions[number] for number in sorted(numbers)]
 

@@ -80,7 +80,7 @@ async def test_however_a_worker_ends_each_row_is_started_once_within_the_rate(fo
     assert (started(service), refused(service)) == (Counter(ROWS), [])
 
 
-@pytest.mark.long(small=1, ci=1)
+@pytest.mark.long(small=0, ci=1)
 async def test_when_the_scheduler_dies_the_workers_stop_within_the_lease_and_the_command_says_so(folder, emulator):  # noqa: F811
     service = await emulator()
     write(folder / "m.txt", ROWS)
@@ -139,7 +139,8 @@ async def _run_again(client, made, options, service, *, is_running):
     else:
         await future._state.wait()
     places = await client.who_has([future]) if not is_running else await client.processing()
-    names = {address: info["name"] for address, info in client.scheduler_info(n_workers=-1)["workers"].items()}
+    known = await client.scheduler.identity(n_workers=-1)
+    names = {address: info["name"] for address, info in known["workers"].items()}
     (place,) = [each for found in places.values() for each in found] if not is_running else [
         each for each, keys in places.items() if keys
     ]  # fmt: skip

@@ -26,8 +26,11 @@ ALL = (
     *(PROJECT / name for name in ("DESIGN.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "bench/RESULTS.md")),
 )
 WITH_BLOCKS = [page for page in PAGES if any(block.is_run for block in blocks(page.read_text()))]
-OTHER_TOOLS = {"--delay", "--joblog", "--resume", "--retries"}
-"""Flags of the tools that a page compares with."""
+OTHER_TOOLS = {
+    *("--delay", "--joblog", "--resume", "--retries"),
+    *("--dashboard-address", "--host", "--no-dashboard", "--nthreads"),
+}
+"""Flags of the tools that a page compares with, and of Dask."""
 
 
 def named(page):

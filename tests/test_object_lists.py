@@ -27,7 +27,8 @@ from batcher.emulator.faults import FaultKind
 from batcher.emulator.quirks import Quirk
 from batcher.errors import CredentialsError, ExitCode, ServiceError, UsageError
 from batcher.flow.drain import Drain
-from batcher.options.verbs import CheckOptions, ListCommandOptions, StatusOptions
+from batcher.options.listing import ListCommandOptions
+from batcher.options.verbs import CheckOptions, StatusOptions
 
 ODD = [
     "a", "a b", "a+b", "a%2Fb", "a//b", "a/./b", "a/../b", "/a", "//", " lead", "trail ", "tab\there", "line\nbreak",

@@ -14,7 +14,8 @@ from batcher.options import groups
 from batcher.options.bucket_list import address_in
 from batcher.options.declaring import declared_by
 from batcher.options.groups import CHECKPOINT
-from batcher.options.verbs import BucketEndpoint, ListCommandOptions, RunOptions
+from batcher.options.listing import ListCommandOptions
+from batcher.options.verbs import BucketEndpoint, RunOptions
 from batcher.rules.bucket.filters import Wanted
 
 MOST_SIDE_BY_SIDE = 16

@@ -21,7 +21,7 @@ from batcher.edges.row_ledger import Known, Ledger, Member, Store, Totals, open_
 from batcher.edges.run_folder import is_run_folder
 from batcher.errors import UsageError
 from batcher.model import Record, Status
-from batcher.options.verbs import LedgerOptions
+from batcher.options.ledgers import LedgerOptions
 from batcher.rules.choices import Api
 from batcher.rules.rows.identity import canonical, content_key
 from batcher.rules.rows.sharing import Entry, Target, entry_of, target_of

@@ -20,7 +20,8 @@ from batcher.rules.progress.extent import Length
 from batcher.rules.records.standing import current, current_counts
 from batcher.rules.report.next_commands import UNSENT, Job
 from batcher.rules.shards.assignment import Shard, parsed
-from batcher.rules.shards.plan import Plan, stem
+from batcher.rules.shards.attempts import is_named_for
+from batcher.rules.shards.plan import Plan
 from batcher.rules.shards.totals import Count, faults, total_of
 from batcher.rules.text import counted
 
@@ -163,7 +164,7 @@ def shards_of(folder: Path, looks: Mapping[Path, Glance]) -> Shards | None:
 
 def _need_place(checkpoint: Path, written: str, plan: Plan) -> None:
     """Raise OtherJobError unless a checkpoint in a run folder is that of the shard `written` by its name."""
-    if written and (shard := parsed(written)).of == plan.shards and checkpoint.stem == stem(shard):
+    if written and (shard := parsed(written)).of == plan.shards and is_named_for(checkpoint.name, shard):
         return
     whose = f"shard {written}" if written else "a job without shards"
     raise OtherJobError(

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from batcher.errors import ExitCode, UsageError
-from batcher.options.verbs import LedgerOptions
+from batcher.options.ledgers import LedgerOptions
 from batcher.rules.choices import LedgerAction
 from batcher.rules.text import counted
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from batcher.options.verbs import ListCommandOptions
+from batcher.options.listing import ListCommandOptions
 
 if TYPE_CHECKING:
     from batcher.errors import ExitCode

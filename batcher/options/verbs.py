@@ -7,18 +7,13 @@ from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from batcher.errors import UsageError
 from batcher.options.declaring import Option, Options, derived
 from batcher.options.groups import (
-    ALLOW_HTTP,
-    ENDPOINT,
     INPUT,
-    LEDGER,
     MAX_OUTAGE,
     MAX_RATE,
     PROGRESS,
     RECORDS,
-    REGION,
     SPREADSHEET,
     Connection,
     Doubts,
@@ -32,9 +27,9 @@ from batcher.options.groups import (
     Shared,
     Wanted,
 )
-from batcher.options.kinds import BUCKET, CAPITALS, DURATION, MAX_FAILURES, RATE, TIME_OF_DAY, many
+from batcher.options.kinds import DURATION, MAX_FAILURES, RATE, TIME_OF_DAY
 from batcher.options.watching import Watched
-from batcher.rules.choices import Engine, LedgerAction, Level, LogFormat, Mode, OnDoubt, Rows
+from batcher.rules.choices import Engine, Level, LogFormat, Mode, OnDoubt, Rows
 
 if TYPE_CHECKING:
     # Not imported at run time, which would slow the help down.
@@ -231,48 +226,6 @@ class RunCommandOptions(RunOptions, Several, Watched, Asking):
     """The options of `batcher run`. A program that runs a job is not asked."""
 
 
-def _obs_endpoint(options: "ListOptions") -> str:
-    if options.region is None:
-        raise UsageError("no endpoint given", "Give --endpoint URL or --region NAME, or set OBS_ENDPOINT.")
-    from batcher.rules.service.names import region_endpoint  # noqa: PLC0415 - keeps the help fast
-
-    return region_endpoint(options.region)
-
-
-class ListOptions(Wanted, Connection):
-    """The options of `batcher list`."""
-
-    group = "Service"
-    alternatives = ("region", "endpoint")
-
-    address: Annotated[
-        Path, Option("Bucket, and what keys begin with.", BUCKET, is_argument=True, metavar="OBS://BUCKET/PREFIX")
-    ]
-    endpoint: Annotated[str, ENDPOINT] = derived(factory=_obs_endpoint)
-    region: Annotated[str | None, REGION] = None
-    allow_http: Annotated[bool, ALLOW_HTTP] = False
-
-
-class ListCommandOptions(ListOptions):
-    """The options of `batcher list`, with those about what it writes and how fast."""
-
-    group = "Output"
-
-    storage_classes: Annotated[
-        frozenset[str],
-        Option(
-            "List only objects of this storage class.",
-            many(CAPITALS, frozenset),
-            flag="--storage-class",
-            metavar="NAME",
-        ),
-    ] = frozenset()
-    output: Annotated[
-        Path, Option("List to write, a new .csv file or one to continue.", short="-o", default="BUCKET_PREFIX.csv")
-    ] = derived(factory=lambda options: Path(options.address))
-    concurrency: Annotated[int, Option("Maximum number of groups to list side by side.", least=1, most=256)] = 16
-
-
 class CheckOptions(Service, Manifest, Retries, ForPrograms):
     """The options of `batcher check`."""
 
@@ -338,40 +291,6 @@ class DoctorOptions(Service, ForPrograms):
             is_spoken=True,
         ),
     ] = None
-
-
-class LedgerOptions(ForPrograms):
-    """The options of `batcher ledger`."""
-
-    group = "Ledger"
-
-    action: Annotated[LedgerAction, Option("What to do: import or status.", is_argument=True)]
-    jobs: Annotated[
-        tuple[Path, ...],
-        Option("For import: checkpoints, run folders, manifests or records of jobs.", is_argument=True, metavar="JOB"),
-    ] = ()
-    ledger: Annotated[Path, LEDGER._replace(help="The ledger; import makes a new one if there is none.")]
-    workflow: Annotated[
-        str | None,
-        Option("Workflow that was started, for records without a checkpoint.", short="-w", metavar="NAME"),
-    ] = None
-    endpoint: Annotated[
-        str | None,
-        Option(
-            "Service endpoint, for records without a checkpoint.",
-            short="-e",
-            metavar="URL",
-            shared_environment=("OBS_ENDPOINT",),
-        ),
-    ] = None
-    project_id: Annotated[
-        str | None,
-        Option("Project of the workflow, for records of a job of dwr-v3 without a checkpoint.", metavar="ID"),
-    ] = None
-    inputs: Annotated[
-        "Mapping[str, Json]",
-        INPUT._replace(help="Input that every row had, for records without a checkpoint."),
-    ] = {}  # noqa: RUF012 - options are immutable
 
 
 class StatusOptions(OfJob, ForPrograms):

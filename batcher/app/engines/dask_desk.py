@@ -9,9 +9,9 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
-import distributed
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 import batcher
@@ -25,7 +25,7 @@ NAME = "batcher"
 def versions() -> dict[str, str]:
     """Return what must be the same in all processes of a run."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return {"Python": python, "batcher": batcher.__version__, "distributed": distributed.__version__}
+    return {"Python": python, "batcher": batcher.__version__, "distributed": version("distributed")}
 
 
 @dataclass
@@ -38,7 +38,7 @@ class _Run:
     """The ticket of each shard that has not been redeemed."""
 
 
-class Desk(SchedulerPlugin):  # type: ignore[misc]
+class Desk(SchedulerPlugin):
     """Answers the driver and the workers of every run on a scheduler."""
 
     idempotent = True

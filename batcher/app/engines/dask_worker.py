@@ -42,8 +42,11 @@ class Task(NamedTuple):
     values: Mapping[str, Any]
 
 
-def run_shard(task: Task) -> tuple[int, str] | None:
-    """Run a shard to its end. Return the exit code and the last error, None if the ticket is void."""
+def run_shard(task: Task) -> tuple[int | None, str] | None:
+    """Run a shard to its end. Return the exit code and the last error, None if the ticket is void.
+
+    The exit code is None if the worker was asked to leave before the end of the shard.
+    """
     worker = get_worker()
     options = RunOptions.of(task.values)
     shard = options.shard
@@ -72,7 +75,10 @@ def run_shard(task: Task) -> tuple[int, str] | None:
             need_threads()
             calm_collector()
             with asyncio.Runner(loop_factory=fast_loop(tls=options.endpoint.startswith("https:"))) as runner:
-                return runner.run(run_leased(options, world, Drain(), lease)), ""
+                code = runner.run(run_leased(options, world, Drain(), lease))
+            if code is ExitCode.STOPPED and _leaves(worker):
+                return None, "its worker has left"
+            return code, ""
         except JobError as error:
             voice.complain(error)
             return error.exit_code, str(error)

@@ -14,6 +14,9 @@ from typing import NamedTuple
 
 from msgspec import Struct, ValidationError, convert, to_builtins
 
+from batcher.rules.shards.assignment import Shard
+from batcher.rules.shards.plan import stem
+
 VERSION = 1
 _NAMED = re.compile(r"(?P<shard>shard-[0-9]{5,})(?:\.a(?P<number>[0-9]{6,}))?(?P<suffix>\.[a-z.]+)")
 CLAIM, ENDED, BEAT = ".claim", ".ended", ".beat"
@@ -84,6 +87,12 @@ def named(name: str) -> Named | None:
     """Take the name of a file apart. None if it is not of an attempt."""
     found = _NAMED.fullmatch(name)
     return found and Named(found["shard"], int(found["number"] or 1), found["suffix"])
+
+
+def is_named_for(name: str, shard: Shard) -> bool:
+    """Return whether a checkpoint with this name is that of an attempt at a shard."""
+    found = named(name)
+    return found is not None and found.suffix == CHECKPOINT and found.shard == stem(shard)
 
 
 def is_of_shard(name: str) -> bool:
