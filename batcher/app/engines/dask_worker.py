@@ -76,12 +76,12 @@ def run_shard(task: Task) -> tuple[int | None, str] | None:
             calm_collector()
             with asyncio.Runner(loop_factory=fast_loop(tls=options.endpoint.startswith("https:"))) as runner:
                 code = runner.run(run_leased(options, world, Drain(), lease))
-            if code is ExitCode.STOPPED and _leaves(worker):
-                return None, "its worker has left"
-            return code, ""
         except JobError as error:
             voice.complain(error)
             return error.exit_code, str(error)
+        if code is ExitCode.STOPPED and _leaves(worker):
+            return None, "its worker has left"
+        return code, ""
 
 
 def _call(worker: Any, name: str, **arguments: Any) -> Future[Any]:
