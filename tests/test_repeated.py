@@ -56,7 +56,10 @@ async def test_no_row_is_released_once_one_execution_has_answered_two_starts(tmp
         await checkpoint.settle([Settlement(asked.id, Status.IN_DOUBT)], {}, NOW - 90)
         card = Card("https://e", "w")
         files = SimpleNamespace(
-            checkpoint=checkpoint, card=card, attempt=None, sharing=None,
+            checkpoint=checkpoint,
+            card=card,
+            attempt=None,
+            sharing=None,
             forget_inherited=lambda _ids: asyncio.sleep(0),
             settle=lambda settled, *_: checkpoint.settle(settled, {}),
         )
