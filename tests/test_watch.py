@@ -459,7 +459,7 @@ def peak_of(words, folder):
     return ran.returncode, int(place.read_text().partition("VmHWM:")[2].split()[0])
 
 
-@pytest.mark.long(small=1 / 2, ci=1)
+@pytest.mark.long(small=1 / 2, ci=1 / 2)
 @pytest.mark.parametrize("number", MANY)
 async def test_memory_does_not_grow_with_the_number_of_executions(emulator, tmp_path, number):
     job = Job(tmp_path, await emulator(run_time=0.0, fail_share=0.01), Api.OBS_V2)
