@@ -43,11 +43,11 @@ test: $(READY)
 
 # SIZE is how much of the long repetitions is run: `ci`, or `full` for all of it.
 SIZE ?= ci
-KILLS_ci := 30
+KILLS_ci := 20
 KILLS_full := 200
-SEEDS_ci := 600
+SEEDS_ci := 400
 SEEDS_full := 5000
-LYING_SEEDS_ci := 300
+LYING_SEEDS_ci := 200
 LYING_SEEDS_full := 5000
 
 verify: $(READY)
