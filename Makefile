@@ -9,8 +9,8 @@ READY := $(VENV)/.ready
 
 help:
 	@echo "make demo      run the main job on the built-in emulator, kill it half-way, run it again"
-	@echo "make test      run the tests, with a share of the long repetitions; under 5 minutes on two cores"
-	@echo "make verify    run the long repetitions: 8 minutes on two cores, all of them with SIZE=full"
+	@echo "make test      run the tests, with a share of the long repetitions; 4 minutes on two cores"
+	@echo "make verify    run the long repetitions: 7 minutes on two cores, all of them with SIZE=full"
 	@echo "make simulate  play 10000 seeds of crashes, faults and lies on a virtual clock; ten minutes"
 	@echo "make chaos     kill the main job 200 times at random instants; some minutes"
 	@echo "make limits    measure how the main job finds and follows the limits of a service; a quarter of an hour"

@@ -99,15 +99,15 @@ async def test_a_process_that_is_stopped_and_goes_on_after_it_was_replaced_start
     assert started(service) == Counter(ROWS)
 
 
-@pytest.mark.long
+@pytest.mark.long(small=0, ci=1)
 async def test_a_newcomer_waits_for_the_end_of_a_live_process_and_none_of_them_is_replaced_for_ever(
     folder,  # noqa: F811
     emulator,
 ):
     service = await emulator()
     write(folder / "m.txt", ROWS[:80])
-    first = await begun(service, "one", "--max-rate", "10")
-    await sent(service, 3)
+    first = await begun(service, "one", "--max-rate", "4")
+    await sent(service, 1)
     # A controller replaces whatever ends with another code than 0.
     ends = []
     while not ends or ends[-1][0] not in {0, 3}:
