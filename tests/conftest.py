@@ -9,10 +9,9 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
 from typing import NamedTuple
 
 import aiofastnet
@@ -20,7 +19,7 @@ import aiohttp
 import hypothesis
 import pytest
 import uvloop
-from launching import UNBUFFERED
+from launching import UNBUFFERED, Process
 from yarl import URL
 
 from batcher.emulator.server import serve
@@ -198,7 +197,7 @@ async def call():
 
 
 class Running(NamedTuple):
-    process: subprocess.Popen
+    process: Process
     url: str
     errors: os.PathLike
 
@@ -217,9 +216,8 @@ def emulator_process(tmp_path):
         def start(*options, keys=KEYS):
             errors = tmp_path / f"emulator-{len(list(tmp_path.glob('emulator-*.err')))}.err"
             environment = {name: value for name, value in os.environ.items() if not name.startswith("OBS_")} | keys
-            command = [sys.executable, "-m", "batcher", "emulator", *options]
-            stderr = stack.enter_context(errors.open("w"))
-            process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True)
+            with errors.open("w") as stderr:
+                process = Process(["emulator", *options], environment, Path.cwd(), stderr)
             stack.callback(_end, process)
             line = process.stdout.readline()
             assert line.startswith("listening on http://127.0.0.1:"), errors.read_text()
