@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import datetime
+from functools import partial
 from math import inf
 
 from batcher.app.api import Chosen, choose
@@ -47,6 +48,8 @@ from batcher.rules.service.dialect import Dialect
 from batcher.rules.service.dialects import dialect_of
 from batcher.rules.text import seconds_until
 
+OUT_OF_TIME = "the time limit is reached: no new starts, waiting for requests on the wire"
+
 
 async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
     options: RunOptions,
@@ -70,7 +73,9 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
         # First, since a file may be a pipe without a reader: to open it takes until the second signal.
         edges.enter_context(world.draining_on_signals(drain.begin, world.voice.say))
         telemetry = await edges.enter_async_context(open_telemetry(options, world, pass_on))
-        edges.enter_context(_draining_after(_seconds(options, world), drain, world.voice.say))
+        edges.enter_context(
+            drain.within(_seconds(options, world), ExitCode.STOPPED, partial(world.voice.say, OUT_OF_TIME))
+        )
         manifest = edges.enter_context(_open_manifest(options, world))
         await asyncio.to_thread(manifest.check)
         for warning in manifest.warnings:
@@ -212,20 +217,6 @@ def _seconds(options: RunOptions, world: World) -> float | None:
         # No time zone is given, so it is that of this machine.
         ends.append(seconds_until(options.stop_at, datetime.fromtimestamp(world.clock())))  # noqa: DTZ006
     return min(ends, default=None)
-
-
-@contextmanager
-def _draining_after(seconds: float | None, drain: Drain, say: Callable[[str], None]) -> Iterator[None]:
-    def end() -> None:
-        say("the time limit is reached: no new starts, waiting for requests on the wire")
-        drain.begin(ExitCode.STOPPED)
-
-    timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, end)
-    try:
-        yield
-    finally:
-        if timer is not None:
-            timer.cancel()
 
 
 def _monitor(  # noqa: PLR0913, PLR0917 - what a run consists of
