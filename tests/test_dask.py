@@ -130,7 +130,7 @@ async def _run_again(client, made, options, service, *, is_running):
     await client.register_plugin(Desk(), name="batcher")
     options.run_dir.mkdir()
     told = (60.0 if is_running else 1e6, False, False)
-    task = task_of(options, Shard(0, 1), "run")
+    task = task_of(options, Shard(0, 1), None, "run")
     await client.scheduler.batcher_beat(run="run", client=client.id, told=told)
     await client.scheduler.batcher_issue(run="run", shard=0, ticket=task.ticket)
     future = client.submit(run_shard, task)
@@ -155,14 +155,15 @@ async def _run_again(client, made, options, service, *, is_running):
 
 def test_a_task_carries_no_secret(folder):  # noqa: F811
     options = parsed("m.txt", "-w", "w", "-b", "b", "-e", "http://127.0.0.1:1", "--ca-bundle", "a.pem")
-    packed = pickle.dumps(task_of(options, Shard(1, 4), "run"))
+    packed = pickle.dumps(task_of(options, Shard(1, 4), 7, "run"))
     for name in ("OBS_ACCESS_KEY_ID", "OBS_SECRET_ACCESS_KEY"):
         assert ENVIRONMENT[name].encode() not in packed
     task = pickle.loads(packed)
-    assert task.ticket != task_of(options, Shard(1, 4), "run").ticket
+    assert task.ticket != task_of(options, Shard(1, 4), 7, "run").ticket
     # Workers have other working directories.
     assert (task.values["manifest"], task.values["ca_bundle"]) == (folder / "m.txt", folder / "a.pem")
     assert task.values["run_dir"] == folder / "m.txt.run"
+    assert (task.values["limit"], task.is_counted) == (7, False)
 
 
 def test_only_a_cluster_that_is_private_and_runs_nothing_again_is_used():

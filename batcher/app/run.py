@@ -37,6 +37,7 @@ from batcher.options.verbs import RunOptions
 from batcher.rules.choices import OnDoubt
 from batcher.rules.doubts.settle_time import condition
 from batcher.rules.job.card import STANDARD_INPUT
+from batcher.rules.progress.answered import Answered
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rate.found import FoundLimit
 from batcher.rules.rate.remembered import Remembered, first_rate, most_rows
@@ -57,20 +58,22 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
     *,
     confirm: Confirm | None = None,
     attend: Callable[[Monitor], None] | None = None,
+    answered: Answered | None = None,
 ) -> ExitCode:
     """Run the job that `options` describe until it ends or `drain` begins, and report how it ended.
 
-    `pass_on` takes the records once they are on disk, `attend` the monitor once the files are open. `confirm` asks a
-    person before many rows are started; without it no one is asked. The options choose the dialect, unless it is given.
-    Raises JobError if the job cannot start or continue.
+    `pass_on` takes the records once they are on disk, `attend` the monitor once the files are open. `answered` counts
+    the attempts, if another process has metrics. `confirm` asks a person before many rows are started; without it no
+    one is asked. The options choose the dialect, unless it is given. Raises JobError if the job cannot start or
+    continue.
     """
     # The names are checked before anything is opened.
     card_of(options, dialect or dialect_of(options.api))
     async with AsyncExitStack() as edges:
         # First, since a file may be a pipe without a reader: to open it takes until the second signal.
         edges.enter_context(world.draining_on_signals(drain.begin, world.voice.say))
-        telemetry = await edges.enter_async_context(open_telemetry(options, world, pass_on))
-        edges.enter_context(_draining_after(_seconds(options, world), drain, world.voice.say))
+        telemetry = await edges.enter_async_context(open_telemetry(options, world, pass_on, answered))
+        edges.enter_context(draining_in_time(options, world, drain))
         manifest = edges.enter_context(_open_manifest(options, world))
         await asyncio.to_thread(manifest.check)
         for warning in manifest.warnings:
@@ -215,11 +218,14 @@ def _seconds(options: RunOptions, world: World) -> float | None:
 
 
 @contextmanager
-def _draining_after(seconds: float | None, drain: Drain, say: Callable[[str], None]) -> Iterator[None]:
+def draining_in_time(options: RunOptions, world: World, drain: Drain) -> Iterator[None]:
+    """Begin the drain during the block when --max-duration or --stop-at says so."""
+
     def end() -> None:
-        say("the time limit is reached: no new starts, waiting for requests on the wire")
+        world.voice.say("the time limit is reached: no new starts, waiting for requests on the wire")
         drain.begin(ExitCode.STOPPED)
 
+    seconds = _seconds(options, world)
     timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, end)
     try:
         yield

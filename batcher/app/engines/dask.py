@@ -17,10 +17,11 @@ from uuid import uuid4
 import dask
 from distributed import Client, LocalCluster
 
-from batcher.app.engines import End
+from batcher.app.engines import OURS, End
 from batcher.app.engines.dask_desk import NAME, Desk, versions
 from batcher.app.engines.dask_worker import Task, remove, run_shard, unseen, write_probe
 from batcher.app.leases import Orders, reachable
+from batcher.app.telemetry import has_metrics
 from batcher.app.world import World
 from batcher.errors import ServiceError, UsageError
 from batcher.options.declaring import declared_by
@@ -34,7 +35,6 @@ CONNECT_SECONDS = 15.0
 SILENT_SECONDS = 10.0
 """Seconds without an answer after which the scheduler is taken for gone."""
 _LOCAL = "127.0.0.1:0"
-_ITSELF = frozenset({"shard", "progress", "report", "max_rate"})
 
 
 @asynccontextmanager
@@ -163,12 +163,7 @@ class Dask:
                 await self._beat()
 
     async def _beat(self) -> None:
-        orders = self.orders
-        told = (orders.most, orders.is_paused, orders.is_draining)
-        found = await self._call("beat", run=self.run, client=self.client.id, told=told)
-        self._heard_at = self.world.monotonic()
-        self.latest = {int(number): figures for number, figures in found["latest"]}
-        present = {*found["workers"]}
+        present = await self._look()
         self._workers &= present
         for address in present - self._workers - self._unfit:
             try:
@@ -177,6 +172,15 @@ class Dask:
                 self._unfit.add(address)
                 self.world.voice.warn(str(error))
 
+    async def _look(self) -> set[str]:
+        """Pass the orders on, and take the figures of all shards. Return the workers of the cluster."""
+        orders = self.orders
+        told = (orders.most, orders.is_paused, orders.is_draining)
+        found = await self._call("beat", run=self.run, client=self.client.id, told=told)
+        self._heard_at = self.world.monotonic()
+        self.latest = {int(number): figures for number, figures in found["latest"]}
+        return {*found["workers"]}
+
     async def _call(self, name: str, **arguments: Any) -> Any:
         try:
             async with asyncio.timeout(VALID):
@@ -184,14 +188,26 @@ class Dask:
         except (OSError, TimeoutError):
             raise _gone() from None
 
-    async def start(self, shard: Shard) -> None:
+    async def start(self, shard: Shard, limit: int | None) -> None:
         """Dispatch a shard to a worker that has none, with a new ticket."""
         busy = {address for address, _ in self._running.values()}
         address = next(iter(sorted(self._workers - busy)))
-        task = task_of(self.options, shard, self.run)
+        task = task_of(self.options, shard, limit, self.run)
         await self._call("issue", run=self.run, shard=shard.number, ticket=task.ticket)
         future = self.client.submit(run_shard, task, key=f"{NAME}-{task.ticket}", workers=[address], retries=0)
-        self._running[shard.number] = address, asyncio.create_task(_ended(address, future))
+        self._running[shard.number] = address, asyncio.create_task(self._ended(address, future))
+
+    async def _ended(self, address: str, future: Any) -> End:
+        """Wait until a task has ended, whatever Dask makes of it, and take its last figures."""
+        try:
+            ended = await future
+        except Exception as error:  # noqa: BLE001 - no error of an engine says what was sent
+            return End(None, f"its worker {address} was lost ({type(error).__name__})")
+        finally:
+            future.release()
+        with suppress(ServiceError):
+            await self._look()
+        return End(None, "Dask has run it again, which starts nothing") if ended is None else End(*ended)
 
     def ended(self) -> Mapping[int, End]:
         """Return how tasks have ended since the last time. Raises ServiceError if the scheduler is gone."""
@@ -221,21 +237,11 @@ def _gone() -> ServiceError:
     )
 
 
-async def _ended(address: str, future: Any) -> End:
-    """Wait until a task has ended, whatever Dask makes of it."""
-    try:
-        ended = await future
-    except Exception as error:  # noqa: BLE001 - no error of an engine says what was sent
-        return End(None, f"its worker {address} was lost ({type(error).__name__})")
-    finally:
-        future.release()
-    return End(None, "Dask has run it again, which starts nothing") if ended is None else End(*ended)
-
-
-def task_of(options: RunCommandOptions, shard: Shard, run: str) -> Task:
+def task_of(options: RunCommandOptions, shard: Shard, limit: int | None, run: str) -> Task:
     """Return the dispatch of a shard, with a new ticket and without secrets. Paths are those of every directory."""
-    names = {each.name for each in declared_by(RunOptions)} - _ITSELF
+    names = {each.name for each in declared_by(RunOptions)} - OURS
     values = {name: value for name, value in vars(options).items() if name in names}
     values |= {"manifest": options.manifest, "run_dir": options.run_dir}
     values = {name: value.absolute() if isinstance(value, Path) else value for name, value in values.items()}
-    return Task(run, str(uuid4()), {**values, "shard": shard, "progress": Mode.NONE})
+    values |= {"shard": shard, "limit": limit, "progress": Mode.NONE}
+    return Task(run, str(uuid4()), values, is_counted=has_metrics(options))

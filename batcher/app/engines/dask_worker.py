@@ -26,6 +26,7 @@ from batcher.errors import ExitCode, JobError
 from batcher.flow.drain import Drain
 from batcher.model import Json
 from batcher.options.verbs import RunOptions
+from batcher.rules.progress.answered import Answered
 from batcher.rules.rate.leases import VALID
 from batcher.rules.shards.plan import stem
 
@@ -40,6 +41,8 @@ class Task(NamedTuple):
     run: str
     ticket: str
     values: Mapping[str, Any]
+    is_counted: bool
+    """Whether the worker counts its attempts, for the metrics of all."""
 
 
 def run_shard(task: Task) -> tuple[int | None, str] | None:
@@ -69,7 +72,8 @@ def run_shard(task: Task) -> tuple[int | None, str] | None:
 
         voice = Voice(listen)
         world = World(voice=voice, environment=environment_of(os.environ), draining_on_signals=_no_signals)
-        lease = Lessee(f"{shard.number}-{uuid4()}", shard.number, asking, lambda: _leaves(worker), voice.warn)
+        answered = Answered() if task.is_counted else None
+        lease = Lessee(f"{shard.number}-{uuid4()}", shard.number, asking, lambda: _leaves(worker), voice.warn, answered)
         try:
             make_room(options.concurrency)
             need_threads()
