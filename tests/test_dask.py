@@ -21,7 +21,7 @@ from batcher.app.processes import run_shards
 from batcher.app.world import World
 from batcher.errors import UsageError
 from batcher.rules.shards.assignment import Shard
-from batcher.rules.shards.cluster import need_cluster, need_private, need_same_versions
+from batcher.rules.shards.cluster import need_cluster, need_private, need_protected, need_same_versions
 
 ROWS = [f"in/{number}" for number in range(1200)]
 
@@ -172,6 +172,13 @@ def test_only_a_cluster_that_is_private_and_runs_nothing_again_is_used():
             need_private(address, has_certificates=False)
     need_private("tcp://127.0.0.1:8786", has_certificates=False)
     need_private("tls://10.0.0.1:8786", has_certificates=True)
+    here, all_ = ("127.0.0.1", 8786), [("0.0.0.0", 8786), ("::", 8786)]
+    for listens in (all_, [here, ("10.0.0.1", 8786)]):
+        with pytest.raises(UsageError, match="everyone who reaches port 8786"):
+            need_protected("w", "tcp://127.0.0.1:8786", listens)
+    assert need_protected("w", "tls://10.0.0.1:8786", all_) == ""
+    assert need_protected("w", "tcp://127.0.0.1:8786", [here, ("::1", 8787)]) == ""
+    assert "port 8787" in need_protected("w", "tls://10.0.0.1:8786", [*all_, ("0.0.0.0", 8787), here])
     need_cluster(0, 30.0)
     for failures, ttl in ((3, 30.0), (0, 300.0), (0, None)):
         with pytest.raises(UsageError, match=r"allowed-failures|worker-ttl"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +29,7 @@ from batcher.options.verbs import RunCommandOptions, RunOptions
 from batcher.rules.choices import Mode
 from batcher.rules.rate.leases import EVERY, VALID
 from batcher.rules.shards.assignment import Shard
-from batcher.rules.shards.cluster import SETTINGS, need_cluster, need_private, need_same_versions
+from batcher.rules.shards.cluster import SETTINGS, need_cluster, need_private, need_protected, need_same_versions
 
 CONNECT_SECONDS = 15.0
 SILENT_SECONDS = 10.0
@@ -64,9 +64,13 @@ async def _client(options: RunCommandOptions) -> AsyncIterator[Any]:
             async with local as cluster, Client(cluster, asynchronous=True, set_as_default=False) as client:
                 yield client
         return
-    tls = dask.config.get("distributed.comm.tls")
-    need_private(options.scheduler, has_certificates=bool(tls["ca-file"] and tls["client"]["cert"]))
-    client = Client(options.scheduler, asynchronous=True, set_as_default=False, timeout=CONNECT_SECONDS)
+    # By their whole names: those that come from the environment are spelled in another way.
+    certificates = [dask.config.get(f"distributed.comm.tls.{name}", None) for name in ("ca-file", "client.cert")]
+    need_private(options.scheduler, has_certificates=all(certificates))
+    try:
+        client = Client(options.scheduler, asynchronous=True, set_as_default=False, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the certificates of distributed.comm.tls cannot be used: {error}") from None
     try:
         await client
     except OSError as error:
@@ -111,6 +115,7 @@ class Dask:
         found = await self._call("cluster")
         need_cluster(found["allowed_failures"], found["worker_ttl"])
         need_same_versions("the scheduler", versions(), found["versions"])
+        self._need_protected("the scheduler", found["address"], found["listens"])
         if not found["workers"]:
             raise UsageError("the Dask scheduler has no workers", "Start some: dask worker ADDRESS --nthreads 1")
         await self._admit(found["workers"])
@@ -119,13 +124,14 @@ class Dask:
     async def _admit(self, workers: list[str]) -> None:
         """Verify workers: their versions, and that all of them and this process see one run folder."""
         folder = str(self.options.run_dir.absolute())
-        own, _ = write_probe(folder)
+        own = write_probe(folder).name
         written = {own}
         try:
             probes = await self.client.run(write_probe, folder, workers=workers)
-            written |= {name for name, _ in probes.values()}
-            for address, (_, theirs) in probes.items():
-                need_same_versions(f"the worker {address}", versions(), theirs)
+            written |= {probe.name for probe in probes.values()}
+            for address, probe in probes.items():
+                need_same_versions(f"the worker {address}", versions(), probe.versions)
+                self._need_protected(f"the worker {address}", address, probe.listens)
             missing = {"this process": unseen(folder, [*written])}
             missing |= await self.client.run(unseen, folder, [*written], workers=workers)
             if any(missing.values()):
@@ -141,6 +147,11 @@ class Dask:
         finally:
             remove(folder, written)
         self._workers |= {*workers}
+
+    def _need_protected(self, who: str, address: str, listens: Iterable[tuple[str, int]]) -> None:
+        warning = need_protected(who, address, listens)
+        if warning:
+            self.world.voice.warn(warning)
 
     @asynccontextmanager
     async def beating(self) -> AsyncIterator[None]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from distributed import get_worker
 
-from batcher.app.engines.dask_desk import NAME, versions
+from batcher.app.engines.dask_desk import NAME, listens, versions
 from batcher.app.leases import Answer, Lessee, run_leased
 from batcher.app.process import calm_collector, fast_loop, make_room, need_threads
 from batcher.app.voice import Voice
@@ -108,11 +108,19 @@ def _no_signals(_drain: Callable[[ExitCode], None], _say: Callable[[str], None])
     yield
 
 
-def write_probe(folder: str) -> tuple[str, dict[str, str]]:
-    """Write a file with a new name into the run folder. Return the name, and the versions of this worker."""
+class Probe(NamedTuple):
+    """What a worker shows of itself: the name of the file that it wrote, its versions, and where it listens."""
+
+    name: str
+    versions: Mapping[str, str]
+    listens: Sequence[tuple[str, int]]
+
+
+def write_probe(folder: str) -> Probe:
+    """Write a file with a new name into the run folder. Return what this worker shows."""
     name = f"probe-{uuid4()}"
     Path(folder, name).touch(mode=0o600)
-    return name, versions()
+    return Probe(name, versions(), listens())
 
 
 def unseen(folder: str, names: list[str]) -> list[str]:
