@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import datetime
 from functools import partial
 from math import inf
@@ -38,6 +38,7 @@ from batcher.options.verbs import RunOptions
 from batcher.rules.choices import OnDoubt
 from batcher.rules.doubts.settle_time import condition
 from batcher.rules.job.card import STANDARD_INPUT
+from batcher.rules.progress.answered import Answered
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rate.found import FoundLimit
 from batcher.rules.rate.remembered import Remembered, first_rate, most_rows
@@ -60,22 +61,22 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
     *,
     confirm: Confirm | None = None,
     attend: Callable[[Monitor], None] | None = None,
+    answered: Answered | None = None,
 ) -> ExitCode:
     """Run the job that `options` describe until it ends or `drain` begins, and report how it ended.
 
-    `pass_on` takes the records once they are on disk, `attend` the monitor once the files are open. `confirm` asks a
-    person before many rows are started; without it no one is asked. The options choose the dialect, unless it is given.
-    Raises JobError if the job cannot start or continue.
+    `pass_on` takes the records once they are on disk, `attend` the monitor once the files are open. `answered` counts
+    the attempts, if another process has metrics. `confirm` asks a person before many rows are started; without it no
+    one is asked. The options choose the dialect, unless it is given. Raises JobError if the job cannot start or
+    continue.
     """
     # The names are checked before anything is opened.
     card_of(options, dialect or dialect_of(options.api))
     async with AsyncExitStack() as edges:
         # First, since a file may be a pipe without a reader: to open it takes until the second signal.
         edges.enter_context(world.draining_on_signals(drain.begin, world.voice.say))
-        telemetry = await edges.enter_async_context(open_telemetry(options, world, pass_on))
-        edges.enter_context(
-            drain.within(_seconds(options, world), ExitCode.STOPPED, partial(world.voice.say, OUT_OF_TIME))
-        )
+        telemetry = await edges.enter_async_context(open_telemetry(options, world, pass_on, answered))
+        edges.enter_context(draining_in_time(options, world, drain))
         manifest = edges.enter_context(_open_manifest(options, world))
         await asyncio.to_thread(manifest.check)
         for warning in manifest.warnings:
@@ -217,6 +218,11 @@ def _seconds(options: RunOptions, world: World) -> float | None:
         # No time zone is given, so it is that of this machine.
         ends.append(seconds_until(options.stop_at, datetime.fromtimestamp(world.clock())))  # noqa: DTZ006
     return min(ends, default=None)
+
+
+def draining_in_time(options: RunOptions, world: World, drain: Drain) -> AbstractContextManager[None]:
+    """Begin the drain during the block when --max-duration or --stop-at says so."""
+    return drain.within(_seconds(options, world), ExitCode.STOPPED, partial(world.voice.say, OUT_OF_TIME))
 
 
 def _monitor(  # noqa: PLR0913, PLR0917 - what a run consists of

@@ -249,7 +249,7 @@ class Highest(Options):
     ] = 64
 
 
-class RecoverOptions(Service, Sharded, Highest):
+class RecoverOptions(Service, Sharded, Succession, Highest):
     """The options of `batcher recover`: those that identify a job."""
 
     group = "Output"
