@@ -32,7 +32,7 @@ LEASE = "BATCHER_LEASE"
 OURS = frozenset(
     {
         *("manifest", "shard", "run_dir", "processes", "engine", "scheduler", "max_rate"),
-        *("progress", "report", "yes", "confirm_above", "dry_run"),
+        *("progress", "report", "yes", "confirm_above", "dry_run", "on_end"),
         *("watch", "deadline", "interval", "details"),
     }
 )
