@@ -91,9 +91,17 @@ app = Verbs(
 )
 
 
+_COMPLETING = "_BATCHER_COMPLETE"
+"""The variable with which the script of a shell asks for completions."""
+
+
 def main() -> None:
     """Run the command line. An error that no verb reports has an exit code too: 70, 71 or 74."""
     open_streams()
+    if _COMPLETING in os.environ:
+        from batcher.cli.completion import register
+
+        register()
     ending = Ending()
     try:
         try:
