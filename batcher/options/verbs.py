@@ -7,6 +7,7 @@ from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from batcher.options.at_end import AtEnd
 from batcher.options.declaring import Option, Options, derived
 from batcher.options.groups import (
     INPUT,
@@ -222,7 +223,7 @@ class Several(Options):
     ] = None
 
 
-class RunCommandOptions(RunOptions, Several, Watched, Asking):
+class RunCommandOptions(RunOptions, Several, Watched, Asking, AtEnd):
     """The options of `batcher run`. A program that runs a job is not asked."""
 
 

@@ -15,7 +15,7 @@ OURS = frozenset(
         *("manifest", "shard", "run_dir", "processes", "engine", "scheduler"),
         *("max_rate", "limit", "max_duration", "stop_at"),
         *("progress", "report", "metrics_file", "metrics_port", "metrics_host"),
-        *("yes", "confirm_above", "dry_run", "watch", "deadline", "interval", "details"),
+        *("yes", "confirm_above", "dry_run", "on_end", "watch", "deadline", "interval", "details"),
     }
 )
 """The options that hold for all shards together, or that each worker is given otherwise. The rest is passed on."""
