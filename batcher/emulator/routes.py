@@ -241,6 +241,8 @@ class Routes:
     async def restore(self, request: web.Request) -> web.StreamResponse:
         """Restore a failed execution, unless the request is refused or meets a fault."""
         self._emulator.ledger.requests["restore"] += 1
+        if self._settings.restore_forbidden:
+            return self._refuse(FORBIDDEN)
         if refusal := self._check(request) or self._throttle():
             return self._refuse(refusal)
         fault, late = self._emulator.restore_fate()

@@ -135,6 +135,7 @@ class Settings:
     """Seconds for which a new execution is missing from the list."""
     list_forbidden: bool = False
     get_forbidden: bool = False
+    restore_forbidden: bool = False
     workflow_forbidden: bool = False
     """Whether credentials that may start workflows are not allowed to read them."""
     triggers: tuple[str, ...] = ()
