@@ -353,7 +353,7 @@ async def test_what_a_killed_watch_has_written_in_csv_is_read_back(job):
     output = made.folder / "ends.csv"
     await made.watch(output=output)
     whole = output.read_bytes()
-    assert whole.splitlines()[0] == b"row,bucket,object,execution_name,end,started_at,ended_at,duration_s"
+    assert whole.splitlines()[0] == b"row,bucket,object,execution_name,end,started_at,ended_at,duration_s,redrives"
     assert len(whole.splitlines()) == 11
     assert await made.watch(output=output) is await made.watch()
     assert output.read_bytes() == whole

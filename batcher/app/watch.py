@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from math import inf
+from typing import NamedTuple
 
 from batcher.app.api import chosen_before
 from batcher.app.end_files import EndFiles, open_end_files
@@ -37,6 +39,40 @@ async def watch_job(options: WatchOptions, world: World, drain: Drain | None = N
     Raises JobError if that is impossible, or if the service refuses to list executions.
     """
     drain = drain or Drain()
+    async with open_watch(options, world, drain) as opened:
+        ends, service = opened.ends, opened.service
+        await ends.renew()
+        if ends.running:
+            opened.say_begun()
+            await contact(service.workflow, drain, world.draw, world.monotonic)
+        async with showing(options.progress, opened.watch.figures, VIEW):
+            await opened.watch.until_ended()
+        return report(options, world, opened, drain)
+
+
+class OpenWatch(NamedTuple):
+    """A watch with its files and its service. Questions to the service keep to the turns."""
+
+    watch: Watch
+    ends: EndFiles
+    service: Service
+    turns: Turns
+    say: Callable[[str], None]
+
+    def say_begun(self) -> None:
+        """Say what is watched."""
+        executions = summary.executions(len(self.ends))
+        self.say(f"watching {self.ends.running:,} of {executions} of workflow {self.service.name}")
+
+
+@asynccontextmanager
+async def open_watch(
+    options: WatchOptions, world: World, drain: Drain, connections: int = ASKERS
+) -> AsyncIterator[OpenWatch]:
+    """Open the files of a watch and its service, and let signals and the deadline begin the drain.
+
+    Raises JobError if that is impossible.
+    """
     voice = world.voice
     async with AsyncExitStack() as edges:
         edges.enter_context(world.draining_on_signals(drain.begin, voice.say))
@@ -53,18 +89,11 @@ async def watch_job(options: WatchOptions, world: World, drain: Drain | None = N
         )
         dialect = chosen_before(job.card)
         credentials = await edges.enter_async_context(open_credentials(options.credentials, world, drain, voice.warn))
-        site = Site(job.card.endpoint, job.card.workflow, ASKERS, options.timeout, options.trust)
+        site = Site(job.card.endpoint, job.card.workflow, connections, options.timeout, options.trust)
         service = await edges.enter_async_context(open_service(site, credentials, world, drain, voice.warn, dialect))
         turns = _turns(options, world, drain, service)
         service.send = paced(service.send, turns, dialect)
-        watch = Watch(ends, _observer(options, world, service), drain)
-        await ends.renew()
-        if ends.running:
-            voice.say(f"watching {ends.running:,} of {summary.executions(len(ends))} of workflow {job.card.workflow}")
-            await contact(service.workflow, drain, world.draw, world.monotonic)
-        async with showing(options.progress, watch.figures, VIEW):
-            await watch.until_ended()
-        return _report(options, world, watch, ends, drain)
+        yield OpenWatch(Watch(ends, _observer(options, world, service), drain), ends, service, turns, voice.say)
 
 
 def _turns(options: WatchOptions, world: World, drain: Drain, service: Service) -> Turns:
@@ -93,9 +122,9 @@ def _observer(options: WatchOptions, world: World, service: Service) -> Observer
     )
 
 
-def _report(options: WatchOptions, world: World, watch: Watch, ends: EndFiles, drain: Drain) -> ExitCode:
+def report(options: WatchOptions, world: World, opened: OpenWatch, drain: Drain) -> ExitCode:
     """Report how the executions ended, and return the exit code. Raises the error that ended the watch."""
-    voice = world.voice
+    voice, watch, ends = world.voice, opened.watch, opened.ends
     lines = [
         *summary.lines(ends.ends, ends.running, ends.causes()),
         *summary.unknown(ends.unknown(summary.NAMED), ends.ends),
