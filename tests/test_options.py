@@ -124,6 +124,7 @@ def test_an_option_has_a_help_a_group_and_a_name_in_the_environment(name):
                 "scheduler",
                 "again",
                 "relist",
+                "canary_passed",
             }
             or name == "doctor checkpoint"
         )
@@ -243,6 +244,7 @@ def test_what_is_paid_for_or_cannot_be_undone_is_not_accepted_in_advance():
         "run shard",
         "run relist",
         "run again",
+        "run canary_passed",
         "run processes",
         "run engine",
         "run scheduler",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from math import inf
 
@@ -20,7 +21,7 @@ from batcher.flow.paced import paced
 from batcher.flow.preflight import contact
 from batcher.flow.service import Service
 from batcher.flow.turns import Turns
-from batcher.flow.watch import ASKERS, Observer, Watch
+from batcher.flow.watch import ASKERS, Ends, Observer, Watch
 from batcher.options.watching import WatchOptions
 from batcher.rules.ends import figures, summary
 from batcher.rules.progress.view import View
@@ -41,30 +42,42 @@ async def watch_job(options: WatchOptions, world: World, drain: Drain | None = N
     async with AsyncExitStack() as edges:
         edges.enter_context(world.draining_on_signals(drain.begin, voice.say))
         edges.enter_context(drain.within(options.deadline, ExitCode.DEADLINE, partial(voice.say, OUT_OF_TIME)))
-        job = job_at(options.checkpoint)
+        ends, watch, service = await edges.enter_async_context(open_watch(options, world, drain))
+        await ends.renew()
+        if ends.running:
+            voice.say(f"watching {ends.running:,} of {summary.executions(len(ends))} of workflow {service.name}")
+            await contact(service.workflow, drain, world.draw, world.monotonic)
+        async with showing(options.progress, watch.figures, VIEW):
+            await watch.until_ended()
+        return _report(options, world, watch, ends, drain)
+
+
+@asynccontextmanager
+async def open_watch(
+    options: WatchOptions, world: World, drain: Drain, narrowed: Callable[[EndFiles], Ends] = lambda ends: ends
+) -> AsyncIterator[tuple[EndFiles, Watch, Service]]:
+    """Open the ends of a job and its service for a watch, which follows the executions that are `narrowed` to.
+
+    Its requests keep to a throttle of their own. Raises what opening either raises.
+    """
+    job = job_at(options.checkpoint)
+    warn = world.voice.warn
+    async with AsyncExitStack() as edges:
         ends = await edges.enter_async_context(
             open_end_files(
                 options.checkpoint,
                 options.output,
-                voice.warn,
+                warn,
                 is_chosen=options.has("output"),
                 for_spreadsheets=options.spreadsheet,
             )
         )
         dialect = chosen_before(job.card)
-        credentials = await edges.enter_async_context(open_credentials(options.credentials, world, drain, voice.warn))
+        credentials = await edges.enter_async_context(open_credentials(options.credentials, world, drain, warn))
         site = Site(job.card.endpoint, job.card.workflow, ASKERS, options.timeout, options.trust)
-        service = await edges.enter_async_context(open_service(site, credentials, world, drain, voice.warn, dialect))
-        turns = _turns(options, world, drain, service)
-        service.send = paced(service.send, turns, dialect)
-        watch = Watch(ends, _observer(options, world, service), drain)
-        await ends.renew()
-        if ends.running:
-            voice.say(f"watching {ends.running:,} of {summary.executions(len(ends))} of workflow {job.card.workflow}")
-            await contact(service.workflow, drain, world.draw, world.monotonic)
-        async with showing(options.progress, watch.figures, VIEW):
-            await watch.until_ended()
-        return _report(options, world, watch, ends, drain)
+        service = await edges.enter_async_context(open_service(site, credentials, world, drain, warn, dialect))
+        service.send = paced(service.send, _turns(options, world, drain, service), dialect)
+        yield ends, Watch(narrowed(ends), _observer(options, world, service), drain), service
 
 
 def _turns(options: WatchOptions, world: World, drain: Drain, service: Service) -> Turns:

@@ -7,6 +7,7 @@ from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from batcher.options.canary import Proven
 from batcher.options.declaring import Option, Options, derived
 from batcher.options.groups import (
     INPUT,
@@ -161,7 +162,9 @@ class BucketEndpoint(Wanted):
     ] = None
 
 
-class RunOptions(Service, Sharded, Succession, BucketEndpoint, Shared, Pace, Stopping, Sending, Output, Telemetry):
+class RunOptions(
+    Service, Sharded, Succession, BucketEndpoint, Shared, Pace, Stopping, Sending, Proven, Output, Telemetry
+):
     """The options of `batcher run`, and the arguments of `batcher.run`. Times are in seconds."""
 
     @property
