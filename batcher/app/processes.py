@@ -139,6 +139,8 @@ def _need_sharable(options: RunCommandOptions) -> None:
     if options.manifest is None:
         raise UsageError("--processes: standard input can be read by one process only", "Give the list as a file.")
     need_no_files(options)
+    if options.canary is not None:
+        raise UsageError("--canary and --processes cannot be combined", "A canary is one of a list in one process.")
 
 
 @dataclass

@@ -9,8 +9,10 @@ from datetime import datetime
 from functools import partial
 from math import inf
 
+from batcher.app import canary
 from batcher.app.api import Chosen, choose
 from batcher.app.attempt import Terms, need_shareable, open_attempt, with_latest_files
+from batcher.app.canary_watch import watch_canary
 from batcher.app.columns import Columns
 from batcher.app.confirm import Confirm
 from batcher.app.doubts import Doubts
@@ -24,7 +26,6 @@ from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.shards import pinned, planned
 from batcher.app.sharing import open_sharing
 from batcher.app.space import Paths, warn_if_short
-from batcher.app.summary import report_end
 from batcher.app.telemetry import Telemetry, open_telemetry
 from batcher.app.unknown import Newness
 from batcher.app.world import World
@@ -72,11 +73,42 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
     """
     # The names are checked before anything is opened.
     card_of(options, dialect or dialect_of(options.api))
+    canary.need_possible(options)
+    is_first = True
+    with draining_in_time(options, world, drain):
+        while True:
+            opened = _open_run(
+                options, world, drain, pass_on, dialect, confirm=confirm, attend=attend, answered=answered
+            )
+            async with opened as (run, shown):
+                outcome = await _finished(run, shown if is_first else ())
+            if not isinstance(outcome, canary.Watching):
+                return outcome
+            stopped = await watch_canary(run.options, outcome.executions, world, drain)
+            if stopped is not None:
+                return stopped
+            is_first, confirm = False, None if outcome.was_asked else confirm
+            if options.limit is not None:
+                options = options.but(limit=options.limit - outcome.sent)
+
+
+@asynccontextmanager
+async def _open_run(  # noqa: PLR0913 - a job, its world, and who takes part in it
+    options: RunOptions,
+    world: World,
+    drain: Drain,
+    pass_on: PassOn | None,
+    dialect: Dialect | None,
+    *,
+    confirm: Confirm | None,
+    attend: Callable[[Monitor], None] | None,
+    answered: Answered | None,
+) -> AsyncIterator[tuple[Run, Sequence[str]]]:
+    """Open all edges of a job, and yield the run over them with its first lines. Arguments are those of `run_job`."""
     async with AsyncExitStack() as edges:
         # First, since a file may be a pipe without a reader: to open it takes until the second signal.
         edges.enter_context(world.draining_on_signals(drain.begin, world.voice.say))
         telemetry = await edges.enter_async_context(open_telemetry(options, world, pass_on, answered))
-        edges.enter_context(draining_in_time(options, world, drain))
         manifest = edges.enter_context(_open_manifest(options, world))
         await asyncio.to_thread(manifest.check)
         for warning in manifest.warnings:
@@ -124,7 +156,7 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
         )
         newness = Newness(doubts, telemetry.warn)
         run = Run(options, world, manifest, columns, files, service, preflight, doubts, monitor, newness, confirm)
-        return await _finished(run, shown)
+        yield run, shown
 
 
 async def _preflight(  # noqa: PLR0913, PLR0917 - a job and its service meet here
@@ -174,8 +206,11 @@ async def _opening(
     )
 
 
-async def _finished(run: Run, shown: Sequence[str]) -> ExitCode:
-    """Run the job over its open edges, monitored and steered, and report how it ended. `shown` are its first lines."""
+async def _finished(run: Run, shown: Sequence[str]) -> ExitCode | canary.Watching:
+    """Run the job over its open edges, monitored and steered, and report how it ended. `shown` are its first lines.
+
+    Return what is to be watched first if the job begins with a canary.
+    """
     telemetry, monitor = run.monitor.telemetry, run.monitor
     async with telemetry.measuring(run.options, monitor.figures):
         async with monitor.keeping(), listening(run.options.checkpoint, monitor.answer) as fault:
@@ -183,11 +218,11 @@ async def _finished(run: Run, shown: Sequence[str]) -> ExitCode:
                 telemetry.warn(f"this run cannot be steered: {fault}")
             for line in shown:
                 run.world.voice.say(line)
-            await run.whole()
-            code = await report_end(run)
+            outcome = await canary.work(run)
             remember(run.options, run.files, run.world, monitor.learned)
-        telemetry.ended(code, monitor.figures())
-    return code
+        if isinstance(outcome, ExitCode):
+            telemetry.ended(outcome, monitor.figures())
+    return outcome
 
 
 @asynccontextmanager

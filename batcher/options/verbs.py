@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from batcher.options.at_end import AtEnd
+from batcher.options.canary import Proven
 from batcher.options.declaring import Option, Options, derived
 from batcher.options.groups import (
     INPUT,
@@ -162,7 +163,9 @@ class BucketEndpoint(Wanted):
     ] = None
 
 
-class RunOptions(Service, Sharded, Succession, BucketEndpoint, Shared, Pace, Stopping, Sending, Output, Telemetry):
+class RunOptions(
+    Service, Sharded, Succession, BucketEndpoint, Shared, Pace, Stopping, Sending, Proven, Output, Telemetry
+):
     """The options of `batcher run`, and the arguments of `batcher.run`. Times are in seconds."""
 
     @property
