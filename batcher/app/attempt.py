@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from batcher.edges.attempts import Claimed, Claims
 from batcher.edges.checkpoint.snapshot import inherit
 from batcher.edges.run_folder import is_run_folder
 from batcher.errors import BusyError, DiskError, ExitCode, JobError, OtherJobError, TakenOverError, UsageError
+from batcher.flow.beside import beside
 from batcher.flow.drain import Drain
 from batcher.options.verbs import RunOptions
 from batcher.rules.shards.assignment import Shard
@@ -129,20 +130,17 @@ async def open_attempt(
         return
     claimed, decided = await _claimed(claims, world, drain, terms)
     attempt = Attempt(claims, claimed, world)
-    keeping = asyncio.create_task(attempt.keep(drain), name="attempt")
     try:
-        if not is_rebuilt:
-            await asyncio.to_thread(_begin, claims, claimed.claim, decided)
-        yield attempt
+        async with beside(attempt.keep(drain), "attempt"):
+            if not is_rebuilt:
+                await asyncio.to_thread(_begin, claims, claimed.claim, decided)
+            yield attempt
     except Exception:
         claimed.note_ended()
         raise
     else:
         claimed.note_ended()
     finally:
-        keeping.cancel()
-        with suppress(asyncio.CancelledError):
-            await keeping
         claimed.release()
 
 

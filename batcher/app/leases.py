@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
@@ -18,6 +18,7 @@ from batcher.app.run import run_job
 from batcher.app.world import World
 from batcher.edges.control import Answering, listening
 from batcher.errors import DiskError, ExitCode
+from batcher.flow.beside import beside
 from batcher.flow.drain import Drain
 from batcher.model import Json
 from batcher.options.verbs import RunOptions
@@ -154,13 +155,10 @@ class Lessee:
             monitor.turns.leased_until = -inf
             attended.set_result(monitor)
 
-        task = asyncio.create_task(self._keep(attended, drain), name="lease")
         try:
-            yield attend
+            async with beside(self._keep(attended, drain), "lease"):
+                yield attend
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
             if attended.done() and not attended.cancelled():
                 await self._ask(attended.result(), {"is_over": True})
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import datetime
+from functools import partial
 from math import inf
 
 from batcher.app.api import Chosen, choose
@@ -47,6 +48,8 @@ from batcher.rules.service.credentials import described
 from batcher.rules.service.dialect import Dialect
 from batcher.rules.service.dialects import dialect_of
 from batcher.rules.text import seconds_until
+
+OUT_OF_TIME = "the time limit is reached: no new starts, waiting for requests on the wire"
 
 
 async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
@@ -217,21 +220,9 @@ def _seconds(options: RunOptions, world: World) -> float | None:
     return min(ends, default=None)
 
 
-@contextmanager
-def draining_in_time(options: RunOptions, world: World, drain: Drain) -> Iterator[None]:
+def draining_in_time(options: RunOptions, world: World, drain: Drain) -> AbstractContextManager[None]:
     """Begin the drain during the block when --max-duration or --stop-at says so."""
-
-    def end() -> None:
-        world.voice.say("the time limit is reached: no new starts, waiting for requests on the wire")
-        drain.begin(ExitCode.STOPPED)
-
-    seconds = _seconds(options, world)
-    timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, end)
-    try:
-        yield
-    finally:
-        if timer is not None:
-            timer.cancel()
+    return drain.within(_seconds(options, world), ExitCode.STOPPED, partial(world.voice.say, OUT_OF_TIME))
 
 
 def _monitor(  # noqa: PLR0913, PLR0917 - what a run consists of

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack
+from functools import partial
 from math import inf
 
 from batcher.app.api import chosen_before
@@ -28,6 +27,7 @@ from batcher.rules.progress.view import View
 from batcher.rules.rate.throttle import Throttle
 from batcher.rules.report import next_commands
 
+OUT_OF_TIME = "the deadline is reached: the watch ends, the executions go on"
 VIEW = View(figures.parts, figures.document)
 
 
@@ -40,7 +40,7 @@ async def watch_job(options: WatchOptions, world: World, drain: Drain | None = N
     voice = world.voice
     async with AsyncExitStack() as edges:
         edges.enter_context(world.draining_on_signals(drain.begin, voice.say))
-        edges.enter_context(_ending_after(options.deadline, drain, voice.say))
+        edges.enter_context(drain.within(options.deadline, ExitCode.DEADLINE, partial(voice.say, OUT_OF_TIME)))
         job = job_at(options.checkpoint)
         ends = await edges.enter_async_context(
             open_end_files(
@@ -114,17 +114,3 @@ def _report(options: WatchOptions, world: World, watch: Watch, ends: EndFiles, d
     if ends.running:
         voice.say(f"next: {next_commands.about('watch', options.checkpoint)}")
     return code
-
-
-@contextmanager
-def _ending_after(seconds: float | None, drain: Drain, say: Callable[[str], None]) -> Iterator[None]:
-    def end() -> None:
-        say("the deadline is reached: the watch ends, the executions go on")
-        drain.begin(ExitCode.DEADLINE)
-
-    timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, end)
-    try:
-        yield
-    finally:
-        if timer is not None:
-            timer.cancel()

@@ -24,6 +24,7 @@ from batcher.app.leases import Orders, reachable
 from batcher.app.telemetry import has_metrics
 from batcher.app.world import World
 from batcher.errors import ServiceError, UsageError
+from batcher.flow.beside import beside
 from batcher.options.declaring import declared_by
 from batcher.options.verbs import RunCommandOptions, RunOptions
 from batcher.rules.choices import Mode
@@ -156,13 +157,10 @@ class Dask:
     @asynccontextmanager
     async def beating(self) -> AsyncIterator[None]:
         """Pass the orders on, and look at the cluster, during the block. Drains the workers at its end."""
-        task = asyncio.create_task(self._keep_beating(), name="beat")
         try:
-            yield
+            async with beside(self._keep_beating(), "beat"):
+                yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
             self.drain()
             with suppress(ServiceError):
                 await self._beat()
