@@ -8,21 +8,29 @@ import json
 from collections import Counter
 
 import pytest
+from scripted_server import close, half_close, reset, serving, then
+from services import service_of
 from test_watch import Job, fast
 
 from batcher.app.redrive import redrive_job
+from batcher.edges.transport import connect
+from batcher.emulator.documents import PROJECT
 from batcher.emulator.faults import AFTER, FaultKind
 from batcher.emulator.quirks import Quirk
 from batcher.emulator.settings import Settings
 from batcher.errors import CredentialsError, ExitCode, UsageError
+from batcher.model import Fault
 from batcher.options.redriving import RedriveOptions
 from batcher.rules.choices import Api, Mode
+from batcher.rules.service.dialects import dialect_of
 from batcher.rules.shards.assignment import Shard
 
 pytestmark = pytest.mark.long(small=1 / 2, ci=1)
 
 ANY = (Quirk.RESTORE_ANY, None)
 FAILURES = {"FAILED", "TIMEOUT"}
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+CUT = then(ANSWER[:-1], close)
 
 
 class Redriven(Job):
@@ -212,3 +220,25 @@ async def test_the_executions_of_all_shards_are_restored(emulator, tmp_path):
     assert len(made.restores) == 10
     made.ends = folder / "job.ends.jsonl"
     assert {line["end"] for line in made.last_records().values()} == {"succeeded"}
+
+
+@pytest.mark.long(small=1, ci=1)
+@pytest.mark.parametrize("act", [close, reset, half_close, CUT], ids=["closed", "reset", "half closed", "cut"])
+@pytest.mark.parametrize("api", [Api.OBS_V2, Api.DWR_V3])
+async def test_one_restore_is_one_request_also_if_a_kept_connection_ends_after_it_was_read(api, act):
+    # The server would answer a second request, on this connection or on another one.
+    async with (
+        serving(ANSWER, act, ANSWER, ANSWER) as server,
+        connect(server.url, connections=2, timeout=5.0) as sender,
+    ):
+        client = service_of(sender.send, dialect=dialect_of(api, server.url, PROJECT))
+        assert (await client.restore("e1")).status == 200
+        answer = await client.restore("e1")
+        assert (answer.fault, answer.execution) == (Fault.LOST, None)
+        assert len(server.connections) == 1
+        methods = [request.split(b" ", 1)[0] for request in server.requests]
+        assert methods == [b"PUT" if api is Api.OBS_V2 else b"POST"] * 2
+        # To be sure that nothing is on its way: this one is read after anything that was sent before it.
+        assert (await client.workflow()).status == 200
+        assert len(server.requests) == 3
+        assert (await client.workflow()).status == 200
