@@ -50,7 +50,7 @@ async def redrive_job(options: RedriveOptions, world: World, drain: Drain | None
                 opened.say_begun()
             await opened.watch.until_ended()
         left = opened.ends.doubts()
-        code = report(options, world, opened, drain)
+        code = report(options, world, opened, drain, options.max_redrives)
     return ExitCode.ROWS_IN_DOUBT if left and code in {ExitCode.OK, ExitCode.ENDS} else code
 
 
