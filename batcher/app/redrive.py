@@ -118,7 +118,7 @@ def _show(options: RedriveOptions, world: World) -> ExitCode:
         total = sum(store.ends.get(end, 0) for end in ends)
         spent, doubts = store.spent(ends, options.max_redrives), len(store.doubts())
     say(f"would restore {summary.executions(total - spent - doubts)}")
-    for each in some:
+    for each in sorted(some, key=lambda known: known.row):
         say(f"would restore: {summary.named(each)}: {words_of(each.end or '')}")
     more = total - spent - doubts - len(some)
     if more > 0:
