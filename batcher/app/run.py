@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import datetime
+from functools import partial
 from math import inf
 
 from batcher.app.api import Chosen, choose
@@ -19,6 +20,7 @@ from batcher.app.job_identity import card_of, choice_of, job_of, need_bucket
 from batcher.app.learned import remember, remembered
 from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
+from batcher.app.runs import noted
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.shards import pinned, planned
 from batcher.app.sharing import open_sharing
@@ -177,11 +179,15 @@ async def _finished(run: Run, shown: Sequence[str]) -> ExitCode:
                 telemetry.warn(f"this run cannot be steered: {fault}")
             for line in shown:
                 run.world.voice.say(line)
-            await run.whole()
-            code = await report_end(run)
+            code = await noted(run.files, run.world.clock, partial(_whole, run))
             remember(run.options, run.files, run.world, monitor.learned)
         telemetry.ended(code, monitor.figures())
     return code
+
+
+async def _whole(run: Run) -> ExitCode:
+    await run.whole()
+    return await report_end(run)
 
 
 @asynccontextmanager
