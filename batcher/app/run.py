@@ -210,7 +210,8 @@ async def _opening(
 async def _finished(run: Run, shown: Sequence[str], *, is_first: bool) -> ExitCode | canary.Watching:
     """Run the job over its open edges, monitored and steered, and report how it ended.
 
-    `shown` are the first lines of the run, which are said if this is its first part. Return what is to be watched first if the job begins with a canary.
+    `shown` are the first lines of the run, which are said if this is its first part. Return what is to be watched first
+    if the job begins with a canary.
     """
     telemetry, monitor = run.monitor.telemetry, run.monitor
     async with telemetry.measuring(run.options, monitor.figures):
