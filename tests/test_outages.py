@@ -146,9 +146,9 @@ async def test_an_outage_that_is_too_long_ends_the_run_and_leaves_its_rows_to_th
     assert times_started(ledger) == {1: ROWS}
 
 
-async def test_a_start_costs_few_requests_where_the_service_limits_them(folder, emulator_process):
-    # what `make limits` measures, as a count
-    rows = 800
+async def test_a_start_costs_one_request_and_those_that_the_limit_of_the_service_refuses(folder, emulator_process):
+    # How few these are depends on real time here. `test_overload.py` bounds them on a virtual clock.
+    rows = 200
     (folder / "m.txt").write_text("".join(f"o{number}\n" for number in range(rows)))
     service = emulator_process("--rate", "50")
     ran = await run(service.url)
@@ -156,4 +156,3 @@ async def test_a_start_costs_few_requests_where_the_service_limits_them(folder, 
     counted = json.loads(await fetched(f"{service.url}/emulator/ledger"))
     assert (counted["starts"], counted["twice"]) == (rows, [])
     assert counted["requests"]["start"] == rows + counted["answers"]["503 SlowDown"]
-    assert counted["requests"]["start"] <= 1.05 * rows
