@@ -140,7 +140,7 @@ async def test_after_a_success_nothing_holds_a_secret(aviary, place):
     assert len(aviary.judge.bodies) == 200
     files = {Path(where).name: text for where, text in left.texts.items()}
     assert {"m.txt.checkpoint", "m.txt.executions.jsonl"} <= set(files)
-    assert b"Every row is started." in files["report.html"]
+    assert b"All 200 rows are started." in files["report.html"]
     assert files["log"].count(b'"event": "row_started"') == 200
     assert b'batcher_rows{checkpoint="m.txt.checkpoint",status="started",workflow="transcode"} 200.0' in files["m.prom"]
     assert_no_hit(left, aviary)
@@ -246,6 +246,7 @@ async def test_after_an_internal_error_nothing_holds_a_secret(aviary, place, mod
     assert_no_hit(left, aviary)
 
 
+@pytest.mark.long(small=1 / 2, ci=1)
 @pytest.mark.parametrize(
     ("words", "code"),
     [
@@ -273,6 +274,7 @@ async def test_after_a_malformed_file_nothing_holds_a_secret(aviary, broken):
     assert_no_hit(left, aviary)
 
 
+@pytest.mark.long(small=1 / 3, ci=1)
 @pytest.mark.parametrize("place", PLACES)
 async def test_a_secret_that_were_written_would_be_found(aviary, place):
     (aviary.folder / "leak").write_bytes(base64.b64encode(f"AK:{SECRET_KEY}:{TOKEN}".encode()))
