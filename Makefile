@@ -9,8 +9,8 @@ READY := $(VENV)/.ready
 
 help:
 	@echo "make demo      on the built-in emulator: list a bucket, run the job, kill it half-way, run it again, watch its end"
-	@echo "make test      run the tests, with a share of the long repetitions; under 5 minutes on two cores"
-	@echo "make verify    run the long repetitions: 8 minutes on two cores, all of them with SIZE=full"
+	@echo "make test      run the tests, with a share of the long repetitions; 4 minutes on two cores"
+	@echo "make verify    run the long repetitions: 7 minutes on two cores, all of them with SIZE=full"
 	@echo "make simulate  play 10000 seeds of crashes, faults and lies on a virtual clock; ten minutes"
 	@echo "make chaos     kill the main job 200 times at random instants; some minutes"
 	@echo "make limits    measure how the main job finds and follows the limits of a service; a quarter of an hour"
@@ -43,11 +43,11 @@ test: $(READY)
 
 # SIZE is how much of the long repetitions is run: `ci`, or `full` for all of it.
 SIZE ?= ci
-KILLS_ci := 30
+KILLS_ci := 20
 KILLS_full := 200
-SEEDS_ci := 600
+SEEDS_ci := 400
 SEEDS_full := 5000
-LYING_SEEDS_ci := 300
+LYING_SEEDS_ci := 200
 LYING_SEEDS_full := 5000
 
 verify: $(READY)
