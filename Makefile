@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test verify simulate chaos limits bench measured docs package audit man check format clean
+.PHONY: help demo test verify simulate chaos deaths limits bench measured docs package audit man check format clean
 
 help:
 	@echo "make demo      on the built-in emulator: list a bucket, run the job, kill it half-way, run it again, watch its end"
@@ -13,6 +13,7 @@ help:
 	@echo "make verify    run the long repetitions: 7 minutes on two cores, all of them with SIZE=full"
 	@echo "make simulate  play 10000 seeds of crashes, faults and lies on a virtual clock; ten minutes"
 	@echo "make chaos     kill the main job 200 times at random instants; some minutes"
+	@echo "make deaths    kill workers, clusters and commands in 17 ways during runs in several processes; ten minutes"
 	@echo "make limits    measure how the main job finds and follows the limits of a service; a quarter of an hour"
 	@echo "make bench     measure against nginx, hey, aiohttp and the official SDK; 50 minutes, 2 with QUICK=1"
 	@echo "make docs      run the examples of the documentation, rewrite the outputs that it shows, build the site"
@@ -61,6 +62,9 @@ simulate: $(READY)
 	$(BIN)/python tests/simulation.py --seeds 5000
 	$(BIN)/python tests/simulation.py --lies --seeds 5000
 	$(BIN)/python tests/simulation.py --lies --seeds 500 --api dwr-v3
+
+deaths: $(READY)
+	$(BIN)/python tests/deaths.py
 
 chaos: $(READY)
 	$(BIN)/python tests/chaos.py
