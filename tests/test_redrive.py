@@ -12,7 +12,7 @@ import pytest
 from pyarrow import parquet
 from scripted_server import close, half_close, reset, serving, then
 from services import service_of
-from test_watch import Job, fast
+from test_watch import Job, Looks, Skipping
 
 from batcher.app.export import export_rows
 from batcher.app.redrive import redrive_job
@@ -45,7 +45,8 @@ class Redriven(Job):
 
     async def redrive(self, **options):
         given = {"checkpoint": self.checkpoint, "progress": Mode.NONE, "settle_time": 0.2, "interval": 1.0}
-        return await redrive_job(RedriveOptions(**given | options), self.world)
+        drain = Looks(self.clock) if isinstance(self.clock, Skipping) else None
+        return await redrive_job(RedriveOptions(**given | options), self.world, drain)
 
     @property
     def restores(self):
@@ -125,14 +126,16 @@ async def test_a_restore_whose_answer_is_lost_is_found_in_the_state_and_not_repe
 
 
 async def test_a_restore_that_was_lost_is_sent_again_once_a_settle_time_has_proven_it(job):
-    made = await job(restore_faults={FaultKind.RESET_BEFORE: 0.5}, rows=6, seed=3, clock=fast)
+    made = await job(restore_faults={FaultKind.RESET_BEFORE: 0.5}, rows=6, seed=3, clock=Skipping())
     assert await made.redrive(settle_time=4.0) in {ExitCode.OK, ExitCode.ENDS}
     assert set(made.restores.values()) == {1}
     assert made.service.ledger.requests["restore"] > 6
 
 
 async def test_a_state_that_shows_a_restore_late_is_waited_for(job):
-    made = await job((Quirk.RESTORE_HIDDEN, 10.0), restore_faults={FaultKind.RESET_AFTER: 1.0}, rows=3, clock=fast)
+    made = await job(
+        (Quirk.RESTORE_HIDDEN, 10.0), restore_faults={FaultKind.RESET_AFTER: 1.0}, rows=3, clock=Skipping()
+    )
     assert await made.redrive(settle_time=12.0) is ExitCode.OK
     assert made.service.ledger.requests["restore"] == 3
     assert set(made.restores.values()) == {1}
@@ -147,7 +150,7 @@ async def test_a_state_that_shows_a_restore_late_is_waited_for(job):
     ids=["old", "undated"],
 )
 async def test_a_state_that_proves_nothing_leaves_the_restore_in_doubt(job, quirks, reason):
-    made = await job(*quirks, restore_faults={FaultKind.RESET_AFTER: 1.0}, rows=2, clock=fast)
+    made = await job(*quirks, restore_faults={FaultKind.RESET_AFTER: 1.0}, rows=2, clock=Skipping())
     for _ in range(2):
         assert await made.redrive(settle_time=1.0) is ExitCode.ROWS_IN_DOUBT
         assert made.service.ledger.requests["restore"] == 2

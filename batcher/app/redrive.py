@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from batcher.app.run_folder import job_at
-from batcher.app.watch import VIEW, OpenWatch, open_watch, report
+from batcher.app.watch import VIEW, OpenWatch, ending_in_time, open_watch, report
 from batcher.app.world import World
 from batcher.edges.ends import database_of, reading_ends
 from batcher.edges.progress import showing
@@ -34,23 +34,28 @@ async def redrive_job(options: RedriveOptions, world: World, drain: Drain | None
     drain = drain or Drain()
     if options.dry_run:
         return _show(options, world)
-    async with open_watch(options, world, drain, options.concurrency) as opened:
-        redrive = _redrive_of(options, world, opened, drain)
-        await opened.ends.renew()
-        await contact(opened.service.workflow, drain, world.draw, world.monotonic)
-        async with showing(options.progress, opened.watch.figures, VIEW):
-            if not drain.begun:
-                await redrive.settle_doubts()
-                await opened.watch.look()
-            if not drain.begun:
-                await redrive.restore_all()
-            for line in _restored(redrive, opened):
-                world.voice.say(line)
-            if not drain.begun and opened.ends.running:
-                opened.say_begun()
-            await opened.watch.until_ended()
-        left = opened.ends.doubts()
-        code = report(options, world, opened, drain, options.max_redrives)
+    with ending_in_time(options, world, drain):
+        async with open_watch(options, world, drain, options.concurrency) as opened:
+            return await _redriven(options, world, opened, drain)
+
+
+async def _redriven(options: RedriveOptions, world: World, opened: OpenWatch, drain: Drain) -> ExitCode:
+    redrive = _redrive_of(options, world, opened, drain)
+    await opened.ends.renew()
+    await contact(opened.service.workflow, drain, world.draw, world.monotonic)
+    async with showing(options.progress, opened.watch.figures, VIEW):
+        if not drain.begun:
+            await redrive.settle_doubts()
+            await opened.watch.look()
+        if not drain.begun:
+            await redrive.restore_all()
+        for line in _restored(redrive, opened):
+            world.voice.say(line)
+        if not drain.begun and opened.ends.running:
+            opened.say_begun()
+        await opened.watch.until_ended()
+    left = opened.ends.doubts()
+    code = report(options, world, opened, drain, options.max_redrives)
     return ExitCode.ROWS_IN_DOUBT if left and code in {ExitCode.OK, ExitCode.ENDS} else code
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from math import inf
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from batcher.flow.paced import paced
 from batcher.flow.preflight import contact
 from batcher.flow.service import Service
 from batcher.flow.turns import Turns
-from batcher.flow.watch import ASKERS, Observer, Watch
+from batcher.flow.watch import ASKERS, Ends, Observer, Watch
 from batcher.options.watching import WatchOptions
 from batcher.rules.choices import MOST_REDRIVES, RESTORED
 from batcher.rules.ends import figures, summary
@@ -30,6 +30,7 @@ from batcher.rules.progress.view import View
 from batcher.rules.rate.throttle import Throttle
 from batcher.rules.report import next_commands
 
+OUT_OF_TIME = "the deadline is reached: the watch ends, the executions go on"
 VIEW = View(figures.parts, figures.document)
 
 
@@ -39,15 +40,19 @@ async def watch_job(options: WatchOptions, world: World, drain: Drain | None = N
     Raises JobError if that is impossible, or if the service refuses to list executions.
     """
     drain = drain or Drain()
-    async with open_watch(options, world, drain) as opened:
-        ends, service = opened.ends, opened.service
-        await ends.renew()
-        if ends.running:
-            opened.say_begun()
-            await contact(service.workflow, drain, world.draw, world.monotonic)
-        async with showing(options.progress, opened.watch.figures, VIEW):
-            await opened.watch.until_ended()
-        return report(options, world, opened, drain)
+    with ending_in_time(options, world, drain):
+        async with open_watch(options, world, drain) as opened:
+            return await _watched(options, world, opened, drain)
+
+
+async def _watched(options: WatchOptions, world: World, opened: OpenWatch, drain: Drain) -> ExitCode:
+    await opened.ends.renew()
+    if opened.ends.running:
+        opened.say_begun()
+        await contact(opened.service.workflow, drain, world.draw, world.monotonic)
+    async with showing(options.progress, opened.watch.figures, VIEW):
+        await opened.watch.until_ended()
+    return report(options, world, opened, drain)
 
 
 class OpenWatch(NamedTuple):
@@ -65,35 +70,48 @@ class OpenWatch(NamedTuple):
         self.say(f"watching {self.ends.running:,} of {executions} of workflow {self.service.name}")
 
 
+@contextmanager
+def ending_in_time(options: WatchOptions, world: World, drain: Drain) -> Iterator[None]:
+    """Let signals and the deadline begin the drain during the block."""
+    with (
+        world.draining_on_signals(drain.begin, world.voice.say),
+        drain.within(options.deadline, ExitCode.DEADLINE, partial(world.voice.say, OUT_OF_TIME)),
+    ):
+        yield
+
+
 @asynccontextmanager
 async def open_watch(
-    options: WatchOptions, world: World, drain: Drain, connections: int = ASKERS
+    options: WatchOptions,
+    world: World,
+    drain: Drain,
+    connections: int = ASKERS,
+    narrowed: Callable[[EndFiles], Ends] = lambda ends: ends,
 ) -> AsyncIterator[OpenWatch]:
-    """Open the files of a watch and its service, and let signals and the deadline begin the drain.
+    """Open the ends of a job and its service for a watch, which follows the executions that are `narrowed` to.
 
-    Raises JobError if that is impossible.
+    Its requests keep to a throttle of their own. Raises what opening either raises.
     """
-    voice = world.voice
+    job = job_at(options.checkpoint)
+    warn = world.voice.warn
     async with AsyncExitStack() as edges:
-        edges.enter_context(world.draining_on_signals(drain.begin, voice.say))
-        edges.enter_context(_ending_after(options.deadline, drain, voice.say))
-        job = job_at(options.checkpoint)
         ends = await edges.enter_async_context(
             open_end_files(
                 options.checkpoint,
                 options.output,
-                voice.warn,
+                warn,
                 is_chosen=options.has("output"),
                 for_spreadsheets=options.spreadsheet,
             )
         )
         dialect = chosen_before(job.card)
-        credentials = await edges.enter_async_context(open_credentials(options.credentials, world, drain, voice.warn))
+        credentials = await edges.enter_async_context(open_credentials(options.credentials, world, drain, warn))
         site = Site(job.card.endpoint, job.card.workflow, connections, options.timeout, options.trust)
-        service = await edges.enter_async_context(open_service(site, credentials, world, drain, voice.warn, dialect))
+        service = await edges.enter_async_context(open_service(site, credentials, world, drain, warn, dialect))
         turns = _turns(options, world, drain, service)
         service.send = paced(service.send, turns, dialect)
-        yield OpenWatch(Watch(ends, _observer(options, world, service), drain), ends, service, turns, voice.say)
+        watch = Watch(narrowed(ends), _observer(options, world, service), drain)
+        yield OpenWatch(watch, ends, service, turns, world.voice.say)
 
 
 def _turns(options: WatchOptions, world: World, drain: Drain, service: Service) -> Turns:
@@ -150,17 +168,3 @@ def report(
     elif ends.has_restorable(RESTORED, most_redrives):
         voice.say(f"next: {next_commands.about('redrive', options.checkpoint)}")
     return code
-
-
-@contextmanager
-def _ending_after(seconds: float | None, drain: Drain, say: Callable[[str], None]) -> Iterator[None]:
-    def end() -> None:
-        say("the deadline is reached: the watch ends, the executions go on")
-        drain.begin(ExitCode.DEADLINE)
-
-    timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, end)
-    try:
-        yield
-    finally:
-        if timer is not None:
-            timer.cancel()

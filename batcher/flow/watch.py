@@ -260,7 +260,7 @@ class Watch:
     def figures(self) -> WatchFigures:
         """Return how the watch stands."""
         return WatchFigures(
-            total=len(self.ends),
+            total=self.ends.running + sum(self.ends.ends.values()),
             running=self.ends.running,
             ends=dict(self.ends.ends),
             past=tuple(self._past),

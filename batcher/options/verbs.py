@@ -7,6 +7,8 @@ from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from batcher.options.at_end import AtEnd
+from batcher.options.canary import Proven
 from batcher.options.declaring import Option, Options, derived
 from batcher.options.groups import (
     INPUT,
@@ -161,7 +163,9 @@ class BucketEndpoint(Wanted):
     ] = None
 
 
-class RunOptions(Service, Sharded, Succession, BucketEndpoint, Shared, Pace, Stopping, Sending, Output, Telemetry):
+class RunOptions(
+    Service, Sharded, Succession, BucketEndpoint, Shared, Pace, Stopping, Sending, Proven, Output, Telemetry
+):
     """The options of `batcher run`, and the arguments of `batcher.run`. Times are in seconds."""
 
     @property
@@ -222,7 +226,7 @@ class Several(Options):
     ] = None
 
 
-class RunCommandOptions(RunOptions, Several, Watched, Asking):
+class RunCommandOptions(RunOptions, Several, Watched, Asking, AtEnd):
     """The options of `batcher run`. A program that runs a job is not asked."""
 
 
@@ -249,7 +253,7 @@ class Highest(Options):
     ] = 64
 
 
-class RecoverOptions(Service, Sharded, Highest):
+class RecoverOptions(Service, Sharded, Succession, Highest):
     """The options of `batcher recover`: those that identify a job."""
 
     group = "Output"
