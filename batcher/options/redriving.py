@@ -46,5 +46,6 @@ class RedriveOptions(WatchOptions):
     max_redrives: Annotated[int, Option("How often an execution is restored at most.", least=1)] = MOST_REDRIVES
     concurrency: Annotated[int, Option("Number of restores at a time.", least=1, most=10_000)] = 16
     dry_run: Annotated[
-        bool, Option("Show what would be restored, by what the last watch has found, and restore nothing.")
+        bool,
+        Option("Show what would be restored, by what the last watch has found, and restore nothing.", is_spoken=True),
     ] = False
