@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from itertools import accumulate, count
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from prometheus_client import CollectorRegistry, Gauge, disable_created_metrics, start_http_server, write_to_textfile
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -138,9 +139,25 @@ class _FigureSeries(Collector):
         return family
 
 
+LookedT = TypeVar("LookedT")
+SeenT_contra = TypeVar("SeenT_contra", contravariant=True)
+
+
+class Kept(Protocol[SeenT_contra]):
+    """Metrics that are kept up to date: those of a run, or of a watch."""
+
+    registry: CollectorRegistry
+
+    def look(self, figures: SeenT_contra, /) -> None:
+        """Set the figures. They are served until the next call."""
+
+    def remember(self, path: Path, /) -> None:
+        """Read from an earlier file what is to be kept of it."""
+
+
 @asynccontextmanager
 async def keeping(
-    metrics: Metrics, look: Callable[[], Figures], path: Path | None, warn: Callable[[str], None]
+    metrics: Kept[LookedT], look: Callable[[], LookedT], path: Path | None, warn: Callable[[str], None]
 ) -> AsyncIterator[None]:
     """Update the metrics during the block and at its end, and also the file at `path`, if any.
 
@@ -186,7 +203,7 @@ async def serving(metrics: Metrics, host: str, port: int) -> AsyncIterator[str]:
         await asyncio.to_thread(thread.join)
 
 
-async def _look_on(metrics: Metrics, look: Callable[[], Figures], file: _File | None) -> None:
+async def _look_on(metrics: Kept[LookedT], look: Callable[[], LookedT], file: _File | None) -> None:
     for number in count(1):
         await asyncio.sleep(LOOK_SECONDS)
         metrics.look(look())

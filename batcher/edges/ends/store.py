@@ -90,6 +90,8 @@ class EndStore:
         self.ends: Counter[str] = Counter({end: count for end, count in found if end is not None})
         """The number of executions by how they ended."""
         self.running: int = sum(count for end, count in found if end is None)
+        self.redrives: int = self.redriven().restores
+        """How often executions were restored."""
 
     def __len__(self) -> int:
         return self.running + self.ends.total()
@@ -229,6 +231,7 @@ class EndStore:
                     self._rename(each)
         self.ends -= restored
         self.running += restored.total()
+        self.redrives += restored.total()
 
     def _rename(self, restored: Restored) -> None:
         if restored.name:
