@@ -112,6 +112,7 @@ class RunOptions(_RunOptions):
         canary: int | None = None,
         canary_success: float | str = 100.0,
         canary_passed: bool = False,
+        max_running: int | None = None,
         output: str | PathLike[str] | None = None,
         spreadsheet: bool = False,
         report: str | PathLike[str] | None = None,
@@ -188,6 +189,7 @@ def run(
     canary: int | None = None,
     canary_success: float | str = 100.0,
     canary_passed: bool = False,
+    max_running: int | None = None,
     output: str | PathLike[str] | None = None,
     spreadsheet: bool = False,
     report: str | PathLike[str] | None = None,
@@ -271,6 +273,8 @@ def run(
         canary: Start N rows first, spread over the list, watch them to their end, and go on only if they succeeded.
         canary_success: Percentage of the canaries that have to succeed.
         canary_passed: Go on although the canary failed, or before it has ended.
+        max_running: Start a row only while fewer than N executions of this job run, as the execution list shows
+            their ends.
         output: File for the records; its suffix selects JSON Lines or CSV.
         spreadsheet: Write CSV that a spreadsheet opens safely: no cell is taken for a formula.
         report: Write an HTML page about the job at the end, as batcher report does.
@@ -346,6 +350,7 @@ def run_sync(
     canary: int | None = None,
     canary_success: float | str = 100.0,
     canary_passed: bool = False,
+    max_running: int | None = None,
     output: str | PathLike[str] | None = None,
     spreadsheet: bool = False,
     report: str | PathLike[str] | None = None,
@@ -418,6 +423,8 @@ def run_sync(
         canary: Start N rows first, spread over the list, watch them to their end, and go on only if they succeeded.
         canary_success: Percentage of the canaries that have to succeed.
         canary_passed: Go on although the canary failed, or before it has ended.
+        max_running: Start a row only while fewer than N executions of this job run, as the execution list shows
+            their ends.
         output: File for the records; its suffix selects JSON Lines or CSV.
         spreadsheet: Write CSV that a spreadsheet opens safely: no cell is taken for a formula.
         report: Write an HTML page about the job at the end, as batcher report does.

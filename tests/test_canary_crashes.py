@@ -1,4 +1,7 @@
-"""A run with a canary dies at any durable step. The emulator's ledger judges. `make verify` tries every step."""
+"""A run with a canary, or with a maximum of running executions, dies at any durable step. The emulator's ledger judges.
+
+`make verify` tries every step.
+"""
 
 import json
 import subprocess
@@ -59,6 +62,13 @@ class Trial(NamedTuple):
         ended = [count for count in range(1, ROWS) if times[count] >= times[count - 1] + RUN_TIME - ROUNDED]
         assert {number, number + 1} & set(ended), self.told
 
+    def assert_most_running(self, most):
+        """Check that no more executions than `most` ran at a time."""
+        self.assert_each_row_is_started_once()
+        times = [at for at, _ in self.starts]
+        running = [sum(at - RUN_TIME + ROUNDED < each <= at for each in times) for at in times]
+        assert max(running) <= most, self.told
+
 
 def drive(folder, crashes, **options):
     """Run trials with these crashes. Options that a trial has of its own are given with its crashes."""
@@ -88,3 +98,23 @@ def test_a_canary_that_dies_at_any_step_goes_on_as_one_with_the_same_rows(share,
     if len(trials) == len(crashes):
         assert sum(trial.codes[0] == CRASHED for trial in trials) >= len(trials) * 0.75
         assert {name for trial in trials for name in trial.crashed_at} >= set(END_STEPS)
+
+
+@pytest.mark.long(small=1 / 400, ci=1 / 10)
+def test_a_run_that_dies_at_any_step_never_has_more_executions_than_allowed(share, tmp_path):
+    (undisturbed,) = drive(tmp_path / "undisturbed", [[]], max_running=3)
+    undisturbed.assert_most_running(3)
+    crashes = crashes_of(undisturbed)
+    trials = drive(tmp_path / "running", share(crashes), max_running=3)
+    for trial in trials:
+        trial.assert_most_running(3)
+    if len(trials) == len(crashes):
+        assert sum(trial.codes[0] == CRASHED for trial in trials) >= len(trials) * 0.75
+
+
+@pytest.mark.long(small=1 / 800, ci=1 / 20)
+def test_a_canary_within_a_maximum_of_running_executions_dies_at_any_step(share, tmp_path):
+    (undisturbed,) = drive(tmp_path / "undisturbed", [[]], max_running=3, canary=4)
+    trials = drive(tmp_path / "both", share(crashes_of(undisturbed)), max_running=3, canary=4)
+    for trial in trials:
+        trial.assert_most_running(3)

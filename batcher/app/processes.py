@@ -115,7 +115,12 @@ def _need_sharable(options: RunCommandOptions) -> None:
     need_no_files(options)
     if options.canary is not None:
         raise UsageError("--canary and --processes cannot be combined", "A canary is one of a list in one process.")
-    for name, flag in (("limit", "--limit"), ("metrics_port", "--metrics-port"), ("metrics_file", "--metrics-file")):
+    for name, flag in (
+        ("limit", "--limit"),
+        ("max_running", "--max-running"),
+        ("metrics_port", "--metrics-port"),
+        ("metrics_file", "--metrics-file"),
+    ):
         if options.has(name) and getattr(options, name) is not None:
             raise UsageError(f"--processes and {flag} cannot be combined", "Run each shard by itself, with --shard.")
 

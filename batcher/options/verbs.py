@@ -7,7 +7,7 @@ from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from batcher.options.canary import Proven
+from batcher.options.canary import Bounded, Proven
 from batcher.options.declaring import Option, Options, derived
 from batcher.options.groups import (
     INPUT,
@@ -163,7 +163,7 @@ class BucketEndpoint(Wanted):
 
 
 class RunOptions(
-    Service, Sharded, Succession, BucketEndpoint, Shared, Pace, Stopping, Sending, Proven, Output, Telemetry
+    Service, Sharded, Succession, BucketEndpoint, Shared, Pace, Stopping, Sending, Proven, Bounded, Output, Telemetry
 ):
     """The options of `batcher run`, and the arguments of `batcher.run`. Times are in seconds."""
 
