@@ -116,6 +116,25 @@ async def test_shards_have_no_common_maximum(emulator, tmp_path):
         await made.run(max_running=1, shard=Shard(0, 2))
 
 
+def test_a_row_that_another_job_has_in_doubt_takes_no_place():
+    room = Room(2, 0, 0, is_proven=True)
+    rows = [Admitted(id_, Row(number, 1, "b", "o", b"", b""), Status.SENDING) for id_, number in ((7, 1), (8, 2))]
+    assert room.let(rows) == 2
+    room.settled([Settlement(7, Status.IN_DOUBT), Settlement(8, Status.IN_DOUBT)], {2})
+    assert (room.doubts, room.free) == (1, 1)
+
+
+def test_before_a_start_is_answered_one_row_is_sent_at_a_time():
+    room = Room(3, 0, 0, is_proven=False)
+    rows = [Admitted(id_, Row(id_, 1, "b", "o", b"", b""), Status.SENDING) for id_ in range(5)]
+    assert room.let(rows) == 1
+    assert room.let(rows[1:]) == 0
+    room.settled([Settlement(0, Status.IN_DOUBT)])
+    assert room.let(rows[1:]) == 1
+    room.settled([Settlement(1, Status.STARTED)])
+    assert (room.let(rows[2:]), room.free) == (1, 0)
+
+
 STATUSES = [Status.STARTED, Status.IN_DOUBT, Status.REJECTED, Status.PENDING]
 
 

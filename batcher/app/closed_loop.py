@@ -27,6 +27,7 @@ from batcher.rules.ends.ending import seconds_between
 from batcher.rules.ends.followed import Followed, Known
 from batcher.rules.ends.pause import wait_for_room
 from batcher.rules.ends.room import Room
+from batcher.rules.rows.sharing import CLAIMED_ELSEWHERE, is_held_elsewhere
 
 T = TypeVar("T")
 
@@ -100,13 +101,14 @@ class Loop:
 
     def settled(self, settlements: Sequence[Settlement], records: Sequence[Record]) -> None:
         """Note how rows have ended, after that was committed."""
-        self.room.settled(settlements)
+        self.room.settled(settlements, {each.row for each in records if _is_unsent(each)})
         self._started += [each for each in map(followed, records) if each is not None]
         self._freed.set()
 
     def found(self, findings: Findings) -> None:
         """Note what was found about rows in doubt."""
-        self.room.found(len(findings.adopted), len(findings.released) + len(findings.duplicates))
+        # Rows that another job has sent had no place.
+        self.room.found(len(findings.adopted), len(findings.released) - findings.freed)
         for row, listed in findings.adopted:
             found = listed.execution
             self._started.append(Followed(found.name, row.number, row.bucket, row.object, found.at or 0.0))
@@ -221,9 +223,11 @@ async def closed_loop(run: Run) -> AsyncIterator[None]:
         options.checkpoint, output, run.world.voice.warn, is_chosen=False, for_spreadsheets=False
     ) as ends:
         await ends.complete()
-        doubts = (await run.files.checkpoint.count_unsettled())[Status.IN_DOUBT]
+        doubts = [
+            each for each in await run.files.checkpoint.unsettled({Status.IN_DOUBT}) if not is_held_elsewhere(each)
+        ]
         is_proven = bool(await run.files.checkpoint.controls())
-        loop = Loop(Room(most, ends.running, doubts, is_proven), run, ends)
+        loop = Loop(Room(most, ends.running, len(doubts), is_proven), run, ends)
         run.service.send = _paced_questions(run)
         watch = Watch(loop, _observer(run, loop), run.drain)
         loop.fault = lambda: watch.figures().fault
@@ -241,6 +245,11 @@ async def _follow(watch: Watch, drain: Drain) -> None:
         await watch.until_ended()
     except JobError as error:
         drain.begin(error)
+
+
+def _is_unsent(record: Record) -> bool:
+    """Return whether a row is in doubt in another job, and was not sent by this one."""
+    return record.status is Status.IN_DOUBT and record.error is not None and record.error["code"] == CLAIMED_ELSEWHERE
 
 
 def _paced_questions(run: Run) -> Send:

@@ -6,7 +6,7 @@ seen in the list. So the true number never exceeds the maximum, however old the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from batcher.model import Admitted, Settlement, Status
@@ -26,8 +26,8 @@ class Room:
     is_proven: bool
     """Whether a start of the job was answered. Without one no list settles a row in doubt, so until then one row is
     sent at a time: not all places may be taken by rows in doubt."""
-    open: set[int] = field(default_factory=set)
-    """The ids of rows that are admitted and not settled."""
+    open: dict[int, int] = field(default_factory=dict)
+    """The rows that are admitted and not settled: their numbers, by their ids."""
 
     @property
     def free(self) -> int:
@@ -50,17 +50,17 @@ class Room:
                 if free <= 0:
                     return at
                 free -= 1
-                self.open.add(row.id)
+                self.open[row.id] = row.row.number
         return len(rows)
 
-    def settled(self, settlements: Iterable[Settlement]) -> None:
-        """Note how rows have ended that had a place."""
+    def settled(self, settlements: Iterable[Settlement], unsent: Collection[int] = ()) -> None:
+        """Note how rows have ended that had a place. The rows with the numbers `unsent` are in doubt in another job."""
         for each in settlements:
-            if each.id in self.open:
-                self.open.remove(each.id)
+            number = self.open.pop(each.id, None)
+            if number is not None:
                 self.running += each.status is STARTED
                 self.is_proven = self.is_proven or each.status is STARTED
-                self.doubts += each.status is IN_DOUBT
+                self.doubts += each.status is IN_DOUBT and number not in unsent
 
     def found(self, adopted: int, others: int) -> None:
         """Note that rows in doubt were found started, and that others are certain not to have been."""
