@@ -13,6 +13,7 @@ from batcher.app import canary
 from batcher.app.api import Chosen, choose
 from batcher.app.attempt import Terms, need_shareable, open_attempt, with_latest_files
 from batcher.app.canary_watch import watch_canary
+from batcher.app.closed_loop import closed_loop
 from batcher.app.columns import Columns
 from batcher.app.confirm import Confirm
 from batcher.app.doubts import Doubts
@@ -220,7 +221,8 @@ async def _finished(run: Run, shown: Sequence[str], *, is_first: bool) -> ExitCo
                 telemetry.warn(f"this run cannot be steered: {fault}")
             for line in shown if is_first else ():
                 run.world.voice.say(line)
-            outcome = await noted(run.files, run.world.clock, partial(canary.work, run), is_first=is_first)
+            async with closed_loop(run):
+                outcome = await noted(run.files, run.world.clock, partial(canary.work, run), is_first=is_first)
             remember(run.options, run.files, run.world, monitor.learned)
         if isinstance(outcome, ExitCode):
             telemetry.ended(outcome, monitor.figures())
