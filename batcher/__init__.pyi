@@ -16,6 +16,7 @@ from batcher.edges.manifest.given import (
 )
 from batcher.errors import (
     BusyError as BusyError,
+    CanaryError as CanaryError,
     CredentialsError as CredentialsError,
     DiskError as DiskError,
     ExitCode as ExitCode,
@@ -109,6 +110,9 @@ class RunOptions(_RunOptions):
         retry_rejected: bool = False,
         predecessor_is_dead: bool = False,
         settle_time: float | str | None = None,
+        canary: int | None = None,
+        canary_success: float | str = 100.0,
+        canary_passed: bool = False,
         output: str | PathLike[str] | None = None,
         spreadsheet: bool = False,
         report: str | PathLike[str] | None = None,
@@ -183,6 +187,9 @@ def run(
     retry_rejected: bool = False,
     predecessor_is_dead: bool = False,
     settle_time: float | str | None = None,
+    canary: int | None = None,
+    canary_success: float | str = 100.0,
+    canary_passed: bool = False,
     output: str | PathLike[str] | None = None,
     spreadsheet: bool = False,
     report: str | PathLike[str] | None = None,
@@ -264,6 +271,9 @@ def run(
         predecessor_is_dead: Declare dead all other processes that have worked on this shard, so that doubts are
             settled.
         settle_time: Maximum time until a new execution appears in the execution list.
+        canary: Start N rows first, spread over the list, watch them to their end, and go on only if they succeeded.
+        canary_success: Percentage of the canaries that have to succeed.
+        canary_passed: Go on although the canary failed, or before it has ended.
         output: File for the records; its suffix selects JSON Lines or CSV.
         spreadsheet: Write CSV that a spreadsheet opens safely: no cell is taken for a formula.
         report: Write an HTML page about the job at the end, as batcher report does.
@@ -337,6 +347,9 @@ def run_sync(
     retry_rejected: bool = False,
     predecessor_is_dead: bool = False,
     settle_time: float | str | None = None,
+    canary: int | None = None,
+    canary_success: float | str = 100.0,
+    canary_passed: bool = False,
     output: str | PathLike[str] | None = None,
     spreadsheet: bool = False,
     report: str | PathLike[str] | None = None,
@@ -407,6 +420,9 @@ def run_sync(
         predecessor_is_dead: Declare dead all other processes that have worked on this shard, so that doubts are
             settled.
         settle_time: Maximum time until a new execution appears in the execution list.
+        canary: Start N rows first, spread over the list, watch them to their end, and go on only if they succeeded.
+        canary_success: Percentage of the canaries that have to succeed.
+        canary_passed: Go on although the canary failed, or before it has ended.
         output: File for the records; its suffix selects JSON Lines or CSV.
         spreadsheet: Write CSV that a spreadsheet opens safely: no cell is taken for a formula.
         report: Write an HTML page about the job at the end, as batcher report does.

@@ -112,10 +112,10 @@ def pytest_collection_modifyitems(config, items):
         elif item.get_closest_marker("long") and "share" not in item.fixturenames:
             cases.setdefault((item.module, item.originalname), []).append(item)
     kept = {item for each in cases.values() for item in drawn(each, size, each[0].get_closest_marker("long"))}
-    left_out = [item for each in cases.values() for item in each if item not in kept]
+    left_out = {item for each in cases.values() for item in each} - kept
     if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in set(left_out)]
+        config.hook.pytest_deselected(items=[*left_out])
+        items[:] = [item for item in items if item not in left_out]
 
 
 def drawn(repetitions, size, marker):

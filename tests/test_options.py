@@ -125,6 +125,7 @@ def test_an_option_has_a_help_a_group_and_a_name_in_the_environment(name):
                 "again",
                 "relist",
                 "on_end",
+                "canary_passed",
             }
             or name == "doctor checkpoint"
         )
@@ -244,6 +245,7 @@ def test_what_is_paid_for_or_runs_a_command_or_cannot_be_undone_is_not_accepted_
         "run shard",
         "run relist",
         "run again",
+        "run canary_passed",
         "run processes",
         "run engine",
         "run scheduler",
@@ -252,6 +254,7 @@ def test_what_is_paid_for_or_runs_a_command_or_cannot_be_undone_is_not_accepted_
         "run on_end",
         "list relist",
         "watch on_end",
+        "redrive on_end",
         "recover shard",
         "failures dismiss",
         "doctor is_accepted",

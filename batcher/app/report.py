@@ -49,7 +49,10 @@ def write_report(checkpoint: Path, output: Path, voice: Voice = TERMINAL) -> Non
         limit=sum(found) if len(found) == len(limits) else None,
         slowed=together(slowed),
         at=time.time(),
-        ends=() if followed is None else summary.lines(followed.ends, followed.running, followed.causes),
+        ends=[
+            *([] if seen.canary is None else [seen.canary.words]),
+            *([] if followed is None else summary.lines(followed.ends, followed.running, followed.causes)),
+        ],
     )
     with whole_file(output) as file:
         file.write(render(page(known, digest)))

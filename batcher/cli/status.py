@@ -81,6 +81,8 @@ def status(options: StatusOptions) -> ExitCode:
                 show(line)
         for line in () if shards is None else _shards(shards):
             show(line)
+        for line in [] if seen.canary is None else [seen.canary.words]:
+            show(line)
         for line in _ends(seen_ends(checkpoint)):
             show(line)
         for step in _next(checkpoint, seen, shards):
@@ -166,6 +168,7 @@ def _document(checkpoint: Path, seen: Glance, live: Mapping[str, Json], shards: 
         "eta": live.get("eta"),
         "next": _next(checkpoint, seen, shards),
         **parts,
+        "canary": None if seen.canary is None else seen.canary.document,
         "executions": _ends_document(seen_ends(checkpoint)),
         "in_doubt": [
             {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from batcher.options.at_end import AtEnd
+from batcher.options.canary import Proven
 from batcher.options.declaring import Option, Options, derived
 from batcher.options.groups import (
     INPUT,
@@ -148,7 +149,9 @@ class Succession(Options):
     ] = 60.0
 
 
-class RunOptions(Service, Sharded, Succession, Wanted, Heads, Shared, Pace, Stopping, Sending, Output, Telemetry):
+class RunOptions(
+    Service, Sharded, Succession, Wanted, Heads, Shared, Pace, Stopping, Sending, Proven, Output, Telemetry
+):
     """The options of `batcher run`, and the arguments of `batcher.run`. Times are in seconds."""
 
     @property
@@ -236,7 +239,7 @@ class Highest(Options):
     ] = 64
 
 
-class RecoverOptions(Service, Sharded, Highest):
+class RecoverOptions(Service, Sharded, Succession, Highest):
     """The options of `batcher recover`: those that identify a job."""
 
     group = "Output"

@@ -86,3 +86,11 @@ class Rows(StrEnum):
     """Which rows `batcher status` lists."""
 
     IN_DOUBT = "in_doubt"
+
+
+class Failure(StrEnum):
+    """The ends of executions that a user may want to restore. The service decides about each one."""
+
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"

@@ -56,12 +56,14 @@ def cause_in_words(cause: Cause) -> str:
     return f"{where}: {cause.message or 'no message'}"
 
 
+def named(known: Known) -> str:
+    """Name an execution, with its row and its object."""
+    return f"row {known.row:,}: {known.bucket or '?'}/{printable(known.object or '?')} (execution {known.name})"
+
+
 def unknown(some: Sequence[Known], ends: Mapping[str, int]) -> list[str]:
     """Name executions whose end is unknown."""
-    found = [
-        f"unknown: row {each.row:,}: {each.bucket or '?'}/{printable(each.object or '?')} (execution {each.name})"
-        for each in some
-    ]
+    found = [f"unknown: {named(each)}" for each in some]
     more = ends.get(End.UNKNOWN, 0) - len(some)
     return found + ([f"and {executions(more)} more"] if more > 0 else [])
 
