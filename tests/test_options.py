@@ -254,6 +254,7 @@ def test_what_is_paid_for_or_runs_a_command_or_cannot_be_undone_is_not_accepted_
         "run on_end",
         "list relist",
         "watch on_end",
+        "redrive dry_run",
         "redrive on_end",
         "recover shard",
         "failures dismiss",

@@ -4,25 +4,40 @@ With the quirk `restore-any` the emulator restores an execution in any state. So
 be in the ledger, with the state that it found.
 """
 
+import csv
 import json
 from collections import Counter
 
 import pytest
+from pyarrow import parquet
+from scripted_server import close, half_close, reset, serving, then
+from services import service_of
 from test_watch import Job, Looks, Skipping
 
+from batcher.app.export import export_rows
 from batcher.app.redrive import redrive_job
+from batcher.cli.explain import explain
+from batcher.cli.failures import failures
+from batcher.cli.status import status
+from batcher.edges.transport import connect
+from batcher.emulator.documents import PROJECT
 from batcher.emulator.faults import AFTER, FaultKind
 from batcher.emulator.quirks import Quirk
 from batcher.emulator.settings import Settings
 from batcher.errors import CredentialsError, ExitCode, UsageError
+from batcher.model import Fault
 from batcher.options.redriving import RedriveOptions
+from batcher.options.verbs import ExplainOptions, FailuresOptions, StatusOptions
 from batcher.rules.choices import Api, Mode
+from batcher.rules.service.dialects import dialect_of
 from batcher.rules.shards.assignment import Shard
 
 pytestmark = pytest.mark.long(small=1 / 2, ci=1)
 
 ANY = (Quirk.RESTORE_ANY, None)
 FAILURES = {"FAILED", "TIMEOUT"}
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+CUT = then(ANSWER[:-1], close)
 
 
 class Redriven(Job):
@@ -215,3 +230,88 @@ async def test_the_executions_of_all_shards_are_restored(emulator, tmp_path):
     assert len(made.restores) == 10
     made.ends = folder / "job.ends.jsonl"
     assert {line["end"] for line in made.last_records().values()} == {"succeeded"}
+
+
+@pytest.mark.long(small=1, ci=1)
+@pytest.mark.parametrize("act", [close, reset, half_close, CUT], ids=["closed", "reset", "half closed", "cut"])
+@pytest.mark.parametrize("api", [Api.OBS_V2, Api.DWR_V3])
+async def test_one_restore_is_one_request_also_if_a_kept_connection_ends_after_it_was_read(api, act):
+    # The server would answer a second request, on this connection or on another one.
+    async with (
+        serving(ANSWER, act, ANSWER, ANSWER) as server,
+        connect(server.url, connections=2, timeout=5.0) as sender,
+    ):
+        client = service_of(sender.send, dialect=dialect_of(api, server.url, PROJECT))
+        assert (await client.restore("e1")).status == 200
+        answer = await client.restore("e1")
+        assert (answer.fault, answer.execution) == (Fault.LOST, None)
+        assert len(server.connections) == 1
+        methods = [request.split(b" ", 1)[0] for request in server.requests]
+        assert methods == [b"PUT" if api is Api.OBS_V2 else b"POST"] * 2
+        # To be sure that nothing is on its way: this one is read after anything that was sent before it.
+        assert (await client.workflow()).status == 200
+        assert len(server.requests) == 3
+        assert (await client.workflow()).status == 200
+
+
+async def test_status_explain_export_and_failures_show_ends_and_redrives(emulator, tmp_path, capsys):
+    made = Redriven(tmp_path, await emulator(run_time=0.0, fail_share=0.5, quirks=dict([ANY])), Api.OBS_V2)
+    await made.run(rows=8)
+    for format_ in ("jsonl", "csv"):
+        export_rows(made.checkpoint, tmp_path / f"before.{format_}")
+    await made.watch()
+    ends = {line["row"]: line for line in made.recorded().values()}
+    failed = [row for row, line in ends.items() if line["end"] == "failed"]
+    capsys.readouterr()
+    again = tmp_path / "again.csv"
+    failures(FailuresOptions(manifest=tmp_path / "m.csv", checkpoint=made.checkpoint, output=again, ended=True))
+    with again.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {(row["object"], row["error_code"]) for row in rows} == {(ends[row]["object"], "failed") for row in failed}
+    assert {row["error_message"] for row in rows} == {"in state run: The media cannot be decoded."}
+    told = capsys.readouterr().err.splitlines()
+    command = f"next, after fixing it: batcher run {again} --workflow transcode --endpoint {made.service.url}"
+    assert any(command in line and "--checkpoint" not in line for line in told), told
+
+    await made.redrive()
+    capsys.readouterr()
+    status(StatusOptions(checkpoint=made.checkpoint))
+    assert f"redriven:  {len(failed)} executions" in capsys.readouterr().out.splitlines()
+    explain(ExplainOptions(checkpoint=made.checkpoint, row=str(failed[0])))
+    last = made.last_records()[ends[failed[0]]["execution_name"]]
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[-3].endswith("  the execution was restored once, after it had ended: failed")
+    assert shown[-2] == f"  {last['ended_at']}  the execution ended: succeeded"
+    failures(FailuresOptions(manifest=tmp_path / "m.csv", checkpoint=made.checkpoint, output=again, ended=True))
+    assert "no execution is known to have failed" in capsys.readouterr().err
+
+    for format_ in ("jsonl", "csv", "parquet"):
+        export_rows(made.checkpoint, tmp_path / f"after.{format_}")
+    lines = [json.loads(line) for line in (tmp_path / "after.jsonl").read_text().splitlines()]
+    expected = {line["row"]: (line["end"], line["ended_at"], line["redrives"]) for line in made.last_records().values()}
+    assert {line["row"]: (line["end"], line["ended_at"], line["redrives"]) for line in lines} == expected
+    with (tmp_path / "after.csv").open(newline="") as file:
+        assert {
+            int(row["row"]): (row["end"], row["ended_at"], int(row["redrives"])) for row in csv.DictReader(file)
+        } == (expected)
+    table = parquet.read_table(tmp_path / "after.parquet").to_pylist()
+    assert {row["row"]: (row["end"], row["ended_at"], row["redrives"]) for row in table} == expected
+    # Without a watch, an export has the columns that it always had.
+    before = json.loads((tmp_path / "before.jsonl").read_text().splitlines()[0])
+    assert list(lines[0]) == [*before, "end", "ended_at", "redrives"]
+
+
+async def test_the_rows_whose_executions_failed_are_a_job_of_their_own(emulator, tmp_path):
+    made = Redriven(tmp_path, await emulator(run_time=0.0, fail_share=0.5), Api.OBS_V2)
+    await made.run(rows=8)
+    await made.watch()
+    failed = {line["object"] for line in made.recorded().values() if line["end"] == "failed"}
+    again = tmp_path / "again.csv"
+    failures(FailuresOptions(manifest=tmp_path / "m.csv", checkpoint=made.checkpoint, output=again, ended=True))
+    counts = made.service.ledger.counts
+    # With the checkpoint of the job they are started already; as a job of their own they start once more.
+    await made.run(manifest=again, checkpoint=made.checkpoint, output=tmp_path / "m.csv.executions.jsonl")
+    assert set(counts().values()) == {1}
+    for _ in range(2):
+        await made.run(manifest=again)
+        assert {object_ for (_, object_, _), count in counts().items() if count == 2} == failed

@@ -420,6 +420,7 @@ async def test_status_the_report_and_explain_show_how_the_executions_ended(emula
         "running": 0,
         "ends": {"failed": 2},
         "causes": [{"end": "failed", "state": "run", "message": "The media cannot be decoded.", "number": 2}],
+        "redriven": {"executions": 0, "restores": 0, "in_doubt": 0},
     }
     status(StatusOptions(checkpoint=job.checkpoint))
     assert "watched:   2 executions: 2 failed" in capsys.readouterr().out.splitlines()

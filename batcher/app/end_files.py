@@ -83,6 +83,10 @@ class EndFiles:
         """Return some of the executions with these ends that may be restored, with ids above `after`."""
         return await asyncio.to_thread(self._store.restorable, ends, most, after, BLOCK)
 
+    def has_restorable(self, ends: Sequence[str], most: int) -> bool:
+        """Return whether an execution with one of these ends may be restored."""
+        return bool(self._store.restorable(ends, most, 0, 1))
+
     def spent(self, ends: Sequence[str], most: int) -> int:
         """Return the number of executions with these ends that were restored `most` times."""
         return self._store.spent(ends, most)

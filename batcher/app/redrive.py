@@ -55,7 +55,7 @@ async def _redriven(options: RedriveOptions, world: World, opened: OpenWatch, dr
             opened.say_begun()
         await opened.watch.until_ended()
     left = opened.ends.doubts()
-    code = report(options, world, opened, drain)
+    code = report(options, world, opened, drain, options.max_redrives)
     return ExitCode.ROWS_IN_DOUBT if left and code in {ExitCode.OK, ExitCode.ENDS} else code
 
 
@@ -123,7 +123,7 @@ def _show(options: RedriveOptions, world: World) -> ExitCode:
         total = sum(store.ends.get(end, 0) for end in ends)
         spent, doubts = store.spent(ends, options.max_redrives), len(store.doubts())
     say(f"would restore {summary.executions(total - spent - doubts)}")
-    for each in some:
+    for each in sorted(some, key=lambda known: known.row):
         say(f"would restore: {summary.named(each)}: {words_of(each.end or '')}")
     more = total - spent - doubts - len(some)
     if more > 0:

@@ -24,6 +24,7 @@ from batcher.flow.service import Service
 from batcher.flow.turns import Turns
 from batcher.flow.watch import ASKERS, Ends, Observer, Watch
 from batcher.options.watching import WatchOptions
+from batcher.rules.choices import MOST_REDRIVES, RESTORED
 from batcher.rules.ends import figures, summary
 from batcher.rules.progress.view import View
 from batcher.rules.rate.throttle import Throttle
@@ -139,8 +140,13 @@ def _observer(options: WatchOptions, world: World, service: Service) -> Observer
     )
 
 
-def report(options: WatchOptions, world: World, opened: OpenWatch, drain: Drain) -> ExitCode:
-    """Report how the executions ended, and return the exit code. Raises the error that ended the watch."""
+def report(
+    options: WatchOptions, world: World, opened: OpenWatch, drain: Drain, most_redrives: int = MOST_REDRIVES
+) -> ExitCode:
+    """Report how the executions ended, and return the exit code. Raises the error that ended the watch.
+
+    Executions that were restored fewer than `most_redrives` times may be restored next.
+    """
     voice, watch, ends = world.voice, opened.watch, opened.ends
     lines = [
         *summary.lines(ends.ends, ends.running, ends.causes()),
@@ -159,4 +165,6 @@ def report(options: WatchOptions, world: World, opened: OpenWatch, drain: Drain)
     voice.say(summary.NEXT[code])
     if ends.running:
         voice.say(f"next: {next_commands.about('watch', options.checkpoint)}")
+    elif ends.has_restorable(RESTORED, most_redrives):
+        voice.say(f"next: {next_commands.about('redrive', options.checkpoint)}")
     return code

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from batcher.options.declaring import Option
 from batcher.options.kinds import Kind
 from batcher.options.watching import WatchOptions
-from batcher.rules.choices import Failure
+from batcher.rules.choices import MOST_REDRIVES, RESTORED, Failure
 
 _WORDS = tuple(end.value for end in Failure)
 
@@ -42,9 +42,10 @@ class RedriveOptions(WatchOptions):
     only: Annotated[
         tuple[Failure, ...],
         Option("Restore executions that ended in one of these ways.", ENDS_OF_FAILURE, default="failed,timed_out"),
-    ] = (Failure.FAILED, Failure.TIMED_OUT)
-    max_redrives: Annotated[int, Option("How often an execution is restored at most.", least=1)] = 3
+    ] = RESTORED
+    max_redrives: Annotated[int, Option("How often an execution is restored at most.", least=1)] = MOST_REDRIVES
     concurrency: Annotated[int, Option("Number of restores at a time.", least=1, most=10_000)] = 16
     dry_run: Annotated[
-        bool, Option("Show what would be restored, by what the last watch has found, and restore nothing.")
+        bool,
+        Option("Show what would be restored, by what the last watch has found, and restore nothing.", is_spoken=True),
     ] = False

@@ -321,6 +321,7 @@ class FailuresOptions(OfManifest):
     group = "Output"
 
     output: Annotated[Path | None, Option("Manifest to write: .csv, .tsv or .jsonl.", short="-o")] = None
+    ended: Annotated[bool, Option("Write the rows whose executions failed, as batcher watch has found.")] = False
     dismiss: Annotated[bool, Option("Declare the failed rows settled instead of writing them.", is_spoken=True)] = False
 
 

@@ -94,3 +94,9 @@ class Failure(StrEnum):
     FAILED = "failed"
     TIMED_OUT = "timed_out"
     CANCELLED = "cancelled"
+
+
+RESTORED = (Failure.FAILED, Failure.TIMED_OUT)
+"""The ends of executions that are restored by default."""
+MOST_REDRIVES = 3
+"""How often an execution is restored by default, at most."""

@@ -17,7 +17,7 @@ from typing import Any
 from batcher.edges.ends.schema import connected, create, packed, translated, unpacked
 from batcher.errors import BusyError
 from batcher.rules.ends.followed import Followed, Known, Settled
-from batcher.rules.ends.redriven import Change, Doubt, Doubted, Intent, Restored
+from batcher.rules.ends.redriven import Change, Doubt, Doubted, Intent, Redriven, Restored
 from batcher.rules.ends.summary import Cause
 
 _LOOKED_UP = 500
@@ -183,8 +183,8 @@ class EndStore:
         """
         chosen = ", ".join("?" * len(ends))
         query = (
-            f"SELECT {_COLUMNS} FROM executions WHERE end IN ({chosen}) AND end <> 'succeeded' AND redrives < ?"  # noqa: S608 - our names
-            " AND id > ? AND id NOT IN (SELECT id FROM restores) ORDER BY id LIMIT ?"
+            f"SELECT {_COLUMNS} FROM executions INDEXED BY unsuccessful WHERE end IN ({chosen}) AND end <> 'succeeded'"  # noqa: S608 - our names
+            " AND redrives < ? AND id > ? AND id NOT IN (SELECT id FROM restores) ORDER BY id LIMIT ?"
         )
         with translated(self.path):
             return list(map(_known, self._db.execute(query, (*ends, most, after, limit))))
@@ -196,6 +196,13 @@ class EndStore:
         with translated(self.path):
             count: int = self._db.execute(query, (*ends, most)).fetchone()[0]
         return count
+
+    def redriven(self) -> Redriven:
+        """Return how many executions were restored, how often in all, and how many may have been."""
+        query = "SELECT count(*), coalesce(sum(redrives), 0) FROM executions WHERE redrives > 0"
+        with translated(self.path):
+            executions, restores = self._db.execute(query).fetchone()
+            return Redriven(executions, restores, self._db.execute("SELECT count(*) FROM restores").fetchone()[0])
 
     def doubts(self) -> list[Doubt]:
         """Return the executions that may have been restored."""

@@ -55,6 +55,14 @@ class Doubt(NamedTuple):
     until: float
 
 
+class Redriven(NamedTuple):
+    """How many executions of a job were restored, how often in all, and how many may have been."""
+
+    executions: int
+    restores: int
+    in_doubt: int
+
+
 class Shown(StrEnum):
     """What the state of an execution proves about a restore in doubt."""
 

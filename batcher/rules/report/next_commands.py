@@ -127,6 +127,13 @@ def run_side(job: Job, manifest: str, *more: str) -> str:
     return command_line([*words, *(word for word in more if word not in words)])
 
 
+def run_anew(job: Job, manifest: str, *more: str) -> str:
+    """Return the command that starts rows of the job once more, as a job of their own."""
+    again = ["--again"] if job.card.ledger else []
+    words = ["batcher", "run", manifest, *_identity(job.card), *_flags(job.card), *_ledger(job.card), *again]
+    return command_line([*words, *(word for word in more if word not in words)])
+
+
 def reconcile(job: Job) -> str:
     """Return the command that resolves rows in doubt."""
     return command_line(["batcher", "reconcile", job.checkpoint])
