@@ -18,7 +18,7 @@ help:
 	@echo "make bench     measure against nginx, hey, aiohttp and the official SDK; 50 minutes, 2 with QUICK=1"
 	@echo "make docs      run the examples of the documentation, rewrite the outputs that it shows, build the site"
 	@echo "make package   build the distribution in dist/, check it, and use it from an environment of its own"
-	@echo "make audit     look for known vulnerabilities of the pinned packages, where the package index has such data"
+	@echo "make audit     look for known vulnerabilities of the pinned packages; fails where the package index has no such data"
 	@echo "make man       write the manual page, man/batcher.1"
 	@echo "make check     run the linters, the formatter's check and the type checker"
 	@echo "make format    format the code"
@@ -97,7 +97,7 @@ package: $(PACKAGE)
 	$(BIN)/python tests/package.py
 
 audit: $(PACKAGE)
-	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
+	$(BIN)/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
 
 # For packagers: the same that an installed `batcher man` prints.
 man: $(READY)
