@@ -18,6 +18,7 @@ from batcher.app.job import Run
 from batcher.app.job_files import Files, PassOn, open_files
 from batcher.app.job_identity import card_of, choice_of, job_of, need_bucket
 from batcher.app.learned import remember, remembered
+from batcher.app.live_page import page_of
 from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
 from batcher.app.runs import noted
@@ -173,7 +174,7 @@ async def _opening(
 async def _finished(run: Run, shown: Sequence[str]) -> ExitCode:
     """Run the job over its open edges, monitored and steered, and report how it ended. `shown` are its first lines."""
     telemetry, monitor = run.monitor.telemetry, run.monitor
-    async with telemetry.measuring(run.options, monitor.figures):
+    async with telemetry.measuring(run.options, monitor.figures, partial(page_of, run)):
         async with monitor.keeping(), listening(run.options.checkpoint, monitor.answer) as fault:
             if fault:
                 telemetry.warn(f"this run cannot be steered: {fault}")

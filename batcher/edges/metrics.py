@@ -1,7 +1,7 @@
-"""The metrics of a run for Prometheus: in a file for the node exporter, and on a port during the run.
+"""The metrics of a run for Prometheus: in a file for the node exporter, and as text for the port of the run.
 
 Names follow https://prometheus.io/docs/practices/naming/. The event loop counts attempts and reads the figures of the
-run once per second. A thread serves them.
+run once per second. Threads serve them.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from prometheus_client import (
     Gauge,
     Histogram,
     disable_created_metrics,
-    start_http_server,
     write_to_textfile,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.core import Metric as Family
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from batcher.errors import DiskError, UsageError
+from batcher.errors import DiskError
 from batcher.model import Answer, Verdict
 from batcher.rules.progress.figures import FIGURES, Figure, Figures, Metric
 from batcher.rules.rate.bottleneck import Cause
@@ -84,6 +84,11 @@ class Metrics:
     def look(self, figures: Figures) -> None:
         """Set the figures of the run. They are served until the next call."""
         self._figures.latest = figures
+
+    def exposed(self, accepted: str) -> tuple[str, bytes]:
+        """Return the media type and the text of the metrics, for a scraper that sends `accepted`. For any thread."""
+        encode, media_type = choose_encoder(accepted)
+        return media_type, encode(self.registry)
 
     def succeeded(self, at: float) -> None:
         """Record that every row was started by this time, in POSIX seconds."""
@@ -165,28 +170,6 @@ async def keeping(
         metrics.look(look())
         if file is not None:
             await file.write()
-
-
-@asynccontextmanager
-async def serving(metrics: Metrics, host: str, port: int) -> AsyncIterator[str]:
-    """Serve the metrics over HTTP during the block, and yield the address. Port 0 selects any free port.
-
-    Raises UsageError if the port cannot be used.
-    """
-    try:
-        # In a thread: the library resolves the host's name, which may take long.
-        server, thread = await asyncio.to_thread(start_http_server, port, host, metrics.registry)
-    except OSError as error:
-        raise UsageError(
-            f"{host} port {port}: the metrics cannot be served: {error.strerror}",
-            "Give another port with --metrics-port.",
-        ) from None
-    try:
-        yield f"http://{f'[{host}]' if ':' in host else host}:{server.server_port}/metrics"
-    finally:
-        await asyncio.to_thread(server.shutdown)
-        server.server_close()
-        await asyncio.to_thread(thread.join)
 
 
 async def _look_on(metrics: Metrics, look: Callable[[], Figures], file: _File | None) -> None:

@@ -83,6 +83,14 @@ class Moment(NamedTuple):
     p99: float | None
 
 
+class Latest(NamedTuple):
+    """A row that failed lately."""
+
+    status: Status
+    code: str
+    example: Example
+
+
 class Page(NamedTuple):
     """The content of the report."""
 
@@ -108,6 +116,10 @@ class Page(NamedTuple):
     words: list[Word]
     """The words that the page explains."""
     ends: Sequence[str]
+    is_live: bool = False
+    """Whether it is the page of a run that lasts, which renews itself."""
+    latest: Sequence[Latest] = ()
+    """Rows that failed lately, the last one first."""
 
 
 def page(known: Known, digest: Digest) -> Page:
