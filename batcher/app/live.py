@@ -18,8 +18,8 @@ from batcher.rules.report.page import Page
 
 SECONDS = 1.0
 """The least time between two pages."""
-SHARE = 0.02
-"""The most of the time that is spent on pages: one that takes long to make is kept for longer."""
+SHARE = 0.05
+"""The most of one processor that is spent on making pages: one that takes long to make is kept for longer."""
 PATIENCE = 5.0
 """Maximum time to wait for the event loop."""
 
@@ -40,15 +40,15 @@ class LivePage:
         if not self._lock.acquire(timeout=PATIENCE):
             return None
         try:
-            begun = time.monotonic()
-            if begun >= self._due:
+            if time.monotonic() >= self._due:
                 self._renew()
             if self._page is None:
                 return None
             if with_names not in self._html:
+                begun = time.thread_time()
                 self._html[with_names] = render(self._page if with_names else without_names(self._page))
-                spent = time.monotonic() - begun
-                self._due = max(self._due, begun + max(SECONDS, spent / SHARE))
+                spent = time.thread_time() - begun
+                self._due = time.monotonic() + max(SECONDS, spent / SHARE)
             return self._html[with_names]
         finally:
             self._lock.release()

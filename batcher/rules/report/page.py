@@ -30,6 +30,20 @@ NAMED = 100
 """Maximum number of rows in doubt that are named."""
 
 
+_BAR = (
+    Status.STARTED,
+    Status.REJECTED,
+    Status.INVALID,
+    Status.IN_DOUBT,
+    Status.REFUSED,
+    Status.DUPLICATE,
+    Status.DISMISSED,
+    Status.SENDING,
+    Status.PENDING,
+    UNREAD,
+)
+
+
 class Known(NamedTuple):
     """The content of a job's checkpoint, and when it was read (POSIX seconds).
 
@@ -104,6 +118,8 @@ class Page(NamedTuple):
     """Rows that were read."""
     extent: Extent
     totals: list[Total]
+    bar: list[Total]
+    """Those with rows, in the order in which a bar shows them: what is started, what is not, what comes."""
     records: int
     limit: float | None
     """In starts per unit of the curves."""
@@ -139,6 +155,7 @@ def page(known: Known, digest: Digest) -> Page:
         rows=sum(counts.values()),
         extent=whole,
         totals=totals,
+        bar=sorted((total for total in totals if total.rows), key=lambda total: _BAR.index(total.kind)),
         records=digest.records,
         limit=None if known.limit is None else known.limit * drawn.unit.seconds,
         slowed=known.slowed,
