@@ -85,7 +85,7 @@ async def serving(site: Site, host: str, port: int) -> AsyncIterator[Address]:
 def is_named(host: str, bound: str, reached: str) -> bool:
     """Return whether a Host header names this server: a name of this machine alone, or the address that is bound.
 
-    `bound` is what the server was told to listen on, `reached` the address that the client has connected to. If it
+    `bound` is the host that the server listens on, `reached` the address that the client has connected to. If it
     listens on every address, any address is good, but no name: only names can be made to lead elsewhere.
     """
     name = _name(host)

@@ -118,7 +118,7 @@ def without_names(made: Page) -> Page:
         doubts=made.doubts._replace(named=[Example(each.row, "", "") for each in made.doubts.named]),
         prefixes=[],
         commands=_steering(checkpoint),
-        ends=(),
+        ends=None,
     )
 
 

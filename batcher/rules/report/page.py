@@ -17,6 +17,7 @@ from batcher.rules.report import glossary
 from batcher.rules.report import next_commands as commands
 from batcher.rules.report.curves import Curves, curves
 from batcher.rules.report.digest import Digest, Example, Failure
+from batcher.rules.report.ends import Ends
 from batcher.rules.report.facts import Fact, facts, moment
 from batcher.rules.report.glossary import UNREAD, Word
 from batcher.rules.report.headline import headline, notes
@@ -61,8 +62,8 @@ class Known(NamedTuple):
     limit: float | None
     slowed: Slowed
     at: float
-    ends: Sequence[str] = ()
-    """How the executions ended that a watch has followed, in lines."""
+    ends: Ends | None = None
+    """How the executions ended, None if no watch has followed them."""
     history: History | None = None
     """The runs of the job. None if a checkpoint of an earlier version does not have them."""
 
@@ -131,7 +132,7 @@ class Page(NamedTuple):
     commands: list[Command]
     words: list[Word]
     """The words that the page explains."""
-    ends: Sequence[str]
+    ends: Ends | None
     is_live: bool = False
     """Whether it is the page of a run that lasts, which renews itself."""
     latest: Sequence[Latest] = ()
@@ -176,6 +177,7 @@ def _words(known: Known, totals: Sequence[Total], *, has_starts: bool, has_prefi
     found += [glossary.LATENCY] if has_starts else []
     found += [glossary.LIMIT] if known.limit is not None else []
     found += glossary.of_causes(known.slowed.shown)
+    found += [glossary.DURATION] if known.ends is not None else []
     return found + ([glossary.PREFIX] if has_prefixes else [])
 
 
