@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Api": "batcher.rules.choices",
     "BusyError": "batcher.errors",
+    "CanaryError": "batcher.errors",
     "CredentialsError": "batcher.errors",
     "DiskError": "batcher.errors",
     "ExitCode": "batcher.errors",

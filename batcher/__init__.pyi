@@ -16,6 +16,7 @@ from batcher.edges.manifest.given import (
 )
 from batcher.errors import (
     BusyError as BusyError,
+    CanaryError as CanaryError,
     CredentialsError as CredentialsError,
     DiskError as DiskError,
     ExitCode as ExitCode,
@@ -82,7 +83,6 @@ class RunOptions(_RunOptions):
         checkpoint: str | PathLike[str] | None = None,
         format: Format | Literal["csv", "tsv", "json", "jsonl", "txt", "inventory", "obsutil", "parquet"] | None = None,
         take_over_after: float | str = 60.0,
-        bucket_endpoint: str | None = None,
         include: Iterable[str] | None = None,
         exclude: Iterable[str] | None = None,
         suffixes: Iterable[str] | None = None,
@@ -92,6 +92,8 @@ class RunOptions(_RunOptions):
         older: str | None = None,
         delimiter: str | None = None,
         relist: bool = False,
+        bucket_endpoint: str | None = None,
+        head: int = 0,
         ledger: str | PathLike[str] | None = None,
         again: bool = False,
         concurrency: int = 64,
@@ -108,6 +110,9 @@ class RunOptions(_RunOptions):
         retry_rejected: bool = False,
         predecessor_is_dead: bool = False,
         settle_time: float | str | None = None,
+        canary: int | None = None,
+        canary_success: float | str = 100.0,
+        canary_passed: bool = False,
         output: str | PathLike[str] | None = None,
         spreadsheet: bool = False,
         report: str | PathLike[str] | None = None,
@@ -155,7 +160,6 @@ def run(
     checkpoint: str | PathLike[str] | None = None,
     format: Format | Literal["csv", "tsv", "json", "jsonl", "txt", "inventory", "obsutil", "parquet"] | None = None,
     take_over_after: float | str = 60.0,
-    bucket_endpoint: str | None = None,
     include: Iterable[str] | None = None,
     exclude: Iterable[str] | None = None,
     suffixes: Iterable[str] | None = None,
@@ -165,6 +169,8 @@ def run(
     older: str | None = None,
     delimiter: str | None = None,
     relist: bool = False,
+    bucket_endpoint: str | None = None,
+    head: int = 0,
     ledger: str | PathLike[str] | None = None,
     again: bool = False,
     concurrency: int = 64,
@@ -181,6 +187,9 @@ def run(
     retry_rejected: bool = False,
     predecessor_is_dead: bool = False,
     settle_time: float | str | None = None,
+    canary: int | None = None,
+    canary_success: float | str = 100.0,
+    canary_passed: bool = False,
     output: str | PathLike[str] | None = None,
     spreadsheet: bool = False,
     report: str | PathLike[str] | None = None,
@@ -232,7 +241,6 @@ def run(
         checkpoint: File that stores progress between runs.
         format: Manifest format.
         take_over_after: Take over a shard whose process has given no sign of life for this long.
-        bucket_endpoint: Endpoint of OBS to list the bucket at.
         include: List only keys that fit one of these patterns, such as *.mp4.
         exclude: Leave out keys that fit one of these patterns.
         suffixes: List only keys that end like this.
@@ -242,6 +250,8 @@ def run(
         older: List only objects modified before a date, or longer ago than an age.
         delimiter: List the groups that this text makes side by side; / makes folders.
         relist: List again, and append the objects that the list does not have yet.
+        bucket_endpoint: Endpoint of OBS that has the buckets, to list them and to look at objects.
+        head: Look at this many objects, spread over the list, before the first start; a missing one ends the run.
         ledger: Ledger that jobs share: a row that another job has started is a duplicate here.
         again: Send rows although another job of the ledger has started them.
         concurrency: Number of workers, each with its own connection.
@@ -261,6 +271,9 @@ def run(
         predecessor_is_dead: Declare dead all other processes that have worked on this shard, so that doubts are
             settled.
         settle_time: Maximum time until a new execution appears in the execution list.
+        canary: Start N rows first, spread over the list, watch them to their end, and go on only if they succeeded.
+        canary_success: Percentage of the canaries that have to succeed.
+        canary_passed: Go on although the canary failed, or before it has ended.
         output: File for the records; its suffix selects JSON Lines or CSV.
         spreadsheet: Write CSV that a spreadsheet opens safely: no cell is taken for a formula.
         report: Write an HTML page about the job at the end, as batcher report does.
@@ -307,7 +320,6 @@ def run_sync(
     checkpoint: str | PathLike[str] | None = None,
     format: Format | Literal["csv", "tsv", "json", "jsonl", "txt", "inventory", "obsutil", "parquet"] | None = None,
     take_over_after: float | str = 60.0,
-    bucket_endpoint: str | None = None,
     include: Iterable[str] | None = None,
     exclude: Iterable[str] | None = None,
     suffixes: Iterable[str] | None = None,
@@ -317,6 +329,8 @@ def run_sync(
     older: str | None = None,
     delimiter: str | None = None,
     relist: bool = False,
+    bucket_endpoint: str | None = None,
+    head: int = 0,
     ledger: str | PathLike[str] | None = None,
     again: bool = False,
     concurrency: int = 64,
@@ -333,6 +347,9 @@ def run_sync(
     retry_rejected: bool = False,
     predecessor_is_dead: bool = False,
     settle_time: float | str | None = None,
+    canary: int | None = None,
+    canary_success: float | str = 100.0,
+    canary_passed: bool = False,
     output: str | PathLike[str] | None = None,
     spreadsheet: bool = False,
     report: str | PathLike[str] | None = None,
@@ -373,7 +390,6 @@ def run_sync(
         checkpoint: File that stores progress between runs.
         format: Manifest format.
         take_over_after: Take over a shard whose process has given no sign of life for this long.
-        bucket_endpoint: Endpoint of OBS to list the bucket at.
         include: List only keys that fit one of these patterns, such as *.mp4.
         exclude: Leave out keys that fit one of these patterns.
         suffixes: List only keys that end like this.
@@ -383,6 +399,8 @@ def run_sync(
         older: List only objects modified before a date, or longer ago than an age.
         delimiter: List the groups that this text makes side by side; / makes folders.
         relist: List again, and append the objects that the list does not have yet.
+        bucket_endpoint: Endpoint of OBS that has the buckets, to list them and to look at objects.
+        head: Look at this many objects, spread over the list, before the first start; a missing one ends the run.
         ledger: Ledger that jobs share: a row that another job has started is a duplicate here.
         again: Send rows although another job of the ledger has started them.
         concurrency: Number of workers, each with its own connection.
@@ -402,6 +420,9 @@ def run_sync(
         predecessor_is_dead: Declare dead all other processes that have worked on this shard, so that doubts are
             settled.
         settle_time: Maximum time until a new execution appears in the execution list.
+        canary: Start N rows first, spread over the list, watch them to their end, and go on only if they succeeded.
+        canary_success: Percentage of the canaries that have to succeed.
+        canary_passed: Go on although the canary failed, or before it has ended.
         output: File for the records; its suffix selects JSON Lines or CSV.
         spreadsheet: Write CSV that a spreadsheet opens safely: no cell is taken for a formula.
         report: Write an HTML page about the job at the end, as batcher report does.

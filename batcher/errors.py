@@ -19,6 +19,7 @@ class ExitCode(enum.IntEnum):
     STOPPED = 5
     ENDS = 6
     DEADLINE = 7
+    CANARY = 8
     UNACCEPTED = 64
     MANIFEST = 65
     SERVICE = 69
@@ -43,6 +44,7 @@ MEANINGS: dict[ExitCode, str] = {
     ExitCode.STOPPED: "stopped by --limit, --stop-at, --max-duration or drain; resumable",
     ExitCode.ENDS: "watched to the end; some executions failed, or their end is unknown",
     ExitCode.DEADLINE: "stopped by --deadline while executions run; resumable",
+    ExitCode.CANARY: "the canary failed; nothing else is started until --canary-passed",
     ExitCode.UNACCEPTED: "not confirmed; nothing was started",
     ExitCode.MANIFEST: "the manifest is unusable, or was changed while it was read; resumable",
     ExitCode.SERVICE: "the service cannot be reached, or refuses the whole job",
@@ -92,6 +94,12 @@ class FailuresError(JobError):
     """More rows were rejected than the user allows."""
 
     exit_code = ExitCode.FAILURES
+
+
+class CanaryError(JobError):
+    """Too few of the rows that were started first have succeeded."""
+
+    exit_code = ExitCode.CANARY
 
 
 class InternalError(JobError):

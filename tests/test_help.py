@@ -213,7 +213,7 @@ async def test_a_shell_that_has_no_completion_is_named_with_those_that_have():
 
 PANELS = [
     "Arguments", "Service", "Manifest", "Objects of a bucket", "Shards", "Ledger", "Pace", "Stopping",
-    "Retries and doubts", "Watching", "Output", "Logs and metrics",
+    "Retries and doubts", "Canary", "Watching", "Output", "Logs and metrics",
 ]  # fmt: skip
 
 

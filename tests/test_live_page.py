@@ -263,7 +263,7 @@ RENEWED = """new Promise((done) => new MutationObserver((_, seen) => { seen.disc
 STARTED = "+document.getElementById('total-started').textContent.replaceAll(',', '')"
 
 
-@pytest.mark.long
+@pytest.mark.long(small=0)
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed (Debian's package of that name)")
 async def test_in_a_browser_the_figures_of_a_real_run_grow_and_its_hostile_keys_run_nothing(emulator, tmp_path):
     service = await emulator(reject_share=0.3, seed=3)

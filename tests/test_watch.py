@@ -42,12 +42,31 @@ END = {
     ExecutionState.CANCELLED: "cancelled",
 }
 ENDINGS = {"fail_share": 0.1, "timeout_share": 0.1, "cancel_share": 0.1, "abandon_share": 0.2}
-BEGUN, SPEED = time.time(), 20.0
 
 
-def fast():
-    """Give the time of a service on which it passes faster, so that settle times are short for a test."""
-    return BEGUN + (time.time() - BEGUN) * SPEED
+class Skipping:
+    """The clock of a service and of those who talk to it. Pauses put it forward, and take no time."""
+
+    def __init__(self):
+        self.ahead = 0.0
+
+    def __call__(self):
+        return time.time() + self.ahead
+
+
+class Looks(Drain):
+    """Ends a watch at its pause after a number of looks, however long these take, and skips the pauses before it."""
+
+    def __init__(self, clock, number=10_000):
+        super().__init__()
+        self._clock, self._left = clock, number
+
+    async def sleep(self, seconds):
+        self._clock.ahead += seconds
+        self._left -= 1
+        if self._left == 0:
+            self.begin(ExitCode.DEADLINE)
+        await asyncio.sleep(0)
 
 
 class Job:
@@ -57,11 +76,12 @@ class Job:
         self.folder, self.service, self.api, self.said = folder, service, api, []
         self.checkpoint = folder / "m.csv.checkpoint"
         self.ends = folder / "m.csv.ends.jsonl"
+        clock = self.clock = service.settings.clock
         self.world = World(
             Voice(lambda _, text: self.said.append(text)),
             KEYS | {"XDG_STATE_HOME": str(folder)},
             draining_on_signals=lambda *_: nullcontext(),
-            **({"clock": fast, "steady": fast} if service.settings.clock is fast else {}),
+            **({"clock": clock, "monotonic": clock, "steady": clock} if isinstance(clock, Skipping) else {}),
         )
 
     async def run(self, rows=40, **options):
@@ -71,9 +91,13 @@ class Job:
         given |= {"progress": Mode.NONE, "concurrency": 8, "api": self.api, "project_id": PROJECT, "settle_time": 0.2}
         return await run_job(RunOptions(**given | options), self.world, Drain())
 
-    async def watch(self, **options):
+    async def watch(self, drain=None, **options):
         given = {"checkpoint": self.checkpoint, "progress": Mode.NONE, "settle_time": 0.2, "interval": 1.0}
-        return await watch_job(WatchOptions(**given | options), self.world)
+        return await watch_job(WatchOptions(**given | options), self.world, drain)
+
+    async def look(self, number=10_000):
+        """Watch for a number of looks, or until all is ended, and wait for nothing."""
+        return await self.watch(Looks(self.clock, number))
 
     def recorded(self):
         """Give the end records by execution. No execution has two."""
@@ -185,9 +209,9 @@ async def test_an_end_that_the_list_shows_counts_however_odd_the_list_is(job, qu
 
 
 async def test_a_list_that_lags_is_waited_for(job):
-    made = await job((Quirk.LAG_SHARE, 0.5), list_delay=2.0)
+    made = await job((Quirk.LAG_SHARE, 0.5), list_delay=20.0, clock=Skipping())
     await made.run()
-    assert await made.watch(settle_time=5.0) is ExitCode.OK
+    assert await made.watch(Looks(made.clock), settle_time=60.0) is ExitCode.OK
     assert len(made.recorded()) == 40
 
 
@@ -210,14 +234,18 @@ def seed_that_drops(share, rows, count):
 
 async def test_an_execution_that_two_complete_looks_do_not_show_is_unknown_and_is_named(job):
     seed, (dropped,) = seed_that_drops(0.03, 40, 1)
-    made = await job((Quirk.DROPS, 0.03), seed=seed, clock=fast)
+    made = await job((Quirk.DROPS, 0.03), seed=seed, clock=Skipping())
     await made.run()
-    assert await made.watch(deadline=30.0) is ExitCode.ENDS
+    assert await made.look() is ExitCode.ENDS
     unknown = [line for line in made.recorded().values() if line["end"] == "unknown"]
     assert [(line["row"], line["ended_at"], line["duration_s"]) for line in unknown] == [(dropped + 1, None, None)]
     name = unknown[0]["execution_name"]
     assert f"unknown: row {dropped + 1}: videos/片 {dropped}.mp4 (execution {name})" in made.said
     assert Counter(ends_of(made.recorded()).values()) == {"succeeded": 39, "unknown": 1}
+
+
+LOOKS = 15
+"""Looks a second apart: more than the two that would prove an absence, which in DWR's API are five seconds apart."""
 
 
 @pytest.mark.long(small=1 / 4, ci=1)
@@ -235,9 +263,9 @@ async def test_an_execution_that_two_complete_looks_do_not_show_is_unknown_and_i
     ids=lambda value: "+".join(name for name, _ in value) if isinstance(value, list) else "",
 )
 async def test_a_list_that_is_truncated_old_or_without_our_executions_proves_nothing(job, quirks, fault):
-    made = await job(*quirks, clock=fast)
+    made = await job(*quirks, clock=Skipping())
     await made.run()
-    assert await made.watch(deadline=2.3) is ExitCode.DEADLINE
+    assert await made.look(LOOKS) is ExitCode.DEADLINE
     assert "unknown" not in ends_of(made.recorded()).values()
     assert len(made.recorded()) < 40
     assert any(fault in text for text in made.said), made.said
@@ -254,11 +282,17 @@ async def test_a_watch_follows_a_job_while_it_runs(job):
 
 
 async def test_a_watch_that_is_stopped_goes_on_where_it_was(job):
-    made = await job(run_time=1.2, run_spread=0.9)
+    made = await job(run_time=1000.0, run_spread=0.9, clock=Skipping())
     await made.run()
-    codes = [await made.watch(deadline=0.8), await made.watch(deadline=60.0)]
-    assert codes == [ExitCode.DEADLINE, ExitCode.OK]
+    assert await made.watch(deadline=0.1) is ExitCode.DEADLINE
+    made.clock.ahead += 500.0
+    assert await made.look(2) is ExitCode.DEADLINE
+    recorded = made.recorded()
+    assert 0 < len(recorded) < 40
+    made.clock.ahead += 1500.0
+    assert await made.look() is ExitCode.OK
     assert len(made.recorded()) == 40
+    assert made.recorded().items() >= recorded.items()
 
 
 class Killed(BaseException):
@@ -320,7 +354,7 @@ async def test_what_a_killed_watch_has_written_in_csv_is_read_back(job):
     output = made.folder / "ends.csv"
     await made.watch(output=output)
     whole = output.read_bytes()
-    assert whole.splitlines()[0] == b"row,bucket,object,execution_name,end,started_at,ended_at,duration_s"
+    assert whole.splitlines()[0] == b"row,bucket,object,execution_name,end,started_at,ended_at,duration_s,redrives"
     assert len(whole.splitlines()) == 11
     assert await made.watch(output=output) is await made.watch()
     assert output.read_bytes() == whole
@@ -355,12 +389,14 @@ def vars_of(settings):
 async def test_one_watch_at_a_time_follows_a_job(job):
     made = await job(run_time=60.0)
     await made.run(rows=3)
-    first = asyncio.create_task(made.watch(deadline=1.0))
+    drain = Drain()
+    first = asyncio.create_task(made.watch(drain))
     await until(made.ends.exists)
     with pytest.raises(BusyError):
         await made.watch()
     with reading_ends(database_of(made.checkpoint)) as seen:
         assert seen.running in {0, 3}
+    drain.begin(ExitCode.DEADLINE)
     assert await first is ExitCode.DEADLINE
 
 
@@ -385,6 +421,7 @@ async def test_status_the_report_and_explain_show_how_the_executions_ended(emula
         "running": 0,
         "ends": {"failed": 2},
         "causes": [{"end": "failed", "state": "run", "message": "The media cannot be decoded.", "number": 2}],
+        "redriven": {"executions": 0, "restores": 0, "in_doubt": 0},
     }
     status(StatusOptions(checkpoint=job.checkpoint))
     assert "watched:   2 executions: 2 failed" in capsys.readouterr().out.splitlines()

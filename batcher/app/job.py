@@ -94,20 +94,28 @@ class Run:
 
     async def whole(self) -> None:
         """Settle the rows that earlier runs left in doubt, start the rows of the manifest, and settle doubts again."""
-        await self._settled(patient=False)
-        self.parameters = await parameters_of(self.manifest, self.files, self.preflight)
-        self.tally.pass_over(await enter(self.options, self.manifest, self.files, self.parameters))
-        self.monitor.earlier_doubts = (await self.files.checkpoint.count_unsettled())[Status.IN_DOUBT]
-        rows, sift = await self._confirmed(self._rows())
+        rows, sift = await self._confirmed(await self.entered())
         async with showing(self.options.progress, self.monitor.figures, RUN):
-            await engine.run(self._job(rows, sift, self.options.limit), self.tally, self.drain)
-        await self._settle_doubts()
+            await self.send(rows, sift)
+        await self.settle_doubts()
         self._end_unread(self.unread or await self._change())
         # The settled prefix may have grown without a settlement.
         await self.files.settle([])
 
+    async def entered(self) -> AsyncIterator[engine.Block]:
+        """Settle the rows that earlier runs left in doubt. Return the manifest from where reading it begins."""
+        await self._settled(patient=False)
+        self.parameters = await parameters_of(self.manifest, self.files, self.preflight)
+        self.tally.pass_over(await enter(self.options, self.manifest, self.files, self.parameters))
+        self.monitor.earlier_doubts = (await self.files.checkpoint.count_unsettled())[Status.IN_DOUBT]
+        return self._rows()
+
+    async def send(self, rows: AsyncIterator[engine.Block], sift: Sift) -> None:
+        """Start an execution for each of these rows, as far as the limit allows."""
+        await engine.run(self._job(rows, sift, self.options.limit), self.tally, self.drain)
+
     @property
-    def _decide(self) -> Callable[[Found], Admitted | None]:
+    def decide(self) -> Callable[[Found], Admitted | None]:
         """What decides about each row of the manifest."""
         decide = partial(admission.admission, policy=self.options.policy)
         return decide if self.files.sharing is None else self.files.sharing.deciding(decide)
@@ -126,10 +134,10 @@ class Run:
         """Ask a person if many new rows would be sent, and begin the drain if the answer is no. Return what to run."""
         confirm, listed = self.confirm, self.monitor.listed
         if confirm is None or self.drain.begun or _is_within(confirm.above, listed, self.options.limit):
-            return rows, self._sift
+            return rows, self.sift
         if listed is None:
             self.world.voice.say(f"counting rows before the first start, at most {confirm.above + 1:,}")
-        ahead = Ahead(rows, self._sift, self._decide, self.tally, self.drain)
+        ahead = Ahead(rows, self.sift, self.decide, self.tally, self.drain)
         if await ahead.has_more_than(confirm.above) and not self.drain.begun:
             question = opening.question(confirm.above, self.options.workflow, listed)
             if not await is_confirmed(confirm, question, self.drain):
@@ -144,7 +152,7 @@ class Run:
         self.tally.missed += len(findings.released) - findings.freed
         return findings
 
-    async def _settle_doubts(self) -> None:
+    async def settle_doubts(self) -> None:
         """Settle the rows in doubt, and send those again that were never started. At most ROUNDS times."""
         for round_ in range(ROUNDS + 1):
             findings = await self._settled(patient=True, release=round_ < ROUNDS)
@@ -196,7 +204,8 @@ class Run:
             yield block
         self.tally.is_parsed = True
 
-    async def _sift(self, rows: engine.Block) -> tuple[Sequence[Found], Counter[Status]]:
+    async def sift(self, rows: engine.Block) -> tuple[Sequence[Found], Counter[Status]]:
+        """Look up a block of the manifest. Return the rows that need a decision, and the number of others by status."""
         sifted = await self.files.checkpoint.sift(rows, admission.left_alone(self.options.policy))
         found: Sequence[Found] = sifted.found
         passed, policy = sifted.passed, self.options.policy
@@ -265,7 +274,7 @@ class Run:
         return engine.Job(
             blocks=blocks,
             sift=sift,
-            decide=self._decide,
+            decide=self.decide,
             admit=self._admit,
             fire=fire if sharing is None else sharing.firing(fire),
             settle=self._settle,

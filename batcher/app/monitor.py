@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import inf
@@ -15,6 +15,7 @@ from batcher.app.telemetry import Telemetry
 from batcher.app.world import World
 from batcher.edges.manifest import AnyManifest, Share
 from batcher.errors import ExitCode
+from batcher.flow.beside import beside
 from batcher.flow.turns import Turns
 from batcher.model import Json, Status
 from batcher.rules.progress import eta
@@ -123,13 +124,10 @@ class Monitor:
     @asynccontextmanager
     async def keeping(self) -> AsyncIterator[None]:
         """Look at the run while the block lasts."""
-        task = asyncio.create_task(self._look_on(), name="monitor")
         try:
-            yield
+            async with beside(self._look_on(), "monitor"):
+                yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
             self._look()
             self.slowness.turn(self.world.monotonic(), None)
 

@@ -50,6 +50,7 @@ def write_report(checkpoint: Path, output: Path, voice: Voice = TERMINAL) -> Non
         slowed=together(slowed),
         at=time.time(),
         ends=ends_of(checkpoint, voice),
+        remarks=() if seen.canary is None else (seen.canary.words,),
         history=job_runs.together(runs),
     )
     with whole_file(output) as file:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import datetime
 from functools import partial
 from math import inf
 
+from batcher.app import canary
 from batcher.app.api import Chosen, choose
 from batcher.app.attempt import Terms, need_shareable, open_attempt, with_latest_files
+from batcher.app.canary_watch import watch_canary
 from batcher.app.columns import Columns
 from batcher.app.confirm import Confirm
 from batcher.app.doubts import Doubts
@@ -26,7 +28,6 @@ from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.shards import pinned, planned
 from batcher.app.sharing import open_sharing
 from batcher.app.space import Paths, warn_if_short
-from batcher.app.summary import report_end
 from batcher.app.telemetry import Telemetry, open_telemetry
 from batcher.app.unknown import Newness
 from batcher.app.world import World
@@ -40,6 +41,7 @@ from batcher.options.verbs import RunOptions
 from batcher.rules.choices import OnDoubt
 from batcher.rules.doubts.settle_time import condition
 from batcher.rules.job.card import STANDARD_INPUT
+from batcher.rules.progress.answered import Answered
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rate.found import FoundLimit
 from batcher.rules.rate.remembered import Remembered, first_rate, most_rows
@@ -49,6 +51,8 @@ from batcher.rules.service.credentials import described
 from batcher.rules.service.dialect import Dialect
 from batcher.rules.service.dialects import dialect_of
 from batcher.rules.text import seconds_until
+
+OUT_OF_TIME = "the time limit is reached: no new starts, waiting for requests on the wire"
 
 
 async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
@@ -60,20 +64,53 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
     *,
     confirm: Confirm | None = None,
     attend: Callable[[Monitor], None] | None = None,
+    answered: Answered | None = None,
 ) -> ExitCode:
     """Run the job that `options` describe until it ends or `drain` begins, and report how it ended.
 
-    `pass_on` takes the records once they are on disk, `attend` the monitor once the files are open. `confirm` asks a
-    person before many rows are started; without it no one is asked. The options choose the dialect, unless it is given.
-    Raises JobError if the job cannot start or continue.
+    `pass_on` takes the records once they are on disk, `attend` the monitor once the files are open. `answered` counts
+    the attempts, if another process has metrics. `confirm` asks a person before many rows are started; without it no
+    one is asked. The options choose the dialect, unless it is given. Raises JobError if the job cannot start or
+    continue.
     """
     # The names are checked before anything is opened.
     card_of(options, dialect or dialect_of(options.api))
+    canary.need_possible(options)
+    is_first = True
+    with draining_in_time(options, world, drain):
+        while True:
+            opened = _open_run(
+                options, world, drain, pass_on, dialect, confirm=confirm, attend=attend, answered=answered
+            )
+            async with opened as (run, shown):
+                outcome = await _finished(run, shown, is_first=is_first)
+            if not isinstance(outcome, canary.Watching):
+                return outcome
+            stopped = await watch_canary(run.options, outcome.executions, world, drain)
+            if stopped is not None:
+                return stopped
+            is_first, confirm = False, None if outcome.was_asked else confirm
+            if options.limit is not None:
+                options = options.but(limit=options.limit - outcome.sent)
+
+
+@asynccontextmanager
+async def _open_run(  # noqa: PLR0913 - a job, its world, and who takes part in it
+    options: RunOptions,
+    world: World,
+    drain: Drain,
+    pass_on: PassOn | None,
+    dialect: Dialect | None,
+    *,
+    confirm: Confirm | None,
+    attend: Callable[[Monitor], None] | None,
+    answered: Answered | None,
+) -> AsyncIterator[tuple[Run, Sequence[str]]]:
+    """Open all edges of a job, and yield the run over them with its first lines. Arguments are those of `run_job`."""
     async with AsyncExitStack() as edges:
         # First, since a file may be a pipe without a reader: to open it takes until the second signal.
         edges.enter_context(world.draining_on_signals(drain.begin, world.voice.say))
-        telemetry = await edges.enter_async_context(open_telemetry(options, world, pass_on))
-        edges.enter_context(_draining_after(_seconds(options, world), drain, world.voice.say))
+        telemetry = await edges.enter_async_context(open_telemetry(options, world, pass_on, answered))
         manifest = edges.enter_context(_open_manifest(options, world))
         await asyncio.to_thread(manifest.check)
         for warning in manifest.warnings:
@@ -121,7 +158,7 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
         )
         newness = Newness(doubts, telemetry.warn)
         run = Run(options, world, manifest, columns, files, service, preflight, doubts, monitor, newness, confirm)
-        return await _finished(run, shown)
+        yield run, shown
 
 
 async def _preflight(  # noqa: PLR0913, PLR0917 - a job and its service meet here
@@ -171,24 +208,24 @@ async def _opening(
     )
 
 
-async def _finished(run: Run, shown: Sequence[str]) -> ExitCode:
-    """Run the job over its open edges, monitored and steered, and report how it ended. `shown` are its first lines."""
+async def _finished(run: Run, shown: Sequence[str], *, is_first: bool) -> ExitCode | canary.Watching:
+    """Run the job over its open edges, monitored and steered, and report how it ended.
+
+    `shown` are the first lines of the run, which are said if this is its first part. Return what is to be watched first
+    if the job begins with a canary.
+    """
     telemetry, monitor = run.monitor.telemetry, run.monitor
     async with telemetry.measuring(run.options, monitor.figures, partial(page_of, run)):
         async with monitor.keeping(), listening(run.options.checkpoint, monitor.answer) as fault:
             if fault:
                 telemetry.warn(f"this run cannot be steered: {fault}")
-            for line in shown:
+            for line in shown if is_first else ():
                 run.world.voice.say(line)
-            code = await noted(run.files, run.world.clock, partial(_whole, run))
+            outcome = await noted(run.files, run.world.clock, partial(canary.work, run), is_first=is_first)
             remember(run.options, run.files, run.world, monitor.learned)
-        telemetry.ended(code, monitor.figures())
-    return code
-
-
-async def _whole(run: Run) -> ExitCode:
-    await run.whole()
-    return await report_end(run)
+        if isinstance(outcome, ExitCode):
+            telemetry.ended(outcome, monitor.figures())
+    return outcome
 
 
 @asynccontextmanager
@@ -221,18 +258,9 @@ def _seconds(options: RunOptions, world: World) -> float | None:
     return min(ends, default=None)
 
 
-@contextmanager
-def _draining_after(seconds: float | None, drain: Drain, say: Callable[[str], None]) -> Iterator[None]:
-    def end() -> None:
-        say("the time limit is reached: no new starts, waiting for requests on the wire")
-        drain.begin(ExitCode.STOPPED)
-
-    timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, end)
-    try:
-        yield
-    finally:
-        if timer is not None:
-            timer.cancel()
+def draining_in_time(options: RunOptions, world: World, drain: Drain) -> AbstractContextManager[None]:
+    """Begin the drain during the block when --max-duration or --stop-at says so."""
+    return drain.within(_seconds(options, world), ExitCode.STOPPED, partial(world.voice.say, OUT_OF_TIME))
 
 
 def _monitor(  # noqa: PLR0913, PLR0917 - what a run consists of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from batcher.edges.credentials import find_credentials
 from batcher.edges.transport import proxy_to
 from batcher.errors import CredentialsError
 from batcher.flow.ask import Patience
+from batcher.flow.beside import beside
 from batcher.flow.credentials import CredentialsInUse
 from batcher.flow.drain import Drain
 from batcher.flow.service import Clock, Service
@@ -86,13 +87,8 @@ async def open_credentials(
             warn(warning)
         renew = None if found.renew is None else _warning(found.renew, warn)
         credentials = CredentialsInUse(found.credentials, renew, world.clock)
-        keeper = asyncio.create_task(credentials.keep_fresh(asyncio.sleep))
-        try:
+        async with beside(credentials.keep_fresh(asyncio.sleep), "credentials"):
             yield credentials
-        finally:
-            keeper.cancel()
-            with suppress(asyncio.CancelledError):
-                await keeper
         if isinstance(drain.reason, CredentialsError):
             world.voice.say(f"credentials: {described(credentials.current)}")
 

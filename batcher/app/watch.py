@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
 from math import inf
+from typing import NamedTuple
 
 from batcher.app.api import chosen_before
 from batcher.app.end_files import EndFiles, open_end_files
@@ -21,13 +22,15 @@ from batcher.flow.paced import paced
 from batcher.flow.preflight import contact
 from batcher.flow.service import Service
 from batcher.flow.turns import Turns
-from batcher.flow.watch import ASKERS, Observer, Watch
+from batcher.flow.watch import ASKERS, Ends, Observer, Watch
 from batcher.options.watching import WatchOptions
+from batcher.rules.choices import MOST_REDRIVES, RESTORED
 from batcher.rules.ends import figures, summary
 from batcher.rules.progress.view import View
 from batcher.rules.rate.throttle import Throttle
 from batcher.rules.report import next_commands
 
+OUT_OF_TIME = "the deadline is reached: the watch ends, the executions go on"
 VIEW = View(figures.parts, figures.document)
 
 
@@ -37,34 +40,78 @@ async def watch_job(options: WatchOptions, world: World, drain: Drain | None = N
     Raises JobError if that is impossible, or if the service refuses to list executions.
     """
     drain = drain or Drain()
-    voice = world.voice
+    with ending_in_time(options, world, drain):
+        async with open_watch(options, world, drain) as opened:
+            return await _watched(options, world, opened, drain)
+
+
+async def _watched(options: WatchOptions, world: World, opened: OpenWatch, drain: Drain) -> ExitCode:
+    await opened.ends.renew()
+    if opened.ends.running:
+        opened.say_begun()
+        await contact(opened.service.workflow, drain, world.draw, world.monotonic)
+    async with showing(options.progress, opened.watch.figures, VIEW):
+        await opened.watch.until_ended()
+    return report(options, world, opened, drain)
+
+
+class OpenWatch(NamedTuple):
+    """A watch with its files and its service. Questions to the service keep to the turns."""
+
+    watch: Watch
+    ends: EndFiles
+    service: Service
+    turns: Turns
+    say: Callable[[str], None]
+
+    def say_begun(self) -> None:
+        """Say what is watched."""
+        executions = summary.executions(len(self.ends))
+        self.say(f"watching {self.ends.running:,} of {executions} of workflow {self.service.name}")
+
+
+@contextmanager
+def ending_in_time(options: WatchOptions, world: World, drain: Drain) -> Iterator[None]:
+    """Let signals and the deadline begin the drain during the block."""
+    with (
+        world.draining_on_signals(drain.begin, world.voice.say),
+        drain.within(options.deadline, ExitCode.DEADLINE, partial(world.voice.say, OUT_OF_TIME)),
+    ):
+        yield
+
+
+@asynccontextmanager
+async def open_watch(
+    options: WatchOptions,
+    world: World,
+    drain: Drain,
+    connections: int = ASKERS,
+    narrowed: Callable[[EndFiles], Ends] = lambda ends: ends,
+) -> AsyncIterator[OpenWatch]:
+    """Open the ends of a job and its service for a watch, which follows the executions that are `narrowed` to.
+
+    Its requests keep to a throttle of their own. Raises what opening either raises.
+    """
+    job = job_at(options.checkpoint)
+    warn = world.voice.warn
     async with AsyncExitStack() as edges:
-        edges.enter_context(world.draining_on_signals(drain.begin, voice.say))
-        edges.enter_context(_ending_after(options.deadline, drain, voice.say))
-        job = job_at(options.checkpoint)
         ends = await edges.enter_async_context(
             open_end_files(
                 options.checkpoint,
                 options.output,
-                voice.warn,
+                warn,
                 is_chosen=options.has("output"),
                 for_spreadsheets=options.spreadsheet,
             )
         )
         dialect = chosen_before(job.card)
-        credentials = await edges.enter_async_context(open_credentials(options.credentials, world, drain, voice.warn))
-        site = Site(job.card.endpoint, job.card.workflow, ASKERS, options.timeout, options.trust)
-        service = await edges.enter_async_context(open_service(site, credentials, world, drain, voice.warn, dialect))
+        credentials = await edges.enter_async_context(open_credentials(options.credentials, world, drain, warn))
+        site = Site(job.card.endpoint, job.card.workflow, connections, options.timeout, options.trust)
+        service = await edges.enter_async_context(open_service(site, credentials, world, drain, warn, dialect))
         turns = _turns(options, world, drain, service)
         service.send = paced(service.send, turns, dialect)
-        watch = Watch(ends, _observer(options, world, service), drain)
-        await ends.renew()
-        if ends.running:
-            voice.say(f"watching {ends.running:,} of {summary.executions(len(ends))} of workflow {job.card.workflow}")
-            await contact(service.workflow, drain, world.draw, world.monotonic)
-        async with showing(options.progress, watch.figures, VIEW):
-            await watch.until_ended()
-        return _report(options, world, watch, ends, drain)
+        watch = Watch(narrowed(ends), _observer(options, world, service), drain)
+        yield OpenWatch(watch, ends, service, turns, world.voice.say)
 
 
 def _turns(options: WatchOptions, world: World, drain: Drain, service: Service) -> Turns:
@@ -93,9 +140,14 @@ def _observer(options: WatchOptions, world: World, service: Service) -> Observer
     )
 
 
-def _report(options: WatchOptions, world: World, watch: Watch, ends: EndFiles, drain: Drain) -> ExitCode:
-    """Report how the executions ended, and return the exit code. Raises the error that ended the watch."""
-    voice = world.voice
+def report(
+    options: WatchOptions, world: World, opened: OpenWatch, drain: Drain, most_redrives: int = MOST_REDRIVES
+) -> ExitCode:
+    """Report how the executions ended, and return the exit code. Raises the error that ended the watch.
+
+    Executions that were restored fewer than `most_redrives` times may be restored next.
+    """
+    voice, watch, ends = world.voice, opened.watch, opened.ends
     lines = [
         *summary.lines(ends.ends, ends.running, ends.causes()),
         *summary.unknown(ends.unknown(summary.NAMED), ends.ends),
@@ -113,18 +165,6 @@ def _report(options: WatchOptions, world: World, watch: Watch, ends: EndFiles, d
     voice.say(summary.NEXT[code])
     if ends.running:
         voice.say(f"next: {next_commands.about('watch', options.checkpoint)}")
+    elif ends.has_restorable(RESTORED, most_redrives):
+        voice.say(f"next: {next_commands.about('redrive', options.checkpoint)}")
     return code
-
-
-@contextmanager
-def _ending_after(seconds: float | None, drain: Drain, say: Callable[[str], None]) -> Iterator[None]:
-    def end() -> None:
-        say("the deadline is reached: the watch ends, the executions go on")
-        drain.begin(ExitCode.DEADLINE)
-
-    timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, end)
-    try:
-        yield
-    finally:
-        if timer is not None:
-            timer.cancel()

@@ -157,6 +157,8 @@ def _dry_run(options: RunCommandOptions) -> ExitCode:
     code = check(CheckOptions.of({name: value for name, value in vars(options).items() if name in names}))
     if options.ledger is not None:
         say("--ledger: rows that other jobs have started are counted as if they would be started.")
+    if options.canary is not None:
+        say(f"--canary: {counted(options.canary, 'row')} of them would be started and watched first.")
     if options.limit is not None:
         say(f"--limit: this run would send at most {counted(options.limit, 'row')} of them.")
     return code

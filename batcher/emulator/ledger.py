@@ -38,6 +38,14 @@ class Start(NamedTuple):
         return (self.bucket, self.object, self.inputs)
 
 
+class Restore(NamedTuple):
+    """One restore of an execution, which was in `state` then."""
+
+    execution_name: str
+    state: str
+    restored_at: str
+
+
 class Ledger:
     """Stores the starts in order, and counts requests and answers. It appends to `path` if that is given.
 
@@ -47,6 +55,7 @@ class Ledger:
     def __init__(self, path: Path | None = None) -> None:
         """Open the file. Raises DiskError if that fails."""
         self.starts: list[Start] = []
+        self.restores: list[Restore] = []
         self.requests: Counter[str] = Counter()
         """Requests by call: start, workflow, list, execution, restore, other."""
         self.answers: Counter[str] = Counter()
@@ -58,12 +67,20 @@ class Ledger:
     def commit(self, name: str, bucket: str, object_: str, inputs: Json, started_at: str) -> None:
         """Record a start. On return it is in the file too, where readers see it even if this process is killed."""
         start = Start(name, bucket, object_, _canonical(inputs or {}), started_at)
-        if self._file is not None:
-            os.write(self._file, json.dumps(start._asdict(), ensure_ascii=False).encode() + b"\n")
+        self._append(start._asdict())
         self.starts.append(start)
         self._counts[start.content] += 1
         if self._counts[start.content] > 1:
             self._repeated[start.content] = self._counts[start.content]
+
+    def commit_restore(self, restore: Restore) -> None:
+        """Record that an execution was restored. On return it is in the file too."""
+        self._append(restore._asdict())
+        self.restores.append(restore)
+
+    def _append(self, document: Json) -> None:
+        if self._file is not None:
+            os.write(self._file, json.dumps(document, ensure_ascii=False).encode() + b"\n")
 
     def counts(self) -> Counter[tuple[str, str, str]]:
         """Return how often each (bucket, object, inputs) was started."""
@@ -72,8 +89,9 @@ class Ledger:
     def summary(self) -> dict[str, Json]:
         """Return the number of starts and of different ones, and what was started more than once (the first 100).
 
-        Also the number of requests by call, and of answers by kind.
+        Also the number of requests by call, of answers by kind, and of restores if there were any.
         """
+        restores = {"restores": len(self.restores)} if self.restores else {}
         twice = [[bucket, object_, count] for (bucket, object_, _), count in self._repeated.items()]
         return {
             "starts": len(self.starts),
@@ -81,6 +99,7 @@ class Ledger:
             "twice": twice[:MAX_TWICE],
             "requests": dict(self.requests),
             "answers": dict(self.answers),
+            **restores,
         }
 
     def closing_line(self) -> str:

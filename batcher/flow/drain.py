@@ -6,8 +6,8 @@ Stores why the job stops. Signals, fatal answers and an unreachable service all 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from batcher.errors import ExitCode, JobError
@@ -30,6 +30,21 @@ class Drain:
             self.reason = reason
             self.begun = True
             self._begun.set()
+
+    @contextmanager
+    def within(self, seconds: float | None, reason: ExitCode, say: Callable[[], None]) -> Iterator[None]:
+        """Begin the drain, and call `say`, if the block lasts longer than `seconds`. Never, if that is None."""
+
+        def end() -> None:
+            say()
+            self.begin(reason)
+
+        timer = None if seconds is None else asyncio.get_running_loop().call_later(seconds, end)
+        try:
+            yield
+        finally:
+            if timer is not None:
+                timer.cancel()
 
     async def sleep(self, seconds: float) -> None:
         """Wait for `seconds`, or until the drain begins."""

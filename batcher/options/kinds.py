@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from batcher.errors import UsageError
-from batcher.rules.text import duration, time_of_day
+from batcher.rules.text import duration, plain, time_of_day
 
 if TYPE_CHECKING:
     # Not imported at run time, which would slow the help down.
@@ -142,6 +142,13 @@ def _max_failures(given: Any) -> Any:
     return given if isinstance(given, MaxFailures) else max_failures(_text(given))
 
 
+def _percentage(given: Any) -> float:
+    value = float(given.strip().removesuffix("%")) if isinstance(given, str) else _number(given)
+    if 0 <= value <= 100:  # noqa: PLR2004 - per cent
+        return value
+    raise ValueError
+
+
 def _inputs(given: Any) -> Mapping[str, Json]:
     from batcher.rules.rows.identity import canonical  # noqa: PLC0415 - as above
     from batcher.rules.rows.values import parse_inputs  # noqa: PLC0415 - as above
@@ -201,6 +208,7 @@ DURATION = Kind(_duration, "a duration", "float | str", "DURATION", unit="s")
 """Seconds, or a text such as 15m."""
 TIME_OF_DAY = Kind(_time_of_day, "a time of day", "str | time", "HH:MM", show=lambda value: f"{value:%H:%M}")
 MAX_FAILURES = Kind(_max_failures, "a number of rows or a percentage", "int | str", "N|P%", show=str)
+PERCENTAGE = Kind(_percentage, "a percentage from 0 to 100", "float | str", "P%", show=lambda value: f"{plain(value)}%")
 INPUTS = Kind(_inputs, "inputs by name", "Mapping[str, Json]", "NAME=VALUE", show=_shown_inputs, is_repeated=True)
 SHARD = Kind(_shard, "a shard such as 0/8", "str", "I/N", show=str)
 RATE = Kind(_rate, "a rate", "float | str", "RATE", show=lambda rate: rate or "auto", choices=("auto",))

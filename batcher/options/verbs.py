@@ -7,6 +7,8 @@ from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from batcher.options.at_end import AtEnd
+from batcher.options.canary import Proven
 from batcher.options.declaring import Option, Options, derived
 from batcher.options.groups import (
     INPUT,
@@ -27,6 +29,7 @@ from batcher.options.groups import (
     Shared,
     Wanted,
 )
+from batcher.options.heads import Heads
 from batcher.options.kinds import DURATION, MAX_FAILURES, RATE, TIME_OF_DAY
 from batcher.options.watching import Watched
 from batcher.rules.choices import Engine, Level, LogFormat, Mode, OnDoubt, Rows
@@ -146,22 +149,9 @@ class Succession(Options):
     ] = 60.0
 
 
-class BucketEndpoint(Wanted):
-    """Which objects of a bucket to start, if the manifest is its address."""
-
-    group = "Objects of a bucket"
-
-    bucket_endpoint: Annotated[
-        str | None,
-        Option(
-            "Endpoint of OBS to list the bucket at.",
-            metavar="URL",
-            default="that of the service, or of OBS in its region",
-        ),
-    ] = None
-
-
-class RunOptions(Service, Sharded, Succession, BucketEndpoint, Shared, Pace, Stopping, Sending, Output, Telemetry):
+class RunOptions(
+    Service, Sharded, Succession, Wanted, Heads, Shared, Pace, Stopping, Sending, Proven, Output, Telemetry
+):
     """The options of `batcher run`, and the arguments of `batcher.run`. Times are in seconds."""
 
     @property
@@ -222,11 +212,11 @@ class Several(Options):
     ] = None
 
 
-class RunCommandOptions(RunOptions, Several, Watched, Asking):
+class RunCommandOptions(RunOptions, Several, Watched, Asking, AtEnd):
     """The options of `batcher run`. A program that runs a job is not asked."""
 
 
-class CheckOptions(Service, Manifest, Retries, ForPrograms):
+class CheckOptions(Service, Manifest, Heads, Retries, ForPrograms):
     """The options of `batcher check`."""
 
     group = "Output"
@@ -249,7 +239,7 @@ class Highest(Options):
     ] = 64
 
 
-class RecoverOptions(Service, Sharded, Highest):
+class RecoverOptions(Service, Sharded, Succession, Highest):
     """The options of `batcher recover`: those that identify a job."""
 
     group = "Output"
@@ -331,6 +321,7 @@ class FailuresOptions(OfManifest):
     group = "Output"
 
     output: Annotated[Path | None, Option("Manifest to write: .csv, .tsv or .jsonl.", short="-o")] = None
+    ended: Annotated[bool, Option("Write the rows whose executions failed, as batcher watch has found.")] = False
     dismiss: Annotated[bool, Option("Declare the failed rows settled instead of writing them.", is_spoken=True)] = False
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from batcher.edges.checkpoint.controls import Controls
-from batcher.edges.checkpoint.facts import ELSEWHERE, INHERITED, LIST_LENGTH, READ_WHOLE
+from batcher.edges.checkpoint.facts import CANARY, ELSEWHERE, INHERITED, LIST_LENGTH, READ_WHOLE
 from batcher.edges.checkpoint.format_3 import readable
 from batcher.edges.checkpoint.groups import Kept
 from batcher.edges.checkpoint.lock import observing
@@ -34,6 +34,8 @@ from batcher.edges.checkpoint.unsettled_rows import UnsettledRows
 from batcher.errors import JobError
 from batcher.model import STATUSES, Status, Unsettled
 from batcher.rules.doubts.control import Control
+from batcher.rules.ends import canary
+from batcher.rules.ends.canary import Canary
 from batcher.rules.job.card import Card
 from batcher.rules.progress import extent
 from batcher.rules.progress.extent import Length
@@ -63,6 +65,8 @@ class Glance(NamedTuple):
     """The rows of the manifest that belong to other shards, None if they are not counted yet or there are no shards."""
     alarms: Sequence[str] = ()
     """What attempts at the shard have done that the fence should have prevented, in sentences."""
+    canary: Canary | None = None
+    """The canary of the job, None if it has had none."""
 
 
 def glance(path: Path) -> Glance:
@@ -247,6 +251,7 @@ class Reading:
             unsettled,
             self.elsewhere,
             self.merged.alarms,
+            canary.decoded(self.facts.get(CANARY)),
         )
 
     def unsettled(self, statuses: Collection[Status], most: int = -1) -> list[Unsettled]:

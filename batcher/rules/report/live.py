@@ -35,9 +35,13 @@ class Live:
         self.latest: deque[Latest] = deque(maxlen=LATEST)
         self._doubts: dict[int, Example] = {}
         self._latencies = Histogram()
+        self.starts = 0
+        """Starts of this run so far. If several processes make them, it is set before each look."""
+        self._looked = 0
 
     def started(self, latency: float) -> None:
         """Count a start that took `latency` seconds."""
+        self.starts += 1
         self._latencies.add(latency * 1000)
 
     def recorded(self, records: Sequence[Record]) -> None:
@@ -59,7 +63,8 @@ class Live:
         """Note how the run stands at a POSIX time."""
         span = self.digest.timeline.note(at)
         latencies, self._latencies = self._latencies, Histogram()
-        span.starts += latencies.total
+        span.starts += self.starts - self._looked
+        self._looked = self.starts
         span.latencies.merge(latencies)
         span.limit = figures.limit
 

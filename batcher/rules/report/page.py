@@ -64,6 +64,8 @@ class Known(NamedTuple):
     at: float
     ends: Ends | None = None
     """How the executions ended, None if no watch has followed them."""
+    remarks: Sequence[str] = ()
+    """What else is to be said below the headline, in sentences."""
     history: History | None = None
     """The runs of the job. None if a checkpoint of an earlier version does not have them."""
 
@@ -135,6 +137,8 @@ class Page(NamedTuple):
     ends: Ends | None
     is_live: bool = False
     """Whether it is the page of a run that lasts, which renews itself."""
+    knows_errors: bool = True
+    """Whether it shows errors and rows in doubt. The page of several processes does not know them."""
     latest: Sequence[Latest] = ()
     """Rows that failed lately, the last one first."""
 
@@ -151,7 +155,7 @@ def page(known: Known, digest: Digest) -> Page:
         made_at=moment(known.at),
         running=known.running,
         headline=headline(counts, whole, running=known.running, read_whole=known.read_whole),
-        notes=notes(counts, whole, running=known.running, read_whole=known.read_whole),
+        notes=[*notes(counts, whole, running=known.running, read_whole=known.read_whole), *known.remarks],
         facts=facts(known.history, digest, running=known.running, at=known.at),
         rows=sum(counts.values()),
         extent=whole,
