@@ -21,6 +21,7 @@ from batcher.app.job import Run
 from batcher.app.job_files import Files, PassOn, open_files
 from batcher.app.job_identity import card_of, choice_of, job_of, need_bucket
 from batcher.app.learned import remember, remembered
+from batcher.app.live_page import page_of
 from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
 from batcher.app.runs import noted
@@ -215,7 +216,7 @@ async def _finished(run: Run, shown: Sequence[str], *, is_first: bool) -> ExitCo
     if the job begins with a canary.
     """
     telemetry, monitor = run.monitor.telemetry, run.monitor
-    async with telemetry.measuring(run.options, monitor.figures):
+    async with telemetry.measuring(run.options, monitor.figures, partial(page_of, run)):
         async with monitor.keeping(), listening(run.options.checkpoint, monitor.answer) as fault:
             if fault:
                 telemetry.warn(f"this run cannot be steered: {fault}")
