@@ -19,6 +19,7 @@ from batcher.app.job_identity import card_of, choice_of, job_of, need_bucket
 from batcher.app.learned import remember, remembered
 from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
+from batcher.app.process import import_beside
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.shards import pinned, planned
 from batcher.app.sharing import open_sharing
@@ -72,6 +73,8 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
         telemetry = await edges.enter_async_context(open_telemetry(options, world, pass_on))
         edges.enter_context(_draining_after(_seconds(options, world), drain, world.voice.say))
         manifest = edges.enter_context(_open_manifest(options, world))
+        # The client of HTTP takes as long to import as a long list to look through, and reads files half of the time.
+        import_beside("batcher.edges.transport")
         await asyncio.to_thread(manifest.check)
         for warning in manifest.warnings:
             telemetry.warn(warning)
