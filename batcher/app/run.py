@@ -24,6 +24,7 @@ from batcher.app.learned import remember, remembered
 from batcher.app.live_page import page_of
 from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
+from batcher.app.process import import_beside
 from batcher.app.runs import noted
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.shards import pinned, planned
@@ -113,6 +114,8 @@ async def _open_run(  # noqa: PLR0913 - a job, its world, and who takes part in 
         edges.enter_context(world.draining_on_signals(drain.begin, world.voice.say))
         telemetry = await edges.enter_async_context(open_telemetry(options, world, pass_on, answered))
         manifest = edges.enter_context(_open_manifest(options, world))
+        # The client of HTTP takes as long to import as a long list to look through, and reads files half of the time.
+        import_beside("batcher.edges.transport")
         await asyncio.to_thread(manifest.check)
         for warning in manifest.warnings:
             telemetry.warn(warning)
