@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test verify simulate chaos limits bench measured docs package audit man check format clean
+.PHONY: help demo test verify simulate chaos deaths limits bench measured docs package audit man check format clean
 
 help:
 	@echo "make demo      on the built-in emulator: list a bucket, run the job, kill it half-way, run it again, watch its end"
@@ -13,11 +13,12 @@ help:
 	@echo "make verify    run the long repetitions: 7 minutes on two cores, all of them with SIZE=full"
 	@echo "make simulate  play 10000 seeds of crashes, faults and lies on a virtual clock; ten minutes"
 	@echo "make chaos     kill the main job 200 times at random instants; some minutes"
+	@echo "make deaths    kill workers, clusters and commands in 17 ways during runs in several processes; ten minutes"
 	@echo "make limits    measure how the main job finds and follows the limits of a service; a quarter of an hour"
 	@echo "make bench     measure against nginx, hey, aiohttp and the official SDK; 50 minutes, 2 with QUICK=1"
 	@echo "make docs      run the examples of the documentation, rewrite the outputs that it shows, build the site"
 	@echo "make package   build the distribution in dist/, check it, and use it from an environment of its own"
-	@echo "make audit     look for known vulnerabilities of the pinned packages, where the package index has such data"
+	@echo "make audit     look for known vulnerabilities of the pinned packages; fails where the package index has no such data"
 	@echo "make man       write the manual page, man/batcher.1"
 	@echo "make check     run the linters, the formatter's check and the type checker"
 	@echo "make format    format the code"
@@ -62,6 +63,9 @@ simulate: $(READY)
 	$(BIN)/python tests/simulation.py --lies --seeds 5000
 	$(BIN)/python tests/simulation.py --lies --seeds 500 --api dwr-v3
 
+deaths: $(READY)
+	$(BIN)/python tests/deaths.py
+
 chaos: $(READY)
 	$(BIN)/python tests/chaos.py
 
@@ -93,7 +97,7 @@ package: $(PACKAGE)
 	$(BIN)/python tests/package.py
 
 audit: $(PACKAGE)
-	$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip
+	$(BIN)/pip-audit --strict --requirement constraints.txt --no-deps --disable-pip
 
 # For packagers: the same that an installed `batcher man` prints.
 man: $(READY)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from batcher.options.at_end import AtEnd
-from batcher.options.canary import Proven
+from batcher.options.canary import Bounded, Proven
 from batcher.options.declaring import Option, Options, derived
 from batcher.options.groups import (
     INPUT,
@@ -31,6 +31,7 @@ from batcher.options.groups import (
 )
 from batcher.options.heads import Heads
 from batcher.options.kinds import DURATION, MAX_FAILURES, RATE, TIME_OF_DAY
+from batcher.options.measuring import Measured
 from batcher.options.watching import Watched
 from batcher.rules.choices import Engine, Level, LogFormat, Mode, OnDoubt, Rows
 
@@ -117,7 +118,7 @@ class Output(Options):
     progress: Annotated[Mode, PROGRESS] = Mode.AUTO
 
 
-class Telemetry(Options):
+class Telemetry(Measured):
     """Logs and metrics of a run."""
 
     group = "Logs and metrics"
@@ -127,15 +128,6 @@ class Telemetry(Options):
         LogFormat.TEXT
     )
     log_level: Annotated[Level, Option("Minimum level to log.")] = Level.INFO
-    metrics_file: Annotated[
-        Path | None,
-        Option("Write Prometheus metrics to this file, every 15 s and at the end.", metavar="FILE.prom"),
-    ] = None
-    metrics_port: Annotated[
-        int | None,
-        Option("Serve Prometheus metrics on this port; 0 selects a free port.", metavar="PORT", least=0, most=65_535),
-    ] = None
-    metrics_host: Annotated[str, Option("Address to serve metrics on.", metavar="ADDRESS")] = "127.0.0.1"
 
 
 class Succession(Options):
@@ -150,7 +142,7 @@ class Succession(Options):
 
 
 class RunOptions(
-    Service, Sharded, Succession, Wanted, Heads, Shared, Pace, Stopping, Sending, Proven, Output, Telemetry
+    Service, Sharded, Succession, Wanted, Heads, Shared, Pace, Stopping, Sending, Proven, Bounded, Output, Telemetry
 ):
     """The options of `batcher run`, and the arguments of `batcher.run`. Times are in seconds."""
 
