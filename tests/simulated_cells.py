@@ -85,11 +85,8 @@ class Today(NamedTuple):
 
 
 TODAY = {
-    **dict.fromkeys([name for name in CELLS if name.startswith("500 a second")], Today(refused=0.03)),
-    "300 in flight, refused at once": Today(refused=0.025),
+    "500 a second, 2 % at random, a small burst": Today(part=0.8),
     "200 running for 20 s": Today(refused=0.025),
-    "100 by the clock's second": Today(refused=0.025),
-    "1,000 by the clock's second": Today(part=0.95, refused=0.03),
 }
 """What is to become better. An entry that is no longer needed is removed."""
 

@@ -6,7 +6,7 @@ The throttle's limit is what it uses next. It may be a first guess, or come from
 from __future__ import annotations
 
 from collections import deque
-from math import log, sqrt
+from math import inf, log, sqrt
 from typing import NamedTuple
 
 from batcher.rules.rate.chance import MOST
@@ -26,9 +26,12 @@ FEW = 0.02
 SURE = 7.0
 """The evidence that shows a limit: by chance, refusals are as frequent once in 1,000 times."""
 
-LASTING, USED = 20.0, 0.5
+LASTING, USED = 20.0, 0.85
 """Seconds after which a limit that the throttle still uses counts as found, if this part of it is taken. Chance is
 found sooner. Of a limit that is far above what is sent, nothing is known."""
+
+ABOVE = 1.05
+"""The reported limit is at most this factor of what was sustained: of what is far above it, nothing is known."""
 
 LESS, FAR_LESS = 0.95, 0.7
 """The limit has fallen if less than this part of what was sustained is taken, in `SUSTAINED` and `SHORT` seconds."""
@@ -49,9 +52,14 @@ class FoundLimit:
         """Begin with the limit that an earlier run kept, in starts per second."""
         self.limit = kept
         """The limit to report, in starts per second; None if none was found."""
+        self._kept = kept
         self._is_found = kept is not None
+        self._is_beside_chance = False
+        """Whether the limit was found when chance was already known, which can then not explain its refusals."""
         self._since: float | None = None
         """Since when the throttle has used a limit."""
+        self._used_at = -inf
+        """When it has used one last."""
         self._looks: deque[Look] = deque()
         self._sustained = 0.0
         """The most starts per second that were sustained since the limit last fell."""
@@ -68,16 +76,32 @@ class FoundLimit:
         while len(self._looks) > 1 and self._looks[1].at <= look.at - SUSTAINED:
             self._looks.popleft()
         self._looks.append(look)
-        self._since = None if limit is None else self._since if self._since is not None else look.at
-        self._is_found &= limit is not None
-        if self._is_shown(chance):
-            self._is_found = limit is not None
-            if self._has_fallen():
-                self._looks = deque([look])
-                self._sustained = self._share = 0.0
-        self._is_found |= limit is not None and (is_named or self._is_lasting(look.at, limit))
+        self._use(look.at, limit)
+        is_shown = self._is_shown(chance)
+        if is_shown and self._has_fallen():
+            self._looks = deque([look])
+            self._sustained = self._share = 0.0
+        if limit is not None and (is_shown or is_named or self._is_lasting(look.at, limit)):
+            self._is_found, self._is_beside_chance = True, chance > 0
         self._sustain()
-        self.limit = None if limit is None or not self._is_found else max(limit, self._sustained)
+        if not self._is_found:
+            self.limit = None
+        elif limit is not None:
+            self.limit = max(self._sustained, limit if is_named else self._bounded(limit))
+
+    def _use(self, now: float, limit: float | None) -> None:
+        """Learn which limit the throttle uses. If it uses none, because refusals are chance, none is found any more."""
+        if limit is None:
+            self._since = None
+            self._is_found &= self._is_beside_chance and now < self._used_at + SUSTAINED
+            return
+        self._since = now if self._since is None else self._since
+        self._used_at = now
+
+    def _bounded(self, limit: float) -> float:
+        """Return what the evidence supports of a limit that the throttle uses."""
+        is_judged = self._sustained > 0 and limit != self._kept
+        return min(limit, ABOVE * self._sustained) if is_judged else limit
 
     def _is_lasting(self, now: float, limit: float) -> bool:
         """Return whether the throttle has used a limit for long, and the service takes much of it."""
