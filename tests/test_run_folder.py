@@ -12,9 +12,11 @@ from test_bad_hours import until
 from test_command import batcher, records
 from test_shard_runs import folder, run, shards  # noqa: F401 - the folder is a fixture
 
-from batcher.edges.checkpoint import open_checkpoint
+from batcher.app.run_folder import job_at
+from batcher.edges.checkpoint import glance, open_checkpoint
 from batcher.edges.checkpoint.facts import ELSEWHERE
 from batcher.emulator.faults import FaultKind
+from batcher.errors import DiskError
 from batcher.rules.shards.totals import Count, combined, faults, total_of
 
 ROWS = [*(f"in/clip {number:02}.mp4" for number in range(40)), "in/clip 07.mp4", "\x00", "\x00"]
@@ -198,3 +200,9 @@ def test_the_figures_of_running_shards_are_summed_and_what_one_does_not_know_is_
     assert combined([one, two]) == summed
     assert combined([one, two | {"limit": None, "eta": None}]) == summed | {"limit": None, "eta": None}
     assert combined([]) == {}
+
+
+def test_a_folder_that_is_no_run_folder_is_called_that_and_not_a_damaged_disk(tmp_path):
+    for look in (glance, job_at):
+        with pytest.raises(DiskError, match=r"without plan\.json: neither a checkpoint nor a run folder"):
+            look(tmp_path)

@@ -138,8 +138,8 @@ def open_database(path: Path, card: Card | None) -> sqlite3.Connection:
 def need_file(path: Path, card: Card | None) -> None:
     """Create the file at `path` if there is none, readable by its owner only. Without a card the file must exist.
 
-    Raises DiskError if it is missing, and OtherJobError if it has several names: SQLite keeps a log for each name of a
-    file, so that a run under one name would not see what a run under another name has committed.
+    Raises DiskError if it is missing or a folder, and OtherJobError if it has several names: SQLite keeps a log for
+    each name of a file, so that a run under one name would not see what a run under another name has committed.
     """
     if not path.exists():
         if card is None:
@@ -149,6 +149,11 @@ def need_file(path: Path, card: Card | None) -> None:
             )
         create(path)
     found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise DiskError(
+            f"{path}: a folder without plan.json: neither a checkpoint nor a run folder",
+            "Give the checkpoint of a job, its manifest, or its run folder. If this was one, restore its plan.json.",
+        )
     if stat.S_ISREG(found.st_mode) and found.st_nlink > 1:
         raise OtherJobError(
             f"{path}: this checkpoint has {found.st_nlink} names (hard links). Rows would be started twice if more"
