@@ -6,6 +6,8 @@ from contextlib import nullcontext
 
 import pytest
 from conftest import KEYS
+from hypothesis import given
+from hypothesis import strategies as st
 
 from batcher.app.run import run_job
 from batcher.app.voice import Voice
@@ -15,7 +17,8 @@ from batcher.errors import ExitCode, UsageError
 from batcher.flow.drain import Drain
 from batcher.options.verbs import RunOptions
 from batcher.rules.choices import Api, Mode
-from batcher.rules.rows.spread import most_candidates
+from batcher.rules.ends.canary import Canary, Tried, Verdict, decoded, encoded
+from batcher.rules.rows.spread import Spread, in_order_of_trial, most_candidates
 from batcher.rules.shards.assignment import Shard
 
 
@@ -171,3 +174,57 @@ async def test_a_job_that_had_begun_takes_its_canaries_from_the_rest(job):
     assert await made.run() is ExitCode.OK
     assert sorted(made.started) == [f"o{number:03}" for number in range(60)]
     assert not before & set(made.started[20:])
+
+
+@given(st.integers(0, 3000), st.integers(1, 60))
+def test_canaries_are_spread_over_a_list_of_any_length_and_always_the_same(rows, number):
+    most = most_candidates(number)
+    spread = Spread(most)
+    for row in range(rows):
+        spread.add(row)
+    tried = in_order_of_trial(spread.kept, number)
+    assert sorted(tried) == spread.kept
+    assert len(spread.kept) <= most
+    assert spread.is_whole == (rows <= most)
+    if rows > most:
+        assert len(spread.kept) >= most / 2 >= number
+        first = sorted(tried[:number])
+        # Each canary stands for about as many rows as any other.
+        gaps = [after - before for before, after in zip([-1, *first], [*first, rows], strict=True)]
+        assert max(gaps) <= 4 * rows / number
+
+
+@given(
+    st.builds(
+        Canary,
+        st.integers(1, 1000),
+        st.floats(0, 100),
+        st.lists(st.text("0123456789abcdef", min_size=32, max_size=32)).map(tuple),
+        st.sampled_from(Tried),
+        st.sampled_from(Verdict),
+        st.dictionaries(st.sampled_from(["succeeded", "failed", "unknown", "Odd"]), st.integers(1, 1000)),
+    )
+)
+def test_the_state_of_a_canary_is_read_as_it_was_written(canary):
+    assert decoded(encoded(canary)) == canary
+    assert decoded(None) is None
+
+
+@pytest.mark.parametrize(
+    ("canary", "ends", "verdict"),
+    [
+        (Canary(4, 100.0), {"succeeded": 4}, Verdict.PASSED),
+        (Canary(4, 100.0), {"succeeded": 3, "unknown": 1}, Verdict.FAILED),
+        (Canary(4, 75.0), {"succeeded": 3, "timed_out": 1}, Verdict.PASSED),
+        (Canary(4, 75.1), {"succeeded": 3, "Odd": 1}, Verdict.FAILED),
+        (Canary(4, 0.0), {"failed": 4}, Verdict.PASSED),
+        # More may have started than asked for, and fewer if the list has no more.
+        (Canary(4, 100.0), {"succeeded": 5}, Verdict.PASSED),
+        (Canary(4, 100.0, tried=Tried.LIST), {"succeeded": 2}, Verdict.PASSED),
+        (Canary(4, 100.0, tried=Tried.LIST), {}, Verdict.PASSED),
+        (Canary(4, 100.0, tried=Tried.CANDIDATES), {"succeeded": 3}, Verdict.FAILED),
+        (Canary(4, 0.0, tried=Tried.CANDIDATES), {}, Verdict.FAILED),
+    ],
+)
+def test_a_canary_passes_if_enough_of_it_succeeded(canary, ends, verdict):
+    assert canary.judged(ends).verdict is verdict

@@ -38,7 +38,7 @@ def test_a_lie_leaves_a_third_of_the_rows_in_doubt(name):
     assert (len(lie.rows()), len(struck)) == (ROWS, STRUCK)
 
 
-@pytest.mark.long(small=1 / 30, ci=1 / 8)
+@pytest.mark.long(small=1 / 60, ci=1 / 8)
 @pytest.mark.parametrize("name", LIES)
 async def test_no_lie_starts_a_row_twice_and_what_it_hides_is_held(name, tmp_path):
     seen = await found(LIES[name], tmp_path)

@@ -113,7 +113,7 @@ async def test_one_signal_ends_all_workers_in_good_order_and_the_same_command_go
 
     async def both_run():
         await asyncio.sleep(0.05)
-        return len([*folder.glob("m.txt.run/*.socket")]) == 2
+        return len([*folder.glob("m.txt.run/*.socket")]) == 2 and bool(service.ledger.starts)
 
     await until(both_run)
     process.send_signal(signal.SIGINT)

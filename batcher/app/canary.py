@@ -156,7 +156,8 @@ async def _start(run: Run, canary: Canary) -> bool:
     left, is_whole = list(candidates), len(candidates) == new
     async with showing(run.options.progress, run.monitor.figures, RUN):
         while missing > 0 and left and not run.drain.begun and not run.tally.is_limited:
-            some, left = left[:missing], left[missing:]
+            count = await _at_once(run, missing)
+            some, left = left[:count], left[count:]
             before = run.tally.started
             await run.send(*_one_block(some))
             await run.settle_doubts()
@@ -168,6 +169,12 @@ async def _start(run: Run, canary: Canary) -> bool:
         started = canary.number - max(0, missing)
         run.world.voice.say(f"canary: {counted(started, 'row')} started, watching them to their end before all others")
     return was_asked
+
+
+async def _at_once(run: Run, missing: int) -> int:
+    """Return how many rows to send next. One, if a known start is what lets the list settle rows in doubt."""
+    doubts = (await run.files.checkpoint.count_unsettled())[Status.IN_DOUBT]
+    return 1 if doubts and not await run.files.checkpoint.controls() else missing
 
 
 def _unpinned(candidates: Sequence[Found], canary: Canary) -> list[str]:

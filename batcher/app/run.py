@@ -22,6 +22,7 @@ from batcher.app.job_identity import card_of, choice_of, job_of, need_bucket
 from batcher.app.learned import remember, remembered
 from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
+from batcher.app.runs import noted
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.shards import pinned, planned
 from batcher.app.sharing import open_sharing
@@ -81,7 +82,7 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
                 options, world, drain, pass_on, dialect, confirm=confirm, attend=attend, answered=answered
             )
             async with opened as (run, shown):
-                outcome = await _finished(run, shown if is_first else ())
+                outcome = await _finished(run, shown, is_first=is_first)
             if not isinstance(outcome, canary.Watching):
                 return outcome
             stopped = await watch_canary(run.options, outcome.executions, world, drain)
@@ -206,19 +207,20 @@ async def _opening(
     )
 
 
-async def _finished(run: Run, shown: Sequence[str]) -> ExitCode | canary.Watching:
-    """Run the job over its open edges, monitored and steered, and report how it ended. `shown` are its first lines.
+async def _finished(run: Run, shown: Sequence[str], *, is_first: bool) -> ExitCode | canary.Watching:
+    """Run the job over its open edges, monitored and steered, and report how it ended.
 
-    Return what is to be watched first if the job begins with a canary.
+    `shown` are the first lines of the run, which are said if this is its first part. Return what is to be watched first
+    if the job begins with a canary.
     """
     telemetry, monitor = run.monitor.telemetry, run.monitor
     async with telemetry.measuring(run.options, monitor.figures):
         async with monitor.keeping(), listening(run.options.checkpoint, monitor.answer) as fault:
             if fault:
                 telemetry.warn(f"this run cannot be steered: {fault}")
-            for line in shown:
+            for line in shown if is_first else ():
                 run.world.voice.say(line)
-            outcome = await canary.work(run)
+            outcome = await noted(run.files, run.world.clock, partial(canary.work, run), is_first=is_first)
             remember(run.options, run.files, run.world, monitor.learned)
         if isinstance(outcome, ExitCode):
             telemetry.ended(outcome, monitor.figures())

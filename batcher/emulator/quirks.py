@@ -226,6 +226,7 @@ class Quirk(StrEnum):
     BUCKET_RAW = "bucket-raw", Group.BUCKETS, "keys are not encoded, whatever is asked for"
     BUCKET_REPEAT = "bucket-repeat", Group.BUCKETS, "every page is the first one"
     BUCKET_STUCK = "bucket-stuck", Group.BUCKETS, "the second page is empty and says that there is more"
+    BUCKET_NO_CODE = "bucket-no-code", Group.BUCKETS, "errors of HEAD requests have no code, only a status"
     BUCKET_BACKWARDS = "bucket-backwards", Group.BUCKETS, "the keys of a page descend"
 
 

@@ -29,6 +29,7 @@ from batcher.options.groups import (
     Shared,
     Wanted,
 )
+from batcher.options.heads import Heads
 from batcher.options.kinds import DURATION, MAX_FAILURES, RATE, TIME_OF_DAY
 from batcher.options.measuring import Measured
 from batcher.options.watching import Watched
@@ -140,23 +141,8 @@ class Succession(Options):
     ] = 60.0
 
 
-class BucketEndpoint(Wanted):
-    """Which objects of a bucket to start, if the manifest is its address."""
-
-    group = "Objects of a bucket"
-
-    bucket_endpoint: Annotated[
-        str | None,
-        Option(
-            "Endpoint of OBS to list the bucket at.",
-            metavar="URL",
-            default="that of the service, or of OBS in its region",
-        ),
-    ] = None
-
-
 class RunOptions(
-    Service, Sharded, Succession, BucketEndpoint, Shared, Pace, Stopping, Sending, Proven, Output, Telemetry
+    Service, Sharded, Succession, Wanted, Heads, Shared, Pace, Stopping, Sending, Proven, Output, Telemetry
 ):
     """The options of `batcher run`, and the arguments of `batcher.run`. Times are in seconds."""
 
@@ -222,7 +208,7 @@ class RunCommandOptions(RunOptions, Several, Watched, Asking, AtEnd):
     """The options of `batcher run`. A program that runs a job is not asked."""
 
 
-class CheckOptions(Service, Manifest, Retries, ForPrograms):
+class CheckOptions(Service, Manifest, Heads, Retries, ForPrograms):
     """The options of `batcher check`."""
 
     group = "Output"
