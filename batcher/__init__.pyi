@@ -114,6 +114,7 @@ class RunOptions(_RunOptions):
         canary: int | None = None,
         canary_success: float | str = 100.0,
         canary_passed: bool = False,
+        max_running: int | None = None,
         output: str | PathLike[str] | None = None,
         spreadsheet: bool = False,
         report: str | PathLike[str] | None = None,
@@ -191,6 +192,7 @@ def run(
     canary: int | None = None,
     canary_success: float | str = 100.0,
     canary_passed: bool = False,
+    max_running: int | None = None,
     output: str | PathLike[str] | None = None,
     spreadsheet: bool = False,
     report: str | PathLike[str] | None = None,
@@ -215,8 +217,8 @@ def run(
     left to the program.
 
     Raises JobError if the job cannot begin or continue, here, while iterating or at the end of the block: UsageError,
-    ManifestError, ServiceError, CredentialsError, DiskError, BusyError, OtherJobError or FailuresError. What an
-    iterable of rows raises is raised as it is.
+    ManifestError, ServiceError, CredentialsError, DiskError, BusyError, OtherJobError, FailuresError or
+    CanaryError. What an iterable of rows raises is raised as it is.
 
     Arguments:
         manifest: List of objects, obs://BUCKET/PREFIX, or the checkpoint of a job; - reads standard input.
@@ -275,6 +277,8 @@ def run(
         canary: Start N rows first, spread over the list, watch them to their end, and go on only if they succeeded.
         canary_success: Percentage of the canaries that have to succeed.
         canary_passed: Go on although the canary failed, or before it has ended.
+        max_running: Start a row only while fewer than N executions of this job run, as the execution list shows
+            their ends.
         output: File for the records; its suffix selects JSON Lines or CSV.
         spreadsheet: Write CSV that a spreadsheet opens safely: no cell is taken for a formula.
         report: Write an HTML page about the job at the end, as batcher report does.
@@ -351,6 +355,7 @@ def run_sync(
     canary: int | None = None,
     canary_success: float | str = 100.0,
     canary_passed: bool = False,
+    max_running: int | None = None,
     output: str | PathLike[str] | None = None,
     spreadsheet: bool = False,
     report: str | PathLike[str] | None = None,
@@ -424,6 +429,8 @@ def run_sync(
         canary: Start N rows first, spread over the list, watch them to their end, and go on only if they succeeded.
         canary_success: Percentage of the canaries that have to succeed.
         canary_passed: Go on although the canary failed, or before it has ended.
+        max_running: Start a row only while fewer than N executions of this job run, as the execution list shows
+            their ends.
         output: File for the records; its suffix selects JSON Lines or CSV.
         spreadsheet: Write CSV that a spreadsheet opens safely: no cell is taken for a formula.
         report: Write an HTML page about the job at the end, as batcher report does.

@@ -38,11 +38,11 @@ class Job:
     def list(self, keys):
         self.manifest.write_text("object\n" + "".join(f"{key}\n" for key in keys))
 
-    async def run(self, drain=None, **options):
+    async def run(self, drain=None, attend=None, **options):
         given = {"manifest": self.manifest, "workflow": "transcode", "endpoint": self.service.url, "bucket": "videos"}
         given |= {"progress": Mode.NONE, "concurrency": 8, "api": self.api, "project_id": PROJECT, "settle_time": 0.2}
         self.said.clear()
-        return await run_job(RunOptions(**given | options), self.world, drain or Drain())
+        return await run_job(RunOptions(**given | options), self.world, drain or Drain(), attend=attend)
 
     @property
     def started(self):

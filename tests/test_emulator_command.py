@@ -46,6 +46,7 @@ def test_the_command_serves_and_sums_up_when_it_is_told_to_end(emulator_process,
         assert json.load(told) == {
             "starts": 2,
             "distinct": 1,
+            "most_running": 2,
             "twice": [["b", "o", 2]],
             "requests": {"start": 2},
             "answers": {"200": 2},

@@ -424,6 +424,7 @@ async def test_the_ledger_is_told_without_a_signature(emulator, call):
         assert await response.json() == {
             "starts": 3,
             "distinct": 1,
+            "most_running": 3,
             "twice": [["videos", BODY["object"], 3]],
             "requests": {"start": 3},
             "answers": {"200": 3},

@@ -375,6 +375,7 @@ def test_the_bounds_are_those_that_they_were():
         "max_attempts": "at least 1",
         "settle_time": "at least 0s",
         "canary": "1 to 1,000",
+        "max_running": "1 to 1,000,000",
         "metrics_port": "0 to 65,535",
     }
 

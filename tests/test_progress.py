@@ -108,9 +108,18 @@ def test_a_program_gets_every_field_as_a_number_or_null():
         "oldest": 31.4, "rate": 481.3, "pace": 500.0, "limit": 502.7,
         "chance": 0.0, "state": "slowed by limit", "cause": "limit",
         "slowed": {"limit": 54.2, "in_flight": 2.0}, "fraction": 0.996, "eta": [700.0, 850.0], "seconds": 4210.0,
+        "running": None, "running_age": None, "delayed": None,
     }  # fmt: skip
     assert orjson.loads(orjson.dumps(document(BUSY))) == document(BUSY)
     assert [document(PIPED)[name] for name in ("limit", "fraction", "eta", "oldest")] == [None, None, None, 0.034]
+
+
+def test_what_runs_is_shown_with_its_age_and_what_waits_for_it():
+    shown = BUSY._replace(running=48, running_age=4.2, delayed=16, cause=Cause.ENDS)
+    assert "48 running (4.2 s ago), 16 starts waiting for ends" in line(shown, RUN)
+    assert "48 running (0.5 s ago), " in line(shown._replace(running_age=0.5, delayed=0), RUN)
+    names = ("running", "running_age", "delayed", "cause")
+    assert [document(shown)[name] for name in names] == [48, 4.2, 16, "ends"]
 
 
 async def test_without_a_terminal_a_bar_is_a_line():

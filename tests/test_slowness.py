@@ -36,6 +36,10 @@ PRESSED = Signs(is_pressed=True)
         # a slow start, and a climb to a limit that is not known: nothing to blame, least of all the disk
         (PRESSED._replace(is_writing=True, is_reading=True), None),
         (Signs(is_held=True), Cause.LIMIT),
+        # starts wait for ends: the rate may be slower still
+        (Signs(is_full=True, on_wire=3, is_reading=True, is_writing=True), Cause.ENDS),
+        (PRESSED._replace(is_full=True, has_limit=True), Cause.LIMIT),
+        (Signs(is_full=True, is_paused=True), Cause.PAUSE),
         (PRESSED._replace(is_paused=True, is_held=True, is_capped=True), Cause.PAUSE),
         (PRESSED._replace(is_away=True, is_paused=True, is_writing=True), Cause.OUTAGE),
     ],
@@ -52,6 +56,7 @@ def test_a_cause_is_one_word_for_programs_and_the_words_of_the_handbook_for_peop
         ("outage", "outage"),
         ("cap", "your cap"),
         ("pause", "pause"),
+        ("ends", "waiting for ends"),
         ("disk", "disk"),
         ("manifest", "manifest"),
     ]

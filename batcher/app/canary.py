@@ -52,7 +52,12 @@ class Watching(NamedTuple):
 
 
 def need_possible(options: RunOptions) -> None:
-    """Raise UsageError if a canary is asked for and cannot be had: the list has to be read more than once."""
+    """Raise UsageError if a canary is asked for and cannot be had: the list has to be read more than once.
+
+    Nor can a shard know how many executions of the others run.
+    """
+    if options.max_running is not None and options.shard is not None:
+        raise UsageError("--max-running and shards cannot be combined", "It counts the executions of one process.")
     if options.canary is None:
         return
     if options.shard is not None:

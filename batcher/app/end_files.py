@@ -16,7 +16,7 @@ from batcher.errors import OtherJobError, UsageError
 from batcher.flow.watch import Ended
 from batcher.rules.doubts.control import Control
 from batcher.rules.ends.ending import End, seconds_between
-from batcher.rules.ends.followed import Known, Settled
+from batcher.rules.ends.followed import Followed, Known, Settled
 from batcher.rules.ends.record import END_CODECS, EndRecord
 from batcher.rules.ends.redriven import Change, Doubt
 from batcher.rules.ends.summary import Cause
@@ -63,6 +63,14 @@ class EndFiles:
     async def renew(self) -> bool:
         """Take in what was started since. Return whether a run may start more."""
         return await asyncio.to_thread(self._starts.renew)
+
+    async def complete(self) -> None:
+        """Take in every start of the job, also while a run goes on."""
+        await asyncio.to_thread(self._starts.complete)
+
+    def follow(self, started: Sequence[Followed]) -> None:
+        """Take in these starts."""
+        self._store.commit(started)
 
     def running_times(self) -> Iterator[float]:
         """Yield when each running execution started, in order."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from batcher.app.end_files import EndFiles
 from batcher.app.world import World
@@ -23,8 +24,9 @@ async def measuring(
         return
     _check_file(options)
     # Imported late: it takes longer to import than the rest of the package.
-    from batcher.edges.end_metrics import EndMetrics, Standing, serving  # noqa: PLC0415
-    from batcher.edges.metrics import keeping  # noqa: PLC0415
+    from batcher.edges.end_metrics import EndMetrics, Standing  # noqa: PLC0415
+    from batcher.edges.metrics import exposed, keeping  # noqa: PLC0415
+    from batcher.edges.web import METRICS, Site, serving  # noqa: PLC0415
 
     metrics = EndMetrics(workflow, options.checkpoint.name)
 
@@ -34,8 +36,9 @@ async def measuring(
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(keeping(metrics, look, options.metrics_file, world.voice.warn))
         if options.metrics_port is not None:
-            server = serving(metrics, options.metrics_host, options.metrics_port)
-            world.voice.say(f"metrics on {await stack.enter_async_context(server)}")
+            site = Site(partial(exposed, metrics.registry))
+            served = await stack.enter_async_context(serving(site, options.metrics_host, options.metrics_port))
+            world.voice.say(f"metrics on {served.url}{METRICS}")
         yield
 
 

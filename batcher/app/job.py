@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Protocol
 
 from batcher.app.cell_types import parameters_of
 from batcher.app.columns import Columns
@@ -53,6 +54,19 @@ UNCONFIRMED = (
 )
 
 
+class Loop(Protocol):
+    """The room for executions that run: see `batcher.app.closed_loop`."""
+
+    async def let(self, rows: Sequence[Admitted]) -> int:
+        """Wait until there is room for one of these rows. Return how many of them may be admitted."""
+
+    def settled(self, settlements: Sequence[Settlement], records: Sequence[Record]) -> None:
+        """Note how rows have ended."""
+
+    def found(self, findings: Findings) -> None:
+        """Note what was found about rows in doubt."""
+
+
 @dataclass(slots=True)
 class Run:
     """One run over open edges."""
@@ -78,6 +92,9 @@ class Run:
 
     length: Length | None = None
     """The length of the manifest at the last block. None if it is not known."""
+
+    loop: Loop | None = None
+    """The room for executions, None if their number is not limited."""
 
     unread: ManifestError | None = None
     """Why the manifest was not read to its end, if it was not."""
@@ -148,6 +165,8 @@ class Run:
         """Look for the rows in doubt in the execution list, once."""
         findings = await self.doubts.settle(patient=patient, release=release)
         self.monitor.telemetry.reconciled(findings)
+        if self.loop is not None:
+            self.loop.found(findings)
         self.tally.found += len(findings.adopted)
         self.tally.missed += len(findings.released) - findings.freed
         return findings
@@ -283,6 +302,7 @@ class Run:
             places=places,
             limit=limit,
             unsent=engine.as_admitted if sharing is None else sharing.unsent,
+            let=None if self.loop is None else self.loop.let,
         )
 
     async def _settle(self, settlements: Sequence[Settlement], records: Sequence[Record]) -> None:
@@ -292,6 +312,8 @@ class Run:
         learned = self.monitor.learned
         await self.files.settle(settlements, records, learned=learned, length=self.length, now=self.service.now())
         self.tally.is_writing = False
+        if self.loop is not None:
+            self.loop.settled(settlements, records)
         self.monitor.telemetry.recorded(records)
 
     async def _note_repeated(self) -> None:

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import inf
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from batcher.app.telemetry import Telemetry
 from batcher.app.world import World
@@ -45,6 +45,22 @@ class _Look(NamedTuple):
     sent: int
 
 
+class Following(Protocol):
+    """What a closed loop shows: see `batcher.app.closed_loop`."""
+
+    @property
+    def running(self) -> int:
+        """The number of executions whose end was not seen."""
+
+    @property
+    def age(self) -> float:
+        """The seconds since the list was looked at."""
+
+    @property
+    def delayed(self) -> int:
+        """The number of starts that wait for ends."""
+
+
 @dataclass(slots=True)
 class Monitor:
     """Looks at a run a few times a second."""
@@ -64,6 +80,8 @@ class Monitor:
     found: FoundLimit
     """The limit of the service that is shown and kept."""
     slowness: Slowness = field(default_factory=Slowness)
+    following: Following | None = None
+    """What is known of running executions, None if they are not followed."""
     earlier_doubts: int = 0
     """Rows that earlier runs left in doubt."""
     lines_parsed: int = 0
@@ -105,6 +123,9 @@ class Monitor:
             fraction=None if length is None else eta.part_done(tally.done, length),
             eta=None if self.is_idle else eta.eta(to_send, self.speed),
             seconds=self.seconds,
+            running=None if self.following is None else self.following.running,
+            running_age=None if self.following is None else self.following.age,
+            delayed=None if self.following is None else self.following.delayed,
         )
 
     @property
@@ -178,6 +199,7 @@ class Monitor:
                 is_capped=throttle.is_capped,
                 has_limit=self.found.limit is not None or (throttle.limit is not None and not throttle.chance),
                 is_refused=throttle.chance > 0,
+                is_full=self.following is not None and self.following.delayed > 0,
                 on_wire=len(tally.on_wire),
                 most_on_wire=min(self.concurrency, turns.flight.cap(throttle.pace.rate)),
                 is_reading=tally.is_reading,

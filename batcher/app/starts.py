@@ -56,6 +56,16 @@ class Starts:
                 self._read_checkpoints()
         return self._may_grow
 
+    def complete(self) -> None:
+        """Take in every start, also those that no output has a record of. Raises what opening a file raises."""
+        self.renew()
+        started = 0
+        for checkpoint in checkpoints_of(self.path):
+            with reading(checkpoint) as seen:
+                started += seen.count()[Status.STARTED]
+        if len(self.store) < started:
+            self._read_checkpoints()
+
     def _read_outputs(self, seen: Reading) -> None:
         """Read the outputs of a checkpoint on, from where they were read to before."""
         folder, home = folder_of(seen.path), folder_of(self.path / "x" if self.path.is_dir() else self.path)
@@ -97,10 +107,11 @@ def _blocks(path: Path, known_length: int, begin: int) -> Iterator[tuple[list[Fo
     with reading_records(path, known_length) as records:
         records.begin = begin
         for _, record in records:
-            if record.status is Status.STARTED and record.execution_name:
+            start = followed(record, at)
+            if start is not None:
                 # Records are nearly in the order of the starts: an unreadable time is about that of the one before.
-                at = posix(record.started_at or "") or at
-                block.append(_followed(record, record.execution_name, at))
+                at = start.at
+                block.append(start)
             if len(block) == BLOCK:
                 yield block, records.end
                 block = []
@@ -108,5 +119,9 @@ def _blocks(path: Path, known_length: int, begin: int) -> Iterator[tuple[list[Fo
             yield block, records.end
 
 
-def _followed(record: Record, name: str, at: float) -> Followed:
-    return Followed(name, record.row, record.bucket, record.object, at)
+def followed(record: Record, before: float = 0.0) -> Followed | None:
+    """Return the start in a record, None if it has none. Its time is `before` if it cannot be read."""
+    if record.status is not Status.STARTED or not record.execution_name:
+        return None
+    at = posix(record.started_at or "") or before
+    return Followed(record.execution_name, record.row, record.bucket, record.object, at)

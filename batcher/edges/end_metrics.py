@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.core import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from batcher.errors import UsageError
 from batcher.rules.ends.ending import End
 from batcher.rules.ends.figures import WatchFigures
 from batcher.rules.text import printable
@@ -77,24 +75,3 @@ class EndMetrics(Collector):
     def _one(self, family: GaugeMetricFamily | CounterMetricFamily, value: float) -> Family:
         family.add_metric(self._job, value)
         return family
-
-
-@asynccontextmanager
-async def serving(metrics: EndMetrics, host: str, port: int) -> AsyncIterator[str]:
-    """Serve the metrics over HTTP during the block, and yield the address. Port 0 selects any free port.
-
-    Raises UsageError if the port cannot be used.
-    """
-    try:
-        server, thread = await asyncio.to_thread(start_http_server, port, host, metrics.registry)
-    except OSError as error:
-        raise UsageError(
-            f"{host} port {port}: the metrics cannot be served: {error.strerror}",
-            "Give another port with --metrics-port.",
-        ) from None
-    try:
-        yield f"http://{f'[{host}]' if ':' in host else host}:{server.server_port}/metrics"
-    finally:
-        await asyncio.to_thread(server.shutdown)
-        server.server_close()
-        await asyncio.to_thread(thread.join)

@@ -1,7 +1,7 @@
-"""The metrics of a run for Prometheus: in a file for the node exporter, and on a port during the run.
+"""The metrics of a run for Prometheus: in a file for the node exporter, and as text for the port of the run.
 
 Names follow https://prometheus.io/docs/practices/naming/. The event loop counts attempts and reads the figures of the
-run once per second. A thread serves them. A run in several processes sums their counts and figures.
+run once per second. Threads serve them. A run in several processes sums their counts and figures.
 """
 
 from __future__ import annotations
@@ -13,14 +13,15 @@ from itertools import accumulate, count
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from prometheus_client import CollectorRegistry, Gauge, disable_created_metrics, start_http_server, write_to_textfile
+from prometheus_client import CollectorRegistry, Gauge, disable_created_metrics, write_to_textfile
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.core import Metric as Family
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from batcher.errors import DiskError, UsageError
+from batcher.errors import DiskError
 from batcher.rules.progress.answered import BUCKETS, Answered
 from batcher.rules.progress.figures import FIGURES, Figure, Figures, Metric
 from batcher.rules.rate.bottleneck import Cause
@@ -155,6 +156,12 @@ class Kept(Protocol[SeenT_contra]):
         """Read from an earlier file what is to be kept of it."""
 
 
+def exposed(registry: CollectorRegistry, accepted: str) -> tuple[str, bytes]:
+    """Return the media type and the text of the metrics, for a scraper that sends `accepted`. For any thread."""
+    encode, media_type = choose_encoder(accepted)
+    return media_type, encode(registry)
+
+
 @asynccontextmanager
 async def keeping(
     metrics: Kept[LookedT], look: Callable[[], LookedT], path: Path | None, warn: Callable[[str], None]
@@ -179,28 +186,6 @@ async def keeping(
         metrics.look(look())
         if file is not None:
             await file.write()
-
-
-@asynccontextmanager
-async def serving(metrics: Metrics, host: str, port: int) -> AsyncIterator[str]:
-    """Serve the metrics over HTTP during the block, and yield the address. Port 0 selects any free port.
-
-    Raises UsageError if the port cannot be used.
-    """
-    try:
-        # In a thread: the library resolves the host's name, which may take long.
-        server, thread = await asyncio.to_thread(start_http_server, port, host, metrics.registry)
-    except OSError as error:
-        raise UsageError(
-            f"{host} port {port}: the metrics cannot be served: {error.strerror}",
-            "Give another port with --metrics-port.",
-        ) from None
-    try:
-        yield f"http://{f'[{host}]' if ':' in host else host}:{server.server_port}/metrics"
-    finally:
-        await asyncio.to_thread(server.shutdown)
-        server.server_close()
-        await asyncio.to_thread(thread.join)
 
 
 async def _look_on(metrics: Kept[LookedT], look: Callable[[], LookedT], file: _File | None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from heapq import heappop, heappush
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,6 +61,10 @@ class Ledger:
         """Requests by call: start, workflow, list, execution, restore, other."""
         self.answers: Counter[str] = Counter()
         """Answers by status and code, such as `503 SlowDown`. A fault without an answer counts by its name."""
+        self.most_running = 0
+        """The most executions of these starts that ran at a time."""
+        self._ends: list[float] = []
+        """When the executions that run will end, as a heap."""
         self._counts: Counter[tuple[str, str, str]] = Counter()
         self._repeated: dict[tuple[str, str, str], int] = {}
         self._file = None if path is None else _open(path)
@@ -82,12 +87,19 @@ class Ledger:
         if self._file is not None:
             os.write(self._file, json.dumps(document, ensure_ascii=False).encode() + b"\n")
 
+    def runs(self, now: float, ends_at: float) -> None:
+        """Note that an execution runs from now on. Times are POSIX seconds."""
+        while self._ends and self._ends[0] <= now:
+            heappop(self._ends)
+        heappush(self._ends, ends_at)
+        self.most_running = max(self.most_running, len(self._ends))
+
     def counts(self) -> Counter[tuple[str, str, str]]:
         """Return how often each (bucket, object, inputs) was started."""
         return self._counts.copy()
 
     def summary(self) -> dict[str, Json]:
-        """Return the number of starts and of different ones, and what was started more than once (the first 100).
+        """Return the number of starts, of different ones, of those that ran at a time, and what was started twice.
 
         Also the number of requests by call, of answers by kind, and of restores if there were any.
         """
@@ -96,6 +108,7 @@ class Ledger:
         return {
             "starts": len(self.starts),
             "distinct": len(self._counts),
+            "most_running": self.most_running,
             "twice": twice[:MAX_TWICE],
             "requests": dict(self.requests),
             "answers": dict(self.answers),

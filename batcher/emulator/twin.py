@@ -114,6 +114,7 @@ class Emulator:
         self._latest[graph] = execution
         if self.settings.most_running is not None:
             heappush(self._ends, execution.ends_at)
+        self.ledger.runs(execution.started_at, execution.ends_at)
         self.ledger.commit(execution.name, order.bucket, order.object, order.inputs, service_time(execution.started_at))
         return execution
 

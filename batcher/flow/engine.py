@@ -51,6 +51,8 @@ class Job:
     """The maximum number of rows to send."""
     unsent: Callable[[Admitted], Outcome] = as_admitted
     """Returns how a row ends that is not sent."""
+    let: Callable[[Sequence[Admitted]], Awaitable[int]] | None = None
+    """Waits until one of the rows may be sent, and returns how many may be. None: all may."""
 
 
 async def run(job: Job, tally: Tally, drain: Drain) -> None:
@@ -94,6 +96,8 @@ class _Engine:
             wanted = self._within_limit([each for each in map(self.job.decide, found) if each is not None])
             while wanted and not self.drain.begun:
                 room = await self.slots.take(len(wanted))
+                if self.job.let is not None:
+                    room = await self._let(wanted[:room])
                 admitted, wanted = wanted[:room], wanted[room:]
                 await self.job.admit(admitted)
                 self._pass_on(admitted)
@@ -101,6 +105,13 @@ class _Engine:
                 break
         self.tally.read_whole = not self.drain.begun and not self.tally.is_limited
         self.ready.close()
+
+    async def _let(self, wanted: Sequence[Admitted]) -> int:
+        """Return how many of these rows may be admitted, and give back the slots of the others."""
+        assert self.job.let is not None  # noqa: S101 - as the caller has found
+        count = await self.job.let(wanted)
+        self.slots.give(len(wanted) - count)
+        return count
 
     def _within_limit(self, wanted: list[Admitted]) -> list[Admitted]:
         """Truncate a block before the first row that exceeds the limit."""

@@ -103,6 +103,8 @@ class Observer:
     longest_wait: float
     details: int
     """How many of the executions that failed are asked for what failed."""
+    wait: Callable[[Look, float], float] = wait
+    """Returns the seconds until the next look, given the last one and the longest wait."""
 
 
 @dataclass(slots=True)
@@ -169,7 +171,7 @@ class Watch:
         await self._ask_what_failed()
 
     def _wait(self, look: Look) -> float:
-        waited = wait(look, self.observer.longest_wait)
+        waited = self.observer.wait(look, self.observer.longest_wait)
         # What is missing once is looked for again as soon as that proves something.
         return min(waited, max(LEAST, look.took, self.observer.settle_time)) if self.absence.since else waited
 
@@ -256,6 +258,11 @@ class Watch:
             self.asked += len(asked)
             found = zip(asked, answers, strict=True)
             await self.ends.describe([(each.id, *answer.noun.failure) for each, answer in found if answer.noun])
+
+    @property
+    def age(self) -> float:
+        """The seconds since the last look began."""
+        return self.observer.monotonic() - self._at
 
     def figures(self) -> WatchFigures:
         """Return how the watch stands."""

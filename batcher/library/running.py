@@ -41,8 +41,8 @@ async def run(
     left to the program.
 
     Raises JobError if the job cannot begin or continue, here, while iterating or at the end of the block: UsageError,
-    ManifestError, ServiceError, CredentialsError, DiskError, BusyError, OtherJobError or FailuresError. What an
-    iterable of rows raises is raised as it is.
+    ManifestError, ServiceError, CredentialsError, DiskError, BusyError, OtherJobError, FailuresError or
+    CanaryError. What an iterable of rows raises is raised as it is.
     """
     running = Running(*prepared(manifest, arguments, environment))
     try:

@@ -1,4 +1,4 @@
-"""The options of a canary: some rows that are started and watched before all others.
+"""The options of a run that follows its executions: a canary, and a maximum of running ones.
 
 No `from __future__ import annotations` here: the annotations are read at run time.
 """
@@ -12,6 +12,21 @@ ALL = 100.0
 """The percentage of canaries that have to succeed, unless the user gives another one."""
 MOST = 1000
 """The most canaries. The checkpoint stores the identities of their candidates in one entry."""
+
+
+class Bounded(Options):
+    """How many executions may run."""
+
+    group = "Watching"
+
+    max_running: Annotated[
+        int | None,
+        Option(
+            "Start a row only while fewer than N executions of this job run, as the execution list shows their ends.",
+            least=1,
+            most=1_000_000,
+        ),
+    ] = None
 
 
 class Proven(Options):

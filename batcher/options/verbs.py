@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from batcher.options.at_end import AtEnd
-from batcher.options.canary import Proven
+from batcher.options.canary import Bounded, Proven
 from batcher.options.declaring import Option, Options, derived
 from batcher.options.groups import (
     INPUT,
@@ -142,7 +142,7 @@ class Succession(Options):
 
 
 class RunOptions(
-    Service, Sharded, Succession, Wanted, Heads, Shared, Pace, Stopping, Sending, Proven, Output, Telemetry
+    Service, Sharded, Succession, Wanted, Heads, Shared, Pace, Stopping, Sending, Proven, Bounded, Output, Telemetry
 ):
     """The options of `batcher run`, and the arguments of `batcher.run`. Times are in seconds."""
 

@@ -178,6 +178,12 @@ class EndStore:
         with translated(self.path):
             return [Cause(*entry) for entry in self._db.execute(_CAUSES)]
 
+    def ended(self) -> Iterator[tuple[str, str, str]]:
+        """Yield the end, the bucket and the object of the executions that have ended and whose object is known."""
+        query = "SELECT end, bucket, object FROM executions WHERE end IS NOT NULL AND object IS NOT NULL"
+        with translated(self.path):
+            yield from self._db.execute(query)
+
     def restorable(self, ends: Collection[str], most: int, after: int, limit: int) -> list[Known]:
         """Return up to `limit` executions with these ends, and with ids above `after`, that may be restored.
 

@@ -42,3 +42,14 @@ def wait(look: Look, most: float = MOST) -> float:
         # Few ends show little about the others: they may all end soon.
         wanted = min(wanted, look.waited * GROWTH)
     return min(most, max(LEAST, look.took, wanted))
+
+
+def wait_for_room(look: Look, typical: float | None, most: float) -> float:
+    """Return the seconds to wait until the next look if starts wait for ends, so that they set their own pace.
+
+    `typical` is for how many seconds an execution runs, None if that is not known. How many have ended since the last
+    look would not show it: no more can end than the looks have let start.
+    """
+    if not look.running:
+        return LEAST
+    return wait(look, most) if typical is None else min(most, max(LEAST, look.took, SHARE * typical))

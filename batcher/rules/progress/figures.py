@@ -40,6 +40,9 @@ class Figures(NamedTuple):
     fraction: float | None
     eta: Range | None
     seconds: float
+    running: int | None = None
+    running_age: float | None = None
+    delayed: int | None = None
 
 
 class Metric(enum.Enum):
@@ -95,6 +98,9 @@ FIGURES: Mapping[str, Figure] = {
     "fraction": Figure("Fraction of the manifest that is done, from 0 to 1."),
     "eta": Figure("Estimated time left: minimum and maximum.", "seconds"),
     "seconds": Figure("Duration of the run.", "seconds", is_final=True),
+    "running": Figure("Executions whose end was not seen, with --max-running.", metric=Metric.GAUGE),
+    "running_age": Figure("Seconds since the execution list was looked at.", "seconds", Metric.GAUGE),
+    "delayed": Figure("Starts that wait for ends of executions.", metric=Metric.GAUGE),
 }
 """Every field of Figures, in its order."""
 

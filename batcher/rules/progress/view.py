@@ -117,6 +117,7 @@ def parts(figures: Figures) -> list[str]:
         _rate(figures),
         wire if figures.oldest is None else f"{wire} (oldest {number(figures.oldest)} s)",
         *([f"{figures.retries:,} retried"] if figures.retries else []),
+        *_running(figures),
         *_end(figures),
     ]
 
@@ -125,6 +126,14 @@ def _rate(figures: Figures) -> str:
     about = [] if figures.limit is None else [f"limit about {number(figures.limit)}/s"]
     about += [f"{figures.chance:.0%} refused at any rate"] if figures.chance >= LEAST_CHANCE else []
     return f"{number(figures.rate)}/s" + (f" ({', '.join(about)})" if about else "")
+
+
+def _running(figures: Figures) -> list[str]:
+    if figures.running is None:
+        return []
+    age = "" if figures.running_age is None else f" ({number(figures.running_age)} s ago)"
+    waiting = [f"{counted(figures.delayed, 'start')} waiting for ends"] if figures.delayed else []
+    return [f"{figures.running:,} running{age}", *waiting]
 
 
 def _read(figures: Figures) -> str:

@@ -31,6 +31,8 @@ class Cause(enum.StrEnum):
     CAP = "cap"
     """`--max-rate`, or what `batcher rate` has set."""
     PAUSE = "pause"
+    ENDS = "ends"
+    """`--max-running`: starts wait until executions have ended."""
     DISK = "disk"
     MANIFEST = "manifest"
 
@@ -40,7 +42,7 @@ class Cause(enum.StrEnum):
         return _WORDS.get(self, self.value)
 
 
-_WORDS = {Cause.IN_FLIGHT: "requests in flight", Cause.CAP: "your cap"}
+_WORDS = {Cause.IN_FLIGHT: "requests in flight", Cause.CAP: "your cap", Cause.ENDS: "waiting for ends"}
 
 
 class Signs(NamedTuple):
@@ -59,6 +61,8 @@ class Signs(NamedTuple):
     """The service's limit has been found, or the rate follows refusals of which none is known to be chance."""
     is_refused: bool = False
     """Some refusals are known to be chance."""
+    is_full: bool = False
+    """Starts wait until executions have ended."""
     on_wire: int = 0
     most_on_wire: float = inf
     """How many requests may be on the wire."""
@@ -78,6 +82,7 @@ def cause(signs: Signs) -> Cause | None:
         (signs.is_pressed and signs.has_limit, Cause.LIMIT),
         (signs.is_pressed and signs.is_refused, Cause.CHANCE),
         (signs.is_pressed, None),
+        (signs.is_full, Cause.ENDS),
         (signs.on_wire >= FULL * signs.most_on_wire, Cause.IN_FLIGHT),
         (signs.on_wire > 0, None),
         (signs.is_reading, Cause.MANIFEST),
