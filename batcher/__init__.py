@@ -30,6 +30,11 @@ _HOMES = {
     "ServiceError": "batcher.errors",
     "Status": "batcher.model",
     "UsageError": "batcher.errors",
+    "ends": "batcher.library",
+    "redrive": "batcher.library",
+    "redrive_sync": "batcher.library",
+    "watch": "batcher.library",
+    "watch_sync": "batcher.library",
     "run": "batcher.library",
     "run_sync": "batcher.library",
 }

@@ -5,7 +5,7 @@ The command is `batcher`. In a program, use `from batcher import run`, or `run_s
 
 # Made by tests/stub.py from the declarations in batcher/options: change those, and run it.
 
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import time
 from os import PathLike
@@ -30,6 +30,7 @@ from batcher.errors import (
 from batcher.library import (
     Running as Running,
     RunningSync as RunningSync,
+    ends as ends,
 )
 from batcher.model import (
     Json,
@@ -437,6 +438,204 @@ def run_sync(
         log_file: Append one line per event to this file.
         log_format: Log format: text for people, json for programs.
         log_level: Minimum level to log.
+        metrics_file: Write Prometheus metrics to this file, every 15 s and at the end.
+        metrics_port: Serve Prometheus metrics on this port; 0 selects a free port.
+        metrics_host: Address to serve metrics on.
+    """
+
+def watch(
+    checkpoint: str | PathLike[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    output: str | PathLike[str] | None = None,
+    spreadsheet: bool = False,
+    progress: Mode | Literal["auto", "bar", "line", "json", "none"] = "auto",
+    timeout: float | str = 30.0,
+    verify_tls: bool = True,
+    ca_bundle: str | PathLike[str] | None = None,
+    credentials: Place | Literal["env", "file", "ecs"] | None = None,
+    predecessor_is_dead: bool = False,
+    settle_time: float | str | None = None,
+    max_rate: float | None = None,
+    max_outage: float | str = 900.0,
+    deadline: float | str | None = None,
+    interval: float | str = 300.0,
+    details: int = 20,
+    metrics_file: str | PathLike[str] | None = None,
+    metrics_port: int | None = None,
+    metrics_host: str = "127.0.0.1",
+) -> Coroutine[object, object, ExitCode]:
+    """Follow the executions of a job until none runs, as `batcher watch` does. Returns the exit code of the command.
+
+    `checkpoint` is the checkpoint of the job, its manifest or its run folder. The arguments are the options of the
+    command, with the same defaults. Credentials are read from `environment`, by default that of the process. To stop,
+    cancel the call: the next one goes on. Raises JobError as `run` does.
+
+    Arguments:
+        output: File for the end records; its suffix selects JSON Lines or CSV.
+        spreadsheet: Write CSV that a spreadsheet opens safely: no cell is taken for a formula.
+        progress: Progress on stderr; auto shows a bar on a terminal, otherwise lines, every 10 s to 5 min.
+        timeout: Time limit for one request.
+        verify_tls: If False, do not verify the service's certificate.
+        ca_bundle: Trust the certificates of a private authority in this file too (PEM).
+        credentials: Use only credentials from the environment, the credentials file, or the agency of this ECS.
+        predecessor_is_dead: Declare dead all other processes that have worked on this shard, so that doubts are
+            settled.
+        settle_time: Maximum time until a new execution appears in the execution list.
+        max_rate: Maximum requests per second.
+        max_outage: Stop when the service has been unavailable for this long, such as 90s or 15m.
+        deadline: Stop watching after this time, such as 8h; the executions go on.
+        interval: Longest time between two looks at the execution list.
+        details: Number of failed executions to ask for the cause.
+        metrics_file: Write Prometheus metrics to this file, every 15 s and at the end.
+        metrics_port: Serve Prometheus metrics on this port; 0 selects a free port.
+        metrics_host: Address to serve metrics on.
+    """
+
+def watch_sync(
+    checkpoint: str | PathLike[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    output: str | PathLike[str] | None = None,
+    spreadsheet: bool = False,
+    progress: Mode | Literal["auto", "bar", "line", "json", "none"] = "auto",
+    timeout: float | str = 30.0,
+    verify_tls: bool = True,
+    ca_bundle: str | PathLike[str] | None = None,
+    credentials: Place | Literal["env", "file", "ecs"] | None = None,
+    predecessor_is_dead: bool = False,
+    settle_time: float | str | None = None,
+    max_rate: float | None = None,
+    max_outage: float | str = 900.0,
+    deadline: float | str | None = None,
+    interval: float | str = 300.0,
+    details: int = 20,
+    metrics_file: str | PathLike[str] | None = None,
+    metrics_port: int | None = None,
+    metrics_host: str = "127.0.0.1",
+) -> ExitCode:
+    """Follow the executions of a job: `watch` for programs without asyncio, with the same arguments and errors.
+
+    Arguments:
+        output: File for the end records; its suffix selects JSON Lines or CSV.
+        spreadsheet: Write CSV that a spreadsheet opens safely: no cell is taken for a formula.
+        progress: Progress on stderr; auto shows a bar on a terminal, otherwise lines, every 10 s to 5 min.
+        timeout: Time limit for one request.
+        verify_tls: If False, do not verify the service's certificate.
+        ca_bundle: Trust the certificates of a private authority in this file too (PEM).
+        credentials: Use only credentials from the environment, the credentials file, or the agency of this ECS.
+        predecessor_is_dead: Declare dead all other processes that have worked on this shard, so that doubts are
+            settled.
+        settle_time: Maximum time until a new execution appears in the execution list.
+        max_rate: Maximum requests per second.
+        max_outage: Stop when the service has been unavailable for this long, such as 90s or 15m.
+        deadline: Stop watching after this time, such as 8h; the executions go on.
+        interval: Longest time between two looks at the execution list.
+        details: Number of failed executions to ask for the cause.
+        metrics_file: Write Prometheus metrics to this file, every 15 s and at the end.
+        metrics_port: Serve Prometheus metrics on this port; 0 selects a free port.
+        metrics_host: Address to serve metrics on.
+    """
+
+def redrive(
+    checkpoint: str | PathLike[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    only: str | Iterable[str] = ("failed", "timed_out"),
+    max_redrives: int = 3,
+    concurrency: int = 16,
+    output: str | PathLike[str] | None = None,
+    spreadsheet: bool = False,
+    progress: Mode | Literal["auto", "bar", "line", "json", "none"] = "auto",
+    timeout: float | str = 30.0,
+    verify_tls: bool = True,
+    ca_bundle: str | PathLike[str] | None = None,
+    credentials: Place | Literal["env", "file", "ecs"] | None = None,
+    predecessor_is_dead: bool = False,
+    settle_time: float | str | None = None,
+    max_rate: float | None = None,
+    max_outage: float | str = 900.0,
+    deadline: float | str | None = None,
+    interval: float | str = 300.0,
+    details: int = 20,
+    metrics_file: str | PathLike[str] | None = None,
+    metrics_port: int | None = None,
+    metrics_host: str = "127.0.0.1",
+) -> Coroutine[object, object, ExitCode]:
+    """Restore the executions of a job that failed, and follow all to their end, as `batcher redrive` does.
+
+    Arguments, result and errors are as those of `watch`, with `only` and `max_redrives`.
+
+    Arguments:
+        only: Restore executions that ended in one of these ways.
+        max_redrives: How often an execution is restored at most.
+        concurrency: Number of restores at a time.
+        output: File for the end records; its suffix selects JSON Lines or CSV.
+        spreadsheet: Write CSV that a spreadsheet opens safely: no cell is taken for a formula.
+        progress: Progress on stderr; auto shows a bar on a terminal, otherwise lines, every 10 s to 5 min.
+        timeout: Time limit for one request.
+        verify_tls: If False, do not verify the service's certificate.
+        ca_bundle: Trust the certificates of a private authority in this file too (PEM).
+        credentials: Use only credentials from the environment, the credentials file, or the agency of this ECS.
+        predecessor_is_dead: Declare dead all other processes that have worked on this shard, so that doubts are
+            settled.
+        settle_time: Maximum time until a new execution appears in the execution list.
+        max_rate: Maximum requests per second.
+        max_outage: Stop when the service has been unavailable for this long, such as 90s or 15m.
+        deadline: Stop watching after this time, such as 8h; the executions go on.
+        interval: Longest time between two looks at the execution list.
+        details: Number of failed executions to ask for the cause.
+        metrics_file: Write Prometheus metrics to this file, every 15 s and at the end.
+        metrics_port: Serve Prometheus metrics on this port; 0 selects a free port.
+        metrics_host: Address to serve metrics on.
+    """
+
+def redrive_sync(
+    checkpoint: str | PathLike[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+    only: str | Iterable[str] = ("failed", "timed_out"),
+    max_redrives: int = 3,
+    concurrency: int = 16,
+    output: str | PathLike[str] | None = None,
+    spreadsheet: bool = False,
+    progress: Mode | Literal["auto", "bar", "line", "json", "none"] = "auto",
+    timeout: float | str = 30.0,
+    verify_tls: bool = True,
+    ca_bundle: str | PathLike[str] | None = None,
+    credentials: Place | Literal["env", "file", "ecs"] | None = None,
+    predecessor_is_dead: bool = False,
+    settle_time: float | str | None = None,
+    max_rate: float | None = None,
+    max_outage: float | str = 900.0,
+    deadline: float | str | None = None,
+    interval: float | str = 300.0,
+    details: int = 20,
+    metrics_file: str | PathLike[str] | None = None,
+    metrics_port: int | None = None,
+    metrics_host: str = "127.0.0.1",
+) -> ExitCode:
+    """Restore the executions that failed: `redrive` for programs without asyncio, with the same arguments.
+
+    Arguments:
+        only: Restore executions that ended in one of these ways.
+        max_redrives: How often an execution is restored at most.
+        concurrency: Number of restores at a time.
+        output: File for the end records; its suffix selects JSON Lines or CSV.
+        spreadsheet: Write CSV that a spreadsheet opens safely: no cell is taken for a formula.
+        progress: Progress on stderr; auto shows a bar on a terminal, otherwise lines, every 10 s to 5 min.
+        timeout: Time limit for one request.
+        verify_tls: If False, do not verify the service's certificate.
+        ca_bundle: Trust the certificates of a private authority in this file too (PEM).
+        credentials: Use only credentials from the environment, the credentials file, or the agency of this ECS.
+        predecessor_is_dead: Declare dead all other processes that have worked on this shard, so that doubts are
+            settled.
+        settle_time: Maximum time until a new execution appears in the execution list.
+        max_rate: Maximum requests per second.
+        max_outage: Stop when the service has been unavailable for this long, such as 90s or 15m.
+        deadline: Stop watching after this time, such as 8h; the executions go on.
+        interval: Longest time between two looks at the execution list.
+        details: Number of failed executions to ask for the cause.
         metrics_file: Write Prometheus metrics to this file, every 15 s and at the end.
         metrics_port: Serve Prometheus metrics on this port; 0 selects a free port.
         metrics_host: Address to serve metrics on.

@@ -22,6 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+from chaos_ends import Followed, follow
 from chaos_judge import Result, judge, read_ledger
 from chaos_plan import MOMENTS, Kill, Plan, draw_plan, write_manifest
 from peek import kept_rows
@@ -46,7 +47,7 @@ MOST_FINISHES = 5
 
 FIGURES = (
     "trials", "kills", "runs", "starts", "in doubt", "adopted", "released", "held", "lost", "started twice",
-    "started unasked",
+    "started unasked", "followed",
 )  # fmt: skip
 
 
@@ -64,7 +65,7 @@ class Trial:
             *BATCHER, "run", plan.manifest, "-w", "transcode", "-e", endpoint,
             "-o", plan.output, "-c", self.checkpoint.name,
             "--concurrency", str(plan.concurrency), "--timeout", "1", "--settle-time", str(plan.settle_time),
-            "--progress", "none", "--api", plan.api, "--project-id", PROJECT, *options,
+            "--progress", "none", "--api", plan.api, "--project-id", PROJECT, *plan.options, *options,
         ]  # fmt: skip
 
     def run(self) -> None:
@@ -80,6 +81,15 @@ class Trial:
         code = self._finish()
         judge(self.plan.rows, read_ledger(self.ledger), self.output, self.result, may_hold=bool(self.plan.quirks))
         self._check_exit_code(code, is_held=self.result.figures["held"] > 0)
+        if self.plan.follows and not self.result.failures:
+            self.result.figures["followed"] += 1
+            job = Followed(BATCHER, self._folder, self.checkpoint, self.plan.settle_time, self._environment)
+            self.result.failures += follow(job, self.plan.seed, self.ledger)
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        # The job's witness stays with the trial.
+        return ENVIRONMENT | {"XDG_STATE_HOME": str(self._folder.resolve() / "state")}
 
     def _finish(self) -> int:
         for _ in range(2 if self.plan.quirks else MOST_FINISHES):
@@ -95,9 +105,7 @@ class Trial:
         self.result.figures["runs"] += 1
         log = self._folder / f"run-{self.result.figures['runs']}.log"
         with log.open("wb") as stderr:
-            # The job's witness stays with the trial.
-            environment = ENVIRONMENT | {"XDG_STATE_HOME": str(self._folder.resolve() / "state")}
-            process = subprocess.Popen(self._command, cwd=self._folder, env=environment, stderr=stderr)
+            process = subprocess.Popen(self._command, cwd=self._folder, env=self._environment, stderr=stderr)
         try:
             yield process, log
         finally:

@@ -12,6 +12,8 @@ from pathlib import Path
 from random import Random
 from typing import NamedTuple
 
+from chaos_ends import FAILING
+
 from batcher.emulator.quirks import Group, Quirk
 
 FAULTS = (
@@ -24,6 +26,8 @@ ODD_KEYS = (
 )  # fmt: skip
 
 MOST_QUIRKS = 2
+LEDGER_EVERY = 5
+"""Of so many trials, one has a ledger that jobs share."""
 VALUES = {
     Quirk.QUEUE: 75, Quirk.LAST_HOURS: 0.001, Quirk.PAGE_LIMIT: 50, Quirk.LIST_CACHE: 60,
     Quirk.LIST_SNAPSHOT: 20, Quirk.LIST_DATE: -3600, Quirk.DETAIL_CACHE: 60, Quirk.KEYS_CUT: 9, Quirk.V3_CAP: 50,
@@ -93,6 +97,11 @@ class Plan(NamedTuple):
     quirks: list[str]
     """What the service shows other than the truth. Then rows may be held."""
     api: str = "obs-v2"
+    seed: int = 0
+    options: tuple[str, ...] = ()
+    """More options of the command."""
+    follows: bool = False
+    """Whether the executions are watched and redriven after the job has ended."""
 
 
 def draw_plan(seed: int, rows: int, concurrency: int) -> Plan:
@@ -111,8 +120,14 @@ def draw_plan(seed: int, rows: int, concurrency: int) -> Plan:
         kills=[_draw_kill(random, settle_time) for _ in range(random.randint(2, 6))],
         quirks=random.sample(QUIRKS if seed % 2 else V3_QUIRKS, random.randint(0, MOST_QUIRKS)),
         api=api,
+        seed=seed,
+        # Not drawn, so that a seed is the trial that it always was in all else.
+        options=("--ledger", "rows.ledger") if seed % LEDGER_EVERY == 0 else (),
     )
-    return plan._replace(emulator=[*plan.emulator, *(word for quirk in plan.quirks for word in ("--quirk", quirk))])
+    shown = [word for quirk in plan.quirks for word in ("--quirk", quirk)]
+    # Of four seeds in succession, one of each API.
+    follows = seed % 4 >= 2 and not plan.quirks
+    return plan._replace(emulator=[*plan.emulator, *shown, *(FAILING if follows else ())], follows=follows)
 
 
 def _draw_rows(random: Random, wanted: int) -> list[Row]:

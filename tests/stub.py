@@ -9,9 +9,12 @@ import textwrap
 from pathlib import Path
 
 import batcher
-from batcher.library import run, run_sync
+from batcher.library import redrive, redrive_sync, run, run_sync, watch, watch_sync
+from batcher.library.following import OF_COMMANDS
 from batcher.options.declaring import Derived, declared_by
+from batcher.options.redriving import RedriveOptions
 from batcher.options.verbs import RunOptions
+from batcher.options.watching import WatchOptions
 
 PATH = Path(batcher.__file__).with_suffix(".pyi")
 WIDTH = 120
@@ -20,7 +23,7 @@ HEAD = '''\
 
 # Made by tests/stub.py from the declarations in batcher/options: change those, and run it.
 
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from datetime import time
 from os import PathLike
@@ -65,6 +68,25 @@ RUNS = (
     (run, "AbstractAsyncContextManager[Running]"),
     (run_sync, "AbstractContextManager[RunningSync]"),
 )
+FOLLOWING = '''\
+def {name}(
+    checkpoint: str | PathLike[str],
+    *,
+    environment: Mapping[str, str] | None = None,
+{arguments}
+) -> {result}:
+    """{doc}
+
+    Arguments:
+{meanings}
+    """
+'''
+FOLLOWERS = (
+    (watch, "Coroutine[object, object, ExitCode]", WatchOptions),
+    (watch_sync, "ExitCode", WatchOptions),
+    (redrive, "Coroutine[object, object, ExitCode]", RedriveOptions),
+    (redrive_sync, "ExitCode", RedriveOptions),
+)
 ROWS = "str | PathLike[str] | Iterable[_Given] | AsyncIterable[_Given]"
 """What may be given as the manifest: its path, or its rows."""
 CHOICES = ("Format", "Level", "LogFormat", "Mode")
@@ -75,6 +97,8 @@ def default(declared):
     """Write a default as Python; None stands for one that follows from others, and for an empty one."""
     if declared.default is None or isinstance(declared.default, Derived) or declared.default in ({}, frozenset(), ()):
         return "None"
+    if isinstance(declared.default, tuple):
+        return repr(tuple(map(str, declared.default))).replace("'", '"')
     shown = declared.default.value if hasattr(declared.default, "value") else declared.default
     return repr(shown).replace("'", '"')
 
@@ -103,7 +127,7 @@ def imports():
     public = [
         (module, f"{name} as {name}")
         for name, module in batcher._HOMES.items()
-        if name not in {"run", "run_sync", "RunOptions"}
+        if name not in {"run", "run_sync", "RunOptions", *(each.__name__ for each, *_ in FOLLOWERS)}
     ]
     known = [*public, *(("batcher.rules.choices", name) for name in CHOICES)]
     known += [
@@ -142,7 +166,20 @@ def stub():
         imports=imports(),
         options_doc=inspect.getdoc(RunOptions),
         fields=textwrap.indent("\n".join(map(parameter, [*arguments, *options])), " " * 8),
-        runs=runs,
+        runs="\n".join([runs, *map(following, FOLLOWERS)]),
+    )
+
+
+def following(follower):
+    """Make a function about a job that has begun."""
+    function, result, struct = follower
+    declared = [each for each in declared_by(struct) if each.name not in {"checkpoint", *OF_COMMANDS}]
+    return FOLLOWING.format(
+        name=function.__name__,
+        result=result,
+        arguments=textwrap.indent("\n".join(map(parameter, declared)), " " * 4),
+        doc=re.sub(r"\n(?=.)", "\n    ", inspect.getdoc(function)),
+        meanings=textwrap.indent("\n".join(map(meaning, declared)), " " * 4),
     )
 
 

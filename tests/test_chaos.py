@@ -1,6 +1,7 @@
 """A small share of the chaos (`make chaos` is the whole of it), and a proof that its judge is not blind."""
 
 from chaos import chaos, run_trial
+from chaos_ends import judged as ends_judged
 from chaos_judge import Result, judge
 from chaos_plan import Row, draw_plan
 
@@ -91,3 +92,18 @@ def test_the_judge_sees_an_output_with_a_torn_line(tmp_path):
     result = judged(tmp_path, [GOOD], {GOOD.content: ["e1"]}, whole, whole[:20])
     assert len(result.failures) == 1
     assert result.failures[0].startswith("the output does not parse: ")
+
+
+def test_the_judge_of_ends_sees_a_restore_too_many_and_a_record_too_few_or_too_many():
+    start, restore = '{"execution_name": "e1", "object": "a"}', '{"execution_name": "e1", "state": "%s"}'
+    end = '{"execution_name": "e1", "end": "%s", "redrives": %d}'
+    good = [end % ("failed", 0), end % ("succeeded", 1)]
+    assert ends_judged([start, restore % "FAILED"], good) == []
+    assert ends_judged([start, restore % "FAILED", restore % "RUNNING"], good)[:2] == [
+        "restored in state RUNNING: {'execution_name': 'e1', 'state': 'RUNNING'}",
+        "restored twice: e1",
+    ]
+    assert ends_judged([start], []) == ["no end record: e1"]
+    assert ends_judged([start, restore % "FAILED"], [*good, good[1]]) == ["two records of one end: e1"]
+    assert ends_judged([start], good[:1]) == ["ended as failed: e1"]
+    assert ends_judged([start], good[1:]) == ["1 redrives in the record, 0 in the ledger: e1"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Collection, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -18,7 +18,7 @@ from batcher.app.voice import ERROR, WARNING, Voice
 from batcher.app.world import World
 from batcher.edges.manifest.given import GivenRows, PassedRows
 from batcher.errors import JobError, UsageError
-from batcher.options.declaring import Derived, declared_by
+from batcher.options.declaring import Derived, Options, declared_by
 from batcher.options.verbs import RunOptions
 from batcher.options.wording import as_arguments
 from batcher.rules.choices import Format, Mode
@@ -30,8 +30,8 @@ _LOGGER = logging.getLogger("batcher")
 _LEVELS = {WARNING: logging.WARNING, ERROR: logging.ERROR}
 
 
-def signature() -> inspect.Signature:
-    """Return the signature of `run` from the declarations, for `help(batcher.run)` and for editors."""
+def signature(struct: type[Options] = RunOptions, without: Collection[str] = ()) -> inspect.Signature:
+    """Return the signature of a function from the declarations, for `help(batcher.run)` and for editors."""
     parameters = [
         inspect.Parameter(
             each.name,
@@ -39,7 +39,8 @@ def signature() -> inspect.Signature:
             default=_default(each.default) if not each.is_required else inspect.Parameter.empty,
             annotation=each.kind.python,
         )
-        for each in declared_by(RunOptions)
+        for each in declared_by(struct)
+        if each.name not in without
     ]
     parameters.append(inspect.Parameter("environment", inspect.Parameter.KEYWORD_ONLY, default=None))
     return inspect.Signature(sorted(parameters, key=lambda each: each.kind))
@@ -54,7 +55,7 @@ def prepared(
 ) -> tuple[RunOptions, World]:
     """Return the options of a job and its world. Raises UsageError for wrong arguments, before anything is opened."""
     world = World(
-        voice=Voice(_log),
+        voice=Voice(log),
         environment=os.environ if environment is None else environment,
         # Signals are left to the program.
         draining_on_signals=lambda _drain, _say: nullcontext(),
@@ -114,10 +115,11 @@ def _shared(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def in_arguments(error: JobError) -> JobError:
+def in_arguments(error: JobError, struct: type[Options] = RunOptions) -> JobError:
     """Return the same error with arguments in place of flags."""
-    return type(error)(as_arguments(str(error), RunOptions), as_arguments(error.advice, RunOptions))
+    return type(error)(as_arguments(str(error), struct), as_arguments(error.advice, struct))
 
 
-def _log(kind: str, text: str) -> None:
-    _LOGGER.log(_LEVELS.get(kind, logging.INFO), "%s", as_arguments(text, RunOptions))
+def log(kind: str, text: str, struct: type[Options] = RunOptions) -> None:
+    """Pass what a command would print on to the logger, with arguments in place of flags."""
+    _LOGGER.log(_LEVELS.get(kind, logging.INFO), "%s", as_arguments(text, struct))
