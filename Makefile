@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 .PHONY: help demo test verify simulate chaos limits bench measured docs package audit man check format clean
 
 help:
-	@echo "make demo      run the main job on the built-in emulator, kill it half-way, run it again"
+	@echo "make demo      on the built-in emulator: list a bucket, run the job, kill it half-way, run it again, watch its end"
 	@echo "make test      run the tests, with a share of the long repetitions; under 5 minutes on two cores"
 	@echo "make verify    run the long repetitions: 8 minutes on two cores, all of them with SIZE=full"
 	@echo "make simulate  play 10000 seeds of crashes, faults and lies on a virtual clock; ten minutes"

@@ -83,7 +83,6 @@ class RunOptions(_RunOptions):
         checkpoint: str | PathLike[str] | None = None,
         format: Format | Literal["csv", "tsv", "json", "jsonl", "txt", "inventory", "obsutil", "parquet"] | None = None,
         take_over_after: float | str = 60.0,
-        bucket_endpoint: str | None = None,
         include: Iterable[str] | None = None,
         exclude: Iterable[str] | None = None,
         suffixes: Iterable[str] | None = None,
@@ -93,6 +92,8 @@ class RunOptions(_RunOptions):
         older: str | None = None,
         delimiter: str | None = None,
         relist: bool = False,
+        bucket_endpoint: str | None = None,
+        head: int = 0,
         ledger: str | PathLike[str] | None = None,
         again: bool = False,
         concurrency: int = 64,
@@ -160,7 +161,6 @@ def run(
     checkpoint: str | PathLike[str] | None = None,
     format: Format | Literal["csv", "tsv", "json", "jsonl", "txt", "inventory", "obsutil", "parquet"] | None = None,
     take_over_after: float | str = 60.0,
-    bucket_endpoint: str | None = None,
     include: Iterable[str] | None = None,
     exclude: Iterable[str] | None = None,
     suffixes: Iterable[str] | None = None,
@@ -170,6 +170,8 @@ def run(
     older: str | None = None,
     delimiter: str | None = None,
     relist: bool = False,
+    bucket_endpoint: str | None = None,
+    head: int = 0,
     ledger: str | PathLike[str] | None = None,
     again: bool = False,
     concurrency: int = 64,
@@ -241,7 +243,6 @@ def run(
         checkpoint: File that stores progress between runs.
         format: Manifest format.
         take_over_after: Take over a shard whose process has given no sign of life for this long.
-        bucket_endpoint: Endpoint of OBS to list the bucket at.
         include: List only keys that fit one of these patterns, such as *.mp4.
         exclude: Leave out keys that fit one of these patterns.
         suffixes: List only keys that end like this.
@@ -251,6 +252,8 @@ def run(
         older: List only objects modified before a date, or longer ago than an age.
         delimiter: List the groups that this text makes side by side; / makes folders.
         relist: List again, and append the objects that the list does not have yet.
+        bucket_endpoint: Endpoint of OBS that has the buckets, to list them and to look at objects.
+        head: Look at this many objects, spread over the list, before the first start; a missing one ends the run.
         ledger: Ledger that jobs share: a row that another job has started is a duplicate here.
         again: Send rows although another job of the ledger has started them.
         concurrency: Number of workers, each with its own connection.
@@ -321,7 +324,6 @@ def run_sync(
     checkpoint: str | PathLike[str] | None = None,
     format: Format | Literal["csv", "tsv", "json", "jsonl", "txt", "inventory", "obsutil", "parquet"] | None = None,
     take_over_after: float | str = 60.0,
-    bucket_endpoint: str | None = None,
     include: Iterable[str] | None = None,
     exclude: Iterable[str] | None = None,
     suffixes: Iterable[str] | None = None,
@@ -331,6 +333,8 @@ def run_sync(
     older: str | None = None,
     delimiter: str | None = None,
     relist: bool = False,
+    bucket_endpoint: str | None = None,
+    head: int = 0,
     ledger: str | PathLike[str] | None = None,
     again: bool = False,
     concurrency: int = 64,
@@ -391,7 +395,6 @@ def run_sync(
         checkpoint: File that stores progress between runs.
         format: Manifest format.
         take_over_after: Take over a shard whose process has given no sign of life for this long.
-        bucket_endpoint: Endpoint of OBS to list the bucket at.
         include: List only keys that fit one of these patterns, such as *.mp4.
         exclude: Leave out keys that fit one of these patterns.
         suffixes: List only keys that end like this.
@@ -401,6 +404,8 @@ def run_sync(
         older: List only objects modified before a date, or longer ago than an age.
         delimiter: List the groups that this text makes side by side; / makes folders.
         relist: List again, and append the objects that the list does not have yet.
+        bucket_endpoint: Endpoint of OBS that has the buckets, to list them and to look at objects.
+        head: Look at this many objects, spread over the list, before the first start; a missing one ends the run.
         ledger: Ledger that jobs share: a row that another job has started is a duplicate here.
         again: Send rows although another job of the ledger has started them.
         concurrency: Number of workers, each with its own connection.

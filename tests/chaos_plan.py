@@ -45,8 +45,8 @@ UNTOLD = {
 }  # fmt: skip
 """The quirks that no trial has: by the conditions of the promise, a row may be started twice, or they do nothing."""
 _WRITTEN = {quirk: f"{quirk}={VALUES[quirk]}" if quirk in VALUES else str(quirk) for quirk in Quirk}
-_ELSEWHERE = {Group.V3, Group.BUCKETS}
-"""Quirks of another API, and of the objects of buckets, for which no trial asks."""
+_ELSEWHERE = {Group.V3, Group.BUCKETS, Group.RESTORES}
+"""Quirks of another API, of the objects of buckets, and of restores, for which no trial asks."""
 QUIRKS = [_WRITTEN[quirk] for quirk in Quirk if quirk not in UNTOLD and quirk.group not in _ELSEWHERE]
 V3_QUIRKS = [*QUIRKS, *(_WRITTEN[quirk] for quirk in Quirk if quirk not in UNTOLD and quirk.group is Group.V3)]
 """Those of trials over DWR v3."""

@@ -103,19 +103,21 @@ def pytest_report_header(config):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Leave out what is beyond the share of a long test whose repetitions are its cases. `-m long` selects those."""
+    """Leave out what is beyond the share of a long test: some of its cases, or all of it. `-m long` selects those."""
     size = config.getoption("size")
     cases = {}
     for item in items:
         if hypothesis.is_hypothesis_test(item.obj):
             item.add_marker("long")
-        elif item.get_closest_marker("long") and "share" not in item.fixturenames:
+            continue
+        marker = item.get_closest_marker("long")
+        if marker and ("share" not in item.fixturenames or not marker.kwargs.get(size, 1)):
             cases.setdefault((item.module, item.originalname), []).append(item)
     kept = {item for each in cases.values() for item in drawn(each, size, each[0].get_closest_marker("long"))}
-    left_out = [item for each in cases.values() for item in each if item not in kept]
+    left_out = {item for each in cases.values() for item in each} - kept
     if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in set(left_out)]
+        config.hook.pytest_deselected(items=[*left_out])
+        items[:] = [item for item in items if item not in left_out]
 
 
 def drawn(repetitions, size, marker):

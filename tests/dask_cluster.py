@@ -39,15 +39,19 @@ class Cluster:
     async def _start(self, path, *words, **more):
         log = self._stack.enter_context(path.open("ab"))
         environment = ENVIRONMENT | SETTINGS | {"PYTHONPATH": str(Path(__file__).parent.parent)} | more
+        environment = {name: value for name, value in environment.items() if value is not None}
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", *words), env=environment, stdout=log, stderr=log, cwd=self.folder
         )
         self._stack.push_async_callback(end, process)
         return process
 
-    async def begin(self, workers, *, preload="", **environment):
+    async def begin(self, workers, *, preload="", protocol="tcp", of_workers=None, **environment):
+        """Start them. `environment` is that of the scheduler, without what is None, and `of_workers` theirs."""
         where = self.folder / "scheduler.json"
+        self._of_workers = of_workers or {}
         words = ["distributed.cli.dask_scheduler", "--host=127.0.0.1", "--port=0", "--dashboard-address=127.0.0.1:0"]
+        words.append(f"--protocol={protocol}")
         if preload:
             (self.folder / "preload.py").write_text(preload)
             words.append("--preload=preload.py")
@@ -59,11 +63,13 @@ class Cluster:
         for _ in range(workers):
             await self.worker()
 
-    async def worker(self):
-        words = ("distributed.cli.dask_worker", self.address, "--no-nanny", "--nthreads=1", "--host=127.0.0.1")
+    async def worker(self, host="--host=127.0.0.1"):
+        words = ("distributed.cli.dask_worker", self.address, "--no-nanny", "--nthreads=1", host)
         name = f"w{len(self.workers)}"
         log = self.folder / f"{name}.log"
-        self.workers.append(await self._start(log, *words, f"--name={name}", "--dashboard-address=127.0.0.1:0"))
+        self.workers.append(
+            await self._start(log, *words, f"--name={name}", "--dashboard-address=127.0.0.1:0", **self._of_workers)
+        )
         while "Registered to" not in log.read_text():  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.02)
 

@@ -5,7 +5,7 @@ from conftest import CREDENTIALS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.app.object_list import obs_endpoint
+from batcher.app.bucket_service import obs_endpoint
 from batcher.emulator.buckets import ListQuestion, in_order, page_document, page_of
 from batcher.emulator.gate import Signed, check
 from batcher.errors import UsageError

@@ -136,6 +136,7 @@ async def test_a_program_is_told_the_same_as_one_object(folder, emulator):
         "repeated_rows": [{"line": 4, "first_line": 2}],
         "skipped": {},
         "buckets": {"videos": 2, "other-bucket": 1},
+        "looked_at": [],
         "forecast": {
             "to_start": 2,
             "started": 0,

@@ -105,7 +105,7 @@ def assert_finished(job, cut):
 CUT_FILES = pytest.mark.parametrize(("suffix", "count", "settled"), [("jsonl", 30, 10), ("csv", 50, 10)])
 
 
-@pytest.mark.long(small=1 / 10, ci=1)
+@pytest.mark.long(small=1 / 20, ci=1)
 @CUT_FILES
 async def test_an_output_cut_at_each_of_its_last_bytes_is_finished_with_one_line_for_each_row(
     tmp_path, share, suffix, count, settled
@@ -328,7 +328,7 @@ async def test_each_byte_of_a_checkpoints_header_may_be_flipped_and_it_is_refuse
     assert refused > 20
 
 
-@pytest.mark.long(small=1 / 10, ci=1 / 3)
+@pytest.mark.long(small=1 / 30, ci=1 / 3)
 @pytest.mark.parametrize("is_shuffled", [False, True])
 @pytest.mark.parametrize("seed", range(30))
 async def test_a_checkpoint_with_any_byte_flipped_is_refused_or_tells_the_truth(tmp_path, seed, is_shuffled):

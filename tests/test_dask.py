@@ -21,7 +21,7 @@ from batcher.app.processes import run_shards
 from batcher.app.world import World
 from batcher.errors import UsageError
 from batcher.rules.shards.assignment import Shard
-from batcher.rules.shards.cluster import need_cluster, need_private, need_same_versions
+from batcher.rules.shards.cluster import need_cluster, need_private, need_protected, need_same_versions
 
 ROWS = [f"in/{number}" for number in range(1200)]
 
@@ -130,7 +130,7 @@ async def _run_again(client, made, options, service, *, is_running):
     await client.register_plugin(Desk(), name="batcher")
     options.run_dir.mkdir()
     told = (60.0 if is_running else 1e6, False, False)
-    task = task_of(options, Shard(0, 1), "run")
+    task = task_of(options, Shard(0, 1), None, "run")
     await client.scheduler.batcher_beat(run="run", client=client.id, told=told)
     await client.scheduler.batcher_issue(run="run", shard=0, ticket=task.ticket)
     future = client.submit(run_shard, task)
@@ -155,14 +155,15 @@ async def _run_again(client, made, options, service, *, is_running):
 
 def test_a_task_carries_no_secret(folder):  # noqa: F811
     options = parsed("m.txt", "-w", "w", "-b", "b", "-e", "http://127.0.0.1:1", "--ca-bundle", "a.pem")
-    packed = pickle.dumps(task_of(options, Shard(1, 4), "run"))
+    packed = pickle.dumps(task_of(options, Shard(1, 4), 7, "run"))
     for name in ("OBS_ACCESS_KEY_ID", "OBS_SECRET_ACCESS_KEY"):
         assert ENVIRONMENT[name].encode() not in packed
     task = pickle.loads(packed)
-    assert task.ticket != task_of(options, Shard(1, 4), "run").ticket
+    assert task.ticket != task_of(options, Shard(1, 4), 7, "run").ticket
     # Workers have other working directories.
     assert (task.values["manifest"], task.values["ca_bundle"]) == (folder / "m.txt", folder / "a.pem")
     assert task.values["run_dir"] == folder / "m.txt.run"
+    assert (task.values["limit"], task.is_counted) == (7, False)
 
 
 def test_only_a_cluster_that_is_private_and_runs_nothing_again_is_used():
@@ -171,6 +172,13 @@ def test_only_a_cluster_that_is_private_and_runs_nothing_again_is_used():
             need_private(address, has_certificates=False)
     need_private("tcp://127.0.0.1:8786", has_certificates=False)
     need_private("tls://10.0.0.1:8786", has_certificates=True)
+    here, all_ = ("127.0.0.1", 8786), [("0.0.0.0", 8786), ("::", 8786)]
+    for listens in (all_, [here, ("10.0.0.1", 8786)]):
+        with pytest.raises(UsageError, match="everyone who reaches port 8786"):
+            need_protected("w", "tcp://127.0.0.1:8786", listens)
+    assert need_protected("w", "tls://10.0.0.1:8786", all_) == ""
+    assert need_protected("w", "tcp://127.0.0.1:8786", [here, ("::1", 8787)]) == ""
+    assert "port 8787" in need_protected("w", "tls://10.0.0.1:8786", [*all_, ("0.0.0.0", 8787), here])
     need_cluster(0, 30.0)
     for failures, ttl in ((3, 30.0), (0, 300.0), (0, None)):
         with pytest.raises(UsageError, match=r"allowed-failures|worker-ttl"):

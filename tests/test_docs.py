@@ -28,7 +28,7 @@ ALL = (
 WITH_BLOCKS = [page for page in PAGES if any(block.is_run for block in blocks(page.read_text()))]
 OTHER_TOOLS = {
     *("--delay", "--joblog", "--resume", "--retries"),
-    *("--dashboard-address", "--host", "--no-dashboard", "--nthreads"),
+    *("--dashboard-address", "--host", "--no-dashboard", "--nthreads", "--protocol"),
 }
 """Flags of the tools that a page compares with, and of Dask."""
 

@@ -399,5 +399,8 @@ def test_an_execution_runs_and_then_ends_as_it_must():
     good, bad = _execution("a"), _execution("b", end=ExecutionState.FAILED)
     assert [good.state(9.9), good.state(10.0)] == [ExecutionState.RUNNING, ExecutionState.SUCCESS]
     assert [bad.state(9.9), bad.state(10.0)] == [ExecutionState.RUNNING, ExecutionState.FAILED]
-    bad.restore(ends_at=30.0)
+    bad.restore(ends_at=30.0, end=ExecutionState.SUCCESS, shown_at=20.0)
     assert [bad.state(29.9), bad.state(30.0)] == [ExecutionState.RUNNING, ExecutionState.SUCCESS]
+    shown = [bad.as_of(now).state(now) for now in (9.9, 19.9, 20.0, 30.0)]
+    running, failed = ExecutionState.RUNNING, ExecutionState.FAILED
+    assert shown == [running, failed, running, ExecutionState.SUCCESS]

@@ -212,7 +212,7 @@ def test_every_setting_of_the_emulator_that_changes_what_a_client_sees_is_among_
     others |= {"most_in_flight", "most_running"}
     # how executions end, which no start shows, and the objects of buckets
     others |= {"run_spread", "timeout_share", "cancel_share", "abandon_share"}
-    others |= {"buckets", "bucket_faults", "bucket_forbidden"}
+    others |= {"buckets", "bucket_faults", "bucket_forbidden", "restore_faults", "restore_forbidden"}
     assert varied | others == {field.name for field in dataclasses.fields(Settings)}
     assert {quirk for options, *_ in READINGS.values() for quirk in options.get("quirks", ())} == {
         quirk for quirk in Quirk if quirk.group is Group.DOCUMENTS

@@ -144,7 +144,7 @@ async def test_doubts_of_a_process_that_was_killed_elsewhere_are_adopted_or_held
     assert started(service) == Counter(ROWS[:200])
 
 
-@pytest.mark.long(small=1 / 12, ci=1 / 2)
+@pytest.mark.long(small=0, ci=1 / 2)
 async def test_after_24_kills_of_processes_on_several_machines_each_row_is_started_once(
     folder,  # noqa: F811
     emulator,

@@ -100,7 +100,7 @@ def test_a_limit_of_the_requests_in_flight_is_found_as_that(seed):
     assert run.flight.at_once == pytest.approx(30, abs=3)
 
 
-@pytest.mark.long(small=1 / 6, ci=1)
+@pytest.mark.long(small=1 / 12, ci=1)
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("chance", [0.0, 0.01, 0.02, 0.05])
 def test_where_all_refusals_are_chance_no_limit_is_found_that_the_service_exceeds(chance, seed):

@@ -1,190 +1,223 @@
-"""A head that is remembered means what aiohttp's parser makes of it: the same bytes lead to the same outcome."""
+"""`--head`: objects of a list are looked at in their buckets, and a list with a missing one starts nothing."""
 
 import asyncio
-from types import SimpleNamespace
+import json
+from collections import Counter
+from itertools import pairwise
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from conftest import AK, KEYS, SK
+from obs import ObsClient
+from obs.convertor import Adapter, Convertor
+from test_after import started
+from test_command import batcher, folder  # noqa: F401 - the folder is a fixture
+from test_object_lists import ODD
 
-from batcher.edges.transport.heads import LONGEST_HEAD, LONGEST_ID, MOST_HEADS, MOST_MARKS, MOST_MISSES, WholeAnswers
-from batcher.edges.transport.wire import Wire
+from batcher.app.bucket_runs import listed
+from batcher.app.heads import look, place_of
+from batcher.app.voice import Voice
+from batcher.app.world import World
+from batcher.emulator.buckets import facts_of, in_order
+from batcher.emulator.faults import FaultKind
+from batcher.emulator.quirks import Quirk
+from batcher.errors import CredentialsError, ExitCode, ManifestError, ServiceError, UsageError
+from batcher.flow.drain import Drain
+from batcher.model import Reply
+from batcher.options.verbs import CheckOptions, RunOptions
+from batcher.rules.bucket.heads import Finding, Spread, read_head
 
-BODY = b'{"execution_name":"e-1"}'
-FIELDS = (
-    b"Server: OBS",
-    b"Date: Tue, 24 Nov 2026 08:30:00 GMT",
-    b"X-Request-ID: 7Dbd7a7a",
-    b"x-obs-id-2: 32AAAQAAEAABAAAQ+/a==",
-    b"Content-Type: application/json",
-    b"Content-Length: 24",
-    b"Connection: keep-alive",
+CLIPS = [f"in/clip {number}.mp4" for number in range(40)]
+
+
+def options_for(service, manifest, kind=RunOptions, **more):
+    known = {"manifest": manifest, "workflow": "transcode", "endpoint": service.url, "bucket": "videos", "head": 5}
+    return kind(**known | more)
+
+
+def write(path, keys):
+    path.write_text("".join(json.dumps({"object": key}) + "\n" for key in keys))
+    return path
+
+
+async def looked_at(service, manifest, said=None, **more):
+    world = World(
+        voice=Voice(lambda kind, text: (said if said is not None else []).append(kind + text)), environment=KEYS
+    )
+    options = options_for(service, manifest, **more)
+    return {each.key: each.finding for each in await look(options, place_of(options), world, Drain())}
+
+
+@pytest.mark.parametrize("most", [1, 2, 3, 7, 20])
+def test_a_sample_has_the_wanted_number_of_items_evenly_spread_whatever_the_length_and_the_blocks(most):
+    for length in (*range(1, 70), 1000, 1023, 4096):
+        for size in (1, 3, length):
+            spread = Spread(most)
+            for begin in range(0, length, size):
+                block = range(begin, min(begin + size, length))
+                spread.add(len(block), block.__getitem__)
+            sample = spread.sample()
+            assert len(sample) == len(set(sample)) == min(most, length)
+            assert sample == sorted(sample)
+            assert sample[0] == 0
+            ends = [*sample, length]
+            gaps = [after - before for before, after in pairwise(ends)]
+            assert max(gaps[:-1], default=1) <= 2 * min(gaps[:-1], default=1)
+            # What is behind the last one is at most what one more would have halved.
+            assert gaps[-1] <= max(2, length / most * 2)
+    assert Spread(most).sample() == []
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "finding"),
+    [
+        (200, {"content-length": "5"}, Finding.READABLE),
+        (200, {"content-length": "5", "x-obs-storage-class": "WARM"}, Finding.READABLE),
+        (200, {"content-length": "0", "x-obs-storage-class": "COLD"}, Finding.EMPTY),
+        (200, {"content-length": "5", "x-obs-storage-class": "COLD"}, Finding.ARCHIVED),
+        (200, {"content-length": "5", "x-obs-storage-class": "DEEP_ARCHIVE"}, Finding.ARCHIVED),
+        (
+            200,
+            {"content-length": "5", "x-obs-storage-class": "COLD", "x-obs-restore": 'ongoing-request="true"'},
+            Finding.ARCHIVED,
+        ),
+        (
+            200,
+            {
+                "content-length": "5",
+                "x-obs-storage-class": "COLD",
+                "x-obs-restore": 'ongoing-request="false", expiry-date="Wed, 07 Nov 2026 00:00:00 GMT"',
+            },
+            Finding.READABLE,
+        ),
+        (404, {}, Finding.MISSING),
+        (404, {"x-obs-error-code": "NoSuchKey"}, Finding.MISSING),
+        (404, {"x-obs-error-code": "NoSuchBucket"}, None),
+        (403, {}, None),
+        (503, {}, None),
+    ],
 )
+def test_an_answer_to_a_head_request_is_read_by_its_headers(status, headers, finding):
+    assert read_head(Reply(status, headers, b"")).noun is finding
 
 
-def answer(*fields, first=b"HTTP/1.1 200 OK", body=BODY, end=b"\r\n"):
-    return end.join([first, *fields, b"", body])
+async def test_odd_keys_are_found_where_they_are_and_the_official_sdk_finds_the_same(emulator, tmp_path):
+    keys = [key for key in ODD if key.isprintable() and "://" not in key and not key.endswith("/")]
+    service = await emulator(buckets={"videos": in_order(keys)})
+    manifest = write(tmp_path / "m.jsonl", [*keys, "absent"])
+    found = await looked_at(service, manifest, head=100)
+    assert found.pop("absent") is Finding.MISSING
+    assert set(found) == set(keys)
+    assert Finding.MISSING not in found.values()
+    client = ObsClient(access_key_id=AK, secret_access_key=SK, server=service.url, max_retry_count=0)
+    client.signature, client.ha = "obs", Adapter("obs")
+    client.convertor = Convertor("obs", client.ha)
+    try:
+        for key in (*CLIPS[:1], "absent", *keys):
+            answer = await asyncio.to_thread(client.getObjectMetadata, "videos", key)
+            assert answer.status == (200 if key in keys else 404), key
+            if key in keys:
+                facts = facts_of(key.encode())
+                assert answer.body.contentLength == facts.size
+                assert (answer.body.storageClass or "STANDARD") == facts.storage_class
+    finally:
+        client.close()
 
 
-def with_id(value, name=b"X-Request-ID"):
-    return answer(name + b": " + value, b"Content-Length: 24")
+async def test_a_run_whose_list_has_a_missing_object_starts_nothing_and_names_it(folder, emulator):  # noqa: F811
+    service = await emulator(buckets={"videos": in_order([*CLIPS, "in/.empty"])})
+    write(folder / "m.jsonl", [*CLIPS, "in/.empty", "in/absent.mp4"])
+    run = (
+        "run",
+        "m.jsonl",
+        "-w",
+        "transcode",
+        "-e",
+        service.url,
+        "-b",
+        "videos",
+        "--progress",
+        "none",
+        "--head",
+        "100",
+    )
+    ran = await batcher(*run)
+    assert ran.code == 65, ran
+    archived = sum(facts_of(key.encode()).storage_class == "COLD" for key in CLIPS)
+    assert archived > 0
+    assert (
+        f"looked at 42 objects, spread over the list: {40 - archived} readable, 1 empty, {archived} archived, 1 missing"
+        in ran.stderr
+    )
+    assert (
+        "\nbatcher: missing: videos/in/absent.mp4\nbatcher: empty: videos/in/.empty\nbatcher: archived: " in ran.stderr
+    )
+    assert "1 of 42 objects that were looked at is missing" in ran.stderr
+    assert (started(service), list(folder.glob("*.checkpoint"))) == ({}, [])
+    checked = await batcher("check", *run[1:8], "--head", "100", "--json")
+    assert checked.code == 65, checked
+    looked = json.loads(checked.stdout)["looked_at"]
+    assert Counter(each["finding"] for each in looked)["missing"] == 1
+    assert {each["key"] for each in looked} == {*CLIPS, "in/.empty", "in/absent.mp4"}
+    write(folder / "m.jsonl", [*CLIPS, "in/.empty"])
+    assert (await batcher(*run)).code == 0
+    assert sum(started(service).values()) == 41
+    # The same command continues: what was started may be gone by then.
+    write(folder / "m.jsonl", [*CLIPS, "in/.empty", "in/late.mp4"])
+    before = service.ledger.requests["head object"]
+    assert (await batcher(*run)).code == 0
+    assert service.ledger.requests["head object"] == before > 0
 
 
-GOOD = answer(*FIELDS)
-ODD_FIELDS = (
-    b"content-length: 24", b"CONTENT-LENGTH:24", b"Content-Length: 24 ", b"Content-Length:\t24", b"Content-Length: +24",
-    b"Content-Length: 024", b"Content-Length: 23", b"Content-Length: 99", b"Content-Length: 2 4", b"Content-Length: ",
-    b"Content-Length: 18446744073709551616", b"Content-Length", b"Transfer-Encoding: chunked", b"Transfer-Encoding: x",
-    b"Connection: close", b"Connection: upgrade", b"Upgrade: h2c", b"Connection: keep-alive, close",
-    b"Content-Encoding: gzip", b"Retry-After: 7", b"Location: /elsewhere", b"Set-Cookie: a=b", b"Set-Cookie: c=d",
-    b"X-Request-ID: ", b"X-Request-ID:", b"X-Request-ID:  two", b"X-Request-ID: tail ", b"X-Request-ID: \xe9\xff",
-    b"X-Request-ID: a b", b"X-Request-ID: a\x00b", b"X-Request-ID: a\nContent-Length: 3", b"X-Request-ID: a\rb",
-    b"X-Request-ID: a\r\n folded", b"X-Request-ID: a\r\n\tContent-Length: 3", b"x-request-id: lower",
-    b"X-REQUEST-ID: upper", b"X-Obs-Request-Id: 1", b"x-amz-request-id: 2", b"X-Request-ID : 3", b" X-Request-ID: 4",
-    b"X-Request-ID: " + b"i" * (LONGEST_ID + 1), b"X-Pad: " + b"p" * LONGEST_HEAD, b"X-Long: " + b"l" * 9000,
-    b"X-Fold: a\r\n b", b": empty", b"no colon", b"X\x00: 1", b"X: \x00", b"X: \x7f", b"Sec-WebSocket-Key1: 1",
-    b"Date: Tue, 24 Nov 2026 08:30:01 GMT", b"Date: \xc3\xa9",
-)  # fmt: skip
-FIRSTS = (
-    b"HTTP/1.1 200 OK", b"HTTP/1.1 200", b"HTTP/1.1 200 \xff", b"HTTP/1.0 200 OK", b"HTTP/1.1 204 No Content",
-    b"HTTP/1.1 304 Not Modified", b"HTTP/1.1 100 Continue", b"HTTP/1.1 101 Switching Protocols", b"HTTP/1.1 503 Slow",
-    b"HTTP/1.1 599 x", b"HTTP/1.1 600 x", b"HTTP/1.1 099 x", b"HTTP/2 200 OK", b"http/1.1 200 OK", b"SSH-2.0-OpenSSH",
-    b"\r\nHTTP/1.1 200 OK", b"\nHTTP/1.1 200 OK", b" HTTP/1.1 200 OK", b"HTTP/1.1  200 OK",
-    b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK",
-)  # fmt: skip
-BODIES = (BODY, b"", BODY[:-1], BODY + b" ", BODY + GOOD, b"\r\n\r\n" + BODY, b"18\r\n" + BODY + b"\r\n0\r\n\r\n")
+async def test_each_bucket_is_asked_for_its_own_objects_also_on_its_own_host(emulator, tmp_path, monkeypatch):
+    service = await emulator(buckets={"videos": in_order(CLIPS[:20]), "archive": in_order(CLIPS[20:])})
+    rows = [{"bucket": "videos" if at < 20 else "archive", "object": key} for at, key in enumerate(CLIPS)]
+    (tmp_path / "m.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    # As a proxy, the emulator is reached for every name, and sees the host that was asked for.
+    monkeypatch.setenv("http_proxy", service.url)
+    monkeypatch.delenv("no_proxy", raising=False)
+    for endpoint, way in ((service.url, ""), ("http://obs.example.com", "requests go through the proxy")):
+        said = []
+        found = await looked_at(service, tmp_path / "m.jsonl", said, head=10, endpoint=endpoint, allow_http=True)
+        assert len(found) == 10
+        assert Finding.MISSING not in found.values()
+        assert any(way in line for line in said) or not way
 
 
-class Unread:
-    """Leaves every answer to the parser of its connection."""
-
-    def read(self, _data):
-        return None
-
-
-def outcome(pieces, answers):
-    """Let pieces arrive on a new connection, then its end. Return what became of the request."""
-    wire = Wire(SimpleNamespace(protocol=None, transport=None), answers)
-    wire._asked = asked = asyncio.get_running_loop().create_future()
-    for piece in pieces:
-        wire.data_received(piece)
-    is_free = wire.is_free
-    wire.connection_lost(None)
-    if error := asked.exception():
-        return type(error), str(error), is_free
-    reply = asked.result()
-    return reply.status, list(reply.headers.items()), reply.body, is_free
-
-
-def warmed():
-    answers = WholeAnswers()
-    for each in (GOOD, with_id(b"0"), with_id(b"1", b"x-request-id"), with_id(b"2", b"X-Obs-Request-Id")):
-        assert answers.read(each).body == BODY
-    return answers
+async def test_faults_are_waited_for_and_what_shows_nothing_ends_the_command(emulator, tmp_path):
+    manifest = write(tmp_path / "m.jsonl", CLIPS)
+    faults = dict.fromkeys(
+        (FaultKind("slowdown"), FaultKind("500"), FaultKind("reset-before"), FaultKind("garbage")), 0.15
+    )
+    service = await emulator(buckets={"videos": in_order(CLIPS)}, bucket_faults=faults, seed=3)
+    found = await looked_at(service, manifest, head=40)
+    assert set(found) == set(CLIPS)
+    assert service.ledger.requests["head object"] > 40
+    for settings, error, words in (
+        ({"bucket_forbidden": True}, CredentialsError, "may not be looked at: HTTP 403 AccessDenied"),
+        ({"bucket_forbidden": True, "quirks": {Quirk.BUCKET_NO_CODE: None}}, CredentialsError, "HTTP 403"),
+        ({"buckets": {"others": in_order(CLIPS)}}, ServiceError, "there is no bucket videos"),
+    ):
+        service = await emulator(**{"buckets": {"videos": in_order(CLIPS)}, **settings})
+        with pytest.raises(error, match=words):
+            await looked_at(service, manifest)
+        assert service.ledger.requests["head object"] <= 16
 
 
-def agree(data, cut):
-    """Whether a head is remembered or not, and however its answer is cut: the outcome must be that of the parser."""
-    pieces = [data] if cut is None else [data[:cut], data[cut:]]
-    expected = outcome(pieces, Unread())
-    answers = warmed()
-    assert [outcome(pieces, answers) for _ in range(2)] == [expected] * 2
-    # What came on this connection changes nothing on another.
-    assert outcome([GOOD], answers) == outcome([GOOD], Unread())
-    assert outcome([with_id(b"other")], answers) == outcome([with_id(b"other")], Unread())
-
-
-ANSWERS = st.builds(
-    lambda first, fields, body, end: answer(*fields, first=first, body=body, end=end),
-    st.sampled_from(FIRSTS) | st.just(FIRSTS[0]),
-    st.lists(st.sampled_from(FIELDS) | st.sampled_from(ODD_FIELDS), max_size=8),
-    st.sampled_from(BODIES),
-    st.sampled_from([b"\r\n", b"\r\n", b"\r\n", b"\n", b"\r"]),
-)
-CHANGED = st.builds(
-    lambda at, gone, new: GOOD[:at] + new + GOOD[at + gone :],
-    st.integers(0, len(GOOD)),
-    st.integers(0, 3),
-    st.binary(max_size=2) | st.sampled_from([b"\r\n", b"\r\n ", b"\r\n\r\n", b": ", b"\x00"]),
-)
-
-
-@given(ANSWERS | CHANGED, st.none() | st.integers(1, 300))
-async def test_any_bytes_in_any_cut_lead_to_the_outcome_of_the_parser(data, cut):
-    agree(data, cut)
-
-
-@pytest.mark.parametrize("field", ODD_FIELDS)
-async def test_an_odd_line_leads_to_the_outcome_of_the_parser_wherever_it_stands(field):
-    for place in range(len(FIELDS) + 1):
-        fields = [*FIELDS[:place], field, *FIELDS[place:]]
-        for cut in (None, 20, 60):
-            agree(answer(*fields), cut)
-            agree(answer(*(each for each in fields if each == field or not each.startswith(field[:5]))), cut)
-
-
-@pytest.mark.parametrize("first", FIRSTS)
-async def test_an_odd_first_line_leads_to_the_outcome_of_the_parser(first):
-    for body in BODIES:
-        agree(answer(*FIELDS, first=first, body=body), None)
-
-
-class Counted(WholeAnswers):
-    """Counts the heads that the parser has to read."""
-
-    parsed = 0
-
-    def _parsed(self, raw):
-        self.parsed += 1
-        return super()._parsed(raw)
-
-
-async def test_a_head_is_parsed_once_however_many_request_ids_come_with_it():
-    answers = Counted()
-    for number in range(100):
-        name = b"%032x" % number
-        data = GOOD.replace(b"7Dbd7a7a", name).replace(b"32AAAQ", name)
-        reply = answers.read(data)
-        assert reply.headers["x-request-id"] == name.decode()
-        assert reply.headers["X-OBS-ID-2"] == f"{name.decode()}AAEAABAAAQ+/a=="
-        assert list(reply.headers) == [field.partition(b":")[0].decode() for field in FIELDS]
-    assert answers.parsed == 1
-
-
-async def test_two_services_that_spell_the_id_differently_share_the_memory():
-    answers = Counted()
-    for number in range(50):
-        for name in (b"X-Request-ID", b"x-obs-request-id"):
-            reply = answers.read(with_id(b"%d" % number, name))
-            assert reply.headers[name.decode().lower()] == str(number)
-    assert answers.parsed == 2
-
-
-async def test_heads_that_never_repeat_are_not_remembered_until_they_do():
-    answers = Counted()
-    for number in range(10 * MOST_MISSES):
-        answers.read(answer(b"X-Odd: %d" % number, b"Content-Length: 24"))
-    kept = set(answers._known)
-    for number in range(MOST_HEADS - 1):
-        answers.read(answer(b"X-Odd: later %d" % number, b"Content-Length: 24"))
-    assert set(answers._known) == kept
-    before = answers.parsed
-    for _ in range(MOST_HEADS + 50):
-        answers.read(GOOD)
-    assert answers.parsed <= before + MOST_HEADS
-    assert answers._misses == 0
-
-
-async def test_no_service_fills_the_memory():
-    answers = Counted()
-    for bits in range(1 << 7):
-        name = bytes(byte ^ 32 if bits >> place & 1 else byte for place, byte in enumerate(b"request"))
-        answers.read(with_id(b"1", b"x-" + name + b"-id"))
-    for number in range(3 * MOST_HEADS):
-        assert answers.read(answer(b"X-Odd: %d" % number, b"Content-Length: 24")).headers["x-odd"] == str(number)
-    assert 0 < len(answers._known) <= MOST_HEADS
-    assert len(answers._marks) == MOST_MARKS
-    huge = answer(b"X-Pad: " + b"p" * LONGEST_HEAD, b"Content-Length: 24")
-    before = answers.parsed
-    assert answers.read(huge) == answers.read(huge)
-    assert answers.parsed == before + 2
+async def test_nothing_is_looked_at_where_that_is_not_asked_for_or_not_possible(emulator, tmp_path):
+    service = await emulator(buckets={"videos": in_order(CLIPS)})
+    manifest = write(tmp_path / "m.jsonl", CLIPS)
+    world = World(voice=Voice(lambda *_: None), environment=KEYS)
+    options = await listed(options_for(service, manifest, head=0), world, Drain())
+    assert not options.has("head")
+    with pytest.raises(UsageError, match="--bucket-endpoint: only to list a bucket or with --head"):
+        await listed(options_for(service, manifest, head=0, bucket_endpoint=service.url), world, Drain())
+    given = {"format": "jsonl", "checkpoint": tmp_path / "c", "output": tmp_path / "o.jsonl", "run_dir": tmp_path / "r"}
+    with pytest.raises(UsageError, match="standard input can be read only once"):
+        await listed(options_for(service, "-", **given), world, Drain())
+    drain = Drain()
+    drain.begin(ExitCode.STOPPED)
+    assert await listed(options_for(service, manifest), world, drain) is ExitCode.STOPPED
+    assert service.ledger.requests["head object"] == 0
+    with pytest.raises(ManifestError, match="1 of 5 objects"):
+        await listed(options_for(service, write(tmp_path / "n.jsonl", ["gone", *CLIPS])), world, Drain())
+    assert isinstance(options_for(service, manifest, CheckOptions), CheckOptions)

@@ -1,6 +1,7 @@
 """The layers hold: who may import whom is read off the code's own imports."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,15 @@ ALLOWED = {
 IMPURE = {"asyncio", "os", "pathlib", "random", "socket", "sqlite3", "subprocess", "threading", "time", "aiohttp"}
 
 
-def _imports(path: Path) -> set[str]:
+@cache
+def _nodes(path: Path) -> list[ast.AST]:
+    return [*ast.walk(ast.parse(path.read_text()))]
+
+
+@cache
+def _imports(path: Path) -> frozenset[str]:
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in _nodes(path):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -68,7 +75,7 @@ def test_a_rule_touches_no_clock_chance_environment_or_disk(path):
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_module_says_what_it_owns_and_stays_under_400_lines(path):
     text = path.read_text()
-    assert ast.get_docstring(ast.parse(text))
+    assert ast.get_docstring(_nodes(path)[0])
     assert len(text.splitlines()) < 400
 
 
@@ -82,7 +89,7 @@ DIALECTS = {f"batcher.rules.service.{name}" for name in OF_A_DIALECT}
     ids=lambda path: str(path.relative_to(ROOT)),
 )
 def test_whoever_asks_the_service_reads_no_body_and_does_not_know_its_dialect(path):
-    attributes = {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
+    attributes = {node.attr for node in _nodes(path) if isinstance(node, ast.Attribute)}
     assert "body" not in attributes
     assert _imports(path) & DIALECTS == set()
 

@@ -6,9 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batcher.app.leases import Grantor, Told
+from batcher.model import Answer, Verdict
+from batcher.rules.progress.answered import BUCKETS, Answered, document
 from batcher.rules.rate.leases import EVERY, MARGIN, VALID, Asked, Leases, shares
 from batcher.rules.rate.pool import Pool
 from batcher.rules.rate.throttle import Throttle
+from batcher.rules.shards.figures import attempts_of
 
 RATES = st.floats(0.01, 10_000)
 DEMANDS = st.one_of(st.just(inf), st.floats(0, 10_000))
@@ -154,3 +158,22 @@ def test_a_throttle_takes_the_limit_that_others_have_found_at_once_and_looks_for
     event = throttle.take(1.0, 400.0, "found by others")
     assert (throttle.limit, event.cause) == (400.0, "found by others")
     assert 200.0 < throttle.pace.rate <= 400.0
+
+
+def figures_of(**more):
+    return {"requests": 5, "retries": 1, "taken": 4, "slowed": {"disk": 1.0}, "started": 9, "answered": None, **more}
+
+
+def test_what_the_dead_workers_of_a_shard_have_counted_is_kept_beside_what_the_latest_shows():
+    counts = Answered()
+    counts.add(Verdict.STARTED, Answer(status=200), 0.3)
+    told, grantor = Told(inf, is_paused=False, is_draining=False), Grantor(lambda: 0.0)
+    asked = {"shard": 1, "is_over": False, "held": 0, "demand": None, "used": 0.0, "limit": None}
+    for worker, started in (("dead", 9), ("alive", 11), ("alive", 12)):
+        figures = figures_of(started=started, answered=document(counts))
+        grantor.answer({**asked, "worker": worker, "figures": figures}, told)
+    found = grantor.latest[1]
+    assert (found["requests"], found["retries"], found["taken"], found["started"]) == (10, 2, 8, 12)
+    assert found["slowed"] == {"disk": 2.0}
+    both = attempts_of([found, figures_of()])
+    assert (both.kinds, both.buckets[BUCKETS.index(0.5)], both.seconds) == ({("started", "200"): 2}, 2, 0.6)

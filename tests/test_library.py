@@ -365,6 +365,7 @@ async def test_a_number_out_of_its_bounds_is_named_with_them(name):
 def test_the_bounds_are_those_that_they_were():
     assert {name: each.bounds for name, each in BOUNDED.items()} == {
         "timeout": "at least 0.1s",
+        "head": "0 to 10,000",
         "concurrency": "1 to 10,000",
         "max_rate": "at least 0.001",
         "take_over_after": "at least 0s",

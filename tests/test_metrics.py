@@ -17,6 +17,7 @@ from batcher.edges.metrics import LAST_SUCCESS, Metrics, keeping, serving
 from batcher.emulator.faults import FaultKind
 from batcher.errors import DiskError, UsageError
 from batcher.model import Answer, Verdict
+from batcher.rules.progress.answered import Answered
 from batcher.rules.progress.figures import Figures
 from batcher.rules.rate.bottleneck import Cause
 
@@ -42,15 +43,16 @@ def scrape(url):
         return answer.read().decode()
 
 
-def job():
-    return Metrics("transcode", "m.txt.checkpoint")
+def job(answered=None):
+    return Metrics("transcode", "m.txt.checkpoint", answered or Answered())
 
 
 async def test_every_figure_can_be_scraped(tmp_path):
-    metrics = job()
+    counts = Answered()
+    metrics = job(counts)
     metrics.look(FIGURED)
-    metrics.attempted(Verdict.STARTED, Answer(status=200), 0.02)
-    metrics.attempted(Verdict.REFUSED, answered(status=503, code="SlowDown"), 0.3)
+    counts.add(Verdict.STARTED, Answer(status=200), 0.02)
+    counts.add(Verdict.REFUSED, answered(status=503, code="SlowDown"), 0.3)
     async with serving(metrics, "127.0.0.1", 0) as url:
         samples = read(await asyncio.to_thread(scrape, url))
     buckets = {key[1]: samples.pop(key) for key in list(samples) if key[0] == "batcher_attempt_seconds_bucket"}

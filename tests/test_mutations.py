@@ -365,7 +365,7 @@ def test_the_copy_as_it_is_passes(copy, share):
     assert " passed" in ran.stdout
 
 
-@pytest.mark.long(small=1 / 6, ci=1 / 2)
+@pytest.mark.long(small=1 / 12, ci=1 / 2)
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_broken_promise_is_noticed(copy, name):
     mutation = MUTATIONS[name]

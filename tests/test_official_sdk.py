@@ -85,6 +85,7 @@ async def test_the_sdk_reads_an_execution_and_restores_it_once_it_has_failed(emu
     assert json.loads(info["input"]) == {"bucket": "b", "object": KEY, "inputs": {}}
     assert (restored.status, restored.body.executionName) == (200, name)
     assert (again.status, again.errorCode) == (400, "SYS.0010")
+    assert [(each.execution_name, each.state) for each in service.ledger.restores] == [(name, "FAILED")]
 
 
 async def test_the_sdk_with_a_wrong_secret_is_refused(emulator):

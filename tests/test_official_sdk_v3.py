@@ -96,6 +96,7 @@ async def test_the_sdk_starts_lists_reads_and_retries_and_the_ledger_has_what_it
     assert (detail.status, detail.input) == ("fail", {"bucket": "videos", "object": KEY, "inputs": INPUTS})
     retried = await ask(client.restore_workflow_execution, dwr.RestoreWorkflowExecutionRequest(**one))
     assert retried.execution_name == first.execution_name
+    assert [(each.execution_name, each.state) for each in service.ledger.restores] == [(first.execution_name, "FAILED")]
 
 
 @pytest.mark.parametrize(

@@ -124,6 +124,7 @@ def test_an_option_has_a_help_a_group_and_a_name_in_the_environment(name):
                 "scheduler",
                 "again",
                 "relist",
+                "on_end",
                 "canary_passed",
             }
             or name == "doctor checkpoint"
@@ -238,7 +239,7 @@ def test_a_rate_is_a_number_or_auto():
             option.read(text)
 
 
-def test_what_is_paid_for_or_cannot_be_undone_is_not_accepted_in_advance():
+def test_what_is_paid_for_or_runs_a_command_or_cannot_be_undone_is_not_accepted_in_advance():
     spoken = [name for name, each in EVERY.items() if each.option.is_spoken]
     assert spoken == [
         "run shard",
@@ -250,7 +251,11 @@ def test_what_is_paid_for_or_cannot_be_undone_is_not_accepted_in_advance():
         "run scheduler",
         "run dry_run",
         "run yes",
+        "run on_end",
         "list relist",
+        "watch on_end",
+        "redrive dry_run",
+        "redrive on_end",
         "recover shard",
         "failures dismiss",
         "doctor is_accepted",

@@ -44,7 +44,7 @@ def runs(kinds):
     ]
 
 
-@pytest.mark.long(small=1 / 4, ci=1)
+@pytest.mark.long(small=1 / 8, ci=1)
 @pytest.mark.parametrize(("kind", "limit", "latency", "until", "seed"), runs(KINDS))
 def test_within_twenty_seconds_and_from_then_on_the_limit_is_used(kind, limit, latency, until, seed):
     run = steady(kind, limit, latency, until, seed)
@@ -56,19 +56,19 @@ def test_within_twenty_seconds_and_from_then_on_the_limit_is_used(kind, limit, l
     )
 
 
-@pytest.mark.long(small=1 / 4, ci=1)
+@pytest.mark.long(small=1 / 8, ci=1)
 @pytest.mark.parametrize(("kind", "limit", "latency", "until", "seed"), runs(BUCKETS))
 def test_in_the_long_run_two_in_a_hundred_attempts_are_refused_at_the_most(kind, limit, latency, until, seed):
     assert steady(kind, limit, latency, until, seed).refused_share(20, until) <= 0.02
 
 
-@pytest.mark.long(small=1 / 4, ci=1)
+@pytest.mark.long(small=1 / 8, ci=1)
 @pytest.mark.parametrize(("kind", "limit", "latency", "until", "seed"), runs(["windows"]))
 def test_a_limit_that_is_counted_by_the_second_refuses_few_in_a_hundred(kind, limit, latency, until, seed):
     assert steady(kind, limit, latency, until, seed).refused_share(20, until) <= 0.035
 
 
-@pytest.mark.long(small=1 / 4, ci=1)
+@pytest.mark.long(small=1 / 8, ci=1)
 @pytest.mark.parametrize(("kind", "limit", "latency", "until", "seed"), runs(KINDS))
 def test_a_job_of_a_minute_sends_few_requests_for_each_start(kind, limit, latency, until, seed):
     run = steady(kind, limit, latency, until, seed)
@@ -80,7 +80,7 @@ def test_a_job_of_a_minute_sends_few_requests_for_each_start(kind, limit, latenc
         assert len(run.sent) <= 1.05 * len(run.started)
 
 
-@pytest.mark.long(small=1 / 3, ci=1)
+@pytest.mark.long(small=1 / 6, ci=1)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("limit", "latency", "seeds"), CHANGING)
 def test_a_limit_that_falls_to_a_quarter_and_rises_fourfold_is_followed(kind, limit, latency, seeds):
@@ -103,7 +103,7 @@ def test_at_five_a_second_a_fall_to_a_quarter_is_followed_within_seven_seconds(b
         assert run.per_second(run.started, 50, 80) >= 0.6 * 1.25
 
 
-@pytest.mark.long(small=1 / 2, ci=1)
+@pytest.mark.long(small=0, ci=1 / 2)
 @pytest.mark.parametrize("latency", [0.005, 0.05])
 def test_where_nothing_is_refused_ten_thousand_a_second_are_reached_within_two_seconds(latency):
     run = Run(Unlimited(), latency, 0, 2.0, workers=10_000)
@@ -133,6 +133,7 @@ def test_where_the_workers_are_too_few_for_the_limit_they_are_kept_busy(limit, l
     assert run.throttle.limit is None
 
 
+@pytest.mark.long(small=1 / 3, ci=1)
 @pytest.mark.parametrize(("limit", "burst"), [(50, 1.0), (50, 0.1), (500, 0.1)])
 def test_when_another_user_takes_half_of_the_limit_the_other_half_is_used_and_then_the_whole(limit, burst):
     run = Run(Bucket(limit, burst), 0.05, 0, 150.0, rival=(limit / 2, 40.0, 90.0))
@@ -141,7 +142,7 @@ def test_when_another_user_takes_half_of_the_limit_the_other_half_is_used_and_th
     assert len(run.sent) <= 1.05 * len(run.started)
 
 
-@pytest.mark.long(small=1 / 3, ci=1)
+@pytest.mark.long(small=1 / 6, ci=1)
 @pytest.mark.parametrize(("seconds", "part"), [(1.0, 0.8), (5.0, 0.5)])
 @pytest.mark.parametrize("limit", [5, 50, 500])
 @pytest.mark.parametrize("burst", [1.0, 0.1])
@@ -151,6 +152,7 @@ def test_where_each_refusal_holds_everybody_back_there_are_few(seconds, part, li
     assert run.refused_share(20, 200) <= 0.03
 
 
+@pytest.mark.long(small=1 / 3, ci=1)
 @pytest.mark.parametrize(("limit", "part"), [(5, 0.9), (50, 0.8), (500, 0.98)])
 def test_a_service_that_refuses_one_in_a_hundred_by_chance_is_used_nearly_to_its_limit(limit, part):
     for seed in range(2):
@@ -197,7 +199,7 @@ CHANCES = {
 """What is refused: the share by chance, starts a second that could be had, and the least part of them to use."""
 
 
-@pytest.mark.long(small=1 / 12, ci=1 / 4)
+@pytest.mark.long(small=1 / 28, ci=1 / 4)
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("name", CHANCES)
 def test_what_is_refused_at_any_rate_lowers_no_rate_and_what_is_not_does(name, seed):

@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from prometheus_client.parser import text_string_to_metric_families
 from test_after import started
 from test_bad_hours import until
 from test_command import ENVIRONMENT, batcher
@@ -28,6 +29,12 @@ ROWS = [f"in/{number}" for number in range(160)]
 
 def run(service, *more):
     return batcher(*words(service, "m.txt", *more))
+
+
+def total_of(name, text):
+    """Sum the samples of a metric, whatever their labels."""
+    families = text_string_to_metric_families(text)
+    return sum(sample.value for each in families for sample in each.samples if sample.name == f"batcher_{name}")
 
 
 async def begun(service, *more):
@@ -54,7 +61,17 @@ def worker_of(shard):
 async def test_the_processes_of_one_command_start_each_row_once_within_one_rate_and_end_as_one(folder, emulator):  # noqa: F811
     service = await emulator(rate=120, burst=24)
     write(folder / "m.txt", [*ROWS, "\x00", "in/7"])
-    ran = await run(service, "--processes", "3", "--max-rate", "96", "--report", "report.html", "--progress", "json")
+    pace = ("--max-rate", "96", "--progress", "json")
+    ran = await run(service, "--processes", "3", "--limit", "100", "--metrics-file", "m.prom", *pace)
+    assert (ran.code, len(service.ledger.starts)) == (5, 100), ran
+    own = [[key for key in ROWS if owner(key, 3) == shard] for shard in range(3)]
+    # Each has sent its share of the limit: the first of its rows.
+    assert started(service) == Counter([*own[0][:34], *own[1][:33], *own[2][:33]])
+    assert ran.stderr.count("next: batcher run") == ran.stderr.count("--processes 3") == 1
+    measured = (folder / "m.prom").read_text()
+    assert (total_of("attempts_total", measured), total_of("attempt_seconds_count", measured)) == (100, 100)
+    # The plan has the number of shards: fewer processes take one after the other.
+    ran = await run(service, "--processes", "2", "--report", "report.html", *pace)
     assert ran.code == 1, ran
     assert started(service) == Counter(ROWS)
     # Each of them by itself would have been refused.
@@ -62,9 +79,6 @@ async def test_the_processes_of_one_command_start_each_row_once_within_one_rate_
     assert "162 rows in 3 shards: 160 started, 1 invalid, 1 duplicate" in ran.stderr
     assert '"rows": 162, "total": 162, "left": 0, "started": 160' in ran.stderr
     assert "1 row failed" in (folder / "report.html").read_text()
-    # The plan has the number of shards: fewer processes take one after the other.
-    assert (await run(service, "--processes", "2")).code == 1
-    assert len(service.ledger.starts) == 160
 
 
 async def test_workers_that_are_killed_are_replaced_and_the_others_go_on(folder, emulator):  # noqa: F811
@@ -99,7 +113,7 @@ async def test_one_signal_ends_all_workers_in_good_order_and_the_same_command_go
 
     async def both_run():
         await asyncio.sleep(0.05)
-        return len([*folder.glob("m.txt.run/*.socket")]) == 2
+        return len([*folder.glob("m.txt.run/*.socket")]) == 2 and bool(service.ledger.starts)
 
     await until(both_run)
     process.send_signal(signal.SIGINT)
@@ -107,7 +121,7 @@ async def test_one_signal_ends_all_workers_in_good_order_and_the_same_command_go
     assert process.returncode == 130, said
     assert [worker_of(f"{number}/2") for number in range(2)] == [None, None]
     assert 0 < len(service.ledger.starts) < 160
-    assert said.count(b"next: batcher run") == 2
+    assert said.count(b"next: batcher run") == said.count(b"--processes 2") == 1
     assert (await run(service, "--processes", "2")).code == 0
     assert started(service) == Counter(ROWS)
 
@@ -171,8 +185,8 @@ async def test_what_several_processes_cannot_share_is_refused_and_what_is_wrong_
     service = await emulator()
     write(folder / "m.txt", ROWS)
     for more in (
-        ("--shard", "0/2"), ("-c", "c"), ("-o", "o.jsonl"), ("--limit", "5"), ("--metrics-port", "0"),
-        ("--metrics-file", "m.prom"), ("--dry-run", "--shard", "0/2"),
+        ("--shard", "0/2"), ("-c", "c"), ("-o", "o.jsonl"), ("--metrics-file", "m.txt"),
+        ("--dry-run", "--shard", "0/2"),
     ):  # fmt: skip
         ran = await run(service, "--processes", "2", *more)
         assert (ran.code, more[-2] in ran.stderr or "shard" in ran.stderr) == (2, True), (more, ran)

@@ -6,7 +6,7 @@ from simulated_cells import CELLS, TODAY, Today, measured
 SEEDS = range(200)
 
 
-@pytest.mark.long(small=1 / 1000, ci=1 / 100)
+@pytest.mark.long(small=1 / 2000, ci=1 / 100)
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("name", CELLS)
 def test_every_run_uses_the_part_of_a_service_that_it_must_and_is_refused_little(name, seed):

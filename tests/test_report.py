@@ -10,13 +10,17 @@ from msgspec import structs
 from batcher.edges.report import render
 from batcher.model import Record, Status, Unsettled
 from batcher.rules.job.card import Card
+from batcher.rules.job.runs import begun, decoded, encoded, ended, together
 from batcher.rules.rate.bottleneck import Cause, Slowed
 from batcher.rules.records.codec import timestamp
 from batcher.rules.report import chart as charts
-from batcher.rules.report.chart import Axis, Series, Tick, chart
+from batcher.rules.report.chart import Series, Tick, chart
+from batcher.rules.report.curves import time_label
 from batcher.rules.report.digest import Digest
+from batcher.rules.report.glossary import OF_KINDS
 from batcher.rules.report.next_commands import Job, Left, next_steps
 from batcher.rules.report.page import Known, page
+from batcher.rules.report.scale import MOST_TICKS, MOST_TIMES, Clock, logarithmic, round_times
 
 NOW = 1_795_509_000.0
 CARD = Card("https://obs.x.com", "w", bucket="videos", manifest="/m/a b.csv", output="/m/a b.csv.executions.jsonl")
@@ -45,17 +49,21 @@ def test_the_totals_add_up(states, running):
 @pytest.mark.parametrize(
     ("states", "headline", "programs"),
     [
-        ({Status.STARTED: 2}, "Every row is started.", []),
-        ({Status.STARTED: 1, Status.DUPLICATE: 1}, "Every row is started.", []),
-        ({Status.STARTED: 1, Status.DISMISSED: 1}, "Every row is started or dismissed.", []),
-        ({Status.REJECTED: 1, Status.INVALID: 1}, "2 rows failed.", ["failures", "run"]),
-        ({Status.PENDING: 1}, "1 row is not started yet.", ["run"]),
-        ({Status.REFUSED: 1}, "1 row was not started because the service was too busy.", ["run"]),
-        ({Status.REFUSED: 2}, "2 rows were not started because the service was too busy.", ["run"]),
-        ({Status.IN_DOUBT: 1}, "1 row is in doubt: it may have been started.", ["reconcile"]),
+        ({Status.STARTED: 2}, "All 2 rows are started.", []),
+        ({Status.STARTED: 1}, "The only row is started.", []),
+        ({Status.STARTED: 1, Status.DUPLICATE: 1}, "1 of 2 rows started (50.0%), 1 duplicate (50.0%).", []),
+        ({Status.STARTED: 3, Status.DISMISSED: 1}, "3 of 4 rows started (75.0%), 1 dismissed (25.0%).", []),
+        (
+            {Status.STARTED: 199_610, Status.REJECTED: 300, Status.INVALID: 90},
+            "199,610 of 200,000 rows started (99.8%), 390 failed (0.2%).",
+            ["failures", "run"],
+        ),
+        ({Status.PENDING: 1}, "0 of 1 row started (0.0%), 1 not started yet (100.0%).", ["run"]),
+        ({Status.REFUSED: 2}, "0 of 2 rows started (0.0%), 2 refused (100.0%).", ["run"]),
+        ({Status.IN_DOUBT: 1}, "0 of 1 row started (0.0%), 1 in doubt (100.0%).", ["reconcile"]),
         (
             {Status.IN_DOUBT: 1, Status.SENDING: 1, Status.PENDING: 1200},
-            "2 rows are in doubt: they may have been started. 1,200 rows are not started yet.",
+            "0 of 1,202 rows started (0.0%), 2 in doubt (0.2%), 1,200 not started yet (99.8%).",
             ["run", "reconcile"],
         ),
         ({}, "The manifest has no rows.", []),
@@ -69,7 +77,8 @@ def test_the_headline_and_the_commands_say_what_is_left(states, headline, progra
 
 def test_while_a_run_goes_on_the_page_says_so_and_no_command_starts_another():
     made = page(known({Status.SENDING: 3, Status.PENDING: 1}, running=True), Digest())
-    assert made.headline.startswith("A run is in progress.")
+    assert made.headline == "0 of 4 rows started (0.0%), 3 being sent (75.0%), 1 not started yet (25.0%)."
+    assert made.notes == ["A run is in progress."]
     assert {total.name: total.rows for total in made.totals if total.rows} == {"sending": 3, "pending": 1}
     assert made.doubts.interrupted == 0
     assert [each.command.split()[1] for each in made.commands] == ["export", "explain"]
@@ -132,13 +141,13 @@ def test_a_job_of_standard_input_sends_its_rejected_rows_again_by_its_own_comman
 def test_while_rows_may_be_unread_the_page_says_so_and_gives_the_jobs_own_command():
     unread = "The manifest may have more rows."
     for counts, headline in (
-        ({Status.STARTED: 2}, f"2 rows are started. {unread}"),
-        ({Status.STARTED: 1, Status.DISMISSED: 1}, f"2 rows are started or dismissed. {unread}"),
-        ({Status.PENDING: 1}, f"1 row is not started yet. {unread}"),
+        ({Status.STARTED: 2}, "2 of 2 rows read so far started."),
+        ({Status.STARTED: 1, Status.DISMISSED: 1}, "1 of 2 rows read so far started, 1 dismissed."),
+        ({Status.PENDING: 1}, "0 of 1 row read so far started, 1 not started yet."),
         ({}, "No rows have been processed yet."),
     ):
         made = page(known(counts, read_whole=False), Digest())
-        assert made.headline == headline
+        assert (made.headline, list(made.notes)) == (headline, [unread] if counts else [])
         assert ">unknown</td>" in render(made).decode()
     assert [each.command.split()[1] for each in made.commands] == ["run", "export", "explain"]
 
@@ -172,15 +181,15 @@ def test_starts_and_latencies_are_drawn_over_time():
             at = timestamp(NOW + second)
             digest.add(Record(1, "b", "k", Status.STARTED, "e", latency_ms=100.0, recorded_at=at))
     made = page(known({Status.STARTED: 40}, limit=50.0), digest)
-    assert [(moment.time, moment.rate) for moment in made.moments] == [
+    assert [(moment.time, moment.rate) for moment in made.curves.moments] == [
         ("08:30:00", 10),
         ("08:30:01", 0),
         ("08:30:02", 30),
     ]
-    assert made.moments[1].p99 is None
-    assert made.moments[2].p99 == pytest.approx(100, rel=0.05)
-    rates, latencies = made.charts
-    assert (rates.unit, latencies.unit) == ("starts per second", "milliseconds")
+    assert made.curves.moments[1].p99 is None
+    assert made.curves.moments[2].p99 == pytest.approx(100, rel=0.05)
+    rates, latencies = made.curves.charts
+    assert (rates.unit, latencies.unit) == ("starts per second", "time until the answer, logarithmic")
     assert [line.name for line in latencies.lines] == ["p50", "p95", "p99"]
     assert rates.level == Tick(TOP, "estimated limit")
 
@@ -211,8 +220,8 @@ def test_the_rate_of_the_last_span_is_of_the_time_that_it_has_lasted():
         for _ in range(3):
             digest.add(Record(1, "b", "k", Status.STARTED, "e", recorded_at=timestamp(NOW + second)))
     made = page(known({Status.STARTED: 750}), digest)
-    assert made.span_seconds == 4
-    assert [moment.rate for moment in made.moments] == [3.0] * 63
+    assert made.curves.seconds == 4
+    assert [moment.rate for moment in made.curves.moments] == [3.0] * 63
     assert sum(span.starts for span in digest.timeline.filled()) == 750
 
 
@@ -221,7 +230,13 @@ def points(path):
 
 
 def test_a_line_goes_through_its_values_and_stops_where_there_are_none():
-    drawn = chart("t", "u", [Series("a", [0.0, 5.0, None, 10.0])], Axis(["1", "2", "3", "4"], [2]), Tick(5.0, "level"))
+    drawn = chart(
+        "t",
+        "u",
+        [Series("a", [0.0, 5.0, None, 10.0])],
+        Clock([NOW, NOW + 1, NOW + 2, NOW + 3], NOW + 4, [2]),
+        level=Tick(5.0, "level"),
+    )
     (line,) = drawn.lines
     width = (charts.WIDTH - charts.LEFT - charts.RIGHT) / 4
     middle = (TOP + FLOOR) / 2
@@ -234,19 +249,19 @@ def test_a_line_goes_through_its_values_and_stops_where_there_are_none():
     assert drawn.level == Tick(middle, "level")
     assert drawn.pauses == [charts.LEFT + 2 * width]
     assert [tick.label for tick in drawn.y_ticks] == ["0", "2", "4", "6", "8", "10"]
-    assert [tick.label for tick in drawn.x_ticks] == ["1", "2", "3", "4"]
+    assert [tick.label for tick in drawn.x_ticks] == ["08:30:00", "08:30:01", "08:30:02", "08:30:04"]
 
 
 @given(st.lists(st.floats(0, 1e12), min_size=1, max_size=120), st.none() | st.floats(0, 1e12))
 def test_a_chart_holds_every_value_within_its_frame(values, level):
-    axis = Axis([str(number) for number in range(len(values))], [0])
-    drawn = chart("t", "u", [Series("a", values)], axis, None if level is None else Tick(level, "l"))
+    clock = Clock([NOW + number for number in range(len(values))], NOW + len(values), [0])
+    drawn = chart("t", "u", [Series("a", values)], clock, level=None if level is None else Tick(level, "l"))
     for x, y in points(drawn.lines[0].path):
         assert charts.LEFT <= x <= charts.WIDTH - charts.RIGHT
         assert TOP - 0.1 <= y <= FLOOR + 0.1
-    assert 2 <= len(drawn.y_ticks) <= charts.MOST_TICKS + 1
+    assert 2 <= len(drawn.y_ticks) <= MOST_TICKS + 1
     assert len({tick.label for tick in drawn.y_ticks}) == len(drawn.y_ticks)
-    assert 1 <= len(drawn.x_ticks) <= charts.MOST_TIMES
+    assert 1 <= len(drawn.x_ticks) <= MOST_TIMES + 1
 
 
 def test_whatever_comes_from_outside_is_text_on_the_page():
@@ -262,3 +277,72 @@ def test_whatever_comes_from_outside_is_text_on_the_page():
         if hostile != "<td>":
             assert hostile not in text
     assert "&lt;i&gt;&amp;" in text
+
+
+def test_times_and_durations_on_an_axis_are_round_and_its_right_end_has_the_last_time():
+    clock = Clock([NOW + 7 * number for number in range(100)], NOW + 700)
+    assert [label for _, label in round_times(clock)] == ["08:30", "08:35", "08:40"]
+    drawn = chart("t", "u", [Series("a", [1.0] * 100)], clock)
+    assert drawn.x_ticks[-1] == Tick(charts.WIDTH - charts.RIGHT, "08:41:40", "end")
+    # A day apart, with a pause between: no round time of the pause is drawn.
+    cut = Clock([NOW, NOW + 600, NOW + 86_400 * 2], NOW + 86_400 * 2 + 600, [2])
+    assert {label for _, label in round_times(cut)} <= {"24 Nov 08:30", "24 Nov 08:40", "26 Nov 08:30"}
+    scale = logarithmic(12.0, 130.0, time_label)
+    assert [label for _, label in scale.ticks] == ["10 ms", "20 ms", "50 ms", "100 ms", "200 ms"]
+    assert [label for _, label in logarithmic(3.0, 40_000.0, time_label).ticks] == [
+        "1 ms", "10 ms", "100 ms", "1 s", "10 s", "100 s",
+    ]  # fmt: skip
+
+
+@given(st.floats(0.001, 1e9), st.floats(1, 1e6))
+def test_a_logarithmic_axis_holds_its_values_with_few_ticks(lowest, times):
+    scale = logarithmic(lowest, lowest * times, time_label)
+    assert 2 <= len(scale.ticks) <= MOST_TICKS + 1
+    assert 0 <= scale.part(lowest) <= scale.part(lowest * times) <= 1 + 1e-6
+
+
+def test_a_slow_job_is_drawn_per_minute_and_a_job_of_one_row_without_charts():
+    digest = Digest()
+    for minute in range(60):
+        digest.add(Record(1, "b", "k", Status.STARTED, "e", latency_ms=9.0, recorded_at=timestamp(NOW + 12 * minute)))
+    made = page(known({Status.STARTED: 60}, limit=0.1), digest)
+    assert made.curves.unit.name == "minute"
+    assert made.curves.charts[0].unit == "starts per minute"
+    assert made.limit == pytest.approx(6.0)
+    assert max(moment.rate for moment in made.curves.moments) == pytest.approx(5, rel=0.5)
+    single = Digest()
+    single.add(Record(1, "b", "k", Status.STARTED, "e", latency_ms=9.0, recorded_at=timestamp(NOW)))
+    text = render(page(known({Status.STARTED: 1}), single)).decode()
+    assert "<figure>" not in text
+    assert "Half of the starts were answered within" in text
+
+
+def test_the_facts_are_those_of_all_runs_and_the_exit_code_is_in_words():
+    digest = Digest()
+    digest.add(Record(1, "b", "k", Status.STARTED, "e", recorded_at=timestamp(NOW)))
+    runs = ended(begun(begun(None, NOW - 7200.0), NOW - 60.0), NOW + 30.0, 1)
+    made = page(known({Status.STARTED: 1})._replace(history=together([decoded(encoded(runs))])), digest)
+    assert [tuple(fact) for fact in made.facts] == [
+        ("began", "2026-11-24 06:30:00 UTC"),
+        ("ended", "2026-11-24 08:30:30 UTC"),
+        ("duration", "2 h, of which 0.0 s with records"),
+        ("runs", "2"),
+        ("exit code", "1 (finished; some rows are refused, rejected or invalid)"),
+    ]
+    killed = together([runs, begun(runs, NOW)])
+    assert dict(page(known({Status.STARTED: 1})._replace(history=killed), digest).facts)["exit code"] == (
+        "1 shard: 1 (finished; some rows are refused, rejected or invalid);"
+        " 1 shard: none: the last run was killed, or its machine failed"
+    )
+    assert [fact.name for fact in page(known({Status.STARTED: 1}), digest).facts] == [
+        "began",
+        "last record",
+        "duration",
+    ]
+
+
+def test_a_page_explains_the_words_that_it_uses():
+    slowed = Slowed(0.0, {Cause.CAP: 5.0})
+    words = {word.word for word in page(known({Status.STARTED: 1, Status.IN_DOUBT: 2}, slowed=slowed), Digest()).words}
+    assert words == {"manifest", "checkpoint", "records", "started", "in doubt", "slowed by your cap"}
+    assert {*Status} <= set(OF_KINDS)

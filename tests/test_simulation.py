@@ -16,24 +16,24 @@ from batcher.model import Answer, Record, Status, Unsettled, Verdict
 from batcher.rules.choices import Api
 from batcher.rules.doubts import control, matching
 
-SHARE, LYING_SHARE, V3_SHARE = 75, 40, 20
+SHARE, LYING_SHARE, V3_SHARE = 30, 20, 10
 
 
-@pytest.mark.long(small=1 / 4, ci=1)
-@pytest.mark.parametrize("first", range(0, 4 * SHARE, SHARE))
+@pytest.mark.long(small=1 / 10, ci=1)
+@pytest.mark.parametrize("first", range(0, 10 * SHARE, SHARE))
 def test_through_crashes_and_faults_every_row_is_started_once_or_named_in_doubt(first):
     assert {seed: world.complaints for seed, world in simulate(range(first, first + SHARE)).items()} == {}
 
 
-@pytest.mark.long(small=1 / 8, ci=1)
-@pytest.mark.parametrize("first", range(0, 8 * LYING_SHARE, LYING_SHARE))
+@pytest.mark.long(small=1 / 16, ci=1)
+@pytest.mark.parametrize("first", range(0, 16 * LYING_SHARE, LYING_SHARE))
 def test_whatever_the_service_lies_about_no_row_is_started_twice_or_lost(first):
     broken = simulate(range(first, first + LYING_SHARE), told_names)
     assert {seed: (world.lies, world.complaints) for seed, world in broken.items()} == {}
 
 
-@pytest.mark.long(small=1 / 8, ci=1)
-@pytest.mark.parametrize("first", range(0, 8 * V3_SHARE, V3_SHARE))
+@pytest.mark.long(small=1 / 16, ci=1)
+@pytest.mark.parametrize("first", range(0, 16 * V3_SHARE, V3_SHARE))
 def test_both_hold_over_dwr_v3(first):
     broken = simulate(range(first, first + V3_SHARE), lambda seed: told_names(seed) if seed % 2 else (), Api.DWR_V3)
     assert {seed: (world.lies, world.complaints) for seed, world in broken.items()} == {}
@@ -62,11 +62,10 @@ def _played(seed, parent):
     return world.trace
 
 
-def complaints():
-    """Give what the seeds complain of, one share after another: some defects show in one seed of a hundred."""
-    for first in range(0, 5 * SHARE, SHARE):
-        for world in simulate(range(first, first + SHARE)).values():
-            yield from world.complaints
+def complaints(first):
+    """Give what the seeds from this one on complain of: some defects show in one seed of a hundred."""
+    for _, world in played(range(first, first + 375)):
+        yield from world.complaints
 
 
 def send_doubts_again(patch):
@@ -119,24 +118,24 @@ def do_not_ask_for_the_time_before_the_first_intent(patch):
 
 
 DEFECTS = [
-    (send_doubts_again, "was started 2 times"),
+    (send_doubts_again, "was started 2 times", 0),
     # The sum of the tables shows that they are missing, before a row can be started twice.
-    (forget_intents, "the exit code is 74"),
-    (take_interrupted_rows_for_unsent, "was started 2 times"),
-    (trust_the_list_too_early, "was started 2 times"),
-    (look_only_after_the_intent, "was started 2 times"),
+    (forget_intents, "the exit code is 74", 5),
+    (take_interrupted_rows_for_unsent, "was started 2 times", 5),
+    (trust_the_list_too_early, "was started 2 times", 45),
+    (look_only_after_the_intent, "was started 2 times", 0),
     # The controls have wrong times as well, so hardly a row is released.
-    (date_intents_by_a_clock_that_can_be_set, "is held, and the list is clear"),
-    (date_doubts_by_the_intent, "was started 2 times"),
-    (do_not_ask_for_the_time_before_the_first_intent, "is held, and the list is clear"),
+    (date_intents_by_a_clock_that_can_be_set, "is held, and the list is clear", 0),
+    (date_doubts_by_the_intent, "was started 2 times", 100),
+    (do_not_ask_for_the_time_before_the_first_intent, "is held, and the list is clear", 0),
 ]
+"""Each defect, what is complained of, and the seed to begin with, so that it is found soon."""
 
 
-@pytest.mark.long(small=1 / 4, ci=1)
-@pytest.mark.parametrize(("defect", "complaint"), DEFECTS, ids=lambda value: getattr(value, "__name__", ""))
-def test_a_planted_defect_is_seen(monkeypatch, defect, complaint):
+@pytest.mark.parametrize(("defect", "complaint", "first"), DEFECTS, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_planted_defect_is_seen(monkeypatch, defect, complaint, first):
     defect(monkeypatch)
-    assert any(complaint in each for each in complaints())
+    assert any(complaint in each for each in complaints(first))
 
 
 def release_without_a_control(patch):
@@ -199,7 +198,7 @@ def test_an_output_that_is_not_repaired_is_seen(monkeypatch):
     monkeypatch.setattr(
         Output, "recover", lambda output, _accept: setattr(output, "length", output._path.stat().st_size)
     )
-    assert any("the output is torn" in each for each in complaints())
+    assert any("the output is torn" in each for each in complaints(35))
 
 
 def test_rows_that_bear_one_number_since_the_manifest_was_reordered_do_not_share_a_record():

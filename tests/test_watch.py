@@ -353,7 +353,7 @@ async def test_what_a_killed_watch_has_written_in_csv_is_read_back(job):
     output = made.folder / "ends.csv"
     await made.watch(output=output)
     whole = output.read_bytes()
-    assert whole.splitlines()[0] == b"row,bucket,object,execution_name,end,started_at,ended_at,duration_s"
+    assert whole.splitlines()[0] == b"row,bucket,object,execution_name,end,started_at,ended_at,duration_s,redrives"
     assert len(whole.splitlines()) == 11
     assert await made.watch(output=output) is await made.watch()
     assert output.read_bytes() == whole
@@ -420,6 +420,7 @@ async def test_status_the_report_and_explain_show_how_the_executions_ended(emula
         "running": 0,
         "ends": {"failed": 2},
         "causes": [{"end": "failed", "state": "run", "message": "The media cannot be decoded.", "number": 2}],
+        "redriven": {"executions": 0, "restores": 0, "in_doubt": 0},
     }
     status(StatusOptions(checkpoint=job.checkpoint))
     assert "watched:   2 executions: 2 failed" in capsys.readouterr().out.splitlines()

@@ -21,7 +21,7 @@ from batcher.edges.run_folder import is_run_folder
 from batcher.errors import BusyError, DiskError, ExitCode, JobError, OtherJobError, TakenOverError, UsageError
 from batcher.flow.beside import beside
 from batcher.flow.drain import Drain
-from batcher.options.verbs import RecoverOptions, RunOptions
+from batcher.options.verbs import RunOptions
 from batcher.rules.shards.assignment import Shard
 from batcher.rules.shards.attempts import (
     CHECKPOINT,
@@ -113,11 +113,14 @@ class Attempt:
 
 
 @asynccontextmanager
-async def open_attempt(checkpoint: Path, world: World, drain: Drain, terms: Terms) -> AsyncIterator[Attempt | None]:
+async def open_attempt(
+    checkpoint: Path, world: World, drain: Drain, terms: Terms, *, is_rebuilt: bool = False
+) -> AsyncIterator[Attempt | None]:
     """Claim the shard that a checkpoint in a run folder is of, and hold it. Yields None for a job without shards.
 
-    Waits for the process that works on it, as the terms say. Raises BusyError if they do not allow to wait, or if the
-    drain begins meanwhile, and what reading the former checkpoint raises.
+    Waits for the process that works on it, as the terms say. With `is_rebuilt`, the checkpoint of the attempt is left
+    to the caller, who makes it. Raises BusyError if the terms do not allow to wait, or if the drain begins meanwhile,
+    and what reading the former checkpoint raises.
     """
     claims = claims_of(checkpoint)
     if claims is None:
@@ -129,7 +132,8 @@ async def open_attempt(checkpoint: Path, world: World, drain: Drain, terms: Term
     attempt = Attempt(claims, claimed, world)
     try:
         async with beside(attempt.keep(drain), "attempt"):
-            await asyncio.to_thread(_begin, claims, claimed.claim, decided)
+            if not is_rebuilt:
+                await asyncio.to_thread(_begin, claims, claimed.claim, decided)
             yield attempt
     except Exception:
         claimed.note_ended()
@@ -171,13 +175,10 @@ def with_latest_files(options: RunOptions) -> RunOptions:
     return options.but(checkpoint=checkpoint, output=checkpoint.with_name(f"{checkpoint.stem}{RECORDS}"))
 
 
-def with_all_files(options: RecoverOptions) -> RecoverOptions:
-    """Return the options with the latest checkpoint of their shard, and the outputs of all attempts at it."""
-    if options.shard is None or options.has("output") or not options.run_dir.is_dir():
-        return options
-    claims = Claims(options.run_dir, stem(options.shard))
-    outputs = tuple(claims.folder / name for name in all_files(claims.names(), claims.shard, RECORDS))
-    return options.but(checkpoint=latest_checkpoint(options.run_dir, options.shard), output=outputs or options.output)
+def written_by_all(folder: Path, shard: Shard, suffix: str) -> tuple[Path, ...]:
+    """Return the files with this suffix of all attempts at a shard, those of the latest one last."""
+    claims = Claims(folder, stem(shard))
+    return tuple(folder / name for name in all_files(claims.names(), claims.shard, suffix))
 
 
 def need_latest(checkpoint: Path) -> None:

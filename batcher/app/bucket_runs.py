@@ -5,24 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeVar
 
-from batcher.app.object_list import ListJob, make_list, obs_endpoint
+from batcher.app.bucket_service import BucketPlace, obs_endpoint
+from batcher.app.heads import need_objects, place_of
+from batcher.app.object_list import ListJob, make_list
 from batcher.app.world import World
 from batcher.edges.object_list import is_unfinished
-from batcher.errors import ExitCode, UsageError
+from batcher.edges.run_folder import is_run_folder
+from batcher.errors import ExitCode, JobError, UsageError
 from batcher.flow.drain import Drain
 from batcher.options import groups
 from batcher.options.bucket_list import address_in
 from batcher.options.declaring import declared_by
 from batcher.options.groups import CHECKPOINT
+from batcher.options.heads import Heads
 from batcher.options.listing import ListCommandOptions
-from batcher.options.verbs import BucketEndpoint, RunOptions
+from batcher.options.verbs import RunOptions
 from batcher.rules.bucket.filters import Wanted
 
 MOST_SIDE_BY_SIDE = 16
 """The most groups that a run lists side by side, whatever its concurrency is."""
 
 RunT = TypeVar("RunT", bound=RunOptions)
-_ONLY_LISTS = declared_by(BucketEndpoint)
+_ONLY_LISTS = declared_by(groups.Wanted)
+_ONLY_BEFORE = {each.name for each in declared_by(Heads)}
 
 
 async def list_command(options: ListCommandOptions, world: World, drain: Drain) -> ExitCode:
@@ -32,12 +37,10 @@ async def list_command(options: ListCommandOptions, world: World, drain: Drain) 
     job = ListJob(
         address,
         Path(options.output),
-        obs_endpoint(options.endpoint),
+        BucketPlace(obs_endpoint(options.endpoint), options, options.allow_http),
         _wanted(options, options.storage_classes),
-        options,
         options.delimiter or "",
         relist=options.relist,
-        allow_http=options.allow_http,
         side_by_side=options.concurrency,
     )
     with world.draining_on_signals(drain.begin, world.voice.say):
@@ -46,8 +49,12 @@ async def list_command(options: ListCommandOptions, world: World, drain: Drain) 
 
 def need_address(options: RunOptions) -> None:
     """Raise UsageError if an option about the objects of a bucket is given without the address of one."""
+    if address_in(options.manifest) is not None:
+        return
     given = next((each for each in _ONLY_LISTS if options.has(each.name) and getattr(options, each.name)), None)
-    if given is not None and address_in(options.manifest) is None:
+    if options.bucket_endpoint is not None and not options.head:
+        raise UsageError("--bucket-endpoint: only to list a bucket or with --head", "Remove it.")
+    if given is not None:
         raise UsageError(f"{given.flag}: only for a manifest obs://BUCKET/PREFIX", "Remove it, or list the bucket.")
 
 
@@ -67,35 +74,40 @@ def need_whole_list(manifest: Path | None) -> None:
 async def listed(options: RunT, world: World, drain: Drain) -> RunT | ExitCode:
     """Return the options of a run with the list of its bucket as the manifest, made first if it is not complete.
 
-    Returns the options as they are if the manifest is a file, and the exit code if the drain begins before the list is
-    complete. Raises what `make_list` raises, and UsageError for a file that is a list which is not complete.
+    With --head, a sample of the list's objects has been looked at. Returns the options without those that only matter
+    here, and the exit code if the drain begins before the list is complete. Raises what `make_list` and `need_objects`
+    raise, and UsageError for a file that is a list which is not complete.
     """
     need_address(options)
     address = address_in(options.manifest)
     if address is None or options.manifest is None:
         need_whole_list(options.manifest)
-        return options
-    path = _beside_checkpoint(options)
-    endpoint = options.bucket_endpoint or obs_endpoint(options.endpoint)
-    job = ListJob(
-        address,
-        path,
-        endpoint,
-        _wanted(options, options.storage_classes),
-        options,
-        options.delimiter or "",
-        relist=options.relist,
-        allow_http=options.allow_http,
-        side_by_side=min(options.concurrency, MOST_SIDE_BY_SIDE),
-        max_outage=options.max_outage,
-    )
-    with world.draining_on_signals(drain.begin, world.voice.say):
-        code = await make_list(job, world, drain)
-    if code is not ExitCode.OK:
-        return code
-    gone = {"manifest", "storage_classes", *(each.name for each in _ONLY_LISTS)}
-    kept = {name: value for name, value in vars(options).items() if name not in gone}
-    return options.of({**kept, "manifest": path})
+    else:
+        path = _beside_checkpoint(options)
+        job = ListJob(
+            address,
+            path,
+            place_of(options, options.max_outage),
+            _wanted(options, options.storage_classes),
+            options.delimiter or "",
+            relist=options.relist,
+            side_by_side=min(options.concurrency, MOST_SIDE_BY_SIDE),
+        )
+        with world.draining_on_signals(drain.begin, world.voice.say):
+            code = await make_list(job, world, drain)
+        if code is not ExitCode.OK:
+            return code
+        gone = {"manifest", "storage_classes", *(each.name for each in _ONLY_LISTS)}
+        kept = {name: value for name, value in vars(options).items() if name not in gone}
+        options = options.of({**kept, "manifest": path})
+    if options.head and not options.checkpoint.exists() and not is_run_folder(options.run_dir):
+        with world.draining_on_signals(drain.begin, world.voice.say):
+            await need_objects(options, place_of(options, options.max_outage), world, drain)
+        if drain.begun:
+            if isinstance(drain.reason, JobError):
+                raise drain.reason
+            return ExitCode(drain.reason or ExitCode.STOPPED)
+    return options.of({name: value for name, value in vars(options).items() if name not in _ONLY_BEFORE})
 
 
 def _beside_checkpoint(options: RunOptions) -> Path:

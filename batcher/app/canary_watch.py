@@ -97,11 +97,12 @@ async def watch_canary(options: RunOptions, names: Sequence[str], world: World, 
     """
     voice = world.voice
     with world.draining_on_signals(drain.begin, voice.say):
-        async with open_watch(_watch_options(options), world, drain, lambda ends: Chosen(ends, names)) as opened:
-            _, watch, service = opened
+        opening = open_watch(_watch_options(options), world, drain, narrowed=lambda ends: Chosen(ends, names))
+        async with opening as opened:
+            watch = opened.watch
             await watch.ends.renew()
             if watch.ends.running:
-                await contact(service.workflow, drain, world.draw, world.monotonic)
+                await contact(opened.service.workflow, drain, world.draw, world.monotonic)
             async with showing(options.progress, watch.figures, VIEW):
                 await watch.until_ended()
     if isinstance(drain.reason, JobError):

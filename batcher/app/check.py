@@ -18,6 +18,7 @@ from batcher.app.api import choose
 from batcher.app.bucket_runs import need_whole_list
 from batcher.app.cell_types import has_typed_cells, parameters_of_types
 from batcher.app.columns import Columns
+from batcher.app.heads import look, place_of
 from batcher.app.job_identity import choice_of, identity, need_bucket
 from batcher.app.preflight import Judge, Preflight
 from batcher.app.process import fast_loop
@@ -35,6 +36,7 @@ from batcher.flow.drain import Drain
 from batcher.model import BadRow, Parameter, Row, Workflow
 from batcher.options.groups import RUN_FOLDER
 from batcher.options.verbs import CheckOptions, default_output
+from batcher.rules.bucket.heads import Looked
 from batcher.rules.job.card import Card
 from batcher.rules.records.codec import described
 from batcher.rules.rows.admission import Policy
@@ -71,6 +73,8 @@ class Checked:
         self.skipped: Mapping[str, int] = {}
         self.forecast = forecast
         self.warnings: list[str] = []
+        self.looked: Sequence[Looked] = ()
+        """The objects that were looked at in their buckets."""
 
     @property
     def declared(self) -> Collection[str] | None:
@@ -137,6 +141,9 @@ def check_manifest(options: CheckOptions, world: World) -> Checked:
     if options.manifest is not None:
         paths = Paths(options.manifest, options.checkpoint, default_output(options))
         warn_if_short(checked.rows, paths, world, checked.warn)
+    if options.head:
+        with asyncio.Runner(loop_factory=fast_loop()) as runner:
+            checked.looked = runner.run(look(options, place_of(options), world, Drain()))
     if not checked.rows:
         raise ManifestError(f"{options.manifest or 'standard input'}: the manifest has no rows")
     return checked

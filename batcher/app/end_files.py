@@ -10,7 +10,7 @@ from pathlib import Path
 
 from batcher.app.starts import Starts
 from batcher.edges.checkpoint.places import folder_of, is_same, kept
-from batcher.edges.ends import EndStore, database_of, open_ends
+from batcher.edges.ends import RENAMES, EndStore, database_of, open_ends
 from batcher.edges.records import Output, open_lines
 from batcher.errors import OtherJobError, UsageError
 from batcher.flow.watch import Ended
@@ -18,9 +18,12 @@ from batcher.rules.doubts.control import Control
 from batcher.rules.ends.ending import End, seconds_between
 from batcher.rules.ends.followed import Followed, Known, Settled
 from batcher.rules.ends.record import END_CODECS, EndRecord
+from batcher.rules.ends.redriven import Change, Doubt
 from batcher.rules.ends.summary import Cause
 from batcher.rules.records.codec import timestamp
 
+BLOCK = 500
+"""The most executions that are read at a time to restore them."""
 OUTPUT, LENGTH = "output", "length"
 """The names of two facts: the file of the end records, and how many of its bytes belong to committed ends."""
 
@@ -84,6 +87,31 @@ class EndFiles:
         """Store what failed: the id of an execution, the state that failed, and its message."""
         await asyncio.to_thread(self._store.describe, described)
 
+    async def restorable(self, ends: Sequence[str], most: int, after: int) -> list[Known]:
+        """Return some of the executions with these ends that may be restored, with ids above `after`."""
+        return await asyncio.to_thread(self._store.restorable, ends, most, after, BLOCK)
+
+    def has_restorable(self, ends: Sequence[str], most: int) -> bool:
+        """Return whether an execution with one of these ends may be restored."""
+        return bool(self._store.restorable(ends, most, 0, 1))
+
+    def spent(self, ends: Sequence[str], most: int) -> int:
+        """Return the number of executions with these ends that were restored `most` times."""
+        return self._store.spent(ends, most)
+
+    def doubts(self) -> list[Doubt]:
+        """Return the executions that may have been restored."""
+        return self._store.doubts()
+
+    @property
+    def renames(self) -> bool:
+        """Whether the service has let a restored execution go on under another name."""
+        return RENAMES in self._store.facts()
+
+    async def change(self, changes: Sequence[Change]) -> None:
+        """Make what is known of restores durable."""
+        await asyncio.to_thread(self._store.change, changes)
+
     def unknown(self, most: int) -> list[Known]:
         """Return some of the executions whose end is unknown."""
         return list(islice(self._store.unsuccessful([End.UNKNOWN]), most))
@@ -146,9 +174,10 @@ def _place(output: Path, facts: Mapping[str, str | int], folder: Path, *, is_cho
             )
         return output, None
     before = folder / str(facts[OUTPUT])
-    if is_chosen and kept(output, folder) != facts[OUTPUT] and not is_same(output, before):
+    is_before = kept(output, folder) == facts[OUTPUT] or is_same(output, before)
+    if is_chosen and not is_before:
         raise UsageError(f"{output}: the ends of this job are in {before}", "Leave --output out, or give that file.")
-    return before, int(facts.get(LENGTH, 0))
+    return output if is_before else before, int(facts.get(LENGTH, 0))
 
 
 def _record(ended: Ended) -> EndRecord:
@@ -164,4 +193,5 @@ def _record(ended: Ended) -> EndRecord:
         started_at=began,
         ended_at=stopped or None,
         duration_s=seconds_between(began or "", stopped),
+        redrives=known.redrives,
     )

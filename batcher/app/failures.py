@@ -10,6 +10,8 @@ from typing import NamedTuple
 import orjson
 
 from batcher.app.cell_types import parameters_of_types
+from batcher.app.ends import executions_named
+from batcher.app.history import batches
 from batcher.app.voice import say, warn
 from batcher.edges.manifest import (
     WRITTEN_FORMATS,
@@ -23,6 +25,8 @@ from batcher.edges.scratch import Scratch, scratch
 from batcher.edges.whole_file import whole_file
 from batcher.errors import UsageError
 from batcher.model import BadRow, Row, Status
+from batcher.rules.choices import Failure
+from batcher.rules.ends import summary
 from batcher.rules.records.standing import Truth
 from batcher.rules.report import next_commands
 from batcher.rules.report.next_commands import Job
@@ -50,10 +54,47 @@ def require_fitting(output: Path, format_: str) -> None:
         )
 
 
-class Failures(NamedTuple):
-    """Copies the failed rows of a job from its manifest to a file. `truths` are its rows, of all shards."""
+class Chosen(NamedTuple):
+    """Which rows are written, and the command that runs them."""
 
-    truths: Iterator[Truth]
+    reasons: Iterator[tuple[bytes, Reason]]
+    """The reason of each row by the row's key."""
+    none: str
+    """What is said if there are none."""
+    run: Callable[..., str]
+    """Returns the command that runs them: of the job, the file, and more words."""
+    more: tuple[str, ...] = ()
+
+
+def not_started(truths: Iterator[Truth]) -> Chosen:
+    """Choose the rows of a job, of all its shards, that are rejected or invalid."""
+    return Chosen(_rejected(truths), "no row is rejected or invalid", next_commands.run_side, ("--retry-rejected",))
+
+
+def _rejected(truths: Iterator[Truth]) -> Iterator[tuple[bytes, Reason]]:
+    for standing, status, record in truths:
+        if status in {Status.REJECTED, Status.INVALID}:
+            error = record.error if record and record.error else {"code": "", "message": ""}
+            yield standing.key, Reason(error["code"], error["message"])
+
+
+def ended(job: Path, truths: Iterator[Truth]) -> Chosen:
+    """Choose the rows of a job, of all its shards, whose executions have failed, as its watch has found."""
+    return Chosen(_failed(job, truths), "no execution is known to have failed", next_commands.run_anew)
+
+
+def _failed(job: Path, truths: Iterator[Truth]) -> Iterator[tuple[bytes, Reason]]:
+    for batch in batches(truths):
+        started = {each.standing.execution: each.standing.key for each in batch if each.status is Status.STARTED}
+        for name, known in executions_named(job, list(started)).items():
+            if known.end in set(Failure):
+                yield started[name], Reason(known.end, summary.cause_of(known))
+
+
+class Failures(NamedTuple):
+    """Copies the chosen rows of a job from its manifest to a file."""
+
+    chosen: Chosen
     job: Job
     manifest: Path
     format: str
@@ -62,33 +103,26 @@ class Failures(NamedTuple):
     def write(self) -> None:
         """Write the file, and report what is in it."""
         with scratch() as failed:
-            failed.add(self._failed())
+            failed.add((key, orjson.dumps([*reason])) for key, reason in self.chosen.reasons)
             count = len(failed)
             if not count:
-                say(f"no row is rejected or invalid: {self.output} is not written")
+                say(f"{self.chosen.none}: {self.output} is not written")
                 return
             # What was skipped cannot have failed.
             everything = Choice(keep_placeholders=True)
-            more = ["--retry-rejected"]
+            more = [*self.chosen.more]
             with whole_file(self.output) as file, open_manifest(self.manifest, self.format, everything) as manifest:
                 header, encode = self._encoding(manifest)
                 file.write(header)
                 for row, entry, reason in self._again(manifest, failed):
                     file.write(encode(entry, reason))
-                    if row.object.endswith("/") and len(more) == 1:
+                    if row.object.endswith("/") and len(more) == len(self.chosen.more):
                         more.append("--keep-placeholders")
             left = len(failed)
         say(f"{self.output}: {counted(count - left, 'row')}")
         if left:
             warn(f"{counted(left, 'row')} that failed, but no longer in {self.manifest}")
-        say(f"next, after fixing it: {next_commands.run_side(self.job, str(self.output), *more)}")
-
-    def _failed(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield the reason of each row that failed, by the row's key."""
-        for standing, status, record in self.truths:
-            if status in {Status.REJECTED, Status.INVALID}:
-                error = record.error if record and record.error else {"code": "", "message": ""}
-                yield standing.key, orjson.dumps([error["code"], error["message"]])
+        say(f"next, after fixing it: {self.chosen.run(self.job, str(self.output), *more)}")
 
     def _encoding(self, manifest: AnyManifest) -> tuple[bytes, Encode]:
         """Return the beginning of the file, and the function that encodes an entry."""

@@ -22,9 +22,12 @@ from batcher.flow.beside import beside
 from batcher.flow.drain import Drain
 from batcher.model import Json
 from batcher.options.verbs import RunOptions
+from batcher.rules.progress import answered
+from batcher.rules.progress.answered import Answered
 from batcher.rules.progress.figures import document
 from batcher.rules.rate import orders
 from batcher.rules.rate.leases import EVERY, VALID, Asked, Leases
+from batcher.rules.shards.figures import as_one_shard
 from batcher.rules.shards.plan import RUN
 
 Answer = Mapping[str, Any]
@@ -39,7 +42,7 @@ ABANDONED = "the command that started this process is gone: no new starts, waiti
 async def run_leased(options: RunOptions, world: World, drain: Drain, lease: Lessee) -> ExitCode:
     """Run the job of a worker within its lease. Raises what `run_job` raises."""
     async with lease.keeping(drain) as attend:
-        return await run_job(options, world, drain, attend=attend)
+        return await run_job(options, world, drain, attend=attend, answered=lease.answered)
 
 
 class Orders:
@@ -90,11 +93,12 @@ class Grantor:
         self._leases = Leases()
         self._monotonic = monotonic
         self.latest: dict[int, Mapping[str, Any]] = {}
-        """The last figures of each shard, by its number."""
+        """The last figures of each shard, by its number: those of all workers that it has had."""
+        self._of_workers: dict[int, dict[str, Mapping[str, Any]]] = {}
 
     def answer(self, question: Mapping[str, Any], told: Orders | Told) -> Mapping[str, Json]:
         """Answer a worker's request for a lease. One that says farewell sends nothing any more."""
-        self.latest[question["shard"]] = question["figures"]
+        self._note(question["shard"], question["worker"], question["figures"])
         if question["is_over"]:
             self._leases.left(question["worker"])
             return {}
@@ -109,6 +113,11 @@ class Grantor:
             "is_paused": told.is_paused,
             "is_draining": told.is_draining,
         }
+
+    def _note(self, shard: int, worker: str, figures: Mapping[str, Any]) -> None:
+        of_workers = self._of_workers.setdefault(shard, {})
+        of_workers[worker] = figures
+        self.latest[shard] = as_one_shard([*of_workers.values()])
 
 
 class Told(NamedTuple):
@@ -130,6 +139,8 @@ class Lessee:
     is_abandoned: Callable[[], bool]
     """Whether the process that started the worker is gone for good."""
     warn: Callable[[str], None]
+    answered: Answered | None = None
+    """Counts the attempts, if the metrics of all workers are asked for."""
     _held: int = field(default=0, init=False)
     _sent: int = field(default=0, init=False)
     _sent_at: float = field(default=-inf, init=False)
@@ -173,7 +184,9 @@ class Lessee:
                 drain.begin(ExitCode.STOPPED)
 
     async def _ask(self, monitor: Monitor, more: Mapping[str, Json]) -> Answer | None:
-        figures = document(monitor.figures())
+        figures = document(monitor.figures()) | {"taken": monitor.tally.taken, "answered": None}
+        if self.answered is not None:
+            figures["answered"] = answered.document(self.answered)
         return await self.asking(
             {"do": "lease", "worker": self.worker, "shard": self.shard, "figures": figures, **more}
         )

@@ -10,33 +10,25 @@ from typing import NamedTuple
 
 from msgspec import structs
 
-from batcher.app.service import Site, open_credentials, open_service
+from batcher.app.bucket_service import BucketPlace, open_bucket
+from batcher.app.service import open_credentials
 from batcher.app.world import World
 from batcher.edges.object_list import ObjectFile, open_list
 from batcher.errors import ExitCode, JobError, ServiceError, UsageError
 from batcher.flow.drain import Drain
 from batcher.flow.object_list import ObjectWalk
-from batcher.flow.turns import Turns
 from batcher.model import Credentials
-from batcher.options.groups import Connection
 from batcher.rules.bucket.address import Address
 from batcher.rules.bucket.filters import Keeps, Wanted, keeper, utf8_only
-from batcher.rules.bucket.host import bucket_host
 from batcher.rules.bucket.page import ObjectPage, key_bytes
 from batcher.rules.bucket.rows import written
-from batcher.rules.rate.throttle import Throttle
 from batcher.rules.service.credentials import described
-from batcher.rules.service.dialects import dwr_region
-from batcher.rules.service.names import endpoint as endpoint_of
-from batcher.rules.service.names import region_endpoint
 from batcher.rules.text import counted
 
 BLOCK_BYTES = 1 << 20
 """Rows are written when there are this many bytes of them."""
 BLOCK_SECONDS = 2.0
 """Or when this time has passed since the last ones, whatever their number."""
-FIRST_RATE = 100.0
-"""Pages per second to begin with. An account may list 1,000 by default, and refusals lower the rate."""
 SPOKEN_SECONDS = 10.0
 """Seconds between two reports of progress."""
 
@@ -46,21 +38,11 @@ class ListJob(NamedTuple):
 
     address: Address
     path: Path
-    endpoint: str
+    place: BucketPlace
     wanted: Wanted
-    connection: Connection
     delimiter: str = ""
     relist: bool = False
-    allow_http: bool = False
     side_by_side: int = 1
-    max_outage: float = 900.0
-    """Seconds for which the service may be unavailable."""
-
-
-def obs_endpoint(endpoint: str) -> str:
-    """Return the endpoint of OBS that belongs to an endpoint: its own, or for DWR that of the same region."""
-    region = dwr_region(endpoint)
-    return endpoint if region is None else region_endpoint(region)
 
 
 async def make_list(job: ListJob, world: World, drain: Drain) -> ExitCode:
@@ -86,26 +68,18 @@ async def make_list(job: ListJob, world: World, drain: Drain) -> ExitCode:
 
 @asynccontextmanager
 async def _open_walk(job: ListJob, world: World, drain: Drain) -> AsyncIterator[ObjectWalk]:
-    host = bucket_host(endpoint_of(job.endpoint, allow_http=job.allow_http), job.address.bucket)
+    place, host = job.place, job.place.host(job.address.bucket)
     connections = job.side_by_side if job.delimiter else 1
-    site = Site(host.origin, "", connections + 1, job.connection.timeout, job.connection.trust)
     async with (
-        open_credentials(job.connection.credentials, world, drain, world.voice.warn) as credentials,
-        open_service(site, credentials, world, drain, world.voice.warn, host.dialect) as service,
+        open_credentials(place.connection.credentials, world, drain, world.voice.warn) as credentials,
+        open_bucket(place, host, connections + 1, credentials, world, drain) as questions,
     ):
         _introduce(job, credentials.current, world)
-        turns = Turns(
-            drain=drain,
-            throttle=Throttle(first=FIRST_RATE),
-            monotonic=world.monotonic,
-            service_now=service.now,
-            max_outage=job.max_outage,
-        )
-        yield ObjectWalk(service, host, turns, drain, world.draw, connections)
+        yield ObjectWalk(questions, host, connections)
 
 
 def _introduce(job: ListJob, credentials: Credentials, world: World) -> None:
-    world.voice.say(f"listing {job.address} at {job.endpoint} into {job.path}")
+    world.voice.say(f"listing {job.address} at {job.place.endpoint} into {job.path}")
     world.voice.say(f"credentials: {described(credentials)}")
 
 
@@ -168,7 +142,7 @@ class Listing:
         """Leave out what is not wanted. Ages are counted back from the service's time at the first page."""
         if self._keeps is None:
             if not self._reached.now:
-                self._reached = structs.replace(self._reached, now=self._walk.service.now())
+                self._reached = structs.replace(self._reached, now=self._walk.questions.service.now())
             if self._job.wanted.needs_time and not self._reached.now:
                 raise ServiceError("the service shows no time, so that ages have no meaning", "Give dates instead.")
             self._keeps = keeper(self._job.wanted, self._reached.now)

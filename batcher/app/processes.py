@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,8 +20,10 @@ from batcher.app.engines.processes import open_processes
 from batcher.app.job import UNCONFIRMED
 from batcher.app.job_identity import choice_of
 from batcher.app.leases import Orders
+from batcher.app.run import draining_in_time
 from batcher.app.run_folder import shards_in
 from batcher.app.shards import need_no_files
+from batcher.app.telemetry import Telemetry, check_files, metrics_of
 from batcher.app.world import World
 from batcher.edges.checkpoint import glance
 from batcher.edges.manifest import format_of
@@ -31,8 +33,10 @@ from batcher.edges.run_lock import holding
 from batcher.edges.worker import last_error
 from batcher.errors import ExitCode, JobError, UsageError
 from batcher.flow.drain import Drain
+from batcher.model import Status
 from batcher.options.verbs import RunCommandOptions
 from batcher.rules import choices
+from batcher.rules.progress.answered import Answered
 from batcher.rules.progress.extent import Length, extent
 from batcher.rules.progress.figures import Figures
 from batcher.rules.progress.view import RUN
@@ -40,8 +44,9 @@ from batcher.rules.records.standing import current_counts
 from batcher.rules.report import opening
 from batcher.rules.report.next_commands import left_of, next_steps
 from batcher.rules.shards.assignment import Shard
-from batcher.rules.shards.figures import ended, summed
+from batcher.rules.shards.figures import attempts_of, ended, summed
 from batcher.rules.shards.plan import stem
+from batcher.rules.shards.quota import Quota
 from batcher.rules.text import counted
 
 REPLACED = 3
@@ -51,7 +56,11 @@ SHARDS_EACH = 4
 LOOK_SECONDS = 0.1
 
 _WORST = (ExitCode.ROWS_IN_DOUBT, ExitCode.ROWS_REJECTED, ExitCode.OK)
-"""The exit codes of shards that have read their list, the worst first. All others are worse."""
+"""The exit codes of shards that have read their list, the worst first."""
+_ENDED = (ExitCode.STOPPED, *_WORST)
+"""The exit codes of shards that have ended as they should, the worst first. All others are worse."""
+SENT = frozenset({Status.SENDING, Status.IN_DOUBT, Status.STARTED, Status.REFUSED, Status.REJECTED})
+"""The statuses of rows that were sent, or may have been."""
 
 
 async def run_shards(options: RunCommandOptions, world: World, confirm: Confirm | None = None) -> ExitCode:
@@ -61,19 +70,36 @@ async def run_shards(options: RunCommandOptions, world: World, confirm: Confirm 
     share, or for an engine that cannot be used.
     """
     _need_sharable(options)
+    check_files(options)
     drain = Drain()
     orders = Orders(options.max_rate, lambda: drain.begin(ExitCode.STOPPED))
-    with world.draining_on_signals(drain.begin, world.voice.say):
+    with world.draining_on_signals(drain.begin, world.voice.say), draining_in_time(options, world, drain):
         if confirm is not None:
             await _confirm(confirm, options, world, drain)
         with holding(options.run_dir):
             async with _engine(options, world, orders) as engine:
                 plan = plan_in(options.run_dir)
                 of = plan.shards if plan is not None else options.processes or SHARDS_EACH * engine.room
-                workers = Workers(options, world, engine, of, drain)
-                async with showing(options.progress, workers.figures, RUN):
-                    await workers.whole()
-    return workers.report_end()
+                return await _ended(Workers(options, world, engine, of, drain))
+
+
+async def _ended(workers: Workers) -> ExitCode:
+    """Run the shards, with their progress and metrics. Return the exit code of all of them."""
+    options = workers.options
+    metrics = metrics_of(options, options.run_dir.name, Answered())
+    telemetry = Telemetry(None, metrics, workers.world)
+
+    def look() -> Figures:
+        if metrics is not None:
+            metrics.count(attempts_of([*workers.engine.latest.values()]))
+        return workers.figures()
+
+    async with telemetry.measuring(options, look):
+        async with showing(options.progress, workers.figures, RUN):
+            await workers.whole()
+        code = workers.report_end()
+        telemetry.ended(code, workers.figures())
+    return code
 
 
 def _engine(options: RunCommandOptions, world: World, orders: Orders) -> AbstractAsyncContextManager[Engine]:
@@ -96,7 +122,7 @@ async def _confirm(confirm: Confirm, options: RunCommandOptions, world: World, d
         await asyncio.to_thread(manifest.check)
         lines = max(0, (manifest.lines or 0) - manifest.header_lines)
     begun = [glance(path).counts.total() for path in checkpoints_in(options.run_dir)]
-    if lines - sum(begun) > confirm.above:
+    if min(lines - sum(begun), options.limit or lines) > confirm.above:
         question = opening.question(confirm.above, options.workflow, Length(lines, is_exact=False))
         if not await is_confirmed(confirm, question, drain) and not drain.begun:
             raise UnconfirmedError("not confirmed: nothing was started", UNCONFIRMED)
@@ -115,14 +141,8 @@ def _need_sharable(options: RunCommandOptions) -> None:
     need_no_files(options)
     if options.canary is not None:
         raise UsageError("--canary and --processes cannot be combined", "A canary is one of a list in one process.")
-    for name, flag in (
-        ("limit", "--limit"),
-        ("max_running", "--max-running"),
-        ("metrics_port", "--metrics-port"),
-        ("metrics_file", "--metrics-file"),
-    ):
-        if options.has(name) and getattr(options, name) is not None:
-            raise UsageError(f"--processes and {flag} cannot be combined", "Run each shard by itself, with --shard.")
+    if options.max_running is not None:
+        raise UsageError("--max-running and --processes cannot be combined", "It counts the executions of one process.")
 
 
 @dataclass
@@ -144,10 +164,18 @@ class Workers:
 
     def __post_init__(self) -> None:
         self._begun = self.world.monotonic()
+        self._quota = Quota(self.options.limit, self.of)
+        self._sent_before = {shard: self._sent_ever(shard) for shard in range(self.of)}
 
     async def whole(self) -> None:
-        """Run the shards. A drain is passed on to those that run, and no other is begun."""
-        waiting = deque(range(self.of))
+        """Run the shards, until none may send more. A drain is passed on to those that run, and no other is begun."""
+        shards = [shard for shard in range(self.of) if self._quota.left(shard) != 0]
+        while shards and not self.drain.begun:
+            await self._run(shards)
+            shards = self._quota.divide()
+
+    async def _run(self, shards: Iterable[int]) -> None:
+        waiting = deque(shards)
         has_drained = False
         while self.running or (waiting and not self.drain.begun):
             # The first one alone, until it has written the plan: what is wrong with the job is said once.
@@ -155,7 +183,8 @@ class Workers:
             while waiting and len(self.running) < room and not self.drain.begun:
                 shard = waiting.popleft()
                 self.running.add(shard)
-                await self.engine.start(Shard(shard, self.of))
+                self._over.pop(shard, None)
+                await self.engine.start(Shard(shard, self.of), self._quota.left(shard))
             if self.drain.begun and not has_drained:
                 has_drained = True
                 self.engine.drain()
@@ -169,16 +198,37 @@ class Workers:
     def _has_ended(self, shard: int, end: End) -> bool:
         """Return whether a shard has ended for good. One whose worker was lost is begun again, a few times."""
         name = f"shard {shard}/{self.of}"
-        if end.code is None and not self.drain.begun and self.lost[shard] < REPLACED:
+        self._note_sent(shard, end)
+        is_limited = self._quota.left(shard) == 0
+        if end.code is None and not is_limited and not self.drain.begun and self.lost[shard] < REPLACED:
             self.lost[shard] += 1
             self.world.voice.warn(f"{name}: {end.why}, started again")
             return False
-        self.codes[shard] = ExitCode.INTERNAL if end.code is None else end.code
+        lost = ExitCode.STOPPED if is_limited else ExitCode.INTERNAL
+        self.codes[shard] = lost if end.code is None else end.code
+        if end.code == ExitCode.FAILURES:
+            self.drain.begin(ExitCode.FAILURES)
         self._note_end(shard)
-        error = last_error(self._log(shard)) if end.code not in {*_WORST, ExitCode.STOPPED} else ""
+        error = last_error(self._log(shard)) if end.code not in _ENDED else ""
         if error or end.code is None:
             self.world.voice.warn(f"{name}: {end.why or error}")
         return True
+
+    def _note_sent(self, shard: int, end: End) -> None:
+        """Note how many rows a shard has sent, and whether the limit is all that keeps it from sending more."""
+        shown = self.engine.latest.get(shard, {}).get("taken", 0)
+        # What a killed worker has sent since it showed its figures is in the checkpoint.
+        sent = max(shown, self._sent_ever(shard) - self._sent_before[shard])
+        self._quota.note(shard, sent, can_go_on=end.code in {None, ExitCode.STOPPED})
+
+    def _sent_ever(self, shard: int) -> int:
+        """Return how many rows of a shard runs have sent, as far as its checkpoint shows it, if that is limited."""
+        if self.options.limit is not None:
+            # A shard that has not begun has no checkpoint.
+            with suppress(JobError):
+                counts = glance(latest_checkpoint(self.options.run_dir, Shard(shard, self.of))).counts
+                return sum(counts[status] for status in SENT)
+        return 0
 
     def _note_end(self, shard: int) -> None:
         # A shard that has not begun has no checkpoint, and no figures.
@@ -209,14 +259,32 @@ class Workers:
             voice.say(f"run folder: {self.options.run_dir}")
             for fault in shards.faults:
                 voice.warn(fault)
-            for step in next_steps(shards.job, left_of(counts, read_whole=seen.read_whole)):
+            left = left_of(counts, read_whole=seen.read_whole)
+            for step in next_steps(shards.job, left, [*_workers(self.options)]):
                 voice.say(f"next: {step.command}")
         return self._code()
 
     def _code(self) -> ExitCode:
-        if isinstance(self.drain.reason, ExitCode):
-            return self.drain.reason
-        others = [code for code in self.codes.values() if code not in _WORST]
+        codes = {*self.codes.values()}
+        if len(self.codes) < self.of:
+            # The limit, or the drain, has kept the others from beginning.
+            codes.add(ExitCode.STOPPED)
+        reason = self.drain.reason
+        # If all shards have come to their ends, what asked them to stop came too late.
+        if isinstance(reason, ExitCode) and not (reason is ExitCode.STOPPED and codes <= {*_WORST}):
+            return reason
+        others = [code for code in self.codes.values() if code not in _ENDED]
         if others:
             return ExitCode(others[0]) if others[0] in {*ExitCode} else ExitCode.INTERNAL
-        return next(code for code in _WORST if code in self.codes.values())
+        return next(code for code in _ENDED if code in codes)
+
+
+def _workers(options: RunCommandOptions) -> Iterator[str]:
+    """Yield the words by which a command runs all shards in the workers of this one."""
+    for flag, value in (
+        ("--processes", options.processes),
+        ("--engine", options.engine and options.engine.value),
+        ("--scheduler", options.scheduler),
+    ):
+        if value is not None:
+            yield from (flag, str(value))

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from msgspec import structs
 
 from batcher.app.api import Chosen, choose
-from batcher.app.attempt import open_short, with_all_files
+from batcher.app.attempt import Attempt, Terms, latest_checkpoint, open_attempt, written_by_all
 from batcher.app.cell_types import has_typed_cells, parameters_of_types
 from batcher.app.generation import Generation
 from batcher.app.job_files import Place, place_of, written
@@ -44,6 +44,7 @@ from batcher.rules.records.standing import current_counts
 from batcher.rules.report.next_commands import run
 from batcher.rules.rows.identity import canonical
 from batcher.rules.service.dialect import Dialect
+from batcher.rules.shards.attempts import CHECKPOINT, RECORDS
 from batcher.rules.text import counted
 
 
@@ -59,17 +60,34 @@ async def recover(options: RecoverOptions, world: World) -> ExitCode:
     api = await choose(options, world, Drain(), options.checkpoint)
     wanted = card_of(given, *api)
     await planned(options, wanted)
-    options = with_all_files(options)
-    async with open_short(options.checkpoint, world, Drain()):
-        return await _recovered(options, wanted, api, world)
+    terms = Terms(options.take_over_after)
+    async with open_attempt(_latest(options), world, Drain(), terms, is_rebuilt=True) as attempt:
+        return await _recovered(_of_attempt(options, attempt), wanted, api, world)
+
+
+def _latest(options: RecoverOptions) -> Path:
+    """Return the checkpoint of the job, of the latest attempt at its shard."""
+    if options.shard is None or not options.run_dir.is_dir():
+        return options.checkpoint
+    return latest_checkpoint(options.run_dir, options.shard)
+
+
+def _of_attempt(options: RecoverOptions, attempt: Attempt | None) -> RecoverOptions:
+    """Return the options with the checkpoint of this attempt, and the outputs of all attempts at its shard."""
+    if attempt is None or options.shard is None:
+        return options
+    outputs = written_by_all(options.run_dir, options.shard, RECORDS)
+    return options.but(checkpoint=attempt.checkpoint, output=outputs or options.output)
 
 
 async def _recovered(options: RecoverOptions, wanted: Card, api: Chosen, world: World) -> ExitCode:
     given = _as_run(options, options.output[-1])
+    all_of_shard = () if options.shard is None else written_by_all(options.run_dir, options.shard, CHECKPOINT)
+    earlier = [path for path in reversed(all_of_shard) if path != options.checkpoint]
     with replacing(options.checkpoint) as replacement, ExitStack() as opened:
-        with closing(replacement.begin(wanted)) as store:
-            if replacement.is_damaged:
-                world.voice.warn(f"{options.checkpoint}: damaged: only the output shows how the rows stand")
+        with closing(replacement.begin(wanted, earlier)) as store:
+            for path in replacement.damaged:
+                world.voice.warn(f"{path}: damaged: {_shown_by(replacement.former)} how the rows stand")
             card = _card(store.card, wanted, options.checkpoint)
             reading = _Reading(given, world, card.cell_types, api.dialect)
             types = await reading.cell_types()
@@ -78,6 +96,10 @@ async def _recovered(options: RecoverOptions, wanted: Card, api: Chosen, world: 
         await rebuilt.generation.attest(rebuilt.length)
     _report(rebuilt, kept, options, card, world)
     return ExitCode.OK
+
+
+def _shown_by(former: Path | None) -> str:
+    return "only the output shows" if former is None else f"the outputs and {former} show"
 
 
 class _Rebuilt(NamedTuple):

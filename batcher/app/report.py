@@ -11,10 +11,11 @@ from batcher.app.job_files import rate_of
 from batcher.app.job_identity import job_of
 from batcher.app.run_folder import pasts, shards_of
 from batcher.app.voice import TERMINAL, Voice
-from batcher.edges.checkpoint.facts import LIMIT, SLOWED
+from batcher.edges.checkpoint.facts import LIMIT, RUNS, SLOWED
 from batcher.edges.whole_file import whole_file
 from batcher.model import Status
 from batcher.rules.ends import summary
+from batcher.rules.job import runs as job_runs
 from batcher.rules.rate.bottleneck import decoded, together
 from batcher.rules.report.digest import Digest
 from batcher.rules.report.page import NAMED, Known, page
@@ -25,13 +26,14 @@ def write_report(checkpoint: Path, output: Path, voice: Voice = TERMINAL) -> Non
     # Imported late: only this needs it.
     from batcher.edges.report import render  # noqa: PLC0415
 
-    digest, limits, slowed, looks = Digest(), [], [], {}
+    digest, limits, slowed, runs, looks = Digest(), [], [], [], {}
     for past in pasts(checkpoint, voice):
         must_differ(output, *past.paths)
         for record in past.records():
             digest.add(record)
         limits.append(rate_of(past.checkpoint.facts.get(LIMIT)))
         slowed.append(decoded(past.checkpoint.facts.get(SLOWED)))
+        runs.append(job_runs.decoded(past.checkpoint.facts.get(RUNS)))
         looks[past.checkpoint.path] = past.checkpoint.glance()
     shards = shards_of(checkpoint, looks)
     for fault in () if shards is None else shards.faults:
@@ -53,6 +55,7 @@ def write_report(checkpoint: Path, output: Path, voice: Voice = TERMINAL) -> Non
             *([] if seen.canary is None else [seen.canary.words]),
             *([] if followed is None else summary.lines(followed.ends, followed.running, followed.causes)),
         ],
+        history=job_runs.together(runs),
     )
     with whole_file(output) as file:
         file.write(render(page(known, digest)))

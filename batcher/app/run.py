@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import datetime
 from functools import partial
 from math import inf
@@ -23,6 +23,7 @@ from batcher.app.job_identity import card_of, choice_of, job_of, need_bucket
 from batcher.app.learned import remember, remembered
 from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
+from batcher.app.runs import noted
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.shards import pinned, planned
 from batcher.app.sharing import open_sharing
@@ -40,6 +41,7 @@ from batcher.options.verbs import RunOptions
 from batcher.rules.choices import OnDoubt
 from batcher.rules.doubts.settle_time import condition
 from batcher.rules.job.card import STANDARD_INPUT
+from batcher.rules.progress.answered import Answered
 from batcher.rules.progress.counts import Tally
 from batcher.rules.rate.found import FoundLimit
 from batcher.rules.rate.remembered import Remembered, first_rate, most_rows
@@ -62,22 +64,26 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
     *,
     confirm: Confirm | None = None,
     attend: Callable[[Monitor], None] | None = None,
+    answered: Answered | None = None,
 ) -> ExitCode:
     """Run the job that `options` describe until it ends or `drain` begins, and report how it ended.
 
-    `pass_on` takes the records once they are on disk, `attend` the monitor once the files are open. `confirm` asks a
-    person before many rows are started; without it no one is asked. The options choose the dialect, unless it is given.
-    Raises JobError if the job cannot start or continue.
+    `pass_on` takes the records once they are on disk, `attend` the monitor once the files are open. `answered` counts
+    the attempts, if another process has metrics. `confirm` asks a person before many rows are started; without it no
+    one is asked. The options choose the dialect, unless it is given. Raises JobError if the job cannot start or
+    continue.
     """
     # The names are checked before anything is opened.
     card_of(options, dialect or dialect_of(options.api))
     canary.need_possible(options)
     is_first = True
-    with drain.within(_seconds(options, world), ExitCode.STOPPED, partial(world.voice.say, OUT_OF_TIME)):
+    with draining_in_time(options, world, drain):
         while True:
-            opened = _open_run(options, world, drain, pass_on, dialect, confirm=confirm, attend=attend)
+            opened = _open_run(
+                options, world, drain, pass_on, dialect, confirm=confirm, attend=attend, answered=answered
+            )
             async with opened as (run, shown):
-                outcome = await _finished(run, shown if is_first else ())
+                outcome = await _finished(run, shown, is_first=is_first)
             if not isinstance(outcome, canary.Watching):
                 return outcome
             stopped = await watch_canary(run.options, outcome.executions, world, drain)
@@ -98,12 +104,13 @@ async def _open_run(  # noqa: PLR0913 - a job, its world, and who takes part in 
     *,
     confirm: Confirm | None,
     attend: Callable[[Monitor], None] | None,
+    answered: Answered | None,
 ) -> AsyncIterator[tuple[Run, Sequence[str]]]:
     """Open all edges of a job, and yield the run over them with its first lines. Arguments are those of `run_job`."""
     async with AsyncExitStack() as edges:
         # First, since a file may be a pipe without a reader: to open it takes until the second signal.
         edges.enter_context(world.draining_on_signals(drain.begin, world.voice.say))
-        telemetry = await edges.enter_async_context(open_telemetry(options, world, pass_on))
+        telemetry = await edges.enter_async_context(open_telemetry(options, world, pass_on, answered))
         manifest = edges.enter_context(_open_manifest(options, world))
         await asyncio.to_thread(manifest.check)
         for warning in manifest.warnings:
@@ -201,20 +208,21 @@ async def _opening(
     )
 
 
-async def _finished(run: Run, shown: Sequence[str]) -> ExitCode | canary.Watching:
-    """Run the job over its open edges, monitored and steered, and report how it ended. `shown` are its first lines.
+async def _finished(run: Run, shown: Sequence[str], *, is_first: bool) -> ExitCode | canary.Watching:
+    """Run the job over its open edges, monitored and steered, and report how it ended.
 
-    Return what is to be watched first if the job begins with a canary.
+    `shown` are the first lines of the run, which are said if this is its first part. Return what is to be watched first
+    if the job begins with a canary.
     """
     telemetry, monitor = run.monitor.telemetry, run.monitor
     async with telemetry.measuring(run.options, monitor.figures):
         async with monitor.keeping(), listening(run.options.checkpoint, monitor.answer) as fault:
             if fault:
                 telemetry.warn(f"this run cannot be steered: {fault}")
-            for line in shown:
+            for line in shown if is_first else ():
                 run.world.voice.say(line)
             async with closed_loop(run):
-                outcome = await canary.work(run)
+                outcome = await noted(run.files, run.world.clock, partial(canary.work, run), is_first=is_first)
             remember(run.options, run.files, run.world, monitor.learned)
         if isinstance(outcome, ExitCode):
             telemetry.ended(outcome, monitor.figures())
@@ -249,6 +257,11 @@ def _seconds(options: RunOptions, world: World) -> float | None:
         # No time zone is given, so it is that of this machine.
         ends.append(seconds_until(options.stop_at, datetime.fromtimestamp(world.clock())))  # noqa: DTZ006
     return min(ends, default=None)
+
+
+def draining_in_time(options: RunOptions, world: World, drain: Drain) -> AbstractContextManager[None]:
+    """Begin the drain during the block when --max-duration or --stop-at says so."""
+    return drain.within(_seconds(options, world), ExitCode.STOPPED, partial(world.voice.say, OUT_OF_TIME))
 
 
 def _monitor(  # noqa: PLR0913, PLR0917 - what a run consists of

@@ -20,6 +20,7 @@ from batcher.flow.reconcile import Findings
 from batcher.model import Admitted, Record, Status
 from batcher.options.verbs import RunOptions
 from batcher.rules.choices import Level
+from batcher.rules.progress.answered import Answered
 from batcher.rules.progress.figures import Figures, final
 from batcher.rules.records import event_log
 from batcher.rules.records.event_log import Line
@@ -35,13 +36,15 @@ class Telemetry:
     log_file: Log | None
     metrics: Metrics | None
     world: World
+    answered: Answered | None = None
+    """Counts the attempts; None if nothing wants them."""
     pass_on: PassOn | None = None
     """Takes the records; None if nothing wants them."""
 
     @property
     def seen(self) -> Callable[[Admitted, Sequence[Attempt]], None] | None:
-        """Takes each attempt. None if there is neither log nor metrics: then a row costs nothing here."""
-        return self._seen if self.log_file or self.metrics else None
+        """Takes each attempt. None if nothing is logged or counted: then a row costs nothing here."""
+        return self._seen if self.log_file or self.answered is not None else None
 
     def log(self, line: Line | None) -> None:
         """Write an event to the log."""
@@ -111,26 +114,32 @@ class Telemetry:
 
     def _seen(self, admitted: Admitted, made: Sequence[Attempt]) -> None:
         last = made[-1]
-        if self.metrics is not None:
-            self.metrics.attempted(last.verdict, last.answer, last.latency)
+        if self.answered is not None:
+            self.answered.add(last.verdict, last.answer, last.latency)
         if self.log_file is not None:
             self.log(event_log.of_attempt(admitted.row, len(made), last.verdict, last.answer, last.latency))
 
 
 @asynccontextmanager
-async def open_telemetry(options: RunOptions, world: World, pass_on: PassOn | None = None) -> AsyncIterator[Telemetry]:
+async def open_telemetry(
+    options: RunOptions, world: World, pass_on: PassOn | None = None, answered: Answered | None = None
+) -> AsyncIterator[Telemetry]:
     """Open the log if one is asked for, and log the start of the run and its failure.
 
-    Raises UsageError if one file would have two purposes, DiskError if the log cannot be opened.
+    `answered` counts the attempts for another process that wants them. Raises UsageError if one file would have two
+    purposes, DiskError if the log cannot be opened.
     """
-    _check_files(options)
+    check_files(options)
     async with AsyncExitStack() as stack:
         opened = None
         if options.log_file is not None:
             run = uuid.uuid4().hex[:12]
             opening = open_log(options.log_file, options.log_format, options.log_level, run, world.voice.warn)
             opened = await stack.enter_async_context(opening)
-        telemetry = Telemetry(opened, _metrics(options), world, pass_on)
+        if answered is None and has_metrics(options):
+            answered = Answered()
+        metrics = None if answered is None else metrics_of(options, options.checkpoint.name, answered)
+        telemetry = Telemetry(opened, metrics, world, answered, pass_on)
         telemetry.log(_begun(options))
         try:
             yield telemetry
@@ -141,13 +150,19 @@ async def open_telemetry(options: RunOptions, world: World, pass_on: PassOn | No
             raise
 
 
-def _metrics(options: RunOptions) -> Metrics | None:
-    if options.metrics_file is None and options.metrics_port is None:
+def has_metrics(options: RunOptions) -> bool:
+    """Return whether metrics are asked for."""
+    return options.metrics_file is not None or options.metrics_port is not None
+
+
+def metrics_of(options: RunOptions, job: str, answered: Answered) -> Metrics | None:
+    """Return the metrics of a job, by the name of its checkpoint or run folder. None if they are not asked for."""
+    if not has_metrics(options):
         return None
     # Imported late: it takes longer to import than the rest of the package.
     from batcher.edges.metrics import Metrics  # noqa: PLC0415
 
-    return Metrics(options.workflow, options.checkpoint.name)
+    return Metrics(options.workflow, job, answered)
 
 
 def _begun(options: RunOptions) -> Line:
@@ -165,8 +180,11 @@ def _begun(options: RunOptions) -> Line:
     )
 
 
-def _check_files(options: RunOptions) -> None:
-    """Refuse one file for two purposes: each file is written in its own way, and the manifest is never written."""
+def check_files(options: RunOptions) -> None:
+    """Refuse one file for two purposes: each file is written in its own way, and the manifest is never written.
+
+    Raises UsageError.
+    """
     known: dict[Path, str] = {}
     files = {
         "MANIFEST": options.manifest,

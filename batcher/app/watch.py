@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from math import inf
+from typing import NamedTuple
 
 from batcher.app.api import chosen_before
 from batcher.app.end_files import EndFiles, open_end_files
@@ -23,6 +24,7 @@ from batcher.flow.service import Service
 from batcher.flow.turns import Turns
 from batcher.flow.watch import ASKERS, Ends, Observer, Watch
 from batcher.options.watching import WatchOptions
+from batcher.rules.choices import MOST_REDRIVES, RESTORED
 from batcher.rules.ends import figures, summary
 from batcher.rules.progress.view import View
 from batcher.rules.rate.throttle import Throttle
@@ -38,24 +40,54 @@ async def watch_job(options: WatchOptions, world: World, drain: Drain | None = N
     Raises JobError if that is impossible, or if the service refuses to list executions.
     """
     drain = drain or Drain()
-    voice = world.voice
-    async with AsyncExitStack() as edges:
-        edges.enter_context(world.draining_on_signals(drain.begin, voice.say))
-        edges.enter_context(drain.within(options.deadline, ExitCode.DEADLINE, partial(voice.say, OUT_OF_TIME)))
-        ends, watch, service = await edges.enter_async_context(open_watch(options, world, drain))
-        await ends.renew()
-        if ends.running:
-            voice.say(f"watching {ends.running:,} of {summary.executions(len(ends))} of workflow {service.name}")
-            await contact(service.workflow, drain, world.draw, world.monotonic)
-        async with showing(options.progress, watch.figures, VIEW):
-            await watch.until_ended()
-        return _report(options, world, watch, ends, drain)
+    with ending_in_time(options, world, drain):
+        async with open_watch(options, world, drain) as opened:
+            return await _watched(options, world, opened, drain)
+
+
+async def _watched(options: WatchOptions, world: World, opened: OpenWatch, drain: Drain) -> ExitCode:
+    await opened.ends.renew()
+    if opened.ends.running:
+        opened.say_begun()
+        await contact(opened.service.workflow, drain, world.draw, world.monotonic)
+    async with showing(options.progress, opened.watch.figures, VIEW):
+        await opened.watch.until_ended()
+    return report(options, world, opened, drain)
+
+
+class OpenWatch(NamedTuple):
+    """A watch with its files and its service. Questions to the service keep to the turns."""
+
+    watch: Watch
+    ends: EndFiles
+    service: Service
+    turns: Turns
+    say: Callable[[str], None]
+
+    def say_begun(self) -> None:
+        """Say what is watched."""
+        executions = summary.executions(len(self.ends))
+        self.say(f"watching {self.ends.running:,} of {executions} of workflow {self.service.name}")
+
+
+@contextmanager
+def ending_in_time(options: WatchOptions, world: World, drain: Drain) -> Iterator[None]:
+    """Let signals and the deadline begin the drain during the block."""
+    with (
+        world.draining_on_signals(drain.begin, world.voice.say),
+        drain.within(options.deadline, ExitCode.DEADLINE, partial(world.voice.say, OUT_OF_TIME)),
+    ):
+        yield
 
 
 @asynccontextmanager
 async def open_watch(
-    options: WatchOptions, world: World, drain: Drain, narrowed: Callable[[EndFiles], Ends] = lambda ends: ends
-) -> AsyncIterator[tuple[EndFiles, Watch, Service]]:
+    options: WatchOptions,
+    world: World,
+    drain: Drain,
+    connections: int = ASKERS,
+    narrowed: Callable[[EndFiles], Ends] = lambda ends: ends,
+) -> AsyncIterator[OpenWatch]:
     """Open the ends of a job and its service for a watch, which follows the executions that are `narrowed` to.
 
     Its requests keep to a throttle of their own. Raises what opening either raises.
@@ -74,10 +106,12 @@ async def open_watch(
         )
         dialect = chosen_before(job.card)
         credentials = await edges.enter_async_context(open_credentials(options.credentials, world, drain, warn))
-        site = Site(job.card.endpoint, job.card.workflow, ASKERS, options.timeout, options.trust)
+        site = Site(job.card.endpoint, job.card.workflow, connections, options.timeout, options.trust)
         service = await edges.enter_async_context(open_service(site, credentials, world, drain, warn, dialect))
-        service.send = paced(service.send, _turns(options, world, drain, service), dialect)
-        yield ends, Watch(narrowed(ends), _observer(options, world, service), drain), service
+        turns = _turns(options, world, drain, service)
+        service.send = paced(service.send, turns, dialect)
+        watch = Watch(narrowed(ends), _observer(options, world, service), drain)
+        yield OpenWatch(watch, ends, service, turns, world.voice.say)
 
 
 def _turns(options: WatchOptions, world: World, drain: Drain, service: Service) -> Turns:
@@ -106,9 +140,14 @@ def _observer(options: WatchOptions, world: World, service: Service) -> Observer
     )
 
 
-def _report(options: WatchOptions, world: World, watch: Watch, ends: EndFiles, drain: Drain) -> ExitCode:
-    """Report how the executions ended, and return the exit code. Raises the error that ended the watch."""
-    voice = world.voice
+def report(
+    options: WatchOptions, world: World, opened: OpenWatch, drain: Drain, most_redrives: int = MOST_REDRIVES
+) -> ExitCode:
+    """Report how the executions ended, and return the exit code. Raises the error that ended the watch.
+
+    Executions that were restored fewer than `most_redrives` times may be restored next.
+    """
+    voice, watch, ends = world.voice, opened.watch, opened.ends
     lines = [
         *summary.lines(ends.ends, ends.running, ends.causes()),
         *summary.unknown(ends.unknown(summary.NAMED), ends.ends),
@@ -126,4 +165,6 @@ def _report(options: WatchOptions, world: World, watch: Watch, ends: EndFiles, d
     voice.say(summary.NEXT[code])
     if ends.running:
         voice.say(f"next: {next_commands.about('watch', options.checkpoint)}")
+    elif ends.has_restorable(RESTORED, most_redrives):
+        voice.say(f"next: {next_commands.about('redrive', options.checkpoint)}")
     return code

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from batcher.errors import ExitCode
 from batcher.model import Json, Parameter, Status
 from batcher.options.verbs import CheckOptions
+from batcher.rules.bucket import heads
+from batcher.rules.bucket.heads import Finding
 from batcher.rules.records.codec import described
 from batcher.rules.text import counted
 
@@ -64,10 +66,17 @@ def check(options: CheckOptions) -> ExitCode:
         for line in _lines(manifest, checked):
             show(line)
     say(_verdict(checked))
-    return ExitCode.MANIFEST if checked.bad else ExitCode.OK
+    return ExitCode.MANIFEST if checked.bad or _missing(checked) else ExitCode.OK
+
+
+def _missing(checked: Checked) -> int:
+    return sum(each.finding is Finding.MISSING for each in checked.looked)
 
 
 def _verdict(checked: Checked) -> str:
+    missing = _missing(checked)
+    if missing:
+        return f"{counted(missing, 'object')} of {len(checked.looked):,} missing. A run with --head starts nothing."
     if not checked.bad:
         return "All rows are valid. Nothing was started."
     are, them = ("is", "it") if checked.bad == 1 else ("are", "them")
@@ -92,6 +101,7 @@ def _document(manifest: str, checked: Checked) -> Mapping[str, Json]:
         "skipped": dict(checked.skipped),
         "buckets": dict(checked.buckets.most_common()),
         "forecast": {name: forecast.counts[status] for name, (status, _) in FORECAST.items()},
+        "looked_at": [each._asdict() for each in checked.looked],
         "warnings": checked.warnings,
     }
 
@@ -126,6 +136,8 @@ def _lines(manifest: str, checked: Checked) -> Iterator[str]:
         yield _count(count, f"in bucket {bucket}")
     if len(checked.buckets) > SHOWN_BUCKETS:
         yield f"and {counted(len(checked.buckets) - SHOWN_BUCKETS, 'more bucket')}"
+    if checked.looked:
+        yield from heads.lines(checked.looked)
     for row in checked.first_bad:
         yield f"bad: {row.reason}"
     if checked.bad > len(checked.first_bad):

@@ -1,6 +1,7 @@
 """Shell completion: prints the completion script, or installs it in the home directory of the user.
 
-The scripts are those of click: `_BATCHER_COMPLETE=bash_source batcher` prints the one for bash.
+The scripts are those of click: `_BATCHER_COMPLETE=bash_source batcher` prints the one for bash. Unlike click's own,
+they complete the value in `--flag=value` too.
 """
 
 from __future__ import annotations
@@ -10,7 +11,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from click import Command
-from click.shell_completion import get_completion_class
+from click.shell_completion import (
+    BashComplete,
+    CompletionItem,
+    FishComplete,
+    ShellComplete,
+    ZshComplete,
+    add_completion_class,
+    get_completion_class,
+)
 
 from batcher.errors import UsageError
 
@@ -30,6 +39,48 @@ PLACES = {
     "zsh": Place(".zfunc/_batcher", ".zshrc", "fpath=(~/.zfunc $fpath)\nautoload -Uz compinit && compinit\n"),
     "fish": Place(".config/fish/completions/batcher.fish"),
 }
+
+
+class _WithValues(ShellComplete):
+    """Completes the value in `--flag=value`, which all shells but bash take for one word."""
+
+    def get_completions(self, args: list[str], incomplete: str) -> list[CompletionItem[str]]:
+        """Return what may follow `args`. All of a word is replaced by it, so it begins with the flag if that does."""
+        if args and args[-1] == "=":
+            # bash takes it for a word of its own.
+            return super().get_completions(args[:-1], incomplete)
+        flag, equals, value = incomplete.partition("=")
+        if not equals or not flag.startswith("--"):
+            return super().get_completions(args, incomplete)
+        found = super().get_completions([*args, flag], value)
+        return [CompletionItem(f"{flag}={each.value}", each.type, each.help) for each in found]
+
+
+class _Bash(_WithValues, BashComplete):
+    """For bash."""
+
+
+class _Zsh(_WithValues, ZshComplete):
+    """For zsh, which looks for the file of a value behind its flag."""
+
+    source_template = ZshComplete.source_template.replace("_path_files", "compset -P 1 '--*='\n            _path_files")
+
+
+class _Fish(_WithValues, FishComplete):
+    """For fish, which is given the file of a value with its flag."""
+
+    source_template = FishComplete.source_template.replace(
+        "__fish_complete_path $metadata[2];",
+        "set -l flag (string match -r -- '^--[^=]*=' $metadata[2]);\n"
+        """            __fish_complete_path (string replace -- "$flag" '' $metadata[2])"""
+        """ | string replace -r -- '^' "$flag";""",
+    )
+
+
+def register() -> None:
+    """Have click complete with these classes."""
+    for each in (_Bash, _Zsh, _Fish):
+        add_completion_class(each)
 
 
 def script(command: Command) -> str:
@@ -80,6 +131,7 @@ def _shell() -> str:
 
 
 def _source(command: Command, shell: str) -> str:
+    register()
     made = get_completion_class(shell)
     if made is None:
         raise UsageError(f"no completion for the shell {shell!r}")

@@ -108,6 +108,7 @@ def _settings(options: EmulatorOptions) -> Settings:
         retry_after=options.retry_after,
         seed=options.seed,
         faults=dict(options.faults),
+        restore_faults=dict(options.restore_faults),
         slow=options.slow,
         list_delay=options.list_delay,
         list_forbidden=options.list_forbidden,

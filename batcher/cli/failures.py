@@ -15,6 +15,7 @@ HELP = """Write the rejected and invalid rows of MANIFEST as the next manifest, 
 Examples:
   batcher failures objects.csv -o failed.csv
   batcher failures keys.txt -o failed.csv
+  batcher failures objects.csv --ended -o again.csv
   batcher failures objects.csv --dismiss
 
 JSON Lines are written as JSON Lines, other formats as CSV or TSV. CSV and TSV manifests keep their columns; for other
@@ -24,6 +25,10 @@ started twice. Rows that will still be retried are not in the file, since the jo
 
 A row whose content you fixed is a new row, so the failed row still counts as not done. --dismiss declares all rejected
 and invalid rows of the job settled: no run sends them again, not even with --retry-rejected.
+
+--ended writes the rows whose executions failed, timed out or were cancelled instead, as batcher watch has found. They
+are started, so the checkpoint of the job would not start them again: the command that is printed at the end runs them
+as a job of their own, which starts each a second time. batcher redrive continues the same executions instead.
 """
 
 
@@ -34,10 +39,12 @@ def failures(options: FailuresOptions) -> ExitCode:
             "give one of --output and --dismiss",
             "--output FILE writes the failed rows; --dismiss declares them settled.",
         )
+    if options.ended and options.output is None:
+        raise UsageError("--ended and --dismiss cannot be combined", "An execution that failed cannot be dismissed.")
     if options.output is None:
         _dismiss(options)
         return ExitCode.OK
-    from batcher.app.failures import Failures, require_fitting
+    from batcher.app.failures import Failures, ended, not_started, require_fitting
     from batcher.app.history import must_differ
     from batcher.app.run_folder import files_of, job_at, pasts, warn_of_gaps
     from batcher.edges.manifest import format_of
@@ -47,7 +54,8 @@ def failures(options: FailuresOptions) -> ExitCode:
     must_differ(options.output, options.manifest, *files_of(options.checkpoint))
     truths = (truth for past in pasts(options.checkpoint) for truth in past.truths())
     warn_of_gaps(options.checkpoint)
-    Failures(truths, job_at(options.checkpoint), options.manifest, format_, options.output).write()
+    chosen = ended(options.checkpoint, truths) if options.ended else not_started(truths)
+    Failures(chosen, job_at(options.checkpoint), options.manifest, format_, options.output).write()
     return ExitCode.OK
 
 

@@ -15,6 +15,7 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
+from batcher.cli.ending import Ending
 from batcher.cli.help import panels, usage
 from batcher.cli.verbs import module_of
 from batcher.errors import UsageError
@@ -104,6 +105,7 @@ def verb_command(name: str) -> Verb:
 
     @click.pass_context
     def act(ctx: click.Context, /, **_: Any) -> int:
+        ending = ctx.ensure_object(Ending)
         used = {name: place for name, place in places(ctx).items() if source(ctx, name) is ParameterSource.DEFAULT_MAP}
         for variable in ctx.meta.get(f"{_LINKS}.{ctx.info_name}", {}):
             from batcher.app.voice import warn
@@ -115,7 +117,11 @@ def verb_command(name: str) -> Verb:
             # Requests with customers' names go to the endpoint, so it is named, not only that it is set.
             shown = [f"{at.key} ({ctx.params[name]})" if name in _WHERE else at.key for name, at in used.items()]
             say(f"settings from {next(iter(used.values())).file}: {', '.join(shown)}")
-        code: int = getattr(verb, name)(_located(options_of(ctx)))
+        given = options_of(ctx)
+        ending.of(name, given)
+        options = _located(given)
+        ending.of(name, options)
+        code: int = getattr(verb, name)(options)
         return code
 
     return Verb(name, verb.OPTIONS, help=verb.HELP, callback=act, context_settings=getattr(verb, "CONTEXT", None))

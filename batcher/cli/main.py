@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from batcher import __version__
+from batcher.cli.ending import Ending
 from batcher.cli.streams import open_streams
 from batcher.cli.verbs import PANELS, SUMMARY, VERBS
 from batcher.errors import MEANINGS, ExitCode, JobError, UsageError
@@ -90,25 +91,35 @@ app = Verbs(
 )
 
 
+_COMPLETING = "_BATCHER_COMPLETE"
+"""The variable with which the script of a shell asks for completions."""
+
+
 def main() -> None:
     """Run the command line. An error that no verb reports has an exit code too: 70, 71 or 74."""
     open_streams()
+    if _COMPLETING in os.environ:
+        from batcher.cli.completion import register
+
+        register()
+    ending = Ending()
     try:
         try:
-            code = _run()
+            code = _run(ending)
         finally:
             sys.stdout.flush()
     except JobError as error:
         code = _complain(error)
     except Exception as error:  # noqa: BLE001 - whatever it is, its exit code is not that of a finished job
         code = _complain(_unreported(error))
+    ending.run(code)
     sys.exit(code)
 
 
-def _run() -> int:
+def _run(ending: Ending) -> int:
     """Run the command and return its exit code. Each error is one line, followed by a line of advice."""
     try:
-        code: int | None = app.main(prog_name="batcher", standalone_mode=False)
+        code: int | None = app.main(prog_name="batcher", standalone_mode=False, obj=ending)
     except JobError as error:
         return _complain(error)
     except click.exceptions.NoArgsIsHelpError as error:

@@ -26,6 +26,7 @@ from batcher.rules.progress.extent import UNKNOWN, Extent, Length, extent, perce
 from batcher.rules.rate.bottleneck import Slowed
 from batcher.rules.records.codec import timestamp
 from batcher.rules.records.standing import current_counts
+from batcher.rules.report import next_commands
 from batcher.rules.report.next_commands import left_of, next_steps
 from batcher.rules.shards.totals import combined
 from batcher.rules.shell import command_line
@@ -94,13 +95,15 @@ def _ends(seen: SeenEnds | None) -> Iterator[str]:
     """Say how the executions that a watch has followed ended."""
     if seen is not None:
         yield from summary.lines(seen.ends, seen.running, seen.causes)
+        yield from summary.redriven(seen.redriven)
 
 
 def _ends_document(seen: SeenEnds | None) -> Mapping[str, Json] | None:
     if seen is None:
         return None
     causes = [cause._asdict() for cause in seen.causes]
-    return {"running": seen.running, "ends": in_order(seen.ends), "causes": causes}
+    redriven = seen.redriven._asdict()
+    return {"running": seen.running, "ends": in_order(seen.ends), "causes": causes, "redriven": redriven}
 
 
 def _live(checkpoint: Path, shards: Shards | None) -> Mapping[str, Json] | None:
@@ -130,7 +133,11 @@ def _next(checkpoint: Path, seen: Glance, shards: Shards | None) -> list[str]:
         return [command_line(["batcher", verb, str(checkpoint), *more]) for verb, *more in steering]
     left = left_of(_counts(seen), read_whole=seen.read_whole)
     job = job_of(seen.card, checkpoint) if shards is None else shards.job
-    return [step.command for step in next_steps(job, left)] or ["nothing is left to do"]
+    steps = [step.command for step in next_steps(job, left)]
+    ended = seen_ends(checkpoint)
+    if ended is not None and ended.has_restorable:
+        steps.append(next_commands.about("redrive", checkpoint))
+    return steps or ["nothing is left to do"]
 
 
 def _in_doubt(seen: Glance) -> list[Unsettled]:

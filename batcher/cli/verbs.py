@@ -13,6 +13,7 @@ VERBS = {
     "check": "Check a manifest and show what a run would start.",
     "status": "Show how many rows of a job are started, rejected or in doubt.",
     "watch": "Follow the executions of a job until they have ended.",
+    "redrive": "Restore executions that failed, and follow them.",
     "reconcile": "Settle rows in doubt using the service's execution list.",
     "recover": "Rebuild a lost checkpoint from the output.",
     "ledger": "Show what the jobs of a ledger have started, or import jobs into it.",
@@ -33,7 +34,7 @@ VERBS = {
 """Each verb with its line in the help. The module of that name has its OPTIONS, its HELP and its function."""
 
 PANELS = {
-    "Commands": ("run", "list", "check", "status", "watch", "reconcile", "recover", "ledger"),
+    "Commands": ("run", "list", "check", "status", "watch", "redrive", "reconcile", "recover", "ledger"),
     "Commands for a running job": ("rate", "pause", "resume", "drain"),
     "Commands for results": ("explain", "failures", "export", "report"),
     "Commands for setup and tests": ("doctor", "config", "emulator", "forget", "man"),

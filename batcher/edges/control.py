@@ -18,8 +18,8 @@ import orjson
 
 from batcher.model import Json
 
-MOST_BYTES = 4096
-"""Maximum length of a request."""
+MOST_BYTES = 16 * 1024
+"""Maximum length of a request. The longest are those of workers, with the counts of their attempts."""
 SECONDS = 5.0
 """Maximum time that either side waits for the other."""
 

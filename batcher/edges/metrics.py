@@ -1,7 +1,7 @@
 """The metrics of a run for Prometheus: in a file for the node exporter, and on a port during the run.
 
 Names follow https://prometheus.io/docs/practices/naming/. The event loop counts attempts and reads the figures of the
-run once per second. A thread serves them.
+run once per second. A thread serves them. A run in several processes sums their counts and figures.
 """
 
 from __future__ import annotations
@@ -9,29 +9,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
-from itertools import count
-from math import inf
+from itertools import accumulate, count
 from pathlib import Path
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    disable_created_metrics,
-    start_http_server,
-    write_to_textfile,
-)
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client import CollectorRegistry, Gauge, disable_created_metrics, start_http_server, write_to_textfile
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.core import Metric as Family
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from batcher.errors import DiskError, UsageError
-from batcher.model import Answer, Verdict
+from batcher.rules.progress.answered import BUCKETS, Answered
 from batcher.rules.progress.figures import FIGURES, Figure, Figures, Metric
 from batcher.rules.rate.bottleneck import Cause
-from batcher.rules.service.labels import label
 from batcher.rules.text import printable
 
 LOOK_SECONDS = 1.0
@@ -40,7 +31,6 @@ FILE_LOOKS = 15
 """Number of updates between two writes of the file. The node exporter is scraped about as often."""
 
 LAST_SUCCESS = "batcher_last_success_timestamp_seconds"
-BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, inf)
 
 _JOB = ("workflow", "checkpoint")
 """The labels that identify a job in each of its series. The files of several jobs may be in one folder."""
@@ -50,40 +40,30 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # the library does n
 
 
 class Metrics:
-    """The series of one run of a job, identified by `workflow` and `checkpoint`."""
+    """The series of one run of a job, identified by `workflow` and `checkpoint`.
 
-    def __init__(self, workflow: str, checkpoint: str) -> None:
+    `answered` has its attempts, and is read whenever the metrics are.
+    """
+
+    def __init__(self, workflow: str, checkpoint: str, answered: Answered) -> None:
         self.registry = CollectorRegistry()
         # A label is UTF-8, and the name of a file may be anything.
         self._job = (workflow, printable(checkpoint))
-        self._attempts = self._counter("attempts", "Attempts of this run.", "verdict", "code")
-        self._counters: dict[tuple[Verdict, str], Counter] = {}
-        """One for each kind of attempt, kept here because the library takes as long to find it as to count."""
-        self._latency = Histogram(
-            "batcher_attempt_seconds",
-            "Duration of attempts.",
-            _JOB,
-            buckets=BUCKETS,
-            registry=self.registry,
-        ).labels(*self._job)
+        self._attempts = _AttemptSeries(self._job, answered)
         self._figures = _FigureSeries(self._job)
+        self.registry.register(self._attempts)
         self.registry.register(self._figures)
         self._success = self._gauge(
             "last_success_timestamp_seconds", "End of the last run of this job that left every row started."
         )
 
-    def attempted(self, verdict: Verdict, answer: Answer, latency: float) -> None:
-        """Count an attempt that took `latency` seconds."""
-        kind = (verdict, label(answer))
-        counter = self._counters.get(kind)
-        if counter is None:
-            counter = self._counters[kind] = self._attempts.labels(*self._job, *kind)
-        counter.inc()
-        self._latency.observe(latency)
-
     def look(self, figures: Figures) -> None:
         """Set the figures of the run. They are served until the next call."""
         self._figures.latest = figures
+
+    def count(self, answered: Answered) -> None:
+        """Replace the counts of attempts by newer ones, of a run in other processes."""
+        self._attempts.answered = answered
 
     def succeeded(self, at: float) -> None:
         """Record that every row was started by this time, in POSIX seconds."""
@@ -98,11 +78,28 @@ class Metrics:
                     if (sample.name, tuple(map(sample.labels.get, _JOB))) == (LAST_SUCCESS, self._job):
                         self.succeeded(sample.value)
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"batcher_{name}", text, (*_JOB, *labels), registry=self.registry)
-
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(f"batcher_{name}", text, (*_JOB, *labels), registry=self.registry)
+
+
+class _AttemptSeries(Collector):
+    """The series of the attempts: how many of each kind, and the histogram of their durations."""
+
+    def __init__(self, job: tuple[str, str], answered: Answered) -> None:
+        self.answered = answered
+        self._job = job
+
+    def collect(self) -> Iterator[Family]:
+        """Yield the series. Called from the thread that serves them, while attempts are counted."""
+        answered = self.answered
+        kinds = CounterMetricFamily("batcher_attempts", "Attempts of this run.", labels=(*_JOB, "verdict", "code"))
+        for kind, number in [*answered.kinds.items()]:
+            kinds.add_metric((*self._job, *kind), number)
+        yield kinds
+        durations = HistogramMetricFamily("batcher_attempt_seconds", "Duration of attempts.", labels=_JOB)
+        bounds = map(floatToGoString, BUCKETS)
+        durations.add_metric(self._job, [*zip(bounds, accumulate(answered.buckets), strict=True)], answered.seconds)
+        yield durations
 
 
 class _FigureSeries(Collector):

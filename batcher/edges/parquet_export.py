@@ -13,7 +13,7 @@ from typing import BinaryIO
 from batcher.errors import UsageError
 from batcher.model import Json
 
-_TYPES = {"row": "int64", "attempts": "int32", "http_status": "int32", "latency_ms": "float64"}
+_TYPES = {"row": "int64", "attempts": "int32", "http_status": "int32", "latency_ms": "float64", "redrives": "int32"}
 """The columns that are not text."""
 
 

@@ -1,4 +1,7 @@
-"""The HTTP side of emulated buckets: by path or on a host of their own, signed as everything else, with faults."""
+"""The HTTP side of emulated buckets, their lists and objects: by path or on a host of their own.
+
+The calls are signed as everything else, and have faults of their own.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,13 @@ from aiohttp import web
 
 from batcher.emulator import connection_faults
 from batcher.emulator.answers import XML_TYPE, Refusal, xml_refusal
-from batcher.emulator.buckets import ListedPage, ListQuestion, page_document, page_of
+from batcher.emulator.buckets import ListedPage, ListQuestion, head_headers, is_in, page_document, page_of
 from batcher.emulator.faults import FAULTS, FaultKind, draw
 from batcher.emulator.gate import Signed, check
 from batcher.emulator.quirks import Quirk, number
 from batcher.emulator.twin import Emulator
 
+NO_KEY = xml_refusal(404, "NoSuchKey", "The specified key does not exist.")
 NO_BUCKET = xml_refusal(404, "NoSuchBucket", "The specified bucket does not exist.")
 FORBIDDEN = xml_refusal(403, "AccessDenied", "You have no permission for this operation.")
 BAD_ARGUMENT = xml_refusal(400, "InvalidArgument", "max-keys is not a number.")
@@ -37,7 +41,7 @@ class BucketRoutes:
     async def answer(self, request: web.Request) -> web.StreamResponse | None:
         """Answer a request about a bucket. None if it is about none, as far as an emulator without buckets knows."""
         settings = self._emulator.settings
-        if not settings.buckets or request.method != "GET":
+        if not settings.buckets or request.method not in {"GET", "HEAD"}:
             return None
         host = request.host
         label = next((name for name in settings.buckets if host.startswith(f"{name}.")), host.partition(".")[0])
@@ -45,19 +49,44 @@ class BucketRoutes:
         path = request.rel_url.raw_path
         bucket, _, key = ("/" + label + path if is_own_host else path)[1:].partition("/")
         signed_path = f"/{bucket}{path}" if is_own_host else path
-        if key:
+        is_head = request.method == "HEAD"
+        if bool(key) is not is_head:
             return None
-        self._emulator.ledger.requests["list objects"] += 1
+        self._emulator.ledger.requests["head object" if is_head else "list objects"] += 1
         signed = Signed(request.method, signed_path, request.rel_url.raw_query_string, request.headers)
         refusal = check(signed, settings.credentials, now=settings.clock())
         if refusal is None and bucket not in settings.buckets:
             refusal = NO_BUCKET
         if refusal is None and settings.bucket_forbidden:
             refusal = FORBIDDEN
+        name = unquote_to_bytes(key)
+        if refusal is None and is_head and not is_in(settings.buckets[bucket], name):
+            refusal = NO_KEY
         if refusal is not None:
-            return self._refuse(refusal)
+            return self._refused(refusal, is_head=is_head)
         fault = draw(settings.bucket_faults, self._random.random())
+        if is_head:
+            return await self._head(request, name, fault)
         return await self._list(request, bucket, fault)
+
+    def _refused(self, refusal: Refusal, *, is_head: bool) -> web.Response:
+        """Refuse a request. The answer to a HEAD request has no body, so that headers name the error."""
+        response = self._refuse(refusal)
+        if is_head and Quirk.BUCKET_NO_CODE not in self._emulator.settings.quirks:
+            response.headers["x-obs-error-code"] = refusal.code
+            response.headers["x-obs-error-message"] = refusal.message
+        return response
+
+    async def _head(self, request: web.Request, key: bytes, fault: FaultKind | None) -> web.StreamResponse:
+        """Show an object. Faults of a body do not matter where there is none."""
+        refusal = None if fault is None else FAULTS[fault].refusal
+        if refusal is not None:
+            return self._refused(refusal, is_head=True)
+        if fault in {FaultKind.GARBAGE, FaultKind.CUT}:
+            fault = None
+        response = await self._with_fault(request, b"", fault)
+        response.headers.update(head_headers(key))
+        return response
 
     async def _list(self, request: web.Request, bucket: str, fault: FaultKind | None) -> web.StreamResponse:
         settings = self._emulator.settings

@@ -1,12 +1,14 @@
-"""The objects of emulated buckets, and the pages of their lists. Pure.
+"""The objects of emulated buckets, what a HEAD request shows of them, and the pages of their lists. Pure.
 
-The call is that of https://support.huaweicloud.com/en-us/api-obs/obs_04_0022.html.
+The calls are those of https://support.huaweicloud.com/en-us/api-obs/obs_04_0022.html and obs_04_0084.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+from email.utils import format_datetime
 from html import escape
 from typing import NamedTuple, overload
 from urllib.parse import quote_plus
@@ -20,6 +22,8 @@ _FOLDER = 10_000
 _BEGIN = 1_790_000_000
 """When the first object was modified, in POSIX seconds. The others follow within a month."""
 _MONTH = 30 * 86400
+_EMPTY = (b"/", b".empty")
+"""What the keys of objects without content end with."""
 _CLASSES = ("STANDARD",) * 8 + ("WARM", "COLD")
 
 
@@ -63,7 +67,22 @@ def facts_of(key: bytes) -> Facts:
     """Return what the bucket knows of an object."""
     number = crc32(key)
     modified = service_time(_BEGIN + number % _MONTH)
-    return Facts(number % 10_000_000, modified, f"{number:032x}", _CLASSES[number % 10])
+    size = 0 if key.endswith(_EMPTY) else number % 10_000_000
+    return Facts(size, modified, f"{number:032x}", _CLASSES[number % 10])
+
+
+def is_in(keys: Sequence[bytes], key: bytes) -> bool:
+    """Return whether a bucket has an object with this key."""
+    at = bisect_left(keys, key)
+    return at < len(keys) and keys[at] == key
+
+
+def head_headers(key: bytes) -> dict[str, str]:
+    """Return the headers that show an object. The usual storage class is not among them."""
+    size, modified, etag, class_ = facts_of(key)
+    shown = {"x-obs-storage-class": class_} if class_ != _CLASSES[0] else {}
+    changed = format_datetime(datetime.fromisoformat(modified), usegmt=True)
+    return {"Content-Length": str(size), "ETag": f'"{etag}"', "Last-Modified": changed, **shown}
 
 
 class ListQuestion(NamedTuple):

@@ -104,7 +104,7 @@ def listing_document(listing: Listing, total: int, settings: Settings, now: floa
     document = {
         "count": total if Quirk.COUNT_ALL in settings.quirks else len(listing.executions),
         "is_truncated": is_truncated,
-        "executions": [summary_of(each, settings, now) | bulk for each in listing.executions],
+        "executions": [summary_of(each.as_of(now), settings, now) | bulk for each in listing.executions],
     }
     return document | {"next_marker": listing.next_marker} if listing.next_marker else document
 

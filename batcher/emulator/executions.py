@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import takewhile
 from typing import NamedTuple
@@ -35,6 +35,14 @@ class ExecutionState(StrEnum):
     """A word that no document has."""
 
 
+class Period(NamedTuple):
+    """How an execution was until it was restored, which is shown from `until` on."""
+
+    until: float
+    ends_at: float
+    end: ExecutionState
+
+
 @dataclass(slots=True)
 class Execution:
     """One execution of a workflow: RUNNING until `ends_at`, listed from `listed_at` on. Times are POSIX seconds."""
@@ -50,6 +58,8 @@ class Execution:
     listed_at: float
     end: ExecutionState = ExecutionState.SUCCESS
     """How it ends."""
+    before: tuple[Period, ...] = ()
+    """How it was before each time it was restored, the first one first."""
 
     @property
     def marker(self) -> str:
@@ -62,10 +72,17 @@ class Execution:
             return ExecutionState.RUNNING
         return self.end
 
-    def restore(self, ends_at: float) -> None:
-        """Continue from the failed step. The execution succeeds this time."""
-        self.ends_at = ends_at
-        self.end = ExecutionState.SUCCESS
+    def restore(self, ends_at: float, end: ExecutionState, shown_at: float) -> None:
+        """Continue from the failed step until `ends_at`, and end in this way. It is shown from `shown_at` on."""
+        self.before += (Period(shown_at, self.ends_at, self.end),)
+        self.ends_at, self.end = ends_at, end
+
+    def as_of(self, now: float) -> Execution:
+        """Return the execution as it is shown at a time, which may be one before it was restored."""
+        for number, period in enumerate(self.before):
+            if now < period.until:
+                return replace(self, ends_at=period.ends_at, end=period.end, before=self.before[:number])
+        return self
 
 
 class Listing(NamedTuple):

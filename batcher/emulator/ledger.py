@@ -39,6 +39,14 @@ class Start(NamedTuple):
         return (self.bucket, self.object, self.inputs)
 
 
+class Restore(NamedTuple):
+    """One restore of an execution, which was in `state` then."""
+
+    execution_name: str
+    state: str
+    restored_at: str
+
+
 class Ledger:
     """Stores the starts in order, and counts requests and answers. It appends to `path` if that is given.
 
@@ -48,6 +56,7 @@ class Ledger:
     def __init__(self, path: Path | None = None) -> None:
         """Open the file. Raises DiskError if that fails."""
         self.starts: list[Start] = []
+        self.restores: list[Restore] = []
         self.requests: Counter[str] = Counter()
         """Requests by call: start, workflow, list, execution, restore, other."""
         self.answers: Counter[str] = Counter()
@@ -63,8 +72,7 @@ class Ledger:
     def commit(self, name: str, bucket: str, object_: str, inputs: Json, started_at: str) -> None:
         """Record a start. On return it is in the file too, where readers see it even if this process is killed."""
         start = Start(name, bucket, object_, _canonical(inputs or {}), started_at)
-        if self._file is not None:
-            os.write(self._file, json.dumps(start._asdict(), ensure_ascii=False).encode() + b"\n")
+        self._append(start._asdict())
         self.starts.append(start)
         self._counts[start.content] += 1
         if self._counts[start.content] > 1:
@@ -77,6 +85,15 @@ class Ledger:
         heappush(self._ends, ends_at)
         self.most_running = max(self.most_running, len(self._ends))
 
+    def commit_restore(self, restore: Restore) -> None:
+        """Record that an execution was restored. On return it is in the file too."""
+        self._append(restore._asdict())
+        self.restores.append(restore)
+
+    def _append(self, document: Json) -> None:
+        if self._file is not None:
+            os.write(self._file, json.dumps(document, ensure_ascii=False).encode() + b"\n")
+
     def counts(self) -> Counter[tuple[str, str, str]]:
         """Return how often each (bucket, object, inputs) was started."""
         return self._counts.copy()
@@ -84,8 +101,9 @@ class Ledger:
     def summary(self) -> dict[str, Json]:
         """Return the number of starts, of different ones, of those that ran at a time, and what was started twice.
 
-        Also the number of requests by call, and of answers by kind.
+        Also the number of requests by call, of answers by kind, and of restores if there were any.
         """
+        restores = {"restores": len(self.restores)} if self.restores else {}
         twice = [[bucket, object_, count] for (bucket, object_, _), count in self._repeated.items()]
         return {
             "starts": len(self.starts),
@@ -94,6 +112,7 @@ class Ledger:
             "twice": twice[:MAX_TWICE],
             "requests": dict(self.requests),
             "answers": dict(self.answers),
+            **restores,
         }
 
     def closing_line(self) -> str:

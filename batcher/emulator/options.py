@@ -169,6 +169,10 @@ class Faults(Options):
             flag="--fault",
         ),
     ] = ()
+    restore_faults: Annotated[
+        tuple[tuple[FaultKind, float], ...],
+        Option("Share of the restores that meet this fault.", many(FAULT), flag="--restore-fault"),
+    ] = ()
     seed: Annotated[int, Option("Seed that decides which starts and objects meet a fault.")] = 0
     slow: Annotated[float, Option("Delay of a slow answer.", DURATION, least=0)] = 1.0
 

@@ -29,6 +29,7 @@ class Group(StrEnum):
     IDENTITY = "names and details mixed up"
     CONTENT = "what a detail shows of an execution's bucket, key and inputs"
     LATENESS = "when a start is committed, and when faults strike"
+    RESTORES = "executions that are restored"
     V3 = "where the documents of DWR v3 leave it open"
     BUCKETS = "pages of a bucket's list"
 
@@ -194,6 +195,20 @@ class Quirk(StrEnum):
         "faults and late commits strike an object's first start only, chosen by object and seed",
     )  # fmt: skip
 
+    RESTORE_ANY = "restore-any", Group.RESTORES, "an execution is restored in any state, not only if it failed"
+    RESTORE_FAILS = (
+        "restore-fails", Group.RESTORES, "this share of the objects fails again after a restore", Takes.SHARE, 1.0,
+    )  # fmt: skip
+    RESTORE_HIDDEN = (
+        "restore-hidden", Group.RESTORES, "list and details show a restore SECONDS later", Takes.SECONDS,
+    )  # fmt: skip
+    RESTORE_LATE = (
+        "restore-late", Group.RESTORES,
+        "a restore is carried out and answered SECONDS after it was received, even if the client has left",
+        Takes.SECONDS,
+    )  # fmt: skip
+    RESTORE_RENAMES = "restore-renames", Group.RESTORES, "a restored execution goes on under another name"
+
     V3_MANUAL = "v3-manual", Group.V3, "list and details have the shape of the manual, not that of the SDK"
     V3_CODES = "v3-codes", Group.V3, "the codes of errors are whole numbers, except for those of the gateway"
     V3_OFFSET_PAGES = "v3-offset-pages", Group.V3, "the offset of the list counts pages"
@@ -211,6 +226,7 @@ class Quirk(StrEnum):
     BUCKET_RAW = "bucket-raw", Group.BUCKETS, "keys are not encoded, whatever is asked for"
     BUCKET_REPEAT = "bucket-repeat", Group.BUCKETS, "every page is the first one"
     BUCKET_STUCK = "bucket-stuck", Group.BUCKETS, "the second page is empty and says that there is more"
+    BUCKET_NO_CODE = "bucket-no-code", Group.BUCKETS, "errors of HEAD requests have no code, only a status"
     BUCKET_BACKWARDS = "bucket-backwards", Group.BUCKETS, "the keys of a page descend"
 
 

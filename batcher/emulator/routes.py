@@ -145,7 +145,7 @@ class Routes:
         return not self._emulator.stopping.is_set()
 
     async def _fail(self, request: web.Request, kind: FaultKind, document: Json = None) -> web.StreamResponse:
-        """Apply a fault to a start. `document` is the normal answer, if the start was committed."""
+        """Apply a fault to a start or a restore. `document` is the normal answer, if it was committed."""
         if refusal := FAULTS[kind].refusal:
             return self._refuse(self._worded(refusal))
         body = json.dumps(document).encode()
@@ -154,7 +154,8 @@ class Routes:
             case FaultKind.SLOW:
                 await connection_faults.pause(self._emulator.stopping, self._settings.slow)
             case FaultKind.NAMELESS:
-                response.body = json.dumps({"execution_urn": "", "started_at": document["started_at"]}).encode()
+                nameless = {name: value for name, value in document.items() if name != "execution_name"}
+                response.body = json.dumps(nameless | {"execution_urn": ""}).encode()
             case FaultKind.GARBAGE:
                 response.body, response.content_type = GARBAGE, "text/html"
             case FaultKind.CUT:
@@ -231,22 +232,36 @@ class Routes:
             found = NO_EXECUTION
         if isinstance(found, Refusal):
             return self._refuse(found)
-        return self._dated(self._answer(self._execution_document(self._emulator.described(found), as_of)), as_of)
+        described = self._emulator.described(found).as_of(as_of)
+        return self._dated(self._answer(self._execution_document(described, as_of)), as_of)
 
     def _execution_document(self, execution: Execution, as_of: float) -> dict[str, Json]:
         return documents.execution_document(execution, self._settings, as_of)
 
-    async def restore(self, request: web.Request) -> web.Response:
-        """Restore a failed execution."""
+    async def restore(self, request: web.Request) -> web.StreamResponse:
+        """Restore a failed execution, unless the request is refused or meets a fault."""
         self._emulator.ledger.requests["restore"] += 1
-        now = self._settings.clock()
-        found = self._check(request) or self._find(request)
-        if isinstance(found, Execution) and found.state(now) not in RESTORABLE:
-            found = NOT_FAILED
+        if self._settings.restore_forbidden:
+            return self._refuse(FORBIDDEN)
+        if refusal := self._check(request) or self._throttle():
+            return self._refuse(refusal)
+        fault, late = self._emulator.restore_fate()
+        if fault is not None and fault in BEFORE:
+            return await self._fail(request, fault)
+        if late:
+            await connection_faults.pause(self._emulator.stopping, late)
+        found = self._restorable(request)
         if isinstance(found, Refusal):
             return self._refuse(found)
-        found.restore(ends_at=now + self._settings.run_time)
-        return self._answer(documents.restore_document(found, now))
+        document = documents.restore_document(self._emulator.restore(found), self._settings.clock())
+        return self._answer(document) if fault is None else await self._fail(request, fault, document)
+
+    def _restorable(self, request: web.Request) -> Execution | Refusal:
+        found, now = self._find(request), self._settings.clock()
+        is_any = Quirk.RESTORE_ANY in self._settings.quirks
+        if isinstance(found, Execution) and found.state(now) not in RESTORABLE and not is_any:
+            return NOT_FAILED
+        return found
 
     def _find(self, request: web.Request) -> Execution | Refusal:
         graph = dict(read_query(request.rel_url.raw_query_string)).get("x-workflow-graph-name")

@@ -120,7 +120,7 @@ class V3Routes(Routes):
         listed = {
             "count": found.total if Quirk.COUNT_ALL in settings.quirks else len(found.executions),
             "is_truncated": found.following is not None and Quirk.HIDDEN_TRUNCATION not in settings.quirks,
-            "executions": [self._summary(each, as_of) for each in found.executions],
+            "executions": [self._summary(each.as_of(as_of), as_of) for each in found.executions],
         }
         return listed if found.following is None else listed | {name: following}
 

@@ -126,6 +126,8 @@ class Settings:
     seed: int = 0
     faults: Mapping[FaultKind, float] = field(default_factory=dict)
     """The share of starts with each fault."""
+    restore_faults: Mapping[FaultKind, float] = field(default_factory=dict)
+    """The share of restores with each fault."""
     slow: float = 1.0
     """Seconds by which slow answers are late."""
 
@@ -133,6 +135,7 @@ class Settings:
     """Seconds for which a new execution is missing from the list."""
     list_forbidden: bool = False
     get_forbidden: bool = False
+    restore_forbidden: bool = False
     workflow_forbidden: bool = False
     """Whether credentials that may start workflows are not allowed to read them."""
     triggers: tuple[str, ...] = ()
@@ -163,8 +166,9 @@ class Settings:
             "sum of the shares that do not succeed": sum(share for _, share in self.ends),
             "reject_share": self.reject_share,
             "faults": sum(self.faults.values()),
+            "restore_faults": sum(self.restore_faults.values()),
         }
-        shares |= {f"fault {kind}": share for kind, share in self.faults.items()}
+        shares |= {f"fault {kind}": share for kind, share in (*self.faults.items(), *self.restore_faults.items())}
         for name, share in shares.items():
             if not 0 <= share <= 1:
                 raise UsageError(f"{name}: {share:g} is not a share", "Give shares from 0 to 1, with a sum up to 1.")

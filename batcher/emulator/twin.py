@@ -14,7 +14,7 @@ from typing import NamedTuple
 from batcher.emulator.answers import Refusal, service_time
 from batcher.emulator.executions import Execution, Executions, ExecutionState, ExecutionType
 from batcher.emulator.faults import FaultKind, draw, lot
-from batcher.emulator.ledger import Ledger
+from batcher.emulator.ledger import Ledger, Restore
 from batcher.emulator.orders import Order
 from batcher.emulator.pages import list_delay
 from batcher.emulator.quirks import Quirk, number
@@ -118,6 +118,29 @@ class Emulator:
         self.ledger.commit(execution.name, order.bucket, order.object, order.inputs, service_time(execution.started_at))
         return execution
 
+    def restore_fate(self) -> Fate:
+        """Decide what becomes of the next restore."""
+        settings = self.settings
+        late = number(settings.quirks, Quirk.RESTORE_LATE)
+        return Fate(draw(settings.restore_faults, self._random.random()), late)
+
+    def restore(self, execution: Execution) -> Execution:
+        """Restore an execution and record that in the ledger. Return the one that runs now, usually the same."""
+        settings, now = self.settings, self.settings.clock()
+        order = Order(execution.bucket, execution.object, execution.inputs)
+        restored_at = service_time(now)
+        self.ledger.commit_restore(Restore(execution.name, execution.state(now), restored_at))
+        if Quirk.RESTORE_RENAMES in settings.quirks:
+            return self._add(execution.graph, order, execution.type, now, end=ExecutionState.SUCCESS)
+        fails = self._strikes(Quirk.RESTORE_FAILS, order)
+        execution.restore(
+            now + self._run_time(order),
+            execution.end if fails else ExecutionState.SUCCESS,
+            now + number(settings.quirks, Quirk.RESTORE_HIDDEN),
+        )
+        self.ledger.runs(now, execution.ends_at)
+        return execution
+
     def described(self, execution: Execution) -> Execution:
         """Return what the detail of an execution describes: itself, or with a quirk another one."""
         other = self.executions[execution.graph].next_to(execution)
@@ -174,7 +197,15 @@ class Emulator:
         is_late = self.settings.strikes(Quirk.LATE_SHARE, order.bucket, order.object, absent=1.0)
         return number(self.settings.quirks, Quirk.LATE_COMMIT) if is_late else 0.0
 
-    def _add(self, graph: str, order: Order, type_: ExecutionType, started_at: float, name: str = "") -> Execution:
+    def _add(  # noqa: PLR0913, PLR0917 - what an execution is made of
+        self,
+        graph: str,
+        order: Order,
+        type_: ExecutionType,
+        started_at: float,
+        name: str = "",
+        end: ExecutionState | None = None,
+    ) -> Execution:
         execution = Execution(
             # Not seeded: a restarted emulator must not repeat the names of its executions.
             name=name or uuid.uuid4().hex,
@@ -186,7 +217,7 @@ class Emulator:
             started_at=started_at,
             ends_at=started_at + self._run_time(order),
             listed_at=started_at + list_delay(self.settings, order.bucket, order.object),
-            end=self._end(order),
+            end=end or self._end(order),
         )
         self.executions[graph].add(execution)
         return execution

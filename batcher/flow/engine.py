@@ -145,9 +145,11 @@ class _Engine:
 
     async def work(self) -> None:
         """Send one row after another."""
-        take, fire, put, places = self.ready.take, self.job.fire, self.ended.put, self.job.places
-        while not self._is_overstaffed() and (admitted := await take()) is not None:
-            await places.take()
+        ready, fire, put, places = self.ready, self.job.fire, self.ended.put, self.job.places
+        # A coroutine is made only for what has to wait: nearly always a row is ready and a place free.
+        while not self._is_overstaffed() and (admitted := ready.take_ready() or await ready.take()) is not None:
+            if not places.take_free():
+                await places.take()
             put(await fire(admitted))
             places.give()
         self.workers -= 1

@@ -9,23 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from math import inf
 from typing import NamedTuple
 
-from batcher.flow.drain import Drain
-from batcher.flow.service import Service
-from batcher.flow.turns import Turns
-from batcher.model import Described, Fault
+from batcher.errors import JobError
+from batcher.flow.bucket_questions import Questions
+from batcher.model import Answer
 from batcher.rules.bucket import refusals
 from batcher.rules.bucket.host import MOST_KEYS, Asked, BucketHost
 from batcher.rules.bucket.page import ObjectPage, read_object_page
 from batcher.rules.bucket.progress import fault_of, next_marker
-from batcher.rules.rate import backoff
 
-ATTEMPTS = 40
-"""The most times that a page is asked for while the service can be reached: about half an hour."""
-FIRST_ATTEMPTS = 5
-"""The most times that a service is asked that has never answered."""
 AHEAD = 4
 """The most pages of a prefix that are held until those before them are written."""
 
@@ -56,11 +49,8 @@ class _StoppedError(Exception):
 class ObjectWalk:
     """The list of one bucket."""
 
-    service: Service
+    questions: Questions
     host: BucketHost
-    turns: Turns
-    drain: Drain
-    draw: Callable[[], float]
     side_by_side: int = 1
     """The most prefixes to list at a time."""
 
@@ -103,7 +93,7 @@ class ObjectWalk:
         """Ask for a page until it is there. Return None if the drain begins first."""
         most = MOST_KEYS
         while True:
-            answer = await self._answer(asked, most)
+            answer = await self.questions.ask(self.host.list_call(asked, most), read_object_page, self._refused)
             if answer is None or answer.noun is not None:
                 break
             if most == 1:
@@ -116,24 +106,8 @@ class ObjectWalk:
             raise refusals.misled(self.host.bucket, fault)
         return answer.noun
 
-    async def _answer(self, asked: Asked, most: int) -> Described[ObjectPage] | None:
-        """Ask once a turn, until the answer is a page or ends the listing. Return None if the drain begins first."""
-        call, attempt = self.host.list_call(asked, most), 0
-        while (turn := await self.turns.take()) is not None:
-            answer = await self.service.ask(call, read_object_page)
-            attempt += 1
-            verdict = refusals.verdict_on(answer, is_repeated=attempt > 1)
-            self.turns.learn(turn, verdict, answer, self.turns.monotonic())
-            if answer.noun is not None or answer.fault is Fault.OVERSIZED:
-                return answer
-            # In an outage the turns send one probe a second, and end the job in the end.
-            most_attempts = inf if self.turns.is_away else ATTEMPTS if self.service.now() else FIRST_ATTEMPTS
-            if verdict not in refusals.AGAIN or attempt >= most_attempts:
-                raise refusals.refused(answer, self.host.bucket, self.host.origin)
-            await self.drain.sleep(
-                backoff.wait(min(attempt, 6), self.draw(), answer.retry_after, self.turns.service_now())
-            )
-        return None
+    def _refused(self, answer: Answer) -> JobError:
+        return refusals.refused(answer, self.host.bucket, self.host.origin)
 
     async def _find(self, asked: Asked, groups: _Groups, tasks: asyncio.TaskGroup) -> bool:
         """Find the groups of keys behind a marker, and begin to list each. Return whether all were found."""

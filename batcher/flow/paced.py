@@ -14,9 +14,14 @@ from batcher.rules.service.dialect import Dialect
 
 
 def paced(send: Send, turns: Turns, dialect: Dialect) -> Send:
-    """Return a function that sends like `send`, each request in a turn of its own. It sends nothing in a drain."""
+    """Return a function that sends like `send`, each question in a turn of its own. It asks nothing in a drain.
+
+    A request that is no question is sent at once: its sender has a turn for it.
+    """
 
     async def send_in_turn(method: str, target: str, headers: Mapping[str, str], content: bytes | None) -> Reply | Lost:
+        if method != "GET":
+            return await send(method, target, headers, content)
         turn = await turns.take()
         if turn is None:
             return Lost(Fault.UNREACHED, STOPPED)

@@ -54,11 +54,17 @@ class Places:
         """Call this whenever a row has given its place away."""
         self._next = call
 
+    def take_free(self) -> bool:
+        """Take a place if one is free. Return whether there was one."""
+        if self._free <= 0:
+            return False
+        self._free -= 1
+        return True
+
     async def take(self) -> None:
         """Wait for a place and take it."""
-        while self._free <= 0:
+        while not self.take_free():
             await self._waiters.wait()
-        self._free -= 1
 
     def give(self) -> None:
         """Return a place."""
@@ -124,6 +130,10 @@ class Handout(Generic[T]):
         for waiting in self._waiting:
             if not waiting.done():
                 waiting.set_result(None)
+
+    def take_ready(self) -> T | None:
+        """Take an item if there is one. No task waits for it then."""
+        return self._items.popleft() if self._items else None
 
     async def take(self) -> T | None:
         """Wait for an item. Return None if there will be no more."""

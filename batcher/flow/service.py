@@ -199,7 +199,9 @@ class Service:
         while True:
             if credentials.are_proven:
                 lent = credentials.current
-                answer = await self._exchange(lent, call, body, reader)
+                # As `_exchange` does, without a coroutine between: most starts need nothing more.
+                sent = self.clock.steady()
+                answer = self._read(await self._leave(lent, call, body, sent), call, reader, sent)
                 if answer.status in SUCCESS or not verdicts.refuses_credentials(answer):
                     return answer
                 if credentials.current is lent:
@@ -280,13 +282,20 @@ class Service:
     ) -> AnswerT:
         """Send one request once and read its answer."""
         sent = self.clock.steady()
+        return self._read(await self._leave(credentials, call, body, sent), call, reader, sent)
+
+    def _leave(self, credentials: Credentials, call: Call, body: bytes | None, sent: float) -> Awaitable[Reply | Lost]:
+        """Sign a request at `sent`, in seconds of the steady clock, and send it once."""
         # The service compares the date with its own clock. Before the first answer, the local clock is the best guess.
         now = self.clock.wall() if self._lead is None else sent + self._lead.seconds
         headers = self._sign(credentials, call, body, int(now))
         target = call.path + self.dialect.wire_query(call.query) if call.query else call.path
         if not self._used or self._used[-1] is not credentials:
             self._mask(credentials)
-        reply = await self.send(call.method, target, headers, body)
+        return self.send(call.method, target, headers, body)
+
+    def _read(self, reply: Reply | Lost, call: Call, reader: _Reader[AnswerT], sent: float) -> AnswerT:
+        """Read the answer to a request that left at `sent`. Learn the clock, and mask and explain an error."""
         if isinstance(reply, Lost):
             return reader.kind(fault=reply.fault, message=self.masked(legible(reply.detail)))
         answer = reader.read(reply)

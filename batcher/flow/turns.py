@@ -82,7 +82,7 @@ class Turns:
     async def take(self) -> Turn | None:
         """Wait until an attempt may be sent. Return None if the job stops first."""
         pace = self.throttle.pace
-        while self.given >= self.flight.cap(pace.rate) and not self.drain.begun:
+        while self.flight.is_full(self.given, pace.rate) and not self.drain.begun:
             await self._waiters.wait()
         self.given += 1
         if self.health is not WELL or self.is_paused or self.drain.begun:

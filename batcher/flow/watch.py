@@ -20,10 +20,11 @@ from batcher.model import Described, Execution, ExecutionDetail, Page, Verdict
 from batcher.rules.doubts.control import Control, Nearest
 from batcher.rules.doubts.matching import EARLY, merged
 from batcher.rules.ends.absence import MOST, Absence
-from batcher.rules.ends.ending import End, end_of
+from batcher.rules.ends.ending import End
 from batcher.rules.ends.figures import PAST_LOOKS, Past, WatchFigures
 from batcher.rules.ends.followed import Known
 from batcher.rules.ends.pause import LEAST, Look, wait
+from batcher.rules.ends.redriven import end_since
 from batcher.rules.ends.spans import margins, spans
 from batcher.rules.service import verdicts
 from batcher.rules.service.clock import RESOLUTION, posix_of_header
@@ -186,8 +187,7 @@ class Watch:
             if answer.noun is None:
                 seen.fault = self._unreadable(answer)
                 break
-            self._date(seen, answer)
-            await self._take(seen, answer.noun, controls)
+            await self._take(seen, answer.noun, controls, self._date(seen, answer))
         self.fault = seen.fault
         if not seen.fault:
             await self._settle_absent(seen)
@@ -203,27 +203,29 @@ class Watch:
         more = {near.window for each in self.absence.absent for near in nearest.to(each.at)}
         return asked + [window for window in merged(more) if not _is_in(window, asked)]
 
-    def _date(self, seen: _Seen, answer: Described[Page]) -> None:
-        """Note when a page was made. A page of an earlier time shows ends, and proves no absence."""
+    def _date(self, seen: _Seen, answer: Described[Page]) -> float | None:
+        """Note and return when a page was made. A page of an earlier time shows ends, and proves no absence."""
         served = posix_of_header(answer.date)
         if served is None:
             seen.fault = UNDATED
-            return
+            return None
         seen.before = min(seen.before, served + RESOLUTION)
         if served + RESOLUTION + EARLY < seen.begun:
             seen.fault = LAGGING
+        return served
 
-    async def _take(self, seen: _Seen, page: Page, controls: set[str]) -> None:
-        """Settle the executions of a page that have ended."""
+    async def _take(self, seen: _Seen, page: Page, controls: set[str], made: float | None) -> None:
+        """Settle the executions of a page that have ended by the time at which it was `made`."""
         listed = {each.name: each for each in page.executions}
         seen.listed.update((name, each) for name, each in listed.items() if name in controls)
         known = await self.ends.find(list(listed))
         ended = []
         for name, each in known.items():
             seen.mark(each.id)
-            end = None if each.end is not None else end_of(listed[name], each.ended_at)
-            if end is not None:
-                ended.append(Ended(each, end, listed[name]))
+            if each.end is None:
+                end = end_since(each, listed[name], made, self.observer.settle_time)
+                if end is not None:
+                    ended.append(Ended(each, end, listed[name]))
         self.absence.shown([each.id for each in known.values()])
         if ended:
             await self.ends.settle(ended)

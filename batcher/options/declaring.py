@@ -55,7 +55,7 @@ class Option(NamedTuple):
     is_argument: bool = False
     """Whether it is a positional argument instead of a flag."""
     is_spoken: bool = False
-    """Whether it is accepted on the command line only, since it costs money or cannot be undone."""
+    """Whether it is accepted on the command line only, since it costs money, runs a command or cannot be undone."""
 
 
 class Declared(NamedTuple):

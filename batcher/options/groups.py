@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 GROUPS = (
     "Service", "Trial start", "Manifest", "Objects of a bucket", "Shards", "Ledger", "Pace", "Stopping",
-    "Retries and doubts", "Canary", "Watching", "Output", "Logs and metrics", "Faults", "Executions", "General",
+    "Retries and doubts", "Canary", "Redriving", "Watching", "Output", "Logs and metrics", "Faults", "Executions",
+    "General",
 )  # fmt: skip
 """The headings of a help, in order."""
 

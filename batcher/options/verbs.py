@@ -7,6 +7,7 @@ from datetime import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from batcher.options.at_end import AtEnd
 from batcher.options.canary import Bounded, Proven
 from batcher.options.declaring import Option, Options, derived
 from batcher.options.groups import (
@@ -28,6 +29,7 @@ from batcher.options.groups import (
     Shared,
     Wanted,
 )
+from batcher.options.heads import Heads
 from batcher.options.kinds import DURATION, MAX_FAILURES, RATE, TIME_OF_DAY
 from batcher.options.watching import Watched
 from batcher.rules.choices import Engine, Level, LogFormat, Mode, OnDoubt, Rows
@@ -147,23 +149,8 @@ class Succession(Options):
     ] = 60.0
 
 
-class BucketEndpoint(Wanted):
-    """Which objects of a bucket to start, if the manifest is its address."""
-
-    group = "Objects of a bucket"
-
-    bucket_endpoint: Annotated[
-        str | None,
-        Option(
-            "Endpoint of OBS to list the bucket at.",
-            metavar="URL",
-            default="that of the service, or of OBS in its region",
-        ),
-    ] = None
-
-
 class RunOptions(
-    Service, Sharded, Succession, BucketEndpoint, Shared, Pace, Stopping, Sending, Proven, Bounded, Output, Telemetry
+    Service, Sharded, Succession, Wanted, Heads, Shared, Pace, Stopping, Sending, Proven, Bounded, Output, Telemetry
 ):
     """The options of `batcher run`, and the arguments of `batcher.run`. Times are in seconds."""
 
@@ -225,11 +212,11 @@ class Several(Options):
     ] = None
 
 
-class RunCommandOptions(RunOptions, Several, Watched, Asking):
+class RunCommandOptions(RunOptions, Several, Watched, Asking, AtEnd):
     """The options of `batcher run`. A program that runs a job is not asked."""
 
 
-class CheckOptions(Service, Manifest, Retries, ForPrograms):
+class CheckOptions(Service, Manifest, Heads, Retries, ForPrograms):
     """The options of `batcher check`."""
 
     group = "Output"
@@ -252,7 +239,7 @@ class Highest(Options):
     ] = 64
 
 
-class RecoverOptions(Service, Sharded, Highest):
+class RecoverOptions(Service, Sharded, Succession, Highest):
     """The options of `batcher recover`: those that identify a job."""
 
     group = "Output"
@@ -334,6 +321,7 @@ class FailuresOptions(OfManifest):
     group = "Output"
 
     output: Annotated[Path | None, Option("Manifest to write: .csv, .tsv or .jsonl.", short="-o")] = None
+    ended: Annotated[bool, Option("Write the rows whose executions failed, as batcher watch has found.")] = False
     dismiss: Annotated[bool, Option("Declare the failed rows settled instead of writing them.", is_spoken=True)] = False
 
 

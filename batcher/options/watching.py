@@ -6,6 +6,7 @@ No `from __future__ import annotations` here: the annotations are read at run ti
 from pathlib import Path
 from typing import Annotated
 
+from batcher.options.at_end import AtEnd
 from batcher.options.declaring import Option, Options, derived
 from batcher.options.groups import (
     CHECKPOINT,
@@ -69,7 +70,7 @@ def default_ends(checkpoint: Path) -> Path:
     return checkpoint.with_name(checkpoint.name.removesuffix(CHECKPOINT) + ENDS)
 
 
-class WatchOptions(OfJob, Connection, Doubts, Gentle, Enduring, Watching, ForPrograms):
+class WatchOptions(OfJob, Connection, Doubts, Gentle, Enduring, Watching, ForPrograms, AtEnd):
     """The options of `batcher watch`."""
 
     group = "Output"

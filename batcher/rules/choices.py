@@ -86,3 +86,17 @@ class Rows(StrEnum):
     """Which rows `batcher status` lists."""
 
     IN_DOUBT = "in_doubt"
+
+
+class Failure(StrEnum):
+    """The ends of executions that a user may want to restore. The service decides about each one."""
+
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+
+
+RESTORED = (Failure.FAILED, Failure.TIMED_OUT)
+"""The ends of executions that are restored by default."""
+MOST_REDRIVES = 3
+"""How often an execution is restored by default, at most."""

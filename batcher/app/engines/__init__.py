@@ -10,6 +10,16 @@ from typing import Any, NamedTuple, Protocol
 
 from batcher.rules.shards.assignment import Shard
 
+OURS = frozenset(
+    {
+        *("manifest", "shard", "run_dir", "processes", "engine", "scheduler"),
+        *("max_rate", "limit", "max_duration", "stop_at"),
+        *("progress", "report", "metrics_file", "metrics_port", "metrics_host"),
+        *("yes", "confirm_above", "dry_run", "on_end", "watch", "deadline", "interval", "details"),
+    }
+)
+"""The options that hold for all shards together, or that each worker is given otherwise. The rest is passed on."""
+
 
 class End(NamedTuple):
     """How a shard's worker has ended: the exit code of the run, None if the worker was lost, and then why."""
@@ -29,8 +39,8 @@ class Engine(Protocol):
     def latest(self) -> Mapping[int, Mapping[str, Any]]:
         """The last figures that the worker of each shard has sent, by the number of the shard."""
 
-    async def start(self, shard: Shard) -> None:
-        """Give a shard to a worker."""
+    async def start(self, shard: Shard, limit: int | None) -> None:
+        """Give a shard to a worker, which sends at most `limit` of its rows, None for all."""
 
     def ended(self) -> Mapping[int, End]:
         """Return how shards have ended since the last time, by their numbers."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +17,11 @@ from uuid import uuid4
 import dask
 from distributed import Client, LocalCluster
 
-from batcher.app.engines import End
+from batcher.app.engines import OURS, End
 from batcher.app.engines.dask_desk import NAME, Desk, versions
 from batcher.app.engines.dask_worker import Task, remove, run_shard, unseen, write_probe
 from batcher.app.leases import Orders, reachable
+from batcher.app.telemetry import has_metrics
 from batcher.app.world import World
 from batcher.errors import ServiceError, UsageError
 from batcher.flow.beside import beside
@@ -29,13 +30,12 @@ from batcher.options.verbs import RunCommandOptions, RunOptions
 from batcher.rules.choices import Mode
 from batcher.rules.rate.leases import EVERY, VALID
 from batcher.rules.shards.assignment import Shard
-from batcher.rules.shards.cluster import SETTINGS, need_cluster, need_private, need_same_versions
+from batcher.rules.shards.cluster import SETTINGS, need_cluster, need_private, need_protected, need_same_versions
 
 CONNECT_SECONDS = 15.0
 SILENT_SECONDS = 10.0
 """Seconds without an answer after which the scheduler is taken for gone."""
 _LOCAL = "127.0.0.1:0"
-_ITSELF = frozenset({"shard", "progress", "report", "max_rate"})
 
 
 @asynccontextmanager
@@ -65,9 +65,13 @@ async def _client(options: RunCommandOptions) -> AsyncIterator[Any]:
             async with local as cluster, Client(cluster, asynchronous=True, set_as_default=False) as client:
                 yield client
         return
-    tls = dask.config.get("distributed.comm.tls")
-    need_private(options.scheduler, has_certificates=bool(tls["ca-file"] and tls["client"]["cert"]))
-    client = Client(options.scheduler, asynchronous=True, set_as_default=False, timeout=CONNECT_SECONDS)
+    # By their whole names: those that come from the environment are spelled in another way.
+    certificates = [dask.config.get(f"distributed.comm.tls.{name}", None) for name in ("ca-file", "client.cert")]
+    need_private(options.scheduler, has_certificates=all(certificates))
+    try:
+        client = Client(options.scheduler, asynchronous=True, set_as_default=False, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the certificates of distributed.comm.tls cannot be used: {error}") from None
     try:
         await client
     except OSError as error:
@@ -112,6 +116,7 @@ class Dask:
         found = await self._call("cluster")
         need_cluster(found["allowed_failures"], found["worker_ttl"])
         need_same_versions("the scheduler", versions(), found["versions"])
+        self._need_protected("the scheduler", found["address"], found["listens"])
         if not found["workers"]:
             raise UsageError("the Dask scheduler has no workers", "Start some: dask worker ADDRESS --nthreads 1")
         await self._admit(found["workers"])
@@ -120,13 +125,14 @@ class Dask:
     async def _admit(self, workers: list[str]) -> None:
         """Verify workers: their versions, and that all of them and this process see one run folder."""
         folder = str(self.options.run_dir.absolute())
-        own, _ = write_probe(folder)
+        own = write_probe(folder).name
         written = {own}
         try:
             probes = await self.client.run(write_probe, folder, workers=workers)
-            written |= {name for name, _ in probes.values()}
-            for address, (_, theirs) in probes.items():
-                need_same_versions(f"the worker {address}", versions(), theirs)
+            written |= {probe.name for probe in probes.values()}
+            for address, probe in probes.items():
+                need_same_versions(f"the worker {address}", versions(), probe.versions)
+                self._need_protected(f"the worker {address}", address, probe.listens)
             missing = {"this process": unseen(folder, [*written])}
             missing |= await self.client.run(unseen, folder, [*written], workers=workers)
             if any(missing.values()):
@@ -142,6 +148,11 @@ class Dask:
         finally:
             remove(folder, written)
         self._workers |= {*workers}
+
+    def _need_protected(self, who: str, address: str, listens: Iterable[tuple[str, int]]) -> None:
+        warning = need_protected(who, address, listens)
+        if warning:
+            self.world.voice.warn(warning)
 
     @asynccontextmanager
     async def beating(self) -> AsyncIterator[None]:
@@ -161,12 +172,7 @@ class Dask:
                 await self._beat()
 
     async def _beat(self) -> None:
-        orders = self.orders
-        told = (orders.most, orders.is_paused, orders.is_draining)
-        found = await self._call("beat", run=self.run, client=self.client.id, told=told)
-        self._heard_at = self.world.monotonic()
-        self.latest = {int(number): figures for number, figures in found["latest"]}
-        present = {*found["workers"]}
+        present = await self._look()
         self._workers &= present
         for address in present - self._workers - self._unfit:
             try:
@@ -175,6 +181,15 @@ class Dask:
                 self._unfit.add(address)
                 self.world.voice.warn(str(error))
 
+    async def _look(self) -> set[str]:
+        """Pass the orders on, and take the figures of all shards. Return the workers of the cluster."""
+        orders = self.orders
+        told = (orders.most, orders.is_paused, orders.is_draining)
+        found = await self._call("beat", run=self.run, client=self.client.id, told=told)
+        self._heard_at = self.world.monotonic()
+        self.latest = {int(number): figures for number, figures in found["latest"]}
+        return {*found["workers"]}
+
     async def _call(self, name: str, **arguments: Any) -> Any:
         try:
             async with asyncio.timeout(VALID):
@@ -182,14 +197,26 @@ class Dask:
         except (OSError, TimeoutError):
             raise _gone() from None
 
-    async def start(self, shard: Shard) -> None:
+    async def start(self, shard: Shard, limit: int | None) -> None:
         """Dispatch a shard to a worker that has none, with a new ticket."""
         busy = {address for address, _ in self._running.values()}
         address = next(iter(sorted(self._workers - busy)))
-        task = task_of(self.options, shard, self.run)
+        task = task_of(self.options, shard, limit, self.run)
         await self._call("issue", run=self.run, shard=shard.number, ticket=task.ticket)
         future = self.client.submit(run_shard, task, key=f"{NAME}-{task.ticket}", workers=[address], retries=0)
-        self._running[shard.number] = address, asyncio.create_task(_ended(address, future))
+        self._running[shard.number] = address, asyncio.create_task(self._ended(address, future))
+
+    async def _ended(self, address: str, future: Any) -> End:
+        """Wait until a task has ended, whatever Dask makes of it, and take its last figures."""
+        try:
+            ended = await future
+        except Exception as error:  # noqa: BLE001 - no error of an engine says what was sent
+            return End(None, f"its worker {address} was lost ({type(error).__name__})")
+        finally:
+            future.release()
+        with suppress(ServiceError):
+            await self._look()
+        return End(None, "Dask has run it again, which starts nothing") if ended is None else End(*ended)
 
     def ended(self) -> Mapping[int, End]:
         """Return how tasks have ended since the last time. Raises ServiceError if the scheduler is gone."""
@@ -219,21 +246,11 @@ def _gone() -> ServiceError:
     )
 
 
-async def _ended(address: str, future: Any) -> End:
-    """Wait until a task has ended, whatever Dask makes of it."""
-    try:
-        ended = await future
-    except Exception as error:  # noqa: BLE001 - no error of an engine says what was sent
-        return End(None, f"its worker {address} was lost ({type(error).__name__})")
-    finally:
-        future.release()
-    return End(None, "Dask has run it again, which starts nothing") if ended is None else End(*ended)
-
-
-def task_of(options: RunCommandOptions, shard: Shard, run: str) -> Task:
+def task_of(options: RunCommandOptions, shard: Shard, limit: int | None, run: str) -> Task:
     """Return the dispatch of a shard, with a new ticket and without secrets. Paths are those of every directory."""
-    names = {each.name for each in declared_by(RunOptions)} - _ITSELF
+    names = {each.name for each in declared_by(RunOptions)} - OURS
     values = {name: value for name, value in vars(options).items() if name in names}
     values |= {"manifest": options.manifest, "run_dir": options.run_dir}
     values = {name: value.absolute() if isinstance(value, Path) else value for name, value in values.items()}
-    return Task(run, str(uuid4()), {**values, "shard": shard, "progress": Mode.NONE})
+    values |= {"shard": shard, "limit": limit, "progress": Mode.NONE}
+    return Task(run, str(uuid4()), values, is_counted=has_metrics(options))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
+import psutil
 from distributed.diagnostics.plugin import SchedulerPlugin
 
 import batcher
@@ -26,6 +27,12 @@ def versions() -> dict[str, str]:
     """Return what must be the same in all processes of a run."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     return {"Python": python, "batcher": batcher.__version__, "distributed": version("distributed")}
+
+
+def listens() -> list[tuple[str, int]]:
+    """Return the addresses and ports at which this process listens."""
+    found = psutil.Process().net_connections("inet")
+    return [(each.laddr.ip, each.laddr.port) for each in found if each.status == psutil.CONN_LISTEN]
 
 
 @dataclass
@@ -64,6 +71,8 @@ class Desk(SchedulerPlugin):
         scheduler = self._scheduler
         return {
             "versions": versions(),
+            "address": scheduler.address,
+            "listens": listens(),
             "allowed_failures": scheduler.allowed_failures,
             "worker_ttl": scheduler.worker_ttl,
             "workers": [*scheduler.workers],

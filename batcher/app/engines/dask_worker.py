@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from distributed import get_worker
 
-from batcher.app.engines.dask_desk import NAME, versions
+from batcher.app.engines.dask_desk import NAME, listens, versions
 from batcher.app.leases import Answer, Lessee, run_leased
 from batcher.app.process import calm_collector, fast_loop, make_room, need_threads
 from batcher.app.voice import Voice
@@ -26,6 +26,7 @@ from batcher.errors import ExitCode, JobError
 from batcher.flow.drain import Drain
 from batcher.model import Json
 from batcher.options.verbs import RunOptions
+from batcher.rules.progress.answered import Answered
 from batcher.rules.rate.leases import VALID
 from batcher.rules.shards.plan import stem
 
@@ -40,6 +41,8 @@ class Task(NamedTuple):
     run: str
     ticket: str
     values: Mapping[str, Any]
+    is_counted: bool
+    """Whether the worker counts its attempts, for the metrics of all."""
 
 
 def run_shard(task: Task) -> tuple[int | None, str] | None:
@@ -69,7 +72,8 @@ def run_shard(task: Task) -> tuple[int | None, str] | None:
 
         voice = Voice(listen)
         world = World(voice=voice, environment=environment_of(os.environ), draining_on_signals=_no_signals)
-        lease = Lessee(f"{shard.number}-{uuid4()}", shard.number, asking, lambda: _leaves(worker), voice.warn)
+        answered = Answered() if task.is_counted else None
+        lease = Lessee(f"{shard.number}-{uuid4()}", shard.number, asking, lambda: _leaves(worker), voice.warn, answered)
         try:
             make_room(options.concurrency)
             need_threads()
@@ -104,11 +108,19 @@ def _no_signals(_drain: Callable[[ExitCode], None], _say: Callable[[str], None])
     yield
 
 
-def write_probe(folder: str) -> tuple[str, dict[str, str]]:
-    """Write a file with a new name into the run folder. Return the name, and the versions of this worker."""
+class Probe(NamedTuple):
+    """What a worker shows of itself: the name of the file that it wrote, its versions, and where it listens."""
+
+    name: str
+    versions: Mapping[str, str]
+    listens: Sequence[tuple[str, int]]
+
+
+def write_probe(folder: str) -> Probe:
+    """Write a file with a new name into the run folder. Return what this worker shows."""
     name = f"probe-{uuid4()}"
     Path(folder, name).touch(mode=0o600)
-    return name, versions()
+    return Probe(name, versions(), listens())
 
 
 def unseen(folder: str, names: list[str]) -> list[str]:

@@ -15,28 +15,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from batcher.app.engines import End
+from batcher.app.engines import OURS, End
 from batcher.app.leases import Answer, Grantor, Lessee, Orders, reachable
+from batcher.app.telemetry import has_metrics
 from batcher.app.world import World
 from batcher.edges.control import ask
 from batcher.edges.worker import start
 from batcher.model import Json
 from batcher.options.verbs import RunCommandOptions
 from batcher.options.words import words_of
+from batcher.rules.progress.answered import Answered
 from batcher.rules.shards.assignment import Shard
 from batcher.rules.shards.plan import RUN, stem
 
 LEASE = "BATCHER_LEASE"
-"""The environment variable of a worker with the process id of its parent, and the run folder: `PID:FOLDER`."""
+"""The environment variable of a worker: `PID:COUNTS:FOLDER`.
 
-OURS = frozenset(
-    {
-        *("manifest", "shard", "run_dir", "processes", "engine", "scheduler", "max_rate"),
-        *("progress", "report", "yes", "confirm_above", "dry_run"),
-        *("watch", "deadline", "interval", "details"),
-    }
-)
-"""The options that the driver handles, or words otherwise."""
+That is the process id of its parent, whether it counts its attempts ("1" or ""), and the run folder.
+"""
 
 
 @asynccontextmanager
@@ -75,12 +71,14 @@ class Processes:
         """The last figures of each shard."""
         return self._grantor.latest
 
-    async def start(self, shard: Shard) -> None:
+    async def start(self, shard: Shard, limit: int | None) -> None:
         """Start the process of a shard."""
         options = self.options
+        counts = "1" if has_metrics(options) else ""
         words = ["run", f"--shard={shard}", f"--run-dir={options.run_dir}", "--progress=none"]
+        words += [] if limit is None else [f"--limit={limit}"]
         words += words_of(options, without=OURS)
-        own = {LEASE: f"{os.getpid()}:{options.run_dir.absolute()}"}
+        own = {LEASE: f"{os.getpid()}:{counts}:{options.run_dir.absolute()}"}
         log = options.run_dir / f"{stem(shard)}.log"
         self._running[shard.number] = await start([*words, str(options.manifest)], self.world.environment, log, own)
 
@@ -108,7 +106,7 @@ def lessee_of(environment: Mapping[str, str], shard: Shard | None, world: World)
     given = environment.get(LEASE, "")
     if not given or shard is None:
         return None
-    parent, _, folder = given.partition(":")
+    parent, counts, folder = given.split(":", 2)
 
     async def asking(question: Mapping[str, Json]) -> Answer | None:
         return await asyncio.to_thread(ask, Path(folder, RUN), question)
@@ -119,4 +117,5 @@ def lessee_of(environment: Mapping[str, str], shard: Shard | None, world: World)
         asking=asking,
         is_abandoned=lambda: os.getppid() != int(parent),
         warn=world.voice.warn,
+        answered=Answered() if counts else None,
     )

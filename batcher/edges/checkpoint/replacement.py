@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 
 from batcher.edges.checkpoint.lock import Lock
 from batcher.edges.checkpoint.schema import create, need_file, open_database, sync, translated
+from batcher.edges.checkpoint.snapshot import inherit
 from batcher.edges.checkpoint.store import Store
 from batcher.errors import DamageError
 from batcher.rules.job.card import Card
@@ -44,30 +45,51 @@ def replacing(path: Path) -> Iterator[Replacement]:
 
 
 class Replacement:
-    """The replacement of the checkpoint at a real path. `is_damaged`: there was one, and it could not be read."""
+    """The replacement of the checkpoint at a real path."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._new = path.with_name(path.name + ".recovering")
-        self.is_damaged = False
+        self.damaged: list[Path] = []
+        """The checkpoints that could not be read."""
+        self.former: Path | None = None
+        """The checkpoint that the new one begins with, if there is one."""
         self._is_kept = path.exists() and bool(path.stat().st_size)
         """Whether there is a former checkpoint with any row, or with content that cannot be read."""
         self.remove()
 
-    def begin(self, card: Card) -> Store:
+    def begin(self, card: Card, earlier: Iterable[Path] = ()) -> Store:
         """Return the store of the new checkpoint: a copy of the former one if that can be read, else an empty one.
 
-        Raises OtherJobError if the former one belongs to another job.
+        `earlier` are the checkpoints of other attempts at the shard, the latest first: without the former one, the
+        first of them that can be read takes its place. Raises OtherJobError if it belongs to another job.
         """
         if self._is_kept:
             try:
                 self._copy(card)
-                with translated(self._path), closing(Store.open(self._new, card)) as copied:
-                    self._is_kept = bool(copied.count())
+                self._is_kept = self._takes(self._path, card)
             except DamageError:
-                self.is_damaged = True
-                self.remove()
+                self._refuse(self._path)
+        for path in earlier:
+            if self.former is not None:
+                break
+            try:
+                inherit(path, self._new)
+                self._takes(path, card)
+            except DamageError:
+                self._refuse(path)
         return Store.open(self._new, card)
+
+    def _takes(self, path: Path, card: Card) -> bool:
+        """Read the copy of a checkpoint, and return whether it has any row. Raises DamageError."""
+        with translated(path), closing(Store.open(self._new, card)) as copied:
+            has_rows = bool(copied.count())
+        self.former = path
+        return has_rows
+
+    def _refuse(self, path: Path) -> None:
+        self.damaged.append(path)
+        self.remove()
 
     def _copy(self, card: Card) -> None:
         with translated(self._path), closing(open_database(self._path, card)) as former:

@@ -1,6 +1,7 @@
 """The file of the ends: its name, its tables, and the checks on opening it.
 
-It can be lost without harm: the execution list shows the ends again, and nothing is started by it.
+If it is lost, the execution list shows the ends again. What it knew of restores, how many there were and which are in
+doubt, is lost with it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from batcher.errors import DamageError, DiskError, OtherJobError
 
 APPLICATION_ID = 0x62746365
 """Marks the file as ours (`btce`)."""
-FORMAT = 1
+FORMAT = 2
 
 SUFFIX = ".ends"
 IN_FOLDER = "job"
@@ -35,7 +36,15 @@ CREATE TABLE executions (
     end TEXT,                 -- null while it runs
     ended_at TEXT,            -- when it stopped last, as the list shows it
     state TEXT,               -- of a failed one that was asked for: the state that failed
-    message TEXT              -- and its message
+    message TEXT,             -- and its message
+    redrives INTEGER NOT NULL DEFAULT 0,
+    redriven_at REAL NOT NULL DEFAULT 0,  -- when it was restored last, in POSIX seconds by the service's clock
+    former TEXT               -- how it had ended before that
+);
+CREATE TABLE restores (       -- those on the wire, or in doubt
+    id INTEGER PRIMARY KEY,   -- of the execution, which has the end that it had before
+    at REAL NOT NULL,         -- before which it was not sent, in POSIX seconds by the service's clock; 0 if not known
+    until REAL NOT NULL       -- after which it was not sent; 0 while it may be
 );
 CREATE INDEX running ON executions (at) WHERE end IS NULL;
 CREATE INDEX unsuccessful ON executions (end) WHERE end <> 'succeeded';

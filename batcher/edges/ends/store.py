@@ -17,15 +17,22 @@ from typing import Any
 from batcher.edges.ends.schema import connected, create, packed, translated, unpacked
 from batcher.errors import BusyError
 from batcher.rules.ends.followed import Followed, Known, Settled
+from batcher.rules.ends.redriven import Change, Doubt, Doubted, Intent, Redriven, Restored
 from batcher.rules.ends.summary import Cause
 
 _LOOKED_UP = 500
 """The number of names that are looked up in one statement."""
+RENAMES = "renames"
+"""The name of a fact: the service has answered a restore with another name than that of the execution."""
 _CAUSES = """
 SELECT end, state, message, count(*) FROM executions WHERE end <> 'succeeded' AND state IS NOT NULL
 GROUP BY end, state, message ORDER BY count(*) DESC, end, state, message
 """
-_COLUMNS = "id, name, row, bucket, object, at, end, ended_at, state, message"
+_RESTORED = """
+UPDATE executions SET former = end, end = NULL, state = NULL, message = NULL, redrives = redrives + 1, redriven_at = ?
+WHERE id = ? AND end IS NOT NULL RETURNING former
+"""
+_COLUMNS = "id, name, row, bucket, object, at, end, ended_at, state, message, redrives, redriven_at, former"
 
 
 @contextmanager
@@ -169,6 +176,66 @@ class EndStore:
         with translated(self.path):
             return [Cause(*entry) for entry in self._db.execute(_CAUSES)]
 
+    def restorable(self, ends: Collection[str], most: int, after: int, limit: int) -> list[Known]:
+        """Return up to `limit` executions with these ends, and with ids above `after`, that may be restored.
+
+        Those are left out that were restored `most` times, and those that may be restored at the moment.
+        """
+        chosen = ", ".join("?" * len(ends))
+        query = (
+            f"SELECT {_COLUMNS} FROM executions INDEXED BY unsuccessful WHERE end IN ({chosen}) AND end <> 'succeeded'"  # noqa: S608 - our names
+            " AND redrives < ? AND id > ? AND id NOT IN (SELECT id FROM restores) ORDER BY id LIMIT ?"
+        )
+        with translated(self.path):
+            return list(map(_known, self._db.execute(query, (*ends, most, after, limit))))
+
+    def spent(self, ends: Collection[str], most: int) -> int:
+        """Return the number of executions with these ends that were restored `most` times or more."""
+        chosen = ", ".join("?" * len(ends))
+        query = f"SELECT count(*) FROM executions WHERE end IN ({chosen}) AND end <> 'succeeded' AND redrives >= ?"  # noqa: S608 - our names
+        with translated(self.path):
+            count: int = self._db.execute(query, (*ends, most)).fetchone()[0]
+        return count
+
+    def redriven(self) -> Redriven:
+        """Return how many executions were restored, how often in all, and how many may have been."""
+        query = "SELECT count(*), coalesce(sum(redrives), 0) FROM executions WHERE redrives > 0"
+        with translated(self.path):
+            executions, restores = self._db.execute(query).fetchone()
+            return Redriven(executions, restores, self._db.execute("SELECT count(*) FROM restores").fetchone()[0])
+
+    def doubts(self) -> list[Doubt]:
+        """Return the executions that may have been restored."""
+        columns = ", ".join(f"executions.{each}" for each in _COLUMNS.split(", "))
+        query = f"SELECT restores.at, restores.until, {columns} FROM restores JOIN executions USING (id) ORDER BY id"  # noqa: S608 - our names
+        with translated(self.path):
+            return [Doubt(_known(entry), at, until) for at, until, *entry in self._db.execute(query)]
+
+    def change(self, changes: Sequence[Change]) -> None:
+        """Make what is known of restores durable."""
+        restored: Counter[str] = Counter()
+        with translated(self.path), self._transaction():
+            for each in changes:
+                match each:
+                    case Intent(id_, at):
+                        self._db.execute("INSERT INTO restores VALUES (?, ?, 0)", (id_, at))
+                    case Doubted(id_, until):
+                        self._db.execute("UPDATE restores SET until = ? WHERE id = ?", (until, id_))
+                    case _:
+                        self._db.execute("DELETE FROM restores WHERE id = ?", (each.id,))
+                if isinstance(each, Restored):
+                    former = self._db.execute(_RESTORED, (each.at, each.id)).fetchall()
+                    restored.update(end for (end,) in former)
+                    self._rename(each)
+        self.ends -= restored
+        self.running += restored.total()
+
+    def _rename(self, restored: Restored) -> None:
+        if restored.name:
+            named = (packed(restored.name), restored.id)
+            self._db.execute("UPDATE executions SET name = ? WHERE id = ?", named)
+            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, 1)", (RENAMES,))
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         self._db.execute("BEGIN IMMEDIATE")
@@ -182,5 +249,6 @@ class EndStore:
 
 
 def _known(entry: tuple[Any, ...]) -> Known:
-    id_, name, row, bucket, object_, at, end, ended_at, state, message = entry
-    return Known(id_, unpacked(name), row, bucket, object_, at, end, ended_at or "", state, message)
+    id_, name, row, bucket, object_, at, end, ended_at, state, message, redrives, redriven_at, former = entry
+    since = (redrives, redriven_at, former or "")
+    return Known(id_, unpacked(name), row, bucket, object_, at, end, ended_at or "", state, message, *since)

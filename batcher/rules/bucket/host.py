@@ -1,4 +1,4 @@
-"""Where a bucket is served, and how a page of its list is asked for. Pure.
+"""Where a bucket is served, and how a page of its list and an object are asked for. Pure.
 
 A bucket has a host of its own, `BUCKET.ENDPOINT`. It is part of the path instead where no such host can exist (an IP
 address, this machine) or where its certificate cannot fit (a name with dots, over TLS).
@@ -36,6 +36,10 @@ class BucketHost(NamedTuple):
         optional = (("prefix", asked.prefix), ("marker", asked.marker), ("delimiter", asked.delimiter))
         given = tuple(pair for pair in optional if pair[1])
         return Call("GET", self.base or "/", (*given, ("max-keys", str(most_keys)), ("encoding-type", "url")))
+
+    def head_call(self, key: str) -> Call:
+        """Compose the call that asks for an object's size and class."""
+        return Call("HEAD", f"{self.base}/{_quoted(key)}")
 
     @property
     def dialect(self) -> Dialect:

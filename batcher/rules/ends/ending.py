@@ -46,15 +46,14 @@ LONGEST_WORD = 64
 """The number of characters kept of an unknown word."""
 
 
-def end_of(listed: Execution, former: str = "") -> str | None:
+def end_of(listed: Execution) -> str | None:
     """Return how a listed execution ended, None if it runs.
 
-    An unknown word is an end if the list shows when the execution stopped. `former` is the time at which it had stopped
-    before it was restored, as the list showed it, empty if it never was: a list that still shows it is an old one.
+    An unknown word is an end if the list shows when the execution stopped.
     """
     word = listed.state.strip()
     folded = word.casefold()
-    if folded in RUNNING or (former and listed.stopped_at == former):
+    if folded in RUNNING:
         return None
     if folded in KNOWN:
         return KNOWN[folded]

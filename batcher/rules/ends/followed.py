@@ -30,6 +30,12 @@ class Known(NamedTuple):
     state: str | None
     """The state that failed, and its message; None if it was not asked for."""
     message: str | None
+    redrives: int = 0
+    """How often it was restored."""
+    redriven_at: float = 0.0
+    """When it was restored last, or a little later, in POSIX seconds by the service's clock."""
+    former: str = ""
+    """How it had ended before that."""
 
 
 class Settled(NamedTuple):

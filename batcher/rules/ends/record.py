@@ -13,6 +13,7 @@ class EndRecord(Struct, frozen=True, gc=False):
 
     `bucket` and `object` are None if the records of the job's starts are lost. `end` is an `End`, or a word of the
     service that is not known. `started_at` and `ended_at` are the texts of the service. `duration_s` is in seconds.
+    `redrives` is how often the execution was restored before this end: its record with the most is the valid one.
     """
 
     row: int
@@ -23,6 +24,7 @@ class EndRecord(Struct, frozen=True, gc=False):
     started_at: str | None = None
     ended_at: str | None = None
     duration_s: float | None = None
+    redrives: int = 0
 
 
 COLUMNS = EndRecord.__struct_fields__
@@ -37,7 +39,7 @@ def _cells(record: EndRecord | Fields) -> list[Json]:
 
 
 def _record(texts: list[str]) -> EndRecord:
-    row, bucket, object_, name, end, *times, duration = texts
+    row, bucket, object_, name, end, *times, duration, redrives = texts
     if len(texts) != len(COLUMNS):
         raise ValueError("a line has another number of cells")
     started_at, ended_at = (each or None for each in times)
@@ -50,6 +52,7 @@ def _record(texts: list[str]) -> EndRecord:
         started_at,
         ended_at,
         float(duration) if duration else None,
+        int(redrives),
     )
 
 

@@ -9,6 +9,7 @@ from batcher.errors import ExitCode, JobError
 from batcher.rules.ends.ending import End, words_of
 from batcher.rules.ends.figures import counts
 from batcher.rules.ends.followed import Known
+from batcher.rules.ends.redriven import Redriven
 from batcher.rules.text import counted, printable
 
 NAMED = 10
@@ -50,18 +51,36 @@ def lines(ends: Mapping[str, int], running: int, causes: Sequence[Cause]) -> lis
     return found
 
 
+def redriven(seen: Redriven) -> list[str]:
+    """Return how many executions were restored, in one line; none if none was."""
+    if not seen.restores and not seen.in_doubt:
+        return []
+    often = f", {seen.restores:,} times in all" if seen.restores != seen.executions else ""
+    doubts = f"; {executions(seen.in_doubt)} in doubt" if seen.in_doubt else ""
+    return [f"redriven:  {executions(seen.executions)}{often}{doubts}"]
+
+
 def cause_in_words(cause: Cause) -> str:
     """Return where and why executions failed, as far as the service shows it."""
     where = f"in state {cause.state}" if cause.state else "in a state that is not shown"
     return f"{where}: {cause.message or 'no message'}"
 
 
+def cause_of(known: Known) -> str:
+    """Return where and why an execution failed. Empty if it was not asked for that."""
+    if known.end is None or known.state is None:
+        return ""
+    return cause_in_words(Cause(known.end, known.state, known.message or "", 1))
+
+
+def named(known: Known) -> str:
+    """Name an execution, with its row and its object."""
+    return f"row {known.row:,}: {known.bucket or '?'}/{printable(known.object or '?')} (execution {known.name})"
+
+
 def unknown(some: Sequence[Known], ends: Mapping[str, int]) -> list[str]:
     """Name executions whose end is unknown."""
-    found = [
-        f"unknown: row {each.row:,}: {each.bucket or '?'}/{printable(each.object or '?')} (execution {each.name})"
-        for each in some
-    ]
+    found = [f"unknown: {named(each)}" for each in some]
     more = ends.get(End.UNKNOWN, 0) - len(some)
     return found + ([f"and {executions(more)} more"] if more > 0 else [])
 

@@ -103,8 +103,13 @@ class Slowed(NamedTuple):
 
     @property
     def words(self) -> str:
-        """Return the causes that lasted for a second or longer."""
-        return ", ".join(f"{cause.words} {spent:,.0f} s" for cause, spent in self.seconds.items() if spent >= SHORTEST)
+        """Return the causes that lasted for a second or longer, and how long."""
+        return ", ".join(f"{cause.words} {self.seconds[cause]:,.0f} s" for cause in self.shown)
+
+    @property
+    def shown(self) -> list[Cause]:
+        """The causes that lasted for a second or longer."""
+        return [cause for cause, spent in self.seconds.items() if spent >= SHORTEST]
 
     @property
     def refused(self) -> str:

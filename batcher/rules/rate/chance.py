@@ -93,7 +93,10 @@ class Refusals:
 
     def accepted(self) -> None:
         """Count a start."""
-        self._all.add(is_refused=False)
+        latest = self._all
+        # A mean that is 0 stays 0, and nearly every start finds it so.
+        if latest.share or latest.answers < MEMORY:
+            latest.add(is_refused=False)
         if self._score:
             self._since += 1
             self._score += self._good

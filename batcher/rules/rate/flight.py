@@ -91,6 +91,10 @@ class Flight:
         """How many the service takes at once, None if it was not found to limit this."""
         return int(self.most) if self.most < inf else None
 
+    def is_full(self, flying: int, rate: float) -> bool:
+        """Return whether `flying` attempts reach the `cap`, without computing it: this is asked for every row."""
+        return flying >= self.most or (flying >= FEWEST and flying >= SPARE * rate * self.p95)
+
     def cap(self, rate: float) -> int:
         """Return how many attempts may be on the wire or wait for their turn, at `rate` attempts per second."""
         cap = SPARE * rate * self.p95

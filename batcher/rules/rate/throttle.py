@@ -173,7 +173,7 @@ class Throttle:
         self._starts += 1
         if self._checked_at == inf:
             self._checked_at = now + CHECK
-        event = self._tried(sent_at, now, is_refused=False)
+        event = None if self._trial is None else self._tried(sent_at, now, is_refused=False)
         era = self._droughts.started(now)
         if era is not None:
             event = self._again(now, era) or event

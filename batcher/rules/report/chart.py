@@ -5,29 +5,27 @@ Coordinates are in the units of a drawing that is WIDTH wide and HEIGHT high, wi
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
+
+from batcher.rules.report.scale import Clock, Scale, last_time, linear, round_times
 
 WIDTH, HEIGHT = 440, 240
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 24, 30
 """The margins around the plot, for the labels."""
 
-_NICE = (1, 2, 2.5, 5, 10)
-"""Steps between ticks that are easy to read, to be multiplied by a power of ten."""
-
-MOST_TICKS = 5
-LEAST = 1e-300
-"""Values up to this are drawn as zero."""
-MOST_TIMES = 4
-"""Maximum number of labels on the time axis."""
+CHARACTER = 8.5
+"""The width of a character of a label, in the largest font that a label has."""
+GAP = 12
+"""The least distance between two labels of the time axis."""
 
 
 class Tick(NamedTuple):
-    """A tick on an axis: its coordinate and its label."""
+    """A tick on an axis: its coordinate, its label, and which part of the label is there: `middle` or `end`."""
 
     at: float
     label: str
+    anchor: str = "middle"
 
 
 class Series(NamedTuple):
@@ -35,13 +33,6 @@ class Series(NamedTuple):
 
     name: str
     values: Sequence[float | None]
-
-
-class Axis(NamedTuple):
-    """The time axis: the labels of the spans, and the spans before which time was cut out."""
-
-    times: Sequence[str]
-    pauses: Sequence[int]
 
 
 class Line(NamedTuple):
@@ -64,39 +55,46 @@ class Chart(NamedTuple):
     """The coordinates at which time was cut out."""
 
 
-def chart(title: str, unit: str, series: Sequence[Series], axis: Axis, level: Tick | None = None) -> Chart:
-    """Lay out a chart of series with one value per span of the axis. `level` is a value with its label."""
+def chart(  # noqa: PLR0913 - what a chart consists of
+    title: str,
+    unit: str,
+    series: Sequence[Series],
+    clock: Clock,
+    *,
+    level: Tick | None = None,
+    scale: Scale | None = None,
+) -> Chart:
+    """Lay out a chart of series with one value per span of the clock. `level` is a value with its label.
+
+    Without a `scale`, values begin at zero.
+    """
     values = [value for line in series for value in line.values if value is not None]
-    highest = max([*values, level.at if level else 0.0])
-    y_ticks, top = _ticks(highest)
+    scale = scale or linear(max([*values, level.at if level else 0.0]))
     return Chart(
         title=title,
         unit=unit,
-        lines=[Line(line.name, _path(line.values, top)) for line in series],
-        level=Tick(_y(level.at, top), level.label) if level else None,
-        y_ticks=[Tick(_y(value, top), label) for value, label in y_ticks],
-        x_ticks=_times(axis.times),
-        pauses=[_x(place - 0.5, len(axis.times)) for place in axis.pauses],
+        lines=[Line(line.name, _path(line.values, scale)) for line in series],
+        level=Tick(_y(level.at, scale), level.label) if level else None,
+        y_ticks=[Tick(_y(value, scale), label) for value, label in scale.ticks],
+        x_ticks=_times(clock),
+        pauses=[_x(place, len(clock.begins)) for place in clock.pauses],
     )
 
 
-def _ticks(highest: float) -> tuple[list[Tick], float]:
-    """Return ticks from zero up to at least the highest value, and the value of the last tick."""
-    # A smaller value would underflow when it is divided.
-    rough = (highest if highest > LEAST else 1.0) / MOST_TICKS
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(nice * power for nice in _NICE if nice * power >= rough * (1 - 1e-9))
-    count = math.ceil(highest / step - 1e-9) or 1
-    return [Tick(step * index, f"{step * index:,.6g}") for index in range(count + 1)], step * count
+def _times(clock: Clock) -> list[Tick]:
+    """Return round times, as far as their labels do not touch, and the time at the right end."""
+    end = last_time(clock)
+    ticks: list[Tick] = []
+    free, limit = 0.0, WIDTH - RIGHT - CHARACTER * len(end) - GAP
+    for place, label in round_times(clock):
+        at, half = _x(place, len(clock.begins)), CHARACTER * len(label) / 2
+        if at - half >= free and at + half <= limit:
+            ticks.append(Tick(at, label))
+            free = at + half + GAP
+    return [*ticks, Tick(WIDTH - RIGHT, end, "end")]
 
 
-def _times(times: Sequence[str]) -> list[Tick]:
-    """Return labels for a few spans, evenly distributed."""
-    count = len(times)
-    return [Tick(_x(index, count), times[index]) for index in range(0, count, max(1, math.ceil(count / MOST_TIMES)))]
-
-
-def _path(values: Sequence[float | None], top: float) -> str:
+def _path(values: Sequence[float | None], scale: Scale) -> str:
     """Return a path that joins the points of adjacent values. A value without neighbours is a dot."""
     words: list[str] = []
     begins = True
@@ -104,16 +102,16 @@ def _path(values: Sequence[float | None], top: float) -> str:
         if value is None:
             begins = True
             continue
-        point = f"{_x(index, len(values)):.1f} {_y(value, top):.1f}"
+        point = f"{_x(index + 0.5, len(values)):.1f} {_y(value, scale):.1f}"
         words.append(f"M{point}h0" if begins else f"L{point}")
         begins = False
     return "".join(words)
 
 
 def _x(place: float, count: int) -> float:
-    """Return the coordinate of the middle of a span."""
-    return round(LEFT + (place + 0.5) / count * (WIDTH - LEFT - RIGHT), 1)
+    """Return the coordinate of a place among `count` spans. The middle of the first one is at 0.5."""
+    return round(LEFT + place / count * (WIDTH - LEFT - RIGHT), 1)
 
 
-def _y(value: float, top: float) -> float:
-    return round(HEIGHT - BOTTOM - value / top * (HEIGHT - TOP - BOTTOM), 1)
+def _y(value: float, scale: Scale) -> float:
+    return round(HEIGHT - BOTTOM - scale.part(value) * (HEIGHT - TOP - BOTTOM), 1)

@@ -54,6 +54,10 @@ class Digest:
         """Number of records with the status in doubt."""
         self.adopted = 0
         """Number of rows in doubt that were found in the execution list."""
+        self.first: float | None = None
+        """When the first record was written, in POSIX seconds. None without any."""
+        self.last: float | None = None
+        """When the last record was written."""
         self._failures: dict[tuple[Status, int | None, str], Failure] = {}
         self._recorded_at = ""
         self._at: float | None = None
@@ -67,6 +71,9 @@ class Digest:
             return
         if record.recorded_at != self._recorded_at:
             self._recorded_at, self._at = record.recorded_at, posix(record.recorded_at)
+            self.last = self._at
+            if self.first is None:
+                self.first = self._at
         if record.status is Status.STARTED:
             self._add_start(record)
         elif record.status in _FAILED:

@@ -77,6 +77,8 @@ def sentences(life: Life, execution: Known | None = None) -> Iterator[str]:
     if previous is not None and previous.status is Status.IN_DOUBT and life.status is Status.PENDING:
         yield f"  {_resolved(previous, None)}"
     if execution is not None:
+        if execution.redrives:
+            yield f"  {_redriven(execution)}"
         yield f"  {_ended(execution)}"
     yield f"  now: {_now(life)}"
 
@@ -90,6 +92,13 @@ def _resolved(doubt: Record, record: Record | None) -> str:
     if doubt.error is not None and doubt.error["code"] == CLAIMED_ELSEWHERE:
         return "doubt resolved: no other job of the ledger has it any more (or --again was given), so it can be sent"
     return _RELEASED
+
+
+def _redriven(execution: Known) -> str:
+    often = "once" if execution.redrives == 1 else f"{execution.redrives} times"
+    when = f"{timestamp(execution.redriven_at)}  " if execution.redriven_at else ""
+    before = f", after it had ended: {words_of(execution.former)}" if execution.former else ""
+    return printable(f"{when}the execution was restored {often}{before}")
 
 
 def _ended(execution: Known) -> str:

@@ -32,14 +32,28 @@ class Histogram:
 
     def merge(self, other: Histogram) -> None:
         """Add the counts of another histogram."""
-        self._counts += other._counts
+        self._counts.update(other._counts)
         self.total += other.total
 
     def percentile(self, share: float) -> float | None:
         """Return the value below which this share of the values lies, None without values. `share` is from 0 to 1."""
-        below = 0
-        for bucket in sorted(self._counts):
-            below += self._counts[bucket]
-            if below >= share * self.total:
-                return float(2 ** ((bucket + 0.5) / PER_DOUBLING))
-        return None
+        return self.percentiles(share)[0]
+
+    def percentiles(self, *shares: float) -> list[float | None]:
+        """Return the percentile of each of the shares, which ascend."""
+        if not self.total:
+            return [None] * len(shares)
+        found: list[float | None] = []
+        bucket, below, left = 0, 0, iter(sorted(self._counts.items()))
+        for share in shares:
+            while below < max(1, share * self.total):
+                bucket, count = next(left)
+                below += count
+            found.append(float(2 ** ((bucket + 0.5) / PER_DOUBLING)))
+        return found
+
+    def copy(self) -> Histogram:
+        """Return a histogram with the same counts."""
+        other = Histogram()
+        other.merge(self)
+        return other

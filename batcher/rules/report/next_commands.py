@@ -6,7 +6,7 @@ change how a run works, such as its rate, are not part of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import orjson
@@ -66,11 +66,14 @@ def left_of(counts: Mapping[Status, int], *, read_whole: bool) -> Left:
     return Left(unsent or not read_whole, bool(counts[Status.IN_DOUBT]), bool(failed))
 
 
-def next_steps(job: Job, left: Left) -> list[Command]:
-    """Return the commands that finish what is left, in the order in which to run them. None if nothing is left."""
+def next_steps(job: Job, left: Left, workers: Sequence[str] = ()) -> list[Command]:
+    """Return the commands that finish what is left, in the order in which to run them. None if nothing is left.
+
+    `workers` are the words by which one command runs all shards.
+    """
     found = []
     if left.rows:
-        found += [Command("Start the rows that are not started yet.", each) for each in runs(job)]
+        found += [Command("Start the rows that are not started yet.", each) for each in runs(job, workers)]
     if left.in_doubt:
         found.append(Command("Ask the service about the rows in doubt.", reconcile(job)))
     if left.failed and job.card.manifest == STANDARD_INPUT:
@@ -83,10 +86,15 @@ def next_steps(job: Job, left: Left) -> list[Command]:
     return found
 
 
-def runs(job: Job) -> list[str]:
-    """Return the commands that send what is left: one, or that of each shard, the first SHOWN of them."""
+def runs(job: Job, workers: Sequence[str] = ()) -> list[str]:
+    """Return the commands that send what is left: one, or that of each shard, the first SHOWN of them.
+
+    With `workers`, the words by which one command runs all shards, it is that one.
+    """
     if job.unfinished is None:
         return [run(job)]
+    if workers:
+        return [command_line([*_own(job), *_run_dir(job), *workers])]
     shards = [Job(structs.replace(job.card, shard=each), f"{job.checkpoint}/") for each in job.unfinished[:SHOWN]]
     return [run(each) for each in shards]
 
@@ -98,8 +106,7 @@ def about(verb: str, checkpoint: object) -> str:
 
 def run(job: Job, *more: str) -> str:
     """Return the job's own command."""
-    card = job.card
-    words = ["batcher", "run", card.manifest, *_identity(card), *_selection(card), *_ledger(card)]
+    card, words = job.card, _own(job)
     if card.shard:
         return command_line([*words, *_shard(job), *more])
     if job.checkpoint != f"{card.manifest}.checkpoint":
@@ -117,6 +124,13 @@ def run_side(job: Job, manifest: str, *more: str) -> str:
     if not job.is_sharded:
         # A shard takes no other manifest: there the rows are a job of their own.
         words += ["--checkpoint", job.checkpoint, "--output", card.output]
+    return command_line([*words, *(word for word in more if word not in words)])
+
+
+def run_anew(job: Job, manifest: str, *more: str) -> str:
+    """Return the command that starts rows of the job once more, as a job of their own."""
+    again = ["--again"] if job.card.ledger else []
+    words = ["batcher", "run", manifest, *_identity(job.card), *_flags(job.card), *_ledger(job.card), *again]
     return command_line([*words, *(word for word in more if word not in words)])
 
 
@@ -151,6 +165,11 @@ def export(job: Job, file: str) -> str:
 def explain(job: Job, row: int) -> str:
     """Return the command that shows the history of a row."""
     return command_line(["batcher", "explain", job.checkpoint, str(row)])
+
+
+def _own(job: Job) -> list[str]:
+    card = job.card
+    return ["batcher", "run", card.manifest, *_identity(card), *_selection(card), *_ledger(card)]
 
 
 def _identity(card: Card) -> Iterator[str]:
@@ -191,6 +210,10 @@ def _ledger(card: Card) -> list[str]:
 
 def _shard(job: Job) -> Iterator[str]:
     yield from ("--shard", job.card.shard)
+    yield from _run_dir(job)
+
+
+def _run_dir(job: Job) -> Iterator[str]:
     if job.run_folder != f"{job.card.manifest}.run":
         yield from ("--run-dir", job.run_folder)
 

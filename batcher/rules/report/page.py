@@ -6,41 +6,28 @@ Rows are counted from the checkpoint, so that the counts add up. Failures are co
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from batcher.model import Status, Unsettled
+from batcher.rules.job.runs import History
 from batcher.rules.progress.extent import Extent, Length, extent
 from batcher.rules.rate.bottleneck import Slowed
 from batcher.rules.records.standing import current_counts
+from batcher.rules.report import glossary
 from batcher.rules.report import next_commands as commands
-from batcher.rules.report.chart import Axis, Chart, Series, Tick, chart
+from batcher.rules.report.curves import Curves, curves
 from batcher.rules.report.digest import Digest, Example, Failure
+from batcher.rules.report.facts import Fact, facts, moment
+from batcher.rules.report.glossary import UNREAD, Word
+from batcher.rules.report.headline import headline, notes
 from batcher.rules.report.next_commands import Command, Job
 from batcher.rules.report.prefixes import Prefix
-from batcher.rules.report.timeline import Span, Timeline
-from batcher.rules.text import counted, printable
+from batcher.rules.text import printable
 
 PREFIXES = 10
 """Number of prefixes that are listed."""
 NAMED = 100
 """Maximum number of rows in doubt that are named."""
-
-_DAY = 24 * 3600.0
-_LEFT = (
-    ({Status.REJECTED, Status.INVALID}, "failed", "failed"),
-    ({Status.IN_DOUBT}, "is in doubt: it may have been started", "are in doubt: they may have been started"),
-    (
-        {Status.REFUSED},
-        "was not started because the service was too busy",
-        "were not started because the service was too busy",
-    ),
-    ({Status.PENDING}, "is not started yet", "are not started yet"),
-)
-"""What the headline says of rows that are left, by their statuses: of one row, and of more."""
-_MAY_HAVE_MORE = "The manifest may have more rows."
-UNREAD = "unread"
-"""The kind of the rows that no run has read yet, beside the statuses."""
 
 
 class Known(NamedTuple):
@@ -62,6 +49,8 @@ class Known(NamedTuple):
     at: float
     ends: Sequence[str] = ()
     """How the executions ended that a watch has followed, in lines."""
+    history: History | None = None
+    """The runs of the job. None if a checkpoint of an earlier version does not have them."""
 
 
 class Total(NamedTuple):
@@ -100,22 +89,24 @@ class Page(NamedTuple):
     job: Job
     made_at: str
     running: bool
-    read_whole: bool
     headline: str
+    notes: Sequence[str]
+    facts: Sequence[Fact]
     rows: int
     """Rows that were read."""
     extent: Extent
     totals: list[Total]
     records: int
     limit: float | None
+    """In starts per unit of the curves."""
     slowed: Slowed
-    charts: list[Chart]
-    span_seconds: float
-    moments: list[Moment]
+    curves: Curves
     failures: list[Failure]
     doubts: Doubts
     prefixes: list[Prefix]
     commands: list[Command]
+    words: list[Word]
+    """The words that the page explains."""
     ends: Sequence[str]
 
 
@@ -123,29 +114,40 @@ def page(known: Known, digest: Digest) -> Page:
     """Return the content of the report."""
     counts = current_counts(known.counts, running=known.running)
     whole = extent(counts, known.length, read_whole=known.read_whole)
-    spans = digest.timeline.filled()
-    moments = _moments(digest.timeline, spans)
+    drawn = curves(digest.timeline, known.limit)
+    totals = _totals(counts, whole)
+    prefixes = digest.prefixes.slowest(PREFIXES)
     return Page(
         job=known.job,
-        made_at=f"{datetime.fromtimestamp(known.at, UTC):%Y-%m-%d %H:%M:%S} UTC",
+        made_at=moment(known.at),
         running=known.running,
-        read_whole=known.read_whole,
-        headline=_headline(counts, whole, running=known.running, read_whole=known.read_whole),
+        headline=headline(counts, whole, running=known.running, read_whole=known.read_whole),
+        notes=notes(counts, whole, running=known.running, read_whole=known.read_whole),
+        facts=facts(known.history, digest, running=known.running, at=known.at),
         rows=sum(counts.values()),
         extent=whole,
-        totals=_totals(counts, whole),
+        totals=totals,
         records=digest.records,
-        limit=known.limit,
+        limit=None if known.limit is None else known.limit * drawn.unit.seconds,
         slowed=known.slowed,
-        charts=_charts(moments, [place for place, span in enumerate(spans) if span.after_pause], known.limit),
-        span_seconds=digest.timeline.seconds,
-        moments=moments,
+        curves=drawn,
         failures=digest.failures(),
         doubts=_doubts(known, digest),
-        prefixes=digest.prefixes.slowest(PREFIXES),
+        prefixes=prefixes,
         commands=_commands(known, counts),
+        words=_words(known, totals, has_starts=bool(drawn.moments), has_prefixes=bool(prefixes)),
         ends=known.ends,
     )
+
+
+def _words(known: Known, totals: Sequence[Total], *, has_starts: bool, has_prefixes: bool) -> list[Word]:
+    """Return the words that the page uses and that are to be explained."""
+    found = [glossary.MANIFEST, glossary.CHECKPOINT, glossary.RECORDS]
+    found += glossary.of_kinds([total.kind for total in totals if total.rows])
+    found += [glossary.LATENCY] if has_starts else []
+    found += [glossary.LIMIT] if known.limit is not None else []
+    found += glossary.of_causes(known.slowed.shown)
+    return found + ([glossary.PREFIX] if has_prefixes else [])
 
 
 def _totals(counts: Mapping[Status, int], whole: Extent) -> list[Total]:
@@ -153,66 +155,6 @@ def _totals(counts: Mapping[Status, int], whole: Extent) -> list[Total]:
     if whole.unread:
         totals.append(Total(UNREAD, "not read yet", whole.unread, whole.share_of(whole.unread)))
     return totals
-
-
-def _headline(counts: Mapping[Status, int], whole: Extent, *, running: bool, read_whole: bool) -> str:
-    if running:
-        return "A run is in progress. The figures are those at the time of the report."
-    if not sum(counts.values()):
-        return "The manifest has no rows." if read_whole else "No rows have been processed yet."
-    said = []
-    for statuses, one, more in _LEFT:
-        count = sum(counts[status] for status in statuses)
-        if count:
-            said.append(f"{counted(count, 'row')} {one if count == 1 else more}.")
-    if not said:
-        done = "started or dismissed" if counts[Status.DISMISSED] else "started"
-        known = sum(counts.values())
-        said = [f"Every row is {done}." if read_whole else f"{counted(known, 'row')} {_are(known)} {done}."]
-    return " ".join(said if read_whole else [*said, _unread(whole)])
-
-
-def _unread(whole: Extent) -> str:
-    if not whole.unread:
-        return _MAY_HAVE_MORE
-    about = "" if whole.is_exact else "About "
-    return f"{about}{counted(whole.unread, 'row')} of the manifest {_are(whole.unread)} not read yet."
-
-
-def _are(count: int) -> str:
-    return "is" if count == 1 else "are"
-
-
-def _moments(timeline: Timeline, spans: Sequence[Span]) -> list[Moment]:
-    is_long = bool(spans) and spans[-1].at - spans[0].at >= _DAY
-    clock = "%m-%d %H:%M" if is_long else "%H:%M:%S"
-    # The last span may be shorter.
-    seconds = [*[timeline.seconds] * (len(spans) - 1), timeline.last_seconds]
-    return [
-        Moment(
-            f"{datetime.fromtimestamp(span.at, UTC):{clock}}",
-            span.starts / lasted,
-            *(span.latencies.percentile(share) for share in (0.5, 0.95, 0.99)),
-        )
-        for span, lasted in zip(spans, seconds, strict=False)
-    ]
-
-
-def _charts(moments: Sequence[Moment], pauses: Sequence[int], limit: float | None) -> list[Chart]:
-    if not moments:
-        return []
-    axis = Axis([moment.time for moment in moments], pauses)
-    level = Tick(limit, "estimated limit") if limit is not None else None
-    rates = Series("starts per second", [moment.rate for moment in moments])
-    latencies = [
-        Series("p50", [moment.p50 for moment in moments]),
-        Series("p95", [moment.p95 for moment in moments]),
-        Series("p99", [moment.p99 for moment in moments]),
-    ]
-    return [
-        chart("Start rate", "starts per second", [rates], axis, level),
-        chart("Start latency", "milliseconds", latencies, axis),
-    ]
 
 
 def _doubts(known: Known, digest: Digest) -> Doubts:

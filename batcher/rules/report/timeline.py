@@ -6,7 +6,9 @@ without a record are cut out, so that runs on different days are still shown in 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from batcher.rules.report.histogram import Histogram
 
@@ -15,6 +17,9 @@ MOST = 120
 
 PAUSE = 600.0
 """Longer periods without a record, in seconds, are cut out: no run was active."""
+
+SPARSE, FEWEST = 2, 24
+"""With fewer starts than this for each span, spans are shown merged, unless there are fewer than this."""
 
 
 @dataclass(slots=True)
@@ -26,12 +31,27 @@ class Span:
     latencies: Histogram = field(default_factory=Histogram)
     after_pause: bool = False
     """Whether time was cut out before it, or within it."""
+    limit: float | None = None
+    """The limit of the service that was known last, in starts per second. None if none was known, or is kept."""
 
     def take_in(self, later: Span) -> None:
         """Add the starts of a later span."""
         self.starts += later.starts
         self.latencies.merge(later.latencies)
         self.after_pause = self.after_pause or later.after_pause
+        self.limit = later.limit if later.limit is not None else self.limit
+
+    def copy(self) -> Span:
+        """Return a span that can change without this one."""
+        return Span(self.at, self.starts, self.latencies.copy(), self.after_pause, self.limit)
+
+
+class Shown(NamedTuple):
+    """The spans of a timeline from the first to the last, `seconds` each, of which the last is shorter."""
+
+    seconds: float
+    spans: list[Span]
+    last_seconds: float
 
 
 class Timeline:
@@ -63,21 +83,46 @@ class Timeline:
     def _widen(self) -> None:
         """Make each span twice as long."""
         self.seconds *= 2
-        spans, self.spans = self.spans, {}
-        for place, span in sorted(spans.items()):
-            wide = self.spans.setdefault(place // 2, span)
-            if wide is not span:
-                wide.take_in(span)
+        self.spans = _paired(self.spans)
 
     @property
-    def last_seconds(self) -> float:
-        """Duration of the last span up to the last record, but at least half of a span's length."""
-        return max(1.0, self.seconds / 2, self._worked - max(self.spans, default=0) * self.seconds)
+    def worked(self) -> float:
+        """Seconds from the first record to the last, without the periods that were cut out."""
+        return self._worked
 
     def filled(self) -> list[Span]:
         """Return all spans from the first to the last, including empty ones, each with its approximate begin."""
-        filled: list[Span] = []
-        for place in range(max(self.spans, default=-1) + 1):
-            span = self.spans.get(place)
-            filled.append(Span(filled[-1].at + self.seconds) if span is None else span)
-        return filled
+        return _filled(self.spans, self.seconds)
+
+    def shown(self) -> Shown:
+        """Return the spans to show: in a slow job they are longer, so that a line shows more than single starts."""
+        seconds, spans = self.seconds, self.spans
+        starts = sum(span.starts for span in spans.values())
+        while starts < SPARSE * _count(spans) and _count(spans) > FEWEST:
+            seconds, spans = seconds * 2, _paired(spans)
+        # The last span ends with the last record, but is at least half of a span's length.
+        last = max(1.0, seconds / 2, self._worked - (_count(spans) - 1) * seconds)
+        return Shown(seconds, _filled(spans, seconds), last)
+
+
+def _count(spans: Mapping[int, Span]) -> int:
+    return max(spans, default=-1) + 1
+
+
+def _paired(spans: Mapping[int, Span]) -> dict[int, Span]:
+    """Return spans twice as long. The given ones are left as they are."""
+    paired: dict[int, Span] = {}
+    for place, span in sorted(spans.items()):
+        if place // 2 in paired:
+            paired[place // 2].take_in(span)
+        else:
+            paired[place // 2] = span.copy()
+    return paired
+
+
+def _filled(spans: Mapping[int, Span], seconds: float) -> list[Span]:
+    filled: list[Span] = []
+    for place in range(_count(spans)):
+        span = spans.get(place)
+        filled.append(Span(filled[-1].at + seconds) if span is None else span)
+    return filled

@@ -20,10 +20,12 @@ class Names:
 
     def is_new(self, name: str) -> bool:
         """Note a name, and return whether no other start was answered with it."""
-        if name in self._names or name in self._earlier:
+        names = self._names
+        count = len(names)
+        names.add(name)
+        if len(names) == count or name in self._earlier:
             self.repeated.append(name)
             return False
-        if len(self._names) == LATELY:
-            self._names, self._earlier = set(), self._names
-        self._names.add(name)
+        if count >= LATELY:
+            self._names, self._earlier = set(), names
         return True

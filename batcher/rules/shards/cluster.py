@@ -5,7 +5,7 @@ Its scheduler runs the code of everyone who reaches it, beside the keys that the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from batcher.errors import UsageError
@@ -40,6 +40,26 @@ def need_private(address: str, *, has_certificates: bool) -> None:
             f"--scheduler {address}: no certificates are configured",
             "Set distributed.comm.tls.ca-file, client.cert and client.key in the configuration of Dask.",
         )
+
+
+def need_protected(who: str, address: str, listens: Iterable[tuple[str, int]]) -> str:
+    """Raise UsageError for a process of a cluster that others can reach without TLS at its `address`.
+
+    `listens` are the addresses and ports at which it listens, which `address` does not show: without --host, Dask
+    listens on all. Return a warning about its other ports that others can reach, empty if there are none.
+    """
+    parts = urlsplit(address)
+    open_ = [(host, port) for host, port in listens if not is_loopback(host)]
+    if parts.scheme != "tls" and any(port == parts.port for _, port in open_):
+        raise UsageError(
+            f"{who}: without TLS, everyone who reaches port {parts.port} can run code there, beside the keys",
+            "Start it with --host 127.0.0.1, or use tls:// on several machines.",
+        )
+    others = sorted({port for _, port in open_} - {parts.port})
+    if not others:
+        return ""
+    ports = ", ".join(map(str, others))
+    return f"{who}: others can read its HTTP pages (port {ports}); --dashboard-address 127.0.0.1:0 keeps them local"
 
 
 def need_cluster(allowed_failures: int, worker_ttl: float | None) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from batcher.model import Status
+from batcher.rules.progress import answered
+from batcher.rules.progress.answered import Answered
 from batcher.rules.progress.eta import Range
 from batcher.rules.progress.extent import Extent
 from batcher.rules.progress.figures import Figures
@@ -16,6 +18,7 @@ _SUMMED = (
     "rows", "started", "refused", "rejected", "invalid", "duplicate", "in_doubt", "requests", "retries", "on_wire",
     "rate", "pace",
 )  # fmt: skip
+_OF_A_WORKER = ("requests", "retries", "taken")
 _SUMMED_IF_KNOWN = ("total", "left", "limit")
 
 
@@ -42,6 +45,28 @@ def summed(shards: Sequence[Mapping[str, Any]], of: int, seconds: float) -> Figu
         eta=Range(max(end[0] for end in ends), max(end[1] for end in ends)) if is_known else None,
         seconds=seconds,
     )
+
+
+def as_one_shard(workers: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Return the figures of a shard, given the last ones of all workers that it has had, the latest worker's last.
+
+    What a run counts from its own beginning is summed; all else is as the latest worker shows it.
+    """
+    latest = workers[-1]
+    if len(workers) == 1:
+        return latest
+    counts = [each["answered"] for each in workers]
+    return {
+        **latest,
+        **{name: sum(each[name] for each in workers) for name in _OF_A_WORKER},
+        "slowed": sum((Counter(each["slowed"]) for each in workers), Counter[str]()),
+        "answered": None if None in counts else answered.document(answered.summed(counts)),
+    }
+
+
+def attempts_of(shards: Sequence[Mapping[str, Any]]) -> Answered:
+    """Return the attempts of all shards together."""
+    return answered.summed(each["answered"] for each in shards if each.get("answered"))
 
 
 def _slowed(shards: Sequence[Mapping[str, Any]]) -> tuple[tuple[Cause, float], ...]:
