@@ -9,10 +9,9 @@ import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import tempfile
 from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
 from typing import NamedTuple
 
 import aiofastnet
@@ -20,7 +19,7 @@ import aiohttp
 import hypothesis
 import pytest
 import uvloop
-from launching import UNBUFFERED
+from launching import UNBUFFERED, Process
 from yarl import URL
 
 from batcher.emulator.server import serve
@@ -62,7 +61,7 @@ def pytest_asyncio_loop_factories(config, item):  # noqa: ARG001 - as pytest-asy
     return LOOPS if item.module.__name__ in ON_EVERY_LOOP else {"asyncio": asyncio.new_event_loop}
 
 
-EXAMPLES = {"small": 100, "ci": 1000, "full": 10_000}
+EXAMPLES = {"small": 100, "ci": 500, "full": 10_000}
 """How many examples Hypothesis draws, where the test has no number of its own, by the size."""
 SEED = 15
 """What the shares of the repetitions are drawn by: the same ones each time."""
@@ -198,7 +197,7 @@ async def call():
 
 
 class Running(NamedTuple):
-    process: subprocess.Popen
+    process: Process
     url: str
     errors: os.PathLike
 
@@ -217,9 +216,8 @@ def emulator_process(tmp_path):
         def start(*options, keys=KEYS):
             errors = tmp_path / f"emulator-{len(list(tmp_path.glob('emulator-*.err')))}.err"
             environment = {name: value for name, value in os.environ.items() if not name.startswith("OBS_")} | keys
-            command = [sys.executable, "-m", "batcher", "emulator", *options]
-            stderr = stack.enter_context(errors.open("w"))
-            process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True)
+            with errors.open("w") as stderr:
+                process = Process(["emulator", *options], environment, Path.cwd(), stderr)
             stack.callback(_end, process)
             line = process.stdout.readline()
             assert line.startswith("listening on http://127.0.0.1:"), errors.read_text()

@@ -22,6 +22,7 @@ import time
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 
 LONGEST = 120
 """Seconds after which a command is taken to hang."""
@@ -102,6 +103,33 @@ async def run_to_end(words, environment, folder, stdin=b""):
         stdout.seek(0)
         stderr.seek(0)
         return code, stdout.read(), stderr.read()
+
+
+class Process:
+    """A command that goes on beside the test, as subprocess.Popen has it. Its stdout is read as text."""
+
+    def __init__(self, words, environment, folder, stderr):
+        reads, writes = os.pipe()
+        with Path(os.devnull).open() as nothing:
+            files = [nothing.fileno(), writes, stderr.fileno()]
+            self.pid, self._hears = launcher().launch([*words], dict(environment), folder, files)
+        os.close(writes)
+        self.stdout = os.fdopen(reads)
+        self.returncode = None
+
+    def send_signal(self, number):
+        if self.returncode is None:
+            os.kill(self.pid, number)
+
+    def terminate(self):
+        self.send_signal(signal.SIGTERM)
+
+    def wait(self, timeout):
+        if self.returncode is None:
+            assert select.select([self._hears], [], [], timeout)[0], "it has not ended"
+            self.returncode = os.waitstatus_to_exitcode(int.from_bytes(os.read(self._hears, NUMBER)))
+            os.close(self._hears)
+        return self.returncode
 
 
 def import_command():

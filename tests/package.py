@@ -6,6 +6,7 @@ under which licences.
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -20,7 +21,7 @@ CLEAN = PROJECT / "build" / "clean"
 """A Python environment with nothing but the wheel and what it requires."""
 TOOLS = Path(sys.executable).parent
 PYTHON = CLEAN / "bin" / "python"
-PIP = (PYTHON, "-m", "pip", "--disable-pip-version-check")
+PIP = (sys.executable, "-m", "pip", "--python", PYTHON, "--disable-pip-version-check")
 
 
 def main() -> None:
@@ -38,7 +39,8 @@ def main() -> None:
 
 def install(wheel: Path) -> None:
     """Install the wheel into an empty environment, and print what that takes."""
-    venv.create(CLEAN, clear=True, with_pip=True)
+    # Without pip, which is nothing that the wheel brings.
+    venv.create(CLEAN, clear=True)
     before, begin = size(CLEAN), time.monotonic()
     run(*PIP, "install", "--quiet", "--no-compile", "--constraint", PROJECT / "constraints.txt", wheel)
     seconds, grown = time.monotonic() - begin, size(CLEAN) - before
@@ -49,8 +51,12 @@ def describe() -> None:
     """Write the bill of materials, and the licence of each package in it."""
     run(TOOLS / "cyclonedx-py", "environment", "--output-reproducible", "--output-file", DIST / "sbom.json", PYTHON)
     licences = (TOOLS / "pip-licenses", "--python", PYTHON, "--from=mixed", "--format=markdown")
-    listed = run(*licences, "--ignore-packages", "pip", "setuptools", "--output-file", DIST / "licences.md")
+    listed = run(*licences, "--output-file", DIST / "licences.md")
     print(re.sub(r"\n+", "\n", listed), (DIST / "licences.md").read_text(), sep="")
+    components = {each["name"].lower() for each in json.loads((DIST / "sbom.json").read_text())["components"]}
+    installed = {each["name"].lower() for each in json.loads(run(*PIP, "list", "--format", "json"))}
+    if components != installed:
+        sys.exit(f"the bill of materials differs from what is installed: {sorted(components ^ installed)}")
 
 
 def size(folder: Path) -> int:

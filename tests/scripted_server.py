@@ -11,7 +11,8 @@ from typing import NamedTuple
 from batcher.edges.transport import connect
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
-SOON = 0.2
+SOON = 0.5
+"""Seconds after which a request is given up that never ends. The requests before it have to be faster."""
 LONG = 30.0
 
 

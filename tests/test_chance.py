@@ -99,13 +99,22 @@ def test_a_trial_is_soon_over_where_nothing_is_refused_and_lasts_where_something
     assert [trial.is_over(now) for now in (109.0, 109.1)] == [False, True]
 
 
+LITTLE = {"strength": Strength.WEAK, "rate": 30.0, "limit": 30.0, "taken": 30.0, "good": 58, "bad": 1}
+
+
 @pytest.mark.parametrize(
     "reason",
-    [{"strength": Strength.WEAK}, {"strength": Strength.MOST}, {"rate": 520.0}, {"good": 50, "bad": 50}],
+    [LITTLE, {"strength": Strength.MOST}, {"rate": 520.0}, {"good": 50, "bad": 50}],
     ids=["little evidence", "too much to be chance", "the rate was probing", "most was refused"],
 )
 def test_a_cut_that_has_another_reason_is_not_tried(reason):
     assert Trials().begin(cut(**reason)) is None
+
+
+def test_little_evidence_is_tried_where_seconds_decide_and_then_more_rarely():
+    trials, weak = Trials(), Strength.WEAK
+    tried = [second for second in range(300) if trials.begin(cut(at=float(second), good=480, bad=20, strength=weak))]
+    assert tried == [0, 3, 13, 51, 89, 127, 165, 203, 241, 279]
 
 
 @pytest.mark.parametrize("reason", [{"good": 50, "bad": 50}, {"rate": 520.0}], ids=["most was refused", "a probe"])

@@ -29,7 +29,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.long(small=1 / 60, ci=1 / 4)
+@pytest.mark.long(small=1 / 60, ci=1 / 10)
 async def test_a_copy_of_all_files_during_a_run_knows_every_start_before_it_or_is_refused(emulator, folder, share):
     service = await emulator(workflows={"transcode": {}})
     Path("m.txt").write_text("".join(f"o{number}\n" for number in range(1, 100_001)))

@@ -133,7 +133,7 @@ def test_a_run_has_its_crash_points_and_without_a_crash_it_tells_the_truth(undis
     undisturbed.assert_truth()
 
 
-@pytest.mark.long(small=1 / 14, ci=1 / 2)
+@pytest.mark.long(small=1 / 14, ci=1 / 4)
 def test_a_job_that_dies_at_any_step_starts_every_row_once_when_it_is_run_again(undisturbed, share, tmp_path):
     crashes = share([[step] for step in range(1, undisturbed.steps + 1)])
     trials = drive(tmp_path / "once", crashes)
@@ -146,7 +146,7 @@ def test_a_job_that_dies_at_any_step_starts_every_row_once_when_it_is_run_again(
         assert {name for trial in died for name in trial.crashed_at} == set(STEPS)
 
 
-@pytest.mark.long(small=1 / 30, ci=1 / 4)
+@pytest.mark.long(small=1 / 30, ci=1 / 8)
 def test_a_job_over_dwr_v3_that_dies_at_any_step_starts_every_row_once_when_it_is_run_again(
     undisturbed, share, tmp_path
 ):
@@ -157,7 +157,7 @@ def test_a_job_over_dwr_v3_that_dies_at_any_step_starts_every_row_once_when_it_i
     assert sum(trial.codes[0] == CRASHED for trial in trials) >= len(crashes) * 0.75
 
 
-@pytest.mark.long(small=1 / 160, ci=1 / 10)
+@pytest.mark.long(small=1 / 160, ci=1 / 20)
 def test_a_job_that_dies_again_while_it_resumes_starts_every_row_once_all_the_same(undisturbed, share, tmp_path):
     crashes = [[first, second] for first in range(1, undisturbed.steps) for second in SECOND_STEPS]
     trials = drive(tmp_path / "twice", share(crashes))
@@ -166,7 +166,7 @@ def test_a_job_that_dies_again_while_it_resumes_starts_every_row_once_all_the_sa
     assert sum(trial.codes[:2] == [CRASHED, CRASHED] for trial in trials) >= len(trials) / 2
 
 
-@pytest.mark.long(small=1 / 200, ci=1 / 20)
+@pytest.mark.long(small=1 / 200, ci=1 / 40)
 def test_whatever_the_service_shows_a_job_that_dies_twice_starts_no_row_twice_and_loses_none(
     undisturbed, share, tmp_path
 ):
@@ -179,7 +179,7 @@ def test_whatever_the_service_shows_a_job_that_dies_twice_starts_no_row_twice_an
 
 
 @pytest.mark.parametrize("machines", [ONE, MANY])
-@pytest.mark.long(small=1 / 60, ci=1 / 4)
+@pytest.mark.long(small=1 / 60, ci=1 / 8)
 def test_a_shard_that_dies_at_any_step_starts_every_row_once_when_it_is_run_again_also_on_another_machine(
     undisturbed, share, tmp_path, machines
 ):
@@ -191,7 +191,7 @@ def test_a_shard_that_dies_at_any_step_starts_every_row_once_when_it_is_run_agai
     assert sum(trial.codes[0] == CRASHED for trial in trials) >= len(trials) * 0.75
 
 
-@pytest.mark.long(small=1 / 300, ci=1 / 15)
+@pytest.mark.long(small=1 / 300, ci=1 / 40)
 def test_two_jobs_that_share_a_ledger_and_die_at_any_step_start_every_row_once(undisturbed, share, tmp_path):
     # A run with a ledger has about 30 steps more: the commits of its claims and of what became of them.
     steps = range(1, undisturbed.steps + 30)

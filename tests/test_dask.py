@@ -48,23 +48,23 @@ async def test_a_cluster_on_this_machine_starts_each_row_once_within_one_rate_an
     folder,  # noqa: F811
     emulator,
 ):
-    service = await emulator(rate=220, burst=44)
-    write(folder / "m.txt", ROWS[:500])
-    process = await begun(service, "--engine", "dask", "--processes", "2", "--max-rate", "200")
-    await sent(service, 60)
+    service = await emulator(rate=44, burst=100)
+    write(folder / "m.txt", ROWS[:300])
+    process = await begun(service, "--engine", "dask", "--processes", "2", "--max-rate", "40")
+    await sent(service, 5)
     assert listening_addresses(process.pid) == {"127.0.0.1"}
-    answer = await batcher("rate", "m.txt.run", "190")
-    assert answer.stdout == "all shards: at most 190 starts per second\n"
+    answer = await batcher("rate", "m.txt.run", "39")
+    assert answer.stdout == "all shards: at most 39 starts per second\n"
     _, said = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 0, said
-    assert b"500 rows in 2 shards: 500 started" in said
-    assert (started(service), refused(service)) == (Counter(ROWS[:500]), [])
+    assert b"300 rows in 2 shards: 300 started" in said
+    assert (started(service), refused(service)) == (Counter(ROWS[:300]), [])
 
 
 @pytest.mark.long(small=0, ci=1)
 @pytest.mark.parametrize("death", DEATHS)
 async def test_however_a_worker_ends_each_row_is_started_once_within_the_rate(folder, emulator, death):  # noqa: F811
-    service = await emulator(rate=330, burst=66)
+    service = await emulator(rate=330, burst=400)
     write(folder / "m.txt", ROWS)
     async with cluster(folder) as made:
         more = ("--engine", "dask", "--scheduler", made.address, "--max-rate", "300", "--concurrency", "8")

@@ -1,6 +1,8 @@
 """The distribution is called obs-batcher, and the command and the package batcher: wherever a name is installed."""
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -31,6 +33,23 @@ def test_no_line_installs_the_other_project_that_is_called_batcher():
             words = re.findall(r"[\w.\[\]-]+", match[1] or match[2])
             found += [(path.name, match[0]) for word in words if re.fullmatch(r"batcher(\[.*\])?", word)]
     assert found == []
+
+
+def test_where_it_cannot_run_it_says_so_before_anything_else_is_imported():
+    declared = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    assert "Operating System :: POSIX" in declared["classifiers"]
+    assert not any("win32" in each or "Windows" in each for each in declared["dependencies"])
+    program = (
+        "import sys; from batcher.cli.main import main; sys.platform = 'win32'; sys.modules['fcntl'] = None; main()"
+    )
+    ran = subprocess.run([sys.executable, "-c", program, "run"], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr.splitlines()) == (
+        71,
+        [
+            "batcher: error: batcher runs on Linux and macOS only",
+            "batcher: On Windows, install it in WSL.",
+        ],
+    )
 
 
 def test_the_readme_says_what_to_install():

@@ -80,7 +80,7 @@ async def test_after_a_tenth_of_the_list_every_output_shows_a_tenth(folder, emul
     page = (folder / "r.html").read_text()
     assert "Every row" not in page
     assert re.search(
-        'class="headline">100 rows are started. (About )?900 rows of the manifest are not read yet.<', page
+        'id="headline">100 of (about )?1,000 rows started .10.0%., (about )?900 not started yet .90.0%..<', page
     )
     assert re.search('id="done">10.0%</strong> done, <strong id="left">900</strong> left', page)
     assert re.search('id="total-unread">900</td><td class="number">90.0%', page)
@@ -99,7 +99,7 @@ async def test_after_a_tenth_of_the_list_every_output_shows_a_tenth(folder, emul
     assert ran.code == 0, ran
     assert "\n100% done, 1,000 rows read, " in f"\n{ran.stderr}"
     assert "batcher: 1,000 rows: 1,000 started, " in ran.stderr
-    assert '<p class="headline">Every row is started.' in (folder / "r.html").read_text()
+    assert 'id="headline">All 1,000 rows are started.<' in (folder / "r.html").read_text()
     seen = await batcher("status", "m.csv.checkpoint")
     assert "\n1,000 rows in all: 100.0% done, 0 left\n" in seen.stdout
 

@@ -54,8 +54,9 @@ async def test_of_two_live_processes_on_one_shard_the_first_stops_when_the_secon
 ):
     service = await emulator()
     write(folder / "m.txt", ROWS)
-    first = await begun(service, "one", "--max-rate", "200")
-    await sent(service, 60)
+    # So slowly that it has rows left, however late the second begins.
+    first = await begun(service, "one", "--max-rate", "20")
+    await sent(service, 10)
     second = await begun(service, "two", "--take-over-after", "0")
     code, said = await ended(first)
     assert (code, "was taken over by another process (attempt 2)" in said) == (79, True), said
@@ -74,17 +75,23 @@ async def test_a_process_that_is_stopped_and_goes_on_after_it_was_replaced_start
 ):
     service = await emulator()
     write(folder / "m.txt", ROWS)
-    first = await begun(service, "one", "--max-rate", "200", fence=fence)
-    await sent(service, 60)
+    first = await begun(service, "one", "--max-rate", "20", fence=fence)
+    await sent(service, 10)
     first.send_signal(signal.SIGSTOP)
     second = await begun(service, "two", "--take-over-after", "0.5")
     await sent(service, 200)
     first.send_signal(signal.SIGCONT)
+    if fence == "unfenced":
+
+        async def starts_some_twice():
+            return twice(service)
+
+        await until(starts_some_twice)
+        first.kill()
+        await asyncio.gather(ended(first), ended(second))
+        return
     code, said = await ended(first)
     ends = await ended(second)
-    if fence == "unfenced":
-        assert twice(service), (said, ends)
-        return
     assert code == 79, said
     while ends[0] == 3:
         ends = await ended(await begun(service, "two"))
@@ -92,15 +99,15 @@ async def test_a_process_that_is_stopped_and_goes_on_after_it_was_replaced_start
     assert started(service) == Counter(ROWS)
 
 
-@pytest.mark.long
+@pytest.mark.long(small=0, ci=1)
 async def test_a_newcomer_waits_for_the_end_of_a_live_process_and_none_of_them_is_replaced_for_ever(
     folder,  # noqa: F811
     emulator,
 ):
     service = await emulator()
-    write(folder / "m.txt", ROWS[:120])
-    first = await begun(service, "one", "--max-rate", "25")
-    await sent(service, 10)
+    write(folder / "m.txt", ROWS[:80])
+    first = await begun(service, "one", "--max-rate", "4")
+    await sent(service, 1)
     # A controller replaces whatever ends with another code than 0.
     ends = []
     while not ends or ends[-1][0] not in {0, 3}:
@@ -108,7 +115,7 @@ async def test_a_newcomer_waits_for_the_end_of_a_live_process_and_none_of_them_i
     assert (await ended(first))[0] == 0
     assert [code for code, _ in ends] == [0]
     assert "waiting until it ends" in ends[0][1]
-    assert started(service) == Counter(ROWS[:120])
+    assert started(service) == Counter(ROWS[:80])
     assert sorted(path.name for path in folder.glob("m.txt.run/*.claim")) == [
         "shard-00000.a000001.claim", "shard-00000.a000002.claim",
     ]  # fmt: skip
@@ -121,8 +128,8 @@ async def test_doubts_of_a_process_that_was_killed_elsewhere_are_adopted_or_held
 ):
     service = await emulator(faults={FaultKind("reset-after"): 0.2, FaultKind("reset-before"): 0.2}, seed=3)
     write(folder / "m.txt", ROWS[:200])
-    first = await begun(service, "one", "--max-rate", "400", "--on-doubt", "hold")
-    await sent(service, 60)
+    first = await begun(service, "one", "--max-rate", "40", "--on-doubt", "hold")
+    await sent(service, 20)
     first.kill()
     await first.wait()
     service.settings.faults.clear()

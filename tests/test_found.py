@@ -80,7 +80,7 @@ SERVICES = {
 }  # fmt: skip
 
 
-@pytest.mark.long(small=1 / 7, ci=1)
+@pytest.mark.long(small=1 / 7, ci=1 / 2)
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("name", SERVICES)
 def test_the_limit_of_a_service_is_found_and_no_other(name, seed):
@@ -93,14 +93,14 @@ def test_the_limit_of_a_service_is_found_and_no_other(name, seed):
         assert found == pytest.approx(limit, rel=0.12)
 
 
-@pytest.mark.long(small=1 / 4, ci=1)
+@pytest.mark.long(small=1 / 4, ci=1 / 2)
 @pytest.mark.parametrize("seed", range(4))
 def test_a_limit_of_the_requests_in_flight_is_found_as_that(seed):
     run = Run(Flying(30), 0.1, seed, 60.0, workers=512)
     assert run.flight.at_once == pytest.approx(30, abs=3)
 
 
-@pytest.mark.long(small=1 / 12, ci=1)
+@pytest.mark.long(small=1 / 12, ci=1 / 2)
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("chance", [0.0, 0.01, 0.02, 0.05])
 def test_where_all_refusals_are_chance_no_limit_is_found_that_the_service_exceeds(chance, seed):

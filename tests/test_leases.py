@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.app.leases import Grantor, Told
+from batcher.app.leases import ABANDONED, Grantor, Lessee, Told
+from batcher.errors import ExitCode
+from batcher.flow.drain import Drain
 from batcher.model import Answer, Verdict
 from batcher.rules.progress.answered import BUCKETS, Answered, document
 from batcher.rules.rate.leases import EVERY, MARGIN, VALID, Asked, Leases, shares
@@ -177,3 +179,17 @@ def test_what_the_dead_workers_of_a_shard_have_counted_is_kept_beside_what_the_l
     assert found["slowed"] == {"disk": 2.0}
     both = attempts_of([found, figures_of()])
     assert (both.kinds, both.buckets[BUCKETS.index(0.5)], both.seconds) == ({("started", "200"): 2}, 2, 0.6)
+
+
+async def test_a_worker_that_waits_for_another_process_ends_when_the_command_that_started_it_is_gone():
+    said, drain, gone = [], Drain(), []
+
+    async def asking(_question):
+        raise AssertionError
+
+    lessee = Lessee("0-1", 0, asking, lambda: bool(gone), said.append)
+    async with lessee.keeping(drain):
+        # No attempt at the shard has begun: there is no monitor to attend.
+        gone.append(True)
+        await drain.sleep(30)
+    assert (drain.reason, said) == (ExitCode.STOPPED, [ABANDONED])

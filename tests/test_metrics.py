@@ -7,13 +7,15 @@ import socket
 import sys
 import time
 import urllib.request
+from functools import partial
 
 import pytest
 from answered import answered
 from conftest import KEYS
 from prometheus_client.parser import text_string_to_metric_families
 
-from batcher.edges.metrics import LAST_SUCCESS, Metrics, keeping, serving
+from batcher.edges.metrics import LAST_SUCCESS, Metrics, exposed, keeping
+from batcher.edges.web import METRICS, Site, serving
 from batcher.emulator.faults import FaultKind
 from batcher.errors import DiskError, UsageError
 from batcher.model import Answer, Verdict
@@ -53,8 +55,8 @@ async def test_every_figure_can_be_scraped(tmp_path):
     metrics.look(FIGURED)
     counts.add(Verdict.STARTED, Answer(status=200), 0.02)
     counts.add(Verdict.REFUSED, answered(status=503, code="SlowDown"), 0.3)
-    async with serving(metrics, "127.0.0.1", 0) as url:
-        samples = read(await asyncio.to_thread(scrape, url))
+    async with serving(Site(partial(exposed, metrics.registry)), "127.0.0.1", 0) as (url, _):
+        samples = read(await asyncio.to_thread(scrape, url + METRICS))
     buckets = {key[1]: samples.pop(key) for key in list(samples) if key[0] == "batcher_attempt_seconds_bucket"}
     assert (buckets["0.01"], buckets["0.025"], buckets["0.25"], buckets["0.5"], buckets["+Inf"]) == (0, 1, 1, 2, 2)
     assert samples == {
@@ -88,12 +90,12 @@ async def test_every_figure_can_be_scraped(tmp_path):
 
 
 async def test_a_scraper_that_hangs_holds_up_neither_the_loop_nor_the_end_nor_another():
-    async with serving(job(), "127.0.0.1", 0) as url:
-        port = int(re.search(r":(\d+)/", url)[1])
+    async with serving(Site(partial(exposed, job().registry)), "127.0.0.1", 0) as (url, _):
+        port = int(re.search(r":(\d+)$", url)[1])
         hung = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
         for each in hung[:10]:
             each.sendall(b"GET /metrics HTTP/1.1\r\n")
-        assert "batcher_attempts_total" in await asyncio.to_thread(scrape, url)
+        assert "batcher_attempts_total" in await asyncio.to_thread(scrape, url + METRICS)
     for each in hung:
         each.close()
 
@@ -103,7 +105,7 @@ async def test_a_port_that_is_taken_is_told():
         port = taken.getsockname()[1]
         expected = f"127.0.0.1 port {port}: the metrics cannot be served: Address already in use"
         with pytest.raises(UsageError, match=expected):
-            async with serving(job(), "127.0.0.1", port):
+            async with serving(Site(partial(exposed, job().registry)), "127.0.0.1", port):
                 pass
 
 

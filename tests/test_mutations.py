@@ -358,14 +358,14 @@ def suite(folder, *words):
     )
 
 
-@pytest.mark.long(small=1 / 12, ci=1 / 2)
+@pytest.mark.long(small=1 / 12, ci=1 / 3)
 def test_the_copy_as_it_is_passes(copy, share):
     ran = copy.run(*share(sorted({mutation.noticed_by for mutation in MUTATIONS.values()})))
     assert ran.returncode == pytest.ExitCode.OK, ran.stdout
     assert " passed" in ran.stdout
 
 
-@pytest.mark.long(small=1 / 12, ci=1 / 2)
+@pytest.mark.long(small=1 / 12, ci=1 / 3)
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_broken_promise_is_noticed(copy, name):
     mutation = MUTATIONS[name]

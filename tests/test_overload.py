@@ -44,7 +44,7 @@ def runs(kinds):
     ]
 
 
-@pytest.mark.long(small=1 / 8, ci=1)
+@pytest.mark.long(small=1 / 8, ci=1 / 2)
 @pytest.mark.parametrize(("kind", "limit", "latency", "until", "seed"), runs(KINDS))
 def test_within_twenty_seconds_and_from_then_on_the_limit_is_used(kind, limit, latency, until, seed):
     run = steady(kind, limit, latency, until, seed)
@@ -56,19 +56,19 @@ def test_within_twenty_seconds_and_from_then_on_the_limit_is_used(kind, limit, l
     )
 
 
-@pytest.mark.long(small=1 / 8, ci=1)
+@pytest.mark.long(small=1 / 8, ci=1 / 2)
 @pytest.mark.parametrize(("kind", "limit", "latency", "until", "seed"), runs(BUCKETS))
 def test_in_the_long_run_two_in_a_hundred_attempts_are_refused_at_the_most(kind, limit, latency, until, seed):
     assert steady(kind, limit, latency, until, seed).refused_share(20, until) <= 0.02
 
 
-@pytest.mark.long(small=1 / 8, ci=1)
+@pytest.mark.long(small=1 / 8, ci=1 / 2)
 @pytest.mark.parametrize(("kind", "limit", "latency", "until", "seed"), runs(["windows"]))
 def test_a_limit_that_is_counted_by_the_second_refuses_few_in_a_hundred(kind, limit, latency, until, seed):
     assert steady(kind, limit, latency, until, seed).refused_share(20, until) <= 0.035
 
 
-@pytest.mark.long(small=1 / 8, ci=1)
+@pytest.mark.long(small=1 / 8, ci=1 / 2)
 @pytest.mark.parametrize(("kind", "limit", "latency", "until", "seed"), runs(KINDS))
 def test_a_job_of_a_minute_sends_few_requests_for_each_start(kind, limit, latency, until, seed):
     run = steady(kind, limit, latency, until, seed)
@@ -199,7 +199,7 @@ CHANCES = {
 """What is refused: the share by chance, starts a second that could be had, and the least part of them to use."""
 
 
-@pytest.mark.long(small=1 / 28, ci=1 / 4)
+@pytest.mark.long(small=1 / 28, ci=1 / 6)
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize("name", CHANCES)
 def test_what_is_refused_at_any_rate_lowers_no_rate_and_what_is_not_does(name, seed):

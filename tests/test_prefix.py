@@ -308,7 +308,7 @@ def replace(folder, by):
     shutil.copytree(by, folder)
 
 
-@pytest.mark.long(small=1 / 32, ci=1)
+@pytest.mark.long(small=1 / 32, ci=1 / 5)
 def test_a_run_that_passes_over_the_prefix_does_what_a_run_that_reads_it_does(share):
     seeds, passed = share(range(220)), 0
     for seed in seeds:

@@ -123,9 +123,9 @@ async def test_a_file_of_the_job_that_is_taken_away_ends_the_run_at_once(folder,
     (folder / "m.txt").write_text("".join(f"o{n}\n" for n in range(400)))
     path = folder / taken
     async with judging() as judge:
-        command = (*words_of(judge), "--max-rate", "100", "--progress", "none")
+        command = (*words_of(judge), "--max-rate", "20", "--progress", "none")
         process = await asyncio.create_subprocess_exec(*command, env=ENVIRONMENT, stderr=subprocess.PIPE)
-        await judge.received(20)
+        await judge.received(10)
         if act == "delete":
             path.unlink()
         else:

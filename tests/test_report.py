@@ -1,6 +1,7 @@
 """What a report says: totals that add up, charts that are drawn to scale, and commands that fit."""
 
 import re
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,8 @@ from msgspec import structs
 
 from batcher.edges.report import render
 from batcher.model import Record, Status, Unsettled
+from batcher.rules.ends.record import EndRecord
+from batcher.rules.ends.summary import Cause as EndCause
 from batcher.rules.job.card import Card
 from batcher.rules.job.runs import begun, decoded, encoded, ended, together
 from batcher.rules.rate.bottleneck import Cause, Slowed
@@ -17,6 +20,7 @@ from batcher.rules.report import chart as charts
 from batcher.rules.report.chart import Series, Tick, chart
 from batcher.rules.report.curves import time_label
 from batcher.rules.report.digest import Digest
+from batcher.rules.report.ends import EndDigest, ends
 from batcher.rules.report.glossary import OF_KINDS
 from batcher.rules.report.next_commands import Job, Left, next_steps
 from batcher.rules.report.page import Known, page
@@ -346,3 +350,41 @@ def test_a_page_explains_the_words_that_it_uses():
     words = {word.word for word in page(known({Status.STARTED: 1, Status.IN_DOUBT: 2}, slowed=slowed), Digest()).words}
     assert words == {"manifest", "checkpoint", "records", "started", "in doubt", "slowed by your cap"}
     assert {*Status} <= set(OF_KINDS)
+
+
+def test_ends_are_counted_over_time_with_their_durations_causes_and_prefixes():
+    digest, counts = EndDigest(), Counter()
+    for number in range(600):
+        end = ("succeeded", "failed", "od\u202ed")[(number % 20 == 0) + (number % 100 == 0)]
+        counts[end] += 1
+        ended_at = timestamp(NOW + (number * 7919) % 600)
+        digest.add(EndRecord(number, "b", "k", "e", end, None, ended_at, 10.0 if end == "succeeded" else 90.0))
+        digest.add_to_prefix(end, "b", f"in/{number % 2}/\u202ek")
+    causes = [EndCause(end="failed", state="<run>", message="no\u202evideo", number=24)]
+    made = ends(counts, 3, causes, digest)
+    assert made.headline == (
+        "570 of 603 executions succeeded (94.5%), 24 failed (4.0%), 6 od\\u202ed (1.0%), 3 running (0.5%)."
+    )
+    assert [(each.kind, each.number, each.durations[0]) for each in made.kinds] == [
+        ("succeeded", 570, "9.9 s"),
+        ("failed", 24, "1 min 27 s"),
+        ("other", 6, "1 min 27 s"),
+    ]
+    assert [each.unit for each in made.charts] == ["executions per minute", "by their end, logarithmic"]
+    assert [line.name for line in made.charts[1].lines] == ["p50", "p90", "p99"]
+    assert [tuple(each)[:3] for each in made.prefixes] == [("b/in/0/", 300, 30), ("b/in/1/", 300, 0)]
+    text = render(page(known({Status.STARTED: 603})._replace(ends=made), Digest())).decode()
+    assert "&lt;run&gt;" in text
+    assert "\u202e" not in text
+
+
+def test_ends_take_no_more_memory_for_more_of_them_and_few_are_not_drawn():
+    digest = EndDigest()
+    for number in range(100_000):
+        digest.add(EndRecord(number, "b", "k", "e", f"word {number}", None, timestamp(NOW + number * 60), 1.0))
+    assert len(digest.spans) <= 120
+    assert len(digest.durations) == 50
+    few = EndDigest()
+    few.add(EndRecord(1, "b", "k", "e", "succeeded", None, timestamp(NOW), 1.0))
+    assert ends({"succeeded": 1}, 0, [], few).charts == []
+    assert ends({}, 0, [], few) is None

@@ -17,22 +17,23 @@ from batcher.rules.choices import Api
 from batcher.rules.doubts import control, matching
 
 SHARE, LYING_SHARE, V3_SHARE = 30, 20, 10
+"""Seeds of a case. `make verify` plays these and more of them by `simulation.py`."""
 
 
-@pytest.mark.long(small=1 / 10, ci=1)
+@pytest.mark.long(small=1 / 10, ci=1 / 10)
 @pytest.mark.parametrize("first", range(0, 10 * SHARE, SHARE))
 def test_through_crashes_and_faults_every_row_is_started_once_or_named_in_doubt(first):
     assert {seed: world.complaints for seed, world in simulate(range(first, first + SHARE)).items()} == {}
 
 
-@pytest.mark.long(small=1 / 16, ci=1)
+@pytest.mark.long(small=1 / 16, ci=1 / 16)
 @pytest.mark.parametrize("first", range(0, 16 * LYING_SHARE, LYING_SHARE))
 def test_whatever_the_service_lies_about_no_row_is_started_twice_or_lost(first):
     broken = simulate(range(first, first + LYING_SHARE), told_names)
     assert {seed: (world.lies, world.complaints) for seed, world in broken.items()} == {}
 
 
-@pytest.mark.long(small=1 / 16, ci=1)
+@pytest.mark.long(small=1 / 16, ci=1 / 16)
 @pytest.mark.parametrize("first", range(0, 16 * V3_SHARE, V3_SHARE))
 def test_both_hold_over_dwr_v3(first):
     broken = simulate(range(first, first + V3_SHARE), lambda seed: told_names(seed) if seed % 2 else (), Api.DWR_V3)

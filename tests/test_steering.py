@@ -64,8 +64,9 @@ async def on_a_terminal(judge, *words):
 
 @pytest.mark.usefixtures("folder")
 async def test_under_the_bar_of_a_terminal_a_job_is_paused_and_goes_on():
-    async with judging() as judge, on_a_terminal(judge, "--max-rate", "40") as (process, shown):
-        await judge.received(20)
+    # So slowly that it has rows left, however late the commands come.
+    async with judging() as judge, on_a_terminal(judge, "--max-rate", "4") as (process, shown):
+        await judge.received(3)
         assert (await batcher("pause", CHECKPOINT)).code == 0
         async with asyncio.timeout(60):
             while (await live())["on_wire"] or b"eta unknown (paused)" not in shown:
@@ -74,7 +75,11 @@ async def test_under_the_bar_of_a_terminal_a_job_is_paused_and_goes_on():
         assert "0 requests on the wire" in await status()
         assert (before, (await live())["state"]) == (len(judge.bodies), "paused")
         assert (await batcher("resume", CHECKPOINT)).code == 0
-        assert await process.wait() == 0
+        await judge.received(before + 2)
+        assert (await batcher("drain", CHECKPOINT)).code == 0
+        assert await process.wait() == 5
+        assert len(judge.bodies) < len(KEYS)
+        assert (await run(judge)).code == 0
     assert sorted(judge.objects()) == sorted(KEYS)
     assert b"asked to pause: nothing new is sent until batcher resume" in shown
     assert b"asked to resume: sending continues" in shown
@@ -82,18 +87,18 @@ async def test_under_the_bar_of_a_terminal_a_job_is_paused_and_goes_on():
 
 async def test_what_a_person_asks_is_answered_and_told_by_the_run(folder):
     async with judging() as judge:
-        job = asyncio.create_task(run(judge, "--max-rate", "40"))
-        await judge.received(5)
+        job = asyncio.create_task(run(judge, "--max-rate", "4"))
+        await judge.received(2)
         socket = folder / f"{CHECKPOINT}.socket"
         assert stat.S_IMODE(socket.stat().st_mode) == 0o600
-        answers = [(await batcher("rate", CHECKPOINT, rate)).stdout for rate in ("10", "auto", "500", "0.5")]
+        answers = [(await batcher("rate", CHECKPOINT, rate)).stdout for rate in ("3", "auto", "500", "0.5")]
         assert "a run is in progress" in await status()
         answers += [(await batcher("drain", CHECKPOINT)).stdout]
         ran = await job
     assert answers == [
-        "at most 10 starts per second\n",
-        "the rate adapts to the service, up to --max-rate 40\n",
-        "at most 40 starts per second (--max-rate)\n",
+        "at most 3 starts per second\n",
+        "the rate adapts to the service, up to --max-rate 4\n",
+        "at most 4 starts per second (--max-rate)\n",
         "at most 0.5 starts per second\n",
         "nothing new is sent; the run ends when all requests on the wire have finished\n",
     ]

@@ -111,7 +111,7 @@ async def test_a_drain_names_the_command_that_goes_on(folder):
     keys = [f"o{number}" for number in range(60)]
     write(folder / "m.jsonl", keys)
     async with judging() as judge:
-        running = asyncio.create_task(run(judge, "m.jsonl", "--max-rate", "10"))
+        running = asyncio.create_task(run(judge, "m.jsonl", "--max-rate", "2"))
         await judge.received(1)
         steering = suggested((await batcher("status", "m.jsonl.checkpoint")).stderr)
         words = ("rate m.jsonl.checkpoint auto", "pause m.jsonl.checkpoint", "drain m.jsonl.checkpoint")

@@ -55,7 +55,7 @@ def test_a_region_without_an_address_is_doubted_unless_it_is_known():
 
 async def test_a_handshake_that_never_ends_is_a_connection_that_never_came():
     async with listening() as host, connected(f"https://{host}", timeout=SOON) as transport:
-        assert await post(transport) == Lost(Fault.UNREACHED, f"{host}: no connection within 0.2 s")
+        assert await post(transport) == Lost(Fault.UNREACHED, f"{host}: no connection within {SOON} s")
 
 
 async def test_a_request_that_finds_no_place_among_the_connections_is_unreached():
@@ -63,7 +63,7 @@ async def test_a_request_that_finds_no_place_among_the_connections_is_unreached(
     async with serving(unfinished) as server, connected(server.url, timeout=SOON) as transport:
         patient = {"timeout": aiohttp.ClientTimeout(total=LONG), "trace_request_ctx": SimpleNamespace()}
         async with transport._session.get(server.url, **patient):
-            assert await get(transport) == Lost(Fault.UNREACHED, f"{server.host}: no connection within 0.2 s")
+            assert await get(transport) == Lost(Fault.UNREACHED, f"{server.host}: no connection within {SOON} s")
         assert len(server.requests) == 1
 
 
@@ -104,7 +104,7 @@ async def test_an_answer_that_does_not_come_whole_is_lost(act, detail):
 @pytest.mark.parametrize("beginning", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"])
 async def test_an_answer_that_does_not_come_in_time_is_lost(beginning):
     async with serving(then(beginning, hang)) as server, connected(server.url, timeout=SOON) as transport:
-        assert await post(transport) == Lost(Fault.LOST, f"{server.host}: no answer within 0.2 s")
+        assert await post(transport) == Lost(Fault.LOST, f"{server.host}: no answer within {SOON} s")
         await server.left.wait()
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -425,9 +426,10 @@ async def test_status_the_report_and_explain_show_how_the_executions_ended(emula
     status(StatusOptions(checkpoint=job.checkpoint))
     assert "watched:   2 executions: 2 failed" in capsys.readouterr().out.splitlines()
     write_report(job.checkpoint, tmp_path / "r.html")
-    assert (
-        "<li><bdi>failed: 2 in state run: The media cannot be decoded.</bdi></li>" in (tmp_path / "r.html").read_text()
-    )
+    page = (tmp_path / "r.html").read_text()
+    assert "<bdi>0 of 2 executions succeeded (0.0%), 2 failed (100.0%).</bdi>" in page
+    cause = r"<bdi>failed</bdi></td><th.*?><bdi>run</bdi></th><td.*?><bdi>The media cannot be decoded.</bdi></td>"
+    assert re.search(cause + '<td class="number">2</td>', page)
     explain(ExplainOptions(checkpoint=job.checkpoint, row="2"))
     (line,) = [line for line in job.recorded().values() if line["row"] == 2]
     shown = f"  {line['ended_at']}  the execution ended: failed in state run: The media cannot be decoded."

@@ -48,6 +48,11 @@ class EndFiles:
         return self._store.ends
 
     @property
+    def redrives(self) -> int:
+        """How often executions were restored."""
+        return self._store.redrives
+
+    @property
     def controls(self) -> Sequence[Control]:
         """Starts of the job that were answered: a complete list shows them."""
         return self._starts.controls

@@ -104,6 +104,8 @@ class Files:
         self._is_bucket_used = is_bucket_used
         self._pass_on = pass_on
         self._list_length: Length | None = None
+        self._learned: Remembered | None = None
+        """What was stored last about the service's rate. It changes a few times a second at most."""
 
     def follow(self, manifest: AnyManifest, prefix: Prefix) -> None:
         """Follow the reading of a manifest that begins after `prefix`."""
@@ -141,8 +143,9 @@ class Files:
         block = self._output.compose(records)
         size = self._output.length
         facts: dict[str, str | int] = {self._length_name: size}
-        if learned is not None:
+        if learned is not None and learned != self._learned:
             facts |= _rates(learned)
+            self._learned = learned
         if length is not None:
             facts |= self.new_length(length)
         if self.frontier.settled(settlements):

@@ -163,14 +163,19 @@ class Lessee:
                 await self._ask(attended.result(), {"is_over": True})
 
     async def _keep(self, attended: asyncio.Future[Monitor], drain: Drain) -> None:
-        # The future outlives the task, which is cancelled.
-        monitor = await asyncio.shield(attended)
+        while not attended.done():
+            # It may wait long, for another process that works on its shard.
+            self._look_after(drain)
+            await asyncio.wait({attended}, timeout=EVERY)
         while True:
-            if self.is_abandoned() and not drain.begun:
-                self.warn(ABANDONED)
-                drain.begin(ExitCode.STOPPED)
-            await self._renew(monitor, drain)
+            self._look_after(drain)
+            await self._renew(attended.result(), drain)
             await asyncio.sleep(EVERY)
+
+    def _look_after(self, drain: Drain) -> None:
+        if self.is_abandoned() and not drain.begun:
+            self.warn(ABANDONED)
+            drain.begin(ExitCode.STOPPED)
 
     async def _renew(self, monitor: Monitor, drain: Drain) -> None:
         turns, asked_at = monitor.turns, monitor.world.monotonic()

@@ -7,9 +7,11 @@ import gc
 import os
 import resource
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 
 from batcher.errors import ExitCode, SystemLimitError, UsageError
 
@@ -59,6 +61,22 @@ def fast_loop(*, tls: bool = False) -> Callable[[], asyncio.AbstractEventLoop] |
     except ImportError:
         return uvloop.new_event_loop
     return aiofastnet.loop_factory(uvloop.new_event_loop)
+
+
+def import_beside(name: str) -> None:
+    """Begin to import a module in a thread of its own, unless it is imported. What needs it waits for it.
+
+    An error of the import is raised where the module is needed. Others may be imported meanwhile: threads that import
+    wait for each other for good only if modules import each other in a circle.
+    """
+
+    def begin() -> None:
+        with suppress(Exception):
+            import_module(name)
+
+    if name not in sys.modules:
+        # Not a daemon: the process does not end in the middle of an import.
+        threading.Thread(target=begin, name="import").start()
 
 
 _CODES = {

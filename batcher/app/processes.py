@@ -10,6 +10,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from batcher.app.engines.processes import open_processes
 from batcher.app.job import UNCONFIRMED
 from batcher.app.job_identity import choice_of
 from batcher.app.leases import Orders
+from batcher.app.live_page import page_of_shards
 from batcher.app.run import draining_in_time
 from batcher.app.run_folder import shards_in
 from batcher.app.shards import need_no_files
@@ -33,7 +35,7 @@ from batcher.edges.run_lock import holding
 from batcher.edges.worker import last_error
 from batcher.errors import ExitCode, JobError, UsageError
 from batcher.flow.drain import Drain
-from batcher.model import Status
+from batcher.model import Status, Verdict
 from batcher.options.verbs import RunCommandOptions
 from batcher.rules import choices
 from batcher.rules.progress.answered import Answered
@@ -42,6 +44,7 @@ from batcher.rules.progress.figures import Figures
 from batcher.rules.progress.view import RUN
 from batcher.rules.records.standing import current_counts
 from batcher.rules.report import opening
+from batcher.rules.report.live import Live
 from batcher.rules.report.next_commands import left_of, next_steps
 from batcher.rules.shards.assignment import Shard
 from batcher.rules.shards.figures import attempts_of, ended, summed
@@ -87,14 +90,19 @@ async def _ended(workers: Workers) -> ExitCode:
     """Run the shards, with their progress and metrics. Return the exit code of all of them."""
     options = workers.options
     metrics = metrics_of(options, options.run_dir.name, Answered())
-    telemetry = Telemetry(None, metrics, workers.world)
+    live = None if options.metrics_port is None else Live()
+    telemetry = Telemetry(None, metrics, workers.world, live=live)
 
     def look() -> Figures:
+        counts = attempts_of([*workers.engine.latest.values()])
         if metrics is not None:
-            metrics.count(attempts_of([*workers.engine.latest.values()]))
+            metrics.count(counts)
+        if live is not None:
+            live.starts = sum(number for (verdict, _), number in counts.kinds.items() if verdict == Verdict.STARTED)
         return workers.figures()
 
-    async with telemetry.measuring(options, look):
+    page = partial(page_of_shards, options, workers.figures, workers.world.clock)
+    async with telemetry.measuring(options, look, page):
         async with showing(options.progress, workers.figures, RUN):
             await workers.whole()
         code = workers.report_end()

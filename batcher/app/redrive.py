@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from batcher.app.end_metrics import measuring
 from batcher.app.run_folder import job_at
 from batcher.app.watch import VIEW, OpenWatch, ending_in_time, open_watch, report
 from batcher.app.world import World
@@ -43,7 +44,9 @@ async def _redriven(options: RedriveOptions, world: World, opened: OpenWatch, dr
     redrive = _redrive_of(options, world, opened, drain)
     await opened.ends.renew()
     await contact(opened.service.workflow, drain, world.draw, world.monotonic)
-    async with showing(options.progress, opened.watch.figures, VIEW):
+    figures_of = opened.watch.figures
+    measured = measuring(options, world, opened.service.name, opened.ends, figures_of)
+    async with measured, showing(options.progress, figures_of, VIEW):
         if not drain.begun:
             await redrive.settle_doubts()
             await opened.watch.look()

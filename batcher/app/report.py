@@ -5,16 +5,15 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from batcher.app.ends import seen_ends
 from batcher.app.history import must_differ
 from batcher.app.job_files import rate_of
 from batcher.app.job_identity import job_of
+from batcher.app.report_ends import ends_of
 from batcher.app.run_folder import pasts, shards_of
 from batcher.app.voice import TERMINAL, Voice
 from batcher.edges.checkpoint.facts import LIMIT, RUNS, SLOWED
 from batcher.edges.whole_file import whole_file
 from batcher.model import Status
-from batcher.rules.ends import summary
 from batcher.rules.job import runs as job_runs
 from batcher.rules.rate.bottleneck import decoded, together
 from batcher.rules.report.digest import Digest
@@ -40,7 +39,6 @@ def write_report(checkpoint: Path, output: Path, voice: Voice = TERMINAL) -> Non
         voice.warn(f"the totals do not add up: {fault}")
     seen = looks[checkpoint] if shards is None else shards.as_one
     found = [limit for limit in limits if limit is not None]
-    followed = seen_ends(checkpoint)
     known = Known(
         job=job_of(seen.card, checkpoint) if shards is None else shards.job,
         running=seen.running,
@@ -51,10 +49,8 @@ def write_report(checkpoint: Path, output: Path, voice: Voice = TERMINAL) -> Non
         limit=sum(found) if len(found) == len(limits) else None,
         slowed=together(slowed),
         at=time.time(),
-        ends=[
-            *([] if seen.canary is None else [seen.canary.words]),
-            *([] if followed is None else summary.lines(followed.ends, followed.running, followed.causes)),
-        ],
+        ends=ends_of(checkpoint, voice),
+        remarks=() if seen.canary is None else (seen.canary.words,),
         history=job_runs.together(runs),
     )
     with whole_file(output) as file:

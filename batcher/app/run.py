@@ -21,8 +21,10 @@ from batcher.app.job import Run
 from batcher.app.job_files import Files, PassOn, open_files
 from batcher.app.job_identity import card_of, choice_of, job_of, need_bucket
 from batcher.app.learned import remember, remembered
+from batcher.app.live_page import page_of
 from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
+from batcher.app.process import import_beside
 from batcher.app.runs import noted
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.shards import pinned, planned
@@ -112,6 +114,8 @@ async def _open_run(  # noqa: PLR0913 - a job, its world, and who takes part in 
         edges.enter_context(world.draining_on_signals(drain.begin, world.voice.say))
         telemetry = await edges.enter_async_context(open_telemetry(options, world, pass_on, answered))
         manifest = edges.enter_context(_open_manifest(options, world))
+        # The client of HTTP takes as long to import as a long list to look through, and reads files half of the time.
+        import_beside("batcher.edges.transport")
         await asyncio.to_thread(manifest.check)
         for warning in manifest.warnings:
             telemetry.warn(warning)
@@ -215,7 +219,7 @@ async def _finished(run: Run, shown: Sequence[str], *, is_first: bool) -> ExitCo
     if the job begins with a canary.
     """
     telemetry, monitor = run.monitor.telemetry, run.monitor
-    async with telemetry.measuring(run.options, monitor.figures):
+    async with telemetry.measuring(run.options, monitor.figures, partial(page_of, run)):
         async with monitor.keeping(), listening(run.options.checkpoint, monitor.answer) as fault:
             if fault:
                 telemetry.warn(f"this run cannot be steered: {fault}")

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 
 from batcher.app.world import World
 from batcher.edges.credentials import find_credentials
-from batcher.edges.transport import proxy_to
 from batcher.errors import CredentialsError
 from batcher.flow.ask import Patience
 from batcher.flow.beside import beside
@@ -65,6 +64,9 @@ async def open_service(  # noqa: PLR0913, PLR0917 - a job and its service meet h
 
 def _say_how(site: Site, world: World, warn: Callable[[str], None]) -> None:
     """Say at every start what changes who can read the requests: a proxy, and an unverified certificate or none."""
+    # Imported late, as in `world`.
+    from batcher.edges.transport import proxy_to  # noqa: PLC0415
+
     proxy = proxy_to(site.endpoint)
     if proxy is not None:
         world.voice.say(f"requests go through the proxy {proxy.shown}, from {proxy.variable}")

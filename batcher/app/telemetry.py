@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,15 @@ from batcher.edges.log import Log, open_log
 from batcher.errors import ExitCode, UsageError
 from batcher.flow.attempts import Attempt
 from batcher.flow.reconcile import Findings
-from batcher.model import Admitted, Record, Status
+from batcher.model import Admitted, Record, Status, Verdict
 from batcher.options.verbs import RunOptions
 from batcher.rules.choices import Level
 from batcher.rules.progress.answered import Answered
 from batcher.rules.progress.figures import Figures, final
 from batcher.rules.records import event_log
 from batcher.rules.records.event_log import Line
+from batcher.rules.report.live import Live
+from batcher.rules.report.page import Page
 
 if TYPE_CHECKING:
     from batcher.edges.metrics import Metrics
@@ -38,6 +41,8 @@ class Telemetry:
     world: World
     answered: Answered | None = None
     """Counts the attempts; None if nothing wants them."""
+    live: Live | None = None
+    """Takes what the page of the run shows; None if there is no page."""
     pass_on: PassOn | None = None
     """Takes the records; None if nothing wants them."""
 
@@ -58,6 +63,8 @@ class Telemetry:
 
     def recorded(self, records: Sequence[Record]) -> None:
         """Log rows whose records are on the disk."""
+        if self.live is not None:
+            self.live.recorded(records)
         if self.log_file is None:
             return
         all_of_them = self.log_file.wants(Level.DEBUG)
@@ -67,6 +74,9 @@ class Telemetry:
 
     def reconciled(self, findings: Findings) -> None:
         """Log what became of the rows in doubt."""
+        if self.live is not None:
+            released = [row.number for row in findings.released]
+            self.live.settled([row.number for row, _ in findings.adopted], released)
         for row, found in findings.adopted:
             self.log(
                 event_log.of_row("row_adopted", row.number, row.bucket, row.object, execution=found.execution.name)
@@ -98,24 +108,53 @@ class Telemetry:
         self.log(Line("run_failed", {**fields, "traceback": frames(error) if is_fault else ""}))
 
     @asynccontextmanager
-    async def measuring(self, options: RunOptions, look: Callable[[], Figures]) -> AsyncIterator[None]:
-        """Keep the metrics up to date while the block lasts, if they are asked for. Raises what serving raises."""
+    async def measuring(
+        self, options: RunOptions, figures: Callable[[], Figures], page: Callable[[Live], Page]
+    ) -> AsyncIterator[None]:
+        """Keep the metrics up to date while the block lasts, if they are asked for, and serve them with the page.
+
+        Raises what serving raises.
+        """
         if self.metrics is None:
             yield
             return
-        from batcher.edges.metrics import keeping, serving  # noqa: PLC0415 - as in `open_telemetry`
+        from batcher.edges.metrics import keeping  # noqa: PLC0415 - as in `_metrics`
+
+        def look() -> Figures:
+            looked = figures()
+            if self.live is not None:
+                self.live.look(looked, self.world.clock())
+            return looked
 
         async with AsyncExitStack() as stack:
             await stack.enter_async_context(keeping(self.metrics, look, options.metrics_file, self.warn))
-            if options.metrics_port is not None:
-                server = serving(self.metrics, options.metrics_host, options.metrics_port)
-                self.world.voice.say(f"metrics on {await stack.enter_async_context(server)}")
+            if self.live is not None:
+                await self._serve(options, self.metrics, partial(page, self.live), stack)
             yield
+
+    async def _serve(
+        self, options: RunOptions, metrics: Metrics, content: Callable[[], Page], stack: AsyncExitStack
+    ) -> None:
+        # Slow to import, and needed only here.
+        from batcher.app.live import LivePage  # noqa: PLC0415
+        from batcher.edges.metrics import exposed  # noqa: PLC0415
+        from batcher.edges.report import LIVE_POLICY  # noqa: PLC0415
+        from batcher.edges.web import METRICS, Site, serving  # noqa: PLC0415
+
+        site = Site(partial(exposed, metrics.registry), LivePage(content).html, LIVE_POLICY)
+        served = serving(site, options.metrics_host, options.metrics_port or 0)
+        url, secret = await stack.enter_async_context(served)
+        say = self.world.voice.say
+        say(f"metrics on {url}{METRICS}")
+        # Not in the log: who may read that need not be allowed to read names of objects.
+        say(f"page on {url}/, with names of objects on {url}/{secret}/")
 
     def _seen(self, admitted: Admitted, made: Sequence[Attempt]) -> None:
         last = made[-1]
         if self.answered is not None:
             self.answered.add(last.verdict, last.answer, last.latency)
+        if self.live is not None and last.verdict is Verdict.STARTED:
+            self.live.started(last.latency)
         if self.log_file is not None:
             self.log(event_log.of_attempt(admitted.row, len(made), last.verdict, last.answer, last.latency))
 
@@ -139,7 +178,8 @@ async def open_telemetry(
         if answered is None and has_metrics(options):
             answered = Answered()
         metrics = None if answered is None else metrics_of(options, options.checkpoint.name, answered)
-        telemetry = Telemetry(opened, metrics, world, answered, pass_on)
+        live = None if options.metrics_port is None else Live()
+        telemetry = Telemetry(opened, metrics, world, answered, live, pass_on)
         telemetry.log(_begun(options))
         try:
             yield telemetry

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from batcher.app.api import chosen_before
 from batcher.app.end_files import EndFiles, open_end_files
+from batcher.app.end_metrics import measuring
 from batcher.app.run_folder import job_at
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.voice import show
@@ -50,7 +51,9 @@ async def _watched(options: WatchOptions, world: World, opened: OpenWatch, drain
     if opened.ends.running:
         opened.say_begun()
         await contact(opened.service.workflow, drain, world.draw, world.monotonic)
-    async with showing(options.progress, opened.watch.figures, VIEW):
+    figures_of = opened.watch.figures
+    measured = measuring(options, world, opened.service.name, opened.ends, figures_of)
+    async with measured, showing(options.progress, figures_of, VIEW):
         await opened.watch.until_ended()
     return report(options, world, opened, drain)
 

@@ -22,7 +22,6 @@ from batcher.edges.checkpoint import Checkpoint, open_checkpoint
 from batcher.edges.free_space import FreeSpace, free_space
 from batcher.edges.manifest import Choice, WholeManifest, open_manifest
 from batcher.edges.read_ahead import read_ahead
-from batcher.edges.transport import connect
 from batcher.errors import ExitCode
 from batcher.flow.service import Send
 from batcher.rules.job.card import Card
@@ -57,6 +56,20 @@ class Connect(Protocol):
         verify_tls: bool | Path = True,
     ) -> AbstractAsyncContextManager[Transport]:
         """Connect to `endpoint` for as long as the block lasts; `timeout` is in seconds, for each request."""
+
+
+def connect(
+    endpoint: str,
+    *,
+    connections: int,
+    timeout: float,
+    verify_tls: bool | Path = True,
+) -> AbstractAsyncContextManager[Transport]:
+    """Make a transport as `batcher.edges.transport.connect` does."""
+    # Its library takes as long to import as all else together, so a command may begin with something else.
+    from batcher.edges import transport  # noqa: PLC0415
+
+    return transport.connect(endpoint, connections=connections, timeout=timeout, verify_tls=verify_tls)
 
 
 class ReadAhead(Protocol):

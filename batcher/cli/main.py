@@ -12,7 +12,7 @@ from batcher import __version__
 from batcher.cli.ending import Ending
 from batcher.cli.streams import open_streams
 from batcher.cli.verbs import PANELS, SUMMARY, VERBS
-from batcher.errors import MEANINGS, ExitCode, JobError, UsageError
+from batcher.errors import MEANINGS, ExitCode, JobError, SystemLimitError, UsageError
 
 
 class Verbs(click.Group):
@@ -97,6 +97,9 @@ _COMPLETING = "_BATCHER_COMPLETE"
 
 def main() -> None:
     """Run the command line. An error that no verb reports has an exit code too: 70, 71 or 74."""
+    if sys.platform == "win32":
+        # Before any module is imported that Windows does not have.
+        sys.exit(_complain(SystemLimitError("batcher runs on Linux and macOS only", "On Windows, install it in WSL.")))
     open_streams()
     if _COMPLETING in os.environ:
         from batcher.cli.completion import register

@@ -1,7 +1,7 @@
-"""The metrics of a run for Prometheus: in a file for the node exporter, and on a port during the run.
+"""The metrics of a run for Prometheus: in a file for the node exporter, and as text for the port of the run.
 
 Names follow https://prometheus.io/docs/practices/naming/. The event loop counts attempts and reads the figures of the
-run once per second. A thread serves them. A run in several processes sums their counts and figures.
+run once per second. Threads serve them. A run in several processes sums their counts and figures.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
 from itertools import accumulate, count
 from pathlib import Path
+from typing import Protocol, TypeVar
 
-from prometheus_client import CollectorRegistry, Gauge, disable_created_metrics, start_http_server, write_to_textfile
+from prometheus_client import CollectorRegistry, Gauge, disable_created_metrics, write_to_textfile
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.core import Metric as Family
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from batcher.errors import DiskError, UsageError
+from batcher.errors import DiskError
 from batcher.rules.progress.answered import BUCKETS, Answered
 from batcher.rules.progress.figures import FIGURES, Figure, Figures, Metric
 from batcher.rules.rate.bottleneck import Cause
@@ -138,9 +140,31 @@ class _FigureSeries(Collector):
         return family
 
 
+LookedT = TypeVar("LookedT")
+SeenT_contra = TypeVar("SeenT_contra", contravariant=True)
+
+
+class Kept(Protocol[SeenT_contra]):
+    """Metrics that are kept up to date: those of a run, or of a watch."""
+
+    registry: CollectorRegistry
+
+    def look(self, figures: SeenT_contra, /) -> None:
+        """Set the figures. They are served until the next call."""
+
+    def remember(self, path: Path, /) -> None:
+        """Read from an earlier file what is to be kept of it."""
+
+
+def exposed(registry: CollectorRegistry, accepted: str) -> tuple[str, bytes]:
+    """Return the media type and the text of the metrics, for a scraper that sends `accepted`. For any thread."""
+    encode, media_type = choose_encoder(accepted)
+    return media_type, encode(registry)
+
+
 @asynccontextmanager
 async def keeping(
-    metrics: Metrics, look: Callable[[], Figures], path: Path | None, warn: Callable[[str], None]
+    metrics: Kept[LookedT], look: Callable[[], LookedT], path: Path | None, warn: Callable[[str], None]
 ) -> AsyncIterator[None]:
     """Update the metrics during the block and at its end, and also the file at `path`, if any.
 
@@ -164,29 +188,7 @@ async def keeping(
             await file.write()
 
 
-@asynccontextmanager
-async def serving(metrics: Metrics, host: str, port: int) -> AsyncIterator[str]:
-    """Serve the metrics over HTTP during the block, and yield the address. Port 0 selects any free port.
-
-    Raises UsageError if the port cannot be used.
-    """
-    try:
-        # In a thread: the library resolves the host's name, which may take long.
-        server, thread = await asyncio.to_thread(start_http_server, port, host, metrics.registry)
-    except OSError as error:
-        raise UsageError(
-            f"{host} port {port}: the metrics cannot be served: {error.strerror}",
-            "Give another port with --metrics-port.",
-        ) from None
-    try:
-        yield f"http://{f'[{host}]' if ':' in host else host}:{server.server_port}/metrics"
-    finally:
-        await asyncio.to_thread(server.shutdown)
-        server.server_close()
-        await asyncio.to_thread(thread.join)
-
-
-async def _look_on(metrics: Metrics, look: Callable[[], Figures], file: _File | None) -> None:
+async def _look_on(metrics: Kept[LookedT], look: Callable[[], LookedT], file: _File | None) -> None:
     for number in count(1):
         await asyncio.sleep(LOOK_SECONDS)
         metrics.look(look())

@@ -31,6 +31,7 @@ from batcher.options.groups import (
 )
 from batcher.options.heads import Heads
 from batcher.options.kinds import DURATION, MAX_FAILURES, RATE, TIME_OF_DAY
+from batcher.options.measuring import Measured
 from batcher.options.watching import Watched
 from batcher.rules.choices import Engine, Level, LogFormat, Mode, OnDoubt, Rows
 
@@ -117,7 +118,7 @@ class Output(Options):
     progress: Annotated[Mode, PROGRESS] = Mode.AUTO
 
 
-class Telemetry(Options):
+class Telemetry(Measured):
     """Logs and metrics of a run."""
 
     group = "Logs and metrics"
@@ -127,15 +128,6 @@ class Telemetry(Options):
         LogFormat.TEXT
     )
     log_level: Annotated[Level, Option("Minimum level to log.")] = Level.INFO
-    metrics_file: Annotated[
-        Path | None,
-        Option("Write Prometheus metrics to this file, every 15 s and at the end.", metavar="FILE.prom"),
-    ] = None
-    metrics_port: Annotated[
-        int | None,
-        Option("Serve Prometheus metrics on this port; 0 selects a free port.", metavar="PORT", least=0, most=65_535),
-    ] = None
-    metrics_host: Annotated[str, Option("Address to serve metrics on.", metavar="ADDRESS")] = "127.0.0.1"
 
 
 class Succession(Options):

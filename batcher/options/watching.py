@@ -21,6 +21,7 @@ from batcher.options.groups import (
     OfJob,
 )
 from batcher.options.kinds import DURATION
+from batcher.options.measuring import Measured
 from batcher.rules.choices import Mode
 from batcher.rules.ends.pause import MOST
 
@@ -70,7 +71,7 @@ def default_ends(checkpoint: Path) -> Path:
     return checkpoint.with_name(checkpoint.name.removesuffix(CHECKPOINT) + ENDS)
 
 
-class WatchOptions(OfJob, Connection, Doubts, Gentle, Enduring, Watching, ForPrograms, AtEnd):
+class WatchOptions(OfJob, Connection, Doubts, Gentle, Enduring, Watching, ForPrograms, AtEnd, Measured):
     """The options of `batcher watch`."""
 
     group = "Output"

@@ -6,11 +6,12 @@ It is a cache in a private temporary database. After a crash it is rebuilt from 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from typing import NamedTuple, TypeAlias
 
 from batcher.edges.checkpoint.bulk import Blob, insert
+from batcher.edges.checkpoint.groups import keys_of
 
 _PAGE_CACHE_KIB = 8 * 1024
 
@@ -48,6 +49,7 @@ class ScratchIndex:
             "CREATE TABLE scratch.hit (key BLOB, copy INTEGER, id INTEGER NOT NULL, state INTEGER NOT NULL,"
             " seen INTEGER NOT NULL, PRIMARY KEY (key, copy)) WITHOUT ROWID"
         )
+        db.execute("CREATE TABLE scratch.noted (first INTEGER PRIMARY KEY, keys BLOB NOT NULL)")
 
     def load(self, blocks: Iterable[Sequence[Known]], shown: int) -> None:
         """Add the rows of a checkpoint, in blocks. Those with ids up to `shown` were read from the manifest."""
@@ -62,6 +64,22 @@ class ScratchIndex:
         for key, copy in self._db.execute("SELECT key, copy FROM scratch.known WHERE copy > 1 AND id <= ?", (shown,)):
             self.mark(key, copy)
         self._db.execute("DROP TABLE scratch.known")
+
+    def note(self, keys: Iterable[bytes], first: int) -> None:
+        """Keep the keys of contents that are known to be new, of rows with ids from `first` on.
+
+        This takes a tenth of the time of `put_first`, and they are not found before `load_noted`.
+        """
+        self._db.execute("INSERT INTO scratch.noted VALUES (?, ?)", (first, Blob(b"".join(keys))))
+
+    def load_noted(self, last: int) -> None:
+        """Add what was noted, as `put_first` would have done. `last` is the highest id."""
+        self.load(self._noted(), last)
+        self._db.execute("DELETE FROM scratch.noted")
+
+    def _noted(self) -> Iterator[list[Known]]:
+        for first, keys in self._db.execute("SELECT first, keys FROM scratch.noted ORDER BY first"):
+            yield [(id_, key, 1, 0) for id_, key in enumerate(keys_of(keys), first)]
 
     def forget(self, first: int) -> None:
         """Remove the entries from this id on."""

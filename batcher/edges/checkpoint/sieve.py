@@ -1,7 +1,7 @@
 """Finds out which rows of the manifest are in the checkpoint, and which are new.
 
 Both are read in order and their keys compared. At the first difference the sieve switches to the scratch index, which
-finds rows in any order.
+finds rows in any order. The rows of a new job enter it from the first row on that does not ascend.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from batcher.edges.checkpoint.index import Known, ScratchIndex
 from batcher.edges.checkpoint.settled_rows import SettledRows
 from batcher.edges.checkpoint.unsettled_rows import UnsettledRows
 from batcher.model import NUMBERS, STATUSES, BadRow, Found, Row, Status
+from batcher.rules.rows.plain_rows import Ascent, PlainRows
 
 MOST_APPENDED = 4
 """The number of blocks after the known rows that are looked up without the index, each by a pass over the checkpoint.
@@ -54,6 +55,8 @@ class Sieve:
         """Whether the index has the rows that were in the checkpoint when it was opened."""
         self._appended = 0
         """The number of blocks that were looked up without loading the index."""
+        self._ascent = Ascent() if self._is_loaded else None
+        """Follows whether the rows of a new job ascend. As long as they do, none has the content of another."""
 
     def enter(self, rows: int) -> None:
         """Begin after the manifest's first rows, which are known to be those with the ids 1 to `rows`."""
@@ -75,7 +78,8 @@ class Sieve:
         in_order = not stored or (stored[0][0] == place and stored[-1][0] == place + len(stored) - 1)
         if len(stored) < len(rows):
             self._is_in_step = False
-            for at, known in enumerate(self._looked_up(rows[len(stored) :]), place + len(stored)):
+            following = rows[len(stored) :] if stored else rows
+            for at, known in enumerate(self._looked_up(following), place + len(stored)):
                 in_order = in_order and known.id == at
                 if known.status is not None and known.status in leave:
                     passed[known.status] += 1
@@ -109,6 +113,12 @@ class Sieve:
 
     def _are_new(self, rows: Sequence[Row | BadRow], first: int) -> bool:
         """Make sure that each content has an entry. Return whether all of them are new, also to the checkpoint."""
+        if self._ascent is not None:
+            if _can_start(rows) and self._ascent.goes_on(rows):
+                self._index.note([row.key for row in rows], first)
+                return True
+            self._ascent = None
+            self._index.load_noted(first - 1)
         if not self._is_loaded:
             if self._appended < MOST_APPENDED:
                 self._appended += 1
@@ -144,6 +154,11 @@ class Sieve:
             self._index.put(row.key, copy, id_)
             return Found(id_, row, None, copy)
         return Found(this.id, row, STATUSES[this.state], copy)
+
+
+def _can_start(rows: Sequence[Row | BadRow]) -> bool:
+    """Return whether no row is a bad one: those have keys of another kind."""
+    return isinstance(rows, PlainRows) or all(isinstance(row, Row) for row in rows)
 
 
 def _known(rows: Sequence[Kept]) -> list[Known]:

@@ -90,6 +90,8 @@ class EndStore:
         self.ends: Counter[str] = Counter({end: count for end, count in found if end is not None})
         """The number of executions by how they ended."""
         self.running: int = sum(count for end, count in found if end is None)
+        self.redrives: int = self.redriven().restores
+        """How often executions were restored."""
 
     def __len__(self) -> int:
         return self.running + self.ends.total()
@@ -176,6 +178,12 @@ class EndStore:
         with translated(self.path):
             return [Cause(*entry) for entry in self._db.execute(_CAUSES)]
 
+    def ended(self) -> Iterator[tuple[str, str, str]]:
+        """Yield the end, the bucket and the object of the executions that have ended and whose object is known."""
+        query = "SELECT end, bucket, object FROM executions WHERE end IS NOT NULL AND object IS NOT NULL"
+        with translated(self.path):
+            yield from self._db.execute(query)
+
     def restorable(self, ends: Collection[str], most: int, after: int, limit: int) -> list[Known]:
         """Return up to `limit` executions with these ends, and with ids above `after`, that may be restored.
 
@@ -229,6 +237,7 @@ class EndStore:
                     self._rename(each)
         self.ends -= restored
         self.running += restored.total()
+        self.redrives += restored.total()
 
     def _rename(self, restored: Restored) -> None:
         if restored.name:

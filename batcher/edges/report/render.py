@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from batcher.rules.progress.extent import percent
 from batcher.rules.report import chart
@@ -14,20 +17,34 @@ from batcher.rules.text import counted
 SMALLEST_NUMBER = 0.001
 """A smaller number is shown as less than this, and not with an exponent."""
 
+_FOLDER = Path(__file__).parent
+_SCRIPT = (_FOLDER / "live.js").read_text()
+_HASH = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
+LIVE_POLICY = (
+    f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{_HASH}'; connect-src 'self';"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""The Content-Security-Policy of a live page: its own script and no other, and no address but its own."""
+
 
 def render(page: Page) -> bytes:
     """Return the page as HTML, encoded as UTF-8."""
+    html = _template().render(page=page, chart=chart, script=_SCRIPT)
+    # Bytes of a file name that are not UTF-8 are shown as escapes, as everywhere.
+    return html.encode(errors="surrogateescape").decode(errors="backslashreplace").encode()
+
+
+@cache
+def _template() -> Template:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(_FOLDER),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"count": _count, "counted": counted, "number": _number, "share": percent}
-    html = environment.get_template("page.html").render(page=page, chart=chart)
-    # Bytes of a file name that are not UTF-8 are shown as escapes, as everywhere.
-    return html.encode(errors="surrogateescape").decode(errors="backslashreplace").encode()
+    return environment.get_template("page.html")
 
 
 def _count(value: int) -> str:

@@ -26,6 +26,9 @@ CONNECT_SECONDS = 8.0
 IDLE_SECONDS = 15.0
 """Seconds a kept connection may be idle. Less than the server's limit: if it closes first, a row may end in doubt."""
 
+MOST_LENGTHS = 64
+"""The number of lengths of bodies for which heads are kept. Those of a second's rows are much the same."""
+
 
 class KeptConnections:
     """Connections to one origin. Each carries one request at a time; there are as many as concurrent requests.
@@ -52,6 +55,8 @@ class KeptConnections:
         self._idle: list[Wire] = []
         self._limit = TimeLimit(limits.total or math.inf)
         self._head = b""
+        self._heads: dict[int, bytes] = {}
+        """What follows from `_head` for bodies of some lengths."""
         self._head_of: tuple[str, Mapping[str, str]] | None = None
         self._start = b""
         self._start_of: tuple[str, Mapping[str, str]] | None = None
@@ -60,7 +65,7 @@ class KeptConnections:
         """Send one request and read its answer."""
         wire: Wire | None = None
         try:
-            message = b"%s%d\r\n\r\n%s" % (self._composed(target, headers), len(body), body)
+            message = self._composed(target, headers, len(body)) + body
             now = monotonic()
             wire = self._take(now)
             if wire is None:
@@ -100,8 +105,8 @@ class KeptConnections:
         self._limit.remove(wire)
         wire.close()
 
-    def _composed(self, target: str, headers: Mapping[str, str]) -> bytes:
-        """Write the request up to its length. Starts that share their headers share this head.
+    def _composed(self, target: str, headers: Mapping[str, str], length: int) -> bytes:
+        """Write the head of a request whose body has this length. Starts that share their headers share most of it.
 
         If their signatures cover their bodies, the starts of one second have all lines but the last in common.
         """
@@ -113,7 +118,13 @@ class KeptConnections:
             own = _fields({AUTHORIZATION: headers[AUTHORIZATION]}) if AUTHORIZATION in headers else []
             self._head = self._start + _lines(own) + b"Content-Length: "
             self._head_of = (target, headers)
-        return self._head
+            self._heads = {}
+        head = self._heads.get(length)
+        if head is None:
+            head = b"%s%d\r\n\r\n" % (self._head, length)
+            if len(self._heads) < MOST_LENGTHS:
+                self._heads[length] = head
+        return head
 
 
 def _fields(headers: Mapping[str, str]) -> list[str]:

@@ -188,7 +188,9 @@ class Throttle:
             rate = pace.rate + next(gain for below, gain in GAINS if pace.rate < below)
         else:
             if idle > 0:
-                self._age += min(idle, 1.0)
+                age = self._age + min(idle, 1.0)
+                # A trial is no part of the stay: it would end in a probe.
+                self._age = age if self._trial is None else max(self._age, min(age, self._climb.seconds))
             doubling = max(DOUBLING, CAREFUL / self._limit) if self.chance else DOUBLING
             rate = self._limit * share(self._age, self._climb, self._stay, doubling)
             if self._trial is not None:
@@ -224,17 +226,9 @@ class Throttle:
             return event
         # A bucket, or the window of a second, may have held a few starts.
         taken = min(self._since.good / (self._since.seconds(now) + SAVED), self._delivered.rate(now))
-        self._trial = self._trials.begin(
-            Cut(
-                now,
-                self.pace.rate,
-                self._limit,
-                taken,
-                self._recent,
-                self.chance,
-                self._refusals.strength(self.pace.rate),
-            )
-        )
+        strength = self._refusals.strength(self.pace.rate)
+        cut = Cut(now, self.pace.rate, self._limit, taken, self._recent, self.chance, strength)
+        self._trial = self._trials.begin(cut)
         limit = max(self._least, self._estimated(now, min(rate, self.pace.rate)) * (HINTED if is_told else 1.0))
         if self._limit is not None and self.is_capped and not self._refusals.is_most:
             # At a lower rate by command, few refusals say nothing about a limit far above it.

@@ -41,6 +41,9 @@ found, or may be falling."""
 GAP, MOST_GAP = 2.0, 32.0
 """How many times its length passes until the next trial, at first and at most. Each doubles it: it costs starts."""
 
+RARER = 4
+"""The factor if little evidence led to the trial. It is only made if half of the longest time is enough."""
+
 SURE = 3.0
 """The logarithm of the likelihood ratio that ends a trial: 20 to 1."""
 
@@ -155,12 +158,15 @@ class Trials:
             self._next = max(self._next, now + settled(cut.taken))
             if cut.limit is None or not cut.known:
                 return None
-        if not cut.known and (now < self._next or (cut.limit and cut.strength is Strength.WEAK)):
+        if not cut.known and now < self._next:
             return None
-        expected = max(FLOOR, cut.known, bad / answers) * max(1.0, lowered(cut))
-        seconds = min(LONGEST, max(VERIFIED if cut.known else 0.0, DECISIVE / expected))
+        seconds = DECISIVE / (max(FLOOR, cut.known, bad / answers) * max(1.0, lowered(cut)))
+        is_weak = cut.limit is not None and not cut.known and cut.strength is Strength.WEAK
+        if is_weak and seconds > LONGEST / 2:
+            return None
+        seconds = min(LONGEST, max(VERIFIED if cut.known else 0.0, seconds))
         self._next = now + self._gap * (DELAY + seconds)
-        self._gap = min(MOST_GAP, 2 * self._gap)
+        self._gap = min(MOST_GAP, (RARER if is_weak else 2) * self._gap)
         return Trial(cut, cut.limit, seconds)
 
     def succeeded(self) -> None:

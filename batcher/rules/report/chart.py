@@ -11,7 +11,7 @@ from typing import NamedTuple
 from batcher.rules.report.scale import Clock, Scale, last_time, linear, round_times
 
 WIDTH, HEIGHT = 440, 240
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 24, 30
+LEFT, RIGHT, TOP, BOTTOM = 60, 12, 24, 30
 """The margins around the plot, for the labels."""
 
 CHARACTER = 8.5

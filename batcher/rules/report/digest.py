@@ -20,7 +20,8 @@ LONGEST = 160
 """Maximum length of such a name, in characters."""
 
 _OTHER = "other codes"
-_FAILED = frozenset({Status.REFUSED, Status.REJECTED, Status.INVALID, Status.IN_DOUBT})
+FAILED = frozenset({Status.REFUSED, Status.REJECTED, Status.INVALID, Status.IN_DOUBT})
+"""The statuses of rows that were not started, or may not have been."""
 
 
 class Example(NamedTuple):
@@ -41,6 +42,10 @@ class Failure:
     message: str
     count: int = 0
     examples: list[Example] = field(default_factory=list)
+
+    def without_names(self, code: str) -> Failure:
+        """Return the failure with this code, and without texts that may name objects."""
+        return Failure(self.status, self.http_status, code, "", self.count, [])
 
 
 class Digest:
@@ -76,7 +81,7 @@ class Digest:
                 self.first = self._at
         if record.status is Status.STARTED:
             self._add_start(record)
-        elif record.status in _FAILED:
+        elif record.status in FAILED:
             self.doubted += record.status is Status.IN_DOUBT
             self._add_failure(record)
 
@@ -101,7 +106,12 @@ class Digest:
         failure = self._failures.setdefault(kind, Failure(*kind[:2], printable(kind[2]), printable(error["message"])))
         failure.count += 1
         if len(failure.examples) < EXAMPLES:
-            failure.examples.append(Example(record.row, _name(record), printable(record.request_id or "")))
+            failure.examples.append(example_of(record))
+
+
+def example_of(record: Record) -> Example:
+    """Return a row as it is named on a page."""
+    return Example(record.row, _name(record), printable(record.request_id or ""))
 
 
 def _name(record: Record) -> str:

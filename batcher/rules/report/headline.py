@@ -36,10 +36,12 @@ def headline(counts: Mapping[Status, int], whole: Extent, *, running: bool, read
     said = [_of_all(counts[Status.STARTED], whole, known)]
     for statuses, name in _KINDS:
         count = sum(counts[status] for status in statuses)
+        about = ""
+        if Status.PENDING in statuses and whole.unread:
+            # Whether a row was read already does not matter in a headline.
+            count, about = count + whole.unread, "" if whole.is_exact else "about "
         if count:
-            said.append(f"{count:,} {name}{_share(whole, count)}")
-    if whole.unread:
-        said.append(f"{'' if whole.is_exact else 'about '}{whole.unread:,} not read yet{_share(whole, whole.unread)}")
+            said.append(f"{about}{count:,} {name}{_share(whole, count)}")
     return f"{', '.join(said)}."
 
 

@@ -17,6 +17,7 @@ from batcher.rules.report import glossary
 from batcher.rules.report import next_commands as commands
 from batcher.rules.report.curves import Curves, curves
 from batcher.rules.report.digest import Digest, Example, Failure
+from batcher.rules.report.ends import Ends
 from batcher.rules.report.facts import Fact, facts, moment
 from batcher.rules.report.glossary import UNREAD, Word
 from batcher.rules.report.headline import headline, notes
@@ -28,6 +29,20 @@ PREFIXES = 10
 """Number of prefixes that are listed."""
 NAMED = 100
 """Maximum number of rows in doubt that are named."""
+
+
+_BAR = (
+    Status.STARTED,
+    Status.REJECTED,
+    Status.INVALID,
+    Status.IN_DOUBT,
+    Status.REFUSED,
+    Status.DUPLICATE,
+    Status.DISMISSED,
+    Status.SENDING,
+    Status.PENDING,
+    UNREAD,
+)
 
 
 class Known(NamedTuple):
@@ -47,8 +62,10 @@ class Known(NamedTuple):
     limit: float | None
     slowed: Slowed
     at: float
-    ends: Sequence[str] = ()
-    """How the executions ended that a watch has followed, in lines."""
+    ends: Ends | None = None
+    """How the executions ended, None if no watch has followed them."""
+    remarks: Sequence[str] = ()
+    """What else is to be said below the headline, in sentences."""
     history: History | None = None
     """The runs of the job. None if a checkpoint of an earlier version does not have them."""
 
@@ -83,6 +100,14 @@ class Moment(NamedTuple):
     p99: float | None
 
 
+class Latest(NamedTuple):
+    """A row that failed lately."""
+
+    status: Status
+    code: str
+    example: Example
+
+
 class Page(NamedTuple):
     """The content of the report."""
 
@@ -96,6 +121,8 @@ class Page(NamedTuple):
     """Rows that were read."""
     extent: Extent
     totals: list[Total]
+    bar: list[Total]
+    """Those with rows, in the order in which a bar shows them: what is started, what is not, what comes."""
     records: int
     limit: float | None
     """In starts per unit of the curves."""
@@ -107,7 +134,13 @@ class Page(NamedTuple):
     commands: list[Command]
     words: list[Word]
     """The words that the page explains."""
-    ends: Sequence[str]
+    ends: Ends | None
+    is_live: bool = False
+    """Whether it is the page of a run that lasts, which renews itself."""
+    knows_errors: bool = True
+    """Whether it shows errors and rows in doubt. The page of several processes does not know them."""
+    latest: Sequence[Latest] = ()
+    """Rows that failed lately, the last one first."""
 
 
 def page(known: Known, digest: Digest) -> Page:
@@ -122,11 +155,12 @@ def page(known: Known, digest: Digest) -> Page:
         made_at=moment(known.at),
         running=known.running,
         headline=headline(counts, whole, running=known.running, read_whole=known.read_whole),
-        notes=notes(counts, whole, running=known.running, read_whole=known.read_whole),
+        notes=[*notes(counts, whole, running=known.running, read_whole=known.read_whole), *known.remarks],
         facts=facts(known.history, digest, running=known.running, at=known.at),
         rows=sum(counts.values()),
         extent=whole,
         totals=totals,
+        bar=sorted((total for total in totals if total.rows), key=lambda total: _BAR.index(total.kind)),
         records=digest.records,
         limit=None if known.limit is None else known.limit * drawn.unit.seconds,
         slowed=known.slowed,
@@ -147,6 +181,7 @@ def _words(known: Known, totals: Sequence[Total], *, has_starts: bool, has_prefi
     found += [glossary.LATENCY] if has_starts else []
     found += [glossary.LIMIT] if known.limit is not None else []
     found += glossary.of_causes(known.slowed.shown)
+    found += [glossary.DURATION] if known.ends is not None else []
     return found + ([glossary.PREFIX] if has_prefixes else [])
 
 
