@@ -150,10 +150,7 @@ def _need_sharable(options: RunCommandOptions) -> None:
     if options.canary is not None:
         raise UsageError("--canary and --processes cannot be combined", "A canary is one of a list in one process.")
     if options.max_running is not None:
-        raise UsageError(
-            "--max-running and --processes cannot be combined",
-            "Run each shard by itself, with --shard and a share of it.",
-        )
+        raise UsageError("--max-running and --processes cannot be combined", "It counts the executions of one process.")
 
 
 @dataclass

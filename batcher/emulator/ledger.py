@@ -78,6 +78,13 @@ class Ledger:
         if self._counts[start.content] > 1:
             self._repeated[start.content] = self._counts[start.content]
 
+    def runs(self, now: float, ends_at: float) -> None:
+        """Note that an execution runs from now on. Times are POSIX seconds."""
+        while self._ends and self._ends[0] <= now:
+            heappop(self._ends)
+        heappush(self._ends, ends_at)
+        self.most_running = max(self.most_running, len(self._ends))
+
     def commit_restore(self, restore: Restore) -> None:
         """Record that an execution was restored. On return it is in the file too."""
         self._append(restore._asdict())
@@ -86,13 +93,6 @@ class Ledger:
     def _append(self, document: Json) -> None:
         if self._file is not None:
             os.write(self._file, json.dumps(document, ensure_ascii=False).encode() + b"\n")
-
-    def runs(self, now: float, ends_at: float) -> None:
-        """Note that an execution runs from now on. Times are POSIX seconds."""
-        while self._ends and self._ends[0] <= now:
-            heappop(self._ends)
-        heappush(self._ends, ends_at)
-        self.most_running = max(self.most_running, len(self._ends))
 
     def counts(self) -> Counter[tuple[str, str, str]]:
         """Return how often each (bucket, object, inputs) was started."""

@@ -138,6 +138,7 @@ class Emulator:
             execution.end if fails else ExecutionState.SUCCESS,
             now + number(settings.quirks, Quirk.RESTORE_HIDDEN),
         )
+        self.ledger.runs(now, execution.ends_at)
         return execution
 
     def described(self, execution: Execution) -> Execution:
