@@ -140,7 +140,7 @@ async def test_after_a_success_nothing_holds_a_secret(aviary, place):
     assert len(aviary.judge.bodies) == 200
     files = {Path(where).name: text for where, text in left.texts.items()}
     assert {"m.txt.checkpoint", "m.txt.executions.jsonl"} <= set(files)
-    assert b"Every row is started." in files["report.html"]
+    assert b"All 200 rows are started." in files["report.html"]
     assert files["log"].count(b'"event": "row_started"') == 200
     assert b'batcher_rows{checkpoint="m.txt.checkpoint",status="started",workflow="transcode"} 200.0' in files["m.prom"]
     assert_no_hit(left, aviary)
