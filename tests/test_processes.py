@@ -78,7 +78,8 @@ async def test_the_processes_of_one_command_start_each_row_once_within_one_rate_
     assert [answer for answer in service.ledger.answers if answer.startswith(("429", "503"))] == []
     assert "162 rows in 3 shards: 160 started, 1 invalid, 1 duplicate" in ran.stderr
     assert '"rows": 162, "total": 162, "left": 0, "started": 160' in ran.stderr
-    assert "160 of 162 rows started (98.8%), 1 failed (0.6%), 1 duplicate (0.6%)." in (folder / "report.html").read_text()
+    page = (folder / "report.html").read_text()
+    assert "160 of 162 rows started (98.8%), 1 failed (0.6%), 1 duplicate (0.6%)." in page
 
 
 async def test_workers_that_are_killed_are_replaced_and_the_others_go_on(folder, emulator):  # noqa: F811
