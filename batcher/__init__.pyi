@@ -287,8 +287,8 @@ def run(
         log_format: Log format: text for people, json for programs.
         log_level: Minimum level to log.
         metrics_file: Write Prometheus metrics to this file, every 15 s and at the end.
-        metrics_port: Serve Prometheus metrics on this port; 0 selects a free port.
-        metrics_host: Address to serve metrics on.
+        metrics_port: Serve Prometheus metrics and a live page on this port; 0 selects a free port.
+        metrics_host: Address to serve them on.
     """
 
 @overload
@@ -439,8 +439,8 @@ def run_sync(
         log_format: Log format: text for people, json for programs.
         log_level: Minimum level to log.
         metrics_file: Write Prometheus metrics to this file, every 15 s and at the end.
-        metrics_port: Serve Prometheus metrics on this port; 0 selects a free port.
-        metrics_host: Address to serve metrics on.
+        metrics_port: Serve Prometheus metrics and a live page on this port; 0 selects a free port.
+        metrics_host: Address to serve them on.
     """
 
 def watch(

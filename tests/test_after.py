@@ -304,7 +304,7 @@ async def test_a_run_that_stops_early_writes_its_report_too(folder):
         command = ("run", "m.txt", "-w", "transcode", "-e", judge.url, "-b", "videos", "--report", "report.html")
         ran = await batcher(*command)
     assert ran.code == 77, ran
-    assert "1 row is not started yet." in (folder / "report.html").read_text()
+    assert "0 of 1 row started (0.0%), 1 not started yet (100.0%)." in (folder / "report.html").read_text()
 
 
 async def test_a_limit_counts_the_rows_in_doubt_that_are_sent_again(folder, emulator):

@@ -8,6 +8,7 @@ import threading
 import urllib.error
 import urllib.request
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -16,9 +17,11 @@ from test_report import JOB, NOW, known
 from test_report_page import CHROMIUM, HOSTILE
 
 from batcher.app.live import LivePage
+from batcher.app.live_page import page_of_shards
 from batcher.edges.report import LIVE_POLICY, render
 from batcher.edges.web import Site, is_named, serving
 from batcher.model import Record, Status
+from batcher.options.verbs import RunOptions
 from batcher.rules.records.codec import timestamp
 from batcher.rules.report.live import Live, counts_of, live_page, without_names
 
@@ -297,3 +300,18 @@ async def test_in_a_browser_the_figures_of_a_real_run_grow_and_its_hostile_keys_
     assert [each for each in browser.noise if "Content Security Policy" not in str(each)] == []
     process.terminate()
     await process.communicate()
+
+
+def test_the_page_of_several_processes_counts_their_starts_and_does_not_claim_that_there_were_no_errors():
+    live = Live()
+    for second, starts in enumerate((0, 5, 12, 12)):
+        live.starts = starts
+        live.look(FIGURED, NOW + second)
+    options = RunOptions(manifest=Path("m.csv"), workflow="transcode", endpoint="https://obs.x.com", run_dir=Path("r"))
+    page = page_of_shards(options, lambda: FIGURED, lambda: NOW, live)
+    assert [moment.rate for moment in page.curves.moments] == [0, 5, 7, 0]
+    assert [command.command.split()[1] for command in page.commands] == ["rate", "pause", "resume", "drain"]
+    text = render(without_names(page)).decode()
+    assert "4 of about 40 rows started (10.0%)" in text
+    assert "No errors" not in text
+    assert "No row was in doubt" not in text

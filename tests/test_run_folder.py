@@ -64,7 +64,8 @@ async def test_the_shards_of_a_job_are_shown_exported_and_reported_as_one_and_th
     ran = await batcher("report", "m.csv.run", "-o", "report.html")
     assert ran.code == 0, ran
     page = (folder / "report.html").read_text()
-    assert "2 rows failed" in page
+    assert " rows started (" in page
+    assert ", 2 failed (" in page
     assert "m.csv.run" in page
     assert "--shard" not in page
 

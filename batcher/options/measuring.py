@@ -20,6 +20,11 @@ class Measured(Options):
     ] = None
     metrics_port: Annotated[
         int | None,
-        Option("Serve Prometheus metrics on this port; 0 selects a free port.", metavar="PORT", least=0, most=65_535),
+        Option(
+            "Serve Prometheus metrics, and a run's live page, on this port; 0 selects a free port.",
+            metavar="PORT",
+            least=0,
+            most=65_535,
+        ),
     ] = None
-    metrics_host: Annotated[str, Option("Address to serve metrics on.", metavar="ADDRESS")] = "127.0.0.1"
+    metrics_host: Annotated[str, Option("Address to serve them on.", metavar="ADDRESS")] = "127.0.0.1"
