@@ -287,7 +287,7 @@ def run(
         log_format: Log format: text for people, json for programs.
         log_level: Minimum level to log.
         metrics_file: Write Prometheus metrics to this file, every 15 s and at the end.
-        metrics_port: Serve Prometheus metrics and a live page on this port; 0 selects a free port.
+        metrics_port: Serve Prometheus metrics, and a run's live page, on this port; 0 selects a free port.
         metrics_host: Address to serve them on.
     """
 
@@ -439,7 +439,7 @@ def run_sync(
         log_format: Log format: text for people, json for programs.
         log_level: Minimum level to log.
         metrics_file: Write Prometheus metrics to this file, every 15 s and at the end.
-        metrics_port: Serve Prometheus metrics and a live page on this port; 0 selects a free port.
+        metrics_port: Serve Prometheus metrics, and a run's live page, on this port; 0 selects a free port.
         metrics_host: Address to serve them on.
     """
 
@@ -488,8 +488,8 @@ def watch(
         interval: Longest time between two looks at the execution list.
         details: Number of failed executions to ask for the cause.
         metrics_file: Write Prometheus metrics to this file, every 15 s and at the end.
-        metrics_port: Serve Prometheus metrics on this port; 0 selects a free port.
-        metrics_host: Address to serve metrics on.
+        metrics_port: Serve Prometheus metrics, and a run's live page, on this port; 0 selects a free port.
+        metrics_host: Address to serve them on.
     """
 
 def watch_sync(
@@ -533,8 +533,8 @@ def watch_sync(
         interval: Longest time between two looks at the execution list.
         details: Number of failed executions to ask for the cause.
         metrics_file: Write Prometheus metrics to this file, every 15 s and at the end.
-        metrics_port: Serve Prometheus metrics on this port; 0 selects a free port.
-        metrics_host: Address to serve metrics on.
+        metrics_port: Serve Prometheus metrics, and a run's live page, on this port; 0 selects a free port.
+        metrics_host: Address to serve them on.
     """
 
 def redrive(
@@ -586,8 +586,8 @@ def redrive(
         interval: Longest time between two looks at the execution list.
         details: Number of failed executions to ask for the cause.
         metrics_file: Write Prometheus metrics to this file, every 15 s and at the end.
-        metrics_port: Serve Prometheus metrics on this port; 0 selects a free port.
-        metrics_host: Address to serve metrics on.
+        metrics_port: Serve Prometheus metrics, and a run's live page, on this port; 0 selects a free port.
+        metrics_host: Address to serve them on.
     """
 
 def redrive_sync(
@@ -637,6 +637,6 @@ def redrive_sync(
         interval: Longest time between two looks at the execution list.
         details: Number of failed executions to ask for the cause.
         metrics_file: Write Prometheus metrics to this file, every 15 s and at the end.
-        metrics_port: Serve Prometheus metrics on this port; 0 selects a free port.
-        metrics_host: Address to serve metrics on.
+        metrics_port: Serve Prometheus metrics, and a run's live page, on this port; 0 selects a free port.
+        metrics_host: Address to serve them on.
     """
