@@ -34,6 +34,7 @@ BY_METAVAR = {
     "SHARE": ("0.25", "5%", "1"),
     "HH:MM": ("06:30", "07:30", "23:59"),
     "N|P%": ("7", "5%", "9"),
+    "P%": ("7", "5%", "9.5"),
     "NAME=VALUE": ("a=1", "a=2", "a:=3"),
     "KIND=SHARE": ("500=1%", "cut=0.5", "slow=1"),
     "NAME[=VALUE]": ("created", "local-time=-5.5", "state=DONE"),
@@ -311,7 +312,8 @@ def test_a_help_reads_no_file_and_that_of_all_verbs_imports_nothing_for_it(folde
         code, *shown[words] = ran.stdout.splitlines()[-1].split()
         assert code == "0", ran.stdout
     ours = {name for name in shown["--help"] if name.startswith("batcher")}
-    assert ours == {f"batcher{name}" for name in ("", ".cli", ".cli.main", ".cli.streams", ".cli.verbs", ".errors")}
+    names = ("", ".cli", ".cli.ending", ".cli.main", ".cli.streams", ".cli.verbs", ".errors")
+    assert ours == {f"batcher{name}" for name in names}
     assert {"tomllib", "pydantic", "rich", "asyncio"}.isdisjoint(shown["--help"])
     late = {
         "tomllib",

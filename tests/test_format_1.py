@@ -102,6 +102,7 @@ async def test_it_is_read_as_it_is_and_its_next_run_finishes_it_and_writes_the_c
         "output",
         "not proven to be the newest since",
         "rows rely on the default bucket",
+        "runs",
         "service's time of the last generation",
         "settled prefix",
         "sum of the tables",
