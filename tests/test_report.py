@@ -21,7 +21,7 @@ from batcher.rules.report.chart import Series, Tick, chart
 from batcher.rules.report.curves import time_label
 from batcher.rules.report.digest import Digest
 from batcher.rules.report.ends import EndDigest, ends
-from batcher.rules.report.glossary import OF_KINDS
+from batcher.rules.report.glossary import OF_CAUSES, OF_KINDS
 from batcher.rules.report.next_commands import Job, Left, next_steps
 from batcher.rules.report.page import Known, page
 from batcher.rules.report.scale import MOST_TICKS, MOST_TIMES, Clock, logarithmic, round_times
@@ -350,6 +350,7 @@ def test_a_page_explains_the_words_that_it_uses():
     words = {word.word for word in page(known({Status.STARTED: 1, Status.IN_DOUBT: 2}, slowed=slowed), Digest()).words}
     assert words == {"manifest", "checkpoint", "records", "started", "in doubt", "slowed by your cap"}
     assert {*Status} <= set(OF_KINDS)
+    assert set(OF_CAUSES) == {*Cause}
 
 
 def test_ends_are_counted_over_time_with_their_durations_causes_and_prefixes():

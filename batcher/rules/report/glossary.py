@@ -35,16 +35,18 @@ OF_KINDS: Mapping[str, str] = {
     UNREAD: "a row of the manifest that no run has reached yet",
 }
 """The kinds of rows, as the table of rows counts them."""
-_CAUSES: Mapping[Cause, str] = {
+OF_CAUSES: Mapping[Cause, str] = {
     Cause.LIMIT: "the service refused what was above its limit",
     Cause.IN_FLIGHT: "every worker waited for an answer; more --concurrency may help",
     Cause.CHANCE: "the service refused a share of the requests at any rate",
     Cause.OUTAGE: "the service did not answer",
     Cause.CAP: "the rate was limited by --max-rate or batcher rate",
     Cause.PAUSE: "the run was paused with batcher pause",
+    Cause.ENDS: "starts waited until executions had ended, by --max-running",
     Cause.DISK: "records were being written to the disk",
     Cause.MANIFEST: "the run waited for rows of the manifest",
 }
+"""What can slow a run."""
 MANIFEST = Word("manifest", "the list of the rows to start")
 CHECKPOINT = Word("checkpoint", "the file from which a run resumes: it knows how each row stands")
 RECORDS = Word("records", "the file with one line for each outcome of a row")
@@ -61,4 +63,4 @@ def of_kinds(kinds: Iterable[str]) -> list[Word]:
 
 def of_causes(causes: Iterable[Cause]) -> list[Word]:
     """Return the words for what slowed a run."""
-    return [Word(f"slowed by {cause.words}", _CAUSES[cause]) for cause in causes]
+    return [Word(f"slowed by {cause.words}", OF_CAUSES[cause]) for cause in causes]
