@@ -90,7 +90,8 @@ class Loop:
             self._warn_of_the_list()
             self._freed.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._freed.wait(), STEP)
+                async with asyncio.timeout(STEP):
+                    await self._freed.wait()
 
     def _warn_of_the_list(self) -> None:
         """Say why the list shows no ends, if that is what the run waits for."""

@@ -144,7 +144,8 @@ async def _serve(settings: Settings, duration: float | None) -> None:
     async with serve(settings) as service:
         _introduce(service)
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), duration)
+            async with asyncio.timeout(duration):
+                await stop.wait()
     say(service.ledger.closing_line())
 
 

@@ -37,4 +37,5 @@ async def cut(request: web.Request, body: bytes, headers: Mapping[str, str]) -> 
 async def pause(stopping: asyncio.Event, seconds: float) -> None:
     """Wait for `seconds`, or until the emulator stops."""
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stopping.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stopping.wait()

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+
+AGAIN = 1.0
+"""Seconds until a task that goes on is cancelled once more."""
 
 
 @asynccontextmanager
@@ -17,6 +20,9 @@ async def beside(work: Coroutine[object, object, object], name: str) -> AsyncGen
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        while not task.done():
+            # A cancellation can get lost in what a library awaits, if it comes just as that ends.
+            task.cancel()
+            await asyncio.wait((task,), timeout=AGAIN)
+        if not task.cancelled():
+            task.result()

@@ -49,7 +49,8 @@ class Drain:
     async def sleep(self, seconds: float) -> None:
         """Wait for `seconds`, or until the drain begins."""
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._begun.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._begun.wait()
 
     async def until(self, blocks: AsyncIterator[T]) -> AsyncGenerator[T, None]:
         """Yield blocks until the drain begins, without waiting for a block that is still being read."""

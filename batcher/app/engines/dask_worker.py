@@ -58,9 +58,9 @@ def run_shard(task: Task) -> tuple[int | None, str] | None:
 
     async def asking(question: Mapping[str, Json]) -> Answer | None:
         try:
-            found: Answer = await asyncio.wait_for(
-                asyncio.wrap_future(_call(worker, "lease", run=task.run, question=question)), VALID
-            )
+            async with asyncio.timeout(VALID):
+                asked = _call(worker, "lease", run=task.run, question=question)
+                found: Answer = await asyncio.wrap_future(asked)
         except _UNHEARD:
             return None
         return found
