@@ -189,8 +189,9 @@ class Throttle:
         else:
             if idle > 0:
                 age = self._age + min(idle, 1.0)
-                # A trial is no part of the stay: it would end in a probe.
-                self._age = age if self._trial is None else max(self._age, min(age, self._climb.seconds))
+                # Little evidence is no reason for a trial that ends in a probe.
+                is_held = self._trial is not None and self._trial.is_weak
+                self._age = max(self._age, min(age, self._climb.seconds)) if is_held else age
             doubling = max(DOUBLING, CAREFUL / self._limit) if self.chance else DOUBLING
             rate = self._limit * share(self._age, self._climb, self._stay, doubling)
             if self._trial is not None:

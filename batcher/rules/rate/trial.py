@@ -91,12 +91,18 @@ def settled(taken: float) -> float:
     return min(max(SETTLED, UNSETTLED / max(taken, 1.0)), MOST_SETTLED)
 
 
+def has_little_evidence(cut: Cut) -> bool:
+    """Return whether a cut below a known limit has no clear evidence, and no chance is known that explains it."""
+    return cut.limit is not None and not cut.known and cut.strength is Strength.WEAK
+
+
 class Trial:
     """One trial: counts the answers to attempts that were sent at the lowered rate."""
 
     def __init__(self, cut: Cut, limit: float | None, seconds: float) -> None:
         """Begin when the rate was cut, for some seconds. `limit` is what the throttle believed before."""
         self._is_known = cut.known > 0
+        self.is_weak = has_little_evidence(cut)
         known, bad, answers = cut.known, cut.recent.bad, cut.recent.bad + cut.recent.good
         self.rate, self.limit, self.before = lowered(cut), limit, cut.rate
         self._begins = cut.at + DELAY
@@ -161,7 +167,7 @@ class Trials:
         if not cut.known and now < self._next:
             return None
         seconds = DECISIVE / (max(FLOOR, cut.known, bad / answers) * max(1.0, lowered(cut)))
-        is_weak = cut.limit is not None and not cut.known and cut.strength is Strength.WEAK
+        is_weak = has_little_evidence(cut)
         if is_weak and seconds > LONGEST / 2:
             return None
         seconds = min(LONGEST, max(VERIFIED if cut.known else 0.0, seconds))
