@@ -24,7 +24,8 @@ from batcher.errors import CredentialsError, ExitCode, ManifestError, ServiceErr
 from batcher.flow.drain import Drain
 from batcher.model import Reply
 from batcher.options.verbs import CheckOptions, RunOptions
-from batcher.rules.bucket.heads import Finding, Spread, read_head
+from batcher.rules.bucket.heads import Finding, read_head
+from batcher.rules.rows.spread import Spread, sample
 
 CLIPS = [f"in/clip {number}.mp4" for number in range(40)]
 
@@ -51,20 +52,20 @@ async def looked_at(service, manifest, said=None, **more):
 def test_a_sample_has_the_wanted_number_of_items_evenly_spread_whatever_the_length_and_the_blocks(most):
     for length in (*range(1, 70), 1000, 1023, 4096):
         for size in (1, 3, length):
-            spread = Spread(most)
+            spread = Spread(2 * most)
             for begin in range(0, length, size):
                 block = range(begin, min(begin + size, length))
-                spread.add(len(block), block.__getitem__)
-            sample = spread.sample()
-            assert len(sample) == len(set(sample)) == min(most, length)
-            assert sample == sorted(sample)
-            assert sample[0] == 0
-            ends = [*sample, length]
+                spread.extend(len(block), block.__getitem__)
+            chosen = sample(spread.kept, most)
+            assert len(chosen) == len(set(chosen)) == min(most, length)
+            assert chosen == sorted(chosen)
+            assert chosen[0] == 0
+            ends = [*chosen, length]
             gaps = [after - before for before, after in pairwise(ends)]
             assert max(gaps[:-1], default=1) <= 2 * min(gaps[:-1], default=1)
             # What is behind the last one is at most what one more would have halved.
             assert gaps[-1] <= max(2, length / most * 2)
-    assert Spread(most).sample() == []
+    assert sample(Spread(2 * most).kept, most) == []
 
 
 @pytest.mark.parametrize(

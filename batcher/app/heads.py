@@ -16,9 +16,10 @@ from batcher.flow.drain import Drain
 from batcher.model import Answer, BadRow
 from batcher.options.verbs import CheckOptions, RunOptions
 from batcher.rules.bucket import heads
-from batcher.rules.bucket.heads import Finding, Looked, Spread
+from batcher.rules.bucket.heads import Finding, Looked
 from batcher.rules.bucket.host import BucketHost
 from batcher.rules.rows.plain_rows import Block, PlainRows
+from batcher.rules.rows.spread import Spread, sample
 from batcher.rules.text import counted
 
 AT_A_TIME = 8
@@ -90,14 +91,14 @@ async def _at_a_time(
 
 def _sample(options: RunOptions | CheckOptions, world: World) -> list[Place]:
     """Read the whole list, and return places that are spread over it. Blocks the thread. Raises as reading it does."""
-    spread = Spread[Place](options.head)
+    spread = Spread[Place](2 * options.head)
     format_ = format_of(options.manifest, options.format)
     with world.open_manifest(options.manifest, format_, choice_of(options)) as manifest:
         need_bucket(manifest, format_, options.bucket, options.manifest)
         for block in manifest.blocks(bucket=options.bucket, static_inputs=options.inputs):
             places = _places(block)
-            spread.add(len(places), places.__getitem__)
-    return spread.sample()
+            spread.extend(len(places), places.__getitem__)
+    return sample(spread.kept, options.head)
 
 
 def _places(block: Block) -> Sequence[Place]:

@@ -1,4 +1,4 @@
-"""What a HEAD request shows of an object, which objects of a list are looked at, and what is said about them. Pure.
+"""What a HEAD request shows of an object, and what is said about those that were looked at. Pure.
 
 The answer has no body. An error is named in a header instead, and not by every service.
 https://support.huaweicloud.com/en-us/api-obs/obs_04_0084.html
@@ -6,9 +6,9 @@ https://support.huaweicloud.com/en-us/api-obs/obs_04_0084.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from batcher.errors import CredentialsError, JobError, ServiceError
 from batcher.model import Answer, Cause, Described, Fault, Reply
@@ -16,7 +16,6 @@ from batcher.rules.service import verdicts
 from batcher.rules.service.verdicts import SUCCESS
 from batcher.rules.text import counted
 
-T = TypeVar("T")
 SHOWN = 10
 """The most objects that are named for each finding."""
 _REDIRECTED, _FORBIDDEN, _MISSING, _TOO_MANY, _FAILED = 300, 403, 404, 429, 500
@@ -42,31 +41,6 @@ class Looked(NamedTuple):
     bucket: str
     key: str
     finding: Finding
-
-
-class Spread(Generic[T]):
-    """Keeps items that are spread evenly over a sequence whose length is not known, always with the first one."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._kept: list[T] = []
-        self._step = 1
-        self._seen = self._next = 0
-
-    def add(self, count: int, at: Callable[[int], T]) -> None:
-        """Take the next `count` items; `at` returns one of them by its place among these."""
-        while self._next < self._seen + count:
-            self._kept.append(at(self._next - self._seen))
-            if len(self._kept) == 2 * self._most:
-                self._kept = self._kept[::2]
-                self._step *= 2
-            self._next = len(self._kept) * self._step
-        self._seen += count
-
-    def sample(self) -> list[T]:
-        """Return the items, at most as many as wanted."""
-        size = min(self._most, len(self._kept))
-        return [self._kept[number * len(self._kept) // size] for number in range(size)]
 
 
 def read_head(reply: Reply) -> Described[Finding]:

@@ -1,11 +1,11 @@
-"""Which rows are canaries: rows at equal distances over a list whose length is not known before it was read. Pure.
+"""Rows at equal distances over a list whose length is not known before it was read: canaries, and samples. Pure.
 
 It is the same choice each time: neither chance nor time decide. Memory is bounded by the number of rows that are kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -50,11 +50,28 @@ class Spread(Generic[T]):
     def add(self, item: T) -> None:
         """Add the next item of the list."""
         if self._added % self._distance == 0:
-            if len(self.kept) == self._most:
-                del self.kept[1::2]
-                self._distance *= 2
-            self.kept.append(item)
+            self._keep(item)
         self._added += 1
+
+    def extend(self, count: int, at: Callable[[int], T]) -> None:
+        """Add the next `count` items; `at` returns one of them by its place among these, and is called for few."""
+        place = -self._added % self._distance
+        while place < count:
+            self._keep(at(place))
+            place += self._distance
+        self._added += count
+
+    def _keep(self, item: T) -> None:
+        if len(self.kept) == self._most:
+            del self.kept[1::2]
+            self._distance *= 2
+        self.kept.append(item)
+
+
+def sample(kept: Sequence[T], most: int) -> list[T]:
+    """Return up to `most` items at equal distances, always with the first one."""
+    size = min(most, len(kept))
+    return [kept[number * len(kept) // size] for number in range(size)]
 
 
 def in_order_of_trial(candidates: Sequence[T], number: int) -> list[T]:
