@@ -124,19 +124,12 @@ class BucketRoutes:
         if refusal is not None:
             return self._refuse(refusal)
         response = self._respond(200, document, XML_TYPE, "200" if fault is None else fault)
-        match fault:
-            case FaultKind.SLOW:
-                await connection_faults.pause(self._emulator.stopping, self._emulator.settings.slow)
-            case FaultKind.GARBAGE:
-                response.body, response.content_type = b"<!DOCTYPE html><html><body/></html>", "text/html"
-            case FaultKind.CUT:
-                return await connection_faults.cut(request, document, response.headers)
-            case FaultKind.HANG_BEFORE | FaultKind.HANG_AFTER:
-                await connection_faults.pause(self._emulator.stopping, connection_faults.LONGEST_HANG)
-                connection_faults.reset(request)
-            case FaultKind.RESET_BEFORE | FaultKind.RESET_AFTER:
-                connection_faults.reset(request)
-        return response
+        if fault is FaultKind.GARBAGE:
+            response.body, response.content_type = b"<!DOCTYPE html><html><body/></html>", "text/html"
+        emulator = self._emulator
+        return await connection_faults.carry(
+            fault, request, response, document, emulator.stopping, emulator.settings.slow
+        )
 
 
 def _query(text: str) -> Mapping[str, bytes]:

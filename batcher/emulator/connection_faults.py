@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from batcher.emulator.faults import FaultKind
+
 LONGEST_HANG = 600.0
 """The longest hang in seconds. A hang also ends with the emulator."""
 
@@ -31,6 +33,28 @@ async def cut(request: web.Request, body: bytes, headers: Mapping[str, str]) -> 
     await response.write(body[: len(body) // 2])
     if request.transport is not None:
         request.transport.close()
+    return response
+
+
+async def carry(  # noqa: PLR0917, PLR0913 - a fault, and what it may need
+    kind: FaultKind | None,
+    request: web.Request,
+    response: web.Response,
+    body: bytes,
+    stopping: asyncio.Event,
+    slow: float,
+) -> web.StreamResponse:
+    """Return the response, after what a fault does to its connection. `body` is the whole one, `slow` in seconds."""
+    match kind:
+        case FaultKind.SLOW:
+            await pause(stopping, slow)
+        case FaultKind.CUT:
+            return await cut(request, body, response.headers)
+        case FaultKind.HANG_BEFORE | FaultKind.HANG_AFTER:
+            await pause(stopping, LONGEST_HANG)
+            reset(request)
+        case FaultKind.RESET_BEFORE | FaultKind.RESET_AFTER:
+            reset(request)
     return response
 
 

@@ -151,21 +151,14 @@ class Routes:
         body = json.dumps(document).encode()
         response = self._respond(200, body, UNTYPED, kind)
         match kind:
-            case FaultKind.SLOW:
-                await connection_faults.pause(self._emulator.stopping, self._settings.slow)
             case FaultKind.NAMELESS:
                 nameless = {name: value for name, value in document.items() if name != "execution_name"}
                 response.body = json.dumps(nameless | {"execution_urn": ""}).encode()
             case FaultKind.GARBAGE:
                 response.body, response.content_type = GARBAGE, "text/html"
-            case FaultKind.CUT:
-                return await connection_faults.cut(request, body, response.headers)
-            case FaultKind.HANG_BEFORE | FaultKind.HANG_AFTER:
-                await connection_faults.pause(self._emulator.stopping, connection_faults.LONGEST_HANG)
-                connection_faults.reset(request)
-            case FaultKind.RESET_BEFORE | FaultKind.RESET_AFTER:
-                connection_faults.reset(request)
-        return response
+        return await connection_faults.carry(
+            kind, request, response, body, self._emulator.stopping, self._settings.slow
+        )
 
     def _worded(self, refusal: Refusal) -> Refusal:
         """Return the refusal of a fault as this API answers it."""
