@@ -10,6 +10,7 @@ from signal import Signals
 from batcher.app.attempt import with_latest_files
 from batcher.app.ends import seen_ends
 from batcher.app.job_identity import job_of
+from batcher.app.process import handling_signals
 from batcher.app.run_folder import shards_in
 from batcher.app.shards import with_shard
 from batcher.app.world import World
@@ -35,7 +36,7 @@ def run_at_end(verb: str, options: AtEnd, code: int, world: World) -> None:
         return
     environment = {**world.environment, **_variables(verb, options, code, world.environment)}
     try:
-        ended = run_command(options.on_end, environment)
+        ended = run_command(options.on_end, environment, handling_signals)
     except OSError as error:
         world.voice.warn(f"--on-end: the command cannot be run: {error.strerror or error}")
         return

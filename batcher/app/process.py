@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from types import FrameType
 
 from batcher.errors import ExitCode, SystemLimitError, UsageError
 
@@ -114,14 +115,21 @@ def draining_on_signals(drain: Callable[[ExitCode], None], say: Callable[[str], 
         # What the handler interrupts may be writing to the same stream.
         loop.call_soon_threadsafe(begin, number)
 
+    with handling_signals(arrived):
+        yield
+
+
+@contextmanager
+def handling_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Give the signals that end a command to a handler during the block."""
     # An ignored signal stays ignored: `nohup` lets a job outlive its terminal.
     heeded = [number for number in _CODES if signal.getsignal(number) is not signal.SIG_IGN]
-    former = {number: signal.signal(number, arrived) for number in heeded}
+    former = {number: signal.signal(number, handler) for number in heeded}
     try:
         yield
     finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
+        for number, each in former.items():
+            signal.signal(number, each)
 
 
 THREADS = 12

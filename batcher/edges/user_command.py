@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 from types import FrameType
 
 _STDERR = 2
-_PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+Handling = Callable[[Callable[[int, FrameType | None], None]], AbstractContextManager[None]]
+"""Gives the signals that end a command to a handler during a block."""
 
 
-def run_command(command: str, environment: Mapping[str, str]) -> int:
+def run_command(command: str, environment: Mapping[str, str], handling: Handling) -> int:
     """Run a command with `sh -c`. Return its exit code, or minus the signal that ended it. Raises OSError.
 
     As git runs its hooks, it has no input, and its output goes to stderr. It has a process group of its own, to which
@@ -29,7 +29,7 @@ def run_command(command: str, environment: Mapping[str, str]) -> int:
         with suppress(ProcessLookupError):
             os.killpg(group, number)
 
-    with _handling(pass_on):
+    with handling(pass_on):
         process = subprocess.Popen(  # noqa: S602 - it is the user's own command line
             command, shell=True, stdin=subprocess.DEVNULL, stdout=_STDERR, env=environment, process_group=0
         )
@@ -37,15 +37,3 @@ def run_command(command: str, environment: Mapping[str, str]) -> int:
         for number in early:
             pass_on(number, None)
         return process.wait()
-
-
-@contextmanager
-def _handling(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Handle the signals during the block. One that is ignored stays ignored, as under `nohup`."""
-    heeded = [number for number in _PASSED_ON if signal.getsignal(number) is not signal.SIG_IGN]
-    former = {number: signal.signal(number, handler) for number in heeded}
-    try:
-        yield
-    finally:
-        for number, each in former.items():
-            signal.signal(number, each)
