@@ -7,13 +7,9 @@ list of steps to crash at, one after another, and the options of its run; trial 
 import asyncio
 import json
 import os
-import signal
-import sys
 from functools import partial
-from pathlib import Path
-from urllib.request import ProxyHandler, build_opener
 
-from crash_driver import SHARES, SIDE_BY_SIDE, Steps, ended, forked, seed_of_faults
+from crash_driver import SHARES, Steps, ended, forked, ledger, play_all, seed_of_faults, serving
 
 from batcher.app.run import run_job
 from batcher.app.world import World
@@ -80,38 +76,14 @@ def play(folder, trial, seed):
     crashes, options = trial
     folder.mkdir()
     (folder / "m.csv").write_text("object\n" + "".join(f"o{number}\n" for number in range(ROWS)))
-    hears, tells = os.pipe()
-    emulator = forked(lambda: emulate(folder, tells, seed))
-    os.close(tells)
-    url = os.read(hears, 100).decode().strip()
-    direct = build_opener(ProxyHandler({}))
     codes = []
-    try:
+    with serving(lambda tells: emulate(folder, tells, seed)) as url:
         for crash_at in (*crashes, None):
             codes.append(ended(forked(lambda at=crash_at: run(folder, url, at, options))))
-            # Answered after whatever has arrived before: what a dead run has sent is started by now, or never.
-            with direct.open(f"{url}/emulator/ledger", timeout=30) as answer:
-                answer.read()
-    finally:
-        os.kill(emulator, signal.SIGKILL)
-        ended(emulator)
+            ledger(url)
     (folder / "trial.json").write_text(json.dumps({"crashes": crashes, "codes": codes}))
     return 0
 
 
-def main():
-    parent = Path(sys.argv[1])
-    seed = seed_of_faults()
-    playing = 0
-    for number, trial in enumerate(json.load(sys.stdin)):
-        if playing == SIDE_BY_SIDE:
-            os.wait()
-            playing -= 1
-        forked(partial(play, parent / str(number), trial, seed))
-        playing += 1
-    for _ in range(playing):
-        os.wait()
-
-
 if __name__ == "__main__":
-    main()
+    play_all(partial(play, seed=seed_of_faults()))

@@ -13,6 +13,7 @@ import os
 import random
 import signal
 import sys
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from urllib.request import ProxyHandler, build_opener
@@ -250,6 +251,28 @@ def run(folder, url, api, machines, crash_at, job):  # noqa: PLR0917 - what a ru
     return int(code)
 
 
+@contextmanager
+def serving(emulate):
+    """Run an emulator in a process of its own during the block, and yield its URL, which `emulate` writes to a pipe."""
+    hears, tells = os.pipe()
+    emulator = forked(partial(emulate, tells))
+    os.close(tells)
+    try:
+        yield os.read(hears, 100).decode().strip()
+    finally:
+        os.kill(emulator, signal.SIGKILL)
+        ended(emulator)
+
+
+def ledger(url):
+    """Give the emulator's ledger.
+
+    Answered after whatever has arrived before: what a dead process has sent is carried out by now, or never.
+    """
+    with build_opener(ProxyHandler({})).open(f"{url}/emulator/ledger", timeout=30) as answer:
+        return json.load(answer)
+
+
 def play(folder, trial, seed):
     """Play one trial: crash at each of these steps, one run after another, then run to the end.
 
@@ -258,39 +281,29 @@ def play(folder, trial, seed):
     crashes, quirks, api, machines, is_shared = trial
     folder.mkdir()
     (folder / "m.csv").write_text(MANIFEST)
-    hears, tells = os.pipe()
-    emulator = forked(lambda: emulate(folder, tells, seed, quirks))
-    os.close(tells)
-    url = os.read(hears, 100).decode().strip()
-    direct = build_opener(ProxyHandler({}))
     codes = []
-    try:
+    with serving(lambda tells: emulate(folder, tells, seed, quirks)) as url:
         ends = [(None, job) for job in SHARING] * 2 if is_shared else [(None, "")]
         for crash_at, job in (*zip(crashes, SHARING if is_shared else ("", "", ""), strict=False), *ends):
             codes.append(ended(forked(lambda at=crash_at, job=job: run(folder, url, api, machines, at, job))))
-            # Answered after whatever has arrived before: what a dead run has sent is started by now, or never.
-            with direct.open(f"{url}/emulator/ledger", timeout=30) as answer:
-                answer.read()
-    finally:
-        os.kill(emulator, signal.SIGKILL)
-        ended(emulator)
+            ledger(url)
     (folder / "trial.json").write_text(json.dumps({"crashes": crashes, "quirks": quirks, "codes": codes}))
     return 0
 
 
-def main():
+def play_all(play):
+    """Play the trials that standard input lists, some at a time. `play` is called with a folder and a trial."""
     parent = Path(sys.argv[1])
-    seed = seed_of_faults()
     playing = 0
     for number, trial in enumerate(json.load(sys.stdin)):
         if playing == SIDE_BY_SIDE:
             os.wait()
             playing -= 1
-        forked(partial(play, parent / str(number), trial, seed))
+        forked(partial(play, parent / str(number), trial))
         playing += 1
     for _ in range(playing):
         os.wait()
 
 
 if __name__ == "__main__":
-    main()
+    play_all(partial(play, seed=seed_of_faults()))

@@ -7,13 +7,9 @@ another, and the API. Trial number N leaves its files and its `trial.json` in FO
 import asyncio
 import json
 import os
-import signal
-import sys
-from functools import partial, partialmethod
-from pathlib import Path
-from urllib.request import ProxyHandler, build_opener
+from functools import partialmethod
 
-from crash_driver import PLAIN, SIDE_BY_SIDE, Steps, ended, forked, options, run
+from crash_driver import PLAIN, Steps, ended, forked, ledger, options, play_all, run, serving
 
 from batcher.app.redrive import redrive_job
 from batcher.app.world import World
@@ -97,38 +93,15 @@ def play(folder, trial):
     crashes, api = trial
     folder.mkdir()
     (folder / "m.csv").write_text("object\na\nb\nc\nd\ne\nf\n")
-    hears, tells = os.pipe()
-    emulator = forked(lambda: emulate(folder, tells))
-    os.close(tells)
-    url = os.read(hears, 100).decode().strip()
-    direct = build_opener(ProxyHandler({}))
     codes = []
-    try:
+    with serving(lambda tells: emulate(folder, tells)) as url:
         ended(forked(lambda: run(folder, url, api, PLAIN, None, "")))
         for crash_at in (*crashes, None, None):
             codes.append(ended(forked(lambda at=crash_at: redrive(folder, url, api, at))))
-            # Answered after whatever has arrived before: what a dead redrive has sent is carried out by now, or never.
-            with direct.open(f"{url}/emulator/ledger", timeout=30) as answer:
-                told = json.load(answer)
-    finally:
-        os.kill(emulator, signal.SIGKILL)
-        ended(emulator)
+            told = ledger(url)
     (folder / "trial.json").write_text(json.dumps({"crashes": crashes, "codes": codes, "told": told}))
     return 0
 
 
-def main():
-    parent = Path(sys.argv[1])
-    playing = 0
-    for number, trial in enumerate(json.load(sys.stdin)):
-        if playing == SIDE_BY_SIDE:
-            os.wait()
-            playing -= 1
-        forked(partial(play, parent / str(number), trial))
-        playing += 1
-    for _ in range(playing):
-        os.wait()
-
-
 if __name__ == "__main__":
-    main()
+    play_all(play)
