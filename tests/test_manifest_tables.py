@@ -229,11 +229,14 @@ DIALECTS = [(csv.QUOTE_MINIMAL, "\r\n")] + [
     for end in ("\n", "\r\n", "\r")
 ]
 cells = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=30)
+# Rows that begin so may be the header of another file, which is no row: see test_strays.py.
+HEADERS = {"bucket", "object", "inputs", "inputs.x", "sep="}
+objects = cells.filter(lambda key: key.lstrip("\ufeff\x1a") not in HEADERS and not key.startswith("#TYPE"))
 
 
 @settings(deadline=None, max_examples=300)
 @given(
-    st.lists(st.tuples(cells, st.one_of(st.just(""), cells)), max_size=30),
+    st.lists(st.tuples(objects, st.one_of(st.just(""), cells)), max_size=30),
     st.sampled_from(DIALECTS),
     st.sampled_from([("csv", ","), ("tsv", "\t")]),
 )
