@@ -55,6 +55,9 @@ HINTED = 0.95
 SAVED = 0.15
 """Seconds of its limit that a service may have saved, which are not taken for its limit."""
 
+TRIM, MOST_TRIMS = 0.005, 6
+"""The part of the limit by which single refusals at it lower it, once a second, and how many times."""
+
 PATIENCE, MOST_PATIENCE = 3.0, 60.0
 """After a drought the rate probes later: how many times the time between two droughts, and seconds at the most."""
 
@@ -97,6 +100,7 @@ class Throttle:
         self.named = inf
         """The lowest limit that the service has named, in starts per second; infinity if it has named none."""
         self._climb = AFTER_CUT
+        self._trims = 0
         self._age = 0.0
         """Seconds of the climb in use. Time without traffic proves nothing and does not count."""
         self._fed = inf
@@ -224,6 +228,7 @@ class Throttle:
         # What was sent before a trial ended says nothing about the rate since.
         self._is_stray = sent_at <= self._tried_at or self._is_chance(is_told=is_told)
         if self._is_stray or (now < self._cut_at + COOL_DOWN and not is_told):
+            self._trim()
             return event
         # A bucket, or the window of a second, may have held a few starts.
         taken = min(self._since.good / (self._since.seconds(now) + SAVED), self._delivered.rate(now))
@@ -240,6 +245,14 @@ class Throttle:
         if self._trial or self._refusals.is_most:
             self._refusals.forget()
         return self._begin(now, climb, cause)
+
+    def _trim(self) -> None:
+        """Lower a limit at which something is refused now and then: it was found a little too high."""
+        steady = self._age - self._climb.seconds
+        is_level = 0 <= steady < self._stay - self._climb.seconds and self._trial is None and not self.is_capped
+        if self._limit is not None and is_level and not self.chance and self._trims <= min(steady, MOST_TRIMS):
+            self._trims += 1
+            self._limit *= 1 - TRIM
 
     def _take_named(self, now: float, rate: float, limit: float, cause: str) -> Event | None:
         """Climb to the limit that a refusal at `rate` names."""
@@ -380,6 +393,7 @@ class Throttle:
     def _begin(self, now: float, climb: Climb, cause: str) -> Event | None:
         """Start a climb to the limit."""
         self._climb, self._age, self._fed = climb, 0.0, now
+        self._trims = 0
         before = self.pace.rate
         rate = (self._limit or before) * climb.low
         self.pace.change(now, self._within(min(rate, self._trial.rate) if self._trial else rate))
