@@ -86,8 +86,6 @@ class Today(NamedTuple):
 
 TODAY = {
     "500 a second, 2 % at random, a small burst": Today(part=0.8),
-    "200 running for 20 s": Today(refused=0.025),
-    "100 by the clock's second": Today(refused=0.025),
 }
 """What is to become better. An entry that is no longer needed is removed."""
 

@@ -206,6 +206,27 @@ def test_after_a_drought_the_rate_is_what_was_taken_on_average_since_the_last_on
     assert throttle.limit == pytest.approx(50, rel=0.05)
 
 
+def test_single_refusals_at_the_limit_lower_it_a_little_and_only_so_many_times():
+    throttle, now = climbed(2.5)
+    limit = throttle.limit
+    for expected in (0.995, 0.990025, 0.990025):
+        refuse(throttle, now)
+        assert throttle.limit == pytest.approx(expected * limit)
+        now = feed(throttle, now, 0.5)
+    for _ in range(20):
+        refuse(throttle, now)
+        now = feed(throttle, now, 0.5)
+    assert throttle.limit > 0.97 * limit
+
+
+def test_a_single_refusal_while_the_rate_climbs_or_probes_lowers_no_limit():
+    for seconds in (1.0, 13.0):
+        throttle, now = climbed(seconds)
+        limit = throttle.limit
+        refuse(throttle, now)
+        assert throttle.limit == limit
+
+
 def test_a_rate_is_steady_at_its_limit_a_second_after_a_cut_and_not_while_it_climbs_or_probes():
     throttle, now = climbed(1.5)
     assert not throttle.is_steady(now)

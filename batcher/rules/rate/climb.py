@@ -1,4 +1,4 @@
-"""How a lowered rate climbs back to the limit, stays there, and later probes above it. A pure curve.
+"""How the rate rises: in a slow start, back to the limit after a cut, and later in a probe above it. Pure curves.
 
 The climb is the concave part of CUBIC, https://www.rfc-editor.org/rfc/rfc9438#section-4.2. CUBIC probes too early for a
 limit that refuses whatever exceeds it. Here the rate stays at the limit first, then the probe doubles from 1 %.
@@ -6,7 +6,13 @@ limit that refuses whatever exceeds it. Here the rate stays at the limit first, 
 
 from __future__ import annotations
 
+from math import inf
 from typing import NamedTuple
+
+GAINS = ((20.0, 1.5), (400.0, 5.5), (inf, 11.0))
+"""(below this rate, each start adds this much), while nothing has been refused. The rate reaches 10,000 per second in
+2 s, but never grows faster than answers arrive. At low rates the gain is small: a minute has few starts, and each
+refusal costs more. A limit of 50 per second with a one-second burst is exceeded up to 350 per second."""
 
 STAY = 12.0
 """Seconds until the probe begins. One refusal every 12 s is less than 2 % even at 5 starts per second."""
@@ -40,6 +46,11 @@ AFTER_START = Climb(0.25, 10.0, 1)
 
 AFTER_OUTAGE = Climb(0.1, 10.0, 1)
 """From near zero, so that a service that has just recovered is not overloaded again."""
+
+
+def gain(rate: float) -> float:
+    """Return how much each start adds to this rate in a slow start."""
+    return next(gain for below, gain in GAINS if rate < below)
 
 
 def share(age: float, climb: Climb, stay: float = STAY, doubling: float = DOUBLING) -> float:

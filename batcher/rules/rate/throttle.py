@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from math import inf
 
+from batcher.rules.rate import climb
 from batcher.rules.rate.chance import FLOOR, Refusals
-from batcher.rules.rate.climb import AFTER_CUT, AFTER_OUTAGE, AFTER_PROBE, AFTER_START, DOUBLING, STAY, Climb, share
+from batcher.rules.rate.climb import DOUBLING, STAY, Climb, gain, share
 from batcher.rules.rate.decisions import Event, Kind
 from batcher.rules.rate.drought import Droughts, Era
 from batcher.rules.rate.limit import Seen, estimate, with_chance
@@ -21,11 +22,6 @@ from batcher.rules.rate.trouble import Trouble, eased
 
 LEAST = 0.5
 """The lowest rate in starts per second. Less would amount to an outage."""
-
-GAINS = ((20.0, 1.5), (400.0, 5.5), (inf, 11.0))
-"""(below this rate, each start adds this much), while nothing has been refused. The rate reaches 10,000 per second in
-2 s, but never grows faster than answers arrive. At low rates the gain is small: a minute has few starts, and each
-refusal costs more. A limit of 50 per second with a one-second burst is exceeded up to 350 per second."""
 
 CHECK = 1.0
 """Seconds in which a rate above the slow start's proves itself: a refusal in them ends it."""
@@ -43,8 +39,8 @@ EXCEEDED = 0.7
 """The share of the rate of a slow start that is the limit at first, if most of its attempts were refused."""
 
 CAREFUL, COSTLY = 10.0, 330.0
-"""Answers, where refusals are chance and about five more are needed to notice a limit: those in which a probe doubles
-at the fastest, and those until the next probe. Five are 1.5 % of them."""
+"""Answers, where a limit shows late: those in which a probe doubles at the fastest, and those until the next probe.
+Where refusals are chance, about five more are needed to notice a limit. Five are 1.5 % of them."""
 
 RELEASED = 2.0
 """Where the number on the wire is limited, the rate is this factor of what is taken: the pace must not lower it."""
@@ -56,7 +52,7 @@ SAVED = 0.15
 """Seconds of its limit that a service may have saved, which are not taken for its limit."""
 
 TRIM, MOST_TRIMS = 0.005, 6
-"""The part of the limit by which single refusals at it lower it, once a second, and how many times."""
+"""The share by which single refusals at the limit lower it, about once a second, and how many times at most."""
 
 PATIENCE, MOST_PATIENCE = 3.0, 60.0
 """After a drought the rate probes later: how many times the time between two droughts, and seconds at the most."""
@@ -99,7 +95,7 @@ class Throttle:
         self._is_found = limit is not None
         self.named = inf
         """The lowest limit that the service has named, in starts per second; infinity if it has named none."""
-        self._climb = AFTER_CUT
+        self._climb = climb.AFTER_CUT
         self._trims = 0
         self._age = 0.0
         """Seconds of the climb in use. Time without traffic proves nothing and does not count."""
@@ -125,7 +121,7 @@ class Throttle:
         self._trouble = Trouble()
         self._is_stray = False
         """Whether the last refusal may be chance, and holds only its own row."""
-        self.pace = Pace(self._within(first if limit is None else AFTER_CUT.low * limit))
+        self.pace = Pace(self._within(first if limit is None else climb.AFTER_CUT.low * limit))
         self._reported = self.pace.rate
 
     @property
@@ -189,14 +185,14 @@ class Throttle:
         if pace.rate >= self._most or not pace.is_pressed(now):
             return None
         if self._limit is None:
-            rate = pace.rate + next(gain for below, gain in GAINS if pace.rate < below)
+            rate = pace.rate + gain(pace.rate)
         else:
             if idle > 0:
                 age = self._age + min(idle, 1.0)
                 # Little evidence is no reason for a trial that ends in a probe.
                 is_held = self._trial is not None and self._trial.is_weak
                 self._age = max(self._age, min(age, self._climb.seconds)) if is_held else age
-            doubling = max(DOUBLING, CAREFUL / self._limit) if self.chance else DOUBLING
+            doubling = max(DOUBLING, CAREFUL / self._limit) if self.chance or self._patience > STAY else DOUBLING
             rate = self._limit * share(self._age, self._climb, self._stay, doubling)
             if self._trial is not None:
                 rate = min(rate, self._trial.rate)
@@ -223,7 +219,9 @@ class Throttle:
         self._refusals.refused()
         self._droughts.refused()
         if named is not None and named < self.named:
-            return self._take_named(now, min(rate, self.pace.rate), named, cause)
+            self.named = named
+            # A refusal below it is a refusal: the rate does not rise at once.
+            return self.take(now, named, cause, min(1.0, min(rate, self.pace.rate) / max(self._least, named)))
         event = self._tried(sent_at, now, is_refused=True)
         # What was sent before a trial ended says nothing about the rate since.
         self._is_stray = sent_at <= self._tried_at or self._is_chance(is_told=is_told)
@@ -239,32 +237,26 @@ class Throttle:
         if self._limit is not None and self.is_capped and not self._refusals.is_most:
             # At a lower rate by command, few refusals say nothing about a limit far above it.
             limit = max(limit, self._limit)
-        climb = self._climb_after(rate)
+        curve = self._climb_after(rate)
         self._limit, self._is_found = limit, True
         self._count_anew(now)
         if self._trial or self._refusals.is_most:
             self._refusals.forget()
-        return self._begin(now, climb, cause)
+        return self._begin(now, curve, cause)
 
     def _trim(self) -> None:
         """Lower a limit at which something is refused now and then: it was found a little too high."""
         steady = self._age - self._climb.seconds
-        is_level = 0 <= steady < self._stay - self._climb.seconds and self._trial is None and not self.is_capped
-        if self._limit is not None and is_level and not self.chance and self._trims <= min(steady, MOST_TRIMS):
+        is_at_limit = steady >= 0 and not (self._is_probing or self._trial or self.is_capped)
+        if self._limit is not None and is_at_limit and not self.chance and self._trims <= min(steady, MOST_TRIMS - 1):
             self._trims += 1
             self._limit *= 1 - TRIM
-
-    def _take_named(self, now: float, rate: float, limit: float, cause: str) -> Event | None:
-        """Climb to the limit that a refusal at `rate` names."""
-        self.named = limit
-        # A refusal below it is a refusal: the rate does not rise at once.
-        return self.take(now, limit, cause, min(1.0, rate / max(self._least, limit)))
 
     def take(self, now: float, limit: float, cause: str, part: float = 1.0) -> Event | None:
         """Climb to a limit that others know, in starts per second, from below `part` of it."""
         self._trial, self._limit, self._is_found = None, max(self._least, limit), True
         self._count_anew(now)
-        return self._begin(now, AFTER_CUT._replace(low=AFTER_CUT.low * part), cause)
+        return self._begin(now, climb.AFTER_CUT._replace(low=climb.AFTER_CUT.low * part), cause)
 
     def failed(self, now: float, cause: str) -> Event | None:
         """Record a failed attempt that says nothing about the rate. Many failures ease the rate."""
@@ -272,7 +264,7 @@ class Throttle:
         if not self._trouble.failed(now, self._recent.good):
             return None
         self._limit = self._limit or self.pace.rate
-        return self._begin(now, AFTER_CUT._replace(low=eased(self.pace.rate, self._limit)), cause)
+        return self._begin(now, climb.AFTER_CUT._replace(low=eased(self.pace.rate, self._limit)), cause)
 
     def hold(self, now: float, seconds: float, cause: str) -> Event | None:
         """Send nothing for `seconds`, as a refusal's `Retry-After` requests; at most one minute.
@@ -292,7 +284,7 @@ class Throttle:
         """Climb back to the former rate from near zero, after an outage."""
         self._limit, self._trial = self._limit or self.pace.rate, None
         self._count_anew(now)
-        return self._begin(now, AFTER_OUTAGE, cause)
+        return self._begin(now, climb.AFTER_OUTAGE, cause)
 
     def _start_slowly(self, now: float, cause: str) -> Event | None:
         """Begin anew with a slow start: the service does not take the rate that was tried."""
@@ -349,7 +341,7 @@ class Throttle:
         self._trials.succeeded()
         # The limit was none: go back to it, and look for one above it at once.
         self._limit, self._is_found = trial.limit, False
-        self._climb, self._age, self._fed = AFTER_CUT, self._stay, now
+        self._climb, self._age, self._fed = climb.AFTER_CUT, self._stay, now
         before = self.pace.rate
         self.pace.change(now, self._within(trial.limit or trial.before))
         return self._event(now, before, AT_ANY_RATE)
@@ -359,13 +351,13 @@ class Throttle:
         self._limit, self._is_found, self._trial = max(self._limit or 0.0, era.rate), True, None
         self._patience = max(STAY, min(MOST_PATIENCE, PATIENCE * era.seconds))
         self._count_anew(now)
-        return self._begin(now, AFTER_CUT, AGAIN)
+        return self._begin(now, climb.AFTER_CUT, AGAIN)
 
     def _climb_after(self, rate: float) -> Climb:
         """Return the climb that follows a refusal at `rate`."""
         if self._limit is None:
-            return AFTER_CUT if self._trial else AFTER_START
-        return AFTER_PROBE if self._is_probing and rate <= MOVED * self._limit else AFTER_CUT
+            return climb.AFTER_CUT if self._trial else climb.AFTER_START
+        return climb.AFTER_PROBE if self._is_probing and rate <= MOVED * self._limit else climb.AFTER_CUT
 
     def _estimated(self, now: float, rate: float) -> float:
         """Return the limit that a refusal at `rate` shows."""
@@ -390,12 +382,12 @@ class Throttle:
         self._since.forget()
         self._recent.forget()
 
-    def _begin(self, now: float, climb: Climb, cause: str) -> Event | None:
+    def _begin(self, now: float, curve: Climb, cause: str) -> Event | None:
         """Start a climb to the limit."""
-        self._climb, self._age, self._fed = climb, 0.0, now
+        self._climb, self._age, self._fed = curve, 0.0, now
         self._trims = 0
         before = self.pace.rate
-        rate = (self._limit or before) * climb.low
+        rate = (self._limit or before) * curve.low
         self.pace.change(now, self._within(min(rate, self._trial.rate) if self._trial else rate))
         return self._event(now, before, cause)
 
