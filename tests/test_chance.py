@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.rules.rate.chance import Refusals, Strength
+from batcher.rules.rate.chance import Refusals, Strength, is_few, is_usual
 from batcher.rules.rate.recent import Recent
 from batcher.rules.rate.trial import Cut, Trials
 
@@ -70,6 +70,18 @@ def test_the_known_share_falls_when_fewer_are_refused_and_does_not_rise_with_an_
     assert refusals.share == 0.1
     count(refusals, [False] * 5000)
     assert refusals.share < 0.01
+
+
+def test_while_no_chance_is_known_few_refusals_are_3_percent_and_1_5_while_the_rate_probes():
+    assert is_few(3, 100)
+    assert not is_few(4, 100)
+    assert is_usual(3, 200, usual=0.0)
+    assert not is_usual(4, 200, usual=0.0)
+
+
+def test_a_probe_that_is_refused_as_often_as_the_limit_was_shows_nothing():
+    assert is_usual(8, 200, usual=0.02)
+    assert not is_usual(9, 200, usual=0.02)
 
 
 def test_a_trial_finds_chance_where_as_many_are_refused_as_before_and_none_where_nothing_is():

@@ -17,6 +17,12 @@ EXCESS, MORE = 0.03, 1.2
 CALM = 1.5
 """The evidence that is needed is this times the logarithm of the rate: false alarms must be rare among many answers."""
 
+NOISE, PROBE_NOISE = 0.03, 0.015
+"""Refusals up to this share of the answers count as random and cut nothing; the second while the rate probes."""
+
+USUAL = 2.0
+"""A probe goes on while at most this factor of the usual share is refused, if that is no evidence either."""
+
 MEMORY = 1000.0
 """The number of answers of which a share is the mean."""
 
@@ -44,6 +50,16 @@ class Strength(enum.Enum):
 def is_most(refusals: int, answers: int) -> bool:
     """Return whether too many are refused for chance: even one standard deviation less is above `MOST`."""
     return refusals - sqrt(refusals) > MOST * answers
+
+
+def is_few(refusals: int, answers: int) -> bool:
+    """Return whether so few are refused that it may be chance, while none is known."""
+    return refusals <= NOISE * answers
+
+
+def is_usual(refusals: int, answers: int, usual: float) -> bool:
+    """Return whether that may be chance while the rate probes. `usual` is the share that is refused at the limit."""
+    return refusals <= max(PROBE_NOISE, USUAL * usual) * answers
 
 
 class Mean:

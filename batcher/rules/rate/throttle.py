@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import inf
 
 from batcher.rules.rate import climb
-from batcher.rules.rate.chance import FLOOR, Refusals
+from batcher.rules.rate.chance import FLOOR, Refusals, is_few, is_usual
 from batcher.rules.rate.climb import DOUBLING, STAY, Climb, gain, share
 from batcher.rules.rate.decisions import Event, Kind
 from batcher.rules.rate.drought import Droughts, Era
@@ -28,9 +28,6 @@ CHECK = 1.0
 
 COOL_DOWN = 1.0
 """Seconds between two cuts. A limit counted per calendar second refuses everything until that second ends."""
-
-NOISE, PROBE_NOISE = 0.03, 0.015
-"""Refusals up to this share of the answers count as random and cut nothing; the second while the rate probes."""
 
 MOVED = 1.3
 """A probe refused only above this factor of the limit shows that the limit has risen to about what was taken."""
@@ -104,8 +101,8 @@ class Throttle:
         self._cut_at = -inf
         """When the rate was last cut or reset. Requests sent before say nothing about the new rate."""
         self._counted_at = -inf
-        self._starts = 0
-        """Starts since `_counted_at`: since the last cut, or the end of its trial."""
+        self._starts = self._strays = 0
+        """Starts, and refusals that cut nothing, since `_counted_at`: since the last cut, or the end of its trial."""
         self._since = Recent(SUSTAINED)
         """The same with the time of holds, as far as it is recent."""
         self._delivered = Recent(LONG)
@@ -226,6 +223,7 @@ class Throttle:
         # What was sent before a trial ended says nothing about the rate since.
         self._is_stray = sent_at <= self._tried_at or self._is_chance(is_told=is_told)
         if self._is_stray or (now < self._cut_at + COOL_DOWN and not is_told):
+            self._strays += 1
             self._trim()
             return event
         # A bucket, or the window of a second, may have held a few starts.
@@ -302,11 +300,11 @@ class Throttle:
             return not trial.is_most
         if self._limit is None or self.chance > FLOOR:
             return not self._refusals.is_excess(self.pace.rate)
+        usual = 0.0 if self._refusals.is_excess(self.pace.rate) else self._strays / (self._strays + self._starts + 1)
         if self._is_probing:
-            return not is_told and bad <= PROBE_NOISE * (bad + good)
+            return not is_told and is_usual(bad, bad + good, usual)
         # During a climb a single refusal is more often random than caused by the limit.
-        is_early = self._age < self._climb.seconds
-        return bad - is_early <= NOISE * (bad + good)
+        return is_few(bad - (self._age < self._climb.seconds), bad + good)
 
     @property
     def _is_probing(self) -> bool:
@@ -334,7 +332,7 @@ class Throttle:
         if is_chance is not None or trial.is_over(now):
             # What was taken during a trial says nothing about the limit.
             self._trial, self._tried_at = None, now
-            self._counted_at, self._starts = now, 0
+            self._counted_at, self._starts, self._strays = now, 0, 0
         if not is_chance:
             return None
         self._refusals.believe(trial.share, trial.answers)
@@ -378,7 +376,7 @@ class Throttle:
 
     def _count_anew(self, now: float) -> None:
         self._cut_at = self._counted_at = now
-        self._starts = 0
+        self._starts = self._strays = 0
         self._since.forget()
         self._recent.forget()
 
