@@ -60,7 +60,7 @@ def run(options: RunCommandOptions) -> ExitCode:
     import asyncio
     import os
 
-    from batcher.app.process import calm_collector, fast_loop, make_room, need_threads
+    from batcher.app.process import calm_collector, fast_loop, import_beside, make_room, need_threads
     from batcher.app.shards import with_shard
 
     listed = _listed(options)
@@ -71,12 +71,14 @@ def run(options: RunCommandOptions) -> ExitCode:
         return _dry_run(options)
     if options.processes is not None or options.engine is not None or options.scheduler is not None:
         return _run_shards(options)
+    make_room(options.concurrency)
+    need_threads()
+    # The client of HTTP takes as long to import as all that follows, and half of that time it reads files.
+    import_beside("batcher.edges.transport")
     from batcher.app.run import run_job
     from batcher.app.world import World
     from batcher.flow.drain import Drain
 
-    make_room(options.concurrency)
-    need_threads()
     calm_collector()
     with asyncio.Runner(loop_factory=fast_loop(tls=options.endpoint.startswith("https:"))) as runner:
         world, drain = World(), Drain()
