@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypeVar
 
 from batcher.app.bucket_service import BucketPlace, obs_endpoint
 from batcher.app.heads import need_objects, place_of
 from batcher.app.object_list import ListJob, make_list
+from batcher.app.whole_list import ONLY_LISTS, RunT, asks_bucket, with_asked
 from batcher.app.world import World
-from batcher.edges.object_list import is_unfinished
 from batcher.edges.run_folder import is_run_folder
-from batcher.errors import ExitCode, JobError, UsageError
+from batcher.errors import ExitCode, JobError
 from batcher.flow.drain import Drain
 from batcher.options import groups
 from batcher.options.bucket_list import address_in
-from batcher.options.declaring import declared_by
 from batcher.options.groups import CHECKPOINT
-from batcher.options.heads import Heads
 from batcher.options.listing import ListCommandOptions
 from batcher.options.verbs import RunOptions
 from batcher.rules.bucket.filters import Wanted
 
 MOST_SIDE_BY_SIDE = 16
 """The most groups that a run lists side by side, whatever its concurrency is."""
-
-RunT = TypeVar("RunT", bound=RunOptions)
-_ONLY_LISTS = declared_by(groups.Wanted)
-_ONLY_BEFORE = {each.name for each in declared_by(Heads)}
 
 
 async def list_command(options: ListCommandOptions, world: World, drain: Drain) -> ExitCode:
@@ -47,30 +40,6 @@ async def list_command(options: ListCommandOptions, world: World, drain: Drain) 
         return await make_list(job, world, drain)
 
 
-def need_address(options: RunOptions) -> None:
-    """Raise UsageError if an option about the objects of a bucket is given without the address of one."""
-    if address_in(options.manifest) is not None:
-        return
-    given = next((each for each in _ONLY_LISTS if options.has(each.name) and getattr(options, each.name)), None)
-    if options.bucket_endpoint is not None and not options.head:
-        raise UsageError("--bucket-endpoint: only to list a bucket or with --head", "Remove it.")
-    if given is not None:
-        raise UsageError(f"{given.flag}: only for a manifest obs://BUCKET/PREFIX", "Remove it, or list the bucket.")
-
-
-def need_whole_list(manifest: Path | None) -> None:
-    """Raise UsageError for the list of a bucket that is not complete: a part of it would pass for the whole."""
-    if manifest is None:
-        return
-    address = address_in(manifest)
-    if address is not None and not manifest.exists():
-        raise UsageError(f"{address}: not listed yet", f"List it first: batcher list {address} -o {manifest}.")
-    if is_unfinished(manifest):
-        raise UsageError(
-            f"{manifest}: the list of the bucket is not complete", "Run the command again that lists the bucket."
-        )
-
-
 async def listed(options: RunT, world: World, drain: Drain) -> RunT | ExitCode:
     """Return the options of a run with the list of its bucket as the manifest, made first if it is not complete.
 
@@ -78,11 +47,10 @@ async def listed(options: RunT, world: World, drain: Drain) -> RunT | ExitCode:
     here, and the exit code if the drain begins before the list is complete. Raises what `make_list` and `need_objects`
     raise, and UsageError for a file that is a list which is not complete.
     """
-    need_address(options)
+    if not asks_bucket(options):
+        return with_asked(options)
     address = address_in(options.manifest)
-    if address is None or options.manifest is None:
-        need_whole_list(options.manifest)
-    else:
+    if address is not None:
         path = _beside_checkpoint(options)
         job = ListJob(
             address,
@@ -97,7 +65,7 @@ async def listed(options: RunT, world: World, drain: Drain) -> RunT | ExitCode:
             code = await make_list(job, world, drain)
         if code is not ExitCode.OK:
             return code
-        gone = {"manifest", "storage_classes", *(each.name for each in _ONLY_LISTS)}
+        gone = {"manifest", "storage_classes", *(each.name for each in ONLY_LISTS)}
         kept = {name: value for name, value in vars(options).items() if name not in gone}
         options = options.of({**kept, "manifest": path})
     if options.head and not options.checkpoint.exists() and not is_run_folder(options.run_dir):
@@ -107,7 +75,7 @@ async def listed(options: RunT, world: World, drain: Drain) -> RunT | ExitCode:
             if isinstance(drain.reason, JobError):
                 raise drain.reason
             return ExitCode(drain.reason or ExitCode.STOPPED)
-    return options.of({name: value for name, value in vars(options).items() if name not in _ONLY_BEFORE})
+    return with_asked(options)
 
 
 def _beside_checkpoint(options: RunOptions) -> Path:

@@ -13,7 +13,6 @@ from contextlib import aclosing
 from typing import NamedTuple
 
 from batcher.app.confirm import UnconfirmedError, is_confirmed
-from batcher.app.ends import executions_named
 from batcher.app.job import UNCONFIRMED, Run
 from batcher.app.job_identity import job_of
 from batcher.app.summary import report_end
@@ -81,6 +80,9 @@ async def work(run: Run) -> ExitCode | Watching:
             if not run.drain.begun and not run.tally.is_limited:
                 return Watching(await _executions(run, await _kept(run)), run.tally.taken, was_asked)
             return await report_end(run)
+        # Imported here, since only a canary needs it.
+        from batcher.app.ends import executions_named  # noqa: PLC0415
+
         known = await asyncio.to_thread(executions_named, run.options.checkpoint, named)
         if len(known) < len(named) or any(each.end is None for each in known.values()):
             return Watching(named, 0, was_asked=False)

@@ -15,10 +15,8 @@ from pathlib import Path
 import orjson
 
 from batcher.app.api import choose
-from batcher.app.bucket_runs import need_whole_list
 from batcher.app.cell_types import has_typed_cells, parameters_of_types
 from batcher.app.columns import Columns
-from batcher.app.heads import look, place_of
 from batcher.app.job_identity import choice_of, identity, need_bucket
 from batcher.app.preflight import Judge, Preflight
 from batcher.app.process import fast_loop
@@ -26,6 +24,7 @@ from batcher.app.repeats import Contents, Repeats
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.space import Paths, warn_if_short
 from batcher.app.voice import Voice
+from batcher.app.whole_list import need_whole_list
 from batcher.app.world import World
 from batcher.edges.checkpoint import Reading, reading_of
 from batcher.edges.manifest import AnyManifest, Manifest, format_of
@@ -142,6 +141,9 @@ def check_manifest(options: CheckOptions, world: World) -> Checked:
         paths = Paths(options.manifest, options.checkpoint, default_output(options))
         warn_if_short(checked.rows, paths, world, checked.warn)
     if options.head:
+        # Imported here, since most checks ask no bucket.
+        from batcher.app.heads import look, place_of  # noqa: PLC0415
+
         with asyncio.Runner(loop_factory=fast_loop()) as runner:
             checked.looked = runner.run(look(options, place_of(options), world, Drain()))
     if not checked.rows:

@@ -210,15 +210,12 @@ class Following(NamedTuple):
 
 
 @asynccontextmanager
-async def closed_loop(run: Run) -> AsyncIterator[None]:
-    """Follow what the run starts while the block lasts, if it has a maximum of running executions.
+async def closed_loop(run: Run, most: int) -> AsyncIterator[None]:
+    """Follow what the run starts while the block lasts. At most `most` of its executions run at the same time.
 
     Raises BusyError if another process follows the executions of this job, and what opening its ends raises.
     """
-    options, most = run.options, run.options.max_running
-    if most is None:
-        yield
-        return
+    options = run.options
     output = default_ends(options.checkpoint)
     async with open_end_files(
         options.checkpoint, output, run.world.voice.warn, is_chosen=False, for_spreadsheets=False

@@ -18,9 +18,9 @@ from batcher.errors import ExitCode, JobError, ServiceError, UsageError
 from batcher.flow.drain import Drain
 from batcher.flow.object_list import ObjectWalk
 from batcher.model import Credentials
-from batcher.rules.bucket.address import Address
+from batcher.rules.bucket.address import Address, key_bytes
 from batcher.rules.bucket.filters import Keeps, Wanted, keeper, utf8_only
-from batcher.rules.bucket.page import ObjectPage, key_bytes
+from batcher.rules.bucket.page import ObjectPage
 from batcher.rules.bucket.rows import written
 from batcher.rules.service.credentials import described
 from batcher.rules.text import counted

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+    nullcontext,
+)
 from datetime import datetime
 from functools import partial
 from math import inf
+from typing import TYPE_CHECKING
 
 from batcher.app import canary
 from batcher.app.api import Chosen, choose
 from batcher.app.attempt import Terms, need_shareable, open_attempt, with_latest_files
-from batcher.app.canary_watch import watch_canary
-from batcher.app.closed_loop import closed_loop
 from batcher.app.columns import Columns
 from batcher.app.confirm import Confirm
 from batcher.app.doubts import Doubts
@@ -21,7 +27,6 @@ from batcher.app.job import Run
 from batcher.app.job_files import Files, PassOn, open_files
 from batcher.app.job_identity import card_of, choice_of, job_of, need_bucket
 from batcher.app.learned import remember, remembered
-from batcher.app.live_page import page_of
 from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
 from batcher.app.process import import_beside
@@ -53,6 +58,10 @@ from batcher.rules.service.credentials import described
 from batcher.rules.service.dialect import Dialect
 from batcher.rules.service.dialects import dialect_of
 from batcher.rules.text import seconds_until
+
+if TYPE_CHECKING:
+    from batcher.rules.report.live import Live
+    from batcher.rules.report.page import Page
 
 OUT_OF_TIME = "the time limit is reached: no new starts, waiting for requests on the wire"
 
@@ -88,6 +97,9 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
                 outcome = await _finished(run, shown, is_first=is_first)
             if not isinstance(outcome, canary.Watching):
                 return outcome
+            # Imported here, since only a canary needs it.
+            from batcher.app.canary_watch import watch_canary  # noqa: PLC0415
+
             stopped = await watch_canary(run.options, outcome.executions, world, drain)
             if stopped is not None:
                 return stopped
@@ -219,18 +231,36 @@ async def _finished(run: Run, shown: Sequence[str], *, is_first: bool) -> ExitCo
     if the job begins with a canary.
     """
     telemetry, monitor = run.monitor.telemetry, run.monitor
-    async with telemetry.measuring(run.options, monitor.figures, partial(page_of, run)):
+    async with telemetry.measuring(run.options, monitor.figures, partial(_page, run)):
         async with monitor.keeping(), listening(run.options.checkpoint, monitor.answer) as fault:
             if fault:
                 telemetry.warn(f"this run cannot be steered: {fault}")
             for line in shown if is_first else ():
                 run.world.voice.say(line)
-            async with closed_loop(run):
+            async with _closed_loop(run):
                 outcome = await noted(run.files, run.world.clock, partial(canary.work, run), is_first=is_first)
             remember(run.options, run.files, run.world, monitor.learned)
         if isinstance(outcome, ExitCode):
             telemetry.ended(outcome, monitor.figures())
     return outcome
+
+
+def _closed_loop(run: Run) -> AbstractAsyncContextManager[None]:
+    """Return what limits the executions that run at the same time. Without --max-running nothing does."""
+    if run.options.max_running is None:
+        return nullcontext()
+    # Imported here, since only such a run needs it.
+    from batcher.app.closed_loop import closed_loop  # noqa: PLC0415
+
+    return closed_loop(run, run.options.max_running)
+
+
+def _page(run: Run, live: Live) -> Page:
+    """Return the page of a run as it stands."""
+    # Imported here, since only a run with metrics has one.
+    from batcher.app.live_page import page_of  # noqa: PLC0415
+
+    return page_of(run, live)
 
 
 @asynccontextmanager

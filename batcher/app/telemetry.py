@@ -14,7 +14,6 @@ from batcher import __version__
 from batcher.app.job_files import PassOn
 from batcher.app.unexpected import expected, frames
 from batcher.app.world import World
-from batcher.edges.log import Log, open_log
 from batcher.errors import ExitCode, UsageError
 from batcher.flow.attempts import Attempt
 from batcher.flow.reconcile import Findings
@@ -25,11 +24,12 @@ from batcher.rules.progress.answered import Answered
 from batcher.rules.progress.figures import Figures, final
 from batcher.rules.records import event_log
 from batcher.rules.records.event_log import Line
-from batcher.rules.report.live import Live
-from batcher.rules.report.page import Page
 
 if TYPE_CHECKING:
+    from batcher.edges.log import Log
     from batcher.edges.metrics import Metrics
+    from batcher.rules.report.live import Live
+    from batcher.rules.report.page import Page
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,13 +172,16 @@ async def open_telemetry(
     async with AsyncExitStack() as stack:
         opened = None
         if options.log_file is not None:
+            # Imported here, as the metrics are.
+            from batcher.edges.log import open_log  # noqa: PLC0415
+
             run = uuid.uuid4().hex[:12]
             opening = open_log(options.log_file, options.log_format, options.log_level, run, world.voice.warn)
             opened = await stack.enter_async_context(opening)
         if answered is None and has_metrics(options):
             answered = Answered()
         metrics = None if answered is None else metrics_of(options, options.checkpoint.name, answered)
-        live = None if options.metrics_port is None else Live()
+        live = None if options.metrics_port is None else _live()
         telemetry = Telemetry(opened, metrics, world, answered, live, pass_on)
         telemetry.log(_begun(options))
         try:
@@ -203,6 +206,13 @@ def metrics_of(options: RunOptions, job: str, answered: Answered) -> Metrics | N
     from batcher.edges.metrics import Metrics  # noqa: PLC0415
 
     return Metrics(options.workflow, job, answered)
+
+
+def _live() -> Live:
+    """Return what takes what the page of a run shows."""
+    from batcher.rules.report.live import Live  # noqa: PLC0415 - as in `metrics_of`
+
+    return Live()
 
 
 def _begun(options: RunOptions) -> Line:

@@ -10,9 +10,13 @@ from batcher.options.verbs import CheckOptions, RunCommandOptions
 from batcher.rules.text import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from pathlib import Path
+    from typing import Any
 
     from batcher.app.confirm import Confirm
+    from batcher.app.world import World
+    from batcher.flow.drain import Drain
 
 OPTIONS = RunCommandOptions
 
@@ -56,7 +60,7 @@ def run(options: RunCommandOptions) -> ExitCode:
     import asyncio
     import os
 
-    from batcher.app.process import calm_collector, fast_loop, make_room, need_threads
+    from batcher.app.process import calm_collector, fast_loop, import_beside, make_room, need_threads
     from batcher.app.shards import with_shard
 
     listed = _listed(options)
@@ -67,22 +71,19 @@ def run(options: RunCommandOptions) -> ExitCode:
         return _dry_run(options)
     if options.processes is not None or options.engine is not None or options.scheduler is not None:
         return _run_shards(options)
-    from batcher.app.engines.processes import lessee_of
-    from batcher.app.leases import run_leased
+    make_room(options.concurrency)
+    need_threads()
+    # The client of HTTP takes as long to import as all that follows, and half of that time it reads files.
+    import_beside("batcher.edges.transport")
     from batcher.app.run import run_job
     from batcher.app.world import World
     from batcher.flow.drain import Drain
 
-    make_room(options.concurrency)
-    need_threads()
     calm_collector()
     with asyncio.Runner(loop_factory=fast_loop(tls=options.endpoint.startswith("https:"))) as runner:
         world, drain = World(), Drain()
-        lease = lessee_of(os.environ, options.shard, world)
-        if lease is None:
-            code = runner.run(run_job(options, world, drain, confirm=_confirm(options)))
-        else:
-            code = runner.run(run_leased(options, world, drain, lease))
+        leased = None if options.shard is None else _leased(options, world, drain)
+        code = runner.run(leased or run_job(options, world, drain, confirm=_confirm(options)))
     code = _watched(options, options.checkpoint, code)
     if options.report is not None:
         from batcher.app.attempt import with_latest_files
@@ -90,6 +91,17 @@ def run(options: RunCommandOptions) -> ExitCode:
 
         write_report(with_latest_files(options).checkpoint, options.report)
     return code
+
+
+def _leased(options: RunCommandOptions, world: World, drain: Drain) -> Coroutine[Any, Any, ExitCode] | None:
+    """Return the run of a shard within the lease of this process. None if it is no worker of another one."""
+    import os
+
+    from batcher.app.engines.processes import lessee_of
+    from batcher.app.leases import run_leased
+
+    lease = lessee_of(os.environ, options.shard, world)
+    return None if lease is None else run_leased(options, world, drain, lease)
 
 
 def _watched(options: RunCommandOptions, job: Path, code: ExitCode) -> ExitCode:
@@ -110,6 +122,10 @@ def _listed(options: RunCommandOptions) -> RunCommandOptions | ExitCode:
     """Return the options with the list of a bucket as the manifest, or why it is not complete."""
     import asyncio
 
+    from batcher.app.whole_list import asks_bucket, with_asked
+
+    if not asks_bucket(options):
+        return with_asked(options)
     from batcher.app.bucket_runs import listed
     from batcher.app.process import fast_loop
     from batcher.app.world import World

@@ -19,7 +19,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from batcher.errors import BusyError, DiskError, UsageError
-from batcher.rules.bucket.page import key_bytes
+from batcher.rules.bucket.address import key_bytes
 from batcher.rules.bucket.rows import HEADER, keys_of
 
 JOURNAL = ".listing"

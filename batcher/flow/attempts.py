@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from msgspec import Struct, structs
-from tenacity import AsyncRetrying, retry_if_result
 
 from batcher.flow.drain import Drain
 from batcher.flow.queues import Places
@@ -113,6 +112,8 @@ class Attempts:
 
     async def _persist(self, admitted: Admitted, made: list[Attempt]) -> None:
         """Make further attempts, each after its backoff, until one is not refused or the drain begins."""
+        # Imported here, since most runs never send a row again.
+        from tenacity import AsyncRetrying, retry_if_result  # noqa: PLC0415
 
         async def attempt() -> Attempt:
             # tenacity calls this function once before it waits. The first attempt has already been made then.

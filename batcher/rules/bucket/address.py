@@ -62,3 +62,8 @@ def list_name(address: Address) -> str:
         return f"{bucket}_{prefix.replace('/', '_')}.csv"
     digest = sha256(prefix.encode("utf-8", "surrogateescape")).hexdigest()[:12]
     return f"{bucket}_{_UNFIT.sub('_', prefix)[:_LONGEST]}_.{digest}.csv"
+
+
+def key_bytes(key: str) -> bytes:
+    """Return the bytes of a key, by which keys are ordered."""
+    return key.encode("utf-8", "surrogateescape")

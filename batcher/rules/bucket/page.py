@@ -13,6 +13,7 @@ from urllib.parse import unquote_plus
 from xml.etree import ElementTree as ET
 
 from batcher.model import Described, Reply
+from batcher.rules.bucket.address import key_bytes
 from batcher.rules.service.answers import read_start
 from batcher.rules.service.verdicts import SUCCESS
 
@@ -57,11 +58,6 @@ class ObjectPage(NamedTuple):
             begin = end
         if begin < len(names):
             yield self.part(range(begin, len(names)))
-
-
-def key_bytes(key: str) -> bytes:
-    """Return the bytes of a key, by which keys are ordered."""
-    return key.encode("utf-8", "surrogateescape")
 
 
 def read_object_page(reply: Reply) -> Described[ObjectPage]:

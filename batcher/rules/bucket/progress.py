@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from operator import lt
 
+from batcher.rules.bucket.address import key_bytes
 from batcher.rules.bucket.host import Asked
-from batcher.rules.bucket.page import ObjectPage, key_bytes
+from batcher.rules.bucket.page import ObjectPage
 from batcher.rules.text import printable
 
 

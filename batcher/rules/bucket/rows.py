@@ -8,9 +8,12 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from batcher.rules.bucket.page import ObjectPage
 from batcher.rules.rows.address import located
+
+if TYPE_CHECKING:
+    from batcher.rules.bucket.page import ObjectPage
 
 COLUMNS = ("bucket", "object", "size", "last_modified", "etag", "storage_class")
 HEADER = (",".join(COLUMNS) + "\n").encode()
