@@ -29,6 +29,9 @@ STEP = 0.5
 SLACK = 0.002
 """Seconds by which a turn may be used early. Event loop timers are no finer, and a wait costs as much CPU as all other
 computation for a start."""
+EARLY = 0.01
+"""The same while no limit is known. Rows are admitted in groups, and the pace then only limits how fast the rate rises:
+up to half of all starts would wait for a turn. Less is the lateness of the event loop."""
 
 ROOM = 1.25
 """A run that its rate does not limit may use this factor of what it uses."""
@@ -91,7 +94,7 @@ class Turns:
         if now >= self.leased_until:
             return await self._later(None)
         number, wait = pace.turn(now)
-        if wait > SLACK:
+        if wait > SLACK and (wait > EARLY or not self.throttle.is_open):
             return await self._later(number)
         self.flying += 1
         return Turn(now, pace.rate, self.flying)
@@ -112,7 +115,7 @@ class Turns:
                         number, wait = self.throttle.pace.turn(now)
                     else:
                         wait = self.throttle.pace.wait(number, now)
-                    if wait <= SLACK:
+                    if wait <= (EARLY if self.throttle.is_open else SLACK):
                         self.health = outage.probed(self.health, now)
                         self.flying += 1
                         turn = Turn(now, self.throttle.pace.rate, self.flying)
