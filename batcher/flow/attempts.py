@@ -95,7 +95,8 @@ class Attempts:
 
     async def fire(self, admitted: Admitted) -> Outcome:
         """Send a row until an answer settles it or no attempts are left. On a drain, return it as PENDING."""
-        turn = await self.turns.take()
+        # A coroutine is made only for a turn that has to be waited for.
+        turn = self.turns.take_free() or await self.turns.take()
         if turn is None:
             return Outcome(admitted, PENDING)
         answer = await self.action.send(self._leaving(admitted, turn))

@@ -29,6 +29,9 @@ STEP = 0.5
 SLACK = 0.002
 """Seconds by which a turn may be used early. Event loop timers are no finer, and a wait costs as much CPU as all other
 computation for a start."""
+EARLY = 0.01
+"""The same while no limit is known. Rows are admitted in groups, and the pace then only limits how fast the rate rises:
+up to half of all starts would wait for a turn. Less is the lateness of the event loop."""
 
 ROOM = 1.25
 """A run that its rate does not limit may use this factor of what it uses."""
@@ -79,25 +82,25 @@ class Turns:
     _waiters: Waiters = field(default_factory=Waiters, init=False)
     """The tasks that wait for room in the flight: at most one per worker."""
 
-    async def take(self) -> Turn | None:
-        """Wait until an attempt may be sent. Return None if the job stops first."""
+    def take_free(self) -> Turn | None:
+        """Take a turn if an attempt may be sent now."""
         pace = self.throttle.pace
-        while self.flight.is_full(self.given, pace.rate) and not self.drain.begun:
-            await self._waiters.wait()
-        self.given += 1
-        if self.health is not WELL or self.is_paused or self.drain.begun:
-            return await self._later(None)
+        if self.health is not WELL or self.is_paused or self.drain.begun or self.flight.is_full(self.given, pace.rate):
+            return None
         now = self.monotonic()
-        if now >= self.leased_until:
-            return await self._later(None)
-        number, wait = pace.turn(now)
-        if wait > SLACK:
-            return await self._later(number)
+        if now >= self.leased_until or not (pace.take(now, SLACK) or (self.throttle.is_open and pace.take(now, EARLY))):
+            return None
+        self.given += 1
         self.flying += 1
         return Turn(now, pace.rate, self.flying)
 
-    async def _later(self, number: float | None) -> Turn | None:
-        """Wait for the turn with this number, or for the next turn if `number` is None or was lost in a hold."""
+    async def take(self) -> Turn | None:
+        """Wait until an attempt may be sent. Return None if the job stops first."""
+        while self.flight.is_full(self.given, self.throttle.pace.rate) and not self.drain.begun:
+            await self._waiters.wait()
+        self.given += 1
+        # That of the turn that is waited for: none yet, and none any more if it is lost in a hold.
+        number: float | None = None
         turn: Turn | None = None
         try:
             while not self.drain.begun:
@@ -112,7 +115,7 @@ class Turns:
                         number, wait = self.throttle.pace.turn(now)
                     else:
                         wait = self.throttle.pace.wait(number, now)
-                    if wait <= SLACK:
+                    if wait <= (EARLY if self.throttle.is_open else SLACK):
                         self.health = outage.probed(self.health, now)
                         self.flying += 1
                         turn = Turn(now, self.throttle.pace.rate, self.flying)

@@ -14,6 +14,8 @@ from batcher.edges.checkpoint.bulk import Blob, insert
 from batcher.edges.checkpoint.groups import keys_of
 
 _PAGE_CACHE_KIB = 8 * 1024
+_NOTES_CACHE_KIB = 256
+"""As long as keys are only noted. They are not read again, and SQLite visits each page in the cache at each commit."""
 
 
 Known: TypeAlias = tuple[int, bytes, int, int]
@@ -35,6 +37,8 @@ class Hit(NamedTuple):
 class ScratchIndex:
     """Maps keys and copies to row ids. Memory is bounded by the page cache (8 MiB); the rest is in a temporary file.
 
+    The cache is smaller until the index is used.
+
     `seen` is stored in the entry of a content's first copy. In the entry of another copy it is 1 once that copy has
     been read.
     """
@@ -43,8 +47,10 @@ class ScratchIndex:
         self._db = db
         # With an empty name SQLite creates a private temporary database, without a path, deleted on close.
         db.execute("ATTACH '' AS scratch")
-        for pragma in ("journal_mode=OFF", "synchronous=OFF", f"cache_size=-{_PAGE_CACHE_KIB}"):
-            db.execute(f"PRAGMA scratch.{pragma}").close()
+        self._set("journal_mode=OFF")
+        self._set("synchronous=OFF")
+        self._set(f"cache_size=-{_NOTES_CACHE_KIB}")
+        self._is_used = False
         db.execute(
             "CREATE TABLE scratch.hit (key BLOB, copy INTEGER, id INTEGER NOT NULL, state INTEGER NOT NULL,"
             " seen INTEGER NOT NULL, PRIMARY KEY (key, copy)) WITHOUT ROWID"
@@ -53,6 +59,7 @@ class ScratchIndex:
 
     def load(self, blocks: Iterable[Sequence[Known]], shown: int) -> None:
         """Add the rows of a checkpoint, in blocks. Those with ids up to `shown` were read from the manifest."""
+        self._use()
         self._db.execute("CREATE TABLE scratch.known (key BLOB, copy INTEGER, id INTEGER, state INTEGER)")
         for block in blocks:
             entries = [(Blob(key), copy, id_, state) for id_, key, copy, state in block]
@@ -94,6 +101,7 @@ class ScratchIndex:
 
         These rows were read from the manifest, and are not in the checkpoint.
         """
+        self._use()
         entries = list(zip(map(Blob, keys), count(first)))
         return insert(self._db, "INSERT OR IGNORE INTO scratch.hit", "(?, 1, ?, 0, 1)", entries)
 
@@ -106,3 +114,12 @@ class ScratchIndex:
     def mark(self, key: bytes, seen: int) -> None:
         """Record how many rows with this content were read from the manifest, if that is more than recorded."""
         self._db.execute("UPDATE scratch.hit SET seen = max(seen, ?) WHERE key = ? AND copy = 1", (seen, key))
+
+    def _use(self) -> None:
+        """Give the index its whole cache, once."""
+        if not self._is_used:
+            self._set(f"cache_size=-{_PAGE_CACHE_KIB}")
+            self._is_used = True
+
+    def _set(self, pragma: str) -> None:
+        self._db.execute(f"PRAGMA scratch.{pragma}").close()

@@ -40,6 +40,11 @@ class Pace:
 
     def turn(self, now: float) -> tuple[float, float]:
         """Take the next turn at `now`, in seconds of any steady clock. Return its number and its `wait`."""
+        self.take(now, inf)
+        return self._last, self.wait(self._last, now) if self._has_waited else 0.0
+
+    def take(self, now: float, early: float) -> bool:
+        """Take the next turn if `now` is at most `early` seconds before it is due. Return whether it was taken."""
         turn, come, since, rate = self._last + 1, self._come, self._since, self.rate
         if since == _NEVER:
             self._since = since = now
@@ -50,9 +55,11 @@ class Pace:
             if come > turn + rate * IDLE:
                 self._idle_at = now
             turn = come
-        self._last = turn
-        self._has_waited = is_held or turn > come
-        return turn, self.wait(turn, now) if self._has_waited else 0.0
+        has_waited = is_held or turn > come
+        if has_waited and self.wait(turn, now) > early:
+            return False
+        self._last, self._has_waited = turn, has_waited
+        return True
 
     def wait(self, turn: float, now: float) -> float:
         """Return the seconds to wait before asking again; 0.0 when the turn is due.

@@ -141,6 +141,11 @@ class Throttle:
         """Whether `max_rate` is what limits the rate."""
         return self.pace.rate >= self._most
 
+    @property
+    def is_open(self) -> bool:
+        """Whether no limit is known, neither one of the service nor `max_rate`: the rate only rises."""
+        return self._limit is None and not self.is_capped
+
     def is_steady(self, sent_at: float) -> bool:
         """Return whether the rate is at the limit, or lowered for a trial, for what was sent at that time."""
         is_at_limit = self._limit is not None and self._climb.seconds <= self._age < self._stay

@@ -73,7 +73,8 @@ class Secrets:
         """Return whether a reply and the answer read from it may contain the beginning of a secret. Fast."""
         body = reply.body
         for probe in self._bytes:
-            if probe in body:
+            # `in` takes half as long again: it first tries whether the probe is a number.
+            if body.find(probe) >= 0:
                 return True
         # The other text of a success, which may come from a header.
         text = answer.request_id
