@@ -19,6 +19,9 @@ SHORT = 0.1
 LONGEST = 1.0
 """The longest wait in seconds before a caller has to ask again."""
 
+LONGEST_HOLD = 60.0
+"""The longest pause in seconds that a `Retry-After` can cause."""
+
 _NEVER = -inf
 
 

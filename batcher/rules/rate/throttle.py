@@ -14,7 +14,7 @@ from batcher.rules.rate.climb import DOUBLING, STAY, Climb, gain, share
 from batcher.rules.rate.decisions import Event, Kind
 from batcher.rules.rate.drought import Droughts, Era
 from batcher.rules.rate.limit import Seen, estimate, with_chance
-from batcher.rules.rate.pace import Pace
+from batcher.rules.rate.pace import LONGEST_HOLD, Pace
 from batcher.rules.rate.recent import Recent
 from batcher.rules.rate.remembered import SLOW_START
 from batcher.rules.rate.trial import Cut, Trial, Trials
@@ -68,9 +68,6 @@ LONG = 3.0
 
 STEP = 1.25
 """A rise by this factor is reported as an event."""
-
-LONGEST_HOLD = 60.0
-"""The longest pause in seconds that a `Retry-After` can cause."""
 
 
 class Throttle:
