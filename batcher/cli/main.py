@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import Any
@@ -116,6 +117,8 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001 - whatever it is, its exit code is not that of a finished job
         code = _complain(_unreported(error))
     ending.run(code)
+    # What is left ends with the process: there is no use in looking for garbage in it.
+    gc.freeze()
     sys.exit(code)
 
 

@@ -73,8 +73,9 @@ def run(options: RunCommandOptions) -> ExitCode:
         return _run_shards(options)
     make_room(options.concurrency)
     need_threads()
-    # The client of HTTP takes as long to import as all that follows, and half of that time it reads files.
-    import_beside("batcher.edges.transport")
+    if options.manifest is None or options.manifest.exists():
+        # The client of HTTP takes as long to import as all that follows, and half of that time it reads files.
+        import_beside("batcher.edges.transport")
     from batcher.app.run import run_job
     from batcher.app.world import World
     from batcher.flow.drain import Drain

@@ -29,8 +29,7 @@ BLOCK = 1024
 """The maximum number of rows in a block."""
 CHUNK = 32 * 1024
 """The number of bytes to read at a time, and the distance between marks."""
-LOOKED = 4
-"""How many times as much is read at a time where nothing of it is kept. Still more would leave the CPU's cache."""
+
 
 _JSON = frozenset({"json", "jsonl"})
 """Formats whose entries are JSON objects."""
@@ -162,7 +161,7 @@ class Manifest:
             source.close()
 
     def _check(self, source: Source) -> None:
-        entries = sum(1 for _ in self._examined(source.texts(LOOKED * self._chunk)))
+        entries = sum(1 for _ in self._examined(source.texts(self._chunk)))
         # Where several entries share a line, lines say nothing about the number of rows.
         self.lines = None if self._format == "json" and entries > source.lines else source.lines
 

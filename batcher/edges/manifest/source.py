@@ -174,7 +174,7 @@ class Source:
         rest, head, is_known = bytearray(), bytearray(), bool(self.given)
         while data := self._read(read, chunk):
             end = self._last_cut(data)
-            rest += memoryview(data)[: end or len(data)]
+            rest += data[: end or len(data)]
             if not is_known:
                 head += data[:LOOKED_AT]
                 is_known = bool(end) or len(head) >= LOOKED_AT
