@@ -1,11 +1,13 @@
 """A new job finds each repeated row of its manifest, wherever the rows stop to ascend and however they are cut."""
 
+import sqlite3
 from collections import Counter
 from itertools import count
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batcher.edges.checkpoint.index import ScratchIndex
 from batcher.edges.checkpoint.store import Store
 from batcher.model import Admitted, BadRow, Row, Status
 from batcher.rules.job.card import Card
@@ -53,3 +55,18 @@ def test_every_copy_of_a_content_is_numbered_where_rows_ascend_and_where_they_do
             store.admit([Admitted(each.id, each.row, Status.PENDING, each.copy) for each in found], 0.0)
         store.commit()
     store.close()
+
+
+def test_keys_that_are_only_noted_have_a_small_cache_and_the_index_its_whole_one():
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    index = ScratchIndex(db)
+
+    def cache():
+        return -db.execute("PRAGMA scratch.cache_size").fetchone()[0]
+
+    for block in range(200):
+        index.note([b"%016d" % (block * 640 + each) for each in range(640)], 1 + block * 640)
+    sizes = [cache()]
+    index.load_noted(200 * 640)
+    assert [*sizes, cache()] == [256, 8192]
+    assert index.find(b"%016d" % 99_999, 1).id == 100_000

@@ -34,7 +34,7 @@ class Scene:
         self.tasks += [asyncio.ensure_future(self._take()) for _ in range(count)]
 
     async def _take(self):
-        turn = await self.turns.take()
+        turn = self.turns.take_free() or await self.turns.take()
         if turn is not None:
             self.got.append(turn)
         return turn
@@ -66,6 +66,24 @@ def played(scene):
         return loop.run_until_complete(scene(loop.time))
     finally:
         loop.close()
+
+
+@pytest.mark.parametrize(
+    ("throttle", "early"),
+    [
+        (Throttle(), 10),
+        (Throttle(max_rate=2000.0), 10),
+        (Throttle(max_rate=1000.0), 2),
+        (Throttle(limit=1000.0), 2),
+    ],
+)
+def test_a_turn_is_used_10_ms_early_while_no_limit_is_known_and_2_ms_early_then(throttle, early):
+    throttle.pace.rate = 1000.0
+    turns = Turns(Drain(), throttle, monotonic=lambda: 5.0, service_now=lambda: 0.0)
+    taken = 0
+    while turns.take_free():
+        taken += 1
+    assert (taken, turns.given, turns.flying) == (1 + early,) * 3
 
 
 def test_however_many_wait_no_more_than_the_flights_cap_are_let_in():

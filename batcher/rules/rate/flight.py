@@ -57,8 +57,11 @@ class Flight:
 
     def started(self, flying: int, now: float) -> None:
         """Record a start. `flying` attempts were on the wire when it was sent. Try more from time to time."""
-        step = max(STEP, STEP_SHARE * self._top)
-        self._top += step if flying > self._top else -step / 19
+        top = self._top
+        step = STEP_SHARE * top
+        if step < STEP:  # noqa: PLR1730 - max() takes as long as all the rest
+            step = STEP
+        self._top = top + (step if flying > top else -step / 19)
         if flying >= self.most and now >= self._until:
             self.most += self._step
             self._step, self._until = 2 * self._step, now + self._stay
