@@ -85,15 +85,11 @@ class Today(NamedTuple):
 
 
 TODAY = {
-    "500 a second, 2 % at random, a small burst": Today(part=0.8),
 }
 """What is to become better. An entry that is no longer needed is removed."""
 
-MOST_CHANCE = 0.05
-"""The largest share of random refusals that halves no rate for more than ten seconds, today. It must be 0.1."""
-
-LEAST_ALLOWED = 30.0
-"""The lowest rate of which that holds, in starts per second that latency and workers allow."""
+MOST_CHANCE = 0.1
+"""The largest share of random refusals that halves no rate for more than ten seconds."""
 
 
 class Measured(NamedTuple):

@@ -108,10 +108,10 @@ def test_a_trial_is_soon_over_where_nothing_is_refused_and_lasts_where_something
     trial = Trials().begin(cut())
     assert [trial.is_over(now) for now in (101.0, 101.1)] == [False, True]
     trial.count(101.0, is_refused=True)
-    assert [trial.is_over(now) for now in (109.0, 109.1)] == [False, True]
+    assert [trial.is_over(now) for now in (104.0, 104.1)] == [False, True]
 
 
-LITTLE = {"strength": Strength.WEAK, "rate": 30.0, "limit": 30.0, "taken": 30.0, "good": 58, "bad": 1}
+LITTLE = {"strength": Strength.FAINT, "rate": 30.0, "limit": 30.0, "taken": 30.0, "good": 58, "bad": 1}
 
 
 @pytest.mark.parametrize(
@@ -165,6 +165,43 @@ def test_where_chance_is_known_each_cut_is_tried_to_measure_it_again():
     trials = Trials()
     for second in range(5):
         assert trials.begin(cut(at=100.0 + second, rate=520.0, known=0.05, strength=Strength.MOST)) is not None
+
+
+def test_refusals_in_a_row_late_in_a_trial_are_a_limit_that_has_fallen_and_no_chance():
+    trial = Trials().begin(cut())
+    found = [trial.count(102.0, is_refused=is_refused) for is_refused in [False] * 25 + [True] * 4]
+    assert True not in found
+    assert trial.is_most
+
+
+def test_a_trial_without_a_result_may_be_repeated_at_once_and_goes_on_where_it_ended():
+    trials = Trials()
+    for begin in (100.0, 103.0, 106.0):
+        trial = trials.begin(cut(at=begin))
+        assert trial is not None
+        assert [trial.count(begin + 2, is_refused=False) for _ in range(15)] == [None] * 15
+        if begin == 100.0:
+            first = trial.score
+        trials.ended(begin + 2.0, trial)
+    assert trial.score == pytest.approx(3 * first)
+
+
+def test_at_a_low_rate_a_cut_is_tried_as_soon_as_there_is_some_evidence():
+    assert Trials().begin(cut(**LITTLE)) is None
+    assert Trials().begin(cut(**(LITTLE | {"strength": Strength.WEAK}))) is not None
+
+
+def test_where_nothing_was_taken_yet_a_trial_of_a_slow_start_still_sends_something():
+    assert Trials().begin(cut(limit=None, taken=0.0, rate=10.0, good=0, bad=3)).rate == 2.5
+
+
+def test_three_refusals_in_a_row_may_be_chance_and_four_are_not():
+    refusals = Refusals()
+    seen = []
+    for _ in range(4):
+        refusals.refused()
+        seen.append(refusals.is_most)
+    assert seen == [False, False, False, True]
 
 
 def test_a_trial_at_which_most_is_refused_is_noticed_after_three_refusals():

@@ -5,7 +5,7 @@ from math import inf
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from simulated_cells import LEAST_ALLOWED, MOST_CHANCE
+from simulated_cells import MOST_CHANCE
 from simulated_limits import Bucket, Run, Unlimited, by_chance
 
 from batcher.rules.rate.throttle import Throttle
@@ -94,8 +94,6 @@ def longest_below(run, level, begin, end):
 @FEW
 @given(WORKERS, st.floats(0.01, 0.3), st.floats(0, MOST_CHANCE), SEEDS)
 def test_refusals_that_do_not_depend_on_the_rate_halve_it_for_ten_seconds_at_most(workers, latency, chance, seed):
-    allowed = workers / latency
-    workers = workers if allowed >= LEAST_ALLOWED else int(LEAST_ALLOWED * latency) + 1
     until = int(min(60.0, 30 + 40_000 * latency / workers))
     run = Run(Unlimited(), latency, seed, until, workers=workers, fate=by_chance(chance))
     # what is refused occupies its worker a little longer

@@ -109,7 +109,8 @@ def test_refusals_that_go_on_cut_again_after_the_cool_down_and_deeper_the_more_t
     refuse(throttle, now, times=8)
     rate = throttle.pace.rate
     assert refuse(throttle, now + 0.99, times=50) == []
-    assert refuse(throttle, now + 1.01, times=1)[0].before == rate
+    # three in a row may have been chance, so the cut is tried, and three more are needed
+    assert refuse(throttle, now + 1.01, times=3)[0].before == rate
     # next to nothing was taken: a quarter of the rate is the deepest that is believed
     assert 0.7 * 0.25 * rate < throttle.pace.rate < 0.7 * 0.35 * rate
 

@@ -29,9 +29,13 @@ MEMORY = 1000.0
 MOST = 0.25
 """A larger share of refusals is never taken for chance."""
 
+FAR, SOON, SEVERAL = 2.5, 2.0, 4
+"""Standard deviations of a count above what a share explains. The evidence itself is held to fewer, because it begins
+with a refusal that does not count, but it needs `SEVERAL` refusals: three in a row are often chance."""
 
-CLEAR = 9.0
-"""The least evidence that is worth a trial. Until a new limit is found exactly, some refusals are to be expected."""
+WEAK, CLEAR = 6.0, 9.0
+"""The least evidence that is worth a trial, at a low rate and at any. Until a new limit is found exactly, some refusals
+are to be expected."""
 
 ALL, ALSO = 1.1, 0.005
 """The known share is at most this factor of the share among all latest answers, and this more: it may have fallen."""
@@ -40,6 +44,8 @@ ALL, ALSO = 1.1, 0.005
 class Strength(enum.Enum):
     """What the evidence shows, beside that more is refused than by chance."""
 
+    FAINT = enum.auto()
+    """A trial is only worth it if it takes a moment."""
     WEAK = enum.auto()
     CLEAR = enum.auto()
     """It is worth a trial."""
@@ -47,9 +53,14 @@ class Strength(enum.Enum):
     """Too many are refused for chance."""
 
 
+def exceeds(refusals: int, answers: int, share: float, far: float = FAR) -> bool:
+    """Return whether more were refused than a share explains, by `far` standard deviations of the binomial."""
+    return refusals > share * answers + far * sqrt(share * (1 - share) * answers)
+
+
 def is_most(refusals: int, answers: int) -> bool:
-    """Return whether too many are refused for chance: even one standard deviation less is above `MOST`."""
-    return refusals - sqrt(refusals) > MOST * answers
+    """Return whether too many are refused for chance: 3 of 3, 4 of 5, or in the long run more than `MOST`."""
+    return exceeds(refusals, answers, MOST)
 
 
 def is_few(refusals: int, answers: int) -> bool:
@@ -75,6 +86,11 @@ class Mean:
         self.answers = answers = min(MEMORY, self.answers + 1)
         self.share += (is_refused - self.share) / answers
 
+    def learn(self, share: float, answers: int) -> None:
+        """Count a number of answers, of which a share were refusals."""
+        self.answers = min(MEMORY, self.answers + answers)
+        self.share += (share - self.share) * min(1.0, answers / self.answers)
+
 
 class Refusals:
     """The share of refusals that is chance, and the evidence that more is refused now."""
@@ -95,9 +111,9 @@ class Refusals:
         """
         return min(ALL * self._all.share + ALSO, self._low.share) if self._is_known else 0.0
 
-    def learn_low(self, *, is_refused: bool) -> None:
-        """Learn from an answer to an attempt at a lowered rate."""
-        self._low.add(is_refused=is_refused)
+    def learn_low(self, share: float, answers: int) -> None:
+        """Learn what share of the answers to attempts at a lowered rate were refusals."""
+        self._low.learn(share, answers)
 
     def believe(self, share: float, answers: float) -> None:
         """Learn that refusals are chance, and at first their share among this number of answers."""
@@ -138,9 +154,14 @@ class Refusals:
         return self._bad_since / max(1, self._since)
 
     @property
+    def since(self) -> tuple[int, int]:
+        """Refusals, and answers, that are the evidence, without the refusal that it begins with."""
+        return max(0, self._bad_since - 1), max(1, self._since - 1)
+
+    @property
     def is_most(self) -> bool:
         """Whether too many are refused for chance."""
-        return is_most(self._bad_since, self._since)
+        return self._bad_since >= SEVERAL and exceeds(*self.since, MOST, SOON)
 
     def is_excess(self, rate: float) -> bool:
         """Return whether more is refused than by chance."""
@@ -150,7 +171,9 @@ class Refusals:
         """Return what the evidence is good for, at this rate."""
         if self.is_most:
             return Strength.MOST
-        return Strength.CLEAR if self._score >= max(CLEAR, CALM * log(1 + rate)) else Strength.WEAK
+        if self._score >= max(CLEAR, CALM * log(1 + rate)):
+            return Strength.CLEAR
+        return Strength.WEAK if self._score >= WEAK else Strength.FAINT
 
     def _weigh(self) -> None:
         least = min(MOST, max(FLOOR, self.share))

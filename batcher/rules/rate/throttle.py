@@ -188,9 +188,10 @@ class Throttle:
         else:
             if idle > 0:
                 age = self._age + min(idle, 1.0)
-                # Little evidence is no reason for a trial that ends in a probe.
-                is_held = self._trial is not None and self._trial.is_weak
-                self._age = max(self._age, min(age, self._climb.seconds)) if is_held else age
+                trial = self._trial
+                if trial is not None and trial.is_held:
+                    age = max(self._age, min(age, self._climb.seconds if trial.limit else 0.0))
+                self._age = age
             doubling = max(DOUBLING, CAREFUL / self._limit) if self.chance or self._patience > STAY else DOUBLING
             rate = self._limit * share(self._age, self._climb, self._stay, doubling)
             if self._trial is not None:
@@ -224,14 +225,16 @@ class Throttle:
         event = self._tried(sent_at, now, is_refused=True)
         # What was sent before a trial ended says nothing about the rate since.
         self._is_stray = sent_at <= self._tried_at or self._is_chance(is_told=is_told)
-        if self._is_stray or (now < self._cut_at + COOL_DOWN and not is_told):
+        is_seen = self.chance or self._age < self._climb.seconds
+        changed_at = self._cut_at if is_seen else max(self._cut_at, self._tried_at)
+        if self._is_stray or (now < changed_at + COOL_DOWN and not is_told):
             self._strays += 1
             self._trim()
             return event
         # A bucket, or the window of a second, may have held a few starts.
         taken = min(self._since.good / (self._since.seconds(now) + SAVED), self._delivered.rate(now))
         strength = self._refusals.strength(self.pace.rate)
-        cut = Cut(now, self.pace.rate, self._limit, taken, self._recent, self.chance, strength)
+        cut = Cut(now, self.pace.rate, self._limit, taken, self._recent, self.chance, strength, self._refusals.since)
         self._trial = self._trials.begin(cut)
         limit = max(self._least, self._estimated(now, min(rate, self.pace.rate)) * (HINTED if is_told else 1.0))
         if self._limit is not None and self.is_capped and not self._refusals.is_most:
@@ -329,13 +332,15 @@ class Throttle:
         trial = self._lowered
         if trial is None or not trial.counts(sent_at, now):
             return None
-        self._refusals.learn_low(is_refused=is_refused)
         is_chance = trial.count(now, is_refused=is_refused)
         if is_chance is not None or trial.is_over(now):
             # What was taken during a trial says nothing about the limit.
             self._trial, self._tried_at = None, now
             self._counted_at, self._starts, self._strays = now, 0, 0
+            self._refusals.learn_low(trial.share, trial.answers)
         if not is_chance:
+            if self._trial is None:
+                self._trials.ended(now, trial)
             return None
         self._refusals.believe(trial.share, trial.answers)
         self._trials.succeeded()
