@@ -84,6 +84,16 @@ def test_a_probe_that_is_refused_as_often_as_the_limit_was_shows_nothing():
     assert not is_usual(9, 200, usual=0.02)
 
 
+def test_whether_most_is_refused_is_open_for_a_few_answers_at_the_most():
+    for one_in, is_open in ((2, [False, True, False]), (3, [False, True, False]), (10, [False, False, False])):
+        refusals, seen = Refusals(), []
+        for answers in range(1, 81):
+            refusals.refused() if answers % one_in == 1 else refusals.accepted()
+            if answers in {1, 7, 80}:
+                seen.append(refusals.is_open)
+        assert seen == is_open
+
+
 def test_a_trial_finds_chance_where_as_many_are_refused_as_before_and_none_where_nothing_is():
     assert judged(Trials().begin(cut()), pattern(10, 1000))[0] is True
     assert judged(Trials().begin(cut()), [False] * 1000)[0] is False

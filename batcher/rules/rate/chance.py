@@ -33,6 +33,9 @@ FAR, SOON, SEVERAL = 2.5, 2.0, 4
 """Standard deviations of a count above what a share explains. The evidence itself is held to fewer, because it begins
 with a refusal that does not count, but it needs `SEVERAL` refusals: three in a row are often chance."""
 
+ENOUGH = 40
+"""Answers of which the share of refusals is clear enough."""
+
 WEAK, CLEAR = 6.0, 9.0
 """The least evidence that is worth a trial, at a low rate and at any. Until a new limit is found exactly, some refusals
 are to be expected."""
@@ -162,6 +165,12 @@ class Refusals:
     def is_most(self) -> bool:
         """Whether too many are refused for chance."""
         return self._bad_since >= SEVERAL and exceeds(*self.since, MOST, SOON)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a few more answers will show if most is refused."""
+        refusals, answers = self.since
+        return refusals > MOST * answers and answers < ENOUGH and not self.is_most
 
     def is_excess(self, rate: float) -> bool:
         """Return whether more is refused than by chance."""

@@ -29,6 +29,12 @@ def estimate(rate: float, taken: float, refused: float) -> float:
     return float(rate**trust * max(DEEPEST * rate, min(rate, taken)) ** (1 - trust))
 
 
+EXCEEDED = 0.7
+"""The share of the rate of a slow start that is the limit at first, if most of its attempts were refused."""
+
+MOVED = 1.3
+"""A probe refused only above this factor of the limit shows that the limit has risen to about what was taken."""
+
 FAR = 1.5
 """Where refusals are chance, a probe refused only above this factor of the limit shows that the limit has risen."""
 

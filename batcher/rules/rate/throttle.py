@@ -13,7 +13,7 @@ from batcher.rules.rate.chance import FLOOR, Refusals, is_few, is_usual
 from batcher.rules.rate.climb import DOUBLING, STAY, Climb, gain, share
 from batcher.rules.rate.decisions import Event, Kind
 from batcher.rules.rate.drought import Droughts, Era
-from batcher.rules.rate.limit import Seen, estimate, with_chance
+from batcher.rules.rate.limit import EXCEEDED, MOVED, Seen, estimate, with_chance
 from batcher.rules.rate.pace import LONGEST_HOLD, Pace
 from batcher.rules.rate.recent import Recent
 from batcher.rules.rate.remembered import SLOW_START
@@ -28,12 +28,6 @@ CHECK = 1.0
 
 COOL_DOWN = 1.0
 """Seconds between two cuts. A limit counted per calendar second refuses everything until that second ends."""
-
-MOVED = 1.3
-"""A probe refused only above this factor of the limit shows that the limit has risen to about what was taken."""
-
-EXCEEDED = 0.7
-"""The share of the rate of a slow start that is the limit at first, if most of its attempts were refused."""
 
 CAREFUL, COSTLY = 10.0, 330.0
 """Answers, where a limit shows late: those in which a probe doubles at the fastest, and those until the next probe.
@@ -304,7 +298,7 @@ class Throttle:
         if trial is not None:
             return not trial.is_most
         if self._limit is None or self.chance > FLOOR:
-            return not self._refusals.is_excess(self.pace.rate)
+            return not self._refusals.is_excess(self.pace.rate) or (self._limit is None and self._refusals.is_open)
         usual = 0.0 if self._refusals.is_excess(self.pace.rate) else self._strays / (self._strays + self._starts + 1)
         if self._is_probing:
             return not is_told and is_usual(bad, bad + good, usual)
