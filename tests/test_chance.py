@@ -52,6 +52,20 @@ def test_nothing_is_known_to_be_chance_before_a_trial_has_found_it():
     assert refusals.share == pytest.approx(0.1)
 
 
+def test_chance_is_forgotten_where_nothing_is_refused_at_a_lowered_rate():
+    refusals = Refusals()
+    refusals.believe(0.1, 40)
+    refusals.learn_low(0.0, 40)
+    assert refusals.share == pytest.approx(0.05)
+    refusals.learn_low(0.0, 150)
+    assert refusals.share == 0.0
+
+
+def test_a_cut_that_the_chance_measured_again_explains_is_no_limit():
+    trial = Trials().begin(cut(known=0.05)._replace(since=(40, 410)))
+    assert [trial.is_explained(share) for share in (0.05, 0.1)] == [False, True]
+
+
 def test_the_known_share_is_no_excess_and_a_greater_one_is():
     refusals = Refusals()
     refusals.believe(0.1, 500)

@@ -36,6 +36,9 @@ with a refusal that does not count, but it needs `SEVERAL` refusals: three in a 
 ENOUGH = 40
 """Answers of which the share of refusals is clear enough."""
 
+REFUTED = 5.0
+"""Refusals that chance should have caused, if there were none: by chance once in 150 times."""
+
 WEAK, CLEAR = 6.0, 9.0
 """The least evidence that is worth a trial, at a low rate and at any. Until a new limit is found exactly, some refusals
 are to be expected."""
@@ -115,7 +118,12 @@ class Refusals:
         return min(ALL * self._all.share + ALSO, self._low.share) if self._is_known else 0.0
 
     def learn_low(self, share: float, answers: int) -> None:
-        """Learn what share of the answers to attempts at a lowered rate were refusals."""
+        """Learn what share of the answers to attempts at a lowered rate were refusals.
+
+        If none were, and several should have been, nothing is chance after all.
+        """
+        if not share and self.share * answers > REFUTED:
+            self._is_known = False
         self._low.learn(share, answers)
 
     def believe(self, share: float, answers: float) -> None:

@@ -332,6 +332,7 @@ class Throttle:
             self._trial, self._tried_at = None, now
             self._counted_at, self._starts, self._strays = now, 0, 0
             self._refusals.learn_low(trial.share, trial.answers)
+            is_chance = is_chance or trial.is_explained(self.chance)
         if not is_chance:
             if self._trial is None:
                 self._trials.ended(now, trial)
