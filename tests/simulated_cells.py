@@ -89,8 +89,8 @@ TODAY = {
 }
 """What is to become better. An entry that is no longer needed is removed."""
 
-MOST_CHANCE = 0.1
-"""The largest share of random refusals that halves no rate for more than ten seconds."""
+HALVED = 0.01
+"""The share of runs with up to 10 % of random refusals whose rate is halved for more than ten seconds. It must be 0."""
 
 
 class Measured(NamedTuple):

@@ -2,10 +2,11 @@
 
 from bisect import bisect_left
 from math import inf
+from random import Random
 
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from simulated_cells import MOST_CHANCE
+from simulated_cells import HALVED
 from simulated_limits import Bucket, Run, Unlimited, by_chance
 
 from batcher.rules.rate.throttle import Throttle
@@ -91,11 +92,17 @@ def longest_below(run, level, begin, end):
     return longest
 
 
-@FEW
-@given(WORKERS, st.floats(0.01, 0.3), st.floats(0, MOST_CHANCE), SEEDS)
-def test_refusals_that_do_not_depend_on_the_rate_halve_it_for_ten_seconds_at_most(workers, latency, chance, seed):
-    until = int(min(60.0, 30 + 40_000 * latency / workers))
+def halved(draw):
+    """Play a run that is refused at random; return what was drawn if the rate was halved for more than ten seconds."""
+    workers, latency, chance = draw.randint(1, 64), draw.uniform(0.01, 0.3), draw.uniform(0, 0.1)
+    seed, until = draw.randrange(2**32), int(min(60.0, 30 + 40_000 * latency / workers))
     run = Run(Unlimited(), latency, seed, until, workers=workers, fate=by_chance(chance))
     # what is refused occupies its worker a little longer
     level = 0.5 * 0.9 * (1 - chance) * workers / latency
-    assert longest_below(run, level, 10, until) <= 10
+    return (workers, latency, chance, seed) if longest_below(run, level, 10, until) > 10 else None
+
+
+def test_refusals_that_do_not_depend_on_the_rate_halve_it_for_ten_seconds_at_most_but_in_few_runs():
+    draw, runs = Random(1), FEW.max_examples
+    misses = [each for each in (halved(draw) for _ in range(runs)) if each]
+    assert len(misses) <= HALVED * runs, misses
