@@ -69,7 +69,7 @@ def test_the_first_refusal_of_a_remembered_rate_leads_back_to_a_slow_start():
     assert throttle.refused(0.3, 0.02, 900.0, "SlowDown") is None
     assert throttle.pace.rate == SLOW_START
     # later ones cut as ever
-    events = [throttle.refused(2.0 + tick / 10, 1.9, SLOW_START, "SlowDown") for tick in range(3)]
+    events = [throttle.refused(2.0 + tick / 10, 1.9, SLOW_START, "SlowDown") for tick in range(4)]
     assert [event.cause for event in events if event] == ["SlowDown"]
     assert throttle.limit is not None
 

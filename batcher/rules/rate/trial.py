@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import inf, log, sqrt
 from typing import NamedTuple
 
-from batcher.rules.rate.chance import FLOOR, MOST, Strength, exceeds, is_most
+from batcher.rules.rate.chance import FLOOR, Strength, exceeds, is_most
 from batcher.rules.rate.recent import Recent
 
 LOWERED, UNSAVED = 0.95, 0.5
@@ -62,6 +62,9 @@ FEWEST, MANY = 12, 40
 
 NONE, SOME = 0.002, 0.02
 """Shares of refusals, above the known chance, which a trial tries to distinguish at least."""
+
+HIGHEST = 0.15
+"""A trial finds no larger share to be chance: a limit that has fallen to half refuses more at its rate."""
 
 SIMILAR = 0.75
 """A trial looks for this part of the share before the cut."""
@@ -125,8 +128,8 @@ class Trial:
         # A cut comes when many happen to be refused. One standard deviation less is more likely.
         seen = max(0.0, bad - sqrt(bad)) / answers
         self._fewest = known + UNCHANGED * max(SOME, seen - known)
-        self._most = min(MOST, known + 2 * ((bad + sqrt(bad)) / answers - known) + 3 * FLOOR)
-        least = min(MOST, known + NONE)
+        self._most = min(HIGHEST, known + 2 * ((bad + sqrt(bad)) / answers - known) + 3 * FLOOR)
+        least = min(HIGHEST, known + NONE)
         most = max(known + SOME, SIMILAR * seen)
         self._bad, self._good = log(most / least), log((1 - most) / (1 - least))
         self._cut = cut.since
@@ -206,7 +209,7 @@ class Trials:
             self._next = max(self._next, now + settled(cut.taken))
             if cut.limit is None or not cut.known:
                 return None
-        if not cut.known and (now < self._next or (cut.limit is not None and exceeds(bad, answers, MOST, far=1.0))):
+        if not cut.known and (now < self._next or (cut.limit is not None and exceeds(bad, answers, HIGHEST, far=1.0))):
             return None
         seconds = DECISIVE / (max(FLOOR, cut.known, bad / answers) * max(1.0, lowered(cut)))
         is_weak, left = has_little_evidence(cut), self._left if now < self._left_at + LASTING else None
