@@ -51,9 +51,9 @@ def test_within_twenty_seconds_and_from_then_on_the_limit_is_used(kind, limit, l
     assert run.per_second(run.started, 20, until) >= 0.95 * limit
     # of the hundred starts that twenty seconds are at 5 a second, one is a hundredth
     least = 0.95 if limit > 5 else 0.92
-    assert (
-        min(run.per_second(run.started, begin, begin + 20) for begin in range(20, int(until) - 19, 5)) >= least * limit
-    )
+    slowest = min(run.per_second(run.started, begin, begin + 20) for begin in range(20, int(until) - 19, 5))
+    # 0.92 * 5 is a little more than 4.6 in floating point
+    assert slowest >= round(least * limit, 6)
 
 
 @pytest.mark.long(small=1 / 8, ci=1 / 2)
