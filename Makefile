@@ -44,11 +44,11 @@ test: $(READY)
 
 # SIZE is how much of the long repetitions is run: `ci`, or `full` for all of it.
 SIZE ?= ci
-KILLS_ci := 20
+KILLS_ci := 15
 KILLS_full := 200
-SEEDS_ci := 400
+SEEDS_ci := 300
 SEEDS_full := 5000
-LYING_SEEDS_ci := 200
+LYING_SEEDS_ci := 150
 LYING_SEEDS_full := 5000
 
 verify: $(READY)

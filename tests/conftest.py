@@ -61,7 +61,7 @@ def pytest_asyncio_loop_factories(config, item):  # noqa: ARG001 - as pytest-asy
     return LOOPS if item.module.__name__ in ON_EVERY_LOOP else {"asyncio": asyncio.new_event_loop}
 
 
-EXAMPLES = {"small": 100, "ci": 500, "full": 10_000}
+EXAMPLES = {"small": 100, "ci": 300, "full": 10_000}
 """How many examples Hypothesis draws, where the test has no number of its own, by the size."""
 SEED = 15
 """What the shares of the repetitions are drawn by: the same ones each time."""

@@ -139,7 +139,7 @@ def test_the_peers_send_the_bodies_that_batcher_sends(tmp_path):
     assert bodies == [body(number) for number in range(ROWS)]
 
 
-@pytest.mark.long(small=3 / 7, ci=1)
+@pytest.mark.long(small=3 / 7, ci=1 / 2)
 @pytest.mark.parametrize("client", [batcher, batcher_v3, bare_loop, sdk_loop, sdk_loop_kept, sdk_v3_loop, hey])
 def test_a_client_starts_every_row_on_the_late_server(tmp_path, client):
     if client is hey:

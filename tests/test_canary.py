@@ -85,7 +85,7 @@ async def test_a_canary_that_fails_ends_with_8_and_its_causes_until_it_is_declar
     assert await made.run(canary=4) is ExitCode.OK
 
 
-@pytest.mark.long(small=1 / 2, ci=1)
+@pytest.mark.long(small=1 / 2, ci=1 / 2)
 async def test_rows_that_cannot_be_started_are_replaced(job):
     made = await job(reject_share=0.5, seed=3)
     assert await made.run(canary=10) is ExitCode.ROWS_REJECTED
@@ -93,7 +93,7 @@ async def test_rows_that_cannot_be_started_are_replaced(job):
     assert 10 < len(made.started) == len(set(made.started)) < 60
 
 
-@pytest.mark.long(small=1 / 2, ci=1)
+@pytest.mark.long(small=1 / 2, ci=1 / 2)
 async def test_duplicates_and_bad_rows_are_no_canaries(job):
     made = await job()
     made.list(["same"] * 50 + ["x" * 2000] + ["other"])
@@ -101,7 +101,7 @@ async def test_duplicates_and_bad_rows_are_no_canaries(job):
     assert Counter(made.started) == {"same": 1, "other": 1}
 
 
-@pytest.mark.long(small=1 / 2, ci=1)
+@pytest.mark.long(small=1 / 2, ci=1 / 2)
 async def test_a_list_with_fewer_rows_is_its_own_canary(job):
     made = await job(rows=3, fail_share=0.0)
     assert await made.run(canary=10) is ExitCode.OK
@@ -109,14 +109,14 @@ async def test_a_list_with_fewer_rows_is_its_own_canary(job):
     assert "canary: passed, 3 of 3 executions succeeded" in made.said
 
 
-@pytest.mark.long(small=1 / 2, ci=1)
+@pytest.mark.long(small=1 / 2, ci=1 / 2)
 async def test_a_canary_whose_rows_are_all_rejected_does_not_try_the_whole_list(job):
     made = await job(rows=400, reject_share=1.0)
     assert await made.run(canary=3) is not ExitCode.OK
     assert made.service.ledger.requests["start"] <= most_candidates(3)
 
 
-@pytest.mark.long(small=1 / 2, ci=1)
+@pytest.mark.long(small=1 / 2, ci=1 / 2)
 async def test_enough_is_what_the_user_says(job):
     made = await job(fail_share=0.3, seed=5)
     code = await made.run(canary=20, canary_success="100%")
@@ -127,7 +127,7 @@ async def test_enough_is_what_the_user_says(job):
     assert any("The media cannot be decoded" in text for text in made.said)
 
 
-@pytest.mark.long(small=1 / 2, ci=1)
+@pytest.mark.long(small=1 / 2, ci=1 / 2)
 @pytest.mark.parametrize("sample", [5.0, 95.0])
 async def test_a_share_that_suffices_lets_the_run_go_on(emulator, tmp_path, sample):
     made = Job(tmp_path, await emulator(run_time=0.0, fail_share=0.3, seed=5), Api.OBS_V2)
@@ -136,7 +136,7 @@ async def test_a_share_that_suffices_lets_the_run_go_on(emulator, tmp_path, samp
     assert (code, len(made.started)) == ((ExitCode.OK, 60) if sample < 50 else (ExitCode.CANARY, 20))
 
 
-@pytest.mark.long(small=1 / 2, ci=1)
+@pytest.mark.long(small=1 / 2, ci=1 / 2)
 async def test_a_limit_counts_the_canaries_too(job):
     made = await job()
     assert await made.run(canary=5, limit=12) is ExitCode.STOPPED
@@ -163,7 +163,7 @@ async def test_what_cannot_be_read_twice_has_no_canary(emulator, tmp_path):
     assert made.started == []
 
 
-@pytest.mark.long(small=1 / 2, ci=1)
+@pytest.mark.long(small=1 / 2, ci=1 / 2)
 async def test_a_job_that_had_begun_takes_its_canaries_from_the_rest(job):
     made = await job()
     assert await made.run(limit=20) is ExitCode.STOPPED

@@ -238,7 +238,7 @@ async def test_a_row_admitted_again_beside_an_open_one_of_its_first_block_has_it
 STATES_OF_SETTLEMENTS = (Status.STARTED,) * 5 + (Status.REJECTED, Status.PENDING, Status.PENDING, Status.IN_DOUBT)
 
 
-@pytest.mark.long(small=1 / 3, ci=1)
+@pytest.mark.long(small=1 / 3, ci=1 / 2)
 @pytest.mark.parametrize("seed", range(30))
 async def test_whatever_happens_to_its_rows_the_checkpoint_tells_what_it_was_told(path, seed):
     dice = random.Random(seed)

@@ -67,7 +67,7 @@ NOW = 1_795_509_000.0
 ONCE = Counter(dict.fromkeys(KEYS, 1))
 
 
-@pytest.mark.long(small=2 / 5, ci=1)
+@pytest.mark.long(small=2 / 5, ci=1 / 2)
 @pytest.mark.parametrize(("first", "then"), [(0, 20), (0, -600), (0, 7200), (600, 0), (-7200, 7200)])
 async def test_a_clock_that_is_set_between_a_kill_and_the_next_run_starts_nothing_twice(folder, emulator, first, then):
     service = await emulator(faults={FaultKind("slow"): 1.0}, slow=0.1)
@@ -84,7 +84,7 @@ async def test_a_clock_that_is_set_between_a_kill_and_the_next_run_starts_nothin
     assert started(service) == ONCE
 
 
-@pytest.mark.long(small=1 / 2, ci=1)
+@pytest.mark.long(small=1 / 2, ci=1 / 2)
 @pytest.mark.parametrize("seconds", [600, -7200])
 async def test_a_clock_that_is_set_in_mid_run_starts_nothing_twice(folder, emulator, seconds):
     losses = {FaultKind("reset-after"): 0.1, FaultKind("500"): 0.1, FaultKind("slow"): 0.4}

@@ -132,7 +132,7 @@ def assert_no_hit(left, aviary):
     assert left.hits(but=[str(aviary.file)]) == []
 
 
-@pytest.mark.long(small=1 / 3, ci=1)
+@pytest.mark.long(small=1 / 3, ci=1 / 2)
 @pytest.mark.parametrize("place", PLACES)
 async def test_after_a_success_nothing_holds_a_secret(aviary, place):
     left = await aviary.run(place)
@@ -146,7 +146,7 @@ async def test_after_a_success_nothing_holds_a_secret(aviary, place):
     assert_no_hit(left, aviary)
 
 
-@pytest.mark.long(small=1 / 3, ci=1)
+@pytest.mark.long(small=1 / 3, ci=1 / 2)
 @pytest.mark.parametrize("place", PLACES)
 async def test_after_rejections_nothing_holds_a_secret(aviary, place):
     aviary.judge.answer_with = (404, b'{"code": "SYS.0015", "message": "x-obs-security-token:%s"}' % TOKEN.encode())
@@ -193,7 +193,7 @@ async def test_what_is_asked_after_a_run_holds_no_secret(aviary):
     assert b"[security token]" in left.texts[str(aviary.folder / "failed.csv")]
 
 
-@pytest.mark.long(small=1 / 3, ci=1)
+@pytest.mark.long(small=1 / 3, ci=1 / 2)
 @pytest.mark.parametrize("place", PLACES)
 async def test_after_refused_credentials_nothing_holds_a_secret(aviary, place):
     aviary.judge.rotate_at = 20
@@ -205,7 +205,7 @@ async def test_after_refused_credentials_nothing_holds_a_secret(aviary, place):
     assert_no_hit(left, aviary)
 
 
-@pytest.mark.long(small=1 / 3, ci=1)
+@pytest.mark.long(small=1 / 3, ci=1 / 2)
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(
     ("number", "code", "told"),
@@ -224,7 +224,7 @@ async def test_after_a_signal_nothing_holds_a_secret(aviary, place, number, code
     assert_no_hit(left, aviary)
 
 
-@pytest.mark.long(small=1 / 3, ci=1)
+@pytest.mark.long(small=1 / 3, ci=1 / 2)
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(
     ("module", "name"),
@@ -246,7 +246,7 @@ async def test_after_an_internal_error_nothing_holds_a_secret(aviary, place, mod
     assert_no_hit(left, aviary)
 
 
-@pytest.mark.long(small=1 / 2, ci=1)
+@pytest.mark.long(small=1 / 2, ci=1 / 2)
 @pytest.mark.parametrize(
     ("words", "code"),
     [
@@ -274,7 +274,7 @@ async def test_after_a_malformed_file_nothing_holds_a_secret(aviary, broken):
     assert_no_hit(left, aviary)
 
 
-@pytest.mark.long(small=1 / 3, ci=1)
+@pytest.mark.long(small=1 / 3, ci=1 / 2)
 @pytest.mark.parametrize("place", PLACES)
 async def test_a_secret_that_were_written_would_be_found(aviary, place):
     (aviary.folder / "leak").write_bytes(base64.b64encode(f"AK:{SECRET_KEY}:{TOKEN}".encode()))

@@ -105,7 +105,7 @@ def assert_finished(job, cut):
 CUT_FILES = pytest.mark.parametrize(("suffix", "count", "settled"), [("jsonl", 30, 10), ("csv", 50, 10)])
 
 
-@pytest.mark.long(small=1 / 20, ci=1)
+@pytest.mark.long(small=1 / 20, ci=1 / 2)
 @CUT_FILES
 async def test_an_output_cut_at_each_of_its_last_bytes_is_finished_with_one_line_for_each_row(
     tmp_path, share, suffix, count, settled

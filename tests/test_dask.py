@@ -61,7 +61,7 @@ async def test_a_cluster_on_this_machine_starts_each_row_once_within_one_rate_an
     assert (started(service), refused(service)) == (Counter(ROWS[:300]), [])
 
 
-@pytest.mark.long(small=0, ci=1)
+@pytest.mark.long(small=0, ci=1 / 2)
 @pytest.mark.parametrize("death", DEATHS)
 async def test_however_a_worker_ends_each_row_is_started_once_within_the_rate(folder, emulator, death):  # noqa: F811
     service = await emulator(rate=330, burst=400)
@@ -80,7 +80,7 @@ async def test_however_a_worker_ends_each_row_is_started_once_within_the_rate(fo
     assert (started(service), refused(service)) == (Counter(ROWS), [])
 
 
-@pytest.mark.long(small=0, ci=1)
+@pytest.mark.long(small=0, ci=1 / 2)
 async def test_when_the_scheduler_dies_the_workers_stop_within_the_lease_and_the_command_says_so(folder, emulator):  # noqa: F811
     service = await emulator()
     write(folder / "m.txt", ROWS)
@@ -98,7 +98,7 @@ async def test_when_the_scheduler_dies_the_workers_stop_within_the_lease_and_the
     assert set(started(service).values()) == {1}
 
 
-@pytest.mark.long(small=1 / 4, ci=1)
+@pytest.mark.long(small=1 / 4, ci=1 / 2)
 @pytest.mark.parametrize("is_running", [False, True], ids=["ungathered", "running"])
 @pytest.mark.parametrize("tickets", ["tickets", "no tickets"])
 async def test_what_dask_runs_again_by_itself_starts_nothing_and_without_tickets_it_would_be_run(

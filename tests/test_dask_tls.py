@@ -73,7 +73,7 @@ def has_in_memory(pid, text):
     return False
 
 
-@pytest.mark.long(small=0, ci=1)
+@pytest.mark.long(small=0, ci=1 / 2)
 async def test_only_who_has_a_certificate_reaches_the_workers_and_only_they_have_the_keys(folder, emulator):  # noqa: F811
     service = await emulator()
     write(folder / "m.txt", ROWS)
@@ -104,7 +104,7 @@ async def test_only_who_has_a_certificate_reaches_the_workers_and_only_they_have
         assert not has_in_memory(made.scheduler.pid, SECRET)
 
 
-@pytest.mark.long(small=0, ci=1)
+@pytest.mark.long(small=0, ci=1 / 2)
 async def test_a_worker_that_listens_to_all_without_tls_is_refused(folder, emulator):  # noqa: F811
     service = await emulator()
     write(folder / "m.txt", ROWS[:20])

@@ -106,7 +106,7 @@ STRIKES = [
 ]
 
 
-@pytest.mark.long(small=1 / 4, ci=1)
+@pytest.mark.long(small=1 / 4, ci=1 / 2)
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(("name", "at", "file"), STRIKES)
 async def test_when_the_disk_fails_no_more_is_sent_than_had_its_intent_and_the_same_command_finishes(
@@ -121,7 +121,7 @@ async def test_when_the_disk_fails_no_more_is_sent_than_had_its_intent_and_the_s
     await assert_finishes(service)
 
 
-@pytest.mark.long(small=1 / 3, ci=1)
+@pytest.mark.long(small=1 / 3, ci=1 / 2)
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("name", "at", "file"),
@@ -166,7 +166,7 @@ def mounted(folder, size):
         subprocess.run(["umount", folder], check=True)
 
 
-@pytest.mark.long(small=1 / 2, ci=1)
+@pytest.mark.long(small=1 / 2, ci=1 / 2)
 @pytest.mark.parametrize(
     ("option", "size", "file"), [("--output", 16_384, "small/o.jsonl"), ("--checkpoint", 131_072, "small/c")]
 )

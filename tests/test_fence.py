@@ -47,7 +47,7 @@ def twice(service):
     return {key: count for key, count in started(service).items() if count > 1}
 
 
-@pytest.mark.long(small=0, ci=1)
+@pytest.mark.long(small=0, ci=1 / 2)
 async def test_of_two_live_processes_on_one_shard_the_first_stops_when_the_second_claims_and_settles_its_own(
     folder,  # noqa: F811
     emulator,
@@ -99,7 +99,7 @@ async def test_a_process_that_is_stopped_and_goes_on_after_it_was_replaced_start
     assert started(service) == Counter(ROWS)
 
 
-@pytest.mark.long(small=0, ci=1)
+@pytest.mark.long(small=0, ci=1 / 2)
 async def test_a_newcomer_waits_for_the_end_of_a_live_process_and_none_of_them_is_replaced_for_ever(
     folder,  # noqa: F811
     emulator,

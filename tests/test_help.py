@@ -135,7 +135,7 @@ def completed(line, folder, environment=ENVIRONMENT):
     return [word for word in ran.stdout.split("\n") if word]
 
 
-@pytest.mark.long(small=1 / 2, ci=1)
+@pytest.mark.long(small=1 / 2, ci=1 / 2)
 @pytest.mark.parametrize(
     ("line", "words"),
     [

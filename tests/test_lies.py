@@ -28,7 +28,7 @@ def test_no_two_lies_are_the_same():
     assert len({(lie.quirks, lie.doubt, lie.is_odd, tuple(lie.settings.items())) for lie in LIES.values()}) == len(LIES)
 
 
-@pytest.mark.long(small=1 / 8, ci=1)
+@pytest.mark.long(small=1 / 8, ci=1 / 2)
 @pytest.mark.parametrize("name", LIES)
 def test_a_lie_leaves_a_third_of_the_rows_in_doubt(name):
     lie = LIES[name]

@@ -40,7 +40,7 @@ async def test_no_more_executions_run_than_allowed(job):
     assert any(text.startswith("slowed by:") and "waiting for ends" in text for text in made.said), made.said
 
 
-@pytest.mark.long(small=1 / 10, ci=1)
+@pytest.mark.long(small=1 / 10, ci=1 / 2)
 async def test_answers_that_are_lost_count_as_running_and_are_settled_on_the_way(job):
     made = await job(faults={FaultKind.RESET_AFTER: 0.3, FaultKind.RESET_BEFORE: 0.1}, seed=4)
     assert await made.run(max_running=3) is ExitCode.OK
@@ -66,7 +66,7 @@ async def test_rows_in_doubt_that_no_list_settles_end_the_run_if_they_take_all_p
     assert any("rows in doubt take all places" in text for text in made.said)
 
 
-@pytest.mark.long(small=1 / 10, ci=1)
+@pytest.mark.long(small=1 / 10, ci=1 / 2)
 async def test_an_execution_that_the_list_never_shows_frees_its_place_once_it_is_unknown(emulator, tmp_path):
     seed, (dropped,) = seed_that_drops(0.1, 6, 1)
     made = Job(tmp_path, await emulator(run_time=0.0, quirks={Quirk.DROPS: 0.1}, seed=seed), Api.OBS_V2)
@@ -77,7 +77,7 @@ async def test_an_execution_that_the_list_never_shows_frees_its_place_once_it_is
     assert [line["row"] for line in lines if line["end"] == "unknown"] == [dropped + 1]
 
 
-@pytest.mark.long(small=1 / 10, ci=1)
+@pytest.mark.long(small=1 / 10, ci=1 / 2)
 async def test_a_list_that_does_not_show_our_executions_is_named_as_what_the_run_waits_for(emulator, tmp_path):
     made = Job(tmp_path, await emulator(run_time=0.0, quirks={Quirk.EMPTY_LIST: None}), Api.OBS_V2)
     made.list(f"o{number:03}" for number in range(20))

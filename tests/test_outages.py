@@ -106,7 +106,7 @@ def swallowing():
                 each.close()
 
 
-@pytest.mark.long(small=1 / 3, ci=1)
+@pytest.mark.long(small=1 / 3, ci=1 / 2)
 @pytest.mark.parametrize(("manifest", "words"), [("m.txt", ()), ("m.csv", ()), ("m.txt", ("--no-preflight",))])
 async def test_an_endpoint_that_was_never_reached_is_no_outage(folder, manifest, words):
     # a column of its own has the workflow's parameters asked for, before anything else

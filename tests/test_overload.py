@@ -80,7 +80,7 @@ def test_a_job_of_a_minute_sends_few_requests_for_each_start(kind, limit, latenc
         assert len(run.sent) <= 1.05 * len(run.started)
 
 
-@pytest.mark.long(small=1 / 6, ci=1)
+@pytest.mark.long(small=1 / 6, ci=1 / 2)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("limit", "latency", "seeds"), CHANGING)
 def test_a_limit_that_falls_to_a_quarter_and_rises_fourfold_is_followed(kind, limit, latency, seeds):
@@ -133,7 +133,7 @@ def test_where_the_workers_are_too_few_for_the_limit_they_are_kept_busy(limit, l
     assert run.throttle.limit is None
 
 
-@pytest.mark.long(small=1 / 3, ci=1)
+@pytest.mark.long(small=1 / 3, ci=1 / 2)
 @pytest.mark.parametrize(("limit", "burst"), [(50, 1.0), (50, 0.1), (500, 0.1)])
 def test_when_another_user_takes_half_of_the_limit_the_other_half_is_used_and_then_the_whole(limit, burst):
     run = Run(Bucket(limit, burst), 0.05, 0, 150.0, rival=(limit / 2, 40.0, 90.0))
@@ -142,7 +142,7 @@ def test_when_another_user_takes_half_of_the_limit_the_other_half_is_used_and_th
     assert len(run.sent) <= 1.05 * len(run.started)
 
 
-@pytest.mark.long(small=1 / 6, ci=1)
+@pytest.mark.long(small=1 / 6, ci=1 / 2)
 @pytest.mark.parametrize(("seconds", "part"), [(1.0, 0.8), (5.0, 0.5)])
 @pytest.mark.parametrize("limit", [5, 50, 500])
 @pytest.mark.parametrize("burst", [1.0, 0.1])
@@ -152,7 +152,7 @@ def test_where_each_refusal_holds_everybody_back_there_are_few(seconds, part, li
     assert run.refused_share(20, 200) <= 0.03
 
 
-@pytest.mark.long(small=1 / 3, ci=1)
+@pytest.mark.long(small=1 / 3, ci=1 / 2)
 @pytest.mark.parametrize(("limit", "part"), [(5, 0.9), (50, 0.8), (500, 0.98)])
 def test_a_service_that_refuses_one_in_a_hundred_by_chance_is_used_nearly_to_its_limit(limit, part):
     for seed in range(2):

@@ -52,7 +52,7 @@ KEYS = [f"o{n}" for n in range(25)]
 LOSSES = ["500-after", "499-after", "425-after", "reset-after", "garbage", "nameless", "cut"]
 
 
-@pytest.mark.long(small=1 / 2, ci=1)
+@pytest.mark.long(small=1 / 2, ci=1 / 2)
 @pytest.mark.parametrize("fault", LOSSES)
 async def test_rows_whose_answers_were_lost_are_found_started(folder, emulator, fault):
     write(folder, KEYS)
@@ -99,7 +99,7 @@ def _fields(start):
     return {"object": start.object, "execution_name": start.execution_name}
 
 
-@pytest.mark.long(small=1 / 2, ci=1)
+@pytest.mark.long(small=1 / 2, ci=1 / 2)
 @pytest.mark.parametrize("fault", ["500", "reset-before", "408", "unavailable"])
 async def test_rows_that_never_started_are_sent_again_within_the_run(folder, emulator, fault):
     write(folder, KEYS)
@@ -195,7 +195,7 @@ async def test_resend_sends_again_without_asking_as_it_says(folder, emulator):
     assert started(service) == Counter(dict.fromkeys(KEYS[:4], 2))
 
 
-@pytest.mark.long(small=2 / 5, ci=1)
+@pytest.mark.long(small=2 / 5, ci=1 / 2)
 @pytest.mark.parametrize(
     "shape",
     [
@@ -236,7 +236,7 @@ async def _fail_next(service, fault):
     service.settings.faults[FaultKind(fault)] = 1.0
 
 
-@pytest.mark.long(small=1 / 3, ci=1)
+@pytest.mark.long(small=1 / 3, ci=1 / 2)
 @pytest.mark.parametrize("at", [-3600, -60, 3600])
 async def test_a_look_alike_of_another_time_is_never_adopted(folder, emulator, at):
     write(folder, KEYS[:1])

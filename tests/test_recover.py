@@ -93,7 +93,7 @@ async def test_an_older_checkpoint_beside_a_newer_output_is_rebuilt_and_every_ro
     assert_each_once(service, 400)
 
 
-@pytest.mark.long(small=1 / 3, ci=1)
+@pytest.mark.long(small=1 / 3, ci=1 / 2)
 @pytest.mark.parametrize("lost", ["log", "checkpoint", "damage"])
 async def test_after_a_kill_and_a_loss_every_row_is_started_once(emulator, lost):
     service = await emulator(faults={FaultKind.RESET_AFTER: 0.1}, seed=5)

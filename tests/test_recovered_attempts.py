@@ -43,7 +43,7 @@ def spoil_all(path):
         spoil(each)
 
 
-@pytest.mark.long(small=0, ci=1)
+@pytest.mark.long(small=0, ci=1 / 2)
 @pytest.mark.parametrize("loss", [lose, spoil, spoil_all])
 async def test_a_shard_of_several_attempts_is_rebuilt_from_all_of_them_and_starts_each_row_once(
     folder,  # noqa: F811

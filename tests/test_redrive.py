@@ -32,7 +32,7 @@ from batcher.rules.choices import Api, Mode
 from batcher.rules.service.dialects import dialect_of
 from batcher.rules.shards.assignment import Shard
 
-pytestmark = pytest.mark.long(small=1 / 2, ci=1)
+pytestmark = pytest.mark.long(small=1 / 2, ci=1 / 2)
 
 ANY = (Quirk.RESTORE_ANY, None)
 FAILURES = {"FAILED", "TIMEOUT"}
@@ -116,7 +116,7 @@ async def test_an_execution_is_restored_as_often_as_the_limit_allows_over_all_co
     assert {line["end"] for line in made.last_records().values()} == {"failed"}
 
 
-@pytest.mark.long(small=1 / 10, ci=1)
+@pytest.mark.long(small=1 / 10, ci=1 / 2)
 @pytest.mark.parametrize("kind", [kind for kind in AFTER if kind is not FaultKind.SLOW])
 async def test_a_restore_whose_answer_is_lost_is_found_in_the_state_and_not_repeated(job, kind):
     made = await job(restore_faults={kind: 1.0}, rows=4)
@@ -233,7 +233,7 @@ async def test_the_executions_of_all_shards_are_restored(emulator, tmp_path):
     assert {line["end"] for line in made.last_records().values()} == {"succeeded"}
 
 
-@pytest.mark.long(small=1, ci=1)
+@pytest.mark.long(small=1, ci=1 / 2)
 @pytest.mark.parametrize("act", [close, reset, half_close, CUT], ids=["closed", "reset", "half closed", "cut"])
 @pytest.mark.parametrize("api", [Api.OBS_V2, Api.DWR_V3])
 async def test_one_restore_is_one_request_also_if_a_kept_connection_ends_after_it_was_read(api, act):

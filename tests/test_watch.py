@@ -185,7 +185,7 @@ async def test_executions_of_others_are_none_of_ours(job):
     assert len(made.recorded()) == 40
 
 
-@pytest.mark.long(small=1 / 3, ci=1)
+@pytest.mark.long(small=1 / 3, ci=1 / 2)
 @pytest.mark.parametrize(
     "quirks",
     [
@@ -248,7 +248,7 @@ LOOKS = 15
 """Looks a second apart: more than the two that would prove an absence, which in DWR's API are five seconds apart."""
 
 
-@pytest.mark.long(small=1 / 4, ci=1)
+@pytest.mark.long(small=1 / 4, ci=1 / 2)
 @pytest.mark.parametrize(
     ("quirks", "fault"),
     [
@@ -326,7 +326,7 @@ class Steps:
             self.reach()
 
 
-@pytest.mark.long(small=1 / 4, ci=1)
+@pytest.mark.long(small=1 / 4, ci=1 / 2)
 async def test_a_watch_that_is_killed_at_any_step_records_each_end_once(emulator, tmp_path, monkeypatch, share):
     service = await emulator(run_time=0.0, fail_share=0.3, quirks={Quirk.PAGE_LIMIT: 4.0})
     job = Job(tmp_path, service, Api.OBS_V2)
