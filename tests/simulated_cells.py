@@ -86,6 +86,7 @@ class Today(NamedTuple):
 
 TODAY = {
     "500 a second, 2 % at random, a small burst": Today(part=0.85),
+    "500 a second, 5 % at random, a small burst": Today(part=0.35),
 }
 """What is to become better. An entry that is no longer needed is removed."""
 
