@@ -77,18 +77,12 @@ CELLS = {
 }  # fmt: skip
 
 
-class Today(NamedTuple):
-    """What the worst run of a cell reaches today, where that is not what it must reach."""
-
-    part: float | None = None
-    refused: float | None = None
-
-
 TODAY = {
-    "500 a second, 2 % at random, a small burst": Today(part=0.85),
-    "500 a second, 5 % at random, a small burst": Today(part=0.35),
+    "500 a second, 2 % at random, a small burst": 0.85,
+    "500 a second, 5 % at random, a small burst": 0.35,
 }
-"""What is to become better. An entry that is no longer needed is removed."""
+"""The part that the worst run of a cell uses today, where that is not what it must use. An entry that is no longer
+needed is removed."""
 
 HALVED = 0.01
 """The share of runs with up to 10 % of random refusals whose rate is halved for more than ten seconds. It must be 0."""

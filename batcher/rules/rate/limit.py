@@ -9,6 +9,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+EXCEEDED = 0.7
+"""The share of the rate of a slow start that is the limit at first, if most of its attempts were refused."""
+
+MOVED = 1.3
+"""A probe refused only above this factor of the limit shows that the limit has risen to about what was taken."""
+
+HINTED = 0.95
+"""The share of the limit to use when refusals bring a `Retry-After`: each of those pauses all workers."""
+
 TRUST = 0.65
 """The weight of the refused attempt's rate against the rate of the accepted starts. The share of refusals among the
 answers is subtracted: the more refusals, the farther that rate was from the limit."""
@@ -28,12 +37,6 @@ def estimate(rate: float, taken: float, refused: float) -> float:
     trust = max(LEAST_TRUST, TRUST - refused)
     return float(rate**trust * max(DEEPEST * rate, min(rate, taken)) ** (1 - trust))
 
-
-EXCEEDED = 0.7
-"""The share of the rate of a slow start that is the limit at first, if most of its attempts were refused."""
-
-MOVED = 1.3
-"""A probe refused only above this factor of the limit shows that the limit has risen to about what was taken."""
 
 FAR = 1.5
 """Where refusals are chance, a probe refused only above this factor of the limit shows that the limit has risen."""

@@ -13,7 +13,7 @@ from batcher.rules.rate.chance import FLOOR, Refusals, is_few, is_usual
 from batcher.rules.rate.climb import DOUBLING, STAY, Climb, gain, share
 from batcher.rules.rate.decisions import Event, Kind
 from batcher.rules.rate.drought import Droughts, Era
-from batcher.rules.rate.limit import EXCEEDED, MOVED, Seen, estimate, with_chance
+from batcher.rules.rate.limit import EXCEEDED, HINTED, MOVED, Seen, estimate, with_chance
 from batcher.rules.rate.pace import LONGEST_HOLD, Pace
 from batcher.rules.rate.recent import Recent
 from batcher.rules.rate.remembered import SLOW_START
@@ -35,9 +35,6 @@ Where refusals are chance, about five more are needed to notice a limit. Five ar
 
 RELEASED = 2.0
 """Where the number on the wire is limited, the rate is this factor of what is taken: the pace must not lower it."""
-
-HINTED = 0.95
-"""The share of the limit to use when refusals bring a `Retry-After`: each of those pauses all workers."""
 
 SAVED = 0.15
 """Seconds of its limit that a service may have saved, which are not taken for its limit."""
@@ -297,10 +294,11 @@ class Throttle:
         trial = self._lowered
         if trial is not None:
             return not trial.is_most
+        is_excess = self._refusals.is_excess(self.pace.rate)
         if self._limit is None or self.chance > FLOOR:
-            return not self._refusals.is_excess(self.pace.rate) or (self._limit is None and self._refusals.is_open)
-        usual = 0.0 if self._refusals.is_excess(self.pace.rate) else self._strays / (self._strays + self._starts + 1)
+            return not is_excess or (self._limit is None and self._refusals.is_open)
         if self._is_probing:
+            usual = 0.0 if is_excess else self._strays / (self._strays + self._starts + 1)
             return not is_told and is_usual(bad, bad + good, usual)
         # During a climb a single refusal is more often random than caused by the limit.
         return is_few(bad - (self._age < self._climb.seconds), bad + good)

@@ -132,7 +132,7 @@ class Trial:
         least = min(HIGHEST, known + NONE)
         most = max(known + SOME, SIMILAR * seen)
         self._bad, self._good = log(most / least), log((1 - most) / (1 - least))
-        self._cut = cut.since
+        self._evidence = cut.since
         self.score = score
         """The logarithm of the likelihood ratio: above zero, refusals are rather chance."""
         self.answers = self._refusals = self._first = 0
@@ -155,7 +155,7 @@ class Trial:
 
     def is_explained(self, share: float) -> bool:
         """Return whether chance was known before, and the `share` that it is now explains what was refused."""
-        return self._is_known and not exceeds(*self._cut, share, far=1.0)
+        return self._is_known and not exceeds(*self._evidence, share, far=1.0)
 
     def is_over(self, now: float) -> bool:
         """Return whether the trial has ended without a result."""
