@@ -135,19 +135,19 @@ class _Engine:
 
     def staff(self, pool: asyncio.TaskGroup) -> None:
         """Have a worker for each place, and one more for each row that waits without a place."""
-        while not self._is_overstaffed(1):
+        places = self.job.places
+        while self.workers < places.total + places.aside:
             pool.create_task(self.work(), name=f"worker {self.workers}")
             self.workers += 1
-
-    def _is_overstaffed(self, more: int = 0) -> bool:
-        places = self.job.places
-        return self.workers + more > places.total + places.aside
 
     async def work(self) -> None:
         """Send one row after another."""
         ready, fire, put, places = self.ready, self.job.fire, self.ended.put, self.job.places
         # A coroutine is made only for what has to wait: nearly always a row is ready and a place free.
-        while not self._is_overstaffed() and (admitted := ready.take_ready() or await ready.take()) is not None:
+        while (
+            self.workers <= places.total + places.aside
+            and (admitted := ready.take_ready() or await ready.take()) is not None
+        ):
             if not places.take_free():
                 await places.take()
             put(await fire(admitted))

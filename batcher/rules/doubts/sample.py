@@ -24,8 +24,8 @@ def gap(controls: Sequence[Control]) -> float:
     controls = of_rows(controls)
     if len(controls) < MOST // 2:
         return 0.0
-    span = max(each.latest for each in controls) - min(each.latest for each in controls)
-    return span / (MOST // 2 // PER_GROUP)
+    times = [each.latest for each in controls]
+    return (max(times) - min(times)) / (MOST // 2 // PER_GROUP)
 
 
 def of_rows(controls: Sequence[Control]) -> Sequence[Control]:
