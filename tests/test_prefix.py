@@ -4,8 +4,9 @@ import asyncio
 import json
 import random
 import shutil
+import sqlite3
 from collections import Counter
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, closing, nullcontext
 from hashlib import md5
 from itertools import count
 from pathlib import Path
@@ -20,6 +21,9 @@ from simulation import scratch
 from batcher.app import run
 from batcher.app.voice import Voice
 from batcher.app.world import World
+from batcher.edges.checkpoint.facts import HIGHEST
+from batcher.edges.checkpoint.schema import write_facts
+from batcher.edges.checkpoint.store import Store
 from batcher.edges.manifest import open_manifest
 from batcher.errors import OtherJobError
 from batcher.flow.drain import Drain
@@ -222,6 +226,13 @@ class Stage(NamedTuple):
             given["run_dir"] = self.folder
         return RunOptions(**(given | self.options))
 
+    def forget_ascents(self):
+        """Leave the checkpoint as a version does that does not know whether rows ascend."""
+        checkpoint = self._options().checkpoint
+        if checkpoint.exists():
+            with closing(sqlite3.connect(checkpoint, isolation_level=None)) as db:
+                write_facts(db, {HIGHEST: 0})
+
     def left(self):
         """Give what the run has left behind: its records, whatever their order, and the rows of its checkpoint."""
         options = self._options()
@@ -238,6 +249,12 @@ def line(dice, suffix):
         "csv": dice.choice((f"{key}\n", f'"{key}\n{key}"\n', f"{key},{dice.choice((0, 0, 1, 1, 2))}\r\n")),
         "jsonl": json.dumps({"object": key} | dice.choice(({}, {"inputs": {"n": dice.choice((1, 1, 2))}}))) + "\n",
     }[suffix]
+
+
+def growth(number, suffix, after=0):
+    """Give lines that ascend, after all that `line` draws and after a number of lines like these."""
+    keys = [f"zz{each:04}" for each in range(after, after + number)]
+    return [(json.dumps({"object": key}) if suffix == "jsonl" else key) + "\n" for key in keys]
 
 
 def edited(dice, lines, suffix):
@@ -271,6 +288,9 @@ def play(seed, parent):
     folder.mkdir()
     sent, passed, is_shown = Counter(), 0, dice.random() < 0.5
     shard = dice.choice(({}, {}, {"shard": Shard(dice.randrange(2), 2)}))
+    ascends = suffix != "csv" and dice.random() < 2 / 3
+    if ascends:
+        lines = sorted({each for each in lines if "object" in each or len(each) < 99}) or growth(1, suffix)
     for number in range(dice.randint(2, 4)):
         head = "object,inputs.n\n" if suffix == "csv" else ""
         (folder / f"m.{suffix}").write_text(head + "".join(lines), newline="")
@@ -286,6 +306,7 @@ def play(seed, parent):
             options |= {"allow_duplicates": False, "bucket": "bucket", "keep_placeholders": False} | shard
         replace(before, folder)
         without = Stage(folder, sent.copy(), options, is_shown)
+        without.forget_ascents()
         done = without.run(may_pass=False)[:2]
         left = without.left()
         replace(folder, before)
@@ -299,6 +320,9 @@ def play(seed, parent):
             following.run(may_pass=True)
         sent = following.sent
         lines = lines if shard else edited(dice, lines, suffix)
+        if ascends and not shard and dice.random() < 2 / 3:
+            lines[-1] = lines[-1].rstrip() + "\n"
+            lines += growth(dice.randint(1, 30), suffix, len(lines))
     return passed
 
 
@@ -315,3 +339,39 @@ def test_a_run_that_passes_over_the_prefix_does_what_a_run_that_reads_it_does(sh
         with scratch() as parent:
             passed += play(seed, parent)
     assert passed > 10 / 55 * len(seeds)
+
+
+def after_commits(stage, parent):
+    """Run a job. Give its files as a kill after each commit leaves them, with what was sent until then."""
+    left, commit = [], Store.commit
+
+    def watched(store):
+        commit(store)
+        copy = parent / f"after {len(left)}"
+        shutil.copytree(stage.folder, copy, ignore=shutil.ignore_patterns("*-shm", "*.socket"))
+        left.append((copy, stage.sent.copy()))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "commit", watched)
+        stage.run(may_pass=True)
+    return left
+
+
+@pytest.mark.long(small=1 / 12, ci=1 / 4)
+def test_a_list_that_ascends_and_grows_starts_no_row_twice_whichever_commit_its_run_dies_after(share, tmp_path):
+    folder, sent, options = tmp_path / "job", Counter(), {"on_doubt": OnDoubt.HOLD}
+    folder.mkdir()
+    for length in (30, 60):
+        (folder / "m.txt").write_text("".join(growth(length, "txt")))
+        left = after_commits(Stage(folder, sent, options, is_shown=False), tmp_path / str(length))
+    assert set(sent.values()) == {1}
+    assert len(left) > 40
+    seen = set()
+    for copy, was_sent in share(left):
+        (copy / "m.txt").write_text("".join(growth(70, "txt")))
+        resumed = Stage(copy, was_sent, options, is_shown=False)
+        starts, *_ = resumed.run(may_pass=True)
+        assert set(resumed.sent.values()) == {1}
+        assert [json.loads(each)["object"] for each in starts[-10:]] == [f"zz{each:04}" for each in range(60, 70)]
+        seen.add(len(starts))
+    assert len(seen) > 1

@@ -243,7 +243,8 @@ class Run:
         frontier = self.files.frontier
         # Without shards, a place that is not the row's number shows that entries before it are no rows.
         last = rows[-1].number if self.options.shard is None else sifted.last
-        frontier.sifted(last, len(found) - still.total(), passed, is_in_order=sifted.in_order and last == sifted.last)
+        is_in_order = sifted.in_order and last == sifted.last
+        frontier.sifted(last, len(found) - still.total(), passed, is_in_order=is_in_order, ascended=sifted.ascended)
         mark = self.manifest.mark(last)
         if mark is not None:
             frontier.reached(mark)

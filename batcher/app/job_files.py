@@ -18,6 +18,7 @@ from batcher.app.sharing import Sharing
 from batcher.app.world import World
 from batcher.edges.checkpoint import Answered, Checkpoint
 from batcher.edges.checkpoint.facts import (
+    ASCENT,
     BUCKET_USED,
     CARD,
     INHERITED,
@@ -149,7 +150,7 @@ class Files:
         if length is not None:
             facts |= self.new_length(length)
         if self.frontier.settled(settlements):
-            facts[PREFIX] = settled_prefix.encoded(self.frontier.prefix)
+            facts |= _prefix(self.frontier.prefix)
         self.latest = max(self.latest, now)
         is_due = self._generation.is_due
         if is_due:
@@ -330,6 +331,11 @@ def rate_of(fact: str | int | None) -> float | None:
 def written(facts: Facts, *, but: str = "") -> int:
     """Return the number of bytes in all outputs of a job, but the one with the name `but`."""
     return sum(int(length) for name, length in facts.items() if name.startswith(LENGTH) and name != LENGTH + but)
+
+
+def _prefix(prefix: Prefix) -> dict[str, str | int]:
+    found: dict[str, str | int] = {PREFIX: settled_prefix.encoded(prefix)}
+    return found if prefix.ascended is None else found | {ASCENT: settled_prefix.encoded_ascent(prefix)}
 
 
 def _rates(learned: Remembered) -> dict[str, str | int]:

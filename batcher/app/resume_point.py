@@ -9,12 +9,12 @@ import orjson
 
 from batcher import __version__
 from batcher.app.job_files import Files
-from batcher.edges.checkpoint.facts import PREFIX
+from batcher.edges.checkpoint.facts import ASCENT, PREFIX
 from batcher.edges.manifest import AnyManifest, format_of
 from batcher.model import BEGINNING, Parameter, Status
 from batcher.options.verbs import RunOptions
 from batcher.rules.rows import admission
-from batcher.rules.rows.settled_prefix import Prefix, decoded, is_passable
+from batcher.rules.rows.settled_prefix import Prefix, decoded, is_passable, with_ascent
 
 
 async def enter(
@@ -32,11 +32,12 @@ async def enter(
         earlier = decoded(str(kept))
         may_pass = is_passable(earlier, reading, admission.left_alone(options.policy))
         if may_pass and await asyncio.to_thread(manifest.enter, earlier.mark):
-            prefix = earlier
+            ascent = await checkpoint.recall(ASCENT)
+            prefix = with_ascent(earlier, str(ascent)) if ascent else earlier
         else:
             # This run may send rows of the prefix again, so it must be gone before the first of them is sent.
             await checkpoint.remember({PREFIX: ""})
-    await checkpoint.enter(prefix.mark.rows)
+    await checkpoint.enter(prefix.mark.rows, prefix.ascended)
     files.follow(manifest, prefix)
     return prefix.counts
 

@@ -1,7 +1,8 @@
 """Finds out which rows of the manifest are in the checkpoint, and which are new.
 
 Both are read in order and their keys compared. At the first difference the sieve switches to the scratch index, which
-finds rows in any order. The rows of a new job enter it from the first row on that does not ascend.
+finds rows in any order. As long as the rows ascend by their names, none repeats another: the rows that follow all
+that the checkpoint knows are then new without a look at them, and enter the index at the first that does not ascend.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from batcher.edges.checkpoint.index import Known, ScratchIndex
 from batcher.edges.checkpoint.settled_rows import SettledRows
 from batcher.edges.checkpoint.unsettled_rows import UnsettledRows
 from batcher.model import NUMBERS, STATUSES, BadRow, Found, Row, Status
-from batcher.rules.rows.plain_rows import Ascent, PlainRows
+from batcher.rules.rows.plain_rows import Ascent, Name, PlainRows
 
 MOST_APPENDED = 4
 """The number of blocks after the known rows that are looked up without the index, each by a pass over the checkpoint.
@@ -35,16 +36,22 @@ class Sifted(NamedTuple):
     """Whether the id of each of these rows is its place in this reading. True as long as a manifest only grows."""
     last: int
     """The place of the last row."""
+    ascended: Name | None
+    """The name of the last row if all rows so far ascend."""
 
 
 class Sieve:
-    """One reading of a manifest against the rows of a checkpoint. Rows must come in manifest order."""
+    """One reading of a manifest against the rows of a checkpoint. Rows must come in manifest order.
 
-    def __init__(self, db: sqlite3.Connection, settled: SettledRows, unsettled: UnsettledRows) -> None:
+    `highest` is the highest id that was ever admitted, as it is stored apart from the rows; 0 if it is not.
+    """
+
+    def __init__(self, db: sqlite3.Connection, settled: SettledRows, unsettled: UnsettledRows, highest: int) -> None:
         self._settled = settled
         self._unsettled = unsettled
         self._index = ScratchIndex(db)
         self._last_known = max(settled.last_id(), unsettled.last_id())
+        self._highest = highest
         self._last_id = self._last_known
         self._cursor = 0
         """The rows up to this id were read from the manifest, in the checkpoint's order."""
@@ -55,12 +62,21 @@ class Sieve:
         """Whether the index has the rows that were in the checkpoint when it was opened."""
         self._appended = 0
         """The number of blocks that were looked up without loading the index."""
-        self._ascent = Ascent() if self._is_loaded else None
-        """Follows whether the rows of a new job ascend. As long as they do, none has the content of another."""
+        self._ascent: Ascent | None = Ascent()
+        """Follows whether the rows ascend. As long as they do, none has the content of another.
 
-    def enter(self, rows: int) -> None:
-        """Begin after the manifest's first rows, which are known to be those with the ids 1 to `rows`."""
-        self._cursor = self._place = rows
+        None from the first row on that does not, or whose id is not its place in this reading. Also None if a row is
+        new while the checkpoint knows rows that were not read: the rows that were read are then not all it knows.
+        """
+
+    def enter(self, rows: int, ascended: Name | None) -> None:
+        """Begin after the manifest's first rows, which are known to be those with the ids 1 to `rows`.
+
+        `ascended` is the name of the last of them if all of them ascend.
+        """
+        if rows:
+            self._cursor = self._place = rows
+            self._ascent = None if ascended is None else Ascent(ascended)
 
     def sift(self, rows: Sequence[Row | BadRow], leave: Collection[Status]) -> Sifted:
         """Look up a block of rows. Rows with a status in `leave` are only counted."""
@@ -76,8 +92,9 @@ class Sieve:
             if number not in left
         ]
         in_order = not stored or (stored[0][0] == place and stored[-1][0] == place + len(stored) - 1)
+        if self._is_in_step:
+            self._follow(rows, len(stored), is_in_order=in_order)
         if len(stored) < len(rows):
-            self._is_in_step = False
             following = rows[len(stored) :] if stored else rows
             for at, known in enumerate(self._looked_up(following), place + len(stored)):
                 in_order = in_order and known.id == at
@@ -85,7 +102,25 @@ class Sieve:
                     passed[known.status] += 1
                 else:
                     found.append(known)
-        return Sifted(found, passed, in_order, self._place)
+        ascended = None if self._ascent is None else self._ascent.last
+        return Sifted(found, passed, in_order, self._place, ascended)
+
+    def _follow(self, rows: Sequence[Row | BadRow], known: int, *, is_in_order: bool) -> None:
+        """Go on with the ascent over the first rows of a block, which are `known`. The next one, if any, is not."""
+        self._is_in_step = known == len(rows)
+        if self._ascent is not None:
+            first = rows.part(0, known) if isinstance(rows, PlainRows) else rows[:known]
+            goes_on = is_in_order and _can_start(first) and self._ascent.goes_on(first)
+            if not goes_on or not (self._is_in_step or self._has_read_all):
+                self._ascent = None
+
+    @property
+    def _has_read_all(self) -> bool:
+        """Whether all rows that the checkpoint knows were read.
+
+        A damaged entry could hide the last ones. What is stored apart from the rows shows that none is missing.
+        """
+        return self._cursor == self._last_known == self._highest
 
     def _compared(self, rows: Sequence[Row | BadRow]) -> list[Known]:
         """Compare with the checkpoint in order, up to the first difference. Return the rows that agree."""

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from msgspec import structs
 
 from batcher.edges.checkpoint.controls import NOTHING, Answered, Controls
-from batcher.edges.checkpoint.facts import CARD, CONTENTS
+from batcher.edges.checkpoint.facts import CARD, CONTENTS, HIGHEST
 from batcher.edges.checkpoint.format_3 import upgrade
 from batcher.edges.checkpoint.reading import owned_by_others
 from batcher.edges.checkpoint.schema import (
@@ -34,6 +34,7 @@ from batcher.edges.checkpoint.unsettled_rows import UnsettledRows
 from batcher.model import Admitted, BadRow, Execution, Row, Settlement, Status, Unsettled
 from batcher.rules.doubts.control import Control
 from batcher.rules.job.card import Card
+from batcher.rules.rows.plain_rows import Name
 
 IN_DOUBT = Status.IN_DOUBT
 NO_FACTS: Mapping[str, str | int] = MappingProxyType({})
@@ -62,9 +63,11 @@ class Store:
         self._path = path
         self._settled = SettledRows(db)
         self._unsettled = UnsettledRows(db, self._settled)
-        check_sum(self.facts(), self._sum)
+        facts = self.facts()
+        check_sum(facts, self._sum)
         self._controls = Controls(db)
-        self._sieve = Sieve(db, self._settled, self._unsettled)
+        self._highest = int(facts.get(HIGHEST, 0))
+        self._sieve = Sieve(db, self._settled, self._unsettled, self._highest)
 
     @classmethod
     def open(cls, path: Path, card: Card | None) -> Store:
@@ -106,9 +109,12 @@ class Store:
         if self._db.in_transaction:
             self._db.execute("ROLLBACK")
 
-    def enter(self, rows: int) -> None:
-        """Skip the manifest's first rows, which are settled and known to be the checkpoint's first ones."""
-        self._sieve.enter(rows)
+    def enter(self, rows: int, ascended: Name | None) -> None:
+        """Skip the manifest's first rows, which are settled and known to be the checkpoint's first ones.
+
+        `ascended` is the name of the last of them if all of them ascend.
+        """
+        self._sieve.enter(rows, ascended)
 
     def sift(self, rows: Sequence[Row | BadRow], leave: Collection[Status]) -> Sifted:
         """Look up the next rows of the manifest. Rows with a status in `leave` are only counted."""
@@ -126,6 +132,10 @@ class Store:
                 copies = self._settled.reopen(again)
                 rows = [row if row.new else structs.replace(row, copy=copies[row.id]) for row in rows]
             self._unsettled.admit(rows, now)
+            highest = max(map(_ID, rows))
+            if highest > self._highest:
+                self._highest = highest
+                facts = {**facts, HIGHEST: highest}
         self._note(facts)
 
     def settle(

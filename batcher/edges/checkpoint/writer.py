@@ -25,6 +25,7 @@ from batcher.edges.checkpoint.store import NO_FACTS, Store
 from batcher.model import Admitted, BadRow, Execution, Row, Settlement, Status, Unsettled
 from batcher.rules.doubts.control import Control
 from batcher.rules.job.card import Card
+from batcher.rules.rows.plain_rows import Name
 
 T = TypeVar("T")
 
@@ -87,9 +88,9 @@ class Checkpoint:
         """Return the job card: what identifies the job."""
         return await self._do(lambda store: store.card)
 
-    async def enter(self, rows: int) -> None:
+    async def enter(self, rows: int, ascended: Name | None) -> None:
         """Skip the manifest's first rows, which are settled and known to be the checkpoint's first ones."""
-        await self._do(lambda store: store.enter(rows))
+        await self._do(lambda store: store.enter(rows, ascended))
 
     async def sift(self, rows: Sequence[Row | BadRow], leave: Collection[Status]) -> Sifted:
         """Look up the next rows of the manifest. Rows with a status in `leave` are only counted."""

@@ -15,6 +15,8 @@ from batcher.rules.rows.identity import content_keys
 
 Block: TypeAlias = Sequence[Row | BadRow]
 """Consecutive rows of a manifest."""
+Name: TypeAlias = tuple[str, str]
+"""The bucket and the object of a row."""
 
 
 class PlainRows(Sequence[Row]):
@@ -71,9 +73,9 @@ class PlainRows(Sequence[Row]):
 class Ascent:
     """Follows whether rows ascend by bucket and object, as lists of buckets do. Then no two have the same content."""
 
-    def __init__(self) -> None:
-        self.last = ("", "")
-        """The bucket and the object of the last row."""
+    def __init__(self, last: Name = ("", "")) -> None:
+        self.last = last
+        """The name of the last row."""
         self.rows = 0
 
     def goes_on(self, rows: Block) -> bool:

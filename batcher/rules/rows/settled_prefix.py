@@ -17,6 +17,7 @@ from typing import NamedTuple
 import orjson
 
 from batcher.model import NUMBERS, STATUSES, Mark, Settlement, Status
+from batcher.rules.rows.plain_rows import Name
 
 ENDED = frozenset({Status.STARTED, Status.REJECTED, Status.INVALID, Status.DUPLICATE, Status.DISMISSED})
 """The statuses of rows in a prefix. The next run sends PENDING and REFUSED rows; all others may still be settled."""
@@ -33,11 +34,13 @@ class Prefix(NamedTuple):
     mark: Mark
     counts: Mapping[Status, int]
     reading: str
+    ascended: Name | None = None
+    """The name of its last row if all of its rows ascend by their names. None if they do not, or if it is not known."""
 
 
 def encoded(prefix: Prefix) -> str:
     """Write a prefix as JSON."""
-    mark, counts, reading = prefix
+    mark, counts, reading, _ = prefix
     # Without shards, as earlier versions read it.
     place = mark if mark.elsewhere else mark[:-1]
     return orjson.dumps([*place, {str(NUMBERS[status]): count for status, count in counts.items()}, reading]).decode()
@@ -47,6 +50,26 @@ def decoded(text: str) -> Prefix:
     """Parse what `encoded` wrote."""
     *mark, counts, reading = orjson.loads(text)
     return Prefix(Mark(*mark), {STATUSES[int(number)]: count for number, count in counts.items()}, reading)
+
+
+def encoded_ascent(prefix: Prefix) -> str:
+    """Write the last name of a prefix that ascends, as JSON: a fact of its own, as earlier versions know none."""
+    return orjson.dumps([*_origin(prefix), prefix.ascended]).decode()
+
+
+def with_ascent(prefix: Prefix, text: str) -> Prefix:
+    """Return the prefix with the name that `encoded_ascent` wrote, if it wrote that for the same rows.
+
+    The same bytes that are read by the same rules make the same rows. So whoever has written a prefix last, the name
+    is that of its last row if these two agree.
+    """
+    *origin, name = orjson.loads(text)
+    return prefix._replace(ascended=tuple(name)) if origin == _origin(prefix) else prefix
+
+
+def _origin(prefix: Prefix) -> list[str | int]:
+    """Return what decides which rows a prefix has."""
+    return [*prefix.mark, prefix.reading]
 
 
 def dismissed(prefix: Prefix) -> Prefix:
@@ -69,6 +92,8 @@ class _Stretch:
     last: int
     mark: Mark | None = None
     """The place after the stretch; None while it grows."""
+    ascended: Name | None = None
+    """The name of its last row, if all rows up to it ascend."""
     waiting: int = 0
     counts: Counter[Status] = field(default_factory=Counter)
 
@@ -81,11 +106,14 @@ class Frontier:
         self._stretches: deque[_Stretch] = deque()
         self._is_in_order = True
 
-    def sifted(self, last: int, waiting: int, passed: Mapping[Status, int], *, is_in_order: bool) -> None:
+    def sifted(
+        self, last: int, waiting: int, passed: Mapping[Status, int], *, is_in_order: bool, ascended: Name | None = None
+    ) -> None:
         """Add a block of rows in manifest order: the place of its last row, and the statuses of its rows.
 
         `waiting` rows are undecided. `is_in_order` says whether each row's id equals its place among the job's rows;
-        after the first row for which it does not, the prefix cannot grow any more.
+        after the first row for which it does not, the prefix cannot grow any more. `ascended` is the name of the last
+        row if all rows up to it ascend.
         """
         self._is_in_order = self._is_in_order and is_in_order
         if not self._is_in_order:
@@ -94,7 +122,7 @@ class Frontier:
             after = self._stretches[-1].last if self._stretches else self.prefix.mark.rows
             self._stretches.append(_Stretch(after, last))
         stretch = self._stretches[-1]
-        stretch.last, stretch.mark = last, None
+        stretch.last, stretch.mark, stretch.ascended = last, None, ascended
         stretch.waiting += waiting
         for status, count in passed.items():
             if status in ENDED:
@@ -130,7 +158,8 @@ class Frontier:
     def _move_on(self) -> bool:
         has_moved = False
         while self._stretches and (mark := self._stretches[0].mark) is not None and not self._stretches[0].waiting:
-            counts = Counter(self.prefix.counts) + self._stretches.popleft().counts
-            self.prefix = Prefix(mark, counts, self.prefix.reading)
+            ended = self._stretches.popleft()
+            counts = Counter(self.prefix.counts) + ended.counts
+            self.prefix = Prefix(mark, counts, self.prefix.reading, ended.ascended)
             has_moved = True
         return has_moved
