@@ -6,6 +6,7 @@ Pure. Each function raises UsageError.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 from http import HTTPStatus
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from batcher.emulator.faults import FaultKind
 from batcher.emulator.quirks import Quirk, QuirkValue, Takes, check_value
 from batcher.emulator.settings import NO_WORKFLOW, Declared, ParameterType
 from batcher.errors import UsageError
-from batcher.rules.text import similar
 
 
 def parse_share(text: str) -> float:
@@ -45,8 +45,8 @@ def parse_quirk(text: str) -> tuple[Quirk, QuirkValue]:
     name, equals, given = text.partition("=")
     quirk = next((quirk for quirk in Quirk if quirk == name), None)
     if quirk is None:
-        near = similar(name, list(Quirk))
-        advice = "See batcher emulator --help." if near is None else f"The nearest is {near}."
+        near = get_close_matches(name, list(Quirk), n=1)
+        advice = f"The nearest is {near[0]}." if near else "See batcher emulator --help."
         raise UsageError(f"unknown quirk {name!r}", advice)
     value = _quirk_value(quirk, given) if equals else None
     check_value(quirk, value)

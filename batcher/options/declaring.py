@@ -7,6 +7,7 @@ too. These declarations are the only source of what is known about options.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from difflib import get_close_matches
 from enum import StrEnum
 from pathlib import Path
 from types import NoneType
@@ -26,7 +27,6 @@ from typing import (
 
 from batcher.errors import UsageError
 from batcher.options.kinds import FLAG, NUMBER, PATH, TEXT, WHOLE, Kind, many, one_of
-from batcher.rules.text import similar
 
 if TYPE_CHECKING:
     # Not imported at run time, which would slow the help down.
@@ -269,5 +269,5 @@ def _kind_of(type_: Any) -> Kind:
 
 def nearest(name: str, known: Mapping[str, object] | set[str], otherwise: str) -> str:
     """Return advice about an unknown name: a similar name, or `otherwise`."""
-    near = similar(name, sorted(known))
-    return otherwise if near is None else f"Did you mean {near}?"
+    near = get_close_matches(name, sorted(known), n=1)
+    return f"Did you mean {near[0]}?" if near else otherwise

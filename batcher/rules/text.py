@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
 from datetime import datetime, time, timedelta
 from operator import mul
 
@@ -73,11 +72,3 @@ def number(value: float) -> str:
     if 0 < value < 0.01:  # noqa: PLR2004 - less is below what anyone needs to see
         return "<0.01"
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"  # noqa: PLR2004 - two digits are enough
-
-
-def similar(word: str, known: Iterable[str], least: float = 0.6) -> str | None:
-    """Return the known word that is most like a word, None if none is. `least` is the likeness needed, from 0 to 1."""
-    # Imported here, since only a wrong word needs it.
-    from difflib import get_close_matches  # noqa: PLC0415
-
-    return next(iter(get_close_matches(word, known, n=1, cutoff=least)), None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -18,7 +19,6 @@ from msgspec import structs
 from batcher.model import BadRow, Found, Json, Parameter, Row
 from batcher.rules.rows.plain_rows import PlainRows
 from batcher.rules.rows.values import quoted, to_type
-from batcher.rules.text import similar
 
 KEPT = 4096
 """Number of cached judgements. Most rows of a manifest have the inputs of an earlier row."""
@@ -52,8 +52,8 @@ def unknown_fault(names: Iterable[str], parameters: Mapping[str, Parameter]) -> 
     """Return what is wrong if one of the names is not a declared parameter; None if all are."""
     for name in names:
         if name not in parameters:
-            near = similar(name, parameters)
-            guess = "" if near is None else f"; it has {near}"
+            near = get_close_matches(name, parameters, 1)
+            guess = f"; it has {near[0]}" if near else ""
             return f"inputs.{name}: the workflow declares no such parameter{guess}"
     return None
 

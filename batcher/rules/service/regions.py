@@ -6,8 +6,7 @@ Regions are added every year, so that an unknown name is no error. A word in it 
 from __future__ import annotations
 
 import re
-
-from batcher.rules.text import similar
+from difflib import get_close_matches
 
 _KNOWN = (
     "cn-north-1", "cn-north-2", "cn-north-4", "cn-north-9", "cn-north-11", "cn-north-12", "cn-east-2", "cn-east-3",
@@ -33,7 +32,7 @@ def meant(region: str) -> str | None:
     if folded == region and corrected == words:
         return None
     name = "-".join([*corrected, number])
-    return similar(name, _KNOWN, 0.8)
+    return next(iter(get_close_matches(name, _KNOWN, n=1, cutoff=0.8)), None)
 
 
 def meant_in(host: str) -> tuple[str, str] | None:
@@ -52,4 +51,4 @@ def unknown_in(host: str) -> str | None:
 def _corrected(word: str) -> str:
     if word in _WORDS or len(word) < _SHORTEST:
         return word
-    return similar(word, _WORDS, 0.75) or word
+    return next(iter(get_close_matches(word, _WORDS, n=1, cutoff=0.75)), word)
