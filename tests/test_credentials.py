@@ -10,7 +10,8 @@ from batcher.edges.credentials import FAMILIES, find_credentials
 from batcher.errors import CredentialsError, UsageError
 from batcher.model import Credentials, Fault, Lost
 from batcher.rules.choices import Place
-from batcher.rules.service.credentials import described, is_due, metadata_address, read_file
+from batcher.rules.service.credentials import described, is_due, metadata_address
+from batcher.rules.service.credentials_file import read_file
 
 PAIR = {"OBS_ACCESS_KEY_ID": "AK", "OBS_SECRET_ACCESS_KEY": "SK"}
 SECRET = "CanarySecret/+%=0123"

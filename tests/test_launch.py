@@ -16,7 +16,11 @@ sys.exit(main())
 """The command in a Python that prints what it has imported."""
 
 OTHERS = {
-    "--canary": {"batcher.app.canary_watch", "batcher.app.watch"},
+    "--canary": {
+        *("batcher.app.canary", "batcher.app.canary_watch", "batcher.app.watch", "batcher.rules.ends.canary"),
+        *("batcher.rules.ends.figures", "batcher.rules.ends.followed", "batcher.rules.ends.redriven"),
+        *("batcher.rules.ends.summary", "batcher.rules.rows.spread"),
+    },
     "--max-running": {"batcher.app.closed_loop", "batcher.flow.watch", "batcher.edges.ends", "statistics"},
     "--log-file": {"batcher.edges.log", "logging.handlers"},
     "--metrics-port": {
@@ -31,7 +35,18 @@ OTHERS = {
         *("batcher.app.heads", "batcher.app.object_list", "batcher.flow.bucket_questions"),
         *("batcher.flow.object_list", "xml.etree.ElementTree"),
     },
-    "another format": {"pyarrow"},
+    "another format": {
+        *("batcher.edges.manifest.given", "batcher.edges.manifest.inventory", "batcher.edges.manifest.parquet"),
+        *("batcher.edges.manifest.parquet_bounds", "batcher.edges.manifest.parquet_cells", "pyarrow"),
+    },
+    "--ledger": {"batcher.app.membership", "batcher.app.sharing", "batcher.edges.row_ledger"},
+    "--api dwr-v3": {
+        *("batcher.app.project", "batcher.rules.service.dwr_v3", "batcher.rules.service.dwr_v3_errors"),
+        *("batcher.rules.service.dwr_v3_list", "batcher.rules.service.projects", "batcher.rules.service.sdk_signing"),
+    },
+    "a settings file": {"batcher.rules.settings_file", "tomllib"},
+    "a credentials file": {"batcher.rules.service.credentials_file", "configparser"},
+    "a run folder": {"batcher.app.history", "batcher.app.run_folder", "batcher.edges.scratch"},
     "another command": {
         *("batcher.app.doctor", "batcher.app.report", "batcher.emulator", "batcher.flow.redrive", "aiohttp.web"),
     },

@@ -9,12 +9,13 @@ import json
 import time
 from collections import Counter
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from email.utils import formatdate
 from pathlib import Path
 
 import pytest
 from aiohttp import web
+from msgspec import structs
 
 from batcher.app.run import run_job
 from batcher.app.world import World
@@ -228,7 +229,7 @@ async def test_credentials_that_sign_wrongly_are_sent_once_and_start_nothing(tmp
 
 
 async def test_a_signature_that_does_not_cover_the_body_starts_nothing(tmp_path):
-    bodiless = replace(TOY, sign=lambda credentials, call, _, now: sign(credentials, call, b"", now))
+    bodiless = structs.replace(TOY, sign=lambda credentials, call, _, now: sign(credentials, call, b"", now))
     async with serving() as (toy, url):
         assert await run(tmp_path, url, bodiless) is ExitCode.CREDENTIALS
     assert (set(toy.refused), toy.runs) == ({"POST"}, [])

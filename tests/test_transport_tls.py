@@ -1,9 +1,13 @@
 """Which certificates are trusted, and that a cancelled request hangs up, with TLS and without."""
 
 import asyncio
+import os
+import subprocess
+import sys
 
 import pytest
 import trustme
+from conftest import KEYS
 from scripted_server import (
     OK,
     client_side,
@@ -65,6 +69,44 @@ async def test_a_private_authority_is_trusted_beside_the_systems_by_a_file(autho
         connected(f"https://{server.host}", verify_tls=bundle) as transport,
     ):
         assert (await post(transport)).status == 200
+
+
+@pytest.mark.parametrize(("names", "code"), [("authority.pem", 0), (os.devnull, 69)])
+async def test_a_command_trusts_the_authorities_of_the_system_and_no_other(authority, emulator, tmp_path, names, code):
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    service = await emulator(ssl_context=server_side(authority), workflows={"transcode": {}})
+    (tmp_path / "keys.txt").write_text("a.mp4\nb.mp4\n")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "batcher", "run", "keys.txt", "-w", "transcode", "-b", "films", "-e", service.url),
+        cwd=tmp_path, env=os.environ | KEYS | {"SSL_CERT_FILE": names}, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    _, errors = await process.communicate()
+    assert (process.returncode, sum(service.ledger.counts().values())) == (code, 0 if code else 2), errors.decode()
+    assert (b"TLS certificate is not trusted" in errors) == (code != 0)
+
+
+IMPORTING = """
+import importlib, ssl, sys, threading
+from batcher.app.process import import_client_beside
+if sys.argv[1:]:
+    import_client_beside()
+meanwhile = ssl.create_default_context()
+for thread in threading.enumerate():
+    if thread is not threading.main_thread():
+        thread.join()
+import batcher.edges.transport
+from aiohttp.connector import _SSL_CONTEXT_VERIFIED
+print(*(len(each.get_ca_certs()) for each in (meanwhile, ssl.create_default_context(), _SSL_CONTEXT_VERIFIED)))
+"""
+"""Imports the client beside what else happens, or as a library, and prints how many authorities three contexts have."""
+
+
+@pytest.mark.parametrize(("how", "counts"), [(["beside"], "1 1 0\n"), ([], "1 1 1\n")])
+def test_only_the_contexts_that_a_command_does_not_use_are_made_without_authorities(authority, tmp_path, how, counts):
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    environment = os.environ | {"SSL_CERT_FILE": str(tmp_path / "authority.pem")}
+    said = subprocess.run([sys.executable, "-c", IMPORTING, *how], env=environment, capture_output=True, check=True)
+    assert said.stdout.decode() == counts
 
 
 @pytest.mark.parametrize(("content", "fault"), [(None, "no such file"), (b"", "no certificates in PEM form")])

@@ -5,31 +5,19 @@ from __future__ import annotations
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.world import World
 from batcher.edges.checkpoint.reading import card_at
 from batcher.edges.credentials import project_in_file
-from batcher.errors import JobError, UsageError
+from batcher.errors import JobError
 from batcher.flow.drain import Drain
-from batcher.flow.service import Send
-from batcher.model import Credentials, Lost, Reply
 from batcher.options.groups import Service
 from batcher.rules.choices import Api
 from batcher.rules.job.card import Card
-from batcher.rules.service import projects
-from batcher.rules.service.clock import posix_of_header
-from batcher.rules.service.dialect import Call, Dialect
-from batcher.rules.service.dialects import api_of_host, chosen, dialect_of, dwr_region
+from batcher.rules.service.dialect import Dialect
+from batcher.rules.service.dialects import api_of_host, chosen, dialect_of
 from batcher.rules.service.names import endpoint as endpoint_of
-
-NO_PROJECT = "DWR v3 needs the id of a project"
-ASKED_SECONDS = 10.0
-"""Time limit of a request to IAM."""
-_UNAUTHORIZED = 401
-_SKEW = 60.0
-"""Seconds by which a clock must be off for a second request to IAM, dated by the answer to the first."""
 
 
 class Chosen(NamedTuple):
@@ -75,7 +63,10 @@ async def choose(
     if api is Api.OBS_V2:
         return Chosen(dialect_of(api))
     if not project and may_ask:
-        project = await _looked_up(options, url, world, drain)
+        # Imported here, since most jobs have no project.
+        from batcher.app.project import looked_up  # noqa: PLC0415
+
+        project = await looked_up(options, url, world, drain)
     return Chosen(dialect_of(api, url, project), project)
 
 
@@ -92,39 +83,3 @@ async def _asked(options: Service, url: str, project: str, world: World, drain: 
     said = [answer.message if answer.fault else f"HTTP {answer.status} {answer.code}".rstrip() for answer in answers]
     world.voice.say(f"API {api}, because obs-v2 was answered with {said[0]}, and dwr-v3 with {said[1]}")
     return api
-
-
-async def _looked_up(options: Service, url: str, world: World, drain: Drain) -> str:
-    """Ask IAM for the project of the endpoint's region, and say which one it is."""
-    region = dwr_region(url)
-    if region is None:
-        raise UsageError(f"{NO_PROJECT}, and {url} is in no known region", "Give --project-id.")
-    address = world.environment.get(projects.IAM_ENDPOINT) or projects.iam_endpoint(region)
-    iam = endpoint_of(address, allow_http=options.allow_http).url
-    found: list[projects.Project] = []
-    said = ""
-    async with (
-        open_credentials(options.credentials, world, drain, world.voice.warn) as credentials,
-        world.connect(iam, connections=1, timeout=ASKED_SECONDS, verify_tls=options.trust) as transport,
-    ):
-        for call in projects.calls(region):
-            reply = await _ask_iam(transport.send, credentials.current, call, urlsplit(iam).netloc, world)
-            said = reply.detail if isinstance(reply, Lost) else f"HTTP {reply.status}"
-            found = [] if isinstance(reply, Lost) else projects.projects_of(reply)
-            if any(each.name == region for each in found):
-                break
-    project = projects.project_of(region, found, said)
-    world.voice.say(f"project {project.id} ({project.name}), as IAM says")
-    return project.id
-
-
-async def _ask_iam(send: Send, credentials: Credentials, call: Call, host: str, world: World) -> Reply | Lost:
-    """Send one request, and once more by the time of IAM if this machine's clock may be wrong."""
-    now = world.clock()
-    for _ in range(2):
-        reply = await send(call.method, projects.target_of(call), projects.signed(credentials, call, host, now), None)
-        served = None if isinstance(reply, Lost) else posix_of_header(reply.headers.get("date", ""))
-        if isinstance(reply, Lost) or reply.status != _UNAUTHORIZED or served is None or abs(served - now) < _SKEW:
-            break
-        now = served
-    return reply

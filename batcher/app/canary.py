@@ -70,8 +70,8 @@ def need_possible(options: RunOptions) -> None:
         raise UsageError("--canary: --limit is less than the number of canaries", "Raise --limit, or leave it out.")
 
 
-async def work(run: Run) -> ExitCode | Watching:
-    """Do what the canary of the job allows: start it, return what to watch, judge it, or run the whole list."""
+async def work(run: Run) -> ExitCode | Watching | None:
+    """Start the canary of the job, return what to watch, or judge it. Return None if the whole list may be started."""
     canary = await _due(run)
     if canary is not None and not run.drain.begun:
         named = await _executions(run, canary)
@@ -89,9 +89,7 @@ async def work(run: Run) -> ExitCode | Watching:
         await _judge(run, canary, [*known.values()])
     if isinstance(run.drain.reason, CanaryError):
         return _report_failed(run, run.drain.reason)
-    if not run.drain.begun:
-        await run.whole()
-    return await report_end(run)
+    return None
 
 
 def _report_failed(run: Run, error: CanaryError) -> ExitCode:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct, structs
 
 from batcher.app.job_files import Files
 from batcher.app.voice import Voice
@@ -50,8 +51,7 @@ WAYS_OUT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Doubts:
+class Doubts(Struct, frozen=True):
     """Settles rows in doubt by the execution list. `settle_time` is in seconds."""
 
     files: Files
@@ -94,7 +94,7 @@ class Doubts:
         rows = [row for row in rows if not is_held_for_unknown(row)]
         release = release and not alive
         # While a row may still be sent, no time is the last at which it can have been.
-        inquiry = replace(self.inquiry(), date=_leave_undated) if alive else self.inquiry()
+        inquiry = structs.replace(self.inquiry(), date=_leave_undated) if alive else self.inquiry()
         findings = Findings([], [], [], [])
         if rows:
             findings = await self._asked(inquiry, rows, patient=patient, release=release)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from batcher.app.cell_types import parameters_of
 from batcher.app.columns import Columns
@@ -67,8 +68,7 @@ class Loop(Protocol):
         """Note what was found about rows in doubt."""
 
 
-@dataclass(slots=True)
-class Run:
+class Run(Struct):
     """One run over open edges."""
 
     options: RunOptions

@@ -6,15 +6,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import structs
 
 from batcher.app.attempt import Attempt
 from batcher.app.generation import Generation, Unproven
 from batcher.app.job_identity import is_side_manifest
-from batcher.app.membership import join, need_ledger
-from batcher.app.sharing import Sharing
 from batcher.app.world import World
 from batcher.edges.checkpoint import Answered, Checkpoint
 from batcher.edges.checkpoint.facts import (
@@ -47,6 +45,9 @@ from batcher.rules.rows import settled_prefix
 from batcher.rules.rows.settled_prefix import Frontier, Prefix
 from batcher.rules.shards import merging
 from batcher.rules.text import printable
+
+if TYPE_CHECKING:
+    from batcher.app.sharing import Sharing
 
 PassOn = Callable[[Sequence[Record]], Awaitable[None]]
 
@@ -274,7 +275,11 @@ async def open_files(  # noqa: PLR0913 - what the files of a job depend on
         is_empty = await checkpoint.is_empty()
         is_side = card is not None and is_side_manifest(job, card, folder) and not is_empty
         if card is not None:
-            await need_ledger(sharing, checkpoint_path, job, facts)
+            if sharing is not None or LEDGER in facts:
+                # Imported here, as below, since most jobs share no ledger.
+                from batcher.app.membership import need_ledger  # noqa: PLC0415
+
+                await need_ledger(sharing, checkpoint_path, job, facts)
             job = renewed(job, card, is_side=is_side)
         place = _place_of(output_path, facts, folder)
         if place is None:
@@ -294,6 +299,8 @@ async def open_files(  # noqa: PLR0913 - what the files of a job depend on
                 if warning is not None:
                     world.voice.warn(warning)
             if sharing is not None:
+                from batcher.app.membership import join  # noqa: PLC0415
+
                 await join(sharing, checkpoint, checkpoint_path, job, facts, generation)
                 noted[LEDGER] = sharing.ledger.id
             # Before the first record: a crash after that must not leave an output that the checkpoint does not know.

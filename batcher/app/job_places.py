@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from batcher.app.job_identity import job_of
-from batcher.app.run_folder import job_at
 from batcher.edges.checkpoint import reading
 from batcher.edges.checkpoint.places import is_database, is_there
 from batcher.edges.run_folder import is_run_folder
@@ -49,6 +48,9 @@ def checkpoint_of(path: Path) -> Path:
 
 def _job_of_folder(folder: Path) -> dict[str, Any]:
     """Return the files of the job with this run folder."""
+    # Imported here, since most jobs have none.
+    from batcher.app.run_folder import job_at  # noqa: PLC0415
+
     card = job_at(folder).card
     _need_manifest(folder, card)
     return {"manifest": Path(card.manifest), "checkpoint": folder}

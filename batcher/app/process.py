@@ -7,10 +7,11 @@ import gc
 import os
 import resource
 import signal
+import ssl
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib import import_module
 from types import FrameType
 
@@ -64,20 +65,49 @@ def fast_loop(*, tls: bool = False) -> Callable[[], asyncio.AbstractEventLoop] |
     return aiofastnet.loop_factory(uvloop.new_event_loop)
 
 
-def import_beside(name: str) -> None:
+def import_beside(name: str, within: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
     """Begin to import a module in a thread of its own, unless it is imported. What needs it waits for it.
 
     An error of the import is raised where the module is needed. Others may be imported meanwhile: threads that import
-    wait for each other for good only if modules import each other in a circle.
+    wait for each other for good only if modules import each other in a circle. The thread enters `within` meanwhile.
     """
 
     def begin() -> None:
-        with suppress(Exception):
+        with suppress(Exception), within():
             import_module(name)
 
     if name not in sys.modules:
-        # Not a daemon: the process does not end in the middle of an import.
-        threading.Thread(target=begin, name="import").start()
+        # Without a thread for it, the module is imported where it is needed. `need_threads` says what is wrong.
+        with suppress(RuntimeError):
+            # Not a daemon: the process does not end in the middle of an import.
+            threading.Thread(target=begin, name="import").start()
+
+
+def import_client_beside() -> None:
+    """Begin to import what sends requests, in the process of a command.
+
+    aiohttp makes two TLS contexts when it is imported, and each reads the authorities of the system in 25 ms of CPU
+    time. Here it makes them without: the transport gives its connections a context of its own, if they are over TLS.
+    The program that uses the library may need aiohttp's, so it imports them as they are.
+    """
+    import_beside("batcher.edges.transport", within=_without_authorities)
+
+
+@contextmanager
+def _without_authorities() -> Iterator[None]:
+    """Let the TLS contexts that this thread makes during the block trust no authority."""
+    thread = threading.get_ident()
+    read = ssl.SSLContext.set_default_verify_paths
+
+    def read_for_others(self: ssl.SSLContext) -> None:
+        if threading.get_ident() != thread:
+            read(self)
+
+    ssl.SSLContext.set_default_verify_paths = read_for_others  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        ssl.SSLContext.set_default_verify_paths = read  # type: ignore[method-assign]
 
 
 _CODES = {

@@ -17,7 +17,6 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
-from batcher.app import canary
 from batcher.app.api import Chosen, choose
 from batcher.app.attempt import Terms, need_shareable, open_attempt, with_latest_files
 from batcher.app.columns import Columns
@@ -33,11 +32,12 @@ from batcher.app.process import import_beside
 from batcher.app.runs import noted
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.shards import pinned, planned
-from batcher.app.sharing import open_sharing
 from batcher.app.space import Paths, warn_if_short
+from batcher.app.summary import report_end
 from batcher.app.telemetry import Telemetry, open_telemetry
 from batcher.app.unknown import Newness
 from batcher.app.world import World
+from batcher.edges.checkpoint.facts import CANARY
 from batcher.edges.control import listening
 from batcher.edges.manifest import AnyManifest, format_of, share_of
 from batcher.errors import ExitCode
@@ -60,6 +60,8 @@ from batcher.rules.service.dialects import dialect_of
 from batcher.rules.text import seconds_until
 
 if TYPE_CHECKING:
+    from batcher.app.canary import Watching
+    from batcher.app.sharing import Sharing
     from batcher.rules.report.live import Live
     from batcher.rules.report.page import Page
 
@@ -86,7 +88,11 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
     """
     # The names are checked before anything is opened.
     card_of(options, dialect or dialect_of(options.api))
-    canary.need_possible(options)
+    if options.canary is not None or options.max_running is not None:
+        # Imported here, since most runs have neither.
+        from batcher.app.canary import need_possible  # noqa: PLC0415
+
+        need_possible(options)
     is_first = True
     with draining_in_time(options, world, drain):
         while True:
@@ -95,7 +101,7 @@ async def run_job(  # noqa: PLR0913 - a job, its world, and who takes part in it
             )
             async with opened as (run, shown):
                 outcome = await _finished(run, shown, is_first=is_first)
-            if not isinstance(outcome, canary.Watching):
+            if isinstance(outcome, ExitCode):
                 return outcome
             # Imported here, since only a canary needs it.
             from batcher.app.canary_watch import watch_canary  # noqa: PLC0415
@@ -148,7 +154,7 @@ async def _open_run(  # noqa: PLR0913 - a job, its world, and who takes part in 
         attempt = await edges.enter_async_context(open_attempt(options.checkpoint, world, drain, terms))
         if attempt is not None:
             options = options.but(checkpoint=attempt.checkpoint, output=attempt.output)
-        sharing = await edges.enter_async_context(open_sharing(options.ledger, options.policy))
+        sharing = await edges.enter_async_context(_sharing(options))
         files = await edges.enter_async_context(
             open_files(
                 options.checkpoint,
@@ -175,6 +181,16 @@ async def _open_run(  # noqa: PLR0913 - a job, its world, and who takes part in 
         newness = Newness(doubts, telemetry.warn)
         run = Run(options, world, manifest, columns, files, service, preflight, doubts, monitor, newness, confirm)
         yield run, shown
+
+
+def _sharing(options: RunOptions) -> AbstractAsyncContextManager[Sharing | None]:
+    """Return the job's part in the ledger that is given, None without one."""
+    if options.ledger is None:
+        return nullcontext()
+    # Imported here, since only such a run needs it.
+    from batcher.app.sharing import open_sharing  # noqa: PLC0415
+
+    return open_sharing(options.ledger, options.policy)
 
 
 async def _preflight(  # noqa: PLR0913, PLR0917 - a job and its service meet here
@@ -224,7 +240,7 @@ async def _opening(
     )
 
 
-async def _finished(run: Run, shown: Sequence[str], *, is_first: bool) -> ExitCode | canary.Watching:
+async def _finished(run: Run, shown: Sequence[str], *, is_first: bool) -> ExitCode | Watching:
     """Run the job over its open edges, monitored and steered, and report how it ended.
 
     `shown` are the first lines of the run, which are said if this is its first part. Return what is to be watched first
@@ -238,11 +254,26 @@ async def _finished(run: Run, shown: Sequence[str], *, is_first: bool) -> ExitCo
             for line in shown if is_first else ():
                 run.world.voice.say(line)
             async with _closed_loop(run):
-                outcome = await noted(run.files, run.world.clock, partial(canary.work, run), is_first=is_first)
+                outcome = await noted(run.files, run.world.clock, partial(_work, run), is_first=is_first)
             remember(run.options, run.files, run.world, monitor.learned)
         if isinstance(outcome, ExitCode):
             telemetry.ended(outcome, monitor.figures())
     return outcome
+
+
+async def _work(run: Run) -> ExitCode | Watching:
+    """Start the rows of the list, those of the canary first if the job has one. Return what is to be watched first."""
+    options = run.options
+    if options.canary is not None or options.canary_passed or await run.files.checkpoint.recall(CANARY):
+        # Imported here, since most jobs have no canary.
+        from batcher.app import canary  # noqa: PLC0415
+
+        outcome = await canary.work(run)
+        if outcome is not None:
+            return outcome
+    if not run.drain.begun:
+        await run.whole()
+    return await report_end(run)
 
 
 def _closed_loop(run: Run) -> AbstractAsyncContextManager[None]:

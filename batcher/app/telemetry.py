@@ -5,10 +5,11 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from batcher import __version__
 from batcher.app.job_files import PassOn
@@ -32,8 +33,7 @@ if TYPE_CHECKING:
     from batcher.rules.report.page import Page
 
 
-@dataclass(frozen=True, slots=True)
-class Telemetry:
+class Telemetry(Struct, frozen=True):
     """Passes events and figures on to the log and the metrics, where there are any."""
 
     log_file: Log | None

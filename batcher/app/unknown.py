@@ -6,7 +6,8 @@ A row that an unknown execution fits is admitted and put in doubt without being 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from batcher.app.doubts import Doubts
 from batcher.errors import ServiceError
@@ -22,8 +23,7 @@ Fire = Callable[[Admitted], Awaitable[Outcome]]
 TWICE = "If this checkpoint is an older copy of the job's, rows are started twice."
 
 
-@dataclass(slots=True)
-class Newness:
+class Newness(Struct):
     """Holds the rows of one run that an unknown execution fits. `warn` shows a sentence to the user."""
 
     doubts: Doubts

@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from batcher.errors import JobError
 from batcher.rules.text import printable
@@ -32,8 +33,7 @@ def show(line: str) -> None:
     print(printable(line))
 
 
-@dataclass(frozen=True, slots=True)
-class Voice:
+class Voice(Struct, frozen=True):
     """Speaks to `listener`, which takes the kind of what is said (SAID, WARNING or ERROR) and the text."""
 
     listener: Callable[[str, str], None] = _print

@@ -17,9 +17,8 @@ from batcher.edges.settings_file import NAME, read_settings
 from batcher.errors import UsageError
 from batcher.model import Json
 from batcher.options.declaring import Declared, nearest, settable
-from batcher.rules.settings_file import parsed
 
-_SECRET = re.compile(r"secret|token|passw|credential|access.?key|(?:^|[-_])[as]k(?:$|[-_])", re.IGNORECASE)
+_FORBIDDEN = r"(?i)secret|token|passw|credential|access.?key|(?:^|[-_])[as]k(?:$|[-_])"
 
 
 class Place(NamedTuple):
@@ -40,6 +39,9 @@ def values(verb: str, path: Path | None) -> dict[str, tuple[Json, Place]]:
         if path is not None:
             raise UsageError(f"{file}: no such file", "Name an existing file with --config.")
         return {}
+    # Imported here, with the parser, since most commands have no such file.
+    from batcher.rules.settings_file import parsed
+
     try:
         document = parsed(text)
     except UsageError as error:
@@ -71,7 +73,7 @@ def _apart(file: Path, document: Mapping[str, Json], verb: str) -> tuple[dict[st
 
 
 def _refuse(place: Place, name: str, known: set[str]) -> NoReturn:
-    if _SECRET.search(name):
+    if re.search(_FORBIDDEN, name):
         raise UsageError(
             f"{place.file}: {place.key}: this file must not contain secrets",
             "Remove the key, and set the credentials in the environment or in ~/.huaweicloud/credentials. If others can"

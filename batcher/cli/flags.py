@@ -118,6 +118,7 @@ def verb_command(name: str) -> Verb:
             shown = [f"{at.key} ({ctx.params[name]})" if name in _WHERE else at.key for name, at in used.items()]
             say(f"settings from {next(iter(used.values())).file}: {', '.join(shown)}")
         given = options_of(ctx)
+        getattr(verb, "prepare", _nothing)(given)
         ending.of(name, given)
         options = _located(given)
         ending.of(name, options)
@@ -125,6 +126,10 @@ def verb_command(name: str) -> Verb:
         return code
 
     return Verb(name, verb.OPTIONS, help=verb.HELP, callback=act, context_settings=getattr(verb, "CONTEXT", None))
+
+
+def _nothing(_: Options) -> None:
+    """Do nothing, for a verb that has nothing to prepare."""
 
 
 def _located(options: Options) -> Options:

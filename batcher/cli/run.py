@@ -55,12 +55,21 @@ Exit codes:
 """
 
 
+def prepare(options: RunCommandOptions) -> None:
+    """Begin to import the client of HTTP, if this process sends requests: nothing else takes as long to import."""
+    sends = not options.dry_run and (options.processes or options.engine or options.scheduler) is None
+    if sends and (options.manifest is None or options.manifest.exists()):
+        from batcher.app.process import import_client_beside
+
+        import_client_beside()
+
+
 def run(options: RunCommandOptions) -> ExitCode:
     """Run the job, write its report if --report is given, and return the exit code. With --dry-run, only check it."""
     import asyncio
     import os
 
-    from batcher.app.process import calm_collector, fast_loop, import_beside, make_room, need_threads
+    from batcher.app.process import calm_collector, fast_loop, make_room, need_threads
     from batcher.app.shards import with_shard
 
     listed = _listed(options)
@@ -73,9 +82,6 @@ def run(options: RunCommandOptions) -> ExitCode:
         return _run_shards(options)
     make_room(options.concurrency)
     need_threads()
-    if options.manifest is None or options.manifest.exists():
-        # The client of HTTP takes as long to import as all that follows, and half of that time it reads files.
-        import_beside("batcher.edges.transport")
     from batcher.app.run import run_job
     from batcher.app.world import World
     from batcher.flow.drain import Drain

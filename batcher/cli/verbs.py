@@ -45,6 +45,7 @@ PANELS = {
 def module_of(verb: str) -> Any:
     """Import a verb. `OPTIONS` is its struct, `HELP` its help text; its function takes a struct, returns an exit code.
 
-    `CONTEXT`, if present, holds more settings for its click command.
+    `CONTEXT`, if present, holds more settings for its click command. `prepare`, if present, takes the options as they
+    are given and begins what takes time, before the files of the job are looked for.
     """
     return import_module(f"batcher.cli.{verb}")

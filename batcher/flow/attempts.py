@@ -47,8 +47,7 @@ class Judge(Protocol):
         """Return the verdict. The keyword arguments are those of `verdicts.judge`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Action:
+class Action(Struct, frozen=True):
     """What is done for each row: a request that is sent once, and the judge of answers that name no execution."""
 
     send: Callable[[Row], Awaitable[Answer]]

@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from batcher.errors import JobError
 from batcher.flow.drain import Drain
@@ -27,8 +28,7 @@ def as_admitted(admitted: Admitted) -> Outcome:
     return Outcome(admitted, admitted.status)
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(Struct, frozen=True):
     """What the engine needs. Times are POSIX seconds."""
 
     blocks: AsyncIterator[Block]

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from batcher.model import Answer, Described, Execution, ExecutionDetail, Page, Unsettled
 from batcher.rules.doubts.control import (
@@ -39,8 +40,7 @@ NAMED = 3
 """The number of reasons for which executions keep rows in doubt that are named."""
 
 
-@dataclass(frozen=True, slots=True)
-class Inquiry:
+class Inquiry(Struct, frozen=True):
     """What a reconcile needs. Times are POSIX seconds by the service's clock; waits are in seconds."""
 
     executions: Callable[[Sequence[Window]], AsyncIterator[Described[Page]]]

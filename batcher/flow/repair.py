@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from batcher.model import Record, Settlement, Status, Unsettled
 from batcher.rules.records.codec import record_of_unsettled
@@ -34,8 +35,7 @@ _UNWRITTEN = {
 """The status of an open row without a record, by its status in the checkpoint. It gets a record with this status."""
 
 
-@dataclass(frozen=True, slots=True)
-class Repair:
+class Repair(Struct, frozen=True):
     """What to do after an interruption: records to write, then settlements to make."""
 
     records: list[Record]

@@ -7,9 +7,10 @@ last commit are read. What the list does not show, or what was not read, is repo
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from math import inf
 from typing import NamedTuple
+
+from msgspec import Struct, field
 
 from batcher.errors import ServiceError
 from batcher.flow.reconcile import Inquiry, ask_all
@@ -39,8 +40,7 @@ class Asked(NamedTuple):
     """Why the list may lack executions, empty if it shows those that this job has started."""
 
 
-@dataclass(slots=True)
-class _Walk:
+class _Walk(Struct):
     """What a walk over the list has shown. Times are POSIX seconds by the service's clock."""
 
     begun: float

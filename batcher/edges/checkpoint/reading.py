@@ -10,7 +10,7 @@ from functools import cached_property
 from heapq import merge
 from operator import itemgetter
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from batcher.edges.checkpoint.controls import Controls
 from batcher.edges.checkpoint.facts import CANARY, ELSEWHERE, INHERITED, LIST_LENGTH, READ_WHOLE
@@ -34,14 +34,15 @@ from batcher.edges.checkpoint.unsettled_rows import UnsettledRows
 from batcher.errors import JobError
 from batcher.model import STATUSES, Status, Unsettled
 from batcher.rules.doubts.control import Control
-from batcher.rules.ends import canary
-from batcher.rules.ends.canary import Canary
 from batcher.rules.job.card import Card
 from batcher.rules.progress import extent
 from batcher.rules.progress.extent import Length
 from batcher.rules.records.standing import Standing
 from batcher.rules.shards.attempts import CHECKPOINT, all_files, is_of_shard, latest, named, without
 from batcher.rules.shards.merging import OPEN, Merged, Settled, decoded, merged
+
+if TYPE_CHECKING:
+    from batcher.rules.ends.canary import Canary
 
 COPY = 256
 """The factor for the number of a copy. It leaves room for the number of a status to be added."""
@@ -239,6 +240,16 @@ class Reading:
         with translated(self.path):
             return Controls(self._db).kept if format_of(self._db) >= WITH_CONTROLS else ()
 
+    @property
+    def _canary(self) -> Canary | None:
+        kept = self.facts.get(CANARY)
+        if kept is None:
+            return None
+        # Imported here, since most jobs have no canary.
+        from batcher.rules.ends.canary import decoded as canary_of  # noqa: PLC0415
+
+        return canary_of(kept)
+
     def glance(self) -> Glance:
         """Return the snapshot as a value."""
         unsettled = self.unsettled({Status.SENDING, Status.IN_DOUBT})
@@ -251,7 +262,7 @@ class Reading:
             unsettled,
             self.elsewhere,
             self.merged.alarms,
-            canary.decoded(self.facts.get(CANARY)),
+            self._canary,
         )
 
     def unsettled(self, statuses: Collection[Status], most: int = -1) -> list[Unsettled]:

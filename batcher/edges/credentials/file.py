@@ -14,7 +14,6 @@ from batcher.edges.credentials.found import Found
 from batcher.errors import CredentialsError
 from batcher.model import Credentials
 from batcher.rules.modes import open_to_others
-from batcher.rules.service.credentials import read_file, read_project
 
 VARIABLE = "HUAWEICLOUD_SDK_CREDENTIALS_FILE"
 DEFAULT = "~/.huaweicloud/credentials"
@@ -40,9 +39,13 @@ async def project_in_file(environment: Mapping[str, str]) -> str:
     """Return the id of the project in the file, empty if there is none. It need not be the file of the credentials."""
     path, _ = _place(environment)
     try:
-        return read_project(await asyncio.to_thread(path.read_text, "utf-8-sig"))
+        text = await asyncio.to_thread(path.read_text, "utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return ""
+    # Imported here, with the parser, since most runs have no such file.
+    from batcher.rules.service.credentials_file import read_project  # noqa: PLC0415
+
+    return read_project(text)
 
 
 def _place(environment: Mapping[str, str]) -> tuple[Path, str]:
@@ -64,6 +67,9 @@ def _missing(path: Path) -> str | None:
 
 
 def _read(path: Path, shown: str) -> Credentials:
+    # Imported here, as above.
+    from batcher.rules.service.credentials_file import read_file  # noqa: PLC0415
+
     text = fault = ""
     try:
         text = path.read_text("utf-8-sig")

@@ -9,15 +9,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from batcher.edges.manifest.inventory import open_inventory
 from batcher.edges.manifest.manifest import CHUNK, open_text
-from batcher.edges.manifest.parquet import open_parquet
 from batcher.edges.manifest.share import Share, WholeManifest
 from batcher.edges.manifest.skipped import Choice
 from batcher.errors import UsageError
 from batcher.rules.choices import Format
 
-AnyManifest: TypeAlias = WholeManifest | Share
+AnyManifest: TypeAlias = "WholeManifest | Share"
 
 EVERYTHING = Choice()
 
@@ -30,15 +28,29 @@ class Opening(NamedTuple):
     has_storage_classes: bool = False
 
 
+def _inventory(path: Path | None, _: str, choice: Choice, __: int) -> WholeManifest:
+    # Imported here, since most manifests are text.
+    from batcher.edges.manifest.inventory import open_inventory  # noqa: PLC0415
+
+    return open_inventory(path, choice)
+
+
+def _parquet(path: Path | None, _: str, choice: Choice, __: int) -> WholeManifest:
+    # Imported here, as above.
+    from batcher.edges.manifest.parquet import open_parquet  # noqa: PLC0415
+
+    return open_parquet(path, choice)
+
+
 FORMATS: Mapping[str, Opening] = {
     Format.CSV: Opening((".csv",), open_text),
     Format.TSV: Opening((".tsv",), open_text),
     Format.JSON: Opening((".json",), open_text),
     Format.JSONL: Opening((".jsonl", ".ndjson"), open_text),
     Format.TXT: Opening((".txt",), open_text),
-    Format.INVENTORY: Opening((), lambda path, _, choice, __: open_inventory(path, choice), has_storage_classes=True),
+    Format.INVENTORY: Opening((), _inventory, has_storage_classes=True),
     Format.OBSUTIL: Opening((), open_text),
-    Format.PARQUET: Opening((".parquet",), lambda path, _, choice, __: open_parquet(path, choice)),
+    Format.PARQUET: Opening((".parquet",), _parquet),
 }
 SUFFIXES: Mapping[str, str] = {suffix: format_ for format_, each in FORMATS.items() for suffix in each.suffixes}
 """The format that each suffix implies."""

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from batcher.edges.manifest.given import PassedRows
-from batcher.edges.manifest.inventory import Inventory
-from batcher.edges.manifest.manifest import Manifest
-from batcher.edges.manifest.parquet import ParquetManifest
 from batcher.edges.manifest.rows import Ignored
 from batcher.errors import ManifestError
 from batcher.model import BadRow, Json, Mark, Parameter, Row
 from batcher.rules.shards.assignment import Shard
 from batcher.rules.shards.ownership import owner
 
-WholeManifest: TypeAlias = Manifest | Inventory | ParquetManifest | PassedRows
+if TYPE_CHECKING:
+    # Each is imported where one is opened.
+    from batcher.edges.manifest.given import PassedRows
+    from batcher.edges.manifest.inventory import Inventory
+    from batcher.edges.manifest.manifest import Manifest
+    from batcher.edges.manifest.parquet import ParquetManifest
+
+WholeManifest: TypeAlias = "Manifest | Inventory | ParquetManifest | PassedRows"
 
 
 class Share:

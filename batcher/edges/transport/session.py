@@ -20,7 +20,7 @@ from batcher import __version__
 from batcher.edges.transport.body import read_body
 from batcher.edges.transport.kept import CONNECT_SECONDS, IDLE_SECONDS, KeptConnections
 from batcher.edges.transport.losses import Losses
-from batcher.edges.transport.trust import trusting
+from batcher.edges.transport.trust import authorities, trusting
 from batcher.model import Lost, Reply
 from batcher.rules.service.proxies import Proxy, proxy_for
 
@@ -51,6 +51,8 @@ async def connect(
     limits = aiohttp.ClientTimeout(total=timeout, connect=min(CONNECT_SECONDS, timeout))
     trusted = ssl_context or (trusting(verify_tls) if isinstance(verify_tls, Path) else verify_tls)
     proxy = proxy_to(endpoint)
+    if trusted is True and (origin.scheme == "https" or (proxy is not None and proxy.url.startswith("https:"))):
+        trusted = authorities()
     async with (
         aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=connections, keepalive_timeout=IDLE_SECONDS, ssl=trusted),

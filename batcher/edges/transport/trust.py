@@ -6,6 +6,7 @@ import os
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 from batcher.errors import UsageError
@@ -28,6 +29,14 @@ def check_key_log(environment: Mapping[str, str]) -> None:
             f"{KEY_LOG} names {name}, which cannot be written: {reason}",
             f"Unset {KEY_LOG}, or name a file that can be written. The keys of TLS connections are logged there.",
         ) from None
+
+
+@cache
+def authorities() -> ssl.SSLContext:
+    """Return what trusts the authorities of the system, which are read once. aiohttp's own context may trust none."""
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(("http/1.1",))
+    return context
 
 
 def trusting(bundle: Path) -> ssl.SSLContext:

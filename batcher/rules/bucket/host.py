@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import NamedTuple
 from urllib.parse import quote
+
+from msgspec import structs
 
 from batcher.model import Credentials
 from batcher.rules.choices import Api
@@ -44,7 +45,7 @@ class BucketHost(NamedTuple):
     @property
     def dialect(self) -> Dialect:
         """The dialect of OBS for calls about this bucket."""
-        return replace(dialect_of(Api.OBS_V2), sign=self._sign, wire_query=_wire_query)
+        return structs.replace(dialect_of(Api.OBS_V2), sign=self._sign, wire_query=_wire_query)
 
     def _sign(self, credentials: Credentials, call: Call, _body: bytes | None, now: int) -> Mapping[str, str]:
         """Sign a call. What is signed names the bucket, also where the path that is sent does not."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from math import inf
 from typing import Any
+
+from msgspec import Struct, field
 
 from batcher.model import Answer, Json, Verdict
 from batcher.rules.service.labels import label
@@ -19,8 +20,7 @@ BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 
 """The upper bounds of the classes of durations, in seconds. A bound belongs to its class."""
 
 
-@dataclass(slots=True)
-class Answered:
+class Answered(Struct):
     """The attempts of a run."""
 
     kinds: Counter[tuple[str, str]] = field(default_factory=Counter)

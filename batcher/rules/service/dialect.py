@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 import orjson
+from msgspec import Struct
 
 from batcher.model import Answer, Credentials, Described, ExecutionDetail, Page, Reply, Row, Workflow
 from batcher.rules.service.names import Endpoint
@@ -67,8 +67,7 @@ class EndpointRule(Protocol):
         """Refuse plain http to other machines unless `allow_http`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
+class Dialect(Struct, frozen=True, kw_only=True):
     """One API of the service. Each `read_...` takes a whole HTTP reply, successful or not, and never fails.
 
     For an error they return the service's words. The caller looks up in `errors` what these mean.

@@ -9,7 +9,6 @@ from batcher.model import Described, Workflow
 from batcher.rules.choices import Api
 from batcher.rules.service import verdicts
 from batcher.rules.service.dialect import Dialect
-from batcher.rules.service.dwr_v3 import dwr_v3
 from batcher.rules.service.obs_v2 import OBS_V2
 from batcher.rules.service.verdicts import SUCCESS
 
@@ -22,7 +21,12 @@ def dialect_of(api: Api, endpoint: str = "", project: str = "") -> Dialect:
 
     Without these, only what concerns names can be used: those of workflows, endpoints and regions.
     """
-    return dwr_v3(urlsplit(endpoint).netloc, project) if api is Api.DWR_V3 else OBS_V2
+    if api is not Api.DWR_V3:
+        return OBS_V2
+    # Imported here, since most jobs speak the other one.
+    from batcher.rules.service.dwr_v3 import dwr_v3  # noqa: PLC0415
+
+    return dwr_v3(urlsplit(endpoint).netloc, project)
 
 
 def api_of_host(endpoint: str) -> Api:
