@@ -18,7 +18,7 @@ from msgspec import structs
 from batcher.edges.manifest.inventory_files import files_of, header_of
 from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.edges.manifest.skipped import DELETE_MARKER, HEADER, OLD_VERSION, OTHER_CLASS, Choice, Skipped
-from batcher.edges.manifest.source import Source
+from batcher.edges.manifest.source import LOOK, Source
 from batcher.errors import ManifestError
 from batcher.model import BadRow, Json, Mark, Parameter, Row
 from batcher.rules.rows.plain_rows import Block
@@ -115,7 +115,7 @@ class Inventory:
                 continue
             source = Source(each.path, lone_cr=False)
             try:
-                for _ in source.texts(_CHUNK):
+                for _ in source.texts(LOOK):
                     pass
                 self.lines = source.lines + (self.lines or 0)
             finally:

@@ -18,7 +18,7 @@ from batcher.edges.manifest.lines import LineReader, json_row, key_row, only_lin
 from batcher.edges.manifest.obsutil import ObsutilReader
 from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.edges.manifest.skipped import Choice, Skipped
-from batcher.edges.manifest.source import LINES, OBJECTS, Source
+from batcher.edges.manifest.source import LINES, LOOK, OBJECTS, Source
 from batcher.edges.manifest.strays import Strays
 from batcher.edges.manifest.table import DELIMITERS, TableReader, columns_of
 from batcher.errors import ManifestError
@@ -161,7 +161,7 @@ class Manifest:
             source.close()
 
     def _check(self, source: Source) -> None:
-        entries = sum(1 for _ in self._examined(source.texts(self._chunk)))
+        entries = sum(1 for _ in self._examined(source.texts(LOOK)))
         # Where several entries share a line, lines say nothing about the number of rows.
         self.lines = None if self._format == "json" and entries > source.lines else source.lines
 
