@@ -108,7 +108,7 @@ class Inventory:
         """The number of entries skipped so far, by kind."""
         return self._skipped.counts
 
-    def check(self) -> None:
+    def check(self, _read: Mark | None = None) -> None:
         """Read all files once, if they can be read again. Raises ManifestError if one cannot be used."""
         for each in self._sources:
             if each.size is None:

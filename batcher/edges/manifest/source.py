@@ -82,7 +82,7 @@ class Source:
         self.size = status.st_size if path is not None and stat.S_ISREG(status.st_mode) else None
         self._look: SecondLook | None = None
         self._former = bytearray()
-        """The piece before the next one, if the file can be looked at again."""
+        """The piece before the next one, if the file can be looked at again. Its end, if it was passed over."""
         if self.size:
             # Rows that are appended from now on are left for the next run.
             self._file.end = self.size
@@ -109,7 +109,7 @@ class Source:
         yielded as soon as it has arrived, and its bytes are added to `digest`. Raises ManifestError, also if a plain
         file was changed: before a piece that is not as in the file, or at the end.
         """
-        data = bytearray()
+        data = self._former
         for piece in self._pieces(chunk):
             if self._look is not None:
                 self._need_whole(piece, self._look)
@@ -174,8 +174,11 @@ class Source:
         """Return the digest of the first `length` bytes of a plain file, or of all of it if it is shorter."""
         return sha256() if self._look is None else self._look.digest(length)
 
-    def pass_over(self, length: int, line: int, digest: Hash) -> None:
-        """Continue after the file's first `length` bytes, which have this digest, and where `line` begins."""
+    def pass_over(self, length: int, line: int, digest: Hash | None) -> None:
+        """Continue after the file's first `length` bytes, which have this digest, and where `line` begins.
+
+        Without a digest, what follows is not digested either.
+        """
         self._former = bytearray(self._cut.end if length else b"")
         self._file.pass_over(length, digest)
         self.given = length
@@ -309,10 +312,10 @@ class _Arriving(io.FileIO):
         data, self._ahead = self._ahead[:size], self._ahead[size:]
         return data or self._take(size)
 
-    def pass_over(self, length: int, digest: Hash) -> None:
-        """Move to the byte after the first `length` bytes, which have this digest."""
+    def pass_over(self, length: int, digest: Hash | None) -> None:
+        """Move to the byte after the first `length` bytes, which have this digest. None: nothing is digested."""
         self.seek(length)
-        self.taken, self.digest = length, digest.copy()
+        self.taken, self.digest = length, None if digest is None else digest.copy()
         self._ahead = b""
 
     def _take(self, size: int | None) -> bytes:
