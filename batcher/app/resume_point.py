@@ -42,6 +42,12 @@ async def enter(
     return prefix.counts
 
 
+def is_read_alike(options: RunOptions, reading: str) -> bool:
+    """Return whether the earlier reading of a manifest split its bytes into entries as the next one does."""
+    split_by = orjson.dumps([__version__, format_of(options.manifest, options.format)]).decode()
+    return reading.startswith(split_by.removesuffix("]"))
+
+
 def _reading(options: RunOptions, parameters: Mapping[str, Parameter]) -> str:
     """Return everything that decides which rows a manifest's bytes make."""
     types = {name: parameter.type for name, parameter in parameters.items()}

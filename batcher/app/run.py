@@ -26,6 +26,7 @@ from batcher.app.job import Run
 from batcher.app.job_files import Files, PassOn, open_files
 from batcher.app.job_identity import card_of, choice_of, job_of, need_bucket
 from batcher.app.learned import remember, remembered
+from batcher.app.look import look_through
 from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
 from batcher.app.process import import_beside
@@ -134,7 +135,7 @@ async def _open_run(  # noqa: PLR0913 - a job, its world, and who takes part in 
         manifest = edges.enter_context(_open_manifest(options, world))
         # The client of HTTP takes as long to import as a long list to look through, and reads files half of the time.
         import_beside("batcher.edges.transport")
-        await asyncio.to_thread(manifest.check)
+        await asyncio.to_thread(look_through, manifest, options)
         for warning in manifest.warnings:
             telemetry.warn(warning)
         paths = Paths(options.manifest, options.checkpoint, options.output)

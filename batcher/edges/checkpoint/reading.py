@@ -20,12 +20,14 @@ from batcher.edges.checkpoint.lock import observing
 from batcher.edges.checkpoint.schema import (
     WITH_CONTROLS,
     card_of,
+    carried,
     check_card,
     check_sum,
     facts_of,
     format_of,
     need_file,
     open_database,
+    seal,
     translated,
 )
 from batcher.edges.checkpoint.settled_rows import SettledRows
@@ -80,6 +82,18 @@ def card_at(path: Path) -> Card:
     """Read the job card alone, and compare nothing else. Raises DiskError or OtherJobError if it cannot be read."""
     with translated(path), _readable(path) as file, closing(open_database(file, None)) as db:
         return card_of(facts_of(db, path))
+
+
+def hint_at(path: Path, name: str) -> str | int | None:
+    """Return a fact as it is stored, None if there is none that can be read at once.
+
+    For what the caller can prove otherwise: nothing else of the file is read or checked, and no lock is waited for.
+    """
+    address = f"{path.absolute().as_uri()}?mode=rw"
+    with suppress(sqlite3.Error, OSError), closing(sqlite3.connect(address, uri=True, timeout=0)) as db:
+        for value, found in db.execute("SELECT value, seal FROM header WHERE name = ?", (name,)):
+            return carried(value) if found == seal(name, value) else None
+    return None
 
 
 @contextmanager

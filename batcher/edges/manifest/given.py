@@ -77,7 +77,7 @@ class PassedRows:
         """The number of rows skipped so far, by kind."""
         return self._skipped.counts
 
-    def check(self) -> None:
+    def check(self, _read: Mark | None = None) -> None:
         """Do nothing: the rows can be read only once."""
 
     def change(self) -> ManifestError | None:

@@ -18,7 +18,7 @@ from msgspec import structs
 from batcher.edges.manifest.inventory_files import files_of, header_of
 from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.edges.manifest.skipped import DELETE_MARKER, HEADER, OLD_VERSION, OTHER_CLASS, Choice, Skipped
-from batcher.edges.manifest.source import Source
+from batcher.edges.manifest.source import LOOK, Source
 from batcher.errors import ManifestError
 from batcher.model import BadRow, Json, Mark, Parameter, Row
 from batcher.rules.rows.plain_rows import Block
@@ -108,14 +108,14 @@ class Inventory:
         """The number of entries skipped so far, by kind."""
         return self._skipped.counts
 
-    def check(self) -> None:
+    def check(self, _read: Mark | None = None) -> None:
         """Read all files once, if they can be read again. Raises ManifestError if one cannot be used."""
         for each in self._sources:
             if each.size is None:
                 continue
             source = Source(each.path, lone_cr=False)
             try:
-                for _ in source.texts(_CHUNK):
+                for _ in source.texts(LOOK):
                     pass
                 self.lines = source.lines + (self.lines or 0)
             finally:

@@ -87,8 +87,10 @@ class ArrayReader:
                 self._scan = Scan(0, 0)
                 return
             scan = scan_object(text, begin + self._scan.at, self._scan.depth)
+            if (len(text) if scan.depth else scan.at) - begin > MOST_OBJECT:
+                raise self._error(f"an object of more than {MOST_OBJECT >> 20} MiB begins here", _ADVICE)
             if scan.depth:
-                self._keep(text[begin:], Scan(scan.at - begin, scan.depth))
+                self._rest, self._scan, self.is_whole = text[begin:], Scan(scan.at - begin, scan.depth), False
                 return
             self._scan = Scan(0, 0)
             at = scan.at
@@ -118,11 +120,6 @@ class ArrayReader:
             at += 1
         self.line += text.count("\n", at)
         return None
-
-    def _keep(self, rest: str, scan: Scan) -> None:
-        if len(rest) > MOST_OBJECT:
-            raise self._error(f"an object of more than {MOST_OBJECT >> 20} MiB begins here", _ADVICE)
-        self._rest, self._scan, self.is_whole = rest, scan, False
 
     def _error(self, fault: str, advice: str) -> ManifestError:
         return ManifestError(f"{self._name}, line {self.line}: {fault}", advice)

@@ -18,7 +18,7 @@ from batcher.edges.manifest.lines import LineReader, json_row, key_row, only_lin
 from batcher.edges.manifest.obsutil import ObsutilReader
 from batcher.edges.manifest.rows import Ignored, Rows
 from batcher.edges.manifest.skipped import Choice, Skipped
-from batcher.edges.manifest.source import LINES, OBJECTS, Source
+from batcher.edges.manifest.source import LINES, LOOK, OBJECTS, Source
 from batcher.edges.manifest.strays import Strays
 from batcher.edges.manifest.table import DELIMITERS, TableReader, columns_of
 from batcher.errors import ManifestError
@@ -72,6 +72,8 @@ class Manifest:
         self.ignored = Ignored(self._left_out)
         """The names that are not used."""
         self._digest = sha256()
+        self._known = 0, self._digest.copy()
+        """How many bytes at the beginning were digested last, and their digest."""
         self._begin = BEGINNING
         self._marks: deque[Mark] = deque()
         self._texts = source.texts(self._chunk, self._digest)
@@ -130,13 +132,14 @@ class Manifest:
         """Whether rows may have their own inputs regardless of the header."""
         return self._format in _JSON
 
-    def check(self) -> None:
+    def check(self, read: Mark | None = None) -> None:
         """Read and decode the whole file once, if it can be read again, and note what is known of it as a whole.
 
-        Raises ManifestError for an encoding other than UTF-8, a damaged gzip file or an endless line, for JSON of
-        another shape, and for a list of obsutil that cannot be used.
+        `read` may be a mark of an earlier reading in this format. If the bytes before it are unchanged, they were
+        decoded then, and only what follows them is read here. Raises ManifestError for an encoding other than UTF-8, a
+        damaged gzip file or an endless line, for JSON of another shape, and for a list of obsutil that cannot be used.
         """
-        if self._source.size is None:
+        if self._source.size is None or (read is not None and self._is_read_before(read)):
             return
         # A digest costs half of the time, and is needed only where an error may be due to a change.
         source = _source(self._source.path, self._format, is_digested=False)
@@ -160,21 +163,49 @@ class Manifest:
         finally:
             source.close()
 
-    def _check(self, source: Source) -> None:
-        entries = sum(1 for _ in self._examined(source.texts(self._chunk)))
+    def _is_read_before(self, mark: Mark) -> bool:
+        """Check what follows a mark, if all before it is unchanged. Return False if the whole file must be checked."""
+        # Of a list of obsutil, also earlier lines show whether it is whole.
+        if self._format == "obsutil" or not self._is_unchanged(mark):
+            return False
+        source = _source(self._source.path, self._format, is_digested=False)
+        try:
+            if (source.size or 0) < mark.offset:
+                return False
+            source.pass_over(mark.offset, mark.line, None)
+            self._check(source, mark)
+        except ManifestError:
+            # The check of the whole file says what is wrong, also if it was changed meanwhile.
+            return False
+        finally:
+            source.close()
+        return True
+
+    def _is_unchanged(self, mark: Mark) -> bool:
+        """Return whether the bytes before a mark have its digest, as far as is known by now."""
+        length, digest = self._known
+        if length != mark.offset or self._source.may_have_changed:
+            digest = self._source.digest(mark.offset)
+            self._known = mark.offset, digest
+        return digest.hexdigest() == mark.digest
+
+    def _check(self, source: Source, mark: Mark = BEGINNING) -> None:
+        """Read what follows a mark."""
+        entries = mark.rows + mark.elsewhere
+        entries += sum(1 for _ in self._examined(source.texts(LOOK), mark))
         # Where several entries share a line, lines say nothing about the number of rows.
         self.lines = None if self._format == "json" and entries > source.lines else source.lines
 
-    def _examined(self, texts: Iterable[str]) -> Iterable[object]:
-        """Return an iterator that reads the texts, and looks for what makes them unusable as a whole.
+    def _examined(self, texts: Iterable[str], mark: Mark) -> Iterable[object]:
+        """Return an iterator that reads the texts after a mark, and looks for what makes them unusable as a whole.
 
         Of a JSON array it has one item per object.
         """
         name = self._source.name
         if self._format == "json":
-            return ArrayReader(1, name).objects(texts)
+            return ArrayReader(mark.line, name, is_resumed=mark != BEGINNING).objects(texts)
         if self._format == "jsonl":
-            return only_lines(texts, name)
+            return texts if mark != BEGINNING else only_lines(texts, name)
         if self._format == "obsutil":
             skipped = Skipped(self._choice)
             self._skipped.notes = skipped.notes
@@ -192,9 +223,9 @@ class Manifest:
         """
         if self._source.size is None or self._source.is_zipped:
             return False
-        digest = self._source.digest(mark.offset)
-        if digest.hexdigest() != mark.digest:
+        if not self._is_unchanged(mark):
             return False
+        digest = self._known[1].copy()
         self._source.pass_over(mark.offset, mark.line, digest)
         self._begin, self._digest = mark, digest
         self._texts = self._source.texts(self._chunk, digest)

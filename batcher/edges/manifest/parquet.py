@@ -122,7 +122,7 @@ class ParquetManifest:
         """The number of entries skipped so far, by kind."""
         return self._skipped.counts
 
-    def check(self) -> None:
+    def check(self, _read: Mark | None = None) -> None:
         """Read the object names once. Raises ManifestError if the file is damaged."""
         self._digest = self._look.digest(self._look.size)
         used = [name for name in self.header if is_used(name)]

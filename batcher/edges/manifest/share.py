@@ -87,9 +87,9 @@ class Share:
         """The number of shards."""
         return self._shard.of
 
-    def check(self) -> None:
-        """Check the whole manifest."""
-        self._manifest.check()
+    def check(self, read: Mark | None = None) -> None:
+        """Check the whole manifest, or what follows a mark of an earlier reading of this share."""
+        self._manifest.check(read)
 
     def change(self) -> ManifestError | None:
         """Return the error for a file that was changed since it was opened, None if it was not."""

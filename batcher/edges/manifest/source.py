@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import stat
 import zlib
 from collections.abc import Callable, Iterator
@@ -27,7 +28,11 @@ MOST_OBJECT = 1024 * 1024
 
 
 class Cut(NamedTuple):
-    """Where text may be cut into pieces: after a byte of ASCII. `most` is the longest piece, in bytes."""
+    """Where text may be cut into pieces: after a byte of ASCII, `end`.
+
+    `most` is the largest number of bytes before a cut and after the one before it, however the text is read. A table
+    may be cut after a lone carriage return too.
+    """
 
     end: bytes
     most: int
@@ -38,9 +43,16 @@ LINES = Cut(b"\n", MOST_LINE, "a line")
 OBJECTS = Cut(b"}", MOST_OBJECT, "an object")
 """For a JSON array, whose objects need no lines of their own."""
 
+LOOK = 96 * 1024
+"""The number of bytes to read at a time where no rows are made of them.
+
+The C library takes larger pieces from the system and gives them back: page faults cost more than fewer pieces save.
+"""
+
 _STDIN = 0
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
+_LONE_CR = re.compile(rb"\r(?!\n)")
 _SAMPLE = 4096
 """The number of bytes around a wrong one that are examined."""
 
@@ -70,7 +82,7 @@ class Source:
         self.size = status.st_size if path is not None and stat.S_ISREG(status.st_mode) else None
         self._look: SecondLook | None = None
         self._former = bytearray()
-        """The piece before the next one, if the file can be looked at again."""
+        """The piece before the next one, if the file can be looked at again. Its end, if it was passed over."""
         if self.size:
             # Rows that are appended from now on are left for the next run.
             self._file.end = self.size
@@ -93,10 +105,11 @@ class Source:
     def texts(self, chunk: int, digest: Hash | None = None) -> Iterator[str]:
         """Yield the text in pieces, reading `chunk` bytes at a time. Only the last may end elsewhere than at a cut.
 
-        Each piece is yielded as soon as it has arrived, and its bytes are added to `digest`. Raises ManifestError, also
-        if a plain file was changed: before a piece that is not as in the file, or at the end.
+        `chunk` is at most the longest entry, so that no gap between two cuts within a chunk is too long. Each piece is
+        yielded as soon as it has arrived, and its bytes are added to `digest`. Raises ManifestError, also if a plain
+        file was changed: before a piece that is not as in the file, or at the end.
         """
-        data = bytearray()
+        data = self._former
         for piece in self._pieces(chunk):
             if self._look is not None:
                 self._need_whole(piece, self._look)
@@ -161,8 +174,11 @@ class Source:
         """Return the digest of the first `length` bytes of a plain file, or of all of it if it is shorter."""
         return sha256() if self._look is None else self._look.digest(length)
 
-    def pass_over(self, length: int, line: int, digest: Hash) -> None:
-        """Continue after the file's first `length` bytes, which have this digest, and where `line` begins."""
+    def pass_over(self, length: int, line: int, digest: Hash | None) -> None:
+        """Continue after the file's first `length` bytes, which have this digest, and where `line` begins.
+
+        Without a digest, what follows is not digested either.
+        """
         self._former = bytearray(self._cut.end if length else b"")
         self._file.pass_over(length, digest)
         self.given = length
@@ -173,22 +189,20 @@ class Source:
         read = self._reader(chunk)
         rest, head, is_known = bytearray(), bytearray(), bool(self.given)
         while data := self._read(read, chunk):
-            end = self._last_cut(data)
-            rest += data[: end or len(data)]
+            end = self._last_cut(rest, data)
             if not is_known:
                 head += data[:LOOKED_AT]
-                is_known = bool(end) or len(head) >= LOOKED_AT
+                is_known = end is not None or len(head) >= LOOKED_AT
                 if is_known:
                     self._refuse_foreign(head)
-            if end:
-                yield rest
-                rest = bytearray(data[end:])
-            elif len(rest) > self._cut.most:
-                longest = f"{self._cut.what} is longer than {self._cut.most >> 20} MiB"
-                raise ManifestError(
-                    f"{self.name}: {longest}; it begins with {bytes(rest[:40])!r}",
-                    "Check that the file is a list with one object per line, and check --format.",
-                )
+            self._refuse_long(rest, data)
+            if end is None:
+                rest += data
+            else:
+                # Through a view, since each piece is copied once then.
+                view = memoryview(data)
+                yield rest + view[:end]
+                rest = bytearray(view[end:])
         if rest:
             if not is_known:
                 self._refuse_foreign(rest)
@@ -211,16 +225,39 @@ class Source:
             fault = f"cannot be read: {error.strerror}"
         raise ManifestError(f"{self.name}: {fault}", "Make or copy the manifest again.")
 
-    def _last_cut(self, data: bytes) -> int:
+    def _last_cut(self, rest: bytearray, data: bytes) -> int | None:
+        """Return after how many bytes of `data`, which follows `rest`, it may be cut last. None if it may not."""
         end = data.rfind(self._cut.end) + 1
-        if not end and self._lone_cr:
-            # Not the last byte: the newline that belongs to it may follow.
-            end = data.rfind(b"\r", 0, -1) + 1
-        return end
+        if end or not self._lone_cr:
+            return end or None
+        # Not after the last byte: the newline that belongs to it may follow.
+        end = data.rfind(b"\r", 0, -1) + 1
+        return end if end or (rest.endswith(b"\r") and not data.startswith(b"\n")) else None
+
+    def _refuse_long(self, rest: bytearray, data: bytes) -> None:
+        """Raise ManifestError if there are too many bytes before the first cut of `data`, which follows `rest`.
+
+        Where chunks are no longer than an entry may be, the number does not depend on how the bytes are read.
+        """
+        begin, first = 0, _before(data, self._cut.end)
+        if len(rest) + first <= self._cut.most:
+            return
+        if self._lone_cr:
+            begin, first = rest.rfind(b"\r") + 1, min(first, _before(data, b"\r"))
+            if len(rest) - begin + first <= self._cut.most:
+                return
+        longest = f"{self._cut.what} is longer than {self._cut.most >> 20} MiB"
+        raise ManifestError(
+            f"{self.name}: {longest}; it begins with {bytes((rest + data)[begin : begin + 40])!r}",
+            "Check that the file is a list with one object per line, and check --format.",
+        )
 
     def _line_ends(self, data: bytearray) -> int:
         # To find the line ends of lines as long as keys, and leave them out, takes half as long as to count them.
-        return len(data) - len(data.replace(b"\n", b"")) or (data.count(b"\r") if self._lone_cr else 0)
+        ends = len(data) - len(data.replace(b"\n", b""))
+        if self._lone_cr and b"\r" in data and _LONE_CR.search(data):
+            ends += data.count(b"\r") - data.count(b"\r\n")
+        return ends
 
     def _refuse_foreign(self, head: bytearray) -> None:
         kind = kind_of(bytes(head))
@@ -231,8 +268,10 @@ class Source:
         before = data[:at]
         begin = max(before.rfind(b"\n"), before.rfind(b"\r") if self._lone_cr else -1) + 1
         first = max(begin, at - _SAMPLE)
-        end = data.find(b"\n", at)
-        sample = bytes(data[first : len(data) if end < 0 else end][: 2 * _SAMPLE])
+        end = at + _before(data[at:], b"\n")
+        if self._lone_cr:
+            end = at + _before(data[at:end], b"\r")
+        sample = bytes(data[first:end][: 2 * _SAMPLE])
         kind = encoding_of(sample, at - first)
         where = f"line {line + self._line_ends(before)}, byte {at - begin + 1}"
         return ManifestError(f"{self.name}, {where}: not UTF-8; it looks like {kind.what}", self._advice(kind))
@@ -244,6 +283,12 @@ class Source:
 
     def _empty(self) -> ManifestError:
         return ManifestError(f"{self.name}: the manifest is empty", "Check the command that makes the manifest.")
+
+
+def _before(data: bytes | bytearray, end: bytes) -> int:
+    """Return the number of bytes before the first `end`, all of them if there is none."""
+    found = data.find(end)
+    return len(data) if found < 0 else found
 
 
 class _Arriving(io.FileIO):
@@ -267,10 +312,10 @@ class _Arriving(io.FileIO):
         data, self._ahead = self._ahead[:size], self._ahead[size:]
         return data or self._take(size)
 
-    def pass_over(self, length: int, digest: Hash) -> None:
-        """Move to the byte after the first `length` bytes, which have this digest."""
+    def pass_over(self, length: int, digest: Hash | None) -> None:
+        """Move to the byte after the first `length` bytes, which have this digest. None: nothing is digested."""
         self.seek(length)
-        self.taken, self.digest = length, digest.copy()
+        self.taken, self.digest = length, None if digest is None else digest.copy()
         self._ahead = b""
 
     def _take(self, size: int | None) -> bytes:

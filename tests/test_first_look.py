@@ -1,0 +1,156 @@
+"""The first look at a manifest that was read before: what is unchanged is not looked at again, all else as ever."""
+
+import gzip
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+from independent import judging
+from test_command import run
+from test_manifest_marks import CONTENTS, marked
+
+from batcher.app.look import look_through
+from batcher.edges.checkpoint.facts import PREFIX
+from batcher.edges.checkpoint.reading import hint_at
+from batcher.edges.manifest import format_of, open_manifest
+from batcher.errors import ManifestError
+from batcher.model import Mark
+from batcher.options.verbs import RunOptions
+from batcher.rules.rows.settled_prefix import decoded
+
+OLD = 1e9
+"""POSIX seconds of a file that was not changed just now."""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(name, content):
+    path = Path(name)
+    path.write_bytes(content)
+    os.utime(path, (OLD, OLD))
+    return path
+
+
+def mark_after(content, length, **more):
+    """Return the mark of a reading of plain lines up to this byte."""
+    head = content[:length]
+    return Mark(head.count(b"\n"), head.count(b"\n") + 1, length, hashlib.sha256(head).hexdigest(), **more)
+
+
+def checked(path, mark=None):
+    """Check a manifest. Return its number of lines, or what is wrong with it."""
+    try:
+        with open_manifest(path, format_of(path, None)) as manifest:
+            manifest.check(mark)
+            return manifest.lines
+    except ManifestError as error:
+        return str(error), error.advice
+
+
+def bytes_read():
+    """Return how many bytes this process has read from files, as the kernel counts them."""
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
+@pytest.mark.parametrize("bom", ["", "\ufeff"])
+@pytest.mark.parametrize("name", CONTENTS)
+def test_a_look_behind_a_mark_finds_what_a_look_at_the_whole_finds(name, bom):
+    content = (bom + CONTENTS[name]).encode()
+    path = write(name, content)
+    marks = marked(path)[1]
+    for mark in marks:
+        write(name, content)
+        assert checked(path, mark) == checked(path)
+        for rest in (b"", b"\xe9\n", b"last", b"\n", b'{"object":"a"}{', b"]]"):
+            write(name, content[: mark.offset] + rest)
+            assert checked(path, mark) == checked(path)
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.txt", "a.jsonl"])
+def test_what_is_unchanged_is_not_looked_at_again(name):
+    # No reading has set such a mark: it shows that the bytes before a mark are digested and nothing else.
+    content = b"object\n" + b"good\n" * 9000 + b"\xe9\n" * 9
+    path = write(name, content + b"good\n")
+    assert checked(path, mark_after(content, len(content))) == 9011
+    assert "line 9002, byte 1: not UTF-8" in checked(path)[0]
+    # With another fault behind it, all of it is looked at.
+    path = write(name, content + b"good\n\xca")
+    assert "line 9002, byte 1: not UTF-8" in checked(path, mark_after(content, len(content)))[0]
+
+
+@pytest.mark.parametrize("other", [b"x", b"bject\n", b""])
+def test_a_beginning_that_is_changed_is_looked_at_as_a_whole(other):
+    content = b"object\n" + b"good\n" * 9
+    mark = mark_after(content, len(content))
+    path = write("a.csv", content[:20] + b"\xe9" + content[21:] + b"good\n")
+    assert "line 4, byte 4: not UTF-8" in str(checked(path, mark))
+    path = write("a.csv", b"object\n" + other)
+    assert checked(path, mark) == checked(path)
+
+
+def test_a_zipped_list_and_one_of_obsutil_are_looked_at_as_a_whole():
+    content = b"a\n" * 50
+    path = write("a.txt.gz", gzip.compress(content)[:-9])
+    assert "the gzip file ends early" in checked(path, mark_after(path.read_bytes(), 20))[0]
+    listed = b"obs://b/a\nNext marker is: x\nobs://b/c\n"
+    path = write("a.txt", listed)
+    with open_manifest(path, "obsutil") as manifest:
+        manifest.check(mark_after(listed, len(listed)))
+        assert any("stopped at its limit" in each for each in manifest.warnings)
+
+
+def test_the_bytes_before_a_mark_are_read_once_for_the_look_and_to_begin_behind_them():
+    content = b"x" * 999 + b"\n"
+    path = write("a.txt", content * 3000)
+    mark = mark_after(content * 2990, 2_990_000)
+    with open_manifest(path, "txt") as manifest:
+        before = bytes_read()
+        manifest.check(mark)
+        assert manifest.enter(mark)
+        assert bytes_read() - before < 3_100_000
+        assert sum(map(len, manifest.blocks(bucket="films"))) == 10
+    assert bytes_read() - before < 3_200_000
+
+
+def test_a_beginning_that_is_changed_after_the_look_is_not_passed_over():
+    content = b"object\n" + b"good\n" * 9
+    path, mark = write("a.csv", content), mark_after(content, len(content))
+    with open_manifest(path, "csv") as manifest:
+        manifest.check(mark)
+        with path.open("r+b") as file:
+            file.write(b"object\nevil")
+        assert not manifest.enter(mark)
+
+
+async def test_a_run_that_goes_on_looks_only_at_what_no_run_has_read():
+    names = [f"{number:04d}{'x' * 990}" for number in range(300)]
+    path = write("m.txt", "".join(f"{name}\n" for name in names).encode())
+    async with judging() as judge:
+        assert (await run(judge, "m.txt")).code == 0
+        whole = path.read_bytes()
+        # A character that is wrong in the rest is found before anything is sent.
+        write("m.txt", whole + b"new\nw\xe9rong\n")
+        ended = await run(judge, "m.txt")
+        assert (ended.code, len(judge.bodies)) == (65, 300)
+        assert "m.txt, line 302, byte 2: not UTF-8" in ended.stderr
+        # One in what was read before is found too.
+        write("m.txt", whole[:5000] + b"\xe9" + whole[5001:] + b"new\n")
+        ended = await run(judge, "m.txt")
+        assert (ended.code, len(judge.bodies)) == (65, 300)
+        assert "m.txt, line 6, byte 26: not UTF-8" in ended.stderr
+        write("m.txt", whole + b"new\n")
+        options = RunOptions(manifest=path, workflow="transcode", endpoint=judge.url, bucket="videos", allow_http=True)
+        with open_manifest(path, "txt") as manifest:
+            before = bytes_read()
+            look_through(manifest, options)
+            assert manifest.enter(decoded(str(hint_at(options.checkpoint, PREFIX))).mark)
+            # The list once, and a few pages of the checkpoint.
+            assert bytes_read() - before < 1.5 * len(whole)
+            assert manifest.lines == 301
+        assert (await run(judge, "m.txt")).code == 0
+        assert judge.objects()[300:] == ["new"]
