@@ -247,6 +247,31 @@ def alike_lines(draw):
     return "\n".join([*lines, ""])
 
 
+@st.composite
+def alike_records(draw):
+    """Draw a table whose records differ in the object, mostly of plain characters."""
+    header, before, after = draw(
+        st.sampled_from(
+            [
+                ("bucket,object", "b-1,", ""),
+                ("bucket,object", ",", ""),
+                ("bucket,object", "B,", ""),
+                ("object,n", "", ",1"),
+                ("object,n,n2", "", ",1,"),
+                ("object,inputs", "", ",[]"),
+                ("x,object,bucket", "y,", ",b-1"),
+                ("object,a", "", ",a"),
+            ]
+        )
+    )
+    odd = ["a,b", ",", "", "\r", '"', "obs://b-2/k", "dir/", "a\nb", "é", "\0", "(2 rows)"]
+    inner = draw(st.lists(st.one_of(st.sampled_from("abc"), st.sampled_from(["x/y", *odd])), min_size=1))
+    lines = [before + each + after for each in inner]
+    if draw(st.booleans()):
+        lines.insert(draw(st.integers(0, len(lines))), "".join(draw(st.permutations([before, "a", after]))))
+    return "\n".join([header, *lines, draw(st.sampled_from(["", "", before, after]))])
+
+
 KEYS = st.lists(CELLS.filter(lambda cell: cell != "\0"), max_size=10).map(lambda keys: "\n".join(["k", *keys, ""]))
 
 SHARED = settings(
@@ -269,10 +294,14 @@ LONG = "x" * 131_073
         ("csv", "x,object\n", "1,p\n", '1,a\n"2","b\n'),
         ("csv", "object\n", "p\n", "a\n#TYPE x\nb\n(2 rows)\nc\n"),
         ("csv", "bucket,object\n", "b-1,p\n", "b-1,a\nb-1,b\n,c\n,d\nb-2,e\n"),
+        ("csv", "object,n\n", "p,1\n", "a,1\nb,1\nc,2\n"),
+        ("csv", "object,n\n", "p,1\n", "a,1\nb,2\nc,1\n"),
         ("csv", "object,n,inputs\n", "p,1,\n", "a,1,\nb,x,\nc,,{}\n"),
         ("jsonl", "", '{"object":"p"}\n', '{"object":"b"}\n{"object":"b","size":1}\n{"size":2,"object":"c"}\n'),
         ("jsonl", "", '{"object":"p","size":1}\n', '{"object":"b","size":1}\n'),
         ("jsonl", "", '{"object":"p","inputs":{"n":1}}\n', '{"object":"b","inputs":{"n":18446744073709551616}}\n'),
+        ("jsonl", "", '{"object":"p","inputs":{"n":1}}\n', '{"object":"b","inputs":{"n":true}}\n'),
+        ("jsonl", "", '{"object":"p","inputs":{"n":1}}\n', '{"object":"b","inputs":{"n":1.0}}\n'),
         ("jsonl", "", '{"object":"p","bucket":"b-1"}\n', '{"object":"b","bucket":""}\n{"object":"c","bucket":null}\n'),
         ("jsonl", "", '{"object":"p"}\n', '{"object":"obs:\\/\\/b-2\\/k"}\n{"object":"s3:\\/\\/b-2\\/k"}\n'),
         ("jsonl", "", '{"object":"p"}\n', '{"object":"b","size":"1"}\n{"object":"","object":"c"}\n'),
@@ -303,6 +332,12 @@ def test_json_lines_are_read_at_a_glance_as_they_are_read_with_care(same, text, 
 @given(alike_lines(), st.sampled_from([40, 32 * 1024]))
 def test_lines_of_one_shape_are_read_as_they_are_read_with_care(same, text, chunk):
     same(text.encode(), "jsonl", chunk)
+
+
+@SHARED
+@given(alike_records(), st.sampled_from([30, 1000]))
+def test_records_that_differ_in_the_object_are_read_as_they_are_read_with_care(same, text, chunk):
+    same(text.encode(), "csv", chunk)
 
 
 @SHARED

@@ -41,7 +41,7 @@ from batcher.rules.records.codec import described
 from batcher.rules.rows.admission import Policy
 from batcher.rules.rows.declared import Screen
 from batcher.rules.rows.forecast import Forecast
-from batcher.rules.rows.plain_rows import Block, PlainRows
+from batcher.rules.rows.plain_rows import Block, PlainRows, is_single
 from batcher.rules.service.credentials import described as shown
 from batcher.rules.service.dialect import Dialect
 from batcher.rules.service.dialects import dialect_of
@@ -80,9 +80,13 @@ class Checked:
         """The names of the workflow's parameters, None if they are not known."""
         return None if self.workflow is None else self.workflow.parameters.keys()
 
-    def count(self, buckets: Iterable[str]) -> None:
+    def count(self, rows: Contents) -> None:
         """Count rows by bucket."""
-        self.buckets.update(buckets)
+        buckets = rows.buckets if isinstance(rows, PlainRows) else [row.bucket for row in rows]
+        if buckets and is_single(buckets):
+            self.buckets[buckets[0]] += len(buckets)
+        else:
+            self.buckets.update(buckets)
         if len(self.buckets) > MOST_BUCKETS:
             self.buckets = Counter(dict(self.buckets.most_common(MOST_BUCKETS)))
 
@@ -213,7 +217,7 @@ def _read(
             checked.first_bad += bad[: SHOWN - len(checked.first_bad)]
         checked.rows += len(block)
         checked.bad += len(bad)
-        checked.count(rows.buckets if isinstance(rows, PlainRows) else [row.bucket for row in rows])
+        checked.count(rows)
         repeats.add(rows)
     for warning, count in (screen.warnings if screen else Counter[str]()).items():
         checked.warn(f"{counted(count, 'row')}: {warning}")

@@ -17,6 +17,14 @@ Block: TypeAlias = Sequence[Row | BadRow]
 """Consecutive rows of a manifest."""
 
 
+def is_single(column: Sequence[object]) -> bool:
+    """Return whether all items of a column are equal. It must not be empty.
+
+    For items that are the same object, this takes a tenth of the time that a set takes.
+    """
+    return column.count(column[0]) == len(column)
+
+
 class PlainRows(Sequence[Row]):
     """Rows with consecutive numbers on consecutive lines. `number` and `line` are those of the first one.
 
@@ -86,7 +94,7 @@ class Ascent:
             buckets, objects = [row.bucket for row in rows], [row.object for row in rows]
         if (buckets[0], objects[0]) <= self.last:
             return False
-        if len(set(buckets)) == 1:
+        if is_single(buckets):
             ascends = all(map(lt, objects, objects[1:]))
         else:
             names = list(zip(buckets, objects, strict=True))
