@@ -1,21 +1,16 @@
 """A text that is read at a glance gives exactly the rows that the careful reading of each entry gives."""
 
 import os
-from contextlib import contextmanager
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batcher.app.repeats import Repeats
 from batcher.edges.manifest import manifest as manifest_module
 from batcher.edges.manifest import open_manifest
 from batcher.edges.manifest.rows import Rows
-from batcher.edges.partition import Partition
 from batcher.errors import ManifestError
 from batcher.model import Parameter, Row
-from batcher.rules.rows.admission import Policy
-from batcher.rules.rows.forecast import Forecast
 from batcher.rules.rows.identity import content_key, content_keys
 from batcher.rules.rows.plain_rows import PlainRows
 
@@ -348,54 +343,6 @@ def test_bytes_that_are_put_anywhere_change_both_readings_alike(same, text, chun
     same(content[:place] + odd + content[place:], "txt", chunk)
     table = b"object\n" + content
     same(table[: place + 7] + odd + table[place + 7 :], "csv", chunk)
-
-
-def foreseen(path, chunk, *, may_read_again):
-    """Return what a check finds about repeats, and how often the manifest was opened."""
-    opened = []
-
-    @contextmanager
-    def contents():
-        opened.append(path)
-        with open_manifest(path, "txt", chunk=chunk) as manifest:
-            yield manifest.blocks(bucket="default-one")
-
-    forecast = Forecast(Policy())
-    with Partition() as partition, contents() as blocks:
-        repeats = Repeats(partition, contents if may_read_again else None)
-        for block in blocks:
-            repeats.add(block)
-        repeats.foresee(forecast, None)
-    return (forecast.counts, forecast.repeated, forecast.repeats), len(opened)
-
-
-@SHARED
-@given(st.lists(st.sampled_from("abcdefg"), min_size=1), st.integers(0, 9), st.sampled_from([4, 9, 1000]))
-def test_rows_that_ascend_at_first_are_foreseen_as_if_all_keys_were_kept(tmp_path, keys, ascending, chunk):
-    path = tmp_path / "m.txt"
-    path.write_text("".join(f"{key}\n" for key in [*map(str, range(ascending)), *keys]))
-    found, opened = foreseen(path, chunk, may_read_again=True)
-    assert found == foreseen(path, chunk, may_read_again=False)[0]
-    assert opened == 1 + (len(keys) > 1 and keys != sorted(set(keys)))
-
-
-def test_a_manifest_that_is_another_one_when_it_is_read_again_ends_the_check(tmp_path):
-    path, other = tmp_path / "m.txt", tmp_path / "other.txt"
-    path.write_text("a\nb\nc\nb\n")
-    other.write_text("a\nb\nbb\n")
-
-    @contextmanager
-    def again():
-        with open_manifest(other, "txt", chunk=2) as manifest:
-            yield manifest.blocks(bucket="default-one")
-
-    with Partition() as partition, open_manifest(path, "txt", chunk=2) as manifest:
-        repeats = Repeats(partition, again)
-        *ascending, last = manifest.blocks(bucket="default-one")
-        for block in ascending:
-            repeats.add(block)
-        with pytest.raises(ManifestError, match="changed while it was read"):
-            repeats.add(last)
 
 
 @given(

@@ -15,12 +15,13 @@ from pathlib import Path
 import orjson
 
 from batcher.app.api import choose
+from batcher.app.candidates import Contents
 from batcher.app.cell_types import has_typed_cells, parameters_of_types
 from batcher.app.columns import Columns
 from batcher.app.job_identity import choice_of, identity, need_bucket
 from batcher.app.preflight import Judge, Preflight
 from batcher.app.process import fast_loop
-from batcher.app.repeats import Contents, Repeats
+from batcher.app.repeats import Repeats
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.space import Paths, warn_if_short
 from batcher.app.voice import Voice
@@ -28,7 +29,6 @@ from batcher.app.whole_list import need_whole_list
 from batcher.app.world import World
 from batcher.edges.checkpoint import Reading, reading_of
 from batcher.edges.manifest import AnyManifest, Manifest, format_of
-from batcher.edges.partition import Partition
 from batcher.edges.run_folder import plan_in
 from batcher.errors import DiskError, ManifestError, UsageError
 from batcher.flow.drain import Drain
@@ -122,19 +122,15 @@ def check_manifest(options: CheckOptions, world: World) -> Checked:
             )
             with asyncio.Runner(loop_factory=fast_loop()) as runner:
                 checked.workflow = runner.run(described)
-        with (
-            _kept(checkpoint, card) as kept,
-            _writing(options.bad_rows) as note,
-            Partition() as partition,
-        ):
+        with _kept(checkpoint, card) as kept, _writing(options.bad_rows) as note:
             types = _types(manifest, kept, checked.workflow)
             blocks = manifest.blocks(bucket=options.bucket, static_inputs=options.inputs, parameters=types)
             declared = types.keys() if types else checked.declared
             is_asked_again = kept is None and isinstance(manifest, Manifest) and manifest.is_readable_again
             again = partial(_again, options, format_, types, checked.workflow, world) if is_asked_again else None
-            repeats = Repeats(partition, again)
-            _read(_judged(blocks, columns, declared if options.preflight else ()), checked, repeats, note)
-            repeats.foresee(checked.forecast, kept)
+            with Repeats(again) as repeats:
+                _read(_judged(blocks, columns, declared if options.preflight else ()), checked, repeats, note)
+                repeats.foresee(checked.forecast, kept)
         change = manifest.change()
         if change is not None:
             raise change
