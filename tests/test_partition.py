@@ -5,8 +5,7 @@ from hashlib import blake2b
 
 import pytest
 
-from batcher.edges import partition
-from batcher.edges.partition import Partition
+from batcher.edges.parts import Partition, partition
 from batcher.errors import DiskError
 
 

@@ -1,21 +1,16 @@
 """A text that is read at a glance gives exactly the rows that the careful reading of each entry gives."""
 
 import os
-from contextlib import contextmanager
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batcher.app.repeats import Repeats
 from batcher.edges.manifest import manifest as manifest_module
 from batcher.edges.manifest import open_manifest
 from batcher.edges.manifest.rows import Rows
-from batcher.edges.partition import Partition
 from batcher.errors import ManifestError
 from batcher.model import Parameter, Row
-from batcher.rules.rows.admission import Policy
-from batcher.rules.rows.forecast import Forecast
 from batcher.rules.rows.identity import content_key, content_keys
 from batcher.rules.rows.plain_rows import PlainRows
 
@@ -247,6 +242,31 @@ def alike_lines(draw):
     return "\n".join([*lines, ""])
 
 
+@st.composite
+def alike_records(draw):
+    """Draw a table whose records differ in the object, mostly of plain characters."""
+    header, before, after = draw(
+        st.sampled_from(
+            [
+                ("bucket,object", "b-1,", ""),
+                ("bucket,object", ",", ""),
+                ("bucket,object", "B,", ""),
+                ("object,n", "", ",1"),
+                ("object,n,n2", "", ",1,"),
+                ("object,inputs", "", ",[]"),
+                ("x,object,bucket", "y,", ",b-1"),
+                ("object,a", "", ",a"),
+            ]
+        )
+    )
+    odd = ["a,b", ",", "", "\r", '"', "obs://b-2/k", "dir/", "a\nb", "é", "\0", "(2 rows)"]
+    inner = draw(st.lists(st.one_of(st.sampled_from("abc"), st.sampled_from(["x/y", *odd])), min_size=1))
+    lines = [before + each + after for each in inner]
+    if draw(st.booleans()):
+        lines.insert(draw(st.integers(0, len(lines))), "".join(draw(st.permutations([before, "a", after]))))
+    return "\n".join([header, *lines, draw(st.sampled_from(["", "", before, after]))])
+
+
 KEYS = st.lists(CELLS.filter(lambda cell: cell != "\0"), max_size=10).map(lambda keys: "\n".join(["k", *keys, ""]))
 
 SHARED = settings(
@@ -269,10 +289,14 @@ LONG = "x" * 131_073
         ("csv", "x,object\n", "1,p\n", '1,a\n"2","b\n'),
         ("csv", "object\n", "p\n", "a\n#TYPE x\nb\n(2 rows)\nc\n"),
         ("csv", "bucket,object\n", "b-1,p\n", "b-1,a\nb-1,b\n,c\n,d\nb-2,e\n"),
+        ("csv", "object,n\n", "p,1\n", "a,1\nb,1\nc,2\n"),
+        ("csv", "object,n\n", "p,1\n", "a,1\nb,2\nc,1\n"),
         ("csv", "object,n,inputs\n", "p,1,\n", "a,1,\nb,x,\nc,,{}\n"),
         ("jsonl", "", '{"object":"p"}\n', '{"object":"b"}\n{"object":"b","size":1}\n{"size":2,"object":"c"}\n'),
         ("jsonl", "", '{"object":"p","size":1}\n', '{"object":"b","size":1}\n'),
         ("jsonl", "", '{"object":"p","inputs":{"n":1}}\n', '{"object":"b","inputs":{"n":18446744073709551616}}\n'),
+        ("jsonl", "", '{"object":"p","inputs":{"n":1}}\n', '{"object":"b","inputs":{"n":true}}\n'),
+        ("jsonl", "", '{"object":"p","inputs":{"n":1}}\n', '{"object":"b","inputs":{"n":1.0}}\n'),
         ("jsonl", "", '{"object":"p","bucket":"b-1"}\n', '{"object":"b","bucket":""}\n{"object":"c","bucket":null}\n'),
         ("jsonl", "", '{"object":"p"}\n', '{"object":"obs:\\/\\/b-2\\/k"}\n{"object":"s3:\\/\\/b-2\\/k"}\n'),
         ("jsonl", "", '{"object":"p"}\n', '{"object":"b","size":"1"}\n{"object":"","object":"c"}\n'),
@@ -306,6 +330,12 @@ def test_lines_of_one_shape_are_read_as_they_are_read_with_care(same, text, chun
 
 
 @SHARED
+@given(alike_records(), st.sampled_from([30, 1000]))
+def test_records_that_differ_in_the_object_are_read_as_they_are_read_with_care(same, text, chunk):
+    same(text.encode(), "csv", chunk)
+
+
+@SHARED
 @given(KEYS, st.sampled_from(CHUNKS), st.integers(0, 10**6), st.sampled_from([b"", b"\xff", b"\r", b'"']))
 def test_bytes_that_are_put_anywhere_change_both_readings_alike(same, text, chunk, at, odd):
     content = text.encode()
@@ -313,54 +343,6 @@ def test_bytes_that_are_put_anywhere_change_both_readings_alike(same, text, chun
     same(content[:place] + odd + content[place:], "txt", chunk)
     table = b"object\n" + content
     same(table[: place + 7] + odd + table[place + 7 :], "csv", chunk)
-
-
-def foreseen(path, chunk, *, may_read_again):
-    """Return what a check finds about repeats, and how often the manifest was opened."""
-    opened = []
-
-    @contextmanager
-    def contents():
-        opened.append(path)
-        with open_manifest(path, "txt", chunk=chunk) as manifest:
-            yield manifest.blocks(bucket="default-one")
-
-    forecast = Forecast(Policy())
-    with Partition() as partition, contents() as blocks:
-        repeats = Repeats(partition, contents if may_read_again else None)
-        for block in blocks:
-            repeats.add(block)
-        repeats.foresee(forecast, None)
-    return (forecast.counts, forecast.repeated, forecast.repeats), len(opened)
-
-
-@SHARED
-@given(st.lists(st.sampled_from("abcdefg"), min_size=1), st.integers(0, 9), st.sampled_from([4, 9, 1000]))
-def test_rows_that_ascend_at_first_are_foreseen_as_if_all_keys_were_kept(tmp_path, keys, ascending, chunk):
-    path = tmp_path / "m.txt"
-    path.write_text("".join(f"{key}\n" for key in [*map(str, range(ascending)), *keys]))
-    found, opened = foreseen(path, chunk, may_read_again=True)
-    assert found == foreseen(path, chunk, may_read_again=False)[0]
-    assert opened == 1 + (len(keys) > 1 and keys != sorted(set(keys)))
-
-
-def test_a_manifest_that_is_another_one_when_it_is_read_again_ends_the_check(tmp_path):
-    path, other = tmp_path / "m.txt", tmp_path / "other.txt"
-    path.write_text("a\nb\nc\nb\n")
-    other.write_text("a\nb\nbb\n")
-
-    @contextmanager
-    def again():
-        with open_manifest(other, "txt", chunk=2) as manifest:
-            yield manifest.blocks(bucket="default-one")
-
-    with Partition() as partition, open_manifest(path, "txt", chunk=2) as manifest:
-        repeats = Repeats(partition, again)
-        *ascending, last = manifest.blocks(bucket="default-one")
-        for block in ascending:
-            repeats.add(block)
-        with pytest.raises(ManifestError, match="changed while it was read"):
-            repeats.add(last)
 
 
 @given(

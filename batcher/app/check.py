@@ -15,12 +15,13 @@ from pathlib import Path
 import orjson
 
 from batcher.app.api import choose
+from batcher.app.candidates import Contents
 from batcher.app.cell_types import has_typed_cells, parameters_of_types
 from batcher.app.columns import Columns
 from batcher.app.job_identity import choice_of, identity, need_bucket
 from batcher.app.preflight import Judge, Preflight
 from batcher.app.process import fast_loop
-from batcher.app.repeats import Contents, Repeats
+from batcher.app.repeats import Repeats
 from batcher.app.service import Site, open_credentials, open_service
 from batcher.app.space import Paths, warn_if_short
 from batcher.app.voice import Voice
@@ -28,7 +29,6 @@ from batcher.app.whole_list import need_whole_list
 from batcher.app.world import World
 from batcher.edges.checkpoint import Reading, reading_of
 from batcher.edges.manifest import AnyManifest, Manifest, format_of
-from batcher.edges.partition import Partition
 from batcher.edges.run_folder import plan_in
 from batcher.errors import DiskError, ManifestError, UsageError
 from batcher.flow.drain import Drain
@@ -41,7 +41,7 @@ from batcher.rules.records.codec import described
 from batcher.rules.rows.admission import Policy
 from batcher.rules.rows.declared import Screen
 from batcher.rules.rows.forecast import Forecast
-from batcher.rules.rows.plain_rows import Block, PlainRows
+from batcher.rules.rows.plain_rows import Block, PlainRows, is_single
 from batcher.rules.service.credentials import described as shown
 from batcher.rules.service.dialect import Dialect
 from batcher.rules.service.dialects import dialect_of
@@ -80,9 +80,13 @@ class Checked:
         """The names of the workflow's parameters, None if they are not known."""
         return None if self.workflow is None else self.workflow.parameters.keys()
 
-    def count(self, buckets: Iterable[str]) -> None:
+    def count(self, rows: Contents) -> None:
         """Count rows by bucket."""
-        self.buckets.update(buckets)
+        buckets = rows.buckets if isinstance(rows, PlainRows) else [row.bucket for row in rows]
+        if buckets and is_single(buckets):
+            self.buckets[buckets[0]] += len(buckets)
+        else:
+            self.buckets.update(buckets)
         if len(self.buckets) > MOST_BUCKETS:
             self.buckets = Counter(dict(self.buckets.most_common(MOST_BUCKETS)))
 
@@ -118,19 +122,15 @@ def check_manifest(options: CheckOptions, world: World) -> Checked:
             )
             with asyncio.Runner(loop_factory=fast_loop()) as runner:
                 checked.workflow = runner.run(described)
-        with (
-            _kept(checkpoint, card) as kept,
-            _writing(options.bad_rows) as note,
-            Partition() as partition,
-        ):
+        with _kept(checkpoint, card) as kept, _writing(options.bad_rows) as note:
             types = _types(manifest, kept, checked.workflow)
             blocks = manifest.blocks(bucket=options.bucket, static_inputs=options.inputs, parameters=types)
             declared = types.keys() if types else checked.declared
             is_asked_again = kept is None and isinstance(manifest, Manifest) and manifest.is_readable_again
             again = partial(_again, options, format_, types, checked.workflow, world) if is_asked_again else None
-            repeats = Repeats(partition, again)
-            _read(_judged(blocks, columns, declared if options.preflight else ()), checked, repeats, note)
-            repeats.foresee(checked.forecast, kept)
+            with Repeats(again) as repeats:
+                _read(_judged(blocks, columns, declared if options.preflight else ()), checked, repeats, note)
+                repeats.foresee(checked.forecast, kept)
         change = manifest.change()
         if change is not None:
             raise change
@@ -213,7 +213,7 @@ def _read(
             checked.first_bad += bad[: SHOWN - len(checked.first_bad)]
         checked.rows += len(block)
         checked.bad += len(bad)
-        checked.count(rows.buckets if isinstance(rows, PlainRows) else [row.bucket for row in rows])
+        checked.count(rows)
         repeats.add(rows)
     for warning, count in (screen.warnings if screen else Counter[str]()).items():
         checked.warn(f"{counted(count, 'row')}: {warning}")

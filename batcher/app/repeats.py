@@ -1,79 +1,63 @@
 """The contents that a check has read: which rows repeat an earlier one, and what a run would do with the others.
 
-Rows are compared by their keys. As long as they ascend, as in a list of a bucket, none repeats another: without a
-checkpoint to compare them with, their keys are not even computed. At the first that does not, they are read again.
+Rows are compared by their identities. Without a checkpoint to compare them with, only those are computed that may be
+equal. Of what cannot be read again, and with a checkpoint, all are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
-from typing import TypeAlias
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
 
+from batcher.app.candidates import Again, Candidates, Contents, Hashes
 from batcher.edges.checkpoint import COPY, Reading
-from batcher.edges.partition import Part, Partition
-from batcher.errors import ManifestError
-from batcher.model import Row
+from batcher.edges.parts import Part, Partition
 from batcher.rules.rows.forecast import Forecast, Known
-from batcher.rules.rows.plain_rows import Ascent, PlainRows
-
-Contents: TypeAlias = PlainRows | list[Row]
-"""Valid rows."""
+from batcher.rules.rows.plain_rows import identified
 
 
 class Repeats:
-    """Takes the valid rows of a manifest in order.
+    """Takes the valid rows of a manifest in order. Use it in a `with` statement.
 
-    `again` opens it once more and yields the same rows; None if that is not possible, or if all keys are needed.
+    `again` opens it once more; None if that is not possible, or if all identities are needed. `hashes` is for tests.
     """
 
-    def __init__(
-        self, partition: Partition, again: Callable[[], AbstractContextManager[Iterable[Contents]]] | None
+    def __init__(self, again: Again | None, hashes: Hashes | None = None) -> None:
+        self._opened = ExitStack()
+        self._partition = self._opened.enter_context(Partition())
+        self._candidates = None if again is None else self._opened.enter_context(Candidates(again, hashes))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._partition = partition
-        self._again = again
-        self._ascent = Ascent()
+        self._opened.close()
 
     def add(self, rows: Contents) -> None:
         """Add the next rows. Raises ManifestError if the manifest is not the same when it is read again."""
-        if self._again is not None:
-            if self._ascent.goes_on(rows):
-                return
-            self._read_again(self._again)
-            self._again = None
-        self._keep(rows)
+        if self._candidates is None:
+            self._partition.add(identified(rows, range(len(rows))))
+        else:
+            self._candidates.add(rows)
 
     def foresee(self, forecast: Forecast, kept: Reading | None) -> None:
-        """Add what a run would do with all rows, by what the checkpoint knows of the same contents."""
-        if self._again is not None:
-            forecast.add_new(self._ascent.rows)
-            return
+        """Add what a run would do with all rows, by what the checkpoint knows of the same contents.
+
+        Raises ManifestError if the manifest is not the same when it is read again.
+        """
+        if self._candidates is not None:
+            others = self._candidates.rows
+            for entries in self._candidates.entries():
+                self._partition.add(entries)
+                others -= len(entries)
+            forecast.add_new(others)
         with Partition() as of_checkpoint:
             of_checkpoint.add(() if kept is None else kept.entries())
             for part, known in zip(self._partition.parts(), of_checkpoint.parts(), strict=True):
                 forecast.add(part.keys, part.numbers, _known(known))
-
-    def _keep(self, rows: Contents) -> None:
-        if isinstance(rows, PlainRows):
-            self._partition.add(zip(rows.keys, rows.lines, strict=True))
-        else:
-            self._partition.add([(row.key, row.line) for row in rows])
-
-    def _read_again(self, again: Callable[[], AbstractContextManager[Iterable[Contents]]]) -> None:
-        """Keep the keys of the rows so far."""
-        reading = Ascent()
-        left = self._ascent.rows
-        with again() as blocks:
-            for block in blocks if left else ():
-                rows = block.part(0, left) if isinstance(block, PlainRows) else block[:left]
-                if not reading.goes_on(rows):
-                    break
-                self._keep(rows)
-                left -= len(rows)
-                if not left:
-                    break
-        if reading.last != self._ascent.last:
-            raise ManifestError("the manifest was changed while it was read", "Run the same command again.")
 
 
 def _known(part: Part) -> Known:

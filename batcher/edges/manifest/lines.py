@@ -17,7 +17,7 @@ from batcher.errors import ManifestError
 from batcher.model import BadRow, Json, Row
 from batcher.rules.rows.address import MARK, located
 from batcher.rules.rows.json_text import fault_of_lines
-from batcher.rules.rows.plain_rows import PlainRows
+from batcher.rules.rows.plain_rows import PlainRows, is_single
 from batcher.rules.rows.values import is_exact, json_object, require_exact
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ _KNOWN = frozenset({"bucket", "object", "inputs"})
 _KINDS = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", int: "a number", float: "a number"}
 
 
-def _careful(_line: int, _lines: Sequence[str]) -> None:
+def _careful(_line: int, _text: str) -> None:
     """Leave each line to be read for itself."""
 
 
@@ -45,20 +45,23 @@ class LineReader:
         self,
         texts: Iterable[str],
         make: Callable[[int, str], T | None],
-        plain: Callable[[int, Sequence[str]], Sequence[T] | None] = _careful,
+        plain: Callable[[int, str], Sequence[T] | None] = _careful,
     ) -> Iterator[Sequence[T]]:
         """Yield, for each text, what `make` returns for its non-empty lines, called with their numbers.
 
-        `plain` is called first, with the number of the first of several whole lines. It returns the same for all of
-        them, or None.
+        `plain` is called first, with the number of the first of several whole lines, and their text. It returns the
+        same for all of them, one item for each, or None.
         """
         for text in texts:
-            lines = text.replace("\r\n", "\n").removesuffix("\r").split("\n")
-            made: Sequence[T] | None = None if lines[-1] else plain(self.line, lines[:-1])
+            whole = text.replace("\r\n", "\n").removesuffix("\r") if "\r" in text else text
+            made = plain(self.line, whole) if whole.endswith("\n") else None
             if made is None:
+                lines = whole.split("\n")
                 made = [row for line, text in enumerate(lines, self.line) if text and (row := make(line, text))]
-            # The text after the last newline is not a complete line yet.
-            self.line += len(lines) - 1
+                # The text after the last newline is not a complete line yet.
+                self.line += len(lines) - 1
+            else:
+                self.line += len(made)
             yield made
 
 
@@ -86,22 +89,22 @@ def key_row(rows: Rows) -> Callable[[int, str], Row | BadRow]:
     return make
 
 
-def plain_keys(rows: Rows) -> Callable[[int, Sequence[str]], PlainRows | None]:
+def plain_keys(rows: Rows) -> Callable[[int, str], PlainRows | None]:
     """Return a function that makes rows of plain lines, as that of `key_row` would, or None."""
-    return lambda line, keys: rows.plain(line, None, keys, None) if keys else None
+    return lambda line, text: rows.plain(line, None, text[:-1].split("\n"), None)
 
 
-def plain_json(rows: Rows, ignored: Ignored) -> Callable[[int, Sequence[str]], PlainRows | None]:
+def plain_json(rows: Rows, ignored: Ignored) -> Callable[[int, str], PlainRows | None]:
     """Return a function that makes rows of plain lines, as that of `json_row` would, or None."""
-    return lambda line, lines: _plain_json(line, lines, rows, ignored)
+    return lambda line, text: _plain_json(line, text, rows, ignored)
 
 
-def _plain_json(line: int, lines: Sequence[str], rows: Rows, ignored: Ignored) -> PlainRows | None:
-    columns = json_columns(lines, _KNOWN) if lines else None
+def _plain_json(line: int, text: str, rows: Rows, ignored: Ignored) -> PlainRows | None:
+    columns = json_columns(text, _KNOWN)
     if columns is None or "object" not in columns or set(map(type, columns["object"])) != {str}:
         return None
     buckets, inputs = columns.get("bucket"), columns.get("inputs")
-    if buckets is not None:
+    if buckets is not None and not (is_single(buckets) and type(buckets[0]) is str):
         if not {str, NoneType}.issuperset(map(type, buckets)):
             return None
         buckets = [each or "" for each in buckets]
@@ -122,7 +125,9 @@ def _written(inputs: Sequence[Json], rows: Rows) -> Sequence[bytes] | None:
     if not {dict, NoneType}.issuperset(map(type, inputs)):
         return None
     try:
-        # Rows of the same text have the same inputs.
+        if len(set(map(id, inputs))) == 1:
+            return [rows.written(inputs[0])] * len(inputs) if is_exact((inputs[0] or {}).values()) else None
+        # Not equal values, since 1 equals 1.0 and true. Rows of the same text have the same inputs.
         own = [orjson.dumps(each) for each in inputs]
         different = dict(zip(own, inputs, strict=True))
         if not all(is_exact(each.values()) for each in different.values() if each):

@@ -19,10 +19,11 @@ from batcher.model import Json
 _OBJECT = re.compile(r'"object"\s*:\s*"([^"]*)"')
 
 
-def table_columns(text: str, delimiter: str, width: int) -> Sequence[Sequence[str]] | None:
+def table_columns(text: str, delimiter: str, width: int, key: int) -> Sequence[Sequence[str]] | None:
     """Return the columns of a table's text if it is whole records of this width, each on a line of its own.
 
-    The text begins with a record. Where nothing is quoted, delimiters and line ends are all that CSV knows.
+    The text begins with a record. Where nothing is quoted, delimiters and line ends are all that CSV knows. `key` is
+    the place of the column of objects, often the only one that differs.
     """
     if '"' in text:
         return _quoted_columns(text, delimiter, width)
@@ -32,9 +33,37 @@ def table_columns(text: str, delimiter: str, width: int) -> Sequence[Sequence[st
         return None
     if width == 1:
         return None if delimiter in plain else [plain[:-1].split("\n")]
-    records = plain.count("\n")
+    return _columns_alike(plain, delimiter, width, key) or _columns(plain, delimiter, width)
+
+
+def _columns_alike(text: str, delimiter: str, width: int, key: int) -> Sequence[Sequence[str]] | None:
+    """Return the columns of records that differ only in the column `key`, else None."""
+    cells = text[: text.index("\n")].split(delimiter)
+    if len(cells) != width:
+        return None
+    before = "".join(f"{cell}{delimiter}" for cell in cells[:key])
+    after = "".join(f"{delimiter}{cell}" for cell in cells[key + 1 :])
+    found = _between(text, before, after)
+    if found is None or delimiter in "".join(found):
+        return None
+    return [found if at == key else [cell] * len(found) for at, cell in enumerate(cells)]
+
+
+def _between(text: str, before: str, after: str) -> list[str] | None:
+    """Return what is between `before` and `after` on each of several lines, None if a line does not have these.
+
+    The first line must have them.
+    """
+    if not text.startswith(before, text.index("\n") + 1) or not text.endswith(f"{after}\n"):
+        return None
+    found = text[len(before) : len(text) - len(after) - 1].split(f"{after}\n{before}")
+    return None if "\n" in "".join(found) else found
+
+
+def _columns(text: str, delimiter: str, width: int) -> Sequence[Sequence[str]] | None:
+    records = text.count("\n")
     # Each line end becomes a cell of its own. If these stand where records of this width end, all have this width.
-    cells = plain.replace("\n", f"{delimiter}\n{delimiter}").split(delimiter)
+    cells = text.replace("\n", f"{delimiter}\n{delimiter}").split(delimiter)
     step = width + 1
     if len(cells) != records * step + 1 or cells[width::step].count("\n") != records:
         return None
@@ -54,16 +83,17 @@ def _quoted_columns(text: str, delimiter: str, width: int) -> Sequence[Sequence[
     return list(zip(*records, strict=True))
 
 
-def json_columns(lines: Sequence[str], wanted: Collection[str]) -> Mapping[str, Sequence[Json]] | None:
+def json_columns(text: str, wanted: Collection[str]) -> Mapping[str, Sequence[Json]] | None:
     """Return the names in order of appearance if each line is a JSON object, with the values of those that are wanted.
 
-    A value is None where a line does not have the name. The other names have no values.
+    The text consists of whole lines. A value is None where a line does not have the name. The other names have no
+    values.
     """
-    alike = _alike(lines, wanted)
+    alike = _objects_alike(text, wanted)
     if alike is not None:
         return alike
     try:
-        entries = list(map(orjson.loads, lines))
+        entries = list(map(orjson.loads, text[:-1].split("\n")))
     except ValueError:
         return None
     if set(map(type, entries)) != {dict}:
@@ -72,30 +102,27 @@ def json_columns(lines: Sequence[str], wanted: Collection[str]) -> Mapping[str, 
     return {name: [entry.get(name) for entry in entries] if name in wanted else () for name in names}
 
 
-def _alike(lines: Sequence[str], wanted: Collection[str]) -> Mapping[str, Sequence[Json]] | None:
+def _objects_alike(text: str, wanted: Collection[str]) -> Mapping[str, Sequence[Json]] | None:
     """Return what `json_columns` does for lines that differ only in the value of `object`, else None.
 
-    What surrounds this value is parsed once. The values have no character that ends a string or begins an escape.
+    What surrounds this value is parsed once, and the values together, as one string: it is equal to what it is written
+    as if none has a character that ends a string, begins an escape or must be escaped.
     """
-    first = lines[0]
-    found = [*_OBJECT.finditer(first)]
-    if len(found) != 1 or "\\" in first:
+    first = text[: text.index("\n")]
+    places = [*_OBJECT.finditer(first)]
+    if len(places) != 1 or "\\" in first:
         return None
-    begin, end = found[0].span(1)
-    before, after = first[:begin], first[end:]
-    text = "\n".join(lines)
-    if not text.endswith(after):
+    begin, end = places[0].span(1)
+    objects = _between(text, first[:begin], first[end:])
+    if objects is None:
         return None
-    objects = text[begin : len(text) - len(after)].split(f"{after}\n{before}")
     values = "".join(objects)
-    if len(objects) != len(lines) or '"' in values or "\\" in values or not values.isprintable():
-        return None
     try:
         entry = orjson.loads(first)
+        if type(entry) is not dict or entry.get("object") != objects[0] or orjson.loads(f'"{values}"') != values:
+            return None
     except ValueError:
         return None
-    if type(entry) is not dict or entry.get("object") != objects[0]:
-        return None
-    count = len(lines)
+    count = len(objects)
     columns = {name: [value] * count if name in wanted else () for name, value in entry.items()}
     return columns | {"object": objects}

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from batcher.model import BadRow, Json, Row
 from batcher.rules.rows.identity import are_plain, bad_key, bucket_fault, canonical, content_key, object_fault
-from batcher.rules.rows.plain_rows import PlainRows
+from batcher.rules.rows.plain_rows import PlainRows, is_single
 
 _MOST_NAMES = 1000
 """The most names that are noted. Keys of JSON Lines may be data, and without end."""
@@ -62,7 +62,7 @@ class Rows:
         `buckets` is None for rows that name none, and `inputs` for rows without inputs of their own; otherwise these
         are what `written` returned.
         """
-        named = {""} if buckets is None else set(buckets)
+        named = {""} if buckets is None else {buckets[0]} if is_single(buckets) else set(buckets)
         names = {each or self._bucket for each in named}
         if not are_plain(objects) or "" in names or any(map(bucket_fault, names - {self._sound_bucket})):
             return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import NamedTuple
 
 from batcher.model import BadRow
@@ -35,6 +36,9 @@ _WORDS = {
     HEADER: "repeated headers",
     FOOTER: "footers such as (2 rows)",
 }
+
+
+_LAST_CHARACTER = itemgetter(-1)
 
 
 class Choice(NamedTuple):
@@ -72,8 +76,8 @@ class Skipped:
         """Remove placeholders from blocks. The other rows keep their numbers in the manifest."""
         for block in blocks:
             kept: Block = block
-            objects = block.objects if isinstance(block, PlainRows) else [row.object for row in block]
-            if not self._keeps_placeholders and "/\n" in "\n".join([*objects, ""]):
+            objects = block.objects if isinstance(block, PlainRows) else [row.object or " " for row in block]
+            if not self._keeps_placeholders and "/" in set(map(_LAST_CHARACTER, objects)):
                 kept = [row for row in block if isinstance(row, BadRow) or not self.is_placeholder(row.object)]
             if kept:
                 yield kept

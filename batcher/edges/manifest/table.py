@@ -259,7 +259,7 @@ def _plain_rows(  # noqa: PLR0913, PLR0917 - a text, and what makes rows of it
     text: str, delimiter: str, columns: Columns, line: int, rows: Rows, strays: Strays
 ) -> PlainRows | None:
     """Make the rows of a text that begins on this line, as the function of `_row_of` would, or return None."""
-    cells = table_columns(text, delimiter, columns.width)
+    cells = table_columns(text, delimiter, columns.width, columns.key)
     if cells is None:
         return None
     objects = cells[columns.key]

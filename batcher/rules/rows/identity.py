@@ -108,14 +108,11 @@ def object_fault(key: str) -> str | None:
 
 def are_plain(objects: Sequence[str]) -> bool:
     """Return True only if `object_fault` finds no fault in any object and none is an address, at a glance."""
-    joined = "\0".join(objects)
+    joined = "\n".join(objects)
     most = MOST_KEY_BYTES if joined.isascii() else MOST_KEY_BYTES // _MOST_CHARACTER_BYTES
-    return (
-        all(objects)
-        and "://" not in joined
-        and joined.count("\0") == len(objects) - 1
-        and max(map(len, objects)) <= most
-    )
+    # A single character is found in a fraction of the time.
+    is_address = ":" in joined and "://" in joined
+    return all(objects) and not is_address and "\0" not in joined and max(map(len, objects)) <= most
 
 
 def _is_address(name: str) -> bool:

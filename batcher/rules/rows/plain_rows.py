@@ -7,16 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
+from itertools import starmap
 from operator import lt
 from typing import TypeAlias, overload
 
 from batcher.model import BadRow, Row
-from batcher.rules.rows.identity import content_keys
+from batcher.rules.rows.identity import content_key, content_keys
 
 Block: TypeAlias = Sequence[Row | BadRow]
 """Consecutive rows of a manifest."""
 Name: TypeAlias = tuple[str, str]
 """The bucket and the object of a row."""
+
+
+def is_single(column: Sequence[object]) -> bool:
+    """Return whether all items of a column are equal. It must not be empty.
+
+    For items that are the same object, this takes a tenth of the time that a set takes.
+    """
+    return column.count(column[0]) == len(column)
 
 
 class PlainRows(Sequence[Row]):
@@ -70,6 +79,16 @@ class PlainRows(Sequence[Row]):
         return PlainRows(self.number + first, self.line + first, buckets, objects, self.inputs[first:after_last])
 
 
+def identified(rows: PlainRows | Sequence[Row], places: Sequence[int]) -> list[tuple[bytes, int]]:
+    """Return the identities of the rows at these places of a block, with the lines on which they begin."""
+    if not isinstance(rows, PlainRows):
+        return [(rows[at].key, rows[at].line) for at in places]
+    if len(places) == len(rows):
+        return list(zip(rows.keys, rows.lines, strict=True))
+    contents = [(rows.buckets[at], rows.objects[at], rows.inputs[at]) for at in places]
+    return list(zip(starmap(content_key, contents), (rows.lines[at] for at in places), strict=True))
+
+
 class Ascent:
     """Follows whether rows ascend by bucket and object, as lists of buckets do. Then no two have the same content."""
 
@@ -88,7 +107,7 @@ class Ascent:
             buckets, objects = [row.bucket for row in rows], [row.object for row in rows]
         if (buckets[0], objects[0]) <= self.last:
             return False
-        if len(set(buckets)) == 1:
+        if is_single(buckets):
             ascends = all(map(lt, objects, objects[1:]))
         else:
             names = list(zip(buckets, objects, strict=True))
