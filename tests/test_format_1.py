@@ -93,6 +93,7 @@ async def test_it_is_read_as_it_is_and_its_next_run_finishes_it_and_writes_the_c
     assert version == 4
     assert names == {
         "generation",
+        "highest id of a row",
         "rows of the manifest",
         "job card",
         "job id",

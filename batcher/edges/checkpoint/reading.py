@@ -27,6 +27,7 @@ from batcher.edges.checkpoint.schema import (
     format_of,
     need_file,
     open_database,
+    read_card,
     seal,
     translated,
 )
@@ -80,8 +81,8 @@ def glance(path: Path) -> Glance:
 
 def card_at(path: Path) -> Card:
     """Read the job card alone, and compare nothing else. Raises DiskError or OtherJobError if it cannot be read."""
-    with translated(path), _readable(path) as file, closing(open_database(file, None)) as db:
-        return card_of(facts_of(db, path))
+    with translated(path), _readable(path) as file:
+        return read_card(file)
 
 
 def hint_at(path: Path, name: str) -> str | int | None:

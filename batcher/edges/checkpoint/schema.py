@@ -10,7 +10,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from zlib import crc32
 
@@ -123,15 +123,33 @@ def open_database(path: Path, card: Card | None) -> sqlite3.Connection:
     `need_file` raises, and for a damaged file an error that `translated` turns into a DiskError.
     """
     need_file(path, card)
-    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False)
+    db = _connected(path)
     try:
-        if is_of_shard(path.name):
-            # Before the first look at the file: then its log needs no memory that is shared, see `snapshot`.
-            db.execute("PRAGMA main.locking_mode=EXCLUSIVE").close()
         _prepare(db, path, card)
     except BaseException:
         db.close()
         raise
+    return db
+
+
+def read_card(path: Path) -> Card:
+    """Read the job card in the file at `path`. Only the facts are compared with their seals, so rows cost no time.
+
+    Raises what `open_database` raises without a card.
+    """
+    need_file(path, None)
+    with closing(_connected(path)) as db:
+        _check_format(db, path)
+        db.create_function("seal", -1, seal, deterministic=True)
+        _check_seals(db, "header")
+        return card_of(facts_of(db, path))
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False)
+    if is_of_shard(path.name):
+        # Before the first look at the file: then its log needs no memory that is shared, see `snapshot`.
+        db.execute("PRAGMA main.locking_mode=EXCLUSIVE").close()
     return db
 
 
@@ -296,7 +314,8 @@ def _prepare(db: sqlite3.Connection, path: Path, card: Card | None) -> None:
     db.create_function("crc32", 2, crc32, deterministic=True)
     _check_damage(db)
     if not is_blank:
-        _check_seals(db)
+        has_controls = format_of(db) >= WITH_CONTROLS
+        _check_seals(db, *(table for table in _SEALED if table != "controls" or has_controls))
     for pragma in ("journal_mode=WAL", "synchronous=FULL"):
         db.execute(f"PRAGMA {pragma}").close()
     if card is None:
@@ -316,12 +335,9 @@ def _check_damage(db: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError(" ".join(found.split()))
 
 
-def _check_seals(db: sqlite3.Connection) -> None:
-    has_controls = format_of(db) >= WITH_CONTROLS
-    for table, made in _SEALED.items():
-        if table == "controls" and not has_controls:
-            continue
-        broken = db.execute(f"SELECT count(*) FROM {table} WHERE seal IS NOT {made}").fetchone()[0]  # noqa: S608 - our names
+def _check_seals(db: sqlite3.Connection, *tables: str) -> None:
+    for table in tables:
+        broken = db.execute(f"SELECT count(*) FROM {table} WHERE seal IS NOT {_SEALED[table]}").fetchone()[0]  # noqa: S608 - our names
         if broken:
             raise damage(table, broken)
 

@@ -60,8 +60,8 @@ def encoded_ascent(prefix: Prefix) -> str:
 def with_ascent(prefix: Prefix, text: str) -> Prefix:
     """Return the prefix with the name that `encoded_ascent` wrote, if it wrote that for the same rows.
 
-    The same bytes that are read by the same rules make the same rows. So whoever has written a prefix last, the name
-    is that of its last row if these two agree.
+    The same bytes, read by the same rules, make the same rows. So the name is that of its last row if these two agree,
+    also if the prefix was written later than the name, by a version that knows no names.
     """
     *origin, name = orjson.loads(text)
     return prefix._replace(ascended=tuple(name)) if origin == _origin(prefix) else prefix
