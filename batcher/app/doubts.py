@@ -14,12 +14,13 @@ from batcher.edges.checkpoint.facts import SHARED_NAME
 from batcher.edges.checkpoint.places import folder_of
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import contact
-from batcher.flow.reconcile import Findings, Inquiry, reconcile
+from batcher.flow.reconcile import Inquiry, reconcile
 from batcher.flow.service import Service
 from batcher.model import Settlement, Status, Unsettled
 from batcher.rules.choices import OnDoubt
 from batcher.rules.doubts.contents import contents_of
-from batcher.rules.doubts.control import NO_CONTROL
+from batcher.rules.doubts.evidence import NO_CONTROL
+from batcher.rules.doubts.findings import Findings
 from batcher.rules.doubts.unknown import REASON as UNKNOWN
 from batcher.rules.doubts.unknown import is_held_for_unknown
 from batcher.rules.records.codec import record_of_adopted, record_of_duplicate
