@@ -72,6 +72,12 @@ class Doubts(Struct, frozen=True):
         alive = await self._not_proven_over()
         await self._take_late()
         rows = await self.files.checkpoint.unsettled({Status.IN_DOUBT})
+        return await self.settle_rows(rows, alive, patient=patient, release=release)
+
+    async def settle_rows(
+        self, rows: list[Unsettled], alive: Sequence[Claim] = (), *, patient: bool, release: bool = True
+    ) -> Findings:
+        """Settle all rows in doubt of the job. `alive` are the earlier attempts that may still send them."""
         if not rows or self.on_doubt is OnDoubt.HOLD or self.drain.begun:
             return Findings([], [], rows, [])
         elsewhere = [row for row in rows if is_held_elsewhere(row)]
@@ -82,7 +88,7 @@ class Doubts(Struct, frozen=True):
     async def _settled(
         self, rows: list[Unsettled], alive: Sequence[Claim], *, patient: bool, release: bool
     ) -> Findings:
-        """Settle rows that this job may have started. `alive` are the earlier attempts that may still send them."""
+        """Settle rows that this job may have started."""
         if not rows:
             return Findings([], [], [], [])
         if self.on_doubt is OnDoubt.RESEND and (alive or not release):

@@ -176,10 +176,12 @@ class Run(Struct):
         return findings
 
     async def _findings(self, *, patient: bool, release: bool) -> Findings:
-        # Earlier attempts at a shard may have settled rows since, or leave some in doubt.
-        if self.files.attempt is None and not (await self.files.checkpoint.count_unsettled())[Status.IN_DOUBT]:
+        if self.files.attempt is not None:
+            return await self.doubts().settle(patient=patient, release=release)
+        rows = await self.files.checkpoint.unsettled({Status.IN_DOUBT})
+        if not rows:
             return Findings([], [], [], [])
-        return await self.doubts().settle(patient=patient, release=release)
+        return await self.doubts().settle_rows(rows, patient=patient, release=release)
 
     async def settle_doubts(self) -> None:
         """Settle the rows in doubt, and send those again that were never started. At most ROUNDS times."""
