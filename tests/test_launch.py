@@ -49,6 +49,8 @@ OTHERS = {
         *("batcher.rules.doubts.matching", "batcher.rules.doubts.likeness", "html.entities"),
     },
     "a checkpoint without a witness": {"batcher.app.unknown", "batcher.flow.unknown", "batcher.rules.doubts.unknown"},
+    "a person who is asked": {"batcher.app.confirm"},
+    "--remember-rate": {"batcher.app.rate_cache", "batcher.edges.whole_file"},
     "a settings file": {"batcher.rules.settings_file", "tomllib"},
     "a credentials file": {"batcher.rules.service.credentials_file", "configparser"},
     "a run folder": {"batcher.app.history", "batcher.app.run_folder", "batcher.edges.scratch"},

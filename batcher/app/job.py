@@ -12,7 +12,6 @@ from msgspec import Struct, field
 
 from batcher.app.cell_types import parameters_of
 from batcher.app.columns import Columns
-from batcher.app.confirm import Ahead, Confirm, UnconfirmedError, is_confirmed
 from batcher.app.job_files import Files
 from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
@@ -45,6 +44,7 @@ from batcher.rules.service.verdicts import judge, serves_no_workflows, told
 from batcher.rules.text import counted
 
 if TYPE_CHECKING:
+    from batcher.app.confirm import Confirm
     from batcher.app.doubts import Doubts
     from batcher.app.unknown import Newness
 
@@ -156,6 +156,9 @@ class Run(Struct):
         confirm, listed = self.confirm, self.monitor.listed
         if confirm is None or self.drain.begun or _is_within(confirm.above, listed, self.options.limit):
             return rows, self.sift
+        # Imported here, since only a long list that a person starts needs it.
+        from batcher.app.confirm import Ahead, UnconfirmedError, is_confirmed  # noqa: PLC0415
+
         if listed is None:
             self.world.voice.say(f"counting rows before the first start, at most {confirm.above + 1:,}")
         ahead = Ahead(rows, self.sift, self.decide, self.tally, self.drain)

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 from batcher.app.api import Chosen, choose
 from batcher.app.attempt import Terms, need_shareable, open_attempt, with_latest_files
 from batcher.app.columns import Columns
-from batcher.app.confirm import Confirm
 from batcher.app.job import Run
 from batcher.app.job_files import Files, PassOn, open_files
 from batcher.app.job_identity import card_of, choice_of, job_of, need_bucket
@@ -59,6 +58,7 @@ from batcher.rules.text import seconds_until
 
 if TYPE_CHECKING:
     from batcher.app.canary import Watching
+    from batcher.app.confirm import Confirm
     from batcher.app.doubts import Doubts
     from batcher.app.sharing import Sharing
     from batcher.app.unknown import Newness
