@@ -12,19 +12,12 @@ import pytest
 from batcher.edges.checkpoint import Answered, open_checkpoint
 from batcher.flow.reconcile import Inquiry, reconcile
 from batcher.model import Described, Execution, ExecutionDetail, Page, Record, Row, Settlement, Status, Unsettled
-from batcher.rules.doubts.control import (
-    NEAREST,
-    NO_CONTROL,
-    NOT_AS_SENT,
-    Control,
-    Evidence,
-    Nearest,
-    families_of,
-    is_foreign,
-)
+from batcher.rules.doubts.control import Control
+from batcher.rules.doubts.evidence import NEAREST, NO_CONTROL, NOT_AS_SENT, Evidence, Nearest, families_of, is_foreign
 from batcher.rules.doubts.likeness import is_key_alike, is_value_alike
-from batcher.rules.doubts.matching import RETENTION, is_within
+from batcher.rules.doubts.matching import is_within
 from batcher.rules.doubts.sample import MOST, PER_GROUP
+from batcher.rules.doubts.times import RETENTION
 from batcher.rules.job.card import Card
 from batcher.rules.rows.admission import Policy, admission
 from batcher.rules.rows.identity import content_key

@@ -5,10 +5,10 @@ import json
 import time
 from collections import Counter
 from contextlib import nullcontext
-from dataclasses import replace
 
 import pytest
 from conftest import KEYS
+from msgspec import structs
 
 from batcher.app.check import check_manifest
 from batcher.app.doctor import examine
@@ -155,7 +155,7 @@ async def test_a_check_a_doctor_and_the_suggested_commands_stay_in_the_api(job):
 
 async def test_a_clock_that_is_wrong_costs_one_request(job):
     job = await job()
-    job.world = replace(job.world, clock=lambda: time.time() + 3600)
+    job.world = structs.replace(job.world, clock=lambda: time.time() + 3600)
     assert await job.run(rows=5) is ExitCode.OK
     assert job.service.ledger.answers["401 APIGW.0301"] == 1
     assert started(job).total() == 5
@@ -163,7 +163,7 @@ async def test_a_clock_that_is_wrong_costs_one_request(job):
 
 async def test_wrong_keys_are_sent_once(job):
     job = await job()
-    job.world = replace(job.world, environment=job.world.environment | {"OBS_SECRET_ACCESS_KEY": "wrong-wrong"})
+    job.world = structs.replace(job.world, environment=job.world.environment | {"OBS_SECRET_ACCESS_KEY": "wrong-wrong"})
     with pytest.raises(CredentialsError, match="verify aksk signature fail"):
         await job.run()
     assert (job.service.ledger.answers["401 APIGW.0301"], started(job)) == (1, Counter())
@@ -175,5 +175,5 @@ async def test_dwr_needs_a_project(job):
         await job.run(project_id=None)
     (job.folder / "credentials").write_text(f"[basic]\nproject_id = {PROJECT}\n")
     environment = job.world.environment | {"HUAWEICLOUD_SDK_CREDENTIALS_FILE": str(job.folder / "credentials")}
-    job.world = replace(job.world, environment=environment)
+    job.world = structs.replace(job.world, environment=environment)
     assert await job.run(rows=3, project_id=None) is ExitCode.OK

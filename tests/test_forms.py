@@ -14,8 +14,9 @@ from batcher.emulator.quirks import Group, Quirk
 from batcher.emulator.retelling import shown_bucket, shown_inputs, shown_key
 from batcher.model import Execution, ExecutionDetail, Status, Unsettled
 from batcher.rules.doubts.contents import BLURRED, Content, likeness
-from batcher.rules.doubts.control import Control, are_comparable, shown_form
+from batcher.rules.doubts.control import Control
 from batcher.rules.doubts.differences import differences
+from batcher.rules.doubts.evidence import are_comparable, shown_form
 from batcher.rules.doubts.forms import Sent, learned, sent_of
 from batcher.rules.doubts.matching import CONTESTED, Known, match
 from batcher.rules.rows.identity import canonical

@@ -44,6 +44,13 @@ OTHERS = {
         *("batcher.app.project", "batcher.rules.service.dwr_v3", "batcher.rules.service.dwr_v3_errors"),
         *("batcher.rules.service.dwr_v3_list", "batcher.rules.service.projects", "batcher.rules.service.sdk_signing"),
     },
+    "rows in doubt": {
+        *("batcher.app.doubts", "batcher.flow.reconcile", "batcher.rules.doubts.evidence"),
+        *("batcher.rules.doubts.matching", "batcher.rules.doubts.likeness", "html.entities"),
+    },
+    "a checkpoint without a witness": {"batcher.app.unknown", "batcher.flow.unknown", "batcher.rules.doubts.unknown"},
+    "a person who is asked": {"batcher.app.confirm"},
+    "--remember-rate": {"batcher.app.rate_cache", "batcher.edges.whole_file"},
     "a settings file": {"batcher.rules.settings_file", "tomllib"},
     "a credentials file": {"batcher.rules.service.credentials_file", "configparser"},
     "a run folder": {"batcher.app.history", "batcher.app.run_folder", "batcher.edges.scratch"},

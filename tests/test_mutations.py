@@ -138,13 +138,13 @@ MUTATIONS = {
         "test_controls.py::test_a_row_is_held_if_the_service_does_not_report_a_control_as_it_was_sent",
     ),
     "a row is adopted by a list that shows controls at another time": Mutation(
-        "rules/doubts/control.py",
+        "rules/doubts/evidence.py",
         '(" at another time", _is_of_another_time, True)',
         '(" at another time", _is_of_another_time, False)',
         "test_controls.py::test_no_row_is_adopted_by_a_list_that_shows_none_of_the_controls_or_one_as_something_else",
     ),
     "a row is adopted although the service leaves out what would distinguish it": Mutation(
-        "rules/doubts/control.py",
+        "rules/doubts/evidence.py",
         "return {id_: words for id_, words in losses.items() if words}",
         "return {}",
         "test_losses.py::test_a_row_without_inputs_is_adopted_unless_a_control_shows_that_inputs_are_hidden",
@@ -181,8 +181,8 @@ MUTATIONS = {
     ),
     "an intent is dated by this machine's clock": Mutation(
         "app/job.py",
-        "self.newness.admit(rows, self.service.now())",
-        "self.newness.admit(rows, self.world.clock())",
+        "await admit(rows, self.service.now())",
+        "await admit(rows, self.world.clock())",
         "test_clock.py::test_a_clock_that_is_set_between_a_kill_and_the_next_run_starts_nothing_twice[600-0]",
     ),
     "a row is sent that another job has on the wire": Mutation(

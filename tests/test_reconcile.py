@@ -13,7 +13,7 @@ from test_command import ENVIRONMENT, ODD_KEYS, batcher, records
 from batcher.emulator.faults import FaultKind
 from batcher.emulator.quirks import Quirk
 from batcher.emulator.settings import InputKeys, InputShape
-from batcher.rules.doubts.control import ASKED
+from batcher.rules.doubts.evidence import ASKED
 
 
 @pytest.fixture

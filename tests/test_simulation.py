@@ -14,7 +14,7 @@ from batcher.flow import repair as resume
 from batcher.flow.service import Service
 from batcher.model import Answer, Record, Status, Unsettled, Verdict
 from batcher.rules.choices import Api
-from batcher.rules.doubts import control, matching
+from batcher.rules.doubts import evidence, matching
 
 SHARE, LYING_SHARE, V3_SHARE = 30, 20, 10
 """Seeds of a case. `make verify` plays these and more of them by `simulation.py`."""
@@ -140,22 +140,22 @@ def test_a_planted_defect_is_seen(monkeypatch, defect, complaint, first):
 
 
 def release_without_a_control(patch):
-    patch.setattr(control, "NO_CONTROL", "")
+    patch.setattr(evidence, "NO_CONTROL", "")
     patch.setattr(reconcile, "are_comparable", lambda *_: True)
 
 
 def release_although_a_control_is_missing(patch):
-    judged = control.Evidence._judged
+    judged = evidence.Evidence._judged
 
     def judged_of_the_shown(evidence, controls):
         return judged(evidence, [each for each in controls if each.name in evidence._shown] or controls)
 
-    patch.setattr(control.Evidence, "_judged", judged_of_the_shown)
+    patch.setattr(evidence.Evidence, "_judged", judged_of_the_shown)
 
 
 def release_whatever_the_list_shows_of_controls(number):
     def without(patch):
-        patch.setattr(control, "_FAULTS", control._FAULTS[:number] + control._FAULTS[number + 1 :])
+        patch.setattr(evidence, "_FAULTS", evidence._FAULTS[:number] + evidence._FAULTS[number + 1 :])
 
     return without
 

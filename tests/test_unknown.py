@@ -36,8 +36,9 @@ from batcher.model import (
     Status,
 )
 from batcher.rules.doubts.contents import Content
+from batcher.rules.doubts.control import last_commit
 from batcher.rules.doubts.matching import window
-from batcher.rules.doubts.unknown import MOST, NEVER_SENT, Seen, Unknown, last_commit
+from batcher.rules.doubts.unknown import MOST, NEVER_SENT, Seen, Unknown
 from batcher.rules.rows.identity import content_key
 from batcher.rules.service.clock import posix as parse_date
 from batcher.rules.service.dialect import Window

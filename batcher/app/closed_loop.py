@@ -17,12 +17,12 @@ from batcher.errors import ExitCode, JobError
 from batcher.flow.beside import beside
 from batcher.flow.drain import Drain
 from batcher.flow.paced import paced
-from batcher.flow.reconcile import Findings
 from batcher.flow.service import Send
 from batcher.flow.watch import Ended, Observer, Watch
 from batcher.model import Admitted, Lost, Record, Reply, Settlement, Status
 from batcher.options.watching import default_ends
 from batcher.rules.doubts.control import Control
+from batcher.rules.doubts.findings import Findings
 from batcher.rules.ends.ending import seconds_between
 from batcher.rules.ends.followed import Followed, Known
 from batcher.rules.ends.pause import wait_for_room

@@ -14,12 +14,13 @@ from batcher.edges.checkpoint.facts import SHARED_NAME
 from batcher.edges.checkpoint.places import folder_of
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import contact
-from batcher.flow.reconcile import Findings, Inquiry, reconcile
+from batcher.flow.reconcile import Inquiry, reconcile
 from batcher.flow.service import Service
 from batcher.model import Settlement, Status, Unsettled
 from batcher.rules.choices import OnDoubt
 from batcher.rules.doubts.contents import contents_of
-from batcher.rules.doubts.control import NO_CONTROL
+from batcher.rules.doubts.evidence import NO_CONTROL
+from batcher.rules.doubts.findings import Findings
 from batcher.rules.doubts.unknown import REASON as UNKNOWN
 from batcher.rules.doubts.unknown import is_held_for_unknown
 from batcher.rules.records.codec import record_of_adopted, record_of_duplicate
@@ -71,6 +72,12 @@ class Doubts(Struct, frozen=True):
         alive = await self._not_proven_over()
         await self._take_late()
         rows = await self.files.checkpoint.unsettled({Status.IN_DOUBT})
+        return await self.settle_rows(rows, alive, patient=patient, release=release)
+
+    async def settle_rows(
+        self, rows: list[Unsettled], alive: Sequence[Claim] = (), *, patient: bool, release: bool = True
+    ) -> Findings:
+        """Settle all rows in doubt of the job. `alive` are the earlier attempts that may still send them."""
         if not rows or self.on_doubt is OnDoubt.HOLD or self.drain.begun:
             return Findings([], [], rows, [])
         elsewhere = [row for row in rows if is_held_elsewhere(row)]
@@ -81,7 +88,7 @@ class Doubts(Struct, frozen=True):
     async def _settled(
         self, rows: list[Unsettled], alive: Sequence[Claim], *, patient: bool, release: bool
     ) -> Findings:
-        """Settle rows that this job may have started. `alive` are the earlier attempts that may still send them."""
+        """Settle rows that this job may have started."""
         if not rows:
             return Findings([], [], [], [])
         if self.on_doubt is OnDoubt.RESEND and (alive or not release):

@@ -18,8 +18,7 @@ from batcher.edges.checkpoint.lock import locked
 from batcher.edges.witness import Reached, Witness, new_job_id, witness_path
 from batcher.errors import BusyError, OtherJobError
 from batcher.model import Unsettled
-from batcher.rules.doubts.control import Control
-from batcher.rules.doubts.unknown import last_commit
+from batcher.rules.doubts.control import Control, last_commit
 
 INTERVAL = 30.0
 """Seconds after which a run begins a new generation."""

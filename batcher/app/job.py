@@ -6,19 +6,16 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct, field
 
 from batcher.app.cell_types import parameters_of
 from batcher.app.columns import Columns
-from batcher.app.confirm import Ahead, Confirm, UnconfirmedError, is_confirmed
-from batcher.app.doubts import Doubts
 from batcher.app.job_files import Files
 from batcher.app.monitor import Monitor
 from batcher.app.preflight import Preflight
 from batcher.app.resume_point import enter
-from batcher.app.unknown import Newness
 from batcher.app.world import World
 from batcher.edges.checkpoint.facts import SHARED_NAME
 from batcher.edges.manifest import AnyManifest
@@ -29,11 +26,11 @@ from batcher.flow.attempts import Action, Attempts
 from batcher.flow.drain import Drain
 from batcher.flow.preflight import contact
 from batcher.flow.queues import Places
-from batcher.flow.reconcile import Findings
 from batcher.flow.resend import Sift, released_rows
 from batcher.flow.service import Service
 from batcher.model import Admitted, Found, Parameter, Record, Row, Settlement, Status
 from batcher.options.verbs import RunOptions
+from batcher.rules.doubts.findings import Findings
 from batcher.rules.progress.counts import Tally
 from batcher.rules.progress.extent import Length
 from batcher.rules.progress.view import RUN
@@ -45,6 +42,11 @@ from batcher.rules.rows.declared import Screen
 from batcher.rules.service.repeated import Names
 from batcher.rules.service.verdicts import judge, serves_no_workflows, told
 from batcher.rules.text import counted
+
+if TYPE_CHECKING:
+    from batcher.app.confirm import Confirm
+    from batcher.app.doubts import Doubts
+    from batcher.app.unknown import Newness
 
 ROUNDS = 5
 """How many times a run sends rows again that were not in the execution list."""
@@ -78,9 +80,11 @@ class Run(Struct):
     files: Files
     service: Service
     preflight: Preflight
-    doubts: Doubts
+    doubts: Callable[[], Doubts]
+    """Returns what settles rows in doubt."""
     monitor: Monitor
-    newness: Newness
+    newness: Newness | None = None
+    """Holds rows that an unknown execution fits. None if the checkpoint is proven to be the newest of its job."""
     confirm: Confirm | None = None
     """Asks a person before the first start. None if no one is to be asked."""
     names: Names = field(default_factory=Names)
@@ -139,11 +143,11 @@ class Run(Struct):
 
     async def _admit(self, rows: Sequence[Admitted]) -> None:
         """Make intents durable. In a shard, begin the drain if it was taken over: then the rows are given back."""
-        sharing = self.files.sharing
+        sharing, admit = self.files.sharing, self.files.admit if self.newness is None else self.newness.admit
         if sharing is None:
-            await self.newness.admit(rows, self.service.now())
+            await admit(rows, self.service.now())
         else:
-            await sharing.admit(rows, self.service.now(), self.newness.admit, self.files.admit)
+            await sharing.admit(rows, self.service.now(), admit, self.files.admit)
         if self.files.attempt is not None:
             await self.files.attempt.look(self.drain)
 
@@ -152,6 +156,9 @@ class Run(Struct):
         confirm, listed = self.confirm, self.monitor.listed
         if confirm is None or self.drain.begun or _is_within(confirm.above, listed, self.options.limit):
             return rows, self.sift
+        # Imported here, since only a long list that a person starts needs it.
+        from batcher.app.confirm import Ahead, UnconfirmedError, is_confirmed  # noqa: PLC0415
+
         if listed is None:
             self.world.voice.say(f"counting rows before the first start, at most {confirm.above + 1:,}")
         ahead = Ahead(rows, self.sift, self.decide, self.tally, self.drain)
@@ -163,13 +170,21 @@ class Run(Struct):
 
     async def _settled(self, *, patient: bool, release: bool = True) -> Findings:
         """Look for the rows in doubt in the execution list, once."""
-        findings = await self.doubts.settle(patient=patient, release=release)
+        findings = await self._findings(patient=patient, release=release)
         self.monitor.telemetry.reconciled(findings)
         if self.loop is not None:
             self.loop.found(findings)
         self.tally.found += len(findings.adopted)
         self.tally.missed += len(findings.released) - findings.freed
         return findings
+
+    async def _findings(self, *, patient: bool, release: bool) -> Findings:
+        if self.files.attempt is not None:
+            return await self.doubts().settle(patient=patient, release=release)
+        rows = await self.files.checkpoint.unsettled({Status.IN_DOUBT})
+        if not rows:
+            return Findings([], [], [], [])
+        return await self.doubts().settle_rows(rows, patient=patient, release=release)
 
     async def settle_doubts(self) -> None:
         """Settle the rows in doubt, and send those again that were never started. At most ROUNDS times."""
@@ -180,7 +195,7 @@ class Run(Struct):
             if not findings.released:
                 return
             again = self.tally.again()
-            await self.newness.ask()
+            await self._ask_for_unknown()
             rows, sift = released_rows(findings.released)
             await engine.run(self._job(rows, sift, self.options.limit), again, self.drain)
             # Rows beyond the limit are no longer in doubt either: they wait for the next run.
@@ -264,7 +279,11 @@ class Run(Struct):
             answer = await contact(self.service.workflow, self.drain, self.world.draw, self.world.monotonic)
             if serves_no_workflows(answer):
                 self.monitor.telemetry.warn(f"the endpoint does not seem to serve workflows: {told(answer)}")
-        await self.newness.ask()
+        await self._ask_for_unknown()
+
+    async def _ask_for_unknown(self) -> None:
+        if self.newness is not None:
+            await self.newness.ask()
 
     def _judge_columns(self) -> None:
         """Judge the columns that are not used. Begin the drain if one is probably misspelt."""
@@ -290,7 +309,8 @@ class Run(Struct):
             names=self.names,
             streak=Streak(is_proven=self.tally.started > 0),
         )
-        sharing, fire = self.files.sharing, self.newness.firing(attempts.fire)
+        sharing = self.files.sharing
+        fire = attempts.fire if self.newness is None else self.newness.firing(attempts.fire)
         return engine.Job(
             blocks=blocks,
             sift=sift,

@@ -6,7 +6,6 @@ It is in the job's checkpoint and, if the user allows it, in a cache that jobs s
 from __future__ import annotations
 
 from batcher.app.job_files import Files
-from batcher.app.rate_cache import cache_path, read_rate, write_rate
 from batcher.app.world import World
 from batcher.options.verbs import RunOptions
 from batcher.rules.rate.remembered import UNKNOWN, Remembered
@@ -17,12 +16,17 @@ async def remembered(options: RunOptions, files: Files, world: World) -> Remembe
     own = await files.remembered()
     if own != UNKNOWN or not options.remember_rate:
         return own
+    # Imported here, as below, since only --remember-rate has a cache.
+    from batcher.app.rate_cache import cache_path, read_rate  # noqa: PLC0415
+
     return read_rate(cache_path(world.environment), files.card.endpoint, files.card.workflow)
 
 
 def remember(options: RunOptions, files: Files, world: World, learned: Remembered) -> None:
     """Keep what this run has learned for new jobs, with --remember-rate."""
     if options.remember_rate and learned != UNKNOWN:
+        from batcher.app.rate_cache import cache_path, write_rate  # noqa: PLC0415
+
         card = files.card
         if not write_rate(cache_path(world.environment), card.endpoint, card.workflow, learned):
             world.voice.warn("--remember-rate: the rate cannot be stored in the cache folder (XDG_CACHE_HOME or HOME)")

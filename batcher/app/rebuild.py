@@ -18,7 +18,8 @@ from batcher.edges.records import PastRecords
 from batcher.edges.scratch import Value, scratch
 from batcher.flow.repair import LEFT_OPEN
 from batcher.model import Admitted, BadRow, Found, Record, Row, Settlement, Status
-from batcher.rules.doubts.control import NEAREST, Control
+from batcher.rules.doubts.control import Control
+from batcher.rules.doubts.evidence import NEAREST
 from batcher.rules.doubts.recovery import (
     MAY_BE_STARTED,
     UNKNOWN,

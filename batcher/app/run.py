@@ -20,8 +20,6 @@ from typing import TYPE_CHECKING
 from batcher.app.api import Chosen, choose
 from batcher.app.attempt import Terms, need_shareable, open_attempt, with_latest_files
 from batcher.app.columns import Columns
-from batcher.app.confirm import Confirm
-from batcher.app.doubts import Doubts
 from batcher.app.job import Run
 from batcher.app.job_files import Files, PassOn, open_files
 from batcher.app.job_identity import card_of, choice_of, job_of, need_bucket
@@ -36,7 +34,6 @@ from batcher.app.shards import pinned, planned
 from batcher.app.space import Paths, warn_if_short
 from batcher.app.summary import report_end
 from batcher.app.telemetry import Telemetry, open_telemetry
-from batcher.app.unknown import Newness
 from batcher.app.world import World
 from batcher.edges.checkpoint.facts import CANARY
 from batcher.edges.control import listening
@@ -62,7 +59,10 @@ from batcher.rules.text import seconds_until
 
 if TYPE_CHECKING:
     from batcher.app.canary import Watching
+    from batcher.app.confirm import Confirm
+    from batcher.app.doubts import Doubts
     from batcher.app.sharing import Sharing
+    from batcher.app.unknown import Newness
     from batcher.rules.report.live import Live
     from batcher.rules.report.page import Page
 
@@ -176,12 +176,27 @@ async def _open_run(  # noqa: PLR0913 - a job, its world, and who takes part in 
         relies_on = condition(options.settle_time, options.timeout)
         if relies_on and options.on_doubt is OnDoubt.RECONCILE:
             world.voice.say(relies_on)
-        doubts = Doubts(
-            files, service, drain, world, options.on_doubt, options.settle_time, job_of(files.card, options.checkpoint)
-        )
-        newness = Newness(doubts, telemetry.warn)
+        doubts = partial(_doubts, options, world, files, service, drain)
+        newness = None if files.unproven is None else _newness(doubts(), telemetry.warn)
         run = Run(options, world, manifest, columns, files, service, preflight, doubts, monitor, newness, confirm)
         yield run, shown
+
+
+def _doubts(options: RunOptions, world: World, files: Files, service: Service, drain: Drain) -> Doubts:
+    """Return what settles rows in doubt."""
+    # Imported here, since most runs have none.
+    from batcher.app.doubts import Doubts  # noqa: PLC0415
+
+    job = job_of(files.card, options.checkpoint)
+    return Doubts(files, service, drain, world, options.on_doubt, options.settle_time, job)
+
+
+def _newness(doubts: Doubts, warn: Callable[[str], None]) -> Newness:
+    """Return what holds rows that may have been started by a run that the checkpoint does not know."""
+    # Imported here, since most checkpoints are proven to be the newest of their job.
+    from batcher.app.unknown import Newness  # noqa: PLC0415
+
+    return Newness(doubts, warn)
 
 
 def _sharing(options: RunOptions) -> AbstractAsyncContextManager[Sharing | None]:

@@ -17,10 +17,10 @@ from batcher.app.unexpected import expected, frames
 from batcher.app.world import World
 from batcher.errors import ExitCode, UsageError
 from batcher.flow.attempts import Attempt
-from batcher.flow.reconcile import Findings
 from batcher.model import Admitted, Record, Status, Verdict
 from batcher.options.verbs import RunOptions
 from batcher.rules.choices import Level
+from batcher.rules.doubts.findings import Findings
 from batcher.rules.progress.answered import Answered
 from batcher.rules.progress.figures import Figures, final
 from batcher.rules.records import event_log

@@ -75,8 +75,6 @@ class Newness(Struct):
 
     def firing(self, fire: Fire) -> Fire:
         """Return `fire` for the rows that are not held. For the others, return their doubt."""
-        if self.doubts.files.unproven is None:
-            return fire
 
         def fire_or_hold(admitted: Admitted) -> Awaitable[Outcome]:
             name = self.held.pop(admitted.id, "") if self.held else ""

@@ -10,10 +10,11 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
+
+from msgspec import Struct, field
 
 from batcher.app.process import draining_on_signals
 from batcher.app.voice import TERMINAL, Voice
@@ -79,12 +80,11 @@ class ReadAhead(Protocol):
         """Give the blocks as they come."""
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(Struct, frozen=True):
     """The real world by default. Times are in seconds."""
 
     voice: Voice = TERMINAL
-    environment: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     """Where credentials are looked for. It holds secrets, so it is never shown."""
     clock: Callable[[], float] = time.time
     """This machine's POSIX time, which may be wrong and may be set."""
@@ -107,3 +107,7 @@ class World:
         draining_on_signals
     )
     """Calls the first function with the exit code of the first signal that asks the process to end, and says so."""
+
+    def __repr__(self) -> str:
+        """Show nothing of the environment."""
+        return "World()"

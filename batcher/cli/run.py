@@ -144,11 +144,12 @@ def _listed(options: RunCommandOptions) -> RunCommandOptions | ExitCode:
 
 def _confirm(options: RunCommandOptions) -> Confirm | None:
     """Return how a person is asked before many rows are started. None if no one is to be asked."""
-    from batcher.app.confirm import Confirm
     from batcher.edges import terminal
 
     if not options.confirm_above or options.yes or not terminal.has_person():
         return None
+    from batcher.app.confirm import Confirm
+
     return Confirm(options.confirm_above, terminal.answers)
 
 

@@ -14,7 +14,8 @@ from batcher.flow.ask import ask_patiently
 from batcher.flow.service import Service
 from batcher.model import Answer, Described, Execution, ExecutionDetail, Page, Row, Status, Unsettled, Verdict
 from batcher.rules.doctor.points import Delay, Seen, hindrance
-from batcher.rules.doubts.matching import EARLY, is_within, match, window
+from batcher.rules.doubts.matching import is_within, match, window
+from batcher.rules.doubts.times import EARLY
 from batcher.rules.service import verdicts
 from batcher.rules.service.clock import RESOLUTION, posix_of_header
 from batcher.rules.service.dialect import Window

@@ -15,8 +15,8 @@ from typing import NamedTuple
 from msgspec import Struct, field
 
 from batcher.model import Answer, Described, Execution, ExecutionDetail, Page, Unsettled
-from batcher.rules.doubts.control import (
-    Control,
+from batcher.rules.doubts.control import Control
+from batcher.rules.doubts.evidence import (
     Evidence,
     Nearest,
     Proof,
@@ -28,7 +28,9 @@ from batcher.rules.doubts.control import (
     not_as_sent,
     shown_form,
 )
-from batcher.rules.doubts.matching import EARLY, RETENTION, Known, Matching, is_within, match, merged, window
+from batcher.rules.doubts.findings import Findings
+from batcher.rules.doubts.matching import Known, Matching, is_within, match, merged, window
+from batcher.rules.doubts.times import EARLY, RETENTION
 from batcher.rules.service.clock import RESOLUTION, posix_of_header
 from batcher.rules.service.dialect import Window
 from batcher.rules.service.verdicts import SUCCESS
@@ -67,25 +69,6 @@ class Inquiry(Struct, frozen=True):
     """Seconds for which a new execution may be missing from the list."""
     looked_at: dict[str, str | None] = field(default_factory=dict)
     """The inputs of the executions read so far, by name. Each execution is asked for once."""
-
-
-class Findings(NamedTuple):
-    """The result of a reconcile for the rows in doubt."""
-
-    adopted: list[tuple[Unsettled, ExecutionDetail]]
-    """Started rows, each with its execution."""
-    released: list[Unsettled]
-    """Rows that were never started, and may be sent."""
-    held: list[Unsettled]
-    """Rows that stay in doubt."""
-    elsewhere: list[ExecutionDetail]
-    """Executions with the content of such rows that another client started."""
-    reason: str = ""
-    """Why rows stay in doubt, if that is known."""
-    duplicates: Sequence[Unsettled] = ()
-    """Rows that were held for other jobs of the ledger, which have started them."""
-    freed: int = 0
-    """How many of the released rows were held for other jobs, which have not started them."""
 
 
 class _Listing(NamedTuple):

@@ -15,8 +15,10 @@ from msgspec import Struct, field
 from batcher.errors import ServiceError
 from batcher.flow.reconcile import Inquiry, ask_all
 from batcher.model import Answer, Described, Execution, Page, Status, Unsettled, Verdict
-from batcher.rules.doubts.control import Control, Evidence, Proof, chosen, families_of, shown_form
-from batcher.rules.doubts.matching import EARLY, window
+from batcher.rules.doubts.control import Control
+from batcher.rules.doubts.evidence import Evidence, Proof, chosen, families_of, shown_form
+from batcher.rules.doubts.matching import window
+from batcher.rules.doubts.times import EARLY
 from batcher.rules.doubts.unknown import MOST, Unknown, is_unknown, seen
 from batcher.rules.service import verdicts
 from batcher.rules.service.clock import RESOLUTION, posix_of_header

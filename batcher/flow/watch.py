@@ -17,8 +17,10 @@ from typing import NamedTuple, Protocol
 
 from batcher.flow.drain import Drain
 from batcher.model import Described, Execution, ExecutionDetail, Page, Verdict
-from batcher.rules.doubts.control import Control, Nearest
-from batcher.rules.doubts.matching import EARLY, merged
+from batcher.rules.doubts.control import Control
+from batcher.rules.doubts.evidence import Nearest
+from batcher.rules.doubts.matching import merged
+from batcher.rules.doubts.times import EARLY
 from batcher.rules.ends.absence import MOST, Absence
 from batcher.rules.ends.ending import End
 from batcher.rules.ends.figures import PAST_LOOKS, Past, WatchFigures

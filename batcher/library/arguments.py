@@ -10,8 +10,9 @@ import logging
 import os
 from collections.abc import AsyncIterable, Collection, Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import replace
 from typing import Any, TypeAlias
+
+from msgspec import structs
 
 from batcher.app.job_places import located
 from batcher.app.voice import ERROR, WARNING, Voice
@@ -69,7 +70,7 @@ def prepared(
 
 
 def _with_rows(world: World, rows: GivenRows) -> World:
-    return replace(world, open_manifest=lambda _path, _format, choice: PassedRows(rows, choice))
+    return structs.replace(world, open_manifest=lambda _path, _format, choice: PassedRows(rows, choice))
 
 
 def _options_for_rows(rows: object, arguments: Mapping[str, Any], environment: Mapping[str, str]) -> RunOptions:

@@ -72,3 +72,11 @@ def number(value: float) -> str:
     if 0 < value < 0.01:  # noqa: PLR2004 - less is below what anyone needs to see
         return "<0.01"
     return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"  # noqa: PLR2004 - two digits are enough
+
+
+def unescaped(text: str) -> str:
+    """Replace the character references of HTML and XML by their characters."""
+    # Imported here, since few texts have any, and the names of all characters take a millisecond.
+    from html import unescape  # noqa: PLC0415
+
+    return unescape(text)

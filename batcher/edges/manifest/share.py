@@ -13,7 +13,6 @@ from batcher.edges.manifest.rows import Ignored
 from batcher.errors import ManifestError
 from batcher.model import BadRow, Json, Mark, Parameter, Row
 from batcher.rules.shards.assignment import Shard
-from batcher.rules.shards.ownership import owner
 
 if TYPE_CHECKING:
     # Each is imported where one is opened.
@@ -117,6 +116,9 @@ class Share:
         parameters: Mapping[str, Parameter] | None = None,
     ) -> Iterator[list[Row | BadRow]]:
         """Read the rows of the shard in blocks, none of them empty. Arguments and errors are those of the manifest."""
+        # Imported here, since only a shard needs it.
+        from batcher.rules.shards.ownership import owner  # noqa: PLC0415
+
         number, of = self._shard
         for block in self._manifest.blocks(bucket=bucket, static_inputs=static_inputs, parameters=parameters):
             own = [row for row in block if owner(row.object, of) == number]

@@ -11,8 +11,9 @@ from itertools import pairwise
 
 from batcher.model import Described, Execution, Page
 from batcher.rules.doctor.points import Point, Result, Seen, compared, confirmed, differs, phrase, unseen
-from batcher.rules.doubts.matching import RETENTION, is_within, window
+from batcher.rules.doubts.matching import is_within, window
 from batcher.rules.doubts.settle_time import SETTLE_TIME
+from batcher.rules.doubts.times import RETENTION
 from batcher.rules.service.clock import posix
 
 _STATES = frozenset({"running", "success", "failed", "fail", "timeout", "cancel"})

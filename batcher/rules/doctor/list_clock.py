@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from batcher.rules.doctor.points import Point, Result, Seen, compared, confirmed, differs, unseen
-from batcher.rules.doubts.matching import EARLY
+from batcher.rules.doubts.times import EARLY
 from batcher.rules.service.clock import posix_of_header
 
 _ISO = re.compile(

@@ -15,15 +15,8 @@ from batcher.rules.doubts.contents import AS_TEXT, BLURRED, Content, contents_of
 from batcher.rules.doubts.differences import differences
 from batcher.rules.doubts.forms import Shown, sent_of
 from batcher.rules.doubts.likeness import cuts, places, places_of
+from batcher.rules.doubts.times import EARLY, LATE
 from batcher.rules.service.dialect import Window
-
-EARLY = 5.0
-"""Seconds by which an execution may appear to start before its row's intent: the service has many clocks."""
-LATE = 60.0
-"""Seconds by which an execution may start after its row's doubt, at least: the request may still be on the wire."""
-RETENTION = 24 * 3600.0
-"""Seconds for which the list is certain to keep an execution. An older row needs an execution in the list that is even
-older: it shows that the list goes back far enough."""
 
 IN_FORM = 25
 """The likeness of a content in the form in which the service is known to show contents."""

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from batcher.model import Execution, Row, Unsettled
 from batcher.rules.doubts.contents import BLURRED, Content, contents_of, likeness
-from batcher.rules.doubts.control import Control, is_foreign
+from batcher.rules.doubts.evidence import is_foreign
 from batcher.rules.doubts.likeness import places, places_of
-from batcher.rules.doubts.matching import EARLY, is_within
+from batcher.rules.doubts.matching import is_within
+from batcher.rules.doubts.times import EARLY
 from batcher.rules.service.dialect import Window
 
 MOST = 1000
@@ -32,19 +33,6 @@ REASON = "executions that this checkpoint does not know fit these rows"
 def is_held_for_unknown(row: Unsettled) -> bool:
     """Return whether a row in doubt is held for an unknown execution."""
     return row.intent_at == NEVER_SENT
-
-
-def last_commit(noted: float, left: Iterable[Unsettled], controls: Iterable[Control]) -> int | None:
-    """Return the latest time that a checkpoint has seen, in POSIX seconds by the service's clock, None if it has none.
-
-    Its last commit was not before. `noted` is the time that it has stored, 0 if none; `left` are its unsettled rows.
-    """
-    times = [noted]
-    for row in left:
-        times += [row.intent_at, row.doubt_at or 0.0]
-    times += [control.answered_at or control.intent_at for control in controls]
-    latest = max(times)
-    return int(latest) if latest > 0 else None
 
 
 def is_unknown(listed: Execution, since: float, families: set[str]) -> bool:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from batcher.model import Execution
-from batcher.rules.doubts.control import Control, Evidence
+from batcher.rules.doubts.control import Control
+from batcher.rules.doubts.evidence import Evidence
 from batcher.rules.ends.followed import Known
 
 MOST = 1000

@@ -7,7 +7,7 @@ from statistics import median
 from typing import NamedTuple
 
 from batcher.rules.doubts.control import Control
-from batcher.rules.doubts.matching import EARLY, LATE
+from batcher.rules.doubts.times import EARLY, LATE
 from batcher.rules.service.dialect import Window
 
 FULLEST = 500

@@ -6,7 +6,6 @@ The formats: https://support.huaweicloud.com/en-us/api-obs/obs_04_0115.html, and
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -31,6 +30,7 @@ from batcher.rules.service.clock import posix
 from batcher.rules.service.dialect import LONGEST, legible
 from batcher.rules.service.signing import http_date
 from batcher.rules.service.verdicts import SUCCESS
+from batcher.rules.text import unescaped
 
 REDIRECT = range(300, 400)
 
@@ -277,7 +277,7 @@ def _words(content: bytes) -> _Words:
     if root is not None and root[1] == "Error":
         # The first element of a name counts. Truncated before unescaping: `unescape` fails for a long reference.
         elements = {name: raw[:LONGEST] for name, raw in reversed(_ELEMENT.findall(text))}
-        return _Words(*(legible(html.unescape(elements.get(name, ""))) for name in ("Code", "Message", "RequestId")))
+        return _Words(*(legible(unescaped(elements.get(name, ""))) for name in ("Code", "Message", "RequestId")))
     return _Words()
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import html
 import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -18,6 +17,7 @@ from urllib.parse import unquote
 from msgspec import Struct, structs
 
 from batcher.model import Answer, Credentials, ExecutionDetail, Reply
+from batcher.rules.text import unescaped
 
 T = TypeVar("T")
 
@@ -178,7 +178,7 @@ def _plain(escape: str) -> str:
         case "%":
             return unquote(escape, "latin-1")
         case "&":
-            return html.unescape(escape)
+            return unescaped(escape)
     word = escape.lstrip("\\")
     return chr(int(word[1:], 16)) if len(word) > 1 else escape[1:]
 
