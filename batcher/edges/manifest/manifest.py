@@ -34,6 +34,9 @@ CHUNK = 32 * 1024
 _JSON = frozenset({"json", "jsonl"})
 """Formats whose entries are JSON objects."""
 
+_LINED = frozenset({*DELIMITERS, "jsonl", "txt"})
+"""Formats in which no line says anything about the whole file, except the first ones."""
+
 _Reader: TypeAlias = TableReader | LineReader | ArrayReader
 
 
@@ -192,9 +195,22 @@ class Manifest:
     def _check(self, source: Source, mark: Mark = BEGINNING) -> None:
         """Read what follows a mark."""
         entries = mark.rows + mark.elsewhere
-        entries += sum(1 for _ in self._examined(source.texts(LOOK), mark))
+        if self._format in _LINED:
+            self._check_lines(source, mark)
+        else:
+            entries += sum(1 for _ in self._examined(source.texts(LOOK), mark))
         # Where several entries share a line, lines say nothing about the number of rows.
         self.lines = None if self._format == "json" and entries > source.lines else source.lines
+
+    def _check_lines(self, source: Source, mark: Mark) -> None:
+        texts = source.texts(LOOK)
+        if self._format == "jsonl" and mark == BEGINNING:
+            texts = only_lines(texts, source.name)
+        # The first piece shows what the file is. Of the others, only what is wrong with one is of interest.
+        if not next(texts, "\n").isspace() and source.skim():
+            texts = source.texts(LOOK)
+        for _ in texts:
+            pass
 
     def _examined(self, texts: Iterable[str], mark: Mark) -> Iterable[object]:
         """Return an iterator that reads the texts after a mark, and looks for what makes them unusable as a whole.
@@ -204,8 +220,6 @@ class Manifest:
         name = self._source.name
         if self._format == "json":
             return ArrayReader(mark.line, name, is_resumed=mark != BEGINNING).objects(texts)
-        if self._format == "jsonl":
-            return texts if mark != BEGINNING else only_lines(texts, name)
         if self._format == "obsutil":
             skipped = Skipped(self._choice)
             self._skipped.notes = skipped.notes

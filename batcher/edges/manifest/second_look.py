@@ -49,6 +49,10 @@ class SecondLook:
         """Return whether the file has this content at this place, in bytes from its beginning."""
         return os.pread(self._descriptor, len(content), place) == content
 
+    def read_into(self, buffer: memoryview, place: int) -> int:
+        """Read what is at this place into a buffer. Return the number of bytes, 0 at the end of the file."""
+        return os.preadv(self._descriptor, [buffer], place)
+
     def digest(self, length: int) -> Hash:
         """Return the digest of the first `length` bytes, or of the whole file if it is shorter."""
         digest = sha256()
