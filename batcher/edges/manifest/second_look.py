@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -53,11 +54,14 @@ class SecondLook:
         """Read what is at this place into a buffer. Return the number of bytes, 0 at the end of the file."""
         return os.preadv(self._descriptor, [buffer], place)
 
-    def digest(self, length: int) -> Hash:
-        """Return the digest of the first `length` bytes, or of the whole file if it is shorter."""
+    def digest(self, length: int, goes_on: Callable[[], bool] = lambda: True) -> Hash:
+        """Return the digest of the first `length` bytes, or of the whole file if it is shorter.
+
+        That of fewer bytes once `goes_on` returns False.
+        """
         digest = sha256()
         at = 0
-        while at < length and (data := os.pread(self._descriptor, min(_CHUNK, length - at), at)):
+        while at < length and goes_on() and (data := os.pread(self._descriptor, min(_CHUNK, length - at), at)):
             digest.update(data)
             at += len(data)
         return digest

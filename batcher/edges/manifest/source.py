@@ -53,7 +53,7 @@ The C library takes larger pieces from the system and gives them back: page faul
 BLOCK = 4 * 1024 * 1024
 """The number of bytes to read at a time where lines are only decoded. No line may be longer."""
 _PART = 64 * 1024
-"""The number of bytes to decode at a time: the C library has so many at hand."""
+"""The number of bytes to decode at a time. For more, the C library asks the system each time."""
 
 _STDIN = 0
 _GZIP = b"\x1f\x8b"
@@ -138,10 +138,11 @@ class Source:
         if change is not None:
             raise change
 
-    def skim(self) -> bool:
+    def skim(self, goes_on: Callable[[], bool]) -> bool:
         """Decode the lines that follow, as far as nothing is wrong with them. What is left is for another `texts`.
 
-        Return False if the lines can only be read as texts: except in a plain file that is not digested, after a line.
+        Stop once `goes_on` returns False. Return False if nothing can be decoded so: it must be a plain file that is
+        not digested, and what was read of it must end with a line.
         """
         look = self._look
         if look is None or self.is_zipped or not self.is_at_cut or self._file.digest is not None:
@@ -149,7 +150,7 @@ class Source:
         # Long blocks, since after each read another thread may run first, and one buffer, which stays mapped.
         block = bytearray(min(BLOCK, look.size - self.given))
         with suppress(OSError, UnicodeDecodeError):
-            while found := look.read_into(memoryview(block)[: look.size - self.given], self.given):
+            while goes_on() and (found := look.read_into(memoryview(block)[: look.size - self.given], self.given)):
                 end = block.rfind(b"\n", 0, found) + 1
                 if not end or look.may_have_changed():
                     break
@@ -207,9 +208,12 @@ class Source:
         read = self._file.digest
         return read is not None and look.digest(self._file.taken).digest() == read.digest()
 
-    def digest(self, length: int) -> Hash:
-        """Return the digest of the first `length` bytes of a plain file, or of all of it if it is shorter."""
-        return sha256() if self._look is None else self._look.digest(length)
+    def digest(self, length: int, goes_on: Callable[[], bool]) -> Hash:
+        """Return the digest of the first `length` bytes of a plain file, or of all of it if it is shorter.
+
+        That of fewer bytes once `goes_on` returns False.
+        """
+        return sha256() if self._look is None else self._look.digest(length, goes_on)
 
     def pass_over(self, length: int, line: int, digest: Hash | None) -> None:
         """Continue after the file's first `length` bytes, which have this digest, and where `line` begins.
