@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,14 +11,15 @@ from independent import judging
 from test_command import run
 from test_manifest_marks import CONTENTS, marked
 
-from batcher.app.look import look_through
+from batcher.app.look import look_through, looking_early
 from batcher.edges.checkpoint.facts import PREFIX
 from batcher.edges.checkpoint.reading import hint_at
-from batcher.edges.manifest import format_of, open_manifest
+from batcher.edges.manifest import Choice, format_of, open_manifest
 from batcher.errors import ManifestError
 from batcher.model import Mark
 from batcher.options.verbs import RunOptions
 from batcher.rules.rows.settled_prefix import decoded
+from batcher.rules.shards.assignment import Shard
 
 OLD = 1e9
 """POSIX seconds of a file that was not changed just now."""
@@ -154,3 +156,64 @@ async def test_a_run_that_goes_on_looks_only_at_what_no_run_has_read():
             assert manifest.lines == 301
         assert (await run(judge, "m.txt")).code == 0
         assert judge.objects()[300:] == ["new"]
+
+
+def options_of(path, **more):
+    return RunOptions(manifest=path, workflow="transcode", endpoint="http://127.0.0.1:9", bucket="films", **more)
+
+
+def threads():
+    return [each.name for each in threading.enumerate() if each.name.startswith("look")]
+
+
+def test_a_look_that_was_begun_early_is_that_of_the_run():
+    path = write("a.txt", b"good\n" * 100_000)
+    with looking_early(options_of(path)) as opened, opened(path, "txt", Choice()) as manifest:
+        look_through(manifest, options_of(path))
+        assert manifest.lines == 100_000
+        assert len([row for block in manifest.blocks(bucket="films") for row in block]) == 100_000
+        # It is opened once. A run that reads its list again has another one.
+        with opened(path, "txt", Choice()) as again:
+            assert again is not manifest
+            assert again.lines is None
+    assert threads() == []
+
+
+def test_what_an_early_look_finds_is_raised_where_the_run_looks():
+    path = write("a.txt", b"good\n" * 100_000 + b"\xe9\n")
+    said = checked(path)
+    with looking_early(options_of(path)) as opened, opened(path, "txt", Choice()) as manifest:
+        with pytest.raises(ManifestError, match="line 100001, byte 1: not UTF-8") as found:
+            look_through(manifest, options_of(path))
+        assert (str(found.value), found.value.advice) == said
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.csv", b""), ("b.csv", b"no header\n"), ("c.xyz", b"PK\3\4")])
+def test_a_list_that_cannot_be_opened_is_refused_where_the_run_opens_it(name, content):
+    path = write(name, content)
+    with looking_early(options_of(path)) as opened:
+        assert opened is open_manifest
+    assert threads() == []
+
+
+def test_a_look_that_nobody_waits_for_ends_with_the_command():
+    path = write("a.txt", b"good\n" * 10_000_000)
+    with looking_early(options_of(path)) as opened:
+        with opened(path, "txt", Choice()):
+            pass
+        assert threads() == []
+    with pytest.raises(KeyboardInterrupt), looking_early(options_of(path)):
+        raise KeyboardInterrupt
+    assert threads() == []
+
+
+def test_pipes_and_lists_of_shards_are_left_to_the_run(tmp_path):
+    os.mkfifo(tmp_path / "p.txt")
+    path = write("a.txt", b"good\n")
+    for options in (
+        options_of(tmp_path / "p.txt"),
+        options_of("-", format="txt", output=Path("o"), checkpoint=Path("c")),
+        options_of(path, shard=Shard(1, 2), run_dir=Path("r")),
+    ):
+        with looking_early(options) as opened:
+            assert opened is open_manifest

@@ -2,21 +2,25 @@
 
 import gzip
 import json
+import os
 import re
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batcher.edges.manifest import open_manifest
 from batcher.edges.manifest.json_array import ArrayReader
 from batcher.edges.manifest.manifest import CHUNK
-from batcher.edges.manifest.source import LINES, LOOK, MOST_OBJECT, OBJECTS, Cut, Source
+from batcher.edges.manifest.source import BLOCK, LINES, LOOK, MOST_OBJECT, OBJECTS, Cut, Source
 from batcher.errors import ManifestError
 
 MOST = 3000
 LINE = Cut(b"\n", MOST, "a line")
 SIZES = [1024, 1500, 2048, MOST]
 """Bytes to read at a time. The smallest holds what shows the kind of a file, and none is longer than a line may be."""
+OLD = 1e9
+"""POSIX seconds of a file that was not changed just now."""
 LENGTHS = [0, 1, 40, MOST - 1025, MOST - 1, MOST, MOST + 1, MOST + 1024]
 
 
@@ -108,6 +112,27 @@ def test_an_object_of_an_array_is_too_long_by_its_length_alone(place, is_zipped,
         assert ("an object is longer than 1 MiB; it begins with b', {" in said) == (more > -1), said
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r", b"\n\r"])
+@pytest.mark.parametrize("wrong", [None, 5_000, 200_000, BLOCK - 1, BLOCK + 200_000])
+@pytest.mark.parametrize("more", [b"", b"last", b"\r", b"\xe9"])
+def test_a_look_finds_what_a_reading_finds(place, end, wrong, more):
+    """It decodes most lines without making texts of them."""
+    lines = (b"caf\xc3\xa9" + end) * 9 + (b"x" * 40 + end) * 300
+    content = b"object" + end + lines * (6_000_000 // len(lines))
+    if wrong is not None:
+        content = content[:wrong] + b"\xe9" + content[wrong + 1 :]
+    place.write_bytes(content + more)
+    os.utime(place, (OLD, OLD))
+    try:
+        with open_manifest(place, "csv") as manifest:
+            manifest.check()
+            found = manifest.lines
+    except ManifestError as error:
+        found = str(error)
+    read = outcome(place, CHUNK, LINES, lone_cr=True)
+    assert found == (read[0] if "not UTF-8" in read[0] else read[1])
+
+
 def test_a_last_line_without_end_may_be_as_long_as_any_other(place):
     for length in (MOST - 1, MOST, MOST + 1):
         place.write_bytes(b"object\n" + b"x" * length)
@@ -118,3 +143,4 @@ def test_a_last_line_without_end_may_be_as_long_as_any_other(place):
 
 def test_chunks_are_no_longer_than_an_entry_may_be():
     assert max(CHUNK, LOOK) <= min(LINES.most, OBJECTS.most)
+    assert LINES.most >= BLOCK

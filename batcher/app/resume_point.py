@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import orjson
 
-from batcher import __version__
 from batcher.app.job_files import Files
+from batcher.app.look import splitting
 from batcher.edges.checkpoint.facts import ASCENT, PREFIX
-from batcher.edges.manifest import AnyManifest, format_of
+from batcher.edges.manifest import AnyManifest
 from batcher.model import BEGINNING, Parameter, Status
 from batcher.options.verbs import RunOptions
 from batcher.rules.rows import admission
@@ -42,15 +42,8 @@ async def enter(
     return prefix.counts
 
 
-def is_read_alike(options: RunOptions, reading: str) -> bool:
-    """Return whether the earlier reading of a manifest split its bytes into entries as the next one does."""
-    split_by = orjson.dumps([__version__, format_of(options.manifest, options.format)]).decode()
-    return reading.startswith(split_by.removesuffix("]"))
-
-
 def _reading(options: RunOptions, parameters: Mapping[str, Parameter]) -> str:
     """Return everything that decides which rows a manifest's bytes make."""
     types = {name: parameter.type for name, parameter in parameters.items()}
     choice = [options.keep_placeholders, sorted(options.storage_classes), sorted(options.ignore_columns)]
-    format_ = format_of(options.manifest, options.format)
-    return orjson.dumps([__version__, format_, choice, options.bucket, options.inputs, types]).decode()
+    return orjson.dumps([*splitting(options), choice, options.bucket, options.inputs, types]).decode()

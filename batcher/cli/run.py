@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from batcher.app.confirm import Confirm
+    from batcher.app.look import Open
     from batcher.app.world import World
     from batcher.flow.drain import Drain
 
@@ -66,10 +67,9 @@ def prepare(options: RunCommandOptions) -> None:
 
 def run(options: RunCommandOptions) -> ExitCode:
     """Run the job, write its report if --report is given, and return the exit code. With --dry-run, only check it."""
-    import asyncio
     import os
 
-    from batcher.app.process import calm_collector, fast_loop, make_room, need_threads
+    from batcher.app.process import make_room, need_threads
     from batcher.app.shards import with_shard
 
     listed = _listed(options)
@@ -82,15 +82,11 @@ def run(options: RunCommandOptions) -> ExitCode:
         return _run_shards(options)
     make_room(options.concurrency)
     need_threads()
-    from batcher.app.run import run_job
-    from batcher.app.world import World
-    from batcher.flow.drain import Drain
+    from batcher.app.look import looking_early
 
-    calm_collector()
-    with asyncio.Runner(loop_factory=fast_loop(tls=options.endpoint.startswith("https:"))) as runner:
-        world, drain = World(), Drain()
-        leased = None if options.shard is None else _leased(options, world, drain)
-        code = runner.run(leased or run_job(options, world, drain, confirm=_confirm(options)))
+    # Half of this time the system reads the list, while the rest of the run is imported.
+    with looking_early(options) as open_manifest:
+        code = _run_job(options, open_manifest)
     code = _watched(options, options.checkpoint, code)
     if options.report is not None:
         from batcher.app.attempt import with_latest_files
@@ -98,6 +94,22 @@ def run(options: RunCommandOptions) -> ExitCode:
 
         write_report(with_latest_files(options).checkpoint, options.report)
     return code
+
+
+def _run_job(options: RunCommandOptions, open_manifest: Open) -> ExitCode:
+    """Run the job in this process. `open_manifest` opens its manifest."""
+    import asyncio
+
+    from batcher.app.process import calm_collector, fast_loop
+    from batcher.app.run import run_job
+    from batcher.app.world import World
+    from batcher.flow.drain import Drain
+
+    calm_collector()
+    with asyncio.Runner(loop_factory=fast_loop(tls=options.endpoint.startswith("https:"))) as runner:
+        world, drain = World(open_manifest=open_manifest), Drain()
+        leased = None if options.shard is None else _leased(options, world, drain)
+        return runner.run(leased or run_job(options, world, drain, confirm=_confirm(options)))
 
 
 def _leased(options: RunCommandOptions, world: World, drain: Drain) -> Coroutine[Any, Any, ExitCode] | None:

@@ -11,7 +11,7 @@ written in the file, and `share` has the rows of one shard.
 from batcher.edges.manifest.formats import format_of, has_addresses
 from batcher.edges.manifest.inventory_files import files_of
 from batcher.edges.manifest.manifest import Manifest
-from batcher.edges.manifest.opening import AnyManifest, open_manifest
+from batcher.edges.manifest.opening import AnyManifest, is_text, open_manifest
 from batcher.edges.manifest.share import Share, WholeManifest, share_of
 from batcher.edges.manifest.skipped import Choice
 from batcher.edges.manifest.written import WRITTEN_FORMATS, Written, written_entries
@@ -27,6 +27,7 @@ __all__ = [
     "files_of",
     "format_of",
     "has_addresses",
+    "is_text",
     "open_manifest",
     "share_of",
     "written_entries",

@@ -7,8 +7,10 @@ affects that row only, and reading continues.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
+from itertools import takewhile
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias
@@ -33,6 +35,9 @@ CHUNK = 32 * 1024
 
 _JSON = frozenset({"json", "jsonl"})
 """Formats whose entries are JSON objects."""
+
+_LINED = frozenset({*DELIMITERS, "jsonl", "txt"})
+"""Formats in which no line says anything about the whole file, except the first ones."""
 
 _Reader: TypeAlias = TableReader | LineReader | ArrayReader
 
@@ -74,6 +79,10 @@ class Manifest:
         self._digest = sha256()
         self._known = 0, self._digest.copy()
         """How many bytes at the beginning were digested last, and their digest."""
+        self._thread: ThreadPoolExecutor | None = None
+        self._begun: Future[None] | None = None
+        """The check that was begun in this thread."""
+        self._is_open = True
         self._begin = BEGINNING
         self._marks: deque[Mark] = deque()
         self._texts = source.texts(self._chunk, self._digest)
@@ -99,8 +108,14 @@ class Manifest:
         self.close()
 
     def close(self) -> None:
-        """Close the file; standard input stays open."""
+        """Close the file; standard input stays open. A check that was begun ends before."""
+        self._is_open = False
+        if self._thread is not None:
+            self._thread.shutdown()
         self._source.close()
+
+    def _goes_on(self, *_: object) -> bool:
+        return self._is_open
 
     @property
     def header_lines(self) -> int:
@@ -132,6 +147,13 @@ class Manifest:
         """Whether rows may have their own inputs regardless of the header."""
         return self._format in _JSON
 
+    def begin_check(self, read: Callable[[], Mark | None]) -> None:
+        """Begin `check` in a thread, with what `read` returns there. `check` waits for it and raises its errors."""
+        self._thread = ThreadPoolExecutor(1, "look")
+        self._begun = self._thread.submit(lambda: self._look_through(read()))
+        # The thread ends with the check.
+        self._thread.shutdown(wait=False)
+
     def check(self, read: Mark | None = None) -> None:
         """Read and decode the whole file once, if it can be read again, and note what is known of it as a whole.
 
@@ -139,6 +161,12 @@ class Manifest:
         decoded then, and only what follows them is read here. Raises ManifestError for an encoding other than UTF-8, a
         damaged gzip file or an endless line, for JSON of another shape, and for a list of obsutil that cannot be used.
         """
+        if self._begun is None:
+            self._look_through(read)
+        else:
+            self._begun.result()
+
+    def _look_through(self, read: Mark | None) -> None:
         if self._source.size is None or (read is not None and self._is_read_before(read)):
             return
         # A digest costs half of the time, and is needed only where an error may be due to a change.
@@ -185,16 +213,29 @@ class Manifest:
         """Return whether the bytes before a mark have its digest, as far as is known by now."""
         length, digest = self._known
         if length != mark.offset or self._source.may_have_changed:
-            digest = self._source.digest(mark.offset)
+            digest = self._source.digest(mark.offset, self._goes_on)
             self._known = mark.offset, digest
         return digest.hexdigest() == mark.digest
 
     def _check(self, source: Source, mark: Mark = BEGINNING) -> None:
         """Read what follows a mark."""
         entries = mark.rows + mark.elsewhere
-        entries += sum(1 for _ in self._examined(source.texts(LOOK), mark))
+        if self._format in _LINED:
+            self._check_lines(source, mark)
+        else:
+            entries += sum(1 for _ in self._examined(takewhile(self._goes_on, source.texts(LOOK)), mark))
         # Where several entries share a line, lines say nothing about the number of rows.
         self.lines = None if self._format == "json" and entries > source.lines else source.lines
+
+    def _check_lines(self, source: Source, mark: Mark) -> None:
+        texts = source.texts(LOOK)
+        if self._format == "jsonl" and mark == BEGINNING:
+            texts = only_lines(texts, source.name)
+        # The first piece shows what the file is. Of the others, only what is wrong with one is of interest.
+        if not next(texts, "\n").isspace() and source.skim(self._goes_on):
+            texts = source.texts(LOOK)
+        for _ in takewhile(self._goes_on, texts):
+            pass
 
     def _examined(self, texts: Iterable[str], mark: Mark) -> Iterable[object]:
         """Return an iterator that reads the texts after a mark, and looks for what makes them unusable as a whole.
@@ -204,8 +245,6 @@ class Manifest:
         name = self._source.name
         if self._format == "json":
             return ArrayReader(mark.line, name, is_resumed=mark != BEGINNING).objects(texts)
-        if self._format == "jsonl":
-            return texts if mark != BEGINNING else only_lines(texts, name)
         if self._format == "obsutil":
             skipped = Skipped(self._choice)
             self._skipped.notes = skipped.notes

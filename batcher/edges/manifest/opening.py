@@ -56,6 +56,11 @@ SUFFIXES: Mapping[str, str] = {suffix: format_ for format_, each in FORMATS.item
 """The format that each suffix implies."""
 
 
+def is_text(format_: str) -> bool:
+    """Return whether manifests of this format are read as text."""
+    return FORMATS[format_].open is open_text
+
+
 def open_manifest(path: Path | None, format_: str, choice: Choice = EVERYTHING, *, chunk: int = CHUNK) -> WholeManifest:
     """Open a manifest, or standard input if `path` is None, and read its header if its format has one.
 

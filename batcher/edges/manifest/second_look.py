@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -49,11 +50,18 @@ class SecondLook:
         """Return whether the file has this content at this place, in bytes from its beginning."""
         return os.pread(self._descriptor, len(content), place) == content
 
-    def digest(self, length: int) -> Hash:
-        """Return the digest of the first `length` bytes, or of the whole file if it is shorter."""
+    def read_into(self, buffer: memoryview, place: int) -> int:
+        """Read what is at this place into a buffer. Return the number of bytes, 0 at the end of the file."""
+        return os.preadv(self._descriptor, [buffer], place)
+
+    def digest(self, length: int, goes_on: Callable[[], bool] = lambda: True) -> Hash:
+        """Return the digest of the first `length` bytes, or of the whole file if it is shorter.
+
+        That of fewer bytes once `goes_on` returns False.
+        """
         digest = sha256()
         at = 0
-        while at < length and (data := os.pread(self._descriptor, min(_CHUNK, length - at), at)):
+        while at < length and goes_on() and (data := os.pread(self._descriptor, min(_CHUNK, length - at), at)):
             digest.update(data)
             at += len(data)
         return digest

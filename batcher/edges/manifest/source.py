@@ -12,6 +12,7 @@ import re
 import stat
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -48,6 +49,11 @@ LOOK = 96 * 1024
 
 The C library takes larger pieces from the system and gives them back: page faults cost more than fewer pieces save.
 """
+
+BLOCK = 4 * 1024 * 1024
+"""The number of bytes to read at a time where lines are only decoded. No line may be longer."""
+_PART = 64 * 1024
+"""The number of bytes to decode at a time. For more, the C library asks the system each time."""
 
 _STDIN = 0
 _GZIP = b"\x1f\x8b"
@@ -122,15 +128,47 @@ class Source:
                 digest.update(piece)
             self.given += len(piece)
             self.is_at_cut = piece.endswith(self._cut.end)
+            self._line += self._line_ends(data)
             # Only the last piece may end with the end-of-file character of DOS.
             yield text if self.is_at_cut else text.removesuffix("\x1a")
-            self._line += self._line_ends(data)
         if self.given == 0:
             raise self._empty()
         self.lines = self._line - self._line_ends(data[-1:])
         change = self.change()
         if change is not None:
             raise change
+
+    def skim(self, goes_on: Callable[[], bool]) -> bool:
+        """Decode the lines that follow, as far as nothing is wrong with them. What is left is for another `texts`.
+
+        Stop once `goes_on` returns False. Return False if nothing can be decoded so: it must be a plain file that is
+        not digested, and what was read of it must end with a line.
+        """
+        look = self._look
+        if look is None or self.is_zipped or not self.is_at_cut or self._file.digest is not None:
+            return False
+        # Long blocks, since after each read another thread may run first, and one buffer, which stays mapped.
+        block = bytearray(min(BLOCK, look.size - self.given))
+        with suppress(OSError, UnicodeDecodeError):
+            while goes_on() and (found := look.read_into(memoryview(block)[: look.size - self.given], self.given)):
+                end = block.rfind(b"\n", 0, found) + 1
+                if not end or look.may_have_changed():
+                    break
+                self._decode(block, end)
+        self.pass_over(self.given, self._line, None)
+        return True
+
+    def _decode(self, block: bytearray, length: int) -> None:
+        """Decode the whole lines at the beginning of a block. Raises UnicodeDecodeError after those that are good."""
+        at = 0
+        while at < length:
+            end = block.rfind(b"\n", at, min(at + _PART, length)) + 1 or block.find(b"\n", at) + 1
+            part = block[at:end]
+            if not part.isascii():
+                part.decode()
+            self.given += end - at
+            self._line += self._line_ends(part)
+            at = end
 
     def change(self) -> ManifestError | None:
         """Return the error for a plain file that was changed since it was opened.
@@ -170,9 +208,12 @@ class Source:
         read = self._file.digest
         return read is not None and look.digest(self._file.taken).digest() == read.digest()
 
-    def digest(self, length: int) -> Hash:
-        """Return the digest of the first `length` bytes of a plain file, or of all of it if it is shorter."""
-        return sha256() if self._look is None else self._look.digest(length)
+    def digest(self, length: int, goes_on: Callable[[], bool]) -> Hash:
+        """Return the digest of the first `length` bytes of a plain file, or of all of it if it is shorter.
+
+        That of fewer bytes once `goes_on` returns False.
+        """
+        return sha256() if self._look is None else self._look.digest(length, goes_on)
 
     def pass_over(self, length: int, line: int, digest: Hash | None) -> None:
         """Continue after the file's first `length` bytes, which have this digest, and where `line` begins.
