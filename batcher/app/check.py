@@ -28,7 +28,7 @@ from batcher.app.voice import Voice
 from batcher.app.whole_list import need_whole_list
 from batcher.app.world import World
 from batcher.edges.checkpoint import Reading, reading_of
-from batcher.edges.manifest import AnyManifest, Manifest, format_of
+from batcher.edges.manifest import AnyManifest, Manifest, WholeManifest, format_of
 from batcher.edges.run_folder import plan_in
 from batcher.errors import DiskError, ManifestError, UsageError
 from batcher.flow.drain import Drain
@@ -112,7 +112,7 @@ def check_manifest(options: CheckOptions, world: World) -> Checked:
         checked.warn(
             f"{options.manifest}: run in {counted(plan.shards, 'shard')}; what they have started is not counted"
         )
-    with world.open_manifest(options.manifest, format_, choice_of(options)) as manifest:
+    with _opened(options, format_, world) as manifest:
         need_bucket(manifest, format_, options.bucket, options.manifest)
         columns = Columns(options, manifest, checked.warn)
         if options.preflight:
@@ -149,6 +149,10 @@ def check_manifest(options: CheckOptions, world: World) -> Checked:
     if not checked.rows:
         raise ManifestError(f"{options.manifest or 'standard input'}: the manifest has no rows")
     return checked
+
+
+def _opened(options: CheckOptions, format_: str, world: World) -> WholeManifest:
+    return world.open_manifest(options.manifest, format_, choice_of(options)._replace(has_marks=False))
 
 
 def _judged(blocks: Iterable[Block], columns: Columns, parameters: Collection[str] | None) -> Iterator[Block]:
@@ -237,7 +241,7 @@ def _again(
 ) -> Iterator[Iterator[Contents]]:
     """Open the manifest once more, and yield its valid rows."""
     screen = None if workflow is None else Screen(workflow.parameters)
-    with world.open_manifest(options.manifest, format_, choice_of(options)) as manifest:
+    with _opened(options, format_, world) as manifest:
         blocks = manifest.blocks(bucket=options.bucket, static_inputs=options.inputs, parameters=types)
         yield (_sorted_out(block, screen)[0] for block in blocks)
 
