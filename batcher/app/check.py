@@ -15,7 +15,7 @@ from pathlib import Path
 import orjson
 
 from batcher.app.api import choose
-from batcher.app.candidates import Contents
+from batcher.app.candidates import ValidRows
 from batcher.app.cell_types import has_typed_cells, parameters_of_types
 from batcher.app.columns import Columns
 from batcher.app.job_identity import choice_of, identity, need_bucket
@@ -80,7 +80,7 @@ class Checked:
         """The names of the workflow's parameters, None if they are not known."""
         return None if self.workflow is None else self.workflow.parameters.keys()
 
-    def count(self, rows: Contents) -> None:
+    def count(self, rows: ValidRows) -> None:
         """Count rows by bucket."""
         buckets = rows.buckets if isinstance(rows, PlainRows) else [row.bucket for row in rows]
         if buckets and is_single(buckets):
@@ -223,7 +223,7 @@ def _read(
         checked.warn(f"{counted(count, 'row')}: {warning}")
 
 
-def _sorted_out(block: Block, screen: Screen | None) -> tuple[Contents, list[BadRow]]:
+def _sorted_out(block: Block, screen: Screen | None) -> tuple[ValidRows, list[BadRow]]:
     """Return the valid rows of a block, and the others."""
     rows = block if screen is None else screen.rows(block)
     if isinstance(rows, PlainRows):
@@ -238,7 +238,7 @@ def _again(
     types: Mapping[str, Parameter],
     workflow: Workflow | None,
     world: World,
-) -> Iterator[Iterator[Contents]]:
+) -> Iterator[Iterator[ValidRows]]:
     """Open the manifest once more, and yield its valid rows."""
     screen = None if workflow is None else Screen(workflow.parameters)
     with _opened(options, format_, world) as manifest:
