@@ -13,7 +13,7 @@ from batcher.edges.parts.part_file import PartFile
 
 PARTS = 256
 """One part for each value of a hash's last byte. With ten million hashes, a part has about 40,000."""
-MOST_RECENT = 64 * 1024
+MOST_RECENT = 16 * 1024
 """The number of hashes to keep as they are, with 40 bytes each: to pack each for itself takes twice as long."""
 MOST_KEPT = 2 * 1024 * 1024
 """The number of packed hashes to keep in memory: 16 MiB."""
