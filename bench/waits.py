@@ -27,7 +27,7 @@ from peers import (
 from running import BenchError, run, running
 from server import Late, Served, late
 from setting import ALL_ROWS, Setting
-from workload import WORKFLOW, append_rows, write_manifest, write_objects
+from workload import WORKFLOW, append_rows, write_manifest, write_objects, write_shuffled
 
 WORKERS = 64
 SLOW_WORKERS, LATENCY, LASTING = 512, 0.05, 300_000
@@ -124,11 +124,14 @@ def few(setting: Setting) -> list[Figure]:
 
 
 def check(setting: Setting) -> list[Figure]:
-    """Measure how many rows per second `batcher check` reads, launch included, as CSV and as JSON Lines."""
+    """Measure how many rows per second `batcher check` reads, launch included, in both formats and both orders."""
     rows = setting.rows(CHECKED)
-    lines = setting.folder / f"{rows}.jsonl"
+    table, lines = manifest(setting.folder, rows), setting.folder / f"{rows}.jsonl"
     write_objects(lines, rows)
-    sources = {"CSV": manifest(setting.folder, rows), "JSON Lines": lines}
+    sources = {"CSV": table, "JSON Lines": lines}
+    for (format_, source), header in zip(list(sources.items()), (1, 0), strict=True):
+        sources[f"{format_} in random order"] = shuffled = source.with_stem(f"{rows}-shuffled")
+        write_shuffled(shuffled, source, header)
     log = setting.folder / "check.log"
 
     def once(source: Path, server: Late) -> float:

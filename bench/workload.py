@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from random import Random
 
 import orjson
 
@@ -51,6 +52,14 @@ def write_objects(path: Path, rows: int) -> None:
     """Write a JSON Lines manifest with the same rows."""
     with path.open("wb") as file:
         file.writelines(body(number) + b"\n" for number in range(rows))
+
+
+def write_shuffled(path: Path, source: Path, header: int) -> None:
+    """Write the lines of a manifest in an order without a pattern, after the lines of its header."""
+    lines = source.read_bytes().splitlines(keepends=True)
+    rows = lines[header:]
+    Random(1).shuffle(rows)  # noqa: S311 - no secret
+    path.write_bytes(b"".join(lines[:header] + rows))
 
 
 def append_rows(path: Path, first: int, after_last: int) -> None:

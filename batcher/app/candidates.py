@@ -1,7 +1,7 @@
 """Which rows of a manifest may have the same content as another one of it, found without their identities.
 
 As long as rows ascend, as in a list of a bucket, none repeats another. From the first on that does not, all are hashed,
-and the manifest is read once more for those that share their hash with another.
+and what they contain is kept in a file. At the end only rows that share their hash with another are looked at.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from itertools import compress
 from types import TracebackType
 from typing import Self, TypeAlias
 
-from batcher.edges.parts import HashParts
+from batcher.edges.parts import ContentsFile, HashParts
 from batcher.errors import ManifestError
 from batcher.model import Row
-from batcher.rules.rows.content_hash import ContentHashes
-from batcher.rules.rows.plain_rows import Ascent, PlainRows, identified
+from batcher.rules.rows.contents import ContentHashes, Contents, contents_of
+from batcher.rules.rows.plain_rows import Ascent, PlainRows
 
-Contents: TypeAlias = PlainRows | list[Row]
-"""Valid rows."""
-Again: TypeAlias = Callable[[], AbstractContextManager[Iterable[Contents]]]
+ValidRows: TypeAlias = PlainRows | list[Row]
+Again: TypeAlias = Callable[[], AbstractContextManager[Iterable[ValidRows]]]
 """Opens a manifest once more and yields the same rows."""
 Hashes: TypeAlias = Callable[[Contents], Sequence[int]]
 """Returns an integer of 64 bits for each row, the same one for the same content."""
@@ -31,10 +30,11 @@ class Candidates:
 
     def __init__(self, again: Again, hashes: Hashes | None = None) -> None:
         self._again = again
-        self._hashes = hashes or ContentHashes()
-        self._ascent = Ascent()
-        self._parts: HashParts | None = None
-        """The hashes of all rows, None as long as they ascend."""
+        self._hash = hashes or ContentHashes()
+        self._ascent: Ascent | None = Ascent()
+        """Follows whether all rows ascend. None from the first on that does not."""
+        self._hashes = HashParts()
+        self._contents = ContentsFile()
         self.rows = 0
 
     def __enter__(self) -> Self:
@@ -43,47 +43,42 @@ class Candidates:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._parts is not None:
-            self._parts.close()
+        self._hashes.close()
+        self._contents.close()
 
-    def add(self, rows: Contents) -> None:
+    def add(self, rows: ValidRows) -> None:
         """Add the next rows. Raises ManifestError if the manifest is not the same when it is read again."""
         self.rows += len(rows)
-        if self._parts is None:
+        if self._ascent is not None:
             if self._ascent.goes_on(rows):
                 return
-            self._parts = HashParts()
-            self._hash_again(self._parts)
-        self._parts.add(self._hashes(rows))
+            self._keep_again(self._ascent)
+            self._ascent = None
+        self._keep(rows)
 
     def entries(self) -> Iterator[Sequence[tuple[bytes, int]]]:
-        """Yield the identities of the candidates, with the lines that they begin on, in order. Raises ManifestError."""
-        if self._parts is None:
+        """Yield the identities of the candidates, with the lines on which they begin, in order."""
+        repeated = self._hashes.repeated()
+        self._hashes.close()
+        self._hashes = HashParts()
+        if repeated is not None and not repeated:
             return
-        repeated = self._parts.repeated()
-        self._parts.close()
-        self._parts = None
-        if not repeated.rows:
-            return
-        rows = count = total = 0
-        with self._again() as blocks:
-            for block in blocks:
-                hashes = self._hashes(block)
-                rows += len(hashes)
-                if repeated.hashes is None:
-                    found: Sequence[int] = range(len(hashes))
-                else:
-                    found = list(compress(range(len(hashes)), map(repeated.hashes.__contains__, hashes)))
-                if found:
-                    count += len(found)
-                    total += sum(hashes[at] for at in found)
-                    yield identified(block, found)
-        if (rows, count, total) != (self.rows, repeated.rows, repeated.total):
-            raise _changed()
+        for rows in self._contents:
+            places: Sequence[int] = range(len(rows.lines))
+            if repeated is not None:
+                places = list(compress(places, map(repeated.__contains__, self._hash(rows))))
+            if places:
+                yield list(rows.identities(places))
 
-    def _hash_again(self, parts: HashParts) -> None:
-        """Hash the rows that have ascended."""
-        left = self._ascent.rows
+    def _keep(self, rows: ValidRows) -> None:
+        if rows:
+            contents = contents_of(rows)
+            self._hashes.add(self._hash(contents))
+            self._contents.add(contents)
+
+    def _keep_again(self, ascent: Ascent) -> None:
+        """Keep the rows that have ascended. They are read once more for that."""
+        left = ascent.rows
         if not left:
             return
         reading = Ascent()
@@ -92,13 +87,9 @@ class Candidates:
                 rows = block.part(0, left) if isinstance(block, PlainRows) else block[:left]
                 if not reading.goes_on(rows):
                     break
-                parts.add(self._hashes(rows))
+                self._keep(rows)
                 left -= len(rows)
                 if not left:
                     break
-        if reading.last != self._ascent.last:
-            raise _changed()
-
-
-def _changed() -> ManifestError:
-    return ManifestError("the manifest was changed while it was read", "Run the same command again.")
+        if reading.last != ascent.last:
+            raise ManifestError("the manifest was changed while it was read", "Run the same command again.")

@@ -15,7 +15,7 @@ from pathlib import Path
 import orjson
 
 from batcher.app.api import choose
-from batcher.app.candidates import Contents
+from batcher.app.candidates import ValidRows
 from batcher.app.cell_types import has_typed_cells, parameters_of_types
 from batcher.app.columns import Columns
 from batcher.app.job_identity import choice_of, identity, need_bucket
@@ -28,7 +28,7 @@ from batcher.app.voice import Voice
 from batcher.app.whole_list import need_whole_list
 from batcher.app.world import World
 from batcher.edges.checkpoint import Reading, reading_of
-from batcher.edges.manifest import AnyManifest, Manifest, format_of
+from batcher.edges.manifest import AnyManifest, Manifest, WholeManifest, format_of
 from batcher.edges.run_folder import plan_in
 from batcher.errors import DiskError, ManifestError, UsageError
 from batcher.flow.drain import Drain
@@ -80,7 +80,7 @@ class Checked:
         """The names of the workflow's parameters, None if they are not known."""
         return None if self.workflow is None else self.workflow.parameters.keys()
 
-    def count(self, rows: Contents) -> None:
+    def count(self, rows: ValidRows) -> None:
         """Count rows by bucket."""
         buckets = rows.buckets if isinstance(rows, PlainRows) else [row.bucket for row in rows]
         if buckets and is_single(buckets):
@@ -112,7 +112,7 @@ def check_manifest(options: CheckOptions, world: World) -> Checked:
         checked.warn(
             f"{options.manifest}: run in {counted(plan.shards, 'shard')}; what they have started is not counted"
         )
-    with world.open_manifest(options.manifest, format_, choice_of(options)) as manifest:
+    with _opened(options, format_, world) as manifest:
         need_bucket(manifest, format_, options.bucket, options.manifest)
         columns = Columns(options, manifest, checked.warn)
         if options.preflight:
@@ -149,6 +149,10 @@ def check_manifest(options: CheckOptions, world: World) -> Checked:
     if not checked.rows:
         raise ManifestError(f"{options.manifest or 'standard input'}: the manifest has no rows")
     return checked
+
+
+def _opened(options: CheckOptions, format_: str, world: World) -> WholeManifest:
+    return world.open_manifest(options.manifest, format_, choice_of(options)._replace(has_marks=False))
 
 
 def _judged(blocks: Iterable[Block], columns: Columns, parameters: Collection[str] | None) -> Iterator[Block]:
@@ -219,7 +223,7 @@ def _read(
         checked.warn(f"{counted(count, 'row')}: {warning}")
 
 
-def _sorted_out(block: Block, screen: Screen | None) -> tuple[Contents, list[BadRow]]:
+def _sorted_out(block: Block, screen: Screen | None) -> tuple[ValidRows, list[BadRow]]:
     """Return the valid rows of a block, and the others."""
     rows = block if screen is None else screen.rows(block)
     if isinstance(rows, PlainRows):
@@ -234,10 +238,10 @@ def _again(
     types: Mapping[str, Parameter],
     workflow: Workflow | None,
     world: World,
-) -> Iterator[Iterator[Contents]]:
+) -> Iterator[Iterator[ValidRows]]:
     """Open the manifest once more, and yield its valid rows."""
     screen = None if workflow is None else Screen(workflow.parameters)
-    with world.open_manifest(options.manifest, format_, choice_of(options)) as manifest:
+    with _opened(options, format_, world) as manifest:
         blocks = manifest.blocks(bucket=options.bucket, static_inputs=options.inputs, parameters=types)
         yield (_sorted_out(block, screen)[0] for block in blocks)
 

@@ -10,11 +10,11 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
-from batcher.app.candidates import Again, Candidates, Contents, Hashes
+from batcher.app.candidates import Again, Candidates, Hashes, ValidRows
 from batcher.edges.checkpoint import COPY, Reading
 from batcher.edges.parts import Part, Partition
 from batcher.rules.rows.forecast import Forecast, Known
-from batcher.rules.rows.plain_rows import identified
+from batcher.rules.rows.plain_rows import PlainRows
 
 
 class Repeats:
@@ -36,18 +36,17 @@ class Repeats:
     ) -> None:
         self._opened.close()
 
-    def add(self, rows: Contents) -> None:
+    def add(self, rows: ValidRows) -> None:
         """Add the next rows. Raises ManifestError if the manifest is not the same when it is read again."""
-        if self._candidates is None:
-            self._partition.add(identified(rows, range(len(rows))))
-        else:
+        if self._candidates is not None:
             self._candidates.add(rows)
+        elif isinstance(rows, PlainRows):
+            self._partition.add(zip(rows.keys, rows.lines, strict=True))
+        else:
+            self._partition.add([(row.key, row.line) for row in rows])
 
     def foresee(self, forecast: Forecast, kept: Reading | None) -> None:
-        """Add what a run would do with all rows, by what the checkpoint knows of the same contents.
-
-        Raises ManifestError if the manifest is not the same when it is read again.
-        """
+        """Add what a run would do with all rows, by what the checkpoint knows of the same contents."""
         if self._candidates is not None:
             others = self._candidates.rows
             for entries in self._candidates.entries():

@@ -85,7 +85,7 @@ class Manifest:
         self._is_open = True
         self._begin = BEGINNING
         self._marks: deque[Mark] = deque()
-        self._texts = source.texts(self._chunk, self._digest)
+        self._texts = source.texts(self._chunk, self._digest if choice.has_marks else None)
         self._table: TableReader | None = None
         self._rows: Rows | None = None
         self.header: list[str] = []
@@ -319,7 +319,8 @@ class Manifest:
         """Split what arrives into blocks, and set a mark after each whole part of a file that allows marks."""
         for batch in arrived:
             source = self._source
-            if reader.is_whole and source.is_at_cut and source.size is not None and not source.is_zipped:
+            is_markable = self._choice.has_marks and source.size is not None and not source.is_zipped
+            if is_markable and reader.is_whole and source.is_at_cut:
                 self._marks.append(Mark(rows.count, reader.line, source.given, self._digest.hexdigest()))
             for first in range(0, len(batch), BLOCK):
                 last = first + BLOCK

@@ -47,6 +47,8 @@ class Choice(NamedTuple):
     keep_placeholders: bool = False
     storage_classes: frozenset[str] = frozenset()
     ignored_columns: frozenset[str] = frozenset()
+    has_marks: bool = True
+    """Whether a later reading may begin at a mark of this one. Otherwise there are none, which takes less time."""
 
 
 class Skipped:

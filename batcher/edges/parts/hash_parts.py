@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
 
 from batcher.edges.parts.part_file import PartFile
 
 PARTS = 256
 """One part for each value of a hash's last byte. With ten million hashes, a part has about 40,000."""
-MOST_RECENT = 64 * 1024
+MOST_RECENT = 16 * 1024
 """The number of hashes to keep as they are, with 40 bytes each: to pack each for itself takes twice as long."""
 MOST_KEPT = 2 * 1024 * 1024
 """The number of packed hashes to keep in memory: 16 MiB."""
@@ -22,14 +21,6 @@ MOST_REPEATED = 128 * 1024
 """The number of different hashes to return: 8 MiB."""
 
 _HASH = "q"
-
-
-class Repeated(NamedTuple):
-    """Hashes that occur more than once, or None for all hashes; how often they occur, and the sum of that."""
-
-    hashes: Collection[int] | None
-    rows: int
-    total: int
 
 
 class HashParts:
@@ -56,26 +47,18 @@ class HashParts:
         if self._left <= 0:
             self._pack()
 
-    def repeated(self) -> Repeated:
-        """Return the hashes that occur more than once; if these are too many, all."""
+    def repeated(self) -> Collection[int] | None:
+        """Return the hashes that occur more than once, None if these are too many to keep."""
         self._pack()
         found: set[int] = set()
-        count = total = 0
-        for hashes in self._parts():
-            if len(set(hashes)) == len(hashes):
-                continue
-            again = {each: times for each, times in Counter(hashes).items() if times > 1}
-            found.update(again)
-            if len(found) > MOST_REPEATED:
-                sums = [(len(each), sum(each)) for each in self._parts()]
-                return Repeated(None, sum(count for count, _ in sums), sum(total for _, total in sums))
-            count += sum(again.values())
-            total += sum(each * times for each, times in again.items())
-        return Repeated(found, count, total)
-
-    def _parts(self) -> Iterator[array[int]]:
         for part, packed in enumerate(self._packed):
-            yield array(_HASH, self._file.read(part)) + packed
+            hashes = array(_HASH, self._file.read(part)) + packed
+            # A set takes less time than a count. Where one part has repeated hashes, most have.
+            if found or len(set(hashes)) < len(hashes):
+                found.update(each for each, times in Counter(hashes).items() if times > 1)
+            if len(found) > MOST_REPEATED:
+                return None
+        return found
 
     def _pack(self) -> None:
         for packed, recent in zip(self._packed, self._recent, strict=True):

@@ -39,7 +39,7 @@ class PartFile:
                 pieces.append(_Piece(at, self._file.write(content)))
                 at += pieces[-1].length
         except OSError as error:
-            raise _failure(error) from error
+            raise failure(error) from error
 
     def read(self, part: int) -> bytes:
         """Return the pieces of a part, in the order in which they were added. Raises DiskError."""
@@ -50,11 +50,12 @@ class PartFile:
                 self._file.seek(at)
                 found.append(self._file.read(length))
         except OSError as error:
-            raise _failure(error) from error
+            raise failure(error) from error
         return b"".join(found)
 
 
-def _failure(error: OSError) -> DiskError:
+def failure(error: OSError) -> DiskError:
+    """Return the error for a temporary file that cannot be used."""
     return DiskError(
         f"{tempfile.gettempdir()}: the temporary file cannot be used: {error.strerror}",
         "Free some disk space, or set TMPDIR to a folder with more space.",

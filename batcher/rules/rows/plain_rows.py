@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import starmap
 from operator import lt
 from typing import TypeAlias, overload
 
 from batcher.model import BadRow, Row
-from batcher.rules.rows.identity import content_key, content_keys
+from batcher.rules.rows.identity import content_keys
 
 Block: TypeAlias = Sequence[Row | BadRow]
 """Consecutive rows of a manifest."""
@@ -77,16 +76,6 @@ class PlainRows(Sequence[Row]):
             return self
         buckets, objects = self.buckets[first:after_last], self.objects[first:after_last]
         return PlainRows(self.number + first, self.line + first, buckets, objects, self.inputs[first:after_last])
-
-
-def identified(rows: PlainRows | Sequence[Row], places: Sequence[int]) -> list[tuple[bytes, int]]:
-    """Return the identities of the rows at these places of a block, with the lines on which they begin."""
-    if not isinstance(rows, PlainRows):
-        return [(rows[at].key, rows[at].line) for at in places]
-    if len(places) == len(rows):
-        return list(zip(rows.keys, rows.lines, strict=True))
-    contents = [(rows.buckets[at], rows.objects[at], rows.inputs[at]) for at in places]
-    return list(zip(starmap(content_key, contents), (rows.lines[at] for at in places), strict=True))
 
 
 class Ascent:
