@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from batcher.app.attempt import Attempt
 from batcher.app.generation import Generation, Unproven
 from batcher.app.job_identity import is_side_manifest
+from batcher.app.output_place import Facts, Place, given_or_last
 from batcher.app.world import World
 from batcher.edges.checkpoint import Answered, Checkpoint
 from batcher.edges.checkpoint.facts import (
@@ -29,7 +30,7 @@ from batcher.edges.checkpoint.facts import (
     PROVEN,
     READ_WHOLE,
 )
-from batcher.edges.checkpoint.places import folder_of, is_same, is_there, kept
+from batcher.edges.checkpoint.places import folder_of, is_there
 from batcher.edges.manifest import AnyManifest
 from batcher.edges.records import Output, open_output, tail_of
 from batcher.edges.same_file import SameFile
@@ -50,16 +51,6 @@ if TYPE_CHECKING:
     from batcher.app.sharing import Sharing
 
 PassOn = Callable[[Sequence[Record]], Awaitable[None]]
-
-Facts = Mapping[str, str | int]
-
-
-class Place(NamedTuple):
-    """An output: its path, its name in the checkpoint, and how many of its bytes the checkpoint knows (None: new)."""
-
-    path: Path
-    name: str
-    known: int | None
 
 
 class Files:
@@ -281,7 +272,7 @@ async def open_files(  # noqa: PLR0913 - what the files of a job depend on
 
                 await need_ledger(sharing, checkpoint_path, job, facts)
             job = renewed(job, card, is_side=is_side)
-        place = _place_of(output_path, facts, folder)
+        place = given_or_last(output_path, facts, folder)
         if place is None:
             raise UsageError(f"{checkpoint_path}: this checkpoint has no output yet", "Run the job first.")
         left = await checkpoint.unsettled(LEFT_OPEN)
@@ -359,7 +350,7 @@ def _former_tail(
     Only the last run's output can have records that the checkpoint does not know. Once this is committed, it knows
     them. Raises as `_need_newest`.
     """
-    former = _place_of(None, facts, folder)
+    former = given_or_last(None, facts, folder)
     if former is None or former.known is None or former.name == place.name or not is_there(former.path):
         return {}, ()
     if former.path.stat().st_size < former.known:
@@ -381,22 +372,3 @@ def _need_newest(output: Path, left: Sequence[Unsettled], written: Sequence[Reco
             " one, then run the same command again. If it is lost, batcher recover, with MANIFEST and the options of"
             " the job, rebuilds the checkpoint from the output.",
         )
-
-
-def _place_of(path: Path | None, facts: Facts, folder: Path) -> Place | None:
-    """Find an output among the facts. Without a path give that of the last run."""
-    if path is None:
-        if OUTPUT not in facts:
-            return None
-        path = folder / str(facts[OUTPUT])
-    return place_of(path, facts, folder)
-
-
-def place_of(path: Path, facts: Facts, folder: Path) -> Place:
-    """Find an output among the facts, by its path or as the same file."""
-    name = kept(path, folder)
-    if LENGTH + name not in facts:
-        known = (fact.removeprefix(LENGTH) for fact in facts if fact.startswith(LENGTH))
-        name = next((other for other in known if is_same(folder / other, path)), name)
-    length = facts.get(LENGTH + name)
-    return Place(path, name, None if length is None else int(length))

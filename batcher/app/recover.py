@@ -14,8 +14,9 @@ from batcher.app.api import Chosen, choose
 from batcher.app.attempt import Attempt, Terms, latest_checkpoint, open_attempt, written_by_all
 from batcher.app.cell_types import has_typed_cells, parameters_of_types
 from batcher.app.generation import Generation
-from batcher.app.job_files import Place, place_of, written
+from batcher.app.job_files import written
 from batcher.app.job_identity import card_of, choice_of, is_side_manifest, job_of, need_bucket
+from batcher.app.output_place import Place, place_of
 from batcher.app.preflight import Preflight
 from batcher.app.rebuild import Block, Knowledge, Rebuild
 from batcher.app.service import Site, open_credentials, open_service
