@@ -5,9 +5,10 @@ import hashlib
 
 import pytest
 
-from batcher.edges.manifest import format_of, open_manifest
+from batcher.edges.manifest import Choice, format_of, open_manifest
 from batcher.edges.manifest.source import Source
 
+EVERYTHING = Choice()
 SMALL_CHUNK = 40
 """Bytes: so that a manifest of a few lines has marks too."""
 
@@ -22,15 +23,23 @@ CONTENTS = {
 }
 
 
-def marked(path, mark=None):
+def marked(path, mark=None, choice=EVERYTHING):
     """Read from a mark on, if there is one. Give the rows, and the marks by the number of rows before them."""
-    with open_manifest(path, format_of(path, None), chunk=SMALL_CHUNK) as manifest:
+    with open_manifest(path, format_of(path, None), choice, chunk=SMALL_CHUNK) as manifest:
         assert mark is None or manifest.enter(mark)
         rows, marks = [], []
         for block in manifest.blocks(bucket="my-videos"):
             rows += block
             marks += filter(None, [manifest.mark(rows[-1].number)])
         return rows, marks
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_a_reading_that_is_not_to_be_resumed_gives_the_same_rows_and_no_marks(written, name):
+    path = written(CONTENTS[name], name)
+    rows, marks = marked(path)
+    assert len(marks) > 1
+    assert marked(path, choice=Choice(has_marks=False)) == (rows, [])
 
 
 @pytest.mark.parametrize("bom", ["", "\ufeff"])

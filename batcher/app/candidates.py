@@ -59,6 +59,7 @@ class Candidates:
     def entries(self) -> Iterator[Sequence[tuple[bytes, int]]]:
         """Yield the identities of the candidates, with the lines on which they begin, in order."""
         repeated = self._hashes.repeated()
+        # Their memory is needed for what follows.
         self._hashes.close()
         self._hashes = HashParts()
         if repeated is not None and not repeated:
