@@ -19,5 +19,5 @@ def test_every_installed_package_that_is_pinned_runs_on_the_oldest_python():
     assert [
         (pin, needed)
         for pin, each in pinned.items()
-        if f"{oldest}.0" not in SpecifierSet(needed := each.metadata["Requires-Python"] or "")
+        if f"{oldest}.0" not in SpecifierSet(needed := each.metadata.get("Requires-Python", ""))
     ] == []

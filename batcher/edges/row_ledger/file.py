@@ -9,6 +9,7 @@ import errno
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,11 +22,12 @@ APPLICATION_ID = 0x62746C67
 FORMAT = 1
 WAIT_SECONDS = 30.0
 """The maximum wait for another job's transaction, which takes some milliseconds."""
+PAUSE_SECONDS = 0.01
+"""The pause before a new ledger's log is begun once more."""
 _PRAGMAS = (
     # Each row changes a page of its own, so small pages: the log is a fourth as long. Merged at 16 MB.
     "page_size=1024",
     "wal_autocheckpoint=16000",
-    "journal_mode=WAL",
     "synchronous=FULL",
     "cache_size=-32768",  # KiB
 )
@@ -146,6 +148,7 @@ def _need_locks(path: Path) -> None:
 def _prepare(db: sqlite3.Connection, path: Path) -> None:
     for pragma in _PRAGMAS:
         db.execute(f"PRAGMA {pragma}").close()
+    _begin_log(db)
     # An empty database was left by a job that ended before its first commit, or another job is making it now.
     if _is_blank(db):
         db.execute("BEGIN IMMEDIATE")
@@ -157,6 +160,23 @@ def _prepare(db: sqlite3.Connection, path: Path) -> None:
             db.execute("INSERT INTO about VALUES ('id', ?)", (uuid4().hex,))
         db.execute("COMMIT")
     _check(db, path)
+
+
+def _begin_log(db: sqlite3.Connection) -> None:
+    """Switch to a write-ahead log, as every connection does. SQLite does not wait for another that is doing the same.
+
+    https://www.sqlite.org/c3ref/busy_handler.html
+    """
+    until = time.monotonic() + WAIT_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode=WAL").close()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in _BUSY or time.monotonic() >= until:
+                raise
+            time.sleep(PAUSE_SECONDS)
+        else:
+            return
 
 
 def _is_blank(db: sqlite3.Connection) -> bool:
