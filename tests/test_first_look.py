@@ -158,6 +158,19 @@ async def test_a_run_that_goes_on_looks_only_at_what_no_run_has_read():
         assert judge.objects()[300:] == ["new"]
 
 
+@pytest.mark.parametrize("content", [None, b"", b"no checkpoint", b"SQLite format 3\0" + b"x" * 100])
+def test_whatever_is_at_the_place_of_the_checkpoint_stays_as_it_is_and_the_whole_is_looked_at(content):
+    path = write("a.txt", b"good\n" * 9)
+    place = options_of(path).checkpoint
+    if content is not None:
+        place.write_bytes(content)
+    with open_manifest(path, "txt") as manifest:
+        look_through(manifest, options_of(path))
+        assert manifest.lines == 9
+    assert (place.read_bytes() if place.exists() else None) == content
+    assert {each.name for each in Path().iterdir()} <= {"a.txt", place.name}
+
+
 def options_of(path, **more):
     return RunOptions(manifest=path, workflow="transcode", endpoint="http://127.0.0.1:9", bucket="films", **more)
 

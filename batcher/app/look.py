@@ -72,7 +72,7 @@ def _read_before(options: RunOptions) -> Mark | None:
     It is a hint: whether the manifest still begins with this prefix is shown by its digest.
     """
     # Of a shard's checkpoint only a copy can be read, which takes longer than to look through the list.
-    if options.shard is not None or not options.checkpoint.exists():
+    if options.shard is not None:
         return None
     kept = hint_at(options.checkpoint, PREFIX)
     # A later version may write it in another way.

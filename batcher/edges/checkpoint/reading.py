@@ -91,9 +91,11 @@ def hint_at(path: Path, name: str) -> str | int | None:
     For what the caller can prove otherwise: nothing else of the file is read or checked, and no lock is waited for.
     """
     address = f"{path.absolute().as_uri()}?mode=rw"
-    with suppress(sqlite3.Error, OSError), closing(sqlite3.connect(address, uri=True, timeout=0)) as db:
-        for value, found in db.execute("SELECT value, seal FROM header WHERE name = ?", (name,)):
-            return carried(value) if found == seal(name, value) else None
+    with suppress(JobError, sqlite3.Error, OSError):
+        need_file(path, None)
+        with closing(sqlite3.connect(address, uri=True, timeout=0)) as db:
+            for value, found in db.execute("SELECT value, seal FROM header WHERE name = ?", (name,)):
+                return carried(value) if found == seal(name, value) else None
     return None
 
 

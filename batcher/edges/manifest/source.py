@@ -208,7 +208,7 @@ class Source:
         read = self._file.digest
         return read is not None and look.digest(self._file.taken).digest() == read.digest()
 
-    def digest(self, length: int, goes_on: Callable[[], bool]) -> Hash:
+    def digest(self, length: int, goes_on: Callable[[], bool] = lambda: True) -> Hash:
         """Return the digest of the first `length` bytes of a plain file, or of all of it if it is shorter.
 
         That of fewer bytes once `goes_on` returns False.
