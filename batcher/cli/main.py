@@ -115,8 +115,14 @@ def main() -> None:
     except JobError as error:
         code = _complain(error)
     except Exception as error:  # noqa: BLE001 - whatever it is, its exit code is not that of a finished job
-        code = _complain(_unreported(error))
+        ending.is_interrupted = _is_interrupted(error)
+        code = ExitCode.SIGINT if ending.is_interrupted else _complain(_unreported(error))
     ending.run(code)
+    if ending.is_interrupted:
+        # Not `sys.exit`, which waits for all threads: one that imports would wait for a lock that an interrupted import
+        # has left behind.
+        sys.stderr.flush()
+        os._exit(code)
     # What is left ends with the process: there is no use in looking for garbage in it.
     gc.freeze()
     sys.exit(code)
@@ -136,8 +142,16 @@ def _run(ending: Ending) -> int:
         text = error.format_message()
         return _complain(UsageError(f"{text[:1].lower()}{text[1:].rstrip('.')}", f"See {verb} --help."))
     except (click.Abort, KeyboardInterrupt):
+        ending.is_interrupted = True
         return ExitCode.SIGINT
     return code or 0
+
+
+def _is_interrupted(error: BaseException | None) -> bool:
+    """Return whether an error comes from an interrupt. Python turns one into an error where it makes a class."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _unreported(error: Exception) -> JobError:
