@@ -14,8 +14,6 @@ class Ending:
     def __init__(self) -> None:
         self._verb = ""
         self._options: Options | None = None
-        self.is_interrupted = False
-        """Whether an interrupt has ended the verb at once, wherever it was."""
 
     def of(self, verb: str, options: Options) -> None:
         """Note what is run. Again when more is known about the options."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
+from types import FrameType
 from typing import Any
 
 import click
@@ -101,6 +103,8 @@ def main() -> None:
     if sys.platform == "win32":
         # Before any module is imported that Windows does not have.
         sys.exit(_complain(SystemLimitError("batcher runs on Linux and macOS only", "On Windows, install it in WSL.")))
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
     open_streams()
     if _COMPLETING in os.environ:
         from batcher.cli.completion import register
@@ -115,17 +119,25 @@ def main() -> None:
     except JobError as error:
         code = _complain(error)
     except Exception as error:  # noqa: BLE001 - whatever it is, its exit code is not that of a finished job
-        ending.is_interrupted = _is_interrupted(error)
-        code = ExitCode.SIGINT if ending.is_interrupted else _complain(_unreported(error))
+        code = _complain(_unreported(error))
     ending.run(code)
-    if ending.is_interrupted:
-        # Not `sys.exit`, which waits for all threads: one that imports would wait for a lock that an interrupted import
-        # has left behind.
-        sys.stderr.flush()
-        os._exit(code)
     # What is left ends with the process: there is no use in looking for garbage in it.
     gc.freeze()
     sys.exit(code)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Raise KeyboardInterrupt. In the middle of an import, end the process: nothing is begun there that must be ended.
+
+    An exception there can crash the process in the code of an extension, or leave locks for which other threads wait
+    for ever.
+    """
+    at = frame
+    while at is not None:
+        if at.f_code.co_filename.startswith("<frozen importlib"):
+            os._exit(ExitCode.SIGINT)
+        at = at.f_back
+    signal.default_int_handler(number, frame)
 
 
 def _run(ending: Ending) -> int:
@@ -142,16 +154,8 @@ def _run(ending: Ending) -> int:
         text = error.format_message()
         return _complain(UsageError(f"{text[:1].lower()}{text[1:].rstrip('.')}", f"See {verb} --help."))
     except (click.Abort, KeyboardInterrupt):
-        ending.is_interrupted = True
         return ExitCode.SIGINT
     return code or 0
-
-
-def _is_interrupted(error: BaseException | None) -> bool:
-    """Return whether an error comes from an interrupt. Python turns one into an error where it makes a class."""
-    while error is not None and not isinstance(error, KeyboardInterrupt):
-        error = error.__cause__ or error.__context__
-    return error is not None
 
 
 def _unreported(error: Exception) -> JobError:
