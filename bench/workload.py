@@ -6,6 +6,8 @@ The object names are realistic: about 40 characters, including a space.
 from __future__ import annotations
 
 import json
+from array import array
+from itertools import accumulate
 from pathlib import Path
 from random import Random
 
@@ -55,11 +57,18 @@ def write_objects(path: Path, rows: int) -> None:
 
 
 def write_shuffled(path: Path, source: Path, header: int) -> None:
-    """Write the lines of a manifest in an order without a pattern, after the lines of its header."""
-    lines = source.read_bytes().splitlines(keepends=True)
-    rows = lines[header:]
-    Random(1).shuffle(rows)  # noqa: S311 - no secret
-    path.write_bytes(b"".join(lines[:header] + rows))
+    """Write the lines of a manifest in an order without a pattern, after the lines of its header.
+
+    Only their places are kept: the memory of this process would count towards the peak of those that it starts.
+    """
+    with source.open("rb") as lines, path.open("wb") as shuffled:
+        shuffled.writelines(next(lines) for _ in range(header))
+        places = array("Q", accumulate(map(len, lines), initial=lines.tell()))
+        places.pop()
+        Random(1).shuffle(places)  # noqa: S311 - no secret
+        for place in places:
+            lines.seek(place)
+            shuffled.write(lines.readline())
 
 
 def append_rows(path: Path, first: int, after_last: int) -> None:
