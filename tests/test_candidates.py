@@ -3,7 +3,7 @@
 import json
 import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 
 import pytest
@@ -40,7 +40,7 @@ def foreseen(first, again, hashes=None):
         return again()
 
     forecast = Forecast(Policy())
-    with first() as blocks, Repeats(again and counted, hashes) as repeats:
+    with first() as blocks, closing(Repeats(again and counted, hashes)) as repeats:
         for block in blocks:
             repeats.add(block)
         repeats.foresee(forecast, None)

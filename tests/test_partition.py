@@ -1,6 +1,7 @@
 """Keys that are cut into parts, in memory and in a file."""
 
 import tempfile
+from contextlib import closing
 from hashlib import blake2b
 
 import pytest
@@ -18,7 +19,7 @@ def test_every_key_comes_back_in_the_part_of_its_first_byte_and_in_order(monkeyp
     monkeypatch.setattr(partition, "MOST_KEPT", most_kept)
     monkeypatch.setattr(partition, "MOST_AT_ONCE", 50)
     added = entries(3000)
-    with Partition() as kept:
+    with closing(Partition()) as kept:
         for first in range(0, len(added), 70):
             kept.add(added[first : first + 70])
         parts = list(kept.parts())
@@ -29,7 +30,7 @@ def test_every_key_comes_back_in_the_part_of_its_first_byte_and_in_order(monkeyp
 
 
 def test_a_partition_without_keys_has_empty_parts():
-    with Partition() as kept:
+    with closing(Partition()) as kept:
         assert [(list(part.keys), list(part.numbers)) for part in kept.parts()] == [([], [])] * 256
 
 
@@ -37,7 +38,7 @@ def test_a_folder_that_cannot_be_written_ends_the_job_with_advice(monkeypatch, t
     monkeypatch.setattr(partition, "MOST_KEPT", 1)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
     with (
-        Partition() as kept,
+        closing(Partition()) as kept,
         pytest.raises(DiskError, match="nowhere: the temporary file cannot be used") as caught,
     ):
         kept.add(entries(2))
@@ -48,7 +49,7 @@ def test_a_long_stream_is_put_away_while_it_comes(monkeypatch):
     monkeypatch.setattr(partition, "MOST_KEPT", 100)
     monkeypatch.setattr(partition, "MOST_AT_ONCE", 50)
     in_memory = []
-    with Partition() as kept:
+    with closing(Partition()) as kept:
 
         def watched():
             for entry in entries(2000):

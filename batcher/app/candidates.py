@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import compress
-from types import TracebackType
-from typing import Self, TypeAlias
+from typing import TypeAlias
 
 from batcher.edges.parts import ContentsFile, HashParts
 from batcher.errors import ManifestError
@@ -26,7 +25,7 @@ Hashes: TypeAlias = Callable[[Contents], Sequence[int]]
 
 
 class Candidates:
-    """Takes the rows of a manifest in order, then returns those that may repeat others. Use it in `with`."""
+    """Takes the rows of a manifest in order, then returns those that may repeat others. Close it at the end."""
 
     def __init__(self, again: Again, hashes: Hashes | None = None) -> None:
         self._again = again
@@ -37,12 +36,8 @@ class Candidates:
         self._contents = ContentsFile()
         self.rows = 0
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Delete the temporary files."""
         self._hashes.close()
         self._contents.close()
 

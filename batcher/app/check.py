@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -128,7 +128,7 @@ def check_manifest(options: CheckOptions, world: World) -> Checked:
             declared = types.keys() if types else checked.declared
             is_asked_again = kept is None and isinstance(manifest, Manifest) and manifest.is_readable_again
             again = partial(_again, options, format_, types, checked.workflow, world) if is_asked_again else None
-            with Repeats(again) as repeats:
+            with closing(Repeats(again)) as repeats:
                 _read(_judged(blocks, columns, declared if options.preflight else ()), checked, repeats, note)
                 repeats.foresee(checked.forecast, kept)
         change = manifest.change()

@@ -6,9 +6,7 @@ equal. Of what cannot be read again, and with a checkpoint, all are.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from types import TracebackType
-from typing import Self
+from contextlib import closing
 
 from batcher.app.candidates import Again, Candidates, Hashes, ValidRows
 from batcher.edges.checkpoint import COPY, Reading
@@ -18,23 +16,20 @@ from batcher.rules.rows.plain_rows import PlainRows
 
 
 class Repeats:
-    """Takes the valid rows of a manifest in order. Use it in a `with` statement.
+    """Takes the valid rows of a manifest in order. Close it at the end.
 
     `again` opens it once more; None if that is not possible, or if all identities are needed. `hashes` is for tests.
     """
 
     def __init__(self, again: Again | None, hashes: Hashes | None = None) -> None:
-        self._opened = ExitStack()
-        self._partition = self._opened.enter_context(Partition())
-        self._candidates = None if again is None else self._opened.enter_context(Candidates(again, hashes))
+        self._partition = Partition()
+        self._candidates = None if again is None else Candidates(again, hashes)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._opened.close()
+    def close(self) -> None:
+        """Delete the temporary files."""
+        self._partition.close()
+        if self._candidates is not None:
+            self._candidates.close()
 
     def add(self, rows: ValidRows) -> None:
         """Add the next rows. Raises ManifestError if the manifest is not the same when it is read again."""
@@ -53,7 +48,7 @@ class Repeats:
                 self._partition.add(entries)
                 others -= len(entries)
             forecast.add_new(others)
-        with Partition() as of_checkpoint:
+        with closing(Partition()) as of_checkpoint:
             of_checkpoint.add(() if kept is None else kept.entries())
             for part, known in zip(self._partition.parts(), of_checkpoint.parts(), strict=True):
                 forecast.add(part.keys, part.numbers, _known(known))

@@ -10,8 +10,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, islice
 from struct import Struct
-from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from batcher.edges.parts.part_file import PartFile
 
@@ -35,7 +34,7 @@ class Part(NamedTuple):
 
 
 class Partition:
-    """Add keys, then read the parts. Use it in a `with` statement. Raises DiskError if the file cannot be used."""
+    """Add keys, then read the parts, then close it. Raises DiskError if the file cannot be used."""
 
     def __init__(self) -> None:
         self._keys = [bytearray() for _ in range(PARTS)]
@@ -43,12 +42,8 @@ class Partition:
         self._file = PartFile(2 * PARTS)
         """The keys of each part, then the numbers of each."""
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
+        """Delete the temporary file."""
         self._file.close()
 
     def add(self, entries: Iterable[tuple[bytes, int]]) -> None:
